@@ -1,0 +1,107 @@
+"""Rate limiting for web services: exact, fast, the same object in every framework.
+
+from traffik import HTTPThrottle
+
+throttle = HTTPThrottle(uid="api:data", rate="100/min")
+await throttle.hit(request)     # returns the request, or answers 429
+
+Every name below is loaded when it is first used, so that `import traffik` costs next to nothing.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from traffik.decisions import MAX_COST, NEVER, Decision, StrategyStat
+    from traffik.errors import (
+        AdapterNotFoundError,
+        BackendNotFoundError,
+        ConfigurationError,
+        DuplicateUidError,
+        RateError,
+        Throttled,
+        TraffikError,
+    )
+    from traffik.limiter import Limiter
+    from traffik.rates import UNLIMITED, Rate
+    from traffik.strategies import (
+        GCRA,
+        FixedWindow,
+        LeakyBucket,
+        SlidingLog,
+        SlidingWindow,
+        Strategy,
+        TokenBucket,
+        Transition,
+    )
+    from traffik.throttles import EXEMPTED, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+
+__all__ = [
+    "EXEMPTED",
+    "GCRA",
+    "MAX_COST",
+    "NEVER",
+    "UNLIMITED",
+    "AdapterNotFoundError",
+    "BackendNotFoundError",
+    "ConfigurationError",
+    "Decision",
+    "DuplicateUidError",
+    "FixedWindow",
+    "HTTPThrottle",
+    "LeakyBucket",
+    "Limiter",
+    "Rate",
+    "RateError",
+    "SlidingLog",
+    "SlidingWindow",
+    "Strategy",
+    "StrategyStat",
+    "Throttled",
+    "TokenBucket",
+    "TraffikError",
+    "Transition",
+    "WebSocketThrottle",
+    "get_wait",
+    "is_throttled",
+]
+
+_HOMES = {
+    "decisions": ("MAX_COST", "NEVER", "Decision", "StrategyStat"),
+    "errors": (
+        "AdapterNotFoundError",
+        "BackendNotFoundError",
+        "ConfigurationError",
+        "DuplicateUidError",
+        "RateError",
+        "Throttled",
+        "TraffikError",
+    ),
+    "limiter": ("Limiter",),
+    "rates": ("UNLIMITED", "Rate"),
+    "strategies": (
+        "GCRA",
+        "FixedWindow",
+        "LeakyBucket",
+        "SlidingLog",
+        "SlidingWindow",
+        "Strategy",
+        "TokenBucket",
+        "Transition",
+    ),
+    "throttles": ("EXEMPTED", "HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,77 @@
+"""Options that a caller gives as a value or as a callable, made alike once, when a throttle is built.
+
+A callable may be sync or async and may take as many of the arguments on offer as it likes, from the first on: an
+identifier is offered the connection and the context, so ``lambda request: …`` and ``def who(request, context)`` both do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Callback", "callback"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Callback:
+    """A caller's function, with what is worth knowing about it.
+
+    Attributes:
+        function: the function, as it was given.
+        call: the function, taking every argument on offer.
+        is_async: whether it is known to answer with an awaitable.
+        name: what to call it in an error.
+        written: where it is written, which stays the same when its module is loaded again.
+    """
+
+    function: Callable[..., Any]
+    call: Callable[..., Any]
+    is_async: bool
+    name: str
+    written: tuple[object, ...]
+
+
+def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
+    """Make `function` callable with all the arguments in `offered`, of which it takes as many as it can.
+
+    Args:
+        what: what the function is for, to name it in errors.
+        function: the caller's.
+        offered: the names of the arguments on offer, in order.
+
+    Raises:
+        TypeError: it cannot be called so.
+    """
+    taken = _takes(function, offered)
+    if taken is None:
+        raise TypeError(
+            f"{what} {function!r} cannot be called with ({', '.join(offered)}) or fewer of them from the left"
+        )
+    target = inspect.unwrap(function) if inspect.isfunction(function) else function
+    is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))
+    call = function if taken == len(offered) else _fewer(function, taken)
+    name = getattr(function, "__qualname__", None) or repr(function)
+    written = (getattr(function, "__module__", None), name)
+    return Callback(function, call, is_async, f"{what} {name}", written)
+
+
+def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return 1  # Some builtins hide their signature; they take the first argument.
+    for count in range(len(offered), -1, -1):
+        try:
+            signature.bind(*offered[:count])
+        except TypeError:
+            continue
+        return count
+    return None
+
+
+def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:
+    if taken == 1:
+        return lambda first, *_: function(first)
+    return lambda *arguments: function(*arguments[:taken])

@@ -1,0 +1,122 @@
+"""The only two loops: they carry out the steps of a recipe, one for async code and one for sync code.
+
+A recipe yields a step only where something may really have to wait. The drivers wait; they decide nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
+
+if TYPE_CHECKING:
+    from traffik.backends.base import Backend, Charge
+
+__all__ = ["Apply", "Call", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call an async function of the caller's and hand back what it answers."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait for an awaitable that a function, thought to be sync, or an adapter has answered with."""
+
+    awaitable: Awaitable[Any]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Ask a store."""
+
+    backend: Backend
+    charges: Sequence[Charge]
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Let a store forget one key."""
+
+    backend: Backend
+    uid: str
+    key: str
+
+
+Step: TypeAlias = Call | Wait | Apply | Reset
+Recipe: TypeAlias = Generator[Step, Any, T]
+
+
+async def drive(recipe: Recipe[T]) -> T:
+    """Carry out a recipe in async code."""
+    try:
+        step = next(recipe)
+        while True:
+            try:
+                answer = await _carry_out(step)
+            except BaseException as error:
+                step = recipe.throw(error)
+            else:
+                step = recipe.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def drive_sync(recipe: Recipe[T]) -> T:
+    """Carry out a recipe in sync code.
+
+    Raises:
+        TypeError: the recipe needs something that only async code can do; the message names it.
+    """
+    try:
+        step = next(recipe)
+        while True:
+            try:
+                answer = _carry_out_sync(step)
+            except BaseException as error:
+                step = recipe.throw(error)
+            else:
+                step = recipe.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def _carry_out(step: Step) -> Any:
+    match step:
+        case Apply(backend, charges):
+            return await backend.apply(charges)
+        case Call(function, arguments):
+            return await function(*arguments)
+        case Wait(awaitable):
+            return await awaitable
+        case Reset(backend, uid, key):
+            return await backend.reset(uid, key)
+        case _:
+            assert_never(step)
+
+
+def _carry_out_sync(step: Step) -> Any:
+    match step:
+        case Apply(backend, charges):
+            return backend.apply_sync(charges)
+        case Reset(backend, uid, key):
+            return backend.reset_sync(uid, key)
+        case Call():
+            raise TypeError(f"{step.name} is async, so sync code cannot use it: await the throttle, or make it sync")
+        case Wait():
+            if inspect.iscoroutine(step.awaitable):
+                step.awaitable.close()
+            raise TypeError(f"{step.name} must be awaited, so sync code cannot use it: await the throttle")
+        case _:
+            assert_never(step)

@@ -1,0 +1,171 @@
+"""What a hit, a check and a stat are, as steps: the one source for async and sync code.
+
+A recipe calls what is known to be sync on the spot, and yields a step only where something may really wait; so a hit
+whose parts are all at hand yields none. It reads no clock and does no I/O itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from traffik._drivers import Apply, Call, Recipe, Reset, Wait
+from traffik.adapters import adapter_of
+from traffik.backends.base import Charge
+from traffik.decisions import ADMITTED, MAX_COST, Decision, StrategyStat
+from traffik.keys import local_key
+from traffik.rates import UNLIMITED
+from traffik.rejections import reject
+
+if TYPE_CHECKING:
+    from traffik._callables import Callback
+    from traffik.limits import Limit
+    from traffik.strategies import Plan
+    from traffik.throttles import Throttle
+
+__all__ = ["EXEMPTED", "Exempted", "check_cost", "decide", "hit", "merged", "refuse", "reset", "stat"]
+
+Context = Mapping[str, Any]
+
+
+class Exempted:
+    """The type of `EXEMPTED`."""
+
+    def __repr__(self) -> str:
+        return "EXEMPTED"
+
+
+EXEMPTED: Final = Exempted()
+"""What an identifier answers for a connection that is not to be limited."""
+
+
+def hit(throttle: Throttle[Any], connection: Any, cost: int | None, context: Context | None) -> Recipe[Any]:
+    """Take the cost, remember the decision with the connection, and reject the connection if it is refused."""
+    decision = yield from decide(throttle, connection, cost, context)
+    throttle.remember(connection, decision)
+    if not decision.allowed:
+        yield from refuse(throttle, connection, decision, context)
+    return connection
+
+
+def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
+    """Tell a refused client, in the throttle's own way or else the framework's."""
+    if throttle.handler is not None:
+        yield from _answer(throttle.handler, connection, decision, throttle, merged(throttle, context))
+        return
+    sending = adapter_of(connection).reject(connection, reject(decision, throttle.policies(decision)))
+    if sending is not None:
+        yield Wait(sending, f"the rejection of a {type(connection).__name__}")
+
+
+def decide(
+    limit: Limit, subject: Any, cost: int | None, context: Context | None, read_only: bool = False
+) -> Recipe[Decision]:
+    """Decide whether `subject` may have `cost`; take it unless `read_only`."""
+    if not limit.enabled:
+        return ADMITTED
+    context = merged(limit, context)
+    if cost is None:
+        cost = limit.cost if limit.price is None else (yield from _answer(limit.price, subject, context))
+    if type(cost) is not int or not 0 < cost <= MAX_COST:
+        cost = check_cost(cost)
+        if cost == 0:
+            return ADMITTED
+    key = yield from _key(limit, subject, context)
+    if key is None:
+        return ADMITTED
+    plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
+    if cost > plan.ceiling:
+        return plan.without_store(cost)
+    if read_only and not plan.stats:
+        return ADMITTED
+    backend = limit.store(subject)
+    if backend.in_process:
+        return backend.charge(limit.uid, plan, key, cost, read_only)
+    return (yield Apply(backend, (Charge(limit.uid, plan, key, cost, read_only),)))[0]
+
+
+def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[StrategyStat | None]:
+    """What is left for `subject`; None if it is exempted or the strategy cannot tell."""
+    context = merged(limit, context)
+    key = yield from _key(limit, subject, context)
+    plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
+    if key is None or not plan.stats:
+        return None
+    backend = limit.store(subject)
+    decision: Decision = ADMITTED
+    if plan.rates:
+        decision = (yield Apply(backend, (Charge(limit.uid, plan, key, 0, read_only=True),)))[0]
+    whole = backend.partition_key(limit.uid, key)
+    return StrategyStat(decision.remaining, decision.wait_ms, decision.rate or UNLIMITED, whole)
+
+
+def reset(limit: Limit, subject: Any, context: Context | None) -> Recipe[None]:
+    """Forget what `subject` has used."""
+    key = yield from _key(limit, subject, merged(limit, context))
+    if key is not None:
+        yield Reset(limit.store(subject), limit.uid, key)
+
+
+def merged(limit: Limit, context: Context | None) -> Context:
+    """The limit's own context under the one given with the call, which wins."""
+    if context is None:
+        return limit.context
+    return {**limit.context, **context} if limit.context else context
+
+
+def check_cost(cost: object) -> int:
+    """`cost` as an integer.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is not from 0 to `MAX_COST`.
+    """
+    if isinstance(cost, bool) or not isinstance(cost, int):
+        raise TypeError(f"a cost is an integer, not {cost!r} ({type(cost).__name__}): round it up yourself if need be")
+    if not 0 <= cost <= MAX_COST:
+        raise ValueError(f"a cost is from 0 to {MAX_COST}, not {cost!r}")
+    return int(cost)
+
+
+def _key(limit: Limit, subject: Any, context: Context) -> Recipe[str | None]:
+    """The local key of `subject`; None if it is exempted."""
+    if limit.identifier is None:
+        identity = limit.identity(subject)
+    else:
+        identity = yield from _answer(limit.identifier, subject, context)
+    scope = context.get("scope") if context else None
+    if type(identity) is not str or scope is not None:
+        if identity is EXEMPTED:
+            return None
+        identity = _text(identity, limit.identifier.name if limit.identifier else "the identity")
+        scope = None if scope is None else _text(scope, "the scope")
+    return local_key(scope, identity)
+
+
+def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Recipe[Plan]:
+    """The plan for the rate that a callable one answers for `subject`."""
+    return limit.plan_for((yield from _answer(rating, subject, context)))
+
+
+def _answer(callback: Callback, *arguments: Any) -> Recipe[Any]:
+    """What a caller's function answers, sync or async."""
+    if callback.is_async:
+        return (yield Call(callback.call, arguments, callback.name))
+    answer = callback.call(*arguments)
+    if isinstance(answer, str | int) or not isinstance(answer, Awaitable):
+        return answer
+    return (yield Wait(answer, callback.name))
+
+
+def _text(value: object, what: str) -> str:
+    """An identity or scope as text; those kinds of value are taken whose text tells them apart."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    from uuid import UUID
+
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{what} is text, an integer or a UUID, not {value!r} ({type(value).__name__})")

@@ -1,0 +1,136 @@
+"""The one seam to frameworks: what an adapter tells of a connection, and how one is found.
+
+An adapter hands over plain data and carries out what the core decided; it decides nothing. Adapters are found by
+walking ``type(connection).__mro__`` in the entry-point group ``traffik.adapters``, whose names are dotted connection
+classes. They are loaded when a store opens, or at the first connection of a type, and remembered per type.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from traffik.errors import AdapterNotFoundError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from traffik.rejections import Rejection
+
+__all__ = ["GROUP", "Adapter", "adapter_of", "load_adapters", "register_adapter", "subapps_of"]
+
+GROUP: Final = "traffik.adapters"
+
+Memory = MutableMapping[Any, Any]
+
+
+class Adapter(Protocol):
+    """What the core needs of a framework's connection, in six calls."""
+
+    connection_type: type
+    """The class of connections it hands over, which a framework that injects dependencies injects."""
+
+    websocket: bool
+    """Whether these connections carry messages, so that `WebSocketThrottle` guards them."""
+
+    def peer(self, connection: Any, /) -> str | None:
+        """The address at the other end of the socket; None if there is none (a Unix socket)."""
+        ...
+
+    def app(self, connection: Any, /) -> object | None:
+        """The application that serves the connection, to find the store bound to it."""
+        ...
+
+    def subapps(self, app: Any, /) -> Iterable[object]:
+        """The applications mounted in `app`; none if it is not one of this framework's."""
+        ...
+
+    def memory(self, connection: Any, /) -> Memory:
+        """A mapping that lives as long as the connection and is the same for every object that stands for it."""
+        ...
+
+    def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        """Raise the framework's own error, or send what is to be sent (then an awaitable, if sending must wait)."""
+        ...
+
+
+_PIP: Final = {"starlette": "traffik[starlette]", "fastapi": "traffik[starlette]"}
+"""The extra that brings the adapter of a connection's package."""
+
+_by_type: dict[type, Adapter] = {}
+_registered: dict[str, Adapter] = {}
+_entry_points: dict[str, EntryPoint] | None = None
+
+
+def register_adapter(connection_type: type | str, adapter: Adapter) -> None:
+    """Use `adapter` for connections of `connection_type` (a class or its dotted name) and of its subclasses.
+
+    For adapters that are not installed with an entry point; it wins over one that is.
+    """
+    _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = adapter
+    _by_type.clear()
+
+
+def adapter_of(connection: object) -> Adapter:
+    """The adapter for `connection`.
+
+    Raises:
+        AdapterNotFoundError: none knows its class; the message says what to install or give.
+    """
+    try:
+        return _by_type[type(connection)]
+    except KeyError:
+        return _find(connection)
+
+
+def load_adapters() -> None:
+    """Load every installed adapter whose framework is in use, so that the first request need not."""
+    for name in _names():
+        if name.partition(".")[0] in sys.modules:
+            _load(name)
+
+
+def subapps_of(app: object) -> list[object]:
+    """The applications mounted in `app`, at any depth, each once, nearest first."""
+    found = [app]
+    for each in found:
+        for adapter in {id(adapter): adapter for adapter in _registered.values()}.values():
+            found += [sub for sub in adapter.subapps(each) if all(sub is not known for known in found)]
+    return found[1:]
+
+
+def adapters() -> Iterable[Adapter]:
+    """Every adapter loaded so far."""
+    return tuple(_registered.values())
+
+
+def _find(connection: object) -> Adapter:
+    for cls in type(connection).__mro__:
+        name = _dotted(cls)
+        if name in _registered or name in _names():
+            adapter = _by_type[type(connection)] = _load(name)
+            return adapter
+    package = type(connection).__module__.partition(".")[0]
+    mend = f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
+    raise AdapterNotFoundError(f"no adapter for {connection!r} ({_dotted(type(connection))}): {mend}")
+
+
+def _load(name: str) -> Adapter:
+    if name not in _registered:
+        adapter: Adapter = _names()[name].load()
+        _registered[name] = adapter
+    return _registered[name]
+
+
+def _names() -> dict[str, EntryPoint]:
+    global _entry_points
+    if _entry_points is None:
+        from importlib.metadata import entry_points
+
+        _entry_points = {entry.name: entry for entry in entry_points(group=GROUP)}
+    return _entry_points
+
+
+def _dotted(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

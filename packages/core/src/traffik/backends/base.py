@@ -1,0 +1,147 @@
+"""The one seam to stores: charges in, decisions out, in one atomic step, on the store's own clock.
+
+A store fetches the state and keeps what the plan's kernel answers; it decides nothing itself. Each offers an async and
+a sync form of the same step. One that answers on the spot, without I/O, says so with `in_process`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from traffik import adapters
+from traffik.backends import binding
+from traffik.decisions import Decision
+from traffik.keys import partition_key
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Self
+
+    from traffik.strategies import Plan
+
+__all__ = ["Backend", "Charge", "Done"]
+
+
+class Charge(NamedTuple):
+    """One request to a store.
+
+    Attributes:
+        uid: the throttle's.
+        plan: the strategy, made ready for its rates.
+        key: scope and identity, as `traffik.keys.local_key` joins them.
+        cost: units of quota, 1 to the plan's ceiling; with `read_only` also 0, which asks what is left and how long
+            the wait for one unit is.
+        read_only: decide, but change nothing.
+    """
+
+    uid: str
+    plan: Plan
+    key: str
+    cost: int
+    read_only: bool = False
+
+
+class Done:
+    """The answer of a call that is over already; may be awaited, so that code reads the same with every store."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+class Backend(ABC):
+    """A store of quota. Open it for as long as it is used: as an application's lifespan, `async with`, or `with`.
+
+    Args:
+        namespace: the first part of every key, to keep applications apart that share a store.
+    """
+
+    in_process: ClassVar[bool] = False
+    """Whether it answers on the spot, without I/O; then it also has `charge`, which neither waits nor blocks."""
+
+    def __init__(self, *, namespace: str = "traffik") -> None:
+        if not isinstance(namespace, str):
+            raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
+        self.namespace = namespace
+        binding.made(self)
+
+    @abstractmethod
+    async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
+        """Decide `charges`, each by itself, as one atomic step; a decision for each, in order."""
+
+    @abstractmethod
+    def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
+        """`apply` for code that cannot await."""
+
+    def charge(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool = False) -> Decision:
+        """`apply` for one charge, on the spot; only stores that are `in_process` have it."""
+        raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
+
+    def partition_key(self, uid: str, key: str) -> str:
+        """The whole key under which a local one is kept."""
+        return partition_key(self.namespace, uid, key)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Open the store for as long as `app` runs, and bind it to `app` and to the applications mounted in it.
+
+        ``FastAPI(lifespan=backend.lifespan)``; or inside a lifespan of your own, ``async with backend.lifespan(app):``.
+        """
+        async with self:
+            with binding.bound(self, app, adapters.subapps_of(app)):
+                yield
+
+    async def __aenter__(self) -> Self:
+        adapters.load_adapters()
+        if binding.opened(self):
+            try:
+                await self.open()
+            except BaseException:
+                binding.closed(self)
+                raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if binding.closed(self):
+            await self.close()
+
+    def __enter__(self) -> Self:
+        adapters.load_adapters()
+        if binding.opened(self):
+            try:
+                self.open_sync()
+            except BaseException:
+                binding.closed(self)
+                raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if binding.closed(self):
+            self.close_sync()
+
+    @abstractmethod
+    def open(self) -> Awaitable[None]:
+        """Get ready; called by the first of nested openings."""
+
+    @abstractmethod
+    def open_sync(self) -> None:
+        """`open` for code that cannot await."""
+
+    @abstractmethod
+    def close(self) -> Awaitable[None]:
+        """Give back what opening took; called by the last of nested closings. Open again to use it again."""
+
+    @abstractmethod
+    def close_sync(self) -> None:
+        """`close` for code that cannot await."""
+
+    @abstractmethod
+    def reset(self, uid: str | None = None, key: str | None = None) -> Awaitable[None]:
+        """Forget the quota used: of everything, of one throttle's uid, or of one local key of it."""
+
+    @abstractmethod
+    def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
+        """`reset` for code that cannot await."""

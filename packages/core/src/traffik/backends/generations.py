@@ -1,0 +1,148 @@
+"""How the in-memory store forgets: by generation, so that a key costs no bookkeeping of its own.
+
+The keys of one throttle live in a few dicts. A key moves to the newest when it is written; a generation goes as a whole
+once even the last state written to it has outlived its ttl. What has gone is freed a little at every hit, over time,
+so a hit costs the same with a hundred keys and a million, and no hit pays for all of them at once.
+
+Times are µs on the store's clock, and come as arguments. Not safe for threads by itself: the store holds its lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from traffik.strategies import State
+
+__all__ = ["SPANS", "Bank", "Lapsed", "bucket"]
+
+SPANS: Final = 4
+"""Generations that a lifetime is divided into: more give memory back sooner, fewer are looked through for a new key."""
+
+_BUCKETS: Final = 1024
+_FAR: Final = 2**63
+_SHORTEST: Final = 1000
+"""The shortest span of a generation, µs."""
+_AT_LEAST: Final = 8
+"""Keys freed by one hit at least, while there are any to free."""
+
+
+class _Generation(NamedTuple):
+    states: dict[str, State]
+    longest: int
+    lapses: int
+
+
+class Bank:
+    """The keys of one throttle, in generations.
+
+    Attributes:
+        newest: the states written lately.
+        longest: the longest ttl written to `newest`, µs.
+        due: the time at which to `turn`.
+        span: how long the newest generation is open, µs.
+        overflow: states shared by the keys that found the store full, by `bucket`.
+        overflow_until: the time by which those have lapsed.
+    """
+
+    __slots__ = ("_ends", "_older", "due", "longest", "newest", "overflow", "overflow_until", "span")
+
+    def __init__(self) -> None:
+        self.newest: dict[str, State] = {}
+        self.longest = 0
+        self.due = _FAR
+        self.span = _SHORTEST
+        self.overflow: dict[str, State] = {}
+        self.overflow_until = 0
+        self._ends = _FAR
+        self._older: list[_Generation] = []
+
+    def find(self, key: str) -> tuple[dict[str, State] | None, State | None]:
+        """Where an older state that counts for `key` is kept, and that state; None twice if there is none."""
+        for generation, _, _ in self._older:
+            if (state := generation.get(key)) is not None:
+                return generation, state
+        if self.overflow and (state := self.overflow.get(bucket(key))) is not None:
+            return self.overflow, state
+        return None, None
+
+    def wrote(self, ttl: int, now: int) -> None:
+        """Take note of a key that came to `newest`."""
+        if ttl > self.longest:
+            self.longest = ttl
+        if self._ends == _FAR:
+            # By the longest lifetime around, not this one alone: spans that are too short would pile up generations.
+            lifetime = max(ttl, *(longest for _, longest, _ in self._older), 0)
+            self.span = max(lifetime // SPANS, _SHORTEST)
+            self._ends = now + self.span
+            self.due = min(self.due, self._ends)
+
+    def turn(self, now: int) -> list[dict[str, State]]:
+        """Close the newest generation if its span is over; the generations that have lapsed."""
+        if now >= self._ends:
+            # Everything in it was written before its end, so it has lapsed by that plus the longest ttl.
+            self._older.insert(0, _Generation(self.newest, self.longest, self._ends + self.longest))
+            self.newest = {}
+            self._ends = _FAR
+            self.longest = 0
+        gone = [generation.states for generation in self._older if generation.lapses <= now]
+        self._older = [generation for generation in self._older if generation.lapses > now]
+        if self.overflow and self.overflow_until <= now:
+            self.overflow = {}
+        self.due = min([self._ends, *(generation.lapses for generation in self._older)])
+        return gone
+
+    def forget(self, key: str) -> int:
+        """Forget one key; how many were forgotten."""
+        self.overflow.pop(bucket(key), None)
+        generations = [self.newest, *(generation for generation, _, _ in self._older)]
+        return sum(generation.pop(key, None) is not None for generation in generations)
+
+    def size(self) -> int:
+        """The keys in all generations."""
+        return len(self.newest) + sum(len(generation) for generation, _, _ in self._older)
+
+
+class Lapsed:
+    """Generations on their way out, freed in proportion to the time that passes.
+
+    Attributes:
+        left: keys not freed yet.
+    """
+
+    __slots__ = ("_generations", "_last", "_until", "left")
+
+    def __init__(self) -> None:
+        self.left = 0
+        self._generations: list[dict[str, State]] = []
+        self._last = 0
+        self._until = 0
+
+    def add(self, generation: dict[str, State], now: int, span: int) -> None:
+        """Free `generation` too, all of it by ``now + span``."""
+        self._generations.append(generation)
+        self.left += len(generation)
+        self._last = now
+        self._until = max(self._until, now + span)
+
+    def free(self, now: int) -> None:
+        """Free the share that is due by `now`."""
+        if now >= self._until:
+            self._generations.clear()
+            self.left = 0
+            return
+        share = self.left * (now - self._last) // (self._until - self._last) + _AT_LEAST
+        self._last = now
+        while share > 0 and self._generations:
+            generation = self._generations[-1]
+            if not generation:
+                self._generations.pop()
+                continue
+            generation.popitem()
+            share -= 1
+            self.left -= 1
+
+
+def bucket(key: str) -> str:
+    """The overflow bucket of `key`; it follows from its hash, which differs between processes, so none can aim."""
+    return str(hash(key) % _BUCKETS)

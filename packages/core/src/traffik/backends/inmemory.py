@@ -1,0 +1,179 @@
+"""The store in this process: exact for its tasks and threads, with nothing to operate.
+
+A charge is decided under one lock that is never held across an await. Memory is given back without a background task,
+a little at every hit (`traffik.backends.generations` says how). A full store forgets nothing that counts: keys beyond `max_keys` share overflow buckets, so that none gets more than
+its quota, and their decisions say so.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakSet
+
+from traffik.backends.base import Backend, Charge, Done
+from traffik.backends.generations import Bank, Lapsed, bucket
+from traffik.strategies import probe
+
+if TYPE_CHECKING:
+    from traffik.decisions import Decision
+    from traffik.strategies import Plan
+
+__all__ = ["InMemoryBackend"]
+
+
+class InMemoryBackend(Backend):
+    """Quota in the memory of this process, for all its tasks, threads and event loops.
+
+    Args:
+        namespace: the first part of every key.
+        max_keys: live keys, at least 1, above which new ones share overflow buckets.
+        clock: nanoseconds that never go back; another one is for tests.
+    """
+
+    in_process: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        namespace: str = "traffik",
+        max_keys: int = 2_000_000,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        if type(max_keys) is not int or max_keys < 1:
+            raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
+        super().__init__(namespace=namespace)
+        self.max_keys = max_keys
+        self._clock = clock
+        self._lock = Lock()
+        self._banks: dict[str, Bank] = {}
+        self._lapsed = Lapsed()
+        self._keys = 0
+        _stores.add(self)
+
+    def __repr__(self) -> str:
+        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys} at {id(self):#x}>"
+
+    def __len__(self) -> int:
+        """The keys held now, those that have lapsed but are not freed yet included."""
+        return self._keys
+
+    def charge(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool = False) -> Decision:
+        with self._lock:
+            now = self._clock() // 1000
+            try:
+                bank = self._banks[uid]
+            except KeyError:
+                bank = self._banks[uid] = Bank()
+            if now >= bank.due:
+                self._turn(now)
+            if self._lapsed.left:
+                self._lapsed.free(now)
+            state = bank.newest.get(key)
+            if read_only:
+                return self._read(bank, plan, key, cost, now)
+            if state is None:
+                return self._arrive(bank, plan, key, cost, now)
+            decision, state, ttl = plan.kernel(state, cost, now)
+            if state is not None:
+                bank.newest[key] = state
+                if ttl > bank.longest:
+                    bank.longest = ttl
+            return decision
+
+    def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
+        return [self.charge(*charge) for charge in charges]
+
+    async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
+        return [self.charge(*charge) for charge in charges]
+
+    def open(self) -> Done:
+        return Done()
+
+    def open_sync(self) -> None:
+        """Nothing to get ready."""
+
+    def close(self) -> Done:
+        """Forget everything, on the spot; awaiting it is optional. The store can be used on."""
+        return self.reset()
+
+    def close_sync(self) -> None:
+        self.reset_sync()
+
+    def reset(self, uid: str | None = None, key: str | None = None) -> Done:
+        """Forget the quota used, on the spot; awaiting it is optional.
+
+        Args:
+            uid: of this throttle alone; of all if None.
+            key: of this local key of it alone (if it was counted in an overflow bucket, the bucket is forgotten).
+        """
+        self.reset_sync(uid, key)
+        return Done()
+
+    def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
+        if uid is None and key is not None:
+            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+        with self._lock:
+            if uid is None:
+                self._banks.clear()
+                self._lapsed = Lapsed()
+                self._keys = 0
+            elif uid in self._banks:
+                self._keys -= self._banks.pop(uid).size() if key is None else self._banks[uid].forget(key)
+
+    def _arrive(self, bank: Bank, plan: Plan, key: str, cost: int, now: int) -> Decision:
+        """Charge a key that the newest generation does not have: it moves up, or is new."""
+        home, state = bank.find(key)
+        shared = home is bank.overflow
+        decision, state, ttl = plan.kernel(state, cost, now)
+        if state is None:
+            return decision._replace(degraded="overflow") if shared else decision
+        if home is None or shared:
+            if self._keys >= self.max_keys:
+                bank.overflow[bucket(key)] = state
+                bank.overflow_until = max(bank.overflow_until, now + ttl)
+                return decision._replace(degraded="overflow")
+            self._keys += 1
+        else:
+            del home[key]
+        bank.newest[key] = state
+        bank.wrote(ttl, now)
+        return decision._replace(degraded="overflow") if shared else decision
+
+    def _read(self, bank: Bank, plan: Plan, key: str, cost: int, now: int) -> Decision:
+        """Decide without a trace. A cost of 0 asks what is left."""
+        state = bank.newest.get(key)
+        if state is None:
+            state = bank.find(key)[1]
+        return plan.kernel(state, cost, now)[0] if cost else probe(plan.kernel, state, now)
+
+    def _turn(self, now: int) -> None:
+        """Begin new generations, and let go of those that have lapsed, wherever either is due."""
+        for bank in self._banks.values():
+            if now >= bank.due:
+                for generation in bank.turn(now):
+                    self._keys -= len(generation)
+                    self._lapsed.add(generation, now, bank.span // 2)
+
+
+_stores: WeakSet[InMemoryBackend] = WeakSet()
+_held: list[Lock] = []
+
+
+def _before_fork() -> None:
+    # With every lock held no charge is half done, so the child inherits whole states and, below, free locks.
+    for store in tuple(_stores):
+        store._lock.acquire()
+        _held.append(store._lock)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

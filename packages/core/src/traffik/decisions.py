@@ -1,0 +1,84 @@
+"""What a limiter answers: plain, immutable values.
+
+Decides nothing. Every time in here is an integer of microseconds; a name that leaves in another unit says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from traffik.rates import Rate
+
+__all__ = ["ADMITTED", "MAX_COST", "NEVER", "UNBOUNDED", "Decision", "StrategyStat"]
+
+NEVER: Final = 2**53 - 1
+"""The wait, in microseconds, of a cost that can never fit (285 years: longer than any wait that ends, yet finite)."""
+
+UNBOUNDED: Final = 2**53 - 1
+"""The quota of a limit that is switched off or unlimited (finite, so that it can be sent as JSON)."""
+
+MAX_COST: Final = 2**31 - 1
+"""The largest cost of one hit."""
+
+
+# A named tuple rather than a dataclass: one is made for every hit, and it is the cheapest immutable value to make.
+class Decision(NamedTuple):
+    """The answer to one hit or check. True in a boolean context when the hit is admitted.
+
+    Attributes:
+        allowed: whether the hit is admitted.
+        limit: the capacity, in units of cost: no single hit can take more.
+        remaining: the largest cost that a next hit would be admitted with right now.
+        retry_after: µs until this same cost is admitted if nobody else hits; 0 if admitted, `NEVER` if it cannot fit.
+        reset_after: µs until the quota is whole again if nobody hits.
+        rate: the rate that binds: the one that refuses longest or, if all admit, that has the least remaining.
+        degraded: None for an exact decision, else why it is not: ``"overflow"``, counted in a shared bucket because
+            the store is full.
+    """
+
+    allowed: bool
+    limit: int
+    remaining: int
+    retry_after: int = 0
+    reset_after: int = 0
+    rate: Rate | None = None
+    degraded: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    @property
+    def never(self) -> bool:
+        """Whether this cost is above the capacity, so that no waiting will help."""
+        return self.retry_after >= NEVER
+
+    @property
+    def wait_ms(self) -> float:
+        """`retry_after` in milliseconds, rounded up to whole ones."""
+        return float(-(-self.retry_after // 1_000))
+
+    @property
+    def wait_seconds(self) -> int:
+        """`retry_after` in seconds, rounded up to whole ones."""
+        return -(-self.retry_after // 1_000_000)
+
+
+ADMITTED: Final = Decision(allowed=True, limit=UNBOUNDED, remaining=UNBOUNDED)
+"""The decision when nothing is counted: a cost of 0, an exempted identity, a disabled throttle, an unlimited rate."""
+
+
+class StrategyStat(NamedTuple):
+    """The quota of one key, read without touching it.
+
+    Attributes:
+        hits_remaining: the largest cost that a hit would be admitted with now.
+        wait_ms: milliseconds, rounded up, until at least one unit is free; 0 if one is.
+        rate: the rate that binds.
+        key: the partition key in the store.
+    """
+
+    hits_remaining: int
+    wait_ms: float
+    rate: Rate
+    key: str

@@ -1,0 +1,69 @@
+"""The errors of traffik, one tree.
+
+    TraffikError
+    ├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
+    │   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
+    │   ├── DuplicateUidError      (also a ValueError) one uid, two different limits
+    │   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
+    │   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
+    └── Throttled                  a refused connection: carries the decision and what an adapter answers
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traffik.decisions import Decision
+    from traffik.rejections import Rejection
+
+__all__ = [
+    "AdapterNotFoundError",
+    "BackendNotFoundError",
+    "ConfigurationError",
+    "DuplicateUidError",
+    "RateError",
+    "Throttled",
+    "TraffikError",
+]
+
+
+class TraffikError(Exception):
+    """The root of every error of this library."""
+
+
+class ConfigurationError(TraffikError):
+    """Something is set up in a way that cannot work."""
+
+
+class RateError(ConfigurationError, ValueError):
+    """Not a rate, or one that a strategy cannot count exactly."""
+
+
+class DuplicateUidError(ConfigurationError, ValueError):
+    """Two different limits claim the same uid, so they would count in each other's quota."""
+
+
+class AdapterNotFoundError(ConfigurationError, TypeError):
+    """No adapter knows this kind of connection."""
+
+
+class BackendNotFoundError(ConfigurationError, LookupError):
+    """A throttle names no store, and none, or more than one, could be meant."""
+
+
+class Throttled(TraffikError):
+    """A refused connection. Adapters raise their framework's own kind of it.
+
+    Attributes:
+        rejection: what is answered: status, headers, text and body.
+        decision: the refusal itself, with the exact wait.
+    """
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.detail)
+        self.rejection = rejection
+
+    @property
+    def decision(self) -> Decision:
+        return self.rejection.decision

@@ -1,0 +1,79 @@
+"""The header fields of a decision: plain text, made from the decision that was taken and never from a second read.
+
+``RateLimit-Policy`` and ``RateLimit`` as in draft-ietf-httpapi-ratelimit-headers-11 (parameters ``q w`` and ``r t``),
+``Retry-After`` in seconds as in RFC 9110, section 10.2.3. All times are whole seconds, rounded up, so that obeying
+them is always enough.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from traffik.decisions import Decision
+from traffik.rates import Rate
+
+__all__ = ["Policies", "policies", "policy_name", "retry_after"]
+
+_SECOND: Final = 1_000_000
+_LARGEST: Final = 10**15 - 1
+"""The largest integer of a structured field (RFC 9651, section 3.3.1)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policies:
+    """The policies of one limit as they go out: names and the field that lists them are worked out once.
+
+    Attributes:
+        field: the value of ``RateLimit-Policy``; empty if nothing limits.
+        names: the quoted name of the policy of each rate.
+    """
+
+    field: str
+    names: dict[Rate, str]
+
+    def limit_field(self, decision: Decision) -> str | None:
+        """The value of ``RateLimit``: what is left and the seconds until more is; None if nothing was counted."""
+        rate = decision.rate
+        if rate is None or decision.never:
+            return None
+        wait = decision.reset_after if decision.allowed else decision.retry_after
+        left = decision.remaining if decision.remaining < _LARGEST else _LARGEST
+        return f"{self.names.get(rate, '')};r={left};t={-(-wait // _SECOND)}"
+
+    def headers(self, decision: Decision) -> list[tuple[str, str]]:
+        """All fields that belong to `decision`, by name and value."""
+        fields = []
+        if (wait := retry_after(decision)) is not None:
+            fields.append(("Retry-After", str(wait)))
+        if self.field:
+            fields.append(("RateLimit-Policy", self.field))
+        if (limit := self.limit_field(decision)) is not None:
+            fields.append(("RateLimit", limit))
+        return fields
+
+
+def policies(uid: str, rates: Sequence[Rate]) -> Policies:
+    """The policies of the limit `uid`; several rates are numbered ``name.1``, ``name.2``, …"""
+    name = policy_name(uid)
+    quoted = [f'"{name}"'] if len(rates) == 1 else [f'"{name[:60]}.{place}"' for place in range(1, len(rates) + 1)]
+    listed = ", ".join(_policy(each, rate) for each, rate in zip(quoted, rates, strict=True))
+    return Policies(listed, dict(zip(rates, quoted, strict=True)))
+
+
+def policy_name(uid: str) -> str:
+    """`uid` as a policy name: 1 to 64 of ``A-Z a-z 0-9 . _ : -``, anything else replaced by ``-``."""
+    return re.sub(r"[^A-Za-z0-9._:-]", "-", uid)[:64]
+
+
+def retry_after(decision: Decision) -> int | None:
+    """The value of ``Retry-After`` in seconds; None if the hit is admitted, or if no waiting will help."""
+    return None if decision.allowed or decision.never else max(1, decision.wait_seconds)
+
+
+def _policy(name: str, rate: Rate) -> str:
+    field = f"{name};q={min(rate.limit, _LARGEST)}"
+    # The window is optional, and a whole number of seconds; a rate that has none does not state it.
+    return field if rate.period % _SECOND else f"{field};w={rate.period // _SECOND}"

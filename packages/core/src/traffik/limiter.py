@@ -1,0 +1,136 @@
+"""A limit on anything that has a name: no connection, no framework.
+
+    limiter = Limiter("mails", "100/hour")
+    decision = await limiter.hit("user:42")
+    if not decision:
+        print(f"come back in {decision.wait_seconds} s")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from traffik import _recipes, uids
+from traffik._drivers import drive, drive_sync
+from traffik.backends import binding
+from traffik.keys import local_key
+from traffik.limits import CostOption, Limit, RateOption
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from traffik.backends.base import Backend
+    from traffik.decisions import Decision, StrategyStat
+    from traffik.strategies import Strategy
+
+__all__ = ["Limiter", "SyncLimiter"]
+
+
+class Limiter(Limit):
+    """A limit on opaque identities. A refused hit is a value here, not an exception.
+
+    Args:
+        uid: names the limit, 1 to 128 characters; limits with the same uid on one store share their quota.
+        rate: a rate, text such as ``"100/min"`` or ``"10/s; 1000/hour"``, several of them, or a function of the
+            identity (and the context) that answers one.
+        strategy: the algorithm; `SlidingWindow` if None.
+        backend: the store; if None, the only one that is open.
+        cost: units of quota a hit takes, or a function as for `rate`.
+        context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
+
+    Raises:
+        RateError: the rate is not one, or the strategy cannot count it exactly.
+        DuplicateUidError: another limit has this uid.
+        TypeError, ValueError: another argument is none of the above.
+    """
+
+    subject = "identity"
+
+    def __init__(
+        self,
+        uid: str,
+        rate: RateOption,
+        *,
+        strategy: Strategy | None = None,
+        backend: Backend | None = None,
+        cost: CostOption = 1,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        self._plain = self.rating is None and self.price is None and not self.context
+        uids.claim(self)
+
+    async def hit(
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        """Take `cost` units of the quota of `identity`, all or nothing.
+
+        Args:
+            identity: whose quota it is.
+            cost: 0 to 2**31 - 1 units; the limiter's own if None. 0 is admitted and touches nothing.
+            context: goes before the limiter's own.
+
+        Raises:
+            TypeError, ValueError: an argument is none of the above; nothing is taken then.
+            BackendNotFoundError: none, or more than one, store could be meant.
+        """
+        if cost is None:
+            cost = self.cost
+        # The short way, when there is nothing to find out; the recipe is the long one.
+        if self._plain and context is None and type(identity) is str and type(cost) is int and self.enabled:
+            if 0 < cost <= self.plan.ceiling:
+                backend = self.backend or binding.resolve(None)
+                if backend.in_process:
+                    return backend.charge(self.uid, self.plan, local_key(None, identity), cost)
+        return await drive(_recipes.decide(self, identity, cost, context))
+
+    async def check(
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        """What `hit` would answer now; takes nothing."""
+        return await drive(_recipes.decide(self, identity, cost, context, read_only=True))
+
+    async def stat(
+        self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None
+    ) -> StrategyStat | None:
+        """What is left of the quota of `identity`; None if the strategy cannot tell."""
+        return await drive(_recipes.stat(self, identity, context))
+
+    async def reset(self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None) -> None:
+        """Forget what `identity` has used."""
+        await drive(_recipes.reset(self, identity, context))
+
+    @property
+    def sync(self) -> SyncLimiter:
+        """The same limiter for sync code."""
+        return SyncLimiter(self)
+
+
+class SyncLimiter:
+    """A `Limiter` for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
+
+    __slots__ = ("_limiter",)
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    def hit(
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        """As `Limiter.hit`."""
+        return drive_sync(_recipes.decide(self._limiter, identity, cost, context))
+
+    def check(
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
+    ) -> Decision:
+        """As `Limiter.check`."""
+        return drive_sync(_recipes.decide(self._limiter, identity, cost, context, read_only=True))
+
+    def stat(self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None) -> StrategyStat | None:
+        """As `Limiter.stat`."""
+        return drive_sync(_recipes.stat(self._limiter, identity, context))
+
+    def reset(self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None) -> None:
+        """As `Limiter.reset`."""
+        drive_sync(_recipes.reset(self._limiter, identity, context))

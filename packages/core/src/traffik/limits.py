@@ -1,0 +1,129 @@
+"""What a throttle and a limiter have in common: a uid, rates, a cost, and the store they are counted in.
+
+Options that may be a value or a callable are made alike here, once. How a hit goes is in the recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+from traffik import uids
+from traffik._callables import Callback, callback
+from traffik._recipes import check_cost
+from traffik.backends import binding
+from traffik.headers import Policies, policies
+from traffik.keys import check_uid
+from traffik.rates import Rate, Rates, parse_rates
+from traffik.strategies import Plan, SlidingWindow, Strategy, plan
+
+if TYPE_CHECKING:
+    from traffik.backends.base import Backend
+    from traffik.decisions import Decision
+
+__all__ = ["CostOption", "Limit", "RateOption"]
+
+CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
+"""What an argument named `cost` takes: an integer, or a function of the connection and the context, sync or async."""
+
+RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
+"""What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
+
+_REMEMBERED: Final = 256
+"""Plans and policies kept of a callable rate; more different ones than that are worked out again."""
+
+
+class Limit:
+    """Not made by itself: the part of `HTTPThrottle`, `WebSocketThrottle` and `Limiter` that counts."""
+
+    subject: ClassVar[str]
+    """What a callable option is called with, before the context."""
+
+    identifier: Callback | None = None
+
+    def __init__(
+        self,
+        uid: str,
+        rate: RateOption,
+        *,
+        strategy: Strategy | None = None,
+        backend: Backend | None = None,
+        cost: CostOption = 1,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.uid = check_uid(uid)
+        self.rate = rate
+        self.strategy: Strategy = SlidingWindow() if strategy is None else strategy
+        self.backend = backend
+        self.context: Mapping[str, Any] = dict(context or {})
+        self.enabled = True
+        self.cost = 1 if callable(cost) else check_cost(cost)
+        self.price = self._callback("the cost", cost) if callable(cost) else None
+        self.rating = self._callback("the rate", rate) if callable(rate) else None
+        self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self._plans: dict[Rates, Plan] = {}
+        self._policies: dict[Plan | Rate, Policies] = {}
+        self.place = uids.place_of_caller()
+
+    def disable(self) -> None:
+        """Admit everything and count nothing, until `enable`."""
+        self.enabled = False
+
+    def enable(self) -> None:
+        """Count again, from where it stood."""
+        self.enabled = True
+
+    def identity(self, subject: Any) -> object:
+        """Whose quota it is when there is no identifier."""
+        return subject
+
+    def app(self, subject: Any) -> object | None:
+        """The application in which `subject` arrived."""
+        return None
+
+    def store(self, subject: Any) -> Backend:
+        """The store to count `subject` in.
+
+        Raises:
+            BackendNotFoundError: none, or more than one, could be meant.
+        """
+        return self.backend or binding.resolve(self.app(subject))
+
+    def plan_for(self, rates: Rates) -> Plan:
+        """The plan for what a callable rate has answered."""
+        if not isinstance(rates, str | Rate):
+            rates = parse_rates(rates)
+        found = self._plans.get(rates)
+        if found is None:
+            found = plan(self.strategy, parse_rates(rates) if rates else (), varying=True)
+            _remember(self._plans, rates, found)
+        return found
+
+    def policies(self, decision: Decision) -> Policies:
+        """The policies that go out with `decision`: all of a fixed limit, the one that binds of a callable rate."""
+        source: Plan | Rate = self.plan if self.rating is None or decision.rate is None else decision.rate
+        found = self._policies.get(source)
+        if found is None:
+            found = policies(self.uid, (source,) if isinstance(source, Rate) else source.rates)
+            _remember(self._policies, source, found)
+        return found
+
+    @property
+    def definition(self) -> tuple[object, ...]:
+        """What makes two limits the same; functions by where they are written."""
+        options = (self.rating, self.price, self.identifier)
+        rates = self.plan.rates if self.rating is None else ()
+        return (type(self), rates, self.strategy, self.cost, *(option and option.written for option in options))
+
+    def __repr__(self) -> str:
+        rate = self.rating.name if self.rating else "; ".join(map(str, self.plan.rates)) or "unlimited"
+        return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={self.strategy!r}>"
+
+    def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
+        return callback(what, function, (self.subject, "context"))
+
+
+def _remember(table: dict[Any, Any], key: object, value: object) -> None:
+    if len(table) >= _REMEMBERED:
+        table.clear()
+    table[key] = value

@@ -1,0 +1,25 @@
+"""Algorithms: old state in, decision and new state out. Pure: no clock, no I/O, no randomness, no threads."""
+
+from traffik.strategies.base import Kernel, Prepared, State, Strategy, Transition
+from traffik.strategies.fixed_window import FixedWindow
+from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
+from traffik.strategies.plans import Plan, plan, probe
+from traffik.strategies.sliding_log import SlidingLog
+from traffik.strategies.sliding_window import SlidingWindow
+
+__all__ = [
+    "GCRA",
+    "FixedWindow",
+    "Kernel",
+    "LeakyBucket",
+    "Plan",
+    "Prepared",
+    "SlidingLog",
+    "SlidingWindow",
+    "State",
+    "Strategy",
+    "TokenBucket",
+    "Transition",
+    "plan",
+    "probe",
+]

@@ -1,0 +1,154 @@
+"""The meter: a level that rises with every hit and drains at the rate. Three names, one kernel.
+
+A token bucket counts what is left of a burst, a leaky bucket what is in it, GCRA the time at which it would be empty.
+They admit the same hits (ITU-T I.371, which proves the two forms of GCRA equal; redis-cell and governor count this
+way), so they share one kernel here.
+
+State ``(unit, time, level)``. The rate is reduced to p/q: the level drains p a tick, one unit of cost raises it by q,
+the capacity is burst·q. With d = p · (now - time), the level falls to ``max(0, level - d)``; a charge of N is admitted
+iff level + N·q stays within the capacity. The wait is exact: the first tick at which it would.
+
+A token bucket may go into `debt`: while anything of the burst is left, one hit may overdraw it by so much at most, and
+nothing is admitted until that is paid back. For work whose cost is known only afterwards.
+
+Promises burst + debt + ⌈rate · t⌉ - 1 in any stretch t, and limit/period in the long run. The tick is the finest power
+of ten of µs that keeps every number below 2**53. If the clock goes back by at most the time of a full drain it stands
+still until it has caught up; by more, the level is kept and drains from the new time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import gcd
+
+from traffik.decisions import NEVER, Decision
+from traffik.rates import Rate
+from traffik.strategies.base import EXACT, Kernel, State, Transition, finest_tick, inexact
+
+__all__ = ["GCRA", "LeakyBucket", "TokenBucket"]
+
+_new = tuple.__new__
+
+
+@dataclass(frozen=True, slots=True)
+class _Meter:
+    """What the three have in common.
+
+    Args:
+        burst: the capacity in units of cost, at least 1; the rate's limit if None. 1 spaces hits evenly.
+    """
+
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        _check("burst", self.burst, 1)
+
+    def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
+        return Transition(*self.prepare(rate)(state, cost, now))
+
+    def capacity(self, rate: Rate) -> int:
+        return self._burst(rate)
+
+    def prepare(self, rate: Rate) -> Kernel:
+        return _kernel(self, rate, self._burst(rate), 0)
+
+    def _burst(self, rate: Rate) -> int:
+        if rate.limit == 0:
+            return 0
+        return rate.limit if self.burst is None else self.burst
+
+
+@dataclass(frozen=True, slots=True)
+class GCRA(_Meter):
+    """Generic cell rate algorithm: hits spaced at the rate, `burst` of them at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyBucket(_Meter):
+    """Leaky bucket as a meter: each hit adds its cost, the bucket leaks at the rate and holds `burst`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBucket(_Meter):
+    """Token bucket: `burst` tokens, refilled at the rate; `debt` is how far one hit may overdraw it.
+
+    Args:
+        burst: the capacity in units of cost, at least 1; the rate's limit if None.
+        debt: units of cost by which the last hit may exceed what is left, at least 0.
+    """
+
+    debt: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check("burst", self.burst, 1)
+        _check("debt", self.debt, 0)
+
+    def capacity(self, rate: Rate) -> int:
+        return self._burst(rate) + (self.debt if rate.limit else 0)
+
+    def prepare(self, rate: Rate) -> Kernel:
+        return _kernel(self, rate, self._burst(rate), self.debt if rate.limit else 0)
+
+
+def _check(name: str, value: object, least: int) -> None:
+    if value is None:
+        return
+    if type(value) is not int:
+        raise TypeError(f"{name} is an integer, not {value!r} ({type(value).__name__})")
+    if not least <= value < EXACT:
+        raise ValueError(f"{name} is from {least} to {EXACT - 1}, not {value!r}")
+
+
+def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
+    limit, period = max(rate.limit, 1), rate.period
+
+    def fits(tick: int) -> bool:
+        common = gcd(limit, period // tick)
+        return 2 * (burst + debt + 1) * (period // tick // common) + limit // common < EXACT
+
+    tick = finest_tick(period, fits)
+    if tick is None:
+        raise inexact(strategy, rate)
+    common = gcd(limit, period // tick)
+    p, q = limit // common, period // tick // common
+    most = burst + debt
+    top = most * q
+    # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
+    brim = burst * q - 1 if debt else top
+    full = -(-top // p) * tick
+
+    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        late = now % tick if tick != 1 else 0
+        if late:
+            now -= late
+        skew = 0
+        if state is None:
+            level = 0
+        else:
+            unit, then, level = state
+            if unit != q:
+                level = -(-level * q // unit)
+            if level > top:
+                level = top
+            if now >= then:
+                level -= (now - then) * p if tick == 1 else (now - then) // tick * p
+                if level < 0:
+                    level = 0
+            elif then - now <= full:
+                skew = then - now
+                now = then
+        raised = level + cost * q
+        if raised <= top and level <= brim:
+            life = -(-raised // p) * tick + skew - late
+            left = (top - raised) // q if raised <= brim else 0
+            decision = _new(Decision, (True, most, left, 0, life if raised else 0, rate, None))
+            return decision, (q, now, raised), life + late
+        if cost > most:
+            wait = NEVER
+        else:
+            wait = -(-max(raised - top, level - brim) // p) * tick + skew - late
+        left = (top - level) // q if level <= brim else 0
+        reset = -(-level // p) * tick + skew - late if level else 0
+        return _new(Decision, (False, most, left, wait, reset, rate, None)), None, 0
+
+    return kernel

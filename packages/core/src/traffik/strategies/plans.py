@@ -1,0 +1,123 @@
+"""A plan: one strategy made ready for the rates of one limit.
+
+Several rates are one all-or-nothing decision: each is decided on its own part of the state at the same instant, and
+the state is written only if all of them admit. A strategy that is not prepared ahead (a user's own) is called as it
+is, and its ttl is kept exactly, whatever the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from traffik.decisions import ADMITTED, MAX_COST, NEVER, Decision
+from traffik.rates import UNLIMITED, Rate
+from traffik.strategies.base import Kernel, Prepared, State, Strategy
+
+__all__ = ["Plan", "plan", "probe"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A strategy made ready for its rates.
+
+    Attributes:
+        strategy: the algorithm.
+        rates: what it counts, all at once; empty if nothing limits.
+        kernel: decides one charge; pure.
+        capacity: the largest cost that can ever be admitted.
+        ceiling: the largest cost worth asking a store about; -1 if nothing limits.
+        stats: whether decisions can be tried out without being made.
+    """
+
+    strategy: Strategy
+    rates: tuple[Rate, ...]
+    kernel: Kernel
+    capacity: int
+    ceiling: int
+    stats: bool
+
+    def without_store(self, cost: int) -> Decision:
+        """The decision about a cost above the ceiling, which needs no state: nothing limits, or it can never fit."""
+        if not self.rates:
+            return ADMITTED
+        rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
+        return Decision(
+            allowed=False, limit=self.capacity, remaining=0, retry_after=NEVER, reset_after=0, rate=rate
+        )
+
+
+def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:
+    """Make `strategy` ready for `rates`.
+
+    Args:
+        strategy: the algorithm.
+        rates: what it counts; none means that nothing limits.
+        varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
+
+    Raises:
+        RateError: the strategy cannot count one of them exactly.
+        TypeError: `strategy` is not a strategy.
+    """
+    if isinstance(strategy, type) or not callable(getattr(strategy, "decide", None)):
+        raise TypeError(f"a strategy is an object with a decide method, such as SlidingWindow(), not {strategy!r}")
+    kernels = [_prepare(strategy, rate) for rate in rates]
+    capacity = min((_capacity(strategy, rate) for rate in rates), default=MAX_COST)
+    return Plan(
+        strategy=strategy,
+        rates=tuple(rates),
+        kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels),
+        capacity=capacity,
+        ceiling=min(capacity, MAX_COST) if rates else -1,
+        stats=bool(getattr(strategy, "stats", True)),
+    )
+
+
+def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
+    """What is left, and the wait until one more unit is; changes nothing."""
+    decision = kernel(state, 0, now)[0]
+    if decision.remaining > 0:
+        return decision
+    return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
+
+
+def _capacity(strategy: Strategy, rate: Rate) -> int:
+    return strategy.capacity(rate) if isinstance(strategy, Prepared) else MAX_COST
+
+
+def _prepare(strategy: Strategy, rate: Rate) -> Kernel:
+    return strategy.prepare(rate) if isinstance(strategy, Prepared) else _unprepared(strategy, rate)
+
+
+def _unprepared(strategy: Strategy, rate: Rate) -> Kernel:
+    """The kernel of a strategy that is called as it is; its state stands behind the instant at which it lapses."""
+
+    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        inner = None if state is None or now >= state[0] else state[1]
+        decision, inner, ttl = strategy.decide(inner, rate, cost, now)
+        if decision.rate is None:
+            decision = decision._replace(rate=rate)
+        if inner is None or not decision.allowed:
+            return decision, None, 0
+        return decision, (now + ttl, inner), ttl
+
+    return kernel
+
+
+def _together(kernels: Sequence[Kernel]) -> Kernel:
+    """One kernel for several rates, all or nothing; its state is the tuple of theirs."""
+
+    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        answers = [each(old, cost, now) for each, old in zip_longest(kernels, state or ()) if each is not None]
+        decisions = [answer[0] for answer in answers]
+        refused = [decision for decision in decisions if not decision.allowed]
+        if refused:
+            binding = max(refused, key=lambda decision: decision.retry_after)
+            # What the others would have taken, they have not.
+            remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
+            return binding._replace(remaining=remaining), None, 0
+        binding = min(decisions, key=lambda decision: decision.remaining)
+        return binding, tuple(answer[1] for answer in answers), max(answer[2] for answer in answers)
+
+    return kernel

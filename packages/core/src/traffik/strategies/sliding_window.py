@@ -1,0 +1,111 @@
+"""Sliding window counter: two counts, the older one fading out in proportion to the time passed.
+
+State ``(period, start, previous, current)``: `current` was admitted since `start`, `previous` in the window before it.
+Windows follow one another from a key's first hit. With W the period, L the limit and e = now - start, a charge of N is
+admitted iff ``previous·(W - e) + (current + N)·W <= L·W``: no division, so no rounding. The wait is exact: the first
+tick at which that holds.
+
+Promises exactly L in the first window, no jump at a boundary, at most 2L - 1 in any stretch of length W against an
+adversary, and L/W in the long run. (Cloudflare, "How we built rate limiting capable of scaling to millions of domains";
+the grid starts at the first hit instead of the epoch, so that clients do not share a boundary.)
+
+Needs 3·L·W below 2**53; where µs are too fine, whole multiples of them that divide W are counted. If the clock goes
+back by at most one window it stands still until it has caught up; by more, the counts start anew at the new time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from traffik.decisions import NEVER, Decision
+from traffik.rates import Rate
+from traffik.strategies.base import EXACT, Kernel, State, Transition, finest_tick, inexact
+
+__all__ = ["SlidingWindow"]
+
+_new = tuple.__new__
+
+
+@dataclass(frozen=True, slots=True)
+class SlidingWindow:
+    """At most `limit` in a window that slides, approximated by two counts; smooth, and constant in memory."""
+
+    def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
+        return Transition(*self.prepare(rate)(state, cost, now))
+
+    def capacity(self, rate: Rate) -> int:
+        return rate.limit
+
+    def prepare(self, rate: Rate) -> Kernel:
+        limit, period = rate.limit, rate.period
+        tick = finest_tick(period, lambda tick: 3 * max(limit, 1) * (period // tick) < EXACT)
+        if tick is None:
+            raise inexact(self, rate)
+        window = period // tick
+        area, twice = limit * window, 2 * period
+
+        def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+            late = now % tick if tick != 1 else 0
+            if late:
+                now -= late
+            skew = 0
+            if state is None:
+                start, previous, current, elapsed = now, 0, 0, 0
+            else:
+                era, start, previous, current = state
+                if era != period or previous > limit or current > limit:
+                    start, previous, current = _carried(state, rate, now)
+                elapsed = now - start
+                if not 0 <= elapsed < period:
+                    if elapsed >= twice:
+                        start, previous, current, elapsed = now, 0, 0, 0
+                    elif elapsed >= period:
+                        start, previous, current, elapsed = start + period, current, 0, elapsed - period
+                    elif elapsed < -period:
+                        start, elapsed = now, 0
+                    else:
+                        skew, elapsed = -elapsed, 0
+            left = window - elapsed if tick == 1 else window - elapsed // tick
+            total = current + cost
+            room = area - previous * left - total * window
+            if room >= 0:
+                reset = twice - elapsed if total else (period - elapsed if previous else 0)
+                decision = _new(Decision, (True, limit, room // window, 0, reset + skew - late, rate, None))
+                return decision, (period, start, previous, total), twice - elapsed + skew
+            wait = _wait(limit, window, left, previous, current, cost)
+            if wait != NEVER:
+                wait = wait * tick - late + skew
+            remaining = max(0, (room + cost * window) // window)
+            reset = (twice if current else period) - elapsed + skew - late
+            return _new(Decision, (False, limit, remaining, wait, reset, rate, None)), None, 0
+
+        return kernel
+
+
+def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
+    """Ticks until a refused `cost` is admitted, `left` ticks before the end of the window; NEVER above the limit."""
+    if cost > limit:
+        return NEVER
+    if current + cost <= limit:
+        # In this window: the first e' with previous·(W - e') within the room that is left beside current and cost.
+        return left - (limit - current - cost) * window // previous
+    # In the next one, where current takes the place of previous.
+    return left + max(0, window - (limit - cost) * window // current)
+
+
+def _carried(state: State, rate: Rate, now: int) -> tuple[int, int, int]:
+    """Start and counts under a changed rate: what is used now stays used, up to the new limit.
+
+    Under a new period it becomes a previous window that begins to fade.
+    """
+    limit, period = rate.limit, rate.period
+    era, start, previous, current = state
+    if era == period:
+        return start, min(previous, limit), min(current, limit)
+    elapsed = max(0, now - start)
+    if elapsed >= 2 * era:
+        return now, 0, 0
+    if elapsed >= era:
+        previous, current, elapsed = current, 0, elapsed - era
+    used = -(-previous * (era - elapsed) // era) + current
+    return now, min(used, limit), 0

@@ -1,0 +1,235 @@
+"""Throttles: a limit meeting connections. These are the objects users hold.
+
+A throttle is written once and used with every framework that has an adapter, in async code by itself and in sync code
+through `Throttle.sync`. How a hit goes is in the recipes; whose quota it is by default is in `traffik.clients`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+
+from traffik import _recipes, adapters, uids
+from traffik._callables import callback
+from traffik._drivers import drive, drive_sync
+from traffik._recipes import EXEMPTED
+from traffik.clients import client_identity
+from traffik.decisions import Decision
+from traffik.errors import ConfigurationError
+from traffik.limits import CostOption, Limit, RateOption
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from traffik.backends.base import Backend
+    from traffik.decisions import StrategyStat
+    from traffik.strategies import Strategy
+
+    C = TypeVar("C", default=Any)
+else:
+    from typing import TypeVar
+
+    C = TypeVar("C")
+
+__all__ = ["EXEMPTED", "HTTPThrottle", "SyncThrottle", "Throttle", "WebSocketThrottle", "get_wait", "is_throttled"]
+
+Context: TypeAlias = Mapping[str, Any]
+Identifier: TypeAlias = Callable[..., Any]
+Handler: TypeAlias = Callable[..., Awaitable[None] | None]
+
+
+class Throttle(Limit, Generic[C]):
+    """What `HTTPThrottle` and `WebSocketThrottle` have in common.
+
+    Args:
+        uid: names the throttle, 1 to 128 characters; throttles with the same uid on one store share their quota.
+        rate: a rate, text such as ``"100/min"`` or ``"10/s; 1000/hour"``, several of them, or a function of the
+            connection (and the context) that answers one.
+        identifier: whose quota it is: a function of the connection (and the context) that answers text, an integer, a
+            UUID, or `EXEMPTED`. If None, the address at the other end of the socket.
+        strategy: the algorithm; `SlidingWindow` if None.
+        backend: the store; if None, the application's own, or else the only one that is open.
+        cost: units of quota a hit takes, or a function as for `rate`.
+        context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
+        handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
+            instead of the framework's own rejection; when it returns, `hit` returns.
+
+    All functions may be sync or async.
+
+    Raises:
+        RateError: the rate is not one, or the strategy cannot count it exactly.
+        DuplicateUidError: another throttle has this uid.
+        TypeError, ValueError: another argument is none of the above.
+    """
+
+    subject = "connection"
+    _websocket = False
+
+    def __init__(
+        self,
+        uid: str,
+        rate: RateOption,
+        *,
+        identifier: Identifier | None = None,
+        strategy: Strategy | None = None,
+        backend: Backend | None = None,
+        cost: CostOption = 1,
+        context: Context | None = None,
+        handle_throttled: Handler | None = None,
+    ) -> None:
+        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        if identifier is not None:
+            self.identifier = self._callback("the identifier", identifier)
+        self.handler = None
+        if handle_throttled is not None:
+            offered = ("connection", "decision", "throttle", "context")
+            self.handler = callback("the throttled handler", handle_throttled, offered)
+        uids.claim(self)
+
+    async def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
+        """Take `cost` units of the connection's quota, all or nothing; reject the connection if they are not there.
+
+        Args:
+            connection: what the framework hands you: its request or WebSocket.
+            cost: 0 to 2**31 - 1 units; the throttle's own if None. 0 is admitted and touches nothing.
+            context: goes before the throttle's own.
+
+        Returns:
+            The very same connection, if it is not rejected by an exception.
+
+        Raises:
+            Throttled: an HTTP connection, or a WebSocket before its accept, is refused: the framework's own error,
+                which it answers with status 429. (A WebSocket after its accept is sent a message instead.)
+            AdapterNotFoundError: no adapter knows this kind of connection.
+            BackendNotFoundError: none, or more than one, store could be meant.
+            TypeError, ValueError: an argument is none of the above; nothing is taken then.
+        """
+        return await drive(_recipes.hit(self, connection, cost, context))
+
+    async def __call__(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
+        """The same as `hit`."""
+        return await drive(_recipes.hit(self, connection, cost, context))
+
+    async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+        """Whether a hit of `cost` would be admitted now, as the decision it would get; takes nothing.
+
+        Somebody else may be faster: only a `hit` is certain. True if the strategy cannot tell.
+        """
+        return await drive(_recipes.decide(self, connection, cost, context, read_only=True))
+
+    async def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
+        """What is left of the connection's quota; None if it is exempted or the strategy cannot tell."""
+        return await drive(_recipes.stat(self, connection, context))
+
+    async def reset(self, connection: C, context: Context | None = None) -> None:
+        """Forget what the connection's client has used."""
+        await drive(_recipes.reset(self, connection, context))
+
+    async def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+        """`hit` for code that answers refusals itself, such as a middleware: the decision, remembered, never raised."""
+        decision = await drive(_recipes.decide(self, connection, cost, context))
+        self.remember(connection, decision)
+        return decision
+
+    @property
+    def sync(self) -> SyncThrottle[C]:
+        """The same throttle for sync code."""
+        return SyncThrottle(self)
+
+    def identity(self, subject: C) -> str:
+        """The client's address, as `traffik.clients` groups it.
+
+        Raises:
+            ConfigurationError: the connection has no address.
+        """
+        peer = adapters.adapter_of(subject).peer(subject)
+        if peer is None:
+            raise ConfigurationError(
+                f"{self!r} cannot tell clients apart: the connection has no address at its other end (a Unix socket, "
+                f"or a proxy that hides it); give the throttle an identifier"
+            )
+        return client_identity(peer)
+
+    def app(self, subject: C) -> object | None:
+        return adapters.adapter_of(subject).app(subject)
+
+    def remember(self, connection: C, decision: Decision) -> None:
+        """Keep `decision` with the connection as its most recent one."""
+        memory = adapters.adapter_of(connection).memory(connection)
+        memory[self] = decision
+        memory["last"] = decision
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What a framework that injects dependencies sees: the connection, and nothing that comes from the client."""
+        kinds = {each.connection_type for each in adapters.adapters() if each.websocket is self._websocket}
+        kind = kinds.pop() if len(kinds) == 1 else inspect.Parameter.empty
+        return inspect.Signature(
+            [inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)]
+        )
+
+
+class HTTPThrottle(Throttle[C]):
+    __doc__ = f"""A throttle for HTTP requests.{(Throttle.__doc__ or "").partition(".")[2]}"""
+
+
+class WebSocketThrottle(Throttle[C]):
+    __doc__ = f"""A throttle for WebSockets: for opening one, and for every message.{(Throttle.__doc__ or "").partition(".")[2]}"""
+
+    _websocket = True
+
+
+class SyncThrottle(Generic[C]):
+    """A throttle for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
+
+    __slots__ = ("_throttle",)
+
+    def __init__(self, throttle: Throttle[C]) -> None:
+        self._throttle = throttle
+
+    def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
+        """As `Throttle.hit`."""
+        return drive_sync(_recipes.hit(self._throttle, connection, cost, context))
+
+    __call__ = hit
+
+    def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+        """As `Throttle.check`."""
+        return drive_sync(_recipes.decide(self._throttle, connection, cost, context, read_only=True))
+
+    def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
+        """As `Throttle.stat`."""
+        return drive_sync(_recipes.stat(self._throttle, connection, context))
+
+    def reset(self, connection: C, context: Context | None = None) -> None:
+        """As `Throttle.reset`."""
+        drive_sync(_recipes.reset(self._throttle, connection, context))
+
+
+def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
+    """Whether the most recent hit of the connection was refused; False if there was none.
+
+    Args:
+        connection: what was hit.
+        throttle: ask about the most recent hit of this throttle alone.
+    """
+    decision = _remembered(connection, throttle)
+    return decision is not None and not decision.allowed
+
+
+def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float:
+    """Milliseconds, rounded up, that the most recent hit was told to wait; 0 if it was admitted or there was none.
+
+    Args:
+        connection: what was hit.
+        throttle: ask about the most recent hit of this throttle alone.
+    """
+    decision = _remembered(connection, throttle)
+    return 0.0 if decision is None else decision.wait_ms
+
+
+def _remembered(connection: object, throttle: Throttle[Any] | None) -> Decision | None:
+    memory = adapters.adapter_of(connection).memory(connection)
+    found: Decision | None = memory.get("last" if throttle is None else throttle)
+    return found

@@ -1,0 +1,59 @@
+"""One uid, one limit: two different ones under one uid would count in each other's quota without anybody noticing.
+
+The same definition again is fine (a reloaded module, a factory, a test); it counts in the same quota, as it should.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from traffik.errors import DuplicateUidError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from traffik.limits import Limit
+
+__all__ = ["claim", "place_of_caller"]
+
+_lock = Lock()
+_claimed: dict[str, WeakSet[Limit]] = {}
+
+
+def claim(limit: Limit) -> None:
+    """Let `limit` have its uid, for as long as somebody holds it.
+
+    Raises:
+        DuplicateUidError: another kind of limit has it, on a store they may share; names the places of both.
+    """
+    with _lock:
+        if _rival(limit) is not None:
+            gc.collect()  # It may be garbage that is only waiting to be collected.
+        rival = _rival(limit)
+        if rival is not None:
+            raise DuplicateUidError(
+                f"the uid {limit.uid!r} has two different definitions:\n"
+                f"  {rival!r} at {rival.place}\n  {limit!r} at {limit.place}\n"
+                f"give one of them another uid, or use one object in both places"
+            )
+        _claimed.setdefault(limit.uid, WeakSet()).add(limit)
+
+
+def place_of_caller() -> str:
+    """The file and line, outside this library, that is making a limit."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("traffik"):
+        frame = frame.f_back
+    return "unknown" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _rival(limit: Limit) -> Limit | None:
+    for other in _claimed.get(limit.uid, ()):
+        apart = None not in (other.backend, limit.backend) and other.backend is not limit.backend
+        if not apart and other.definition != limit.definition:
+            return other
+    return None
