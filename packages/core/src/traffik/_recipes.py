@@ -81,7 +81,7 @@ def decide(
         return ADMITTED
     backend = limit.store(subject)
     if backend.in_process:
-        return backend.charge(limit.uid, plan, key, cost, read_only)
+        return (backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost)
     return (yield Apply(backend, (Charge(limit.uid, plan, key, cost, read_only),)))[0]
 
 

@@ -8,13 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from traffik import _recipes, uids
 from traffik._drivers import drive, drive_sync
 from traffik.backends import binding
-from traffik.keys import local_key
+from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from traffik.backends.base import Backend
     from traffik.decisions import Decision, StrategyStat
-    from traffik.strategies import Strategy
+    from traffik.strategies import Plan, Strategy
 
 __all__ = ["Limiter", "SyncLimiter"]
 
@@ -58,8 +58,25 @@ class Limiter(Limit):
         context: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
-        self._plain = self.rating is None and self.price is None and not self.context
         uids.claim(self)
+        self._look()
+
+    def _look(self) -> None:
+        """See whether the short way of a hit is open: nothing to ask of anybody, and a store that answers at once."""
+        self._seen = binding.changes
+        self._short: tuple[Callable[[str, Plan, str, int], Decision], str, Plan, int] | None = None
+        if self.enabled and self.rating is None and self.price is None and not self.context:
+            backend = binding.open_one() if self.backend is None else self.backend
+            if backend is not None and backend.in_process:
+                self._short = (backend.charge, self.uid, self.plan, self.plan.ceiling)
+
+    def enable(self) -> None:
+        super().enable()
+        self._look()
+
+    def disable(self) -> None:
+        super().disable()
+        self._look()
 
     async def hit(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
@@ -75,14 +92,14 @@ class Limiter(Limit):
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
             BackendNotFoundError: none, or more than one, store could be meant.
         """
-        if cost is None:
-            cost = self.cost
+        if self._seen != binding.changes:
+            self._look()
         # The short way, when there is nothing to find out; the recipe is the long one.
-        if self._plain and context is None and type(identity) is str and type(cost) is int and self.enabled:
-            if 0 < cost <= self.plan.ceiling:
-                backend = self.backend or binding.resolve(None)
-                if backend.in_process:
-                    return backend.charge(self.uid, self.plan, local_key(None, identity), cost)
+        if self._short is not None and context is None and identity.__class__ is str:
+            charge, uid, plan, ceiling = self._short
+            units = self.cost if cost is None else cost
+            if units.__class__ is int and 0 < units <= ceiling and "\x01" <= identity and len(identity) <= MAX_LENGTH:
+                return charge(uid, plan, identity, units)
         return await drive(_recipes.decide(self, identity, cost, context))
 
     async def check(

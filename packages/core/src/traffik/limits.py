@@ -87,7 +87,7 @@ class Limit:
         Raises:
             BackendNotFoundError: none, or more than one, could be meant.
         """
-        return self.backend or binding.resolve(self.app(subject))
+        return self.backend if self.backend is not None else binding.resolve(self.app(subject))
 
     def plan_for(self, rates: Rates) -> Plan:
         """The plan for what a callable rate has answered."""

@@ -60,7 +60,7 @@ class Backend(ABC):
     """
 
     in_process: ClassVar[bool] = False
-    """Whether it answers on the spot, without I/O; then it also has `charge`, which neither waits nor blocks."""
+    """Whether it answers on the spot, without I/O; then it also has `charge` and `peek`, which do not wait."""
 
     def __init__(self, *, namespace: str = "traffik") -> None:
         if not isinstance(namespace, str):
@@ -76,8 +76,12 @@ class Backend(ABC):
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
         """`apply` for code that cannot await."""
 
-    def charge(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool = False) -> Decision:
+    def charge(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
         """`apply` for one charge, on the spot; only stores that are `in_process` have it."""
+        raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
+
+    def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
+        """`apply` for one charge that is read-only, on the spot; only stores that are `in_process` have it."""
         raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
 
     def partition_key(self, uid: str, key: str) -> str:

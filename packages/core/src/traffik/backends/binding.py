@@ -17,7 +17,10 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["bound", "closed", "made", "opened", "resolve"]
+__all__ = ["bound", "closed", "made", "open_one", "opened", "resolve"]
+
+changes = 0
+"""Counts every opening and closing, so that what was found out before one can be known to be stale."""
 
 _lock = Lock()
 _made: WeakSet[Backend] = WeakSet()
@@ -33,14 +36,18 @@ def made(backend: Backend) -> None:
 
 def opened(backend: Backend) -> bool:
     """Count an opening; whether it is the first."""
+    global changes
     with _lock:
+        changes += 1
         _open[backend] = _open.get(backend, 0) + 1
         return _open[backend] == 1
 
 
 def closed(backend: Backend) -> bool:
     """Count a closing; whether it is the last."""
+    global changes
     with _lock:
+        changes += 1
         _open[backend] -= 1
         if _open[backend]:
             return False
@@ -63,6 +70,11 @@ def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Iterator[
                 table[place].remove(backend)
                 if not table[place]:
                     del table[place]
+
+
+def open_one() -> Backend | None:
+    """The only open store; None if there is none or more than one."""
+    return next(iter(_open)) if len(_open) == 1 else None
 
 
 def resolve(app: object) -> Backend:

@@ -92,6 +92,11 @@ class Bank:
         self.due = min([self._ends, *(generation.lapses for generation in self._older)])
         return gone
 
+    @property
+    def empty(self) -> bool:
+        """Whether it holds nothing at all."""
+        return not (self.newest or self._older or self.overflow)
+
     def forget(self, key: str) -> int:
         """Forget one key; how many were forgotten."""
         self.overflow.pop(bucket(key), None)
@@ -127,7 +132,7 @@ class Lapsed:
 
     def free(self, now: int) -> None:
         """Free the share that is due by `now`."""
-        if now >= self._until:
+        if now >= self._until or not self.left:
             self._generations.clear()
             self.left = 0
             return

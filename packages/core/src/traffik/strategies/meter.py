@@ -116,39 +116,37 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
     # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
     brim = burst * q - 1 if debt else top
     full = -(-top // p) * tick
+    coarse = tick != 1
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        late = now % tick if tick != 1 else 0
-        if late:
-            now -= late
-        skew = 0
-        if state is None:
-            level = 0
-        else:
+        shift = level = 0  # shift: from the instant counted from to the one asked at, µs
+        if coarse:
+            shift = -(now % tick)
+            now += shift
+        if state is not None:
             unit, then, level = state
             if unit != q:
                 level = -(-level * q // unit)
-            if level > top:
-                level = top
-            if now >= then:
-                level -= (now - then) * p if tick == 1 else (now - then) // tick * p
+            elapsed = now - then
+            if elapsed >= 0:
+                level -= elapsed // tick * p if coarse else elapsed * p
                 if level < 0:
                     level = 0
-            elif then - now <= full:
-                skew = then - now
+            elif elapsed >= -full:
+                shift -= elapsed
                 now = then
         raised = level + cost * q
         if raised <= top and level <= brim:
-            life = -(-raised // p) * tick + skew - late
+            life = -(-raised // p)
+            if coarse or shift:
+                life = max(life * tick + shift, 0)
             left = (top - raised) // q if raised <= brim else 0
-            decision = _new(Decision, (True, most, left, 0, life if raised else 0, rate, None))
-            return decision, (q, now, raised), life + late
-        if cost > most:
-            wait = NEVER
-        else:
-            wait = -(-max(raised - top, level - brim) // p) * tick + skew - late
+            return _new(Decision, (True, most, left, 0, life, rate, None)), (q, now, raised), life
+        level = min(level, top)  # Above it only if the rate has changed.
+        need = max(level + cost * q - top, level - brim)
+        wait = -(-need // p) * tick + shift if cost <= most else NEVER
         left = (top - level) // q if level <= brim else 0
-        reset = -(-level // p) * tick + skew - late if level else 0
+        reset = -(-level // p) * tick + shift if level else 0
         return _new(Decision, (False, most, left, wait, reset, rate, None)), None, 0
 
     return kernel

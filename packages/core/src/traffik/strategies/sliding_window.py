@@ -42,16 +42,15 @@ class SlidingWindow:
         if tick is None:
             raise inexact(self, rate)
         window = period // tick
-        area, twice = limit * window, 2 * period
+        area, twice, coarse = limit * window, 2 * period, tick != 1
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-            late = now % tick if tick != 1 else 0
-            if late:
+            late = skew = previous = current = elapsed = 0
+            if coarse:
+                late = now % tick
                 now -= late
-            skew = 0
-            if state is None:
-                start, previous, current, elapsed = now, 0, 0, 0
-            else:
+            start = now
+            if state is not None:
                 era, start, previous, current = state
                 if era != period or previous > limit or current > limit:
                     start, previous, current = _carried(state, rate, now)
@@ -65,13 +64,13 @@ class SlidingWindow:
                         start, elapsed = now, 0
                     else:
                         skew, elapsed = -elapsed, 0
-            left = window - elapsed if tick == 1 else window - elapsed // tick
+            left = window - elapsed // tick if coarse else period - elapsed
             total = current + cost
             room = area - previous * left - total * window
             if room >= 0:
-                reset = twice - elapsed if total else (period - elapsed if previous else 0)
-                decision = _new(Decision, (True, limit, room // window, 0, reset + skew - late, rate, None))
-                return decision, (period, start, previous, total), twice - elapsed + skew
+                life = twice - elapsed + skew
+                reset = life - late if total else (life - late - period if previous else 0)
+                return _new(Decision, (True, limit, room // window, 0, reset, rate, None)), (period, start, previous, total), life
             wait = _wait(limit, window, left, previous, current, cost)
             if wait != NEVER:
                 wait = wait * tick - late + skew
