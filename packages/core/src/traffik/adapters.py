@@ -8,9 +8,10 @@ classes. They are loaded when a store opens, or at the first connection of a typ
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Iterable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from traffik.decisions import Decision
 from traffik.errors import AdapterNotFoundError
 
 if TYPE_CHECKING:
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
 
     from traffik.rejections import Rejection
 
-__all__ = ["GROUP", "Adapter", "adapter_of", "load_adapters", "register_adapter", "subapps_of"]
+__all__ = ["GROUP", "Adapter", "Memory", "adapter_of", "injected", "load_adapters", "register_adapter", "subapps_of"]
 
 GROUP: Final = "traffik.adapters"
 
-Memory = MutableMapping[Any, Any]
+Memory: TypeAlias = dict[Any, Decision]
+"""The most recent decision of each throttle on one connection, in the order of the hits."""
 
 
 class Adapter(Protocol):
-    """What the core needs of a framework's connection, in six calls."""
+    """What the core needs of a framework's connections."""
 
-    connection_type: type
-    """The class of connections it hands over, which a framework that injects dependencies injects."""
+    injects: type | None
+    """The class to ask for where the framework injects dependencies by their annotation; None where it does not."""
 
     websocket: bool
     """Whether these connections carry messages, so that `WebSocketThrottle` guards them."""
@@ -47,7 +49,7 @@ class Adapter(Protocol):
         ...
 
     def memory(self, connection: Any, /) -> Memory:
-        """A mapping that lives as long as the connection and is the same for every object that stands for it."""
+        """A dict that lives as long as the connection and is the same for every object that stands for it."""
         ...
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
@@ -100,9 +102,13 @@ def subapps_of(app: object) -> list[object]:
     return found[1:]
 
 
-def adapters() -> Iterable[Adapter]:
-    """Every adapter loaded so far."""
-    return tuple(_registered.values())
+def injected(*, websocket: bool) -> type | None:
+    """The class of connections that dependency injection is to hand over; None if no framework in use does that."""
+    load_adapters()
+    for adapter in _registered.values():
+        if adapter.websocket is websocket and adapter.injects is not None:
+            return adapter.injects
+    return None
 
 
 def _find(connection: object) -> Adapter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
 from traffik import _recipes, adapters, uids
 from traffik._callables import callback
@@ -64,7 +64,8 @@ class Throttle(Limit, Generic[C]):
     """
 
     subject = "connection"
-    _websocket = False
+    websocket: ClassVar[bool] = False
+    """Whether it guards connections that carry messages."""
 
     def __init__(
         self,
@@ -132,6 +133,10 @@ class Throttle(Limit, Generic[C]):
         self.remember(connection, decision)
         return decision
 
+    async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
+        """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way."""
+        await drive(_recipes.refuse(self, connection, decision, context))
+
     @property
     def sync(self) -> SyncThrottle[C]:
         """The same throttle for sync code."""
@@ -157,14 +162,13 @@ class Throttle(Limit, Generic[C]):
     def remember(self, connection: C, decision: Decision) -> None:
         """Keep `decision` with the connection as its most recent one."""
         memory = adapters.adapter_of(connection).memory(connection)
+        memory.pop(self, None)  # so that it comes last
         memory[self] = decision
-        memory["last"] = decision
 
     @property
     def __signature__(self) -> inspect.Signature:
         """What a framework that injects dependencies sees: the connection, and nothing that comes from the client."""
-        kinds = {each.connection_type for each in adapters.adapters() if each.websocket is self._websocket}
-        kind = kinds.pop() if len(kinds) == 1 else inspect.Parameter.empty
+        kind = adapters.injected(websocket=self.websocket) or inspect.Parameter.empty
         return inspect.Signature(
             [inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)]
         )
@@ -177,7 +181,7 @@ class HTTPThrottle(Throttle[C]):
 class WebSocketThrottle(Throttle[C]):
     __doc__ = f"""A throttle for WebSockets: for opening one, and for every message.{(Throttle.__doc__ or "").partition(".")[2]}"""
 
-    _websocket = True
+    websocket = True
 
 
 class SyncThrottle(Generic[C]):
@@ -231,5 +235,4 @@ def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float
 
 def _remembered(connection: object, throttle: Throttle[Any] | None) -> Decision | None:
     memory = adapters.adapter_of(connection).memory(connection)
-    found: Decision | None = memory.get("last" if throttle is None else throttle)
-    return found
+    return next(reversed(memory.values()), None) if throttle is None else memory.get(throttle)

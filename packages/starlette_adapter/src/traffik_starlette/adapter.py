@@ -1,0 +1,75 @@
+"""What traffik needs of a Starlette connection: plain data out of its scope, and how it is rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+from starlette.requests import HTTPConnection, Request
+from starlette.routing import Host, Mount
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from traffik.adapters import Memory
+from traffik.rejections import Rejection
+from traffik_starlette.errors import Throttled, WebSocketThrottled
+
+__all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
+
+MEMORY: Final = "traffik.decisions"
+"""The key of the scope under which the decisions about a connection are kept."""
+
+
+class HTTPAdapter:
+    """For `starlette.requests.Request`, which is FastAPI's too, and for a bare `HTTPConnection`."""
+
+    injects: type | None = Request
+    websocket = False
+
+    def peer(self, connection: HTTPConnection, /) -> str | None:
+        client = connection.scope.get("client")
+        return (client[0] or None) if client else None
+
+    def app(self, connection: HTTPConnection, /) -> object | None:
+        return connection.scope.get("app")
+
+    def subapps(self, app: Any, /) -> Iterable[object]:
+        for route in getattr(app, "routes", None) or ():
+            if isinstance(route, Mount | Host):
+                # With middleware of its own, `app` is the outermost of that and `_base_app` what was mounted.
+                yield getattr(route, "_base_app", route.app)
+
+    def memory(self, connection: HTTPConnection, /) -> Memory:
+        scope = connection.scope
+        memory: Memory | None = scope.get(MEMORY)
+        if memory is None:
+            memory = scope[MEMORY] = {}
+        return memory
+
+    def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
+        raise Throttled(rejection)
+
+
+class WebSocketAdapter(HTTPAdapter):
+    """For `starlette.websockets.WebSocket`, which is FastAPI's too."""
+
+    injects = WebSocket
+    websocket = True
+
+    def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
+        assert isinstance(connection, WebSocket), "the entry point names this class"
+        if connection.application_state is not WebSocketState.CONNECTING:
+            return _notify(connection, rejection)
+        if "websocket.http.response" in connection.scope.get("extensions", {}):
+            raise Throttled(rejection)
+        raise WebSocketThrottled(rejection)
+
+
+async def _notify(connection: WebSocket, rejection: Rejection) -> None:
+    """Tell the client; one that has gone already is told by the next `receive`, as ever."""
+    if connection.application_state is WebSocketState.CONNECTED:
+        with suppress(WebSocketDisconnect):
+            await connection.send_json(rejection.message)
+
+
+http = HTTPAdapter()
+websocket = WebSocketAdapter()

@@ -1,0 +1,25 @@
+"""Refusals as Starlette raises them: one except clause of traffik's or one of Starlette's catches each."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException, WebSocketException
+from traffik import errors
+from traffik.rejections import Rejection
+
+__all__ = ["Throttled", "WebSocketThrottled"]
+
+
+class Throttled(errors.Throttled, HTTPException):
+    """A refused request, or WebSocket that is not accepted yet: answered with status 429 and its headers."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        HTTPException.__init__(self, rejection.status, rejection.detail, dict(rejection.headers))
+        self.rejection = rejection
+
+
+class WebSocketThrottled(errors.Throttled, WebSocketException):
+    """A refused WebSocket on a server that cannot deny with a status: closed with code 1008 before it is accepted."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        WebSocketException.__init__(self, 1008, rejection.detail)
+        self.rejection = rejection
