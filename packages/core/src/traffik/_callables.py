@@ -1,7 +1,7 @@
 """Options that a caller gives as a value or as a callable, made alike once, when a throttle is built.
 
-A callable may be sync or async and may take as many of the arguments on offer as it likes, from the first on: an
-identifier is offered the connection and the context, so ``lambda request: …`` and ``def who(request, context)`` both do.
+A callable may be sync or async, and takes as many of the arguments on offer as it likes, from the first on: an
+identifier is offered the connection and the context, so ``lambda request: …`` and ``def who(request, context)`` do.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
         raise TypeError(
             f"{what} {function!r} cannot be called with ({', '.join(offered)}) or fewer of them from the left"
         )
-    target = inspect.unwrap(function) if inspect.isfunction(function) else function
-    is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))
+    # A callable object is as async as the method that is called; what is missed here is noticed by its answer.
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
     call = function if taken == len(offered) else _fewer(function, taken)
     name = getattr(function, "__qualname__", None) or repr(function)
     written = (getattr(function, "__module__", None), name)

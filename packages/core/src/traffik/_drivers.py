@@ -58,18 +58,14 @@ Recipe: TypeAlias = Generator[Step, Any, T]
 
 async def drive(recipe: Recipe[T]) -> T:
     """Carry out a recipe in async code."""
-    try:
-        step = next(recipe)
-        while True:
-            try:
-                answer = await _carry_out(step)
-            except BaseException as error:
-                step = recipe.throw(error)
-            else:
-                step = recipe.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+    answer = None
+    while True:
+        try:
+            step = recipe.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer = await _carry_out(step)
 
 
 def drive_sync(recipe: Recipe[T]) -> T:
@@ -78,18 +74,14 @@ def drive_sync(recipe: Recipe[T]) -> T:
     Raises:
         TypeError: the recipe needs something that only async code can do; the message names it.
     """
-    try:
-        step = next(recipe)
-        while True:
-            try:
-                answer = _carry_out_sync(step)
-            except BaseException as error:
-                step = recipe.throw(error)
-            else:
-                step = recipe.send(answer)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+    answer = None
+    while True:
+        try:
+            step = recipe.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        answer = _carry_out_sync(step)
 
 
 async def _carry_out(step: Step) -> Any:

@@ -7,7 +7,7 @@ whose parts are all at hand yields none. It reads no clock and does no I/O itsel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from traffik._drivers import Apply, Call, Recipe, Reset, Wait
 from traffik.adapters import adapter_of
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EXEMPTED", "Exempted", "check_cost", "decide", "hit", "merged", "refuse", "reset", "stat"]
 
-Context = Mapping[str, Any]
+C = TypeVar("C")
+Context: TypeAlias = Mapping[str, Any]
 
 
 class Exempted:
@@ -39,7 +40,7 @@ EXEMPTED: Final = Exempted()
 """What an identifier answers for a connection that is not to be limited."""
 
 
-def hit(throttle: Throttle[Any], connection: Any, cost: int | None, context: Context | None) -> Recipe[Any]:
+def hit(throttle: Throttle[C], connection: C, cost: int | None, context: Context | None) -> Recipe[C]:
     """Take the cost, remember the decision with the connection, and reject the connection if it is refused."""
     decision = yield from decide(throttle, connection, cost, context)
     throttle.remember(connection, decision)
@@ -82,7 +83,8 @@ def decide(
     backend = limit.store(subject)
     if backend.in_process:
         return (backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost)
-    return (yield Apply(backend, (Charge(limit.uid, plan, key, cost, read_only),)))[0]
+    decisions: list[Decision] = yield Apply(backend, (Charge(limit.uid, plan, key, cost, read_only),))
+    return decisions[0]
 
 
 def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[StrategyStat | None]:

@@ -130,7 +130,7 @@ def _load(name: str) -> Adapter:
 
 
 def _names() -> dict[str, EntryPoint]:
-    global _entry_points
+    global _entry_points  # noqa: PLW0603 - read once, when the first connection or store needs them
     if _entry_points is None:
         from importlib.metadata import entry_points
 

@@ -1,12 +1,12 @@
 """The errors of traffik, one tree.
 
-    TraffikError
-    ├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
-    │   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
-    │   ├── DuplicateUidError      (also a ValueError) one uid, two different limits
-    │   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
-    │   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
-    └── Throttled                  a refused connection: carries the decision and what an adapter answers
+TraffikError
+├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
+│   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
+│   ├── DuplicateUidError      (also a ValueError) one uid, two different limits
+│   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
+│   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
+└── Throttled                  a refused connection: carries the decision and what an adapter answers
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def local_key(scope: str | None, identity: str) -> str:
 
     Without a scope it is the identity itself unless that is empty, very long or begins with a NUL.
     """
-    if scope is None and "\x01" <= identity and len(identity) <= MAX_LENGTH:
+    if scope is None and identity >= "\x01" and len(identity) <= MAX_LENGTH:
         return identity
     if len(identity) > MAX_LENGTH:
         identity = _digest(identity)

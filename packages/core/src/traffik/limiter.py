@@ -1,9 +1,9 @@
 """A limit on anything that has a name: no connection, no framework.
 
-    limiter = Limiter("mails", "100/hour")
-    decision = await limiter.hit("user:42")
-    if not decision:
-        print(f"come back in {decision.wait_seconds} s")
+limiter = Limiter("mails", "100/hour")
+decision = await limiter.hit("user:42")
+if not decision:
+print(f"come back in {decision.wait_seconds} s")
 """
 
 from __future__ import annotations
@@ -95,10 +95,10 @@ class Limiter(Limit):
         if self._seen != binding.changes:
             self._look()
         # The short way, when there is nothing to find out; the recipe is the long one.
-        if self._short is not None and context is None and identity.__class__ is str:
+        if self._short is not None and context is None and type(identity) is str:
             charge, uid, plan, ceiling = self._short
             units = self.cost if cost is None else cost
-            if units.__class__ is int and 0 < units <= ceiling and "\x01" <= identity and len(identity) <= MAX_LENGTH:
+            if type(units) is int and 0 < units <= ceiling and identity >= "\x01" and len(identity) <= MAX_LENGTH:
                 return charge(uid, plan, identity, units)
         return await drive(_recipes.decide(self, identity, cost, context))
 

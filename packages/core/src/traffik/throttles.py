@@ -175,11 +175,11 @@ class Throttle(Limit, Generic[C]):
 
 
 class HTTPThrottle(Throttle[C]):
-    __doc__ = f"""A throttle for HTTP requests.{(Throttle.__doc__ or "").partition(".")[2]}"""
+    """A throttle for HTTP requests; takes what `Throttle` takes."""
 
 
 class WebSocketThrottle(Throttle[C]):
-    __doc__ = f"""A throttle for WebSockets: for opening one, and for every message.{(Throttle.__doc__ or "").partition(".")[2]}"""
+    """A throttle for WebSockets, for opening one and for every message; takes what `Throttle` takes."""
 
     websocket = True
 

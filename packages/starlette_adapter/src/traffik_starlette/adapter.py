@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import Host, Mount
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
 from traffik.adapters import Memory
 from traffik.rejections import Rejection
 from traffik_starlette.errors import Throttled, WebSocketThrottled
@@ -56,7 +57,8 @@ class WebSocketAdapter(HTTPAdapter):
     websocket = True
 
     def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
-        assert isinstance(connection, WebSocket), "the entry point names this class"
+        if not isinstance(connection, WebSocket):
+            raise TypeError(f"this is the adapter of WebSockets, not of {connection!r}")
         if connection.application_state is not WebSocketState.CONNECTING:
             return _notify(connection, rejection)
         if "websocket.http.response" in connection.scope.get("extensions", {}):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from starlette.requests import HTTPConnection, Request
+
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
@@ -52,7 +53,8 @@ def throttled(
         guards = [each for each in throttles if isinstance(each, Throttle)]
         if rates:
             uid = f"{endpoint.__module__}.{endpoint.__qualname__}"[-MAX_LENGTH:]
-            guards.append(HTTPThrottle(**{"uid": uid, "rate": rates, **options}))
+            settings: dict[str, Any] = {"uid": uid, "rate": rates, **options}
+            guards.append(HTTPThrottle(**settings))
         return _guarded(endpoint, guards, cost, context)
 
     return decorate
@@ -80,7 +82,7 @@ def _guarded(
 
     guard: Any = guarded if inspect.iscoroutinefunction(endpoint) else guarded_sync
     guard.__signature__ = signature
-    return guard
+    return cast("Endpoint", guard)
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, Find]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starlette.exceptions import HTTPException, WebSocketException
+
 from traffik import errors
 from traffik.rejections import Rejection
 

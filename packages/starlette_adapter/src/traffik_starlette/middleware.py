@@ -1,6 +1,6 @@
 """Throttles in front of a whole application, and headers on everything it answers: pure ASGI, no task, no exception.
 
-    app.add_middleware(ThrottleMiddleware, throttle)
+app.add_middleware(ThrottleMiddleware, throttle)
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
+
 from traffik.adapters import Memory
 from traffik.rejections import Rejection, reject
 from traffik.throttles import Throttle

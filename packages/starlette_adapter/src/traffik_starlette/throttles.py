@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.websockets import WebSocket
+
 from traffik import throttles
 
 __all__ = ["HTTPThrottle", "WebSocketThrottle"]

@@ -7,7 +7,7 @@ a sync form of the same step. One that answers on the spot, without I/O, says so
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -89,7 +89,7 @@ class Backend(ABC):
         return partition_key(self.namespace, uid, key)
 
     @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+    async def lifespan(self, app: object = None) -> AsyncGenerator[None, None]:
         """Open the store for as long as `app` runs, and bind it to `app` and to the applications mounted in it.
 
         ``FastAPI(lifespan=backend.lifespan)``; or inside a lifespan of your own, ``async with backend.lifespan(app):``.

@@ -6,7 +6,7 @@ what could be meant. Stores are known here from their making, applications for a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ def made(backend: Backend) -> None:
 
 def opened(backend: Backend) -> bool:
     """Count an opening; whether it is the first."""
-    global changes
+    global changes  # noqa: PLW0603 - a counter that others read as an attribute of this module
     with _lock:
         changes += 1
         _open[backend] = _open.get(backend, 0) + 1
@@ -45,7 +45,7 @@ def opened(backend: Backend) -> bool:
 
 def closed(backend: Backend) -> bool:
     """Count a closing; whether it is the last."""
-    global changes
+    global changes  # noqa: PLW0603 - a counter that others read as an attribute of this module
     with _lock:
         changes += 1
         _open[backend] -= 1
@@ -56,7 +56,7 @@ def closed(backend: Backend) -> bool:
 
 
 @contextmanager
-def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Iterator[None]:
+def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
     """Bind `backend` to `app`, and to the applications mounted in it that have no store of their own."""
     places = [(_own, app)] * (app is not None) + [(_inherited, each) for each in mounted]
     with _lock:

@@ -1,8 +1,8 @@
 """The store in this process: exact for its tasks and threads, with nothing to operate.
 
 A charge is decided under one lock that is never held across an await. Memory is given back without a background task,
-a little at every hit (`traffik.backends.generations` says how). A full store forgets nothing that counts: keys beyond `max_keys` share overflow buckets, so that none gets more than
-its quota, and their decisions say so.
+a little at every hit (`traffik.backends.generations` says how). A full store forgets nothing that counts: keys beyond
+`max_keys` share overflow buckets, so that none gets more than its quota, and their decisions say so.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class InMemoryBackend(Backend):
                 state = newest[key]
             except KeyError:
                 return self._arrive(uid, plan, key, cost, now)
-            decision, state, ttl = plan.kernel(state, cost, now)
-            if state is not None:
-                newest[key] = state
+            decision, changed, ttl = plan.kernel(state, cost, now)
+            if changed is not None:
+                newest[key] = changed
                 if ttl > bank.longest:
                     bank.longest = ttl
             return decision

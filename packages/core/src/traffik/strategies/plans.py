@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from traffik.decisions import ADMITTED, MAX_COST, NEVER, Decision
-from traffik.rates import UNLIMITED, Rate
+from traffik.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy
 
 __all__ = ["Plan", "plan", "probe"]
@@ -43,9 +43,7 @@ class Plan:
         if not self.rates:
             return ADMITTED
         rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
-        return Decision(
-            allowed=False, limit=self.capacity, remaining=0, retry_after=NEVER, reset_after=0, rate=rate
-        )
+        return Decision(allowed=False, limit=self.capacity, remaining=0, retry_after=NEVER, reset_after=0, rate=rate)
 
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:

@@ -31,6 +31,8 @@ _BLOCK: Final = 64
 Block: TypeAlias = tuple[int, ...]
 Blocks: TypeAlias = tuple[Block, ...]
 
+_EMPTY: tuple[int, int, Blocks, Block] = (0, 0, (), ())
+
 _new = tuple.__new__
 
 
@@ -53,17 +55,14 @@ class SlidingLog:
             )
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-            if state is None:
-                used, skip, blocks, tail, skew = 0, 0, (), (), 0
-            else:
-                used, skip, blocks, tail = state
-                skew = tail[-2] - now
-                if skew > period:
-                    skip, blocks, tail, skew = 0, (), (now, used), 0
-                elif skew > 0:
+            used, skip, blocks, tail = state or _EMPTY
+            skew = 0
+            if tail:
+                if tail[-2] > now + period:
+                    skip, blocks, tail = 0, (), (now, used)
+                elif tail[-2] > now:
+                    skew = tail[-2] - now
                     now += skew
-                else:
-                    skew = 0
                 if (blocks[0] if blocks else tail)[skip] <= now - period:
                     used, skip, blocks, tail = _recent(used, skip, blocks, tail, now - period)
             total = used + cost

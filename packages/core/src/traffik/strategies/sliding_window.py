@@ -70,7 +70,8 @@ class SlidingWindow:
             if room >= 0:
                 life = twice - elapsed + skew
                 reset = life - late if total else (life - late - period if previous else 0)
-                return _new(Decision, (True, limit, room // window, 0, reset, rate, None)), (period, start, previous, total), life
+                decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
+                return decision, (period, start, previous, total), life
             wait = _wait(limit, window, left, previous, current, cost)
             if wait != NEVER:
                 wait = wait * tick - late + skew
