@@ -1,0 +1,179 @@
+"""The verbs of the workspace: `python3 noxfile.py -s VERB`, on a machine with nothing but Python 3.11 or later.
+
+Without nox on the machine this file makes itself a private environment with nox in it, below `.nox`, and goes on there.
+With nox installed, `nox -s VERB` is the same. Arguments for the tool behind a verb come after `--`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+HOME = ROOT / ".nox" / f"py{sys.version_info[0]}{sys.version_info[1]}"  # interpreters do not share environments
+CONSTRAINTS = ROOT / "constraints.txt"
+
+
+def main() -> int:
+    """Run nox on this file, in an environment made for it when this Python has none."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever has only an older Python is told so
+        return complain(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
+    command = ["-m", "nox", "-f", str(ROOT / "noxfile.py"), *sys.argv[1:]]
+    if importlib.util.find_spec("nox"):
+        return subprocess.call([sys.executable, *command])
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        return complain("this Python comes without venv or ensurepip; Debian and Ubuntu have them in python3-venv")
+    return subprocess.call([str(private_python()), *command])
+
+
+def complain(message: str) -> int:
+    """Say in one line what is missing."""
+    print(f"noxfile.py: {message}", file=sys.stderr)  # noqa: T201 - there is nothing else yet to say it with
+    return 1
+
+
+def private_python() -> Path:
+    """The interpreter of the private environment, which is made again when it is unfinished or its pin has moved."""
+    pin = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("nox=="))
+    home = HOME / "boot"
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    stamp = home / "made"
+    wanted = f"{pin} {ROOT}"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"making an environment with {pin} in {home.relative_to(ROOT)}")  # noqa: T201 - as above
+        subprocess.check_call([sys.executable, "-m", "venv", "--clear", str(home)])
+        subprocess.check_call([str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "nox"])
+        stamp.write_text(wanted)
+    return python
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+import nox
+import nox.project
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.envdir = str(HOME)
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "types", "contracts"]
+
+CONSTRAINED = ("-q", "-c", CONSTRAINTS.name)  # nox runs everything where this file is
+PACKAGES = ("packages/core", "packages/starlette_adapter")
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+
+
+def equip(session: nox.Session, group: str, *packages: str) -> None:
+    """Fill the environment with a dependency group and our packages, unless it already holds exactly these."""
+    recipe = [CONSTRAINTS, ROOT / "pyproject.toml", *(ROOT / package / "pyproject.toml" for package in packages)]
+    text = "\n".join([str(ROOT), group, sys.version, *(file.read_text() for file in recipe)])
+    wanted = hashlib.sha256(text.encode()).hexdigest()
+    stamp = Path(session.bin).parent / "equipped"
+    if stamp.exists():
+        if stamp.read_text() == wanted:
+            return
+        shutil.rmtree(stamp.parent)  # pip would leave behind what is no longer wanted
+        session.virtualenv.create()
+    stamp.write_text("unfinished")
+    session.install(*CONSTRAINED, *nox.project.dependency_groups(PYPROJECT, group))
+    if packages:
+        editable = [argument for package in packages for argument in ("-e", package)]
+        session.install(*CONSTRAINED, "--no-build-isolation", *editable)
+    stamp.write_text(wanted)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests under coverage; `-- tests/core -k wait` for some of them."""
+    equip(session, "tests", *PACKAGES)
+    session.run("python", "-VV")
+    session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    if not session.posargs:
+        session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style; `-- --fix` mends what can be mended."""
+    equip(session, "lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, as two checkers see them."""
+    equip(session, "types", *PACKAGES)
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Who may import whom."""
+    equip(session, "contracts", *PACKAGES)
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A throttled FastAPI app on loopback and three clients; ends by itself."""
+    equip(session, "demo", *PACKAGES)
+    session.run("python", "examples/demo.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a hit costs, as ratios to a floor measured in the same run."""
+    equip(session, "bench", *PACKAGES)
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site in `site/`; a broken link is an error."""
+    equip(session, "docs")
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}  # the theme advertises its successor otherwise
+    session.run("mkdocs", *(session.posargs or ["build", "--strict", "--quiet"]), env=quiet)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Every Python on this machine × every framework, oldest and latest; `-- -e py312-starlette-oldest` for one."""
+    equip(session, "matrix")
+    session.run("tox", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Source archives and wheels in `dist/`, then a stranger's first steps with the wheels."""
+    equip(session, "build")
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), package)
+    core, adapter = (str(next(dist.glob(f"{name}-*.whl"))) for name in ("traffik", "traffik_starlette"))
+    clean = Path(session.create_tmp()) / "clean"
+    python = str(clean / Path(session.bin).name / "python")
+    session.run("python", "-m", "venv", "--clear", str(clean))
+
+    def stranger(script: str, *wheels: str) -> None:
+        session.run(python, "-m", "pip", "install", *CONSTRAINED, *wheels, external=True)
+        session.run(python, "-I", "-W", "error", f"tests/smoke/{script}", external=True)
+
+    stranger("core_alone.py", core)
+    stranger("starlette_app.py", f"{core}[starlette]", adapter, "httpx2")
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """The change fragments as they will read in the changelog; `-- --version 0.2.0` writes them there."""
+    equip(session, "changelog")
+    session.run("towncrier", "build", *(session.posargs or ["--draft", "--version", "next"]))

@@ -1,0 +1,55 @@
+"""What importing traffik brings with it, everything it exports included.
+
+Who may import whom is a matter for the contracts in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+
+FRAMEWORKS = {"aiohttp", "django", "fastapi", "starlette"}
+SLOW = {"anyio", "asyncio", "importlib.metadata"}
+
+# Modules that were there before do not count: an environment may load some of its own when Python starts.
+PROGRAM = """
+import sys
+before = set(sys.modules)
+from {} import *
+brought = sorted(set(sys.modules) - before)
+import json
+print(json.dumps(brought))
+"""
+
+
+def test_importing_the_core_brings_no_framework_and_nothing_slow():
+    assert brought("traffik") & (FRAMEWORKS | SLOW) == set()
+
+
+def test_importing_the_store_in_memory_brings_no_framework_and_nothing_slow():
+    assert brought("traffik.backends.inmemory") & (FRAMEWORKS | SLOW) == set()
+
+
+def test_importing_an_adapter_does_bring_its_framework():
+    assert brought("traffik_starlette") >= {"starlette"}
+
+
+def test_the_core_names_no_framework_not_even_for_types(modules):
+    core = [module for module in modules if module.dist == "core"]
+    assert [module.name for module in core if imported(module.tree) & FRAMEWORKS] == []
+
+
+def brought(module):
+    """The modules that importing `module` adds to a fresh interpreter."""
+    program = [sys.executable, "-I", "-c", PROGRAM.format(module)]
+    return set(json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout))
+
+
+def imported(tree):
+    """The top-level packages a module imports, wherever it does."""
+    nodes = list(ast.walk(tree))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in plain | named}

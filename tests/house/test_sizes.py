@@ -1,0 +1,51 @@
+"""One idea per file, one step per function; and names that say which."""
+
+from __future__ import annotations
+
+import ast
+
+LINES_OF_A_FILE = 400
+LINES_OF_A_FUNCTION = 40
+LINES_OF_A_TEST = 15
+NAMES_THAT_SAY_NOTHING = {"common", "helper", "helpers", "misc", "util", "utils"}
+
+
+def test_no_file_is_too_long(modules):
+    lengths = {module.name: len(module.path.read_text().splitlines()) for module in modules}
+    assert {name: length for name, length in lengths.items() if length > LINES_OF_A_FILE} == {}
+
+
+def test_no_function_is_too_long(modules):
+    lengths = {f"{m.name}:{f.name}": length(f) for m in modules for f in functions(m.tree)}
+    assert {name: length for name, length in lengths.items() if length > LINES_OF_A_FUNCTION} == {}
+
+
+def test_no_test_is_too_long(root):
+    trees = {path: ast.parse(path.read_text()) for path in root.glob("tests/**/test_*.py")}
+    lengths = {
+        f"{path.relative_to(root)}:{function.name}": length(function)
+        for path, tree in trees.items()
+        for function in functions(tree)
+        if function.name.startswith("test_")
+    }
+    assert {name: length for name, length in lengths.items() if length > LINES_OF_A_TEST} == {}
+
+
+def test_nothing_is_called_utils(files, root):
+    parts = {path: {part.strip("_") for part in path.relative_to(root).with_suffix("").parts} for path in files}
+    assert [str(path.relative_to(root)) for path in files if parts[path] & NAMES_THAT_SAY_NOTHING] == []
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def length(function):
+    """Lines from `def` to the end; its docstring is left out, and a function inside counts for itself."""
+    inside = [span(node) for node in functions(function) if node is not function]
+    documented = span(function.body[0]) if ast.get_docstring(function) is not None else set()
+    return len(span(function) - documented - set().union(*inside))
+
+
+def span(node):
+    return set(range(node.lineno, node.end_lineno + 1))
