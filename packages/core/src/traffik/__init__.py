@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.clients import EXEMPTED
     from traffik.decisions import MAX_COST, NEVER, Decision, StrategyStat
     from traffik.errors import (
         AdapterNotFoundError,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         TokenBucket,
         Transition,
     )
-    from traffik.throttles import EXEMPTED, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+    from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
 
 __all__ = [
     "EXEMPTED",
@@ -65,6 +66,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "clients": ("EXEMPTED",),
     "decisions": ("MAX_COST", "NEVER", "Decision", "StrategyStat"),
     "errors": (
         "AdapterNotFoundError",
@@ -87,7 +89,7 @@ _HOMES = {
         "TokenBucket",
         "Transition",
     ),
-    "throttles": ("EXEMPTED", "HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
+    "throttles": ("HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -21,14 +21,12 @@ class Callback:
     Attributes:
         function: the function, as it was given.
         call: the function, taking every argument on offer.
-        is_async: whether it is known to answer with an awaitable.
         name: what to call it in an error.
         written: where it is written, which stays the same when its module is loaded again.
     """
 
     function: Callable[..., Any]
     call: Callable[..., Any]
-    is_async: bool
     name: str
     written: tuple[object, ...]
 
@@ -49,12 +47,10 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
         raise TypeError(
             f"{what} {function!r} cannot be called with ({', '.join(offered)}) or fewer of them from the left"
         )
-    # A callable object is as async as the method that is called; what is missed here is noticed by its answer.
-    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
     call = function if taken == len(offered) else _fewer(function, taken)
     name = getattr(function, "__qualname__", None) or repr(function)
     written = (getattr(function, "__module__", None), name)
-    return Callback(function, call, is_async, f"{what} {name}", written)
+    return Callback(function, call, f"{what} {name}", written)
 
 
 def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None:

@@ -6,30 +6,21 @@ A recipe yields a step only where something may really have to wait. The drivers
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
 
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Charge
 
-__all__ = ["Apply", "Call", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync"]
+__all__ = ["Apply", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """Call an async function of the caller's and hand back what it answers."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for an awaitable that a function, thought to be sync, or an adapter has answered with."""
+    """Wait for what a function of the caller's, or an adapter, has answered with."""
 
     awaitable: Awaitable[Any]
     name: str
@@ -52,7 +43,7 @@ class Reset:
     key: str
 
 
-Step: TypeAlias = Call | Wait | Apply | Reset
+Step: TypeAlias = Wait | Apply | Reset
 Recipe: TypeAlias = Generator[Step, Any, T]
 
 
@@ -88,8 +79,6 @@ async def _carry_out(step: Step) -> Any:
     match step:
         case Apply(backend, charges):
             return await backend.apply(charges)
-        case Call(function, arguments):
-            return await function(*arguments)
         case Wait(awaitable):
             return await awaitable
         case Reset(backend, uid, key):
@@ -104,11 +93,9 @@ def _carry_out_sync(step: Step) -> Any:
             return backend.apply_sync(charges)
         case Reset(backend, uid, key):
             return backend.reset_sync(uid, key)
-        case Call():
-            raise TypeError(f"{step.name} is async, so sync code cannot use it: await the throttle, or make it sync")
-        case Wait():
-            if inspect.iscoroutine(step.awaitable):
-                step.awaitable.close()
-            raise TypeError(f"{step.name} must be awaited, so sync code cannot use it: await the throttle")
+        case Wait(awaitable, name):
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise TypeError(f"{name} is async, so sync code cannot use it: await the throttle itself, or make it sync")
         case _:
             assert_never(step)

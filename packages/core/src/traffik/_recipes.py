@@ -7,11 +7,13 @@ whose parts are all at hand yields none. It reads no clock and does no I/O itsel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from traffik._drivers import Apply, Call, Recipe, Reset, Wait
+from traffik._drivers import Apply, Recipe, Reset, Wait
 from traffik.adapters import adapter_of
+from traffik.backends import binding
 from traffik.backends.base import Charge
+from traffik.clients import EXEMPTED
 from traffik.decisions import ADMITTED, MAX_COST, Decision, StrategyStat
 from traffik.keys import local_key
 from traffik.rates import UNLIMITED
@@ -23,26 +25,18 @@ if TYPE_CHECKING:
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
-__all__ = ["EXEMPTED", "Exempted", "check_cost", "decide", "hit", "merged", "refuse", "reset", "stat"]
+__all__ = ["Context", "begin", "check_cost", "decide", "hit", "merged", "refuse", "reset", "stat"]
 
 C = TypeVar("C")
 Context: TypeAlias = Mapping[str, Any]
-
-
-class Exempted:
-    """The type of `EXEMPTED`."""
-
-    def __repr__(self) -> str:
-        return "EXEMPTED"
-
-
-EXEMPTED: Final = Exempted()
-"""What an identifier answers for a connection that is not to be limited."""
+"""What is known of one call: for the caller's functions, and its ``"scope"``."""
 
 
 def hit(throttle: Throttle[C], connection: C, cost: int | None, context: Context | None) -> Recipe[C]:
     """Take the cost, remember the decision with the connection, and reject the connection if it is refused."""
-    decision = yield from decide(throttle, connection, cost, context)
+    decision = begin(throttle, connection, cost, context)
+    if not isinstance(decision, Decision):
+        decision = yield from decision
     throttle.remember(connection, decision)
     if not decision.allowed:
         yield from refuse(throttle, connection, decision, context)
@@ -59,6 +53,30 @@ def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context
         yield Wait(sending, f"the rejection of a {type(connection).__name__}")
 
 
+def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
+    """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
+    if limit.seen != binding.changes:
+        limit.look()
+    if limit.short is not None and context is None:
+        charge, uid, plan, ceiling = limit.short
+        units = limit.cost if cost is None else cost
+        if type(units) is int and 0 < units <= ceiling:
+            identity = _who(limit, subject, limit.context)
+            if type(identity) is str:
+                return charge(uid, plan, local_key(None, identity), units)
+            return _begun(limit, identity, units)
+    return decide(limit, subject, cost, context)
+
+
+def _begun(limit: Limit, identity: object, cost: int) -> Recipe[Decision]:
+    """The rest of `begin` for an identity that is no text: it is exempted, of another kind, or must be waited for."""
+    key = yield from _key(limit, identity, limit.context)
+    if key is None or limit.short is None:
+        return ADMITTED
+    charge, uid, plan, _ = limit.short
+    return charge(uid, plan, key, cost)
+
+
 def decide(
     limit: Limit, subject: Any, cost: int | None, context: Context | None, read_only: bool = False
 ) -> Recipe[Decision]:
@@ -72,7 +90,7 @@ def decide(
         cost = check_cost(cost)
         if cost == 0:
             return ADMITTED
-    key = yield from _key(limit, subject, context)
+    key = yield from _key(limit, _who(limit, subject, context), context)
     if key is None:
         return ADMITTED
     plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
@@ -90,7 +108,7 @@ def decide(
 def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[StrategyStat | None]:
     """What is left for `subject`; None if it is exempted or the strategy cannot tell."""
     context = merged(limit, context)
-    key = yield from _key(limit, subject, context)
+    key = yield from _key(limit, _who(limit, subject, context), context)
     plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
     if key is None or not plan.stats:
         return None
@@ -104,7 +122,8 @@ def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[Strategy
 
 def reset(limit: Limit, subject: Any, context: Context | None) -> Recipe[None]:
     """Forget what `subject` has used."""
-    key = yield from _key(limit, subject, merged(limit, context))
+    context = merged(limit, context)
+    key = yield from _key(limit, _who(limit, subject, context), context)
     if key is not None:
         yield Reset(limit.store(subject), limit.uid, key)
 
@@ -130,19 +149,21 @@ def check_cost(cost: object) -> int:
     return int(cost)
 
 
-def _key(limit: Limit, subject: Any, context: Context) -> Recipe[str | None]:
-    """The local key of `subject`; None if it is exempted."""
-    if limit.identifier is None:
-        identity = limit.identity(subject)
-    else:
-        identity = yield from _answer(limit.identifier, subject, context)
-    scope = context.get("scope") if context else None
-    if type(identity) is not str or scope is not None:
+def _who(limit: Limit, subject: Any, context: Context) -> object:
+    """What answers for the identity of `subject`; it may have to be waited for."""
+    return limit.identity(subject) if limit.identifier is None else limit.identifier.call(subject, context)
+
+
+def _key(limit: Limit, identity: object, context: Context) -> Recipe[str | None]:
+    """The local key of an identity in the scope that `context` says; None if it is exempted."""
+    who = "the identity" if limit.identifier is None else limit.identifier.name
+    if type(identity) is not str:
+        if isinstance(identity, Awaitable):
+            identity = yield Wait(identity, who)
         if identity is EXEMPTED:
             return None
-        identity = _text(identity, limit.identifier.name if limit.identifier else "the identity")
-        scope = None if scope is None else _text(scope, "the scope")
-    return local_key(scope, identity)
+    scope = context.get("scope") if context else None
+    return local_key(None if scope is None else _text(scope, "the scope"), _text(identity, who))
 
 
 def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Recipe[Plan]:
@@ -152,8 +173,6 @@ def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Rec
 
 def _answer(callback: Callback, *arguments: Any) -> Recipe[Any]:
     """What a caller's function answers, sync or async."""
-    if callback.is_async:
-        return (yield Call(callback.call, arguments, callback.name))
     answer = callback.call(*arguments)
     if isinstance(answer, str | int) or not isinstance(answer, Awaitable):
         return answer
@@ -162,6 +181,8 @@ def _answer(callback: Callback, *arguments: Any) -> Recipe[Any]:
 
 def _text(value: object, what: str) -> str:
     """An identity or scope as text; those kinds of value are taken whose text tells them apart."""
+    if type(value) is str:
+        return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["NETWORK_PREFIX", "client_identity"]
+__all__ = ["EXEMPTED", "NETWORK_PREFIX", "Exempted", "client_identity"]
 
 NETWORK_PREFIX: Final = 64
 """The bits of an IPv6 address that tell clients apart."""
+
+
+class Exempted:
+    """The type of `EXEMPTED`."""
+
+    def __repr__(self) -> str:
+        return "EXEMPTED"
+
+
+EXEMPTED: Final = Exempted()
+"""What an identifier answers for a client that is not to be limited."""
 
 
 def client_identity(peer: str) -> str:

@@ -8,11 +8,11 @@ print(f"come back in {decision.wait_seconds} s")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from traffik import _recipes, uids
 from traffik._drivers import drive, drive_sync
+from traffik._recipes import Context
 from traffik.backends import binding
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from traffik.backends.base import Backend
     from traffik.decisions import Decision, StrategyStat
-    from traffik.strategies import Plan, Strategy
+    from traffik.strategies import Strategy
 
 __all__ = ["Limiter", "SyncLimiter"]
 
@@ -55,31 +55,13 @@ class Limiter(Limit):
         strategy: Strategy | None = None,
         backend: Backend | None = None,
         cost: CostOption = 1,
-        context: Mapping[str, Any] | None = None,
+        context: Context | None = None,
     ) -> None:
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
         uids.claim(self)
-        self._look()
-
-    def _look(self) -> None:
-        """See whether the short way of a hit is open: nothing to ask of anybody, and a store that answers at once."""
-        self._seen = binding.changes
-        self._short: tuple[Callable[[str, Plan, str, int], Decision], str, Plan, int] | None = None
-        if self.enabled and self.rating is None and self.price is None and not self.context:
-            backend = binding.open_one() if self.backend is None else self.backend
-            if backend is not None and backend.in_process:
-                self._short = (backend.charge, self.uid, self.plan, self.plan.ceiling)
-
-    def enable(self) -> None:
-        super().enable()
-        self._look()
-
-    def disable(self) -> None:
-        super().disable()
-        self._look()
 
     async def hit(
-        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
         """Take `cost` units of the quota of `identity`, all or nothing.
 
@@ -92,29 +74,27 @@ class Limiter(Limit):
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
             BackendNotFoundError: none, or more than one, store could be meant.
         """
-        if self._seen != binding.changes:
-            self._look()
-        # The short way, when there is nothing to find out; the recipe is the long one.
-        if self._short is not None and context is None and type(identity) is str:
-            charge, uid, plan, ceiling = self._short
+        # `_recipes.begin`, written out for the most frequent call of all.
+        if self.seen != binding.changes:
+            self.look()
+        if self.short is not None and context is None and type(identity) is str:
+            charge, uid, plan, ceiling = self.short
             units = self.cost if cost is None else cost
             if type(units) is int and 0 < units <= ceiling and identity >= "\x01" and len(identity) <= MAX_LENGTH:
                 return charge(uid, plan, identity, units)
         return await drive(_recipes.decide(self, identity, cost, context))
 
     async def check(
-        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
         """What `hit` would answer now; takes nothing."""
         return await drive(_recipes.decide(self, identity, cost, context, read_only=True))
 
-    async def stat(
-        self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None
-    ) -> StrategyStat | None:
+    async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """What is left of the quota of `identity`; None if the strategy cannot tell."""
         return await drive(_recipes.stat(self, identity, context))
 
-    async def reset(self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None) -> None:
+    async def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """Forget what `identity` has used."""
         await drive(_recipes.reset(self, identity, context))
 
@@ -132,22 +112,18 @@ class SyncLimiter:
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
 
-    def hit(
-        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
-    ) -> Decision:
+    def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.hit`."""
         return drive_sync(_recipes.decide(self._limiter, identity, cost, context))
 
-    def check(
-        self, identity: str | int | UUID, cost: int | None = None, *, context: Mapping[str, Any] | None = None
-    ) -> Decision:
+    def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""
         return drive_sync(_recipes.decide(self._limiter, identity, cost, context, read_only=True))
 
-    def stat(self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None) -> StrategyStat | None:
+    def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """As `Limiter.stat`."""
         return drive_sync(_recipes.stat(self._limiter, identity, context))
 
-    def reset(self, identity: str | int | UUID, *, context: Mapping[str, Any] | None = None) -> None:
+    def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """As `Limiter.reset`."""
         drive_sync(_recipes.reset(self._limiter, identity, context))

@@ -5,12 +5,12 @@ Options that may be a value or a callable are made alike here, once. How a hit g
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik import uids
 from traffik._callables import Callback, callback
-from traffik._recipes import check_cost
+from traffik._recipes import Context, check_cost
 from traffik.backends import binding
 from traffik.headers import Policies, policies
 from traffik.keys import check_uid
@@ -28,6 +28,9 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
+
+_Short: TypeAlias = tuple[Callable[[str, Plan, str, int], "Decision"], str, Plan, int]
+"""What the short way of a hit needs: the store's charge, the uid, the plan and its ceiling."""
 
 _REMEMBERED: Final = 256
 """Plans and policies kept of a callable rate; more different ones than that are worked out again."""
@@ -49,13 +52,13 @@ class Limit:
         strategy: Strategy | None = None,
         backend: Backend | None = None,
         cost: CostOption = 1,
-        context: Mapping[str, Any] | None = None,
+        context: Context | None = None,
     ) -> None:
         self.uid = check_uid(uid)
         self.rate = rate
         self.strategy: Strategy = SlidingWindow() if strategy is None else strategy
         self.backend = backend
-        self.context: Mapping[str, Any] = dict(context or {})
+        self.context: Context = dict(context or {})
         self.enabled = True
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
@@ -64,14 +67,28 @@ class Limit:
         self._plans: dict[Rates, Plan] = {}
         self._policies: dict[Plan | Rate, Policies] = {}
         self.place = uids.place_of_caller()
+        self.short: _Short | None = None
+        self.seen = -1
+
+    def look(self) -> None:
+        """See whether the short way of a hit is open: nothing to ask of anybody, and a store that answers at once."""
+        self.seen = binding.changes
+        self.short = None
+        if self.enabled and self.rating is None and self.price is None and not self.context:
+            # The only store that is open is the one that every application means.
+            backend = binding.open_one() if self.backend is None else self.backend
+            if backend is not None and backend.in_process:
+                self.short = (backend.charge, self.uid, self.plan, self.plan.ceiling)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
+        self.look()
 
     def enable(self) -> None:
         """Count again, from where it stood."""
         self.enabled = True
+        self.look()
 
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""

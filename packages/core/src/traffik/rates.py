@@ -16,7 +16,7 @@ from traffik.errors import RateError
 
 __all__ = ["UNLIMITED", "Rate", "Rates", "parse_rates"]
 
-GRAMMAR: Final = (
+_GRAMMAR: Final = (
     'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "1000/hour" '
     '(units: us, ms, s, min, h, day, week); several as "10/s; 1000/hour"; or "unlimited"'
 )
@@ -42,8 +42,8 @@ _SPELLINGS: Final = {
 }
 _PERIODS: Final = {spelling: _UNITS[unit] for unit, names in _SPELLINGS.items() for spelling in names}
 
-MAX_LIMIT: Final = 2**53 - 1
-MAX_PERIOD: Final = 36_500 * _UNITS["day"]  # a century: every instant of it is still exact below 2**53 µs
+_MAX_LIMIT: Final = 2**53 - 1
+_MAX_PERIOD: Final = 36_500 * _UNITS["day"]  # a century: every instant of it is still exact below 2**53 µs
 
 # [0-9] and not \d, which takes the digits of every script.
 _TEXT: Final = re.compile(
@@ -71,8 +71,8 @@ class Rate:
     def __init__(self, limit: int, period: int | timedelta) -> None:
         if isinstance(period, timedelta):
             period = period // timedelta(microseconds=1)
-        _check("limit", limit, 0, MAX_LIMIT)
-        _check("period", period, 1, MAX_PERIOD)
+        _check("limit", limit, 0, _MAX_LIMIT)
+        _check("period", period, 1, _MAX_PERIOD)
         object.__setattr__(self, "limit", limit)
         object.__setattr__(self, "period", period)
 
@@ -84,7 +84,7 @@ class Rate:
             RateError: the text is not exactly one rate; the message shows the grammar and where the text leaves it.
         """
         if not isinstance(text, str):
-            raise RateError(f"a rate is text, not {text!r} ({type(text).__name__}): {GRAMMAR}")
+            raise RateError(f"a rate is text, not {text!r} ({type(text).__name__}): {_GRAMMAR}")
         if text.strip().lower() == "unlimited":
             return UNLIMITED
         match = _TEXT.fullmatch(text)
@@ -93,8 +93,8 @@ class Rate:
         unit = _PERIODS.get(match["unit"].lower())
         if unit is None:
             _refuse(text, match.start("unit"), f"{match['unit']!r} is not a unit of time")
-        limit = _number(text, match, "limit", MAX_LIMIT)
-        count = 1 if match["count"] is None else _number(text, match, "count", MAX_PERIOD // unit)
+        limit = _number(text, match, "limit", _MAX_LIMIT)
+        count = 1 if match["count"] is None else _number(text, match, "count", _MAX_PERIOD // unit)
         if count == 0:
             _refuse(text, match.start("count"), "a period cannot be 0")
         return cls(limit, count * unit)
@@ -118,7 +118,7 @@ class Rate:
 
 def _unlimited() -> Rate:
     rate = object.__new__(Rate)
-    object.__setattr__(rate, "limit", MAX_LIMIT)
+    object.__setattr__(rate, "limit", _MAX_LIMIT)
     object.__setattr__(rate, "period", 0)
     return rate
 
@@ -140,7 +140,7 @@ def parse_rates(rates: Rates) -> tuple[Rate, ...]:
     """
     found = tuple(_each(rates))
     if not found:
-        raise RateError(f"no rate in {rates!r}: {GRAMMAR}")
+        raise RateError(f"no rate in {rates!r}: {_GRAMMAR}")
     return tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
 
 
@@ -153,7 +153,7 @@ def _each(rates: Rates) -> Iterable[Rate]:
         for rate in rates:
             yield from _each(rate)
     else:
-        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {GRAMMAR}")
+        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {_GRAMMAR}")
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:
@@ -186,4 +186,4 @@ def _refuse(text: str, place: int, why: str) -> NoReturn:
     shown = repr(text[start : place + 40])
     # A repr may widen what stands before the mistake, so its width is measured, not assumed.
     column = len(repr(text[start:place])) - 1
-    raise RateError(f"{why}:\n  {shown}\n  {' ' * column}^\n{GRAMMAR}")
+    raise RateError(f"{why}:\n  {shown}\n  {' ' * column}^\n{_GRAMMAR}")

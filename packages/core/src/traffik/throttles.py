@@ -7,13 +7,13 @@ through `Throttle.sync`. How a hit goes is in the recipes; whose quota it is by 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
 from traffik import _recipes, adapters, uids
 from traffik._callables import callback
 from traffik._drivers import drive, drive_sync
-from traffik._recipes import EXEMPTED
+from traffik._recipes import Context
 from traffik.clients import client_identity
 from traffik.decisions import Decision
 from traffik.errors import ConfigurationError
@@ -32,11 +32,22 @@ else:
 
     C = TypeVar("C")
 
-__all__ = ["EXEMPTED", "HTTPThrottle", "SyncThrottle", "Throttle", "WebSocketThrottle", "get_wait", "is_throttled"]
+__all__ = [
+    "HTTPThrottle",
+    "HandlerOption",
+    "IdentifierOption",
+    "SyncThrottle",
+    "Throttle",
+    "WebSocketThrottle",
+    "get_wait",
+    "is_throttled",
+]
 
-Context: TypeAlias = Mapping[str, Any]
-Identifier: TypeAlias = Callable[..., Any]
-Handler: TypeAlias = Callable[..., Awaitable[None] | None]
+IdentifierOption: TypeAlias = Callable[..., object]
+"""What an argument named `identifier` takes: a function of the connection and the context, sync or async."""
+
+HandlerOption: TypeAlias = Callable[..., Awaitable[object] | object]
+"""What `handle_throttled` takes: a function of connection, decision, throttle and context, sync or async."""
 
 
 class Throttle(Limit, Generic[C]):
@@ -72,12 +83,12 @@ class Throttle(Limit, Generic[C]):
         uid: str,
         rate: RateOption,
         *,
-        identifier: Identifier | None = None,
+        identifier: IdentifierOption | None = None,
         strategy: Strategy | None = None,
         backend: Backend | None = None,
         cost: CostOption = 1,
         context: Context | None = None,
-        handle_throttled: Handler | None = None,
+        handle_throttled: HandlerOption | None = None,
     ) -> None:
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
         if identifier is not None:
@@ -106,11 +117,18 @@ class Throttle(Limit, Generic[C]):
             BackendNotFoundError: none, or more than one, store could be meant.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
-        return await drive(_recipes.hit(self, connection, cost, context))
+        # `_recipes.hit`, written out so that a hit that waits for nothing makes no generator.
+        decision = _recipes.begin(self, connection, cost, context)
+        if not isinstance(decision, Decision):
+            decision = await drive(decision)
+        self.remember(connection, decision)
+        if not decision.allowed:
+            await drive(_recipes.refuse(self, connection, decision, context))
+        return connection
 
     async def __call__(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """The same as `hit`."""
-        return await drive(_recipes.hit(self, connection, cost, context))
+        return await self.hit(connection, cost, context)
 
     async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """Whether a hit of `cost` would be admitted now, as the decision it would get; takes nothing.
@@ -129,7 +147,9 @@ class Throttle(Limit, Generic[C]):
 
     async def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """`hit` for code that answers refusals itself, such as a middleware: the decision, remembered, never raised."""
-        decision = await drive(_recipes.decide(self, connection, cost, context))
+        decision = _recipes.begin(self, connection, cost, context)
+        if not isinstance(decision, Decision):
+            decision = await drive(decision)
         self.remember(connection, decision)
         return decision
 

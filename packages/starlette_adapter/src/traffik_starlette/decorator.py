@@ -15,8 +15,8 @@ from traffik.throttles import HTTPThrottle, Throttle
 
 __all__ = ["throttled"]
 
-Find: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+_Find: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 _NAMES: Final = ("request", "websocket", "connection")
 _ADDED: Final = "traffik_request"
@@ -27,7 +27,7 @@ def throttled(
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Callable[[Endpoint], Endpoint]:
+) -> Callable[[_Endpoint], _Endpoint]:
     """Hit `throttles`, in this order, before the endpoint runs.
 
         @app.get("/search")
@@ -49,7 +49,7 @@ def throttled(
     if options and not rates:
         raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
 
-    def decorate(endpoint: Endpoint) -> Endpoint:
+    def decorate(endpoint: _Endpoint) -> _Endpoint:
         guards = [each for each in throttles if isinstance(each, Throttle)]
         if rates:
             uid = f"{endpoint.__module__}.{endpoint.__qualname__}"[-MAX_LENGTH:]
@@ -61,8 +61,8 @@ def throttled(
 
 
 def _guarded(
-    endpoint: Endpoint, throttles: Sequence[Throttle[Any]], cost: int | None, context: Mapping[str, Any] | None
-) -> Endpoint:
+    endpoint: _Endpoint, throttles: Sequence[Throttle[Any]], cost: int | None, context: Mapping[str, Any] | None
+) -> _Endpoint:
     """`endpoint` behind `throttles`."""
     signature, find = _connection_of(endpoint)
 
@@ -82,10 +82,10 @@ def _guarded(
 
     guard: Any = guarded if inspect.iscoroutinefunction(endpoint) else guarded_sync
     guard.__signature__ = signature
-    return cast("Endpoint", guard)
+    return cast("_Endpoint", guard)
 
 
-def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, Find]:
+def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:
     """The endpoint's signature, made to ask for the request if it does not, and how to find the connection in a call.
 
     The connection is the parameter that is annotated so or, failing that, named so.

@@ -17,7 +17,7 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["bound", "closed", "made", "open_one", "opened", "resolve"]
+__all__ = ["bound", "changes", "closed", "made", "open_one", "opened", "resolve"]
 
 changes = 0
 """Counts every opening and closing, so that what was found out before one can be known to be stale."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from threading import RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakSet
 
@@ -178,8 +178,12 @@ _stores: WeakSet[InMemoryBackend] = WeakSet()
 _held: list[InMemoryBackend] = []
 
 
+_forking = Lock()
+
+
 def _before_fork() -> None:
     # With every lock held no charge is half done, so the child inherits whole states and, below, free locks.
+    _forking.acquire()
     for store in tuple(_stores):
         store._lock.acquire()
         _held.append(store)
@@ -188,6 +192,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _held:
         _held.pop()._lock.release()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):

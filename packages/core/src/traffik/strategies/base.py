@@ -13,7 +13,7 @@ from traffik.decisions import Decision
 from traffik.errors import RateError
 from traffik.rates import Rate
 
-__all__ = ["EXACT", "Kernel", "Prepared", "State", "Strategy", "Transition"]
+__all__ = ["EXACT", "Kernel", "Prepared", "State", "Strategy", "Transition", "finest_tick", "inexact"]
 
 EXACT: Final = 2**53
 """Every number of a decision stays below this, so that Python and Lua (whose numbers are doubles) agree bit for bit."""

@@ -28,10 +28,10 @@ MAX_ENTRIES: Final = 10_000
 _BLOCK: Final = 64
 """Integers in a full block: short enough to copy at every hit, long enough that blocks are few."""
 
-Block: TypeAlias = tuple[int, ...]
-Blocks: TypeAlias = tuple[Block, ...]
+_Block: TypeAlias = tuple[int, ...]
+_Blocks: TypeAlias = tuple[_Block, ...]
 
-_EMPTY: tuple[int, int, Blocks, Block] = (0, 0, (), ())
+_EMPTY: tuple[int, int, _Blocks, _Block] = (0, 0, (), ())
 
 _new = tuple.__new__
 
@@ -83,7 +83,7 @@ class SlidingLog:
         return kernel
 
 
-def _recent(used: int, skip: int, blocks: Blocks, tail: Block, horizon: int) -> tuple[int, int, Blocks, Block]:
+def _recent(used: int, skip: int, blocks: _Blocks, tail: _Block, horizon: int) -> tuple[int, int, _Blocks, _Block]:
     """The log without what happened at `horizon` or before."""
     while True:
         block = blocks[0] if blocks else tail
@@ -99,7 +99,7 @@ def _recent(used: int, skip: int, blocks: Blocks, tail: Block, horizon: int) -> 
         blocks, skip = blocks[1:], 0
 
 
-def _nth(excess: int, skip: int, blocks: Blocks, tail: Block) -> int:
+def _nth(excess: int, skip: int, blocks: _Blocks, tail: _Block) -> int:
     """The time of the entry with which, from the oldest on, at least `excess` will have left."""
     for block in (*blocks, tail):
         for place in range(skip, len(block), 2):
