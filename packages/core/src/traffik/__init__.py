@@ -11,7 +11,8 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from traffik.clients import EXEMPTED
-    from traffik.decisions import MAX_COST, NEVER, Decision, StrategyStat
+    from traffik.costs import MAX_COST
+    from traffik.decisions import NEVER, Decision, StrategyStat
     from traffik.errors import (
         AdapterNotFoundError,
         BackendNotFoundError,
@@ -67,7 +68,8 @@ __all__ = [
 
 _HOMES = {
     "clients": ("EXEMPTED",),
-    "decisions": ("MAX_COST", "NEVER", "Decision", "StrategyStat"),
+    "costs": ("MAX_COST",),
+    "decisions": ("NEVER", "Decision", "StrategyStat"),
     "errors": (
         "AdapterNotFoundError",
         "BackendNotFoundError",

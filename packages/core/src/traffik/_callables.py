@@ -7,11 +7,14 @@ identifier is offered the connection and the context, so ``lambda request: …``
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["Callback", "callback"]
+__all__ = ["Callback", "Context", "callback"]
+
+Context: TypeAlias = Mapping[str, Any]
+"""What is known of one call: for the caller's functions, and its ``"scope"``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

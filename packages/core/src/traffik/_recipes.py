@@ -6,30 +6,29 @@ whose parts are all at hand yields none. It reads no clock and does no I/O itsel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from traffik._drivers import Apply, Recipe, Reset, Wait
 from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.backends.base import Charge
 from traffik.clients import EXEMPTED
-from traffik.decisions import ADMITTED, MAX_COST, Decision, StrategyStat
+from traffik.costs import MAX_COST, check_cost
+from traffik.decisions import ADMITTED, Decision, StrategyStat
 from traffik.keys import local_key
 from traffik.rates import UNLIMITED
 from traffik.rejections import reject
 
 if TYPE_CHECKING:
-    from traffik._callables import Callback
+    from traffik._callables import Callback, Context
     from traffik.limits import Limit
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
-__all__ = ["Context", "begin", "check_cost", "decide", "hit", "merged", "refuse", "reset", "stat"]
+__all__ = ["begin", "decide", "hit", "merged", "refuse", "reset", "stat"]
 
 C = TypeVar("C")
-Context: TypeAlias = Mapping[str, Any]
-"""What is known of one call: for the caller's functions, and its ``"scope"``."""
 
 
 def hit(throttle: Throttle[C], connection: C, cost: int | None, context: Context | None) -> Recipe[C]:
@@ -133,20 +132,6 @@ def merged(limit: Limit, context: Context | None) -> Context:
     if context is None:
         return limit.context
     return {**limit.context, **context} if limit.context else context
-
-
-def check_cost(cost: object) -> int:
-    """`cost` as an integer.
-
-    Raises:
-        TypeError: it is not an integer.
-        ValueError: it is not from 0 to `MAX_COST`.
-    """
-    if isinstance(cost, bool) or not isinstance(cost, int):
-        raise TypeError(f"a cost is an integer, not {cost!r} ({type(cost).__name__}): round it up yourself if need be")
-    if not 0 <= cost <= MAX_COST:
-        raise ValueError(f"a cost is from 0 to {MAX_COST}, not {cost!r}")
-    return int(cost)
 
 
 def _who(limit: Limit, subject: Any, context: Context) -> object:

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from traffik.rates import Rate
 
-__all__ = ["ADMITTED", "MAX_COST", "NEVER", "UNBOUNDED", "Decision", "StrategyStat"]
+__all__ = ["ADMITTED", "NEVER", "UNBOUNDED", "Decision", "StrategyStat"]
 
 NEVER: Final = 2**53 - 1
 """The wait, in microseconds, of a cost that can never fit (285 years: longer than any wait that ends, yet finite)."""
 
 UNBOUNDED: Final = 2**53 - 1
 """The quota of a limit that is switched off or unlimited (finite, so that it can be sent as JSON)."""
-
-MAX_COST: Final = 2**31 - 1
-"""The largest cost of one hit."""
 
 
 # A named tuple rather than a dataclass: one is made for every hit, and it is the cheapest immutable value to make.

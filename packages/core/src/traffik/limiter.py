@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from traffik import _recipes, uids
+from traffik._callables import Context
 from traffik._drivers import drive, drive_sync
-from traffik._recipes import Context
 from traffik.backends import binding
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik import uids
-from traffik._callables import Callback, callback
-from traffik._recipes import Context, check_cost
+from traffik._callables import Callback, Context, callback
 from traffik.backends import binding
+from traffik.costs import check_cost
 from traffik.headers import Policies, policies
 from traffik.keys import check_uid
 from traffik.rates import Rate, Rates, parse_rates

@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
 from traffik import _recipes, adapters, uids
-from traffik._callables import callback
+from traffik._callables import Context, callback
 from traffik._drivers import drive, drive_sync
-from traffik._recipes import Context
 from traffik.clients import client_identity
 from traffik.decisions import Decision
 from traffik.errors import ConfigurationError

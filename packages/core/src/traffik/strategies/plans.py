@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from traffik.decisions import ADMITTED, MAX_COST, NEVER, Decision
+from traffik.costs import MAX_COST
+from traffik.decisions import ADMITTED, NEVER, Decision
 from traffik.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy
 
