@@ -1,6 +1,7 @@
 """Sliding window counter: two counts, the older one fading out in proportion to the time passed.
 
-State ``(period, start, previous, current)``: `current` was admitted since `start`, `previous` in the window before it.
+State ``(period, start, current)`` and, unless it is 0, ``previous``: `current` was admitted since `start`, `previous`
+in the window before it (which most keys of a large service have not seen; they are 16 bytes smaller for it).
 Windows follow one another from a key's first hit. With W the period, L the limit and e = now - start, a charge of N is
 admitted iff ``previous·(W - e) + (current + N)·W <= L·W``: no division, so no rounding. The wait is exact: the first
 tick at which that holds.
@@ -51,15 +52,18 @@ class SlidingWindow:
                 now -= late
             start = now
             if state is not None:
-                era, start, previous, current = state
+                if len(state) == 3:
+                    era, start, current = state
+                else:
+                    era, start, current, previous = state
                 if era != period or previous > limit or current > limit:
-                    start, previous, current = _carried(state, rate, now)
+                    start, current, previous = _carried(rate, now, era, start, current, previous)
                 elapsed = now - start
                 if not 0 <= elapsed < period:
                     if elapsed >= twice:
-                        start, previous, current, elapsed = now, 0, 0, 0
+                        start, current, previous, elapsed = now, 0, 0, 0
                     elif elapsed >= period:
-                        start, previous, current, elapsed = start + period, current, 0, elapsed - period
+                        start, current, previous, elapsed = start + period, 0, current, elapsed - period
                     elif elapsed < -period:
                         start, elapsed = now, 0
                     else:
@@ -68,15 +72,15 @@ class SlidingWindow:
             total = current + cost
             room = area - previous * left - total * window
             if room >= 0:
-                life = twice - elapsed + skew
-                reset = life - late if total else (life - late - period if previous else 0)
+                life = twice - elapsed + skew - late
+                reset = life if total else (life - period if previous else 0)
                 decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
-                return decision, (period, start, previous, total), life
+                return decision, (period, start, total, previous) if previous else (period, start, total), life
             wait = _wait(limit, window, left, previous, current, cost)
             if wait != NEVER:
                 wait = wait * tick - late + skew
             remaining = max(0, (room + cost * window) // window)
-            reset = (twice if current else period) - elapsed + skew - late
+            reset = (twice if current else period) - elapsed + skew - late if current or previous else 0
             return _new(Decision, (False, limit, remaining, wait, reset, rate, None)), None, 0
 
         return kernel
@@ -93,19 +97,17 @@ def _wait(limit: int, window: int, left: int, previous: int, current: int, cost:
     return left + max(0, window - (limit - cost) * window // current)
 
 
-def _carried(state: State, rate: Rate, now: int) -> tuple[int, int, int]:
-    """Start and counts under a changed rate: what is used now stays used, up to the new limit.
+def _carried(rate: Rate, now: int, era: int, start: int, current: int, previous: int) -> tuple[int, int, int]:
+    """Start, current and previous under a changed rate: what is used now stays used, up to the new limit.
 
     Under a new period it becomes a previous window that begins to fade.
     """
-    limit, period = rate.limit, rate.period
-    era, start, previous, current = state
-    if era == period:
-        return start, min(previous, limit), min(current, limit)
+    if era == rate.period:
+        return start, min(current, rate.limit), min(previous, rate.limit)
     elapsed = max(0, now - start)
     if elapsed >= 2 * era:
         return now, 0, 0
     if elapsed >= era:
-        previous, current, elapsed = current, 0, elapsed - era
+        current, previous, elapsed = 0, current, elapsed - era
     used = -(-previous * (era - elapsed) // era) + current
-    return now, min(used, limit), 0
+    return now, 0, min(used, rate.limit)
