@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from traffik._drivers import Apply, Recipe, Reset, Wait
 from traffik.adapters import adapter_of
-from traffik.backends import binding
 from traffik.backends.base import Charge
 from traffik.clients import EXEMPTED
 from traffik.costs import MAX_COST, check_cost
 from traffik.decisions import ADMITTED, Decision, StrategyStat
-from traffik.keys import local_key
+from traffik.keys import MAX_LENGTH, local_key
 from traffik.rates import UNLIMITED
 from traffik.rejections import reject
 
@@ -54,26 +53,24 @@ def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context
 
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
     """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
-    if limit.seen != binding.changes:
-        limit.look()
     if limit.short is not None and context is None:
-        charge, uid, plan, ceiling = limit.short
-        units = limit.cost if cost is None else cost
-        if type(units) is int and 0 < units <= ceiling:
-            identity = _who(limit, subject, limit.context)
+        charge, uid, plan, ceiling, units = limit.short
+        if cost is None or (type(cost) is int and 0 < cost <= ceiling):
+            identifier = limit.identifier
+            identity = limit.identity(subject) if identifier is None else identifier.call(subject, limit.context)
+            if cost is not None:
+                units = cost
             if type(identity) is str:
-                return charge(uid, plan, local_key(None, identity), units)
-            return _begun(limit, identity, units)
+                plain = identity >= "\x01" and len(identity) <= MAX_LENGTH  # `local_key` would leave it as it is
+                return charge(uid, plan, identity if plain else local_key(None, identity), units)
+            return _begun(limit, subject, identity, units)
     return decide(limit, subject, cost, context)
 
 
-def _begun(limit: Limit, identity: object, cost: int) -> Recipe[Decision]:
+def _begun(limit: Limit, subject: Any, identity: object, cost: int) -> Recipe[Decision]:
     """The rest of `begin` for an identity that is no text: it is exempted, of another kind, or must be waited for."""
     key = yield from _key(limit, identity, limit.context)
-    if key is None or limit.short is None:
-        return ADMITTED
-    charge, uid, plan, _ = limit.short
-    return charge(uid, plan, key, cost)
+    return ADMITTED if key is None else (yield from _charged(limit, subject, limit.plan, key, cost, read_only=False))
 
 
 def decide(
@@ -97,6 +94,11 @@ def decide(
         return plan.without_store(cost)
     if read_only and not plan.stats:
         return ADMITTED
+    return (yield from _charged(limit, subject, plan, key, cost, read_only))
+
+
+def _charged(limit: Limit, subject: Any, plan: Plan, key: str, cost: int, read_only: bool) -> Recipe[Decision]:
+    """The store's decision."""
     backend = limit.store(subject)
     if backend.in_process:
         return (backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from traffik.decisions import Decision
+from traffik.decisions import NEVER, Decision
 from traffik.rates import Rate
 
 __all__ = ["Policies", "policies", "policy_name", "retry_after"]
@@ -28,20 +28,29 @@ class Policies:
 
     Attributes:
         field: the value of ``RateLimit-Policy``; empty if nothing limits.
+        raw_field: the same as a pair of bytes.
+        name: the quoted name of the only policy; empty if there are several.
         names: the quoted name of the policy of each rate.
     """
 
     field: str
+    raw_field: tuple[bytes, bytes]
+    name: str
     names: dict[Rate, str]
 
     def limit_field(self, decision: Decision) -> str | None:
         """The value of ``RateLimit``: what is left and the seconds until more is; None if nothing was counted."""
         rate = decision.rate
-        if rate is None or decision.never:
+        if rate is None or decision.retry_after >= NEVER:
             return None
         wait = decision.reset_after if decision.allowed else decision.retry_after
         left = decision.remaining if decision.remaining < _LARGEST else _LARGEST
-        return f"{self.names.get(rate, '')};r={left};t={-(-wait // _SECOND)}"
+        return f"{self.name or self.names[rate]};r={left};t={-(-wait // _SECOND)}"
+
+    def raw_fields(self, decision: Decision) -> tuple[tuple[bytes, bytes], ...]:
+        """Both fields of `decision` as bytes, names in lower case, for an answer that is no rejection."""
+        limit = self.limit_field(decision)
+        return (self.raw_field, (b"ratelimit", limit.encode())) if limit is not None else ()
 
     def headers(self, decision: Decision) -> list[tuple[str, str]]:
         """All fields that belong to `decision`, by name and value."""
@@ -60,7 +69,12 @@ def policies(uid: str, rates: Sequence[Rate]) -> Policies:
     name = policy_name(uid)
     quoted = [f'"{name}"'] if len(rates) == 1 else [f'"{name[:60]}.{place}"' for place in range(1, len(rates) + 1)]
     listed = ", ".join(_policy(each, rate) for each, rate in zip(quoted, rates, strict=True))
-    return Policies(listed, dict(zip(rates, quoted, strict=True)))
+    return Policies(
+        field=listed,
+        raw_field=(b"ratelimit-policy", listed.encode()),
+        name=quoted[0] if len(rates) == 1 else "",
+        names=dict(zip(rates, quoted, strict=True)),
+    )
 
 
 def policy_name(uid: str) -> str:

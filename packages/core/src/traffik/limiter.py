@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from traffik import _recipes, uids
 from traffik._callables import Context
 from traffik._drivers import drive, drive_sync
-from traffik.backends import binding
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 
@@ -75,13 +74,13 @@ class Limiter(Limit):
             BackendNotFoundError: none, or more than one, store could be meant.
         """
         # `_recipes.begin`, written out for the most frequent call of all.
-        if self.seen != binding.changes:
-            self.look()
         if self.short is not None and context is None and type(identity) is str:
-            charge, uid, plan, ceiling = self.short
-            units = self.cost if cost is None else cost
-            if type(units) is int and 0 < units <= ceiling and identity >= "\x01" and len(identity) <= MAX_LENGTH:
-                return charge(uid, plan, identity, units)
+            charge, uid, plan, ceiling, units = self.short
+            if identity >= "\x01" and len(identity) <= MAX_LENGTH:
+                if cost is None:
+                    return charge(uid, plan, identity, units)
+                if type(cost) is int and 0 < cost <= ceiling:
+                    return charge(uid, plan, identity, cost)
         return await drive(_recipes.decide(self, identity, cost, context))
 
     async def check(

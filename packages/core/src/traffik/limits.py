@@ -29,8 +29,8 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
 
-_Short: TypeAlias = tuple[Callable[[str, Plan, str, int], "Decision"], str, Plan, int]
-"""What the short way of a hit needs: the store's charge, the uid, the plan and its ceiling."""
+_Short: TypeAlias = tuple[Callable[[str, Plan, str, int], "Decision"], str, Plan, int, int]
+"""What the short way of a hit needs: the store's charge, the uid, the plan, its ceiling and the limit's own cost."""
 
 _REMEMBERED: Final = 256
 """Plans and policies kept of a callable rate; more different ones than that are worked out again."""
@@ -65,30 +65,37 @@ class Limit:
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         self._plans: dict[Rates, Plan] = {}
-        self._policies: dict[Plan | Rate, Policies] = {}
+        self._own_policies = policies(self.uid, self.plan.rates)
+        self._policies: dict[Rate, Policies] = {}
         self.place = uids.place_of_caller()
         self.short: _Short | None = None
-        self.seen = -1
+        binding.watch(self)
 
     def look(self) -> None:
         """See whether the short way of a hit is open: nothing to ask of anybody, and a store that answers at once."""
-        self.seen = binding.changes
-        self.short = None
-        if self.enabled and self.rating is None and self.price is None and not self.context:
-            # The only store that is open is the one that every application means.
-            backend = binding.open_one() if self.backend is None else self.backend
-            if backend is not None and backend.in_process:
-                self.short = (backend.charge, self.uid, self.plan, self.plan.ceiling)
+        # The only store that is open is the one that every application means.
+        backend = binding.open_one() if self.backend is None else self.backend
+        asks = self.rating is not None or self.price is not None or self.context
+        if (
+            backend is None
+            or not backend.in_process
+            or asks
+            or not self.enabled
+            or not 0 < self.cost <= self.plan.ceiling
+        ):
+            self.short = None
+        else:
+            self.short = (backend.charge, self.uid, self.plan, self.plan.ceiling, self.cost)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
-        self.look()
+        binding.watch(self)
 
     def enable(self) -> None:
         """Count again, from where it stood."""
         self.enabled = True
-        self.look()
+        binding.watch(self)
 
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""
@@ -118,11 +125,12 @@ class Limit:
 
     def policies(self, decision: Decision) -> Policies:
         """The policies that go out with `decision`: all of a fixed limit, the one that binds of a callable rate."""
-        source: Plan | Rate = self.plan if self.rating is None or decision.rate is None else decision.rate
-        found = self._policies.get(source)
+        if self.rating is None or decision.rate is None:
+            return self._own_policies
+        found = self._policies.get(decision.rate)
         if found is None:
-            found = policies(self.uid, (source,) if isinstance(source, Rate) else source.rates)
-            _remember(self._policies, source, found)
+            found = policies(self.uid, (decision.rate,))
+            _remember(self._policies, decision.rate, found)
         return found
 
     @property

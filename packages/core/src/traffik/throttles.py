@@ -181,7 +181,8 @@ class Throttle(Limit, Generic[C]):
     def remember(self, connection: C, decision: Decision) -> None:
         """Keep `decision` with the connection as its most recent one."""
         memory = adapters.adapter_of(connection).memory(connection)
-        memory.pop(self, None)  # so that it comes last
+        if memory:
+            memory.pop(self, None)  # so that it comes last
         memory[self] = decision
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.routing import Host, Mount
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -23,7 +23,8 @@ MEMORY: Final = "traffik.decisions"
 class HTTPAdapter:
     """For `starlette.requests.Request`, which is FastAPI's too, and for a bare `HTTPConnection`."""
 
-    injects: type | None = Request
+    # Not Request: a dependency of a whole application is asked for its WebSockets too, which are opened by a request.
+    injects: type | None = HTTPConnection
     websocket = False
 
     def peer(self, connection: HTTPConnection, /) -> str | None:

@@ -52,8 +52,9 @@ def throttled(
     def decorate(endpoint: _Endpoint) -> _Endpoint:
         guards = [each for each in throttles if isinstance(each, Throttle)]
         if rates:
-            uid = f"{endpoint.__module__}.{endpoint.__qualname__}"[-MAX_LENGTH:]
-            settings: dict[str, Any] = {"uid": uid, "rate": rates, **options}
+            settings: dict[str, Any] = {"rate": rates, **options}
+            if "uid" not in settings:
+                settings["uid"] = _name(endpoint)
             guards.append(HTTPThrottle(**settings))
         return _guarded(endpoint, guards, cost, context)
 
@@ -80,9 +81,24 @@ def _guarded(
             throttle.sync.hit(connection, cost, context)
         return endpoint(*args, **kwargs)
 
-    guard: Any = guarded if inspect.iscoroutinefunction(endpoint) else guarded_sync
+    guard: Any = guarded if _is_async(endpoint) else guarded_sync
     guard.__signature__ = signature
     return cast("_Endpoint", guard)
+
+
+def _name(endpoint: Callable[..., Any]) -> str:
+    """The endpoint's dotted name, as a uid."""
+    name = getattr(endpoint, "__qualname__", None)
+    if name is None:
+        raise TypeError(f"{endpoint!r} has no name to make a uid of: throttled(…, uid=…)")
+    return f"{endpoint.__module__}.{name}"[-MAX_LENGTH:]
+
+
+def _is_async(endpoint: object) -> bool:
+    """Whether calling the endpoint, a function or an object, gives something to await."""
+    while isinstance(endpoint, functools.partial):
+        endpoint = endpoint.func
+    return inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(getattr(endpoint, "__call__", None))
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:

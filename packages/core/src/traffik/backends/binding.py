@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from threading import Lock
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from traffik.errors import BackendNotFoundError
@@ -17,16 +17,23 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["bound", "changes", "closed", "made", "open_one", "opened", "resolve"]
+__all__ = ["Watcher", "bound", "closed", "made", "open_one", "opened", "resolve", "watch"]
 
-changes = 0
-"""Counts every opening and closing, so that what was found out before one can be known to be stale."""
 
-_lock = Lock()
+class Watcher(Protocol):
+    """Somebody who keeps what follows from `open_one`, and has to work it out anew when it changes."""
+
+    def look(self) -> None:
+        """Work it out; called under a lock, so it may not open or close a store."""
+
+
+_lock = RLock()
 _made: WeakSet[Backend] = WeakSet()
 _open: dict[Backend, int] = {}
-_own: dict[object, list[Backend]] = {}
-_inherited: dict[object, list[Backend]] = {}
+_watchers: WeakSet[Watcher] = WeakSet()
+# By the identity of an application, since not every one can be hashed; it is kept too, so that it keeps its identity.
+_own: dict[int, tuple[object, list[Backend]]] = {}
+_inherited: dict[int, tuple[object, list[Backend]]] = {}
 
 
 def made(backend: Backend) -> None:
@@ -34,25 +41,37 @@ def made(backend: Backend) -> None:
     _made.add(backend)
 
 
+def watch(watcher: Watcher) -> None:
+    """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
+    with _lock:
+        _watchers.add(watcher)
+        watcher.look()
+
+
 def opened(backend: Backend) -> bool:
     """Count an opening; whether it is the first."""
-    global changes  # noqa: PLW0603 - a counter that others read as an attribute of this module
     with _lock:
-        changes += 1
         _open[backend] = _open.get(backend, 0) + 1
-        return _open[backend] == 1
+        first = _open[backend] == 1
+        if first:
+            _tell()
+        return first
 
 
 def closed(backend: Backend) -> bool:
     """Count a closing; whether it is the last."""
-    global changes  # noqa: PLW0603 - a counter that others read as an attribute of this module
     with _lock:
-        changes += 1
         _open[backend] -= 1
-        if _open[backend]:
-            return False
-        del _open[backend]
-        return True
+        last = _open[backend] == 0
+        if last:
+            del _open[backend]
+            _tell()
+        return last
+
+
+def _tell() -> None:
+    for watcher in tuple(_watchers):
+        watcher.look()
 
 
 @contextmanager
@@ -61,15 +80,16 @@ def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator
     places = [(_own, app)] * (app is not None) + [(_inherited, each) for each in mounted]
     with _lock:
         for table, place in places:
-            table.setdefault(place, []).append(backend)
+            table.setdefault(id(place), (place, []))[1].append(backend)
     try:
         yield
     finally:
         with _lock:
             for table, place in places:
-                table[place].remove(backend)
-                if not table[place]:
-                    del table[place]
+                backends = table[id(place)][1]
+                backends.remove(backend)
+                if not backends:
+                    del table[id(place)]
 
 
 def open_one() -> Backend | None:
@@ -83,9 +103,9 @@ def resolve(app: object) -> Backend:
     Raises:
         BackendNotFoundError: none, or more than one, could be meant.
     """
-    stack = _own.get(app) or _inherited.get(app)
-    if stack:
-        return stack[-1]
+    found = _own.get(id(app)) or _inherited.get(id(app))
+    if found is not None:
+        return found[1][-1]
     candidates = list(_open) or list(_made)
     if len(candidates) == 1:
         return candidates[0]

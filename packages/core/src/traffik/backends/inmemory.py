@@ -50,6 +50,7 @@ class InMemoryBackend(Backend):
         self.max_keys = max_keys
         self._clock = clock
         self._lock = RLock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release
         self._banks: dict[str, Bank] = {}
         self._lapsed = Lapsed()
         self._keys = 0
@@ -68,7 +69,7 @@ class InMemoryBackend(Backend):
         # This is `with self._lock:` at half its price. Taken inside the try, a lock is given back whenever a signal
         # strikes; one that is not held refuses to be, since it knows its owner.
         try:
-            self._lock.acquire()
+            self._acquire()
             now = self._clock() // 1000
             if now >= self._due:
                 self._tidy(now)
@@ -85,7 +86,7 @@ class InMemoryBackend(Backend):
                     bank.longest = ttl
             return decision
         finally:
-            self._lock.release()
+            self._release()
 
     def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
         with self._lock:

@@ -115,7 +115,8 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
     top = most * q
     # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
     brim = burst * q - 1 if debt else top
-    full = -(-top // p) * tick
+    short = p - 1  # (x + short) // p is x / p, rounded up
+    full = (top + short) // p * tick
     coarse = tick != 1
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
@@ -125,8 +126,8 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
             now += shift
         if state is not None:
             unit, then, level = state
-            if unit != q:
-                level = -(-level * q // unit)
+            if unit != q or level > top:  # The rate has changed.
+                level = min(-(-level * q // unit), top)
             elapsed = now - then
             if elapsed >= 0:
                 level -= elapsed // tick * p if coarse else elapsed * p
@@ -136,17 +137,16 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
                 shift -= elapsed
                 now = then
         raised = level + cost * q
-        if raised <= top and level <= brim:
-            life = -(-raised // p)
-            if coarse or shift:
-                life = max(life * tick + shift, 0)
-            left = (top - raised) // q if raised <= brim else 0
-            return _new(Decision, (True, most, left, 0, life, rate, None)), (q, now, raised), life
-        level = min(level, top)  # Above it only if the rate has changed.
-        need = max(level + cost * q - top, level - brim)
-        wait = -(-need // p) * tick + shift if cost <= most else NEVER
-        left = (top - level) // q if level <= brim else 0
-        reset = -(-level // p) * tick + shift if level else 0
-        return _new(Decision, (False, most, left, wait, reset, rate, None)), None, 0
+        if raised > brim and (raised > top or level > brim):
+            need = max(raised - top, level - brim)
+            wait = (need + short) // p * tick + shift if cost <= most else NEVER
+            left = (top - level) // q if level <= brim else 0
+            reset = (level + short) // p * tick + shift if level else 0
+            return _new(Decision, (False, most, left, wait, reset, rate, None)), None, 0
+        life = (raised + short) // p
+        if coarse or shift:
+            life = max(life * tick + shift, 0)
+        left = (top - raised) // q if raised <= brim else 0
+        return _new(Decision, (True, most, left, 0, life, rate, None)), (q, now, raised), life
 
     return kernel

@@ -56,13 +56,13 @@ class SlidingLog:
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
             used, skip, blocks, tail = state or _EMPTY
-            skew = 0
+            skew = last = 0
             if tail:
-                if tail[-2] > now + period:
+                last = tail[-2]
+                if last > now + period:
                     skip, blocks, tail = 0, (), (now, used)
-                elif tail[-2] > now:
-                    skew = tail[-2] - now
-                    now += skew
+                elif last > now:
+                    skew, now = last - now, last
                 if (blocks[0] if blocks else tail)[skip] <= now - period:
                     used, skip, blocks, tail = _recent(used, skip, blocks, tail, now - period)
             total = used + cost
@@ -70,10 +70,10 @@ class SlidingLog:
                 wait = NEVER if cost > limit else _nth(total - limit, skip, blocks, tail) + period - now + skew
                 reset = tail[-2] + period - now + skew if tail else 0
                 return _new(Decision, (False, limit, max(0, limit - used), wait, reset, rate, None)), None, 0
-            if tail and tail[-2] == now:
+            if last == now and tail:
                 tail = (*tail[:-1], tail[-1] + cost)
             elif len(tail) < _BLOCK:
-                tail = (*tail, now, cost)
+                tail = tail + (now, cost)  # noqa: RUF005 - unpacking would go by way of a list
             else:
                 blocks, tail = (*blocks, tail), (now, cost)
             life = period + skew

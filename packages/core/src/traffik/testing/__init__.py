@@ -1,0 +1,47 @@
+"""For tests: a clock that a test moves, and contracts that strategies, stores and adapters keep.
+
+A contract is a class of pytest tests. Subclass it and say what to test:
+
+    class TestMyStrategy(StrategyContract):
+        strategy = MyStrategy()
+
+The contracts need pytest, and those of stores and adapters run on the event loops of anyio's fixture `anyio_backend`:
+asyncio and trio, unless the class has a fixture of that name. The clock needs nothing.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from traffik.testing.adapters import AdapterContract
+    from traffik.testing.backends import BackendContract
+    from traffik.testing.clock import VirtualClock
+    from traffik.testing.strategies import StrategyContract
+
+__all__ = ["AdapterContract", "BackendContract", "StrategyContract", "VirtualClock"]
+
+_HOME_OF = {
+    "AdapterContract": "adapters",
+    "BackendContract": "backends",
+    "StrategyContract": "strategies",
+    "VirtualClock": "clock",
+}
+
+if "pytest" in sys.modules:
+    # Under pytest an assertion that fails is to show its values, here as in a test file.
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in _HOME_OF.values()))
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,44 @@
+"""Time that passes when a test says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+__all__ = ["VirtualClock"]
+
+_NONE: Final = timedelta()
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved; called, it answers nanoseconds, as a store asks its clock.
+
+    clock = VirtualClock()
+    store = InMemoryBackend(clock=clock)
+    clock.advance(seconds=60)
+
+    Attributes:
+        now: µs; set it to put the clock to any time, an earlier one too.
+    """
+
+    def __init__(self, now: int = 1_000_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now * 1_000
+
+    def advance(
+        self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
+    ) -> None:
+        """Let so much time pass, to the µs; the arguments add up."""
+        span += timedelta(seconds=seconds, milliseconds=milliseconds, microseconds=microseconds)
+        self.now += span // timedelta(microseconds=1)
+
+    def rewind(
+        self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
+    ) -> None:
+        """Go back by so much, which no monotonic clock does and others do."""
+        self.advance(-span, seconds=-seconds, milliseconds=-milliseconds, microseconds=-microseconds)
+
+    def __repr__(self) -> str:
+        return f"<VirtualClock now={self.now} µs>"
