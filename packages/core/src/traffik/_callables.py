@@ -45,7 +45,7 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
     Raises:
         TypeError: it cannot be called so.
     """
-    taken = _takes(function, offered)
+    taken = _takes(function, offered) if callable(function) else None
     if taken is None:
         raise TypeError(
             f"{what} {function!r} cannot be called with ({', '.join(offered)}) or fewer of them from the left"

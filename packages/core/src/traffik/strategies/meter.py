@@ -116,37 +116,57 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
     # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
     brim = burst * q - 1 if debt else top
     short = p - 1  # (x + short) // p is x / p, rounded up
-    full = (top + short) // p * tick
-    coarse = tick != 1
+    full = (top + short) // p
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        shift = level = 0  # shift: from the instant counted from to the one asked at, µs
-        if coarse:
-            shift = -(now % tick)
-            now += shift
+        skew = level = 0
         if state is not None:
             unit, then, level = state
             if unit != q or level > top:  # The rate has changed.
                 level = min(-(-level * q // unit), top)
             elapsed = now - then
             if elapsed >= 0:
-                level -= elapsed // tick * p if coarse else elapsed * p
+                level -= elapsed * p
                 if level < 0:
                     level = 0
             elif elapsed >= -full:
-                shift -= elapsed
-                now = then
+                skew, now = -elapsed, then
         raised = level + cost * q
         if raised > brim and (raised > top or level > brim):
             need = max(raised - top, level - brim)
-            wait = (need + short) // p * tick + shift if cost <= most else NEVER
+            wait = (need + short) // p + skew if cost <= most else NEVER
             left = (top - level) // q if level <= brim else 0
-            reset = (level + short) // p * tick + shift if level else 0
+            reset = (level + short) // p + skew if level else 0
             return _new(Decision, (False, most, left, wait, reset, rate, None)), None, 0
         life = (raised + short) // p
-        if coarse or shift:
-            life = max(life * tick + shift, 0)
+        if skew and life:
+            life += skew
         left = (top - raised) // q if raised <= brim else 0
         return _new(Decision, (True, most, left, 0, life, rate, None)), (q, now, raised), life
 
-    return kernel
+    return kernel if tick == 1 else _in_ticks(kernel, tick)
+
+
+def _in_ticks(kernel: Kernel, tick: int) -> Kernel:
+    """A kernel on a clock of `tick` µs as one on a clock of µs."""
+
+    def coarse(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        if state is not None:
+            unit, then, level = state
+            state = (unit, -(-then // tick), level)
+        decision, changed, life = kernel(state, cost, now // tick)
+        late = now % tick
+        decision = decision._replace(
+            retry_after=_in_micros(decision.retry_after, tick, late),
+            reset_after=_in_micros(decision.reset_after, tick, late),
+        )
+        if changed is None:
+            return decision, None, 0
+        unit, then, level = changed
+        return decision, (unit, then * tick, level), _in_micros(life, tick, late)
+
+    return coarse
+
+
+def _in_micros(ticks: int, tick: int, late: int) -> int:
+    return ticks * tick - late if 0 < ticks < NEVER else ticks
