@@ -103,9 +103,14 @@ def subapps_of(app: object) -> list[object]:
 
 
 def injected(*, websocket: bool) -> type | None:
-    """The class of connections that dependency injection is to hand over; None if no framework in use does that."""
+    """The class of connections that dependency injection is to hand over; None if no framework in use does that.
+
+    Of several, one that is installed goes before one that was registered by hand. (A throttle of an adapter's own
+    package, such as `traffik_starlette.HTTPThrottle`, leaves no doubt.)
+    """
     load_adapters()
-    for adapter in _registered.values():
+    for name in sorted(_registered, key=lambda name: name not in _names()):
+        adapter = _registered[name]
         if adapter.websocket is websocket and adapter.injects is not None:
             return adapter.injects
     return None

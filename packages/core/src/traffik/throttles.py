@@ -77,6 +77,9 @@ class Throttle(Limit, Generic[C]):
     websocket: ClassVar[bool] = False
     """Whether it guards connections that carry messages."""
 
+    injects: ClassVar[type | None] = None
+    """The class of connections that dependency injection is to hand over; None to ask the adapters."""
+
     def __init__(
         self,
         uid: str,
@@ -193,7 +196,7 @@ class Throttle(Limit, Generic[C]):
     @property
     def __signature__(self) -> inspect.Signature:
         """What a framework that injects dependencies sees: the connection, and nothing that comes from the client."""
-        kind = adapters.injected(websocket=self.websocket) or inspect.Parameter.empty
+        kind = self.injects or adapters.injected(websocket=self.websocket) or inspect.Parameter.empty
         return inspect.Signature(
             [inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)]
         )

@@ -94,11 +94,11 @@ def _name(endpoint: Callable[..., Any]) -> str:
     return f"{endpoint.__module__}.{name}"[-MAX_LENGTH:]
 
 
-def _is_async(endpoint: object) -> bool:
+def _is_async(endpoint: Callable[..., Any]) -> bool:
     """Whether calling the endpoint, a function or an object, gives something to await."""
     while isinstance(endpoint, functools.partial):
         endpoint = endpoint.func
-    return inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(getattr(endpoint, "__call__", None))
+    return inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(type(endpoint).__call__)
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:

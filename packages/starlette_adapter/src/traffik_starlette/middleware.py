@@ -46,6 +46,9 @@ class ThrottleMiddleware:
     ) -> None:
         self.app = app
         each = [throttles] if isinstance(throttles, Throttle) else list(throttles)
+        for throttle in each:
+            if not isinstance(throttle, Throttle):
+                raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
         self._http = [throttle for throttle in each if not throttle.websocket]
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
@@ -77,31 +80,26 @@ class ThrottleMiddleware:
         self, throttle: Throttle[Any], connection: HTTPConnection, decision: Decision, receive: Receive, send: Send
     ) -> bool:
         """Refuse in the throttle's own way, which may be to let it pass, or else with 429; whether it is answered."""
-        if throttle.handler is None:
-            await self._answer(throttle, decision, connection.scope, receive, send)
-            return True
-        try:
-            await throttle.refuse(connection, decision)
-        except HTTPException as error:
-            response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-            await response(connection.scope, receive, send)
-            return True
-        return False
+        scope = connection.scope
+        # Only some servers can answer the opening of a WebSocket with a status.
+        closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
+        if throttle.handler is not None:
+            try:
+                await throttle.refuse(connection, decision)
+            except HTTPException as error:
+                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                await (_close(send) if closes else response(scope, receive, send))
+                return True
+            return False
+        await (_close(send) if closes else self._answer(throttle, decision, scope, send))
+        return True
 
-    async def _answer(
-        self, throttle: Throttle[Any], decision: Decision, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, throttle: Throttle[Any], decision: Decision, scope: Scope, send: Send) -> None:
         """Send the rejection as bytes that are ready, without the detours of an exception or a response object."""
         fields, body = self._ready(throttle, decision)
-        prefix = ""
-        if scope["type"] == "websocket":
-            await receive()  # the client's "websocket.connect", which comes before any answer
-            if "websocket.http.response" not in scope.get("extensions", {}):
-                await send({"type": "websocket.close", "code": 1008, "reason": "Too many requests."})
-                return
-            prefix = "websocket."
-        await send({"type": f"{prefix}http.response.start", "status": 429, "headers": fields.copy()})
-        await send({"type": f"{prefix}http.response.body", "body": body})
+        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        await send({"type": f"{kind}.start", "status": 429, "headers": fields.copy()})
+        await send({"type": f"{kind}.body", "body": body})
 
     def _ready(self, throttle: Throttle[Any], decision: Decision) -> tuple[_Fields, bytes]:
         """Headers and body of a refusal; those of the same limit, remainder and wait are prepared once."""
@@ -117,6 +115,11 @@ class ThrottleMiddleware:
                 self._prepared.clear()
             ready = self._prepared[key] = fields, body
         return ready
+
+
+def _close(send: Send) -> Awaitable[None]:
+    """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
+    return send({"type": "websocket.close", "code": 1008, "reason": "Too many requests."})
 
 
 def _with_fields(send: Send, memory: Memory) -> Send:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from traffik import throttles
+from traffik_starlette.adapter import http, websocket
 
 __all__ = ["HTTPThrottle", "WebSocketThrottle"]
 
@@ -13,6 +14,10 @@ __all__ = ["HTTPThrottle", "WebSocketThrottle"]
 class HTTPThrottle(throttles.HTTPThrottle[Request]):
     """`traffik.HTTPThrottle` for `starlette.requests.Request`."""
 
+    injects = http.injects
+
 
 class WebSocketThrottle(throttles.WebSocketThrottle[WebSocket]):
     """`traffik.WebSocketThrottle` for `starlette.websockets.WebSocket`."""
+
+    injects = websocket.injects

@@ -29,8 +29,15 @@ _AT_LEAST: Final = 8
 
 class _Generation(NamedTuple):
     states: dict[str, State]
+    size: int  # keys when it was closed, for which its table still has room
     longest: int
     lapses: int
+
+    def compact(self) -> _Generation:
+        """The same without the room of the keys that have moved on, if those are most."""
+        if len(self.states) * 4 > self.size:
+            return self
+        return self._replace(states=dict(self.states), size=len(self.states))
 
 
 class Bank:
@@ -59,7 +66,7 @@ class Bank:
 
     def find(self, key: str) -> tuple[dict[str, State] | None, State | None]:
         """Where an older state that counts for `key` is kept, and that state; None twice if there is none."""
-        for generation, _, _ in self._older:
+        for generation, *_ in self._older:
             if (state := generation.get(key)) is not None:
                 return generation, state
         if self.overflow and (state := self.overflow.get(bucket(key))) is not None:
@@ -72,7 +79,7 @@ class Bank:
             self.longest = ttl
         if self._ends == _FAR:
             # By the longest lifetime around, not this one alone: spans that are too short would pile up generations.
-            lifetime = max(ttl, *(longest for _, longest, _ in self._older), 0)
+            lifetime = max(ttl, *(longest for _, _, longest, _ in self._older), 0)
             self.span = max(lifetime // SPANS, _SHORTEST)
             self._ends = now + self.span
             self.due = min(self.due, self._ends)
@@ -81,12 +88,12 @@ class Bank:
         """Close the newest generation if its span is over; the generations that have lapsed."""
         if now >= self._ends:
             # Everything in it was written before its end, so it has lapsed by that plus the longest ttl.
-            self._older.insert(0, _Generation(self.newest, self.longest, self._ends + self.longest))
+            self._older.insert(0, _Generation(self.newest, len(self.newest), self.longest, self._ends + self.longest))
             self.newest = {}
             self._ends = _FAR
             self.longest = 0
         gone = [generation.states for generation in self._older if generation.lapses <= now]
-        self._older = [generation for generation in self._older if generation.lapses > now]
+        self._older = [each.compact() for each in self._older if each.lapses > now and each.states]
         if self.overflow and self.overflow_until <= now:
             self.overflow = {}
         self.due = min([self._ends, *(generation.lapses for generation in self._older)])
@@ -100,12 +107,12 @@ class Bank:
     def forget(self, key: str) -> int:
         """Forget one key; how many were forgotten."""
         self.overflow.pop(bucket(key), None)
-        generations = [self.newest, *(generation for generation, _, _ in self._older)]
+        generations = [self.newest, *(generation for generation, *_ in self._older)]
         return sum(generation.pop(key, None) is not None for generation in generations)
 
     def size(self) -> int:
         """The keys in all generations."""
-        return len(self.newest) + sum(len(generation) for generation, _, _ in self._older)
+        return len(self.newest) + sum(len(generation) for generation, *_ in self._older)
 
 
 class Lapsed:
