@@ -1,0 +1,75 @@
+"""A small FastAPI service, with each way of putting a limit on it once.
+
+From the root of the repository:
+
+    uvicorn examples.fastapi_app:app
+    curl -i -H "X-API-Key: ada-key" localhost:8000/quotes
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
+
+from traffik import is_throttled
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import HTTPThrottle, ThrottleMiddleware, WebSocketThrottle, throttled
+
+OWNERS: Final = {"ada-key": "ada", "bob-key": "bob", "eve-key": "eve"}
+QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its time."]
+
+backend = InMemoryBackend()
+app = FastAPI(title="Quotes", lifespan=backend.lifespan)
+app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+
+
+def caller(request: Request) -> str:
+    """Whose quota it is: the owner's of the API key, and never that of a name that a client makes up."""
+    owner = OWNERS.get(request.headers.get("X-API-Key", ""))
+    if owner is None:
+        raise HTTPException(401, "An X-API-Key is needed: try ada-key.")
+    return owner
+
+
+quotes_throttle = HTTPThrottle(uid="quotes", rate="10/2s", identifier=caller)
+import_throttle = HTTPThrottle(uid="imports", rate="1000/min", identifier=caller)
+message_throttle = WebSocketThrottle(uid="messages", rate="5/10s")  # each address has its own quota
+
+
+@app.get("/quotes", dependencies=[Depends(quotes_throttle)])
+async def quotes() -> list[str]:
+    """A dependency: the limit stands beside the route."""
+    return QUOTES
+
+
+@app.get("/search")
+@throttled("5/s; 1000/hour")
+async def search(word: str) -> list[str]:
+    """A decorator: two limits at once, and each address has its own quota."""
+    return [quote for quote in QUOTES if word.lower() in quote.lower()]
+
+
+@app.post("/imports")
+async def import_quotes(request: Request, quotes: list[str]) -> dict[str, int]:
+    """A call: here the cost is known only once the body has been read. No quotes cost nothing."""
+    await import_throttle.hit(request, cost=len(quotes))
+    return {"imported": len(quotes)}
+
+
+@app.get("/status")
+async def status(request: Request) -> dict[str, float | str]:
+    """What is left, without taking any of it."""
+    stat = await quotes_throttle.stat(request)
+    assert stat is not None, "None is for strategies that cannot tell, and for the exempted"
+    return {"rate": str(stat.rate), "remaining": stat.hits_remaining, "wait_ms": stat.wait_ms}
+
+
+@app.websocket("/echo")
+async def echo(websocket: WebSocket) -> None:
+    """Every message counts. A client that is too fast is told so, and its message is not echoed."""
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        await message_throttle.hit(websocket)
+        if not is_throttled(websocket):
+            await websocket.send_text(text)

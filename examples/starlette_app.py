@@ -1,0 +1,88 @@
+"""A small Starlette service: a limit on everything, a tighter one on what is dear, and refusals in one's own words.
+
+From the root of the repository:
+
+    uvicorn examples.starlette_app:app
+    curl -i localhost:8000/
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from traffik import Throttled, TokenBucket
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import HTTPThrottle, ThrottleMiddleware, WebSocketThrottle, throttled
+
+backend = InMemoryBackend()
+
+everything = HTTPThrottle(uid="everything", rate="20/s")
+reports = HTTPThrottle(uid="reports", rate="3/10s", strategy=TokenBucket(burst=3))
+sums = HTTPThrottle(uid="sums", rate="100/min")
+ticks = WebSocketThrottle(uid="ticks", rate="2/10s")
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, str], None]:
+    """A lifespan of one's own opens the store for as long as it likes."""
+    async with backend.lifespan(app):
+        yield {"greeting": "hello"}
+
+
+async def home(request: Request) -> Response:
+    """Guarded by the middleware alone, like everything."""
+    return PlainTextResponse(request.state.greeting)
+
+
+@throttled(sums)
+def add(request: Request) -> Response:
+    """A sync endpoint, which Starlette runs in a thread."""
+    return PlainTextResponse(str(sum(map(int, request.query_params.getlist("n")))))
+
+
+class Reports(HTTPEndpoint):
+    """Reading a report is cheap, making one is dear."""
+
+    async def get(self, request: Request) -> Response:
+        stat = await reports.stat(request)
+        return JSONResponse({"left": stat and stat.hits_remaining})
+
+    @throttled(reports, cost=2)
+    async def post(self, request: Request) -> Response:
+        return PlainTextResponse("made", status_code=201)
+
+
+async def tick(websocket: WebSocket) -> None:
+    """Opening costs quota; who has none left is answered 429 before the handshake."""
+    await ticks.hit(websocket)
+    await websocket.accept()
+    await websocket.send_text("tick")
+    await websocket.close()
+
+
+async def refuse(_: Request, error: Exception) -> Response:
+    """A refusal in one's own words, with the headers that tell a client how long to wait."""
+    assert isinstance(error, Throttled), "that is what it is registered for"
+    rejection = error.rejection
+    return PlainTextResponse("Slow down, please.", rejection.status, dict(rejection.headers))
+
+
+app = Starlette(
+    routes=[
+        Route("/", home),
+        WebSocketRoute("/tick", tick),
+        Mount("/api", routes=[Route("/add", add), Route("/reports", Reports)]),
+    ],
+    middleware=[Middleware(ThrottleMiddleware, throttles=everything)],
+    exception_handlers={Throttled: refuse},
+    lifespan=lifespan,
+)

@@ -1,0 +1,64 @@
+"""The demo runs as a user runs it, and would notice a broken promise."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from examples import demo
+
+FILE = Path(demo.__file__)
+
+
+def test_it_ends_by_itself_and_all_is_as_promised():
+    began = time.monotonic()
+    done = run({**os.environ, "PYTHONIOENCODING": "utf-8"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - began < 20
+    assert "As promised" in done.stdout
+    assert 'pip install "traffik[starlette]"' in done.stdout
+
+
+def run(environment):
+    command = [sys.executable, FILE]
+    return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=30, env=environment)
+
+
+def test_the_program_that_it_shows_runs():
+    namespace = {}
+    exec(demo.PROGRAM, namespace)
+    with TestClient(namespace["app"]) as client:
+        assert [client.get("/quotes").status_code for _ in range(101)] == [200] * 100 + [429]
+
+
+def client(name, admitted, refused, *waits):
+    return demo.Client(
+        name, "", demo.deaf, answers=[True] * admitted + [False] * refused, waits=list(waits), policy='"q";q=10;w=2'
+    )
+
+
+GOOD = [client("ada", 24, 0), client("bob", 24, 40, True), client("eve", 29, 200, True)]
+
+
+def test_good_clients_break_nothing():
+    assert demo.broken_promises(GOOD, 6.1) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "bad", "complaint"),
+    [
+        (0, client("ada", 23, 1), "ada kept within the limit and was refused"),
+        (1, client("bob", 24, 0, True), "bob went over the limit and was not refused"),
+        (1, client("bob", 24, 9, True, False), "bob waited as told, and in vain"),
+        (2, client("eve", 29, 9), "eve waited as told, and in vain"),
+        (2, client("eve", 51, 9, True), "eve got 51 requests"),
+    ],
+)
+def test_bad_ones_are_noticed(place, bad, complaint):
+    clients = [*GOOD[:place], bad, *GOOD[place + 1 :]]
+    (told,) = demo.broken_promises(clients, 6.1)
+    assert told.startswith(complaint)

@@ -1,0 +1,38 @@
+"""The adapters keep the contract of all adapters."""
+
+import json
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket, WebSocketState
+
+from traffik.adapters import adapter_of
+from traffik.testing import AdapterContract
+from traffik_starlette.adapter import http, websocket
+
+
+class TestAdapter(AdapterContract):
+    adapter = http
+    websocket_adapter = websocket
+
+    def http_connection(self, peer="203.0.113.7", app=None):
+        scope = {"type": "http", "client": peer and (peer, 50_000)}
+        return Request(scope if app is None else {**scope, "app": app})
+
+    def another_object_for(self, connection):
+        return Request(connection.scope)
+
+    def websocket_connection(self, messages):
+        async def send(message):
+            messages.append(json.loads(message["text"]))
+
+        connection = WebSocket({"type": "websocket", "client": ("203.0.113.7", 50_000)}, None, send)
+        connection.client_state = connection.application_state = WebSocketState.CONNECTED
+        return connection
+
+    def make_app(self):
+        return Starlette()
+
+
+def test_a_bare_connection_has_the_adapter_of_http():
+    assert http is adapter_of(HTTPConnection({"type": "http"}))

@@ -1,0 +1,207 @@
+"""Which store is meant: applications in applications, applications beside each other, and none at all."""
+
+import gc
+from contextlib import AsyncExitStack, asynccontextmanager
+from weakref import WeakSet, ref
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Host, Mount, Route, Router
+from starlette.testclient import TestClient
+
+from tests.callers import get, statuses
+from tests.servers import serve
+from traffik import BackendNotFoundError, HTTPThrottle
+from traffik.backends import binding
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import ThrottleMiddleware
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def throttle(uid):
+    return HTTPThrottle(uid, "1/min")
+
+
+@pytest.fixture
+async def other():
+    """Another open store, so that none is the only one."""
+    async with InMemoryBackend(namespace="other") as store:
+        yield store
+
+
+def throttled(throttle):
+    async def endpoint(request):
+        await throttle.hit(request)
+        return PlainTextResponse("")
+
+    return Route("/", endpoint)
+
+
+@asynccontextmanager
+async def running(*apps):
+    """Run the lifespans of the applications."""
+    async with AsyncExitStack() as stack:
+        for app in apps:
+            await stack.enter_async_context(app.router.lifespan_context(app))
+        yield
+
+
+class TestMounted:
+    async def test_an_inner_application_uses_the_store_of_the_outer(self, throttle, other):
+        store = InMemoryBackend()
+        inner = Starlette(routes=[throttled(throttle)])
+        app = Starlette(routes=[Mount("/in", inner)], lifespan=store.lifespan)
+        async with running(app):
+            assert await statuses(app, "/in/", "/in/") == [200, 429]
+            assert (store.keys, other.keys) == (1, 0)
+
+    async def test_so_does_one_inside_that(self, throttle, other):
+        store = InMemoryBackend()
+        innermost = FastAPI(routes=[throttled(throttle)])
+        inner = FastAPI()
+        inner.mount("/b", innermost)
+        app = FastAPI(lifespan=store.lifespan)
+        app.mount("/a", inner)
+        async with running(app):
+            assert await statuses(app, "/a/b/", "/a/b/") == [200, 429]
+            assert (store.keys, other.keys) == (1, 0)
+
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda inner: Mount("/", inner, middleware=[Middleware(ThrottleMiddleware)]),
+            lambda inner: Mount("/", routes=[Mount("/", inner)]),
+            lambda inner: Mount("/", Router([Mount("/", inner)])),
+            lambda inner: Host("service", inner),
+        ],
+        ids=["with middleware", "in a mount", "in a router", "on a host"],
+    )
+    async def test_wherever_it_is_mounted(self, throttle, other, wrap):
+        store = InMemoryBackend()
+        app = Starlette(routes=[wrap(Starlette(routes=[throttled(throttle)]))], lifespan=store.lifespan)
+        async with running(app):
+            assert await statuses(app, "/", "/") == [200, 429]
+            assert (store.keys, other.keys) == (1, 0)
+
+    async def test_its_own_store_comes_first(self, throttle):
+        outer_store, inner_store = InMemoryBackend(), InMemoryBackend()
+        inner = Starlette(routes=[throttled(throttle)], lifespan=inner_store.lifespan)
+        app = Starlette(routes=[Mount("/in", inner), throttled(throttle)], lifespan=outer_store.lifespan)
+        async with running(app, inner):
+            assert await statuses(app, "/in/", "/in/", "/", "/") == [200, 429, 200, 429]
+            assert (inner_store.keys, outer_store.keys) == (1, 1)
+
+
+class TestBesideEachOther:
+    async def test_every_application_has_its_own_store(self, throttle):
+        stores = [InMemoryBackend(), InMemoryBackend()]
+        apps = [Starlette(routes=[throttled(throttle)], lifespan=store.lifespan) for store in stores]
+        async with running(*apps):
+            assert [await statuses(app, "/", "/") for app in apps] == [[200, 429]] * 2
+            assert [store.keys for store in stores] == [1, 1]
+
+    async def test_they_may_share_one(self, throttle):
+        store = InMemoryBackend()
+        one, two = [Starlette(routes=[throttled(throttle)], lifespan=store.lifespan) for _ in range(2)]
+        async with running(one):
+            async with running(two):
+                assert await statuses(two, "/") == [200]
+            assert await statuses(one, "/") == [429]
+        assert store.keys == 0
+
+    async def test_a_throttle_with_a_store_of_its_own_uses_that(self, uid, other):
+        own = InMemoryBackend()
+        app = Starlette(
+            routes=[throttled(HTTPThrottle(uid, "1/min", backend=own))], lifespan=InMemoryBackend().lifespan
+        )
+        async with running(app):
+            assert await statuses(app, "/", "/") == [200, 429]
+            assert (own.keys, other.keys) == (1, 0)
+
+
+class TestTheLifespan:
+    async def test_goes_with_one_of_the_users(self, throttle, other):
+        store, events = InMemoryBackend(), []
+
+        @asynccontextmanager
+        async def lifespan(app):
+            async with store.lifespan(app):
+                events.append("up")
+                yield {"greeting": "hello"}
+                events.append("down")
+
+        app = Starlette(routes=[throttled(throttle)], lifespan=lifespan)
+        async with running(app):
+            assert await statuses(app, "/", "/") == [200, 429]
+        assert (events, other.keys) == (["up", "down"], 0)
+
+    def test_hands_on_the_state_of_the_users_under_a_real_server(self, throttle):
+        store = InMemoryBackend()
+
+        @asynccontextmanager
+        async def lifespan(app):
+            async with store.lifespan(app):
+                yield {"greeting": "hello"}
+
+        app = Starlette(routes=[Route("/", lambda request: JSONResponse(request.state.greeting))], lifespan=lifespan)
+        with serve(app) as address:
+            assert httpx.get(f"http://{address}/").json() == "hello"
+
+    async def test_inside_another_wins_until_it_ends(self, throttle):
+        app, one, two = Starlette(routes=[throttled(throttle)]), InMemoryBackend(), InMemoryBackend()
+        async with one.lifespan(app):
+            async with two.lifespan(app):
+                assert await statuses(app, "/", "/") == [200, 429]
+                assert (one.keys, two.keys) == (0, 1)
+            assert await statuses(app, "/") == [200]
+            assert one.keys == 1
+
+    async def test_lets_go_of_the_applications(self):
+        app = Starlette(routes=[Mount("/in", inner := Starlette())], lifespan=InMemoryBackend().lifespan)
+        async with running(app):
+            pass
+        apps = [ref(app), ref(inner)]
+        del app, inner
+        gc.collect()
+        assert [app() for app in apps] == [None, None]
+
+    def test_works_with_the_test_client(self, throttle):
+        app = FastAPI(lifespan=InMemoryBackend().lifespan, routes=[throttled(throttle)])
+        with TestClient(app) as client:
+            assert [client.get("/").status_code for _ in range(2)] == [200, 429]
+        with TestClient(app, backend="trio") as client:
+            assert [client.get("/").status_code for _ in range(2)] == [200, 429]
+
+    async def test_may_be_left_out_where_there_is_one_store(self, throttle, monkeypatch):
+        store = InMemoryBackend()
+        monkeypatch.setattr(binding, "_made", WeakSet([store]))
+        assert await statuses(Starlette(routes=[throttled(throttle)]), "/", "/") == [200, 429]
+
+
+class TestNoStore:
+    async def test_is_an_error_that_says_what_to_do(self, throttle, monkeypatch):
+        monkeypatch.setattr(binding, "_made", WeakSet())
+        with pytest.raises(BackendNotFoundError, match=r"lifespan=backend\.lifespan"):
+            await get(Starlette(routes=[throttled(throttle)]))
+
+    async def test_in_particular_is_an_error_that_lists_the_candidates(self, throttle, other):
+        async with InMemoryBackend(namespace="mine"):
+            with pytest.raises(BackendNotFoundError, match="'mine'") as caught:
+                await get(Starlette(routes=[throttled(throttle)]))
+        assert "'other'" in str(caught.value)
+
+    async def test_is_no_matter_to_a_hit_of_nothing(self, throttle, monkeypatch):
+        monkeypatch.setattr(binding, "_made", WeakSet())
+        app = FastAPI()
+
+        @app.get("/")
+        async def endpoint(request: Request):
+            await throttle.hit(request, cost=0)
+
+        assert await statuses(app, "/") == [200]

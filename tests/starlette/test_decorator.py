@@ -1,0 +1,270 @@
+"""`@throttled`, in a module whose annotations are text until somebody asks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi import FastAPI, Request, WebSocket
+from starlette.applications import Starlette
+from starlette.endpoints import HTTPEndpoint
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+
+from tests.callers import DENIAL, converse, get, statuses
+from traffik import HTTPThrottle, TokenBucket, WebSocketThrottle
+from traffik_starlette import throttled
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as OnlyForCheckers
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+
+@pytest.fixture
+def throttle(uid):
+    return HTTPThrottle(uid, "1/min")
+
+
+def route(endpoint):
+    return Starlette(routes=[Route("/", endpoint)])
+
+
+def api(endpoint):
+    app = FastAPI()
+    app.get("/")(endpoint)
+    return app
+
+
+class TestInFastAPI:
+    async def test_an_async_endpoint_that_asks_for_the_request(self, throttle):
+        @throttled(throttle)
+        async def endpoint(q: int, r: Request):
+            return q, r.url.path
+
+        assert (await get(api(endpoint), "/?q=3")).json() == [3, "/"]
+        assert (await get(api(endpoint), "/?q=3")).status_code == 429
+
+    async def test_an_async_endpoint_that_does_not(self, throttle):
+        @throttled(throttle)
+        async def endpoint(q: int = 1):
+            return q
+
+        assert (await get(api(endpoint), "/?q=3")).json() == 3
+        assert (await get(api(endpoint), "/?q=3")).status_code == 429
+
+    async def test_a_sync_endpoint_that_asks_for_the_request(self, throttle):
+        @throttled(throttle)
+        def endpoint(request: Request):
+            return request.url.path
+
+        assert await statuses(api(endpoint), "/", "/") == [200, 429]
+
+    async def test_a_sync_endpoint_that_does_not(self, throttle):
+        @throttled(throttle)
+        def endpoint(q: int = 1):
+            return q
+
+        assert (await get(api(endpoint), "/?q=3")).json() == 3
+        assert (await get(api(endpoint), "/?q=3")).status_code == 429
+
+    async def test_a_stream(self, throttle):
+        pytest.importorskip("fastapi.sse", reason="this FastAPI does not stream what an endpoint yields")
+
+        @throttled(throttle)
+        async def endpoint() -> AsyncIterator[int]:
+            yield 1
+            yield 2
+
+        app = FastAPI()
+        app.get("/")(endpoint)
+        assert (await get(app)).text.split() == ["1", "2"]
+        assert (await get(app)).status_code == 429
+
+    async def test_an_endpoint_decorated_twice(self, uid, throttle):
+        @throttled(HTTPThrottle(f"{uid}-2", "2/min"))
+        @throttled(throttle)
+        async def endpoint(q: int = 1):
+            return q
+
+        assert await statuses(api(endpoint), "/", "/") == [200, 429]
+
+    async def test_a_websocket(self, uid):
+        app = FastAPI()
+
+        @app.websocket("/")
+        @throttled(WebSocketThrottle(uid, "1/min"))
+        async def endpoint(websocket: WebSocket):
+            await websocket.accept()
+
+        opened, denied = [(await converse(app, **DENIAL))[0]["type"] for _ in range(2)]
+        assert (opened, denied) == ("websocket.accept", "websocket.http.response.start")
+
+    async def test_openapi_stays_as_it_is(self, throttle):
+        async def endpoint(q: int, limit: str | None = None) -> list[int]:
+            """What it does."""
+
+        assert api(throttled(throttle)(endpoint)).openapi() == api(endpoint).openapi()
+
+
+class TestInStarlette:
+    @pytest.mark.parametrize("name", ["request", "connection", "_"])
+    async def test_an_async_endpoint(self, throttle, name):
+        namespace = {"PlainTextResponse": PlainTextResponse, "Request": Request}
+        annotation = ": Request" if name == "_" else ""
+        exec(f"async def endpoint({name}{annotation}): return PlainTextResponse('')", namespace)
+        app = route(throttled(throttle)(namespace["endpoint"]))
+        assert await statuses(app, "/", "/") == [200, 429]
+
+    async def test_a_sync_endpoint(self, throttle):
+        @throttled(throttle)
+        def endpoint(request):
+            return PlainTextResponse("")
+
+        assert await statuses(route(endpoint), "/", "/") == [200, 429]
+
+    async def test_an_annotation_that_is_only_for_type_checkers(self, throttle):
+        @throttled(throttle)
+        async def endpoint(request: OnlyForCheckers):
+            return PlainTextResponse("")
+
+        assert await statuses(route(endpoint), "/", "/") == [200, 429]
+
+    async def test_a_method_of_an_endpoint_that_is_a_class(self, throttle):
+        class Endpoint(HTTPEndpoint):
+            @throttled(throttle)
+            async def get(self, request):
+                return PlainTextResponse("")
+
+            @throttled(throttle)
+            def delete(self, request):
+                return PlainTextResponse("")
+
+        assert await statuses(route(Endpoint), "/", "/") == [200, 429]
+
+    async def test_an_object_that_is_called(self, throttle):
+        class Endpoint:
+            async def __call__(self, request):
+                return PlainTextResponse("")
+
+        assert await statuses(route(throttled(throttle)(Endpoint())), "/", "/") == [200, 429]
+
+    async def test_a_partial(self, throttle):
+        async def endpoint(text, request):
+            return PlainTextResponse(text)
+
+        app = route(throttled(throttle)(partial(endpoint, "text")))
+        assert await statuses(app, "/", "/") == [200, 429]
+
+    async def test_a_bound_method(self, throttle):
+        class Controller:
+            async def endpoint(self, request):
+                return PlainTextResponse("")
+
+        assert await statuses(route(throttled(throttle)(Controller().endpoint)), "/", "/") == [200, 429]
+
+    async def test_a_websocket(self, uid):
+        @throttled(WebSocketThrottle(uid, "0/min"))
+        async def endpoint(websocket):
+            raise AssertionError
+
+        app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+        assert [message["type"] for message in await converse(app)] == ["websocket.close"]
+
+
+class TestItsArguments:
+    async def test_a_rate_makes_a_throttle_named_after_the_endpoint(self):
+        @throttled("1/min")
+        async def endpoint(request):
+            return PlainTextResponse("")
+
+        refused = [await get(route(endpoint)) for _ in range(2)][1]
+        name = f"{__name__}.TestItsArguments.test_a_rate_makes_a_throttle_named_after_the_endpoint..locals..endpoint"
+        assert refused.headers["RateLimit-Policy"] == f'"{name[:64]}";q=1;w=60'
+
+    async def test_options_are_those_of_the_new_throttle(self, uid):
+        @throttled(
+            "1/min", uid=uid, strategy=TokenBucket(burst=2), identifier=lambda request: request.query_params["k"]
+        )
+        async def endpoint(request):
+            return PlainTextResponse("")
+
+        paths = ["/?k=a", "/?k=a", "/?k=a", "/?k=b"]
+        assert await statuses(route(endpoint), *paths) == [200, 200, 429, 200]
+
+    async def test_cost_and_context_are_those_of_the_hit(self, uid):
+        throttle = HTTPThrottle(uid, "2/min")
+
+        def costing(cost, scope):
+            async def endpoint(request):
+                return PlainTextResponse("")
+
+            return route(throttled(throttle, cost=cost, context={"scope": scope})(endpoint))
+
+        apps = [costing(2, "a"), costing(1, "a"), costing(0, "a"), costing(2, "b")]
+        assert [(await get(app)).status_code for app in apps] == [200, 429, 200, 200]
+
+    async def test_several_throttles_are_hit_in_order(self, uid):
+        one, two = HTTPThrottle(f"{uid}-1", "3/min"), HTTPThrottle(f"{uid}-2", "1/min")
+
+        @throttled(one, two)
+        async def endpoint(request):
+            return PlainTextResponse("")
+
+        app = route(endpoint)
+        assert await statuses(app, "/", "/", "/", "/") == [200, 429, 429, 429]
+        assert (await get(app)).headers["RateLimit-Policy"] == f'"{one.uid}";q=3;w=60'
+
+    async def test_throttles_come_before_rates(self, throttle):
+        @throttled("5/min", throttle)
+        async def endpoint(request):
+            return PlainTextResponse("")
+
+        assert await statuses(route(endpoint), "/", "/") == [200, 429]
+
+    @pytest.mark.parametrize("wrong", [(), (1,), (lambda request: None,), ("1/min", None)])
+    def test_anything_else_is_an_error(self, wrong):
+        with pytest.raises(TypeError, match="throttled takes throttles or rates"):
+            throttled(*wrong)
+
+    def test_options_without_a_rate_are_an_error(self, throttle):
+        with pytest.raises(TypeError, match="strategy: options are for rates"):
+            throttled(throttle, strategy=TokenBucket())
+
+    def test_a_rate_for_what_has_no_name_is_an_error(self):
+        with pytest.raises(TypeError, match="has no name to make a uid of"):
+            throttled("1/min")(partial(get, None))
+
+    def test_an_option_that_does_not_exist_is_an_error(self):
+        with pytest.raises(TypeError, match="brust"):
+            throttled("1/min", brust=3)(lambda request: None)
+
+
+class TestWhatItLeaves:
+    def test_name_documentation_and_annotations(self, throttle):
+        async def endpoint(q: int) -> str:
+            """What it does."""
+
+        guarded = throttled(throttle)(endpoint)
+        names = ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__")
+        assert [getattr(guarded, name) for name in names] == [getattr(endpoint, name) for name in names]
+        assert guarded.__wrapped__ is endpoint
+
+    def test_async_stays_async_and_sync_sync(self, throttle):
+        async def endpoint(request): ...
+
+        assert inspect.iscoroutinefunction(throttled(throttle)(endpoint))
+        assert not inspect.iscoroutinefunction(throttled(throttle)(lambda request: None))
+
+    def test_a_signature_that_asks_for_the_connection(self, throttle):
+        def endpoint(a: int, request: Request, *rest: str): ...
+
+        assert inspect.signature(throttled(throttle)(endpoint)) == inspect.signature(endpoint, eval_str=True)
+
+    def test_a_signature_that_asks_for_it_now(self, throttle):
+        def endpoint(a: int, **rest: str): ...
+
+        assert list(inspect.signature(throttled(throttle)(endpoint)).parameters) == ["a", "traffik_request", "rest"]

@@ -1,0 +1,90 @@
+"""`is_throttled` and `get_wait`: what the most recent hit of a connection was told."""
+
+import pytest
+from starlette.requests import Request
+
+from traffik import AdapterNotFoundError, HTTPThrottle, Throttled, get_wait, is_throttled
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+
+@pytest.fixture
+def request_():
+    return Request({"type": "http", "client": ("192.0.2.1", 1)})
+
+
+@pytest.fixture
+def tight(uid):
+    return HTTPThrottle(f"{uid}-tight", "1/min", handle_throttled=lambda: None)
+
+
+@pytest.fixture
+def wide(uid):
+    return HTTPThrottle(f"{uid}-wide", "9/min", handle_throttled=lambda: None)
+
+
+def told(connection, *throttle):
+    return is_throttled(connection, *throttle), get_wait(connection, *throttle)
+
+
+async def test_without_a_hit_nothing_was_refused(request_, tight):
+    assert (told(request_), told(request_, tight)) == ((False, 0), (False, 0))
+
+
+async def test_they_tell_of_the_most_recent_hit(request_, tight, wide):
+    seen = []
+    for throttle in (tight, tight, wide, tight):
+        await throttle.hit(request_)
+        seen.append(told(request_))
+    assert seen == [(False, 0), (True, 120_000), (False, 0), (True, 120_000)]
+
+
+async def test_or_of_the_most_recent_hit_of_one_throttle(request_, tight, wide):
+    for throttle in (tight, tight, wide):
+        await throttle.hit(request_)
+    assert (told(request_, tight), told(request_, wide)) == ((True, 120_000), (False, 0))
+
+
+async def test_a_hit_of_nothing_is_one_too(request_, tight):
+    for cost in (1, 1, 0):
+        await tight.hit(request_, cost)
+    assert told(request_) == (False, 0)
+
+
+async def test_a_hit_of_a_throttle_that_is_switched_off_is_one_too(request_, tight):
+    await tight.hit(request_, 1)
+    await tight.hit(request_, 1)
+    tight.disable()
+    await tight.hit(request_, 1)
+    assert told(request_) == (False, 0)
+
+
+async def test_a_check_is_none(request_, tight):
+    await tight.hit(request_)
+    assert not await tight.check(request_)
+    assert told(request_) == (False, 0)
+
+
+async def test_they_know_of_a_hit_that_raised(request_, uid):
+    throttle = HTTPThrottle(uid, "0/min")
+    with pytest.raises(Throttled):
+        await throttle.hit(request_)
+    assert is_throttled(request_)
+
+
+async def test_they_know_of_hits_through_another_object_for_the_connection(request_, tight):
+    await tight.hit(Request(request_.scope), 1)
+    await tight.hit(Request(request_.scope), 1)
+    assert told(request_) == (True, 120_000)
+
+
+async def test_every_connection_has_its_own(request_, tight):
+    await tight.hit(request_)
+    await tight.hit(request_)
+    assert told(Request({**Request({"type": "http"}).scope})) == (False, 0)
+
+
+@pytest.mark.parametrize("wrong", [None, object(), "request"])
+async def test_what_is_no_connection_is_an_error(wrong):
+    with pytest.raises(AdapterNotFoundError, match="no adapter for"):
+        is_throttled(wrong)

@@ -1,0 +1,237 @@
+"""Throttles in front of a whole application."""
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from tests.callers import DENIAL, calling, converse, get, statuses
+from traffik import BackendNotFoundError, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import ThrottleMiddleware
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+
+async def home(request):
+    return PlainTextResponse("home")
+
+
+HOME = [Route("/", home)]
+
+
+def app_behind(throttles=(), routes=HOME, **options):
+    return Starlette(routes=routes, middleware=[Middleware(ThrottleMiddleware, throttles=throttles, **options)])
+
+
+def routed(throttle, cost=1):
+    async def endpoint(request):
+        await throttle.hit(request, cost)
+        return PlainTextResponse("")
+
+    return [Route("/", endpoint)]
+
+
+class TestAnAdmittedRequest:
+    async def test_has_the_headers_of_the_draft(self, uid):
+        answer = await get(app_behind(HTTPThrottle(uid, "5/min")))
+        assert (answer.status_code, answer.text) == (200, "home")
+        assert answer.headers["RateLimit-Policy"] == f'"{uid}";q=5;w=60'
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+
+    async def test_has_those_of_throttles_further_in(self, uid):
+        outer, inner = HTTPThrottle(f"{uid}-o", "5/min"), HTTPThrottle(f"{uid}-i", "3/min")
+        answer = await get(app_behind(outer, routes=routed(inner)))
+        assert answer.headers["RateLimit-Policy"] == f'"{outer.uid}";q=5;w=60, "{inner.uid}";q=3;w=60'
+        assert answer.headers["RateLimit"] == f'"{outer.uid}";r=4;t=120, "{inner.uid}";r=2;t=120'
+
+    async def test_has_those_of_throttles_further_in_alone(self, uid):
+        answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"))))
+        assert answer.headers["RateLimit"] == f'"{uid}";r=2;t=120'
+
+    async def test_has_none_where_nothing_was_counted(self, uid):
+        answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"), cost=0)))
+        assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
+
+    async def test_has_none_if_they_are_switched_off(self, uid):
+        answer = await get(app_behind(HTTPThrottle(uid, "3/min"), headers=False))
+        assert "RateLimit" not in answer.headers
+
+    @pytest.mark.parametrize("status", [404, 418])
+    async def test_has_them_with_an_error_too(self, uid, status):
+        async def endpoint(request):
+            raise HTTPException(status)
+
+        answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
+        assert (answer.status_code, answer.headers["RateLimit"]) == (status, f'"{uid}";r=2;t=120')
+
+    async def test_streams(self, uid):
+        async def parts():
+            for part in "abc":
+                await anyio.lowlevel.checkpoint()
+                yield part
+
+        async def endpoint(request):
+            return StreamingResponse(parts())
+
+        answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
+        assert (answer.text, answer.headers["RateLimit"]) == ("abc", f'"{uid}";r=2;t=120')
+
+    async def test_that_fails_fails_as_ever(self, uid):
+        async def endpoint(request):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
+
+
+class TestARefusedRequest:
+    async def test_is_answered_without_the_application(self, uid):
+        calls = []
+
+        async def endpoint(request):
+            calls.append(request)
+            return PlainTextResponse("")
+
+        app = app_behind(HTTPThrottle(uid, "1/min"), routes=[Route("/", endpoint)])
+        assert await statuses(app, "/", "/", "/nowhere") == [200, 429, 429]
+        assert len(calls) == 1
+
+    async def test_has_the_body_and_the_headers_of_every_rejection(self, uid):
+        app = app_behind(HTTPThrottle(uid, "1/min"))
+        refused = [await get(app) for _ in range(2)][1]
+        assert refused.json() == {"detail": "Too many requests. Retry in 120 seconds."}
+        assert {name: refused.headers[name] for name in ("Retry-After", "RateLimit", "RateLimit-Policy")} == {
+            "Retry-After": "120",
+            "RateLimit": f'"{uid}";r=0;t=120',
+            "RateLimit-Policy": f'"{uid}";q=1;w=60',
+        }
+
+    async def test_of_a_route_keeps_its_own_headers(self, uid):
+        app = app_behind(routes=routed(HTTPThrottle(uid, "1/min")))
+        refused = [await get(app) for _ in range(2)][1]
+        assert refused.status_code == 429
+        assert refused.headers.get_list("RateLimit-Policy") == [f'"{uid}";q=1;w=60']
+
+    async def test_stops_at_the_first_throttle_that_refuses(self, uid):
+        one, two = HTTPThrottle(f"{uid}-1", "1/min"), HTTPThrottle(f"{uid}-2", "5/min")
+        app = app_behind([one, two])
+        await statuses(app, "/", "/", "/")
+        assert (await get(app_behind(two))).headers["RateLimit"] == f'"{two.uid}";r=3;t=120'
+
+
+class TestAHandlerOfTheThrottle:
+    async def test_that_returns_lets_the_request_in(self, uid):
+        seen = []
+        throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda _, decision: seen.append(decision.allowed))
+        assert await statuses(app_behind(throttle), "/") == [200]
+        assert seen == [False]
+
+    async def test_may_raise_an_answer(self, uid):
+        async def handle(request):
+            raise HTTPException(503, "busy", {"X-Why": "limit"})
+
+        answer = await get(app_behind(HTTPThrottle(uid, "0/min", handle_throttled=handle)))
+        assert (answer.status_code, answer.json(), answer.headers["X-Why"]) == (503, {"detail": "busy"}, "limit")
+
+    async def test_may_fail(self, uid):
+        throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await get(app_behind(throttle))
+
+
+class TestAWebSocket:
+    @staticmethod
+    def app_behind(throttle):
+        async def endpoint(websocket):
+            await websocket.accept()
+
+        return app_behind(throttle, routes=[WebSocketRoute("/", endpoint)])
+
+    async def test_is_denied_with_a_status_where_the_server_can(self, uid):
+        app = self.app_behind(WebSocketThrottle(uid, "1/min"))
+        (opened,), (start, body) = [await converse(app, **DENIAL) for _ in range(2)]
+        assert (opened["type"], start["type"]) == ("websocket.accept", "websocket.http.response.start")
+        assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"120")
+        assert body["body"] == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+
+    async def test_is_closed_where_the_server_cannot(self, uid):
+        (close,) = await converse(self.app_behind(WebSocketThrottle(uid, "0/min")))
+        assert (close["type"], close["code"]) == ("websocket.close", 1008)
+
+    async def test_is_not_counted_with_requests(self, uid):
+        (opened,) = await converse(self.app_behind(HTTPThrottle(uid, "0/min")))
+        assert opened["type"] == "websocket.accept"
+
+    async def test_is_let_in_if_the_handler_of_the_throttle_returns(self, uid):
+        throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: None)
+        (opened,) = await converse(self.app_behind(throttle))
+        assert opened["type"] == "websocket.accept"
+
+
+class TestWhereItStands:
+    async def test_around_an_application_that_it_does_not_know(self, uid):
+        async def bare(scope, receive, send):
+            await PlainTextResponse("bare")(scope, receive, send)
+
+        app = ThrottleMiddleware(bare, HTTPThrottle(uid, "1/min"))
+        assert await statuses(app, "/", "/") == [200, 429]
+
+    async def test_where_several_stores_could_be_meant(self, uid):
+        app = ThrottleMiddleware(home, HTTPThrottle(uid, "1/min"))
+        async with InMemoryBackend(namespace="another"):
+            with pytest.raises(BackendNotFoundError, match=r"several stores could be meant: .*'another'"):
+                await get(app)
+
+    async def test_around_what_is_mounted(self, uid):
+        guard = Middleware(ThrottleMiddleware, throttles=HTTPThrottle(uid, "1/min"))
+        routes = [Mount("/in", routes=[Route("/", home)], middleware=[guard]), Route("/", home)]
+        assert await statuses(Starlette(routes=routes), "/in/", "/in/", "/", "/") == [200, 429, 200, 200]
+
+    async def test_before_a_route_that_hits_the_same_throttle(self, uid):
+        throttle = HTTPThrottle(uid, "3/min")
+        app = app_behind(throttle, routes=routed(throttle))
+        first, second = [await get(app) for _ in range(2)]
+        assert (first.status_code, first.headers["RateLimit"]) == (200, f'"{uid}";r=1;t=120')
+        assert (second.status_code, second.headers["RateLimit"]) == (429, f'"{uid}";r=0;t=80')
+
+    async def test_what_it_decided_is_known_further_in(self, uid):
+        throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)
+
+        async def endpoint(request):
+            return PlainTextResponse(f"{is_throttled(request)} {get_wait(request, throttle) > 0}")
+
+        assert (await get(app_behind(throttle, routes=[Route("/", endpoint)]))).text == "True True"
+
+    async def test_it_lets_the_lifespan_through(self):
+        got = []
+
+        async def lifespan_only(scope, receive, send):
+            got.append((scope["type"], await receive()))
+
+        async def receive():
+            return {"type": "lifespan.startup"}
+
+        await ThrottleMiddleware(lifespan_only)({"type": "lifespan"}, receive, None)
+        assert got == [("lifespan", {"type": "lifespan.startup"})]
+
+
+async def test_requests_at_the_same_time_get_exactly_the_limit(uid):
+    app = app_behind(HTTPThrottle(uid, "7/min"))
+    answers = []
+
+    async def ask(caller):
+        answers.append((await caller.get("/")).status_code)
+
+    async with calling(app) as caller, anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(ask, caller)
+    assert sorted(answers) == [200] * 7 + [429] * 13
+
+
+def test_what_is_no_throttle_is_named():
+    with pytest.raises(TypeError, match=r"takes throttles.*not '5'"):
+        ThrottleMiddleware(None, "5/s")

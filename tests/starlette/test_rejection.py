@@ -1,0 +1,98 @@
+"""How a refused request is answered. (With one hit a minute, a sliding window is free again after two.)"""
+
+import pytest
+from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+
+import traffik
+import traffik_starlette
+from tests.callers import get, statuses
+from traffik import HTTPThrottle
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+
+def throttled_app(throttle, cost=1, **options):
+    async def endpoint(request):
+        await throttle.hit(request, cost)
+        return PlainTextResponse("admitted")
+
+    return Starlette(routes=[Route("/", endpoint)], **options)
+
+
+async def refused(app):
+    await get(app)
+    return await get(app)
+
+
+def test_it_is_an_error_of_traffik_and_of_starlette():
+    assert issubclass(traffik_starlette.Throttled, traffik.Throttled)
+    assert issubclass(traffik_starlette.Throttled, HTTPException)
+
+
+async def test_it_says_when_to_come_back(uid):
+    answer = await refused(throttled_app(HTTPThrottle(uid, "1/min")))
+    assert (answer.status_code, answer.text) == (429, "Too many requests. Retry in 120 seconds.")
+    assert answer.headers["Retry-After"] == "120"
+
+
+async def test_it_has_the_headers_of_the_draft(uid):
+    answer = await refused(throttled_app(HTTPThrottle(uid, "1/min")))
+    assert f'"{uid}";q=1;w=60' == answer.headers["RateLimit-Policy"]
+    assert f'"{uid}";r=0;t=120' == answer.headers["RateLimit"]
+
+
+async def test_it_lists_every_policy_and_tells_of_the_one_that_binds(uid):
+    answer = await refused(throttled_app(HTTPThrottle(uid, "5/s; 1/min")))
+    assert f'"{uid}.1";q=5;w=1, "{uid}.2";q=1;w=60' == answer.headers["RateLimit-Policy"]
+    assert f'"{uid}.2";r=0;t=120' == answer.headers["RateLimit"]
+
+
+async def test_it_is_json_in_fastapi(uid):
+    app, throttle = FastAPI(), HTTPThrottle(uid, "1/min")
+
+    @app.get("/")
+    async def endpoint(request: Request):
+        await throttle.hit(request)
+
+    answer = await refused(app)
+    assert (answer.status_code, answer.json()) == (429, {"detail": "Too many requests. Retry in 120 seconds."})
+
+
+async def test_no_wait_is_announced_where_none_would_help(uid):
+    answer = await get(throttled_app(HTTPThrottle(uid, "5/min"), cost=6))
+    assert (answer.status_code, "Retry-After" in answer.headers) == (429, False)
+    assert answer.text == "Too many requests. This one costs more than the limit of 5 can ever admit."
+
+
+@pytest.mark.parametrize("caught", [traffik.Throttled, traffik_starlette.Throttled, HTTPException, 429])
+async def test_a_handler_of_the_application_sees_it(uid, caught):
+    async def tell(request, error):
+        return JSONResponse({"wait": error.decision.wait_seconds}, error.status_code, error.headers)
+
+    app = throttled_app(HTTPThrottle(uid, "1/min"), exception_handlers={caught: tell})
+    answer = await refused(app)
+    assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (429, {"wait": 120}, "120")
+
+
+async def test_an_endpoint_may_catch_it(uid):
+    throttle = HTTPThrottle(uid, "1/min")
+
+    async def endpoint(request):
+        try:
+            await throttle.hit(request)
+        except traffik.Throttled as refusal:
+            return PlainTextResponse(f"never mind the {refusal.decision.wait_ms:.0f} ms")
+        return PlainTextResponse("admitted")
+
+    assert (await refused(Starlette(routes=[Route("/", endpoint)]))).text == "never mind the 120000 ms"
+
+
+async def test_it_takes_nothing(uid, clock):
+    app = throttled_app(HTTPThrottle(uid, "1/min"))
+    assert await statuses(app, *["/"] * 10) == [200] + [429] * 9
+    clock.advance(seconds=120)
+    assert await statuses(app, "/") == [200]

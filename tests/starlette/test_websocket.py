@@ -1,0 +1,149 @@
+"""WebSockets: told after their accept, denied before it."""
+
+import json
+
+import pytest
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketState
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.callers import DENIAL, converse
+from tests.servers import serve
+from traffik import HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+
+TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 120 seconds.", "retry_after": 120}
+
+
+def app_of(endpoint):
+    return Starlette(routes=[WebSocketRoute("/", endpoint)])
+
+
+def echo(throttle, cost=None):
+    async def endpoint(websocket):
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            assert await throttle.hit(websocket, cost) is websocket
+            if not is_throttled(websocket):
+                await websocket.send_text(text)
+
+    return app_of(endpoint)
+
+
+def door(throttle):
+    async def endpoint(websocket):
+        await throttle.hit(websocket)
+        await websocket.accept()
+
+    return app_of(endpoint)
+
+
+def texts(messages):
+    return [message["text"] for message in messages if message["type"] == "websocket.send"]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("backend")
+class TestAfterItsAccept:
+    async def test_the_client_is_told_and_the_connection_goes_on(self, uid):
+        got = await converse(echo(WebSocketThrottle(uid, "1/min")), "one", "two", "three")
+        assert [message["type"] for message in got] == ["websocket.accept"] + ["websocket.send"] * 3
+        one, *told = texts(got)
+        assert (one, list(map(json.loads, told))) == ("one", [TOLD, TOLD])
+
+    async def test_no_wait_is_announced_where_none_would_help(self, uid):
+        (told,) = texts(await converse(echo(WebSocketThrottle(uid, "1/min"), cost=2), "dear"))
+        assert json.loads(told)["retry_after"] is None
+
+    async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
+        throttle = WebSocketThrottle(uid, "0/min")
+
+        async def gone(message):
+            if message["type"] == "websocket.send":
+                raise OSError
+
+        websocket = WebSocket(
+            {"type": "websocket", "client": ("192.0.2.1", 1)}, lambda: asgi("websocket.connect"), gone
+        )
+        await websocket.accept()
+        assert await throttle.hit(websocket) is websocket
+        assert WebSocketState.DISCONNECTED is websocket.application_state
+
+    async def test_nothing_is_sent_after_the_program_has_closed_it(self, uid):
+        throttle = WebSocketThrottle(uid, "0/min")
+
+        async def endpoint(websocket):
+            await websocket.accept()
+            await websocket.close()
+            await throttle.hit(websocket)
+
+        got = await converse(app_of(endpoint))
+        assert [message["type"] for message in got] == ["websocket.accept", "websocket.close"]
+
+    async def test_sync_code_is_told_that_it_cannot_send(self, uid):
+        throttle, errors = WebSocketThrottle(uid, "0/min"), []
+
+        async def endpoint(websocket):
+            await websocket.accept()
+            with pytest.raises(TypeError, match="the rejection of a WebSocket") as caught:
+                throttle.sync.hit(websocket)
+            errors.append(caught.value)
+
+        await converse(app_of(endpoint))
+        assert len(errors) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("backend")
+class TestBeforeItsAccept:
+    @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
+    async def test_it_is_denied_with_a_status_where_the_server_can(self, uid, kind):
+        start, body = await converse(door(kind(uid, "0/min")), **DENIAL)
+        assert (start["type"], start["status"]) == ("websocket.http.response.start", 429)
+        assert f'"{uid}";q=0;w=60'.encode() == dict(start["headers"])[b"ratelimit-policy"]
+        assert body["type"] == "websocket.http.response.body"
+
+    async def test_it_is_closed_where_the_server_cannot(self, uid):
+        (close,) = await converse(door(WebSocketThrottle(uid, "0/min")))
+        assert (close["type"], close["code"]) == ("websocket.close", 1008)
+
+    async def test_a_close_is_an_error_of_traffik_too(self, uid):
+        throttle, caught = WebSocketThrottle(uid, "0/min"), []
+
+        async def endpoint(websocket):
+            try:
+                await throttle.hit(websocket)
+            except Throttled as error:
+                caught.append(error.decision.allowed)
+
+        await converse(app_of(endpoint))
+        assert caught == [False]
+
+    async def test_an_admitted_one_is_accepted(self, uid):
+        assert [message["type"] for message in await converse(door(WebSocketThrottle(uid, "1/min")), **DENIAL)] == [
+            "websocket.accept"
+        ]
+
+
+async def asgi(kind):
+    return {"type": kind}
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_server_answers_the_handshake_with_the_refusal(uid):
+    app, throttle = FastAPI(), WebSocketThrottle(uid, "1/min")
+
+    @app.websocket("/", dependencies=[Depends(throttle)])
+    async def endpoint(websocket: WebSocket):
+        await websocket.accept()
+
+    with serve(app, lifespan="off") as address:
+        with connect(f"ws://{address}"):
+            pass
+        with pytest.raises(InvalidStatus) as denied, connect(f"ws://{address}"):
+            pass
+    response = denied.value.response
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
+    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 120 seconds."}

@@ -1,0 +1,71 @@
+"""What a type checker must see in programs that use traffik; nothing here runs."""
+
+from typing import Any, assert_type
+
+from fastapi import FastAPI, Request, WebSocket
+from starlette.requests import HTTPConnection
+
+import traffik_starlette
+from traffik import Decision, HTTPThrottle, Limiter, Rate, StrategyStat, WebSocketThrottle, get_wait, is_throttled
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import ThrottleMiddleware, throttled
+
+app = FastAPI(lifespan=InMemoryBackend().lifespan)
+throttle = HTTPThrottle(uid="http", rate="100/min")
+typed = traffik_starlette.HTTPThrottle(uid="typed", rate=Rate(100, 60_000_000))
+typed_ws = traffik_starlette.WebSocketThrottle("ws", ["10/s", Rate(1000, 3_600_000_000)])
+app.add_middleware(ThrottleMiddleware, throttle)
+app.add_middleware(ThrottleMiddleware, [typed, typed_ws], headers=False)
+
+
+async def any_connection(request: Request, websocket: WebSocket) -> None:
+    assert_type(throttle, HTTPThrottle[Any])
+    assert_type(await throttle.hit(request), Any)
+    assert_type(await WebSocketThrottle("w", "1/s")(websocket, context={"scope": "a"}), Any)
+    assert_type(await throttle.check(request, cost=3), Decision)
+    assert_type(await throttle.stat(request), StrategyStat | None)
+    assert_type(is_throttled(request), bool)
+    assert_type(get_wait(websocket, throttle), float)
+
+
+async def typed_connection(request: Request, websocket: WebSocket) -> None:
+    assert_type(await typed.hit(request), Request)
+    assert_type(await typed(request, cost=3), Request)
+    assert_type(typed.sync.hit(request), Request)
+    assert_type(await typed_ws.hit(websocket), WebSocket)
+    await typed.hit(websocket)  # type: ignore[arg-type]
+    await typed_ws.hit(request)  # type: ignore[arg-type]
+    await typed.hit(request, cost=1.5)  # type: ignore[arg-type]
+
+
+async def limiter() -> None:
+    assert_type(await Limiter("l", "1/s").hit("user:1"), Decision)
+    assert_type(Limiter("l", "1/s").sync.stat(42), StrategyStat | None)
+
+
+def plain_cost(request: HTTPConnection) -> int:
+    return len(request.headers)
+
+
+async def waiting_rate(request: Request, context: dict[str, Any]) -> str:
+    return f"{context['limit']}/min"
+
+
+async def tell(request: Request, decision: Decision) -> None:
+    assert_type(decision.wait_seconds, int)
+
+
+HTTPThrottle("options", waiting_rate, cost=plain_cost, identifier=lambda request: "a", handle_throttled=tell)
+HTTPThrottle("wrong", 5)  # type: ignore[arg-type]
+HTTPThrottle("wrong", "1/s", cost="1")  # type: ignore[arg-type]
+HTTPThrottle("wrong", "1/s", None)  # type: ignore[call-arg]
+
+
+@throttled("5/s", typed, cost=2)
+async def endpoint(q: int) -> str:
+    return str(q)
+
+
+async def decorated() -> None:
+    assert_type(await endpoint(3), str)
+    await endpoint("3")  # type: ignore[arg-type]
