@@ -1,0 +1,103 @@
+"""How everything here is measured: as a ratio to a floor, in one process, in one run.
+
+The machine may be busy with other things, so no time stands alone. A round runs every piece of work once, for a
+millisecond or so, each round in another order; a ratio is taken within its round, where whatever slowed one piece down
+slowed the other down too. What is reported is the median over all rounds, and the quartiles as the spread.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+from time import perf_counter_ns
+from typing import Any, TypeAlias
+
+__all__ = ["Result", "Times", "Work", "awaiting", "interleaved", "judged", "rotated", "spread"]
+
+Work: TypeAlias = Callable[[], Awaitable[float]]
+"""Does a piece of work some times over; answers the nanoseconds that one took."""
+
+Times: TypeAlias = Sequence[float]
+"""What one piece of work took in each round, nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the report.
+
+    Attributes:
+        subject: what was measured, and against what.
+        value: the figure, a median.
+        low: the lower quartile.
+        high: the upper quartile.
+        unit: of all three, as it is written behind them.
+        goal: the value it should not exceed (or fall below, with `at_least`); None if it is for information.
+        at_least: whether more is better.
+        detail: the plain times behind a ratio.
+    """
+
+    subject: str
+    value: float
+    low: float
+    high: float
+    unit: str = "×"
+    goal: float | None = None
+    at_least: bool = False
+    detail: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None if there is none."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+
+async def interleaved(works: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
+    """The times of each piece of work, in nanoseconds, over `rounds` rounds; two more come first and do not count."""
+    gc.collect()
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(rounds + 2):
+        for name in rotated(list(works), turn):
+            taken = await works[name]()
+            if turn >= 2:
+                times[name].append(taken)
+    return times
+
+
+def awaiting(function: Callable[[Any], Awaitable[object]], argument: object, count: int) -> Work:
+    """`await function(argument)`, `count` times over."""
+
+    async def work() -> float:
+        start = perf_counter_ns()
+        for _ in range(count):
+            await function(argument)
+        return (perf_counter_ns() - start) / count
+
+    return work
+
+
+def rotated(names: Sequence[str], turn: int) -> Sequence[str]:
+    """`names` in an order that differs from turn to turn, so that none is always the one after the slow one."""
+    turn %= len(names)
+    return [*names[turn:], *names[:turn]]
+
+
+def judged(subject: str, ours: Times, floor: Times, goal: float | None, *, unit: str = "×") -> Result:
+    """How many times the floor our work takes."""
+    detail = f"{_time(median(ours))} : {_time(median(floor))}"
+    return Result(
+        subject, *spread([one / other for one, other in zip(ours, floor, strict=True)]), unit, goal, False, detail
+    )
+
+
+def _time(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1e3:.2f} µs" if nanoseconds < 1e5 else f"{nanoseconds / 1e6:.2f} ms"
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median, lower quartile, upper quartile."""
+    low, middle, high = quantiles(values, n=4, method="inclusive")
+    return middle, low, high

@@ -1,0 +1,94 @@
+"""What does a live key cost in memory, and is it given back?
+
+A fresh process makes a million keys, looks at what it occupies (its resident set), hits each key once in the course
+of one period, and looks again: the difference is what the store keeps beyond the keys' own strings. It does so for
+two more periods, since a key that goes on has more to remember than one that came once, and looks after each. The
+store runs on a clock that this file moves. It moves to where the last key has lapsed, and then through one more
+period in which a few other keys are hit now and then; after that the process looks a last time. (glibc, when it is
+free to choose, keeps up to 64 MB of what it was given back; here it is told not to, so that what is left is the
+store's.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from measure import Result, spread
+
+from traffik import Limiter
+from traffik.backends.inmemory import InMemoryBackend
+
+__all__ = ["TITLE", "measure"]
+
+TITLE = "a million live keys"
+KEYS = 1_000_000
+PERIOD = 60_000_000_000  # ns
+LIFETIME = 2 * PERIOD  # a count fades out in the window after its own
+LATER_HITS, LATER_KEYS = 20_000, 100
+RUNS = 2
+FRUGAL = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+STATM = Path("/proc/self/statm")
+
+
+def measure() -> list[Result]:
+    """Bytes a key, and the share of them that comes back."""
+    if not STATM.exists():
+        return []  # elsewhere than on Linux a process has no plain way to tell what it occupies
+    runs = [_fresh() for _ in range(RUNS)]
+    back = spread([100 * (1 - run["left"] / run["held"][-1]) for run in runs])
+    return [
+        *(
+            Result(
+                f"beyond its string, SlidingWindow, {when}",
+                *spread([run["held"][turn] / KEYS for run in runs]),
+                "B",
+                150,
+            )
+            for turn, when in enumerate(("hit in one period", "in two", "in three"))
+        ),
+        Result("given back in one period after they lapsed", *back, "%", 90, at_least=True),
+    ]
+
+
+def _fresh() -> dict[str, Any]:
+    """What a fresh process reports."""
+    answer = subprocess.check_output([sys.executable, __file__], text=True, env=os.environ | FRUGAL)
+    report: dict[str, Any] = json.loads(answer)
+    return report
+
+
+async def _million() -> dict[str, Any]:
+    names = [f"user:{number}" for number in range(KEYS)]
+    others = [f"other:{number}" for number in range(LATER_KEYS)]
+    now = 0
+    async with InMemoryBackend(clock=lambda: now) as backend:
+        limiter = Limiter("memory", "100/min", backend=backend)
+        before = _resident()
+        held = []
+        for turn in range(3):
+            for number, name in enumerate(names):
+                now = PERIOD * turn + PERIOD * number // KEYS
+                await limiter.hit(name)
+            held.append(_resident() - before)
+            assert backend.keys == KEYS
+        lapsed = now + LIFETIME
+        for number in range(LATER_HITS):
+            now = lapsed + PERIOD * number // LATER_HITS
+            await limiter.hit(others[number % LATER_KEYS])
+        return {"held": held, "left": _resident() - before}
+
+
+def _resident() -> int:
+    gc.collect()
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(_million())))

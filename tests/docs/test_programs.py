@@ -1,0 +1,81 @@
+"""Every program on a page runs, and prints what the page says it prints.
+
+A Python block is a program of its own or goes on where the one above stopped: the blocks of a page share their names.
+A text block right after it is what it prints. The applications that a page makes are started and asked at every GET
+route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import re
+import sys
+from types import ModuleType
+from weakref import WeakSet
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from tests.callers import get
+from tests.docs.pages import PAGES, blocks, title
+from traffik import uids
+from traffik.backends import binding
+from traffik.testing import StrategyContract
+
+
+@pytest.fixture(autouse=True)
+def nothing_made_before(monkeypatch):
+    """A reader has the programs of no other page running."""
+    monkeypatch.setattr(uids, "_claimed", {})
+    monkeypatch.setattr(binding, "_made", WeakSet())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_every_program_runs(page, monkeypatch):
+    module = ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    apps = {}
+    for block, after in zip(found := blocks(page), [*found[1:], None], strict=True):
+        if block.kind == "python":
+            printed = run(block, page, module)
+            if after is not None and after.kind == "text":
+                assert after.text == printed
+            apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette)}
+    for app in apps.values():
+        asyncio.run(ask(app))
+    for contract in vars(module).values():
+        if isinstance(contract, type) and StrategyContract in contract.__bases__:
+            keep(contract())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_every_block_says_what_it_is(page):
+    fences = re.findall(r"^ *```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console"}
+
+
+def run(block, page, module):
+    """What the block prints."""
+    code = compile("\n" * (block.line - 1) + block.text, page, "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(code, vars(module))
+    return output.getvalue()
+
+
+def keep(contract):
+    """Run the tests of a contract."""
+    for name in dir(contract):
+        if name.startswith("test_"):
+            getattr(contract, name)()
+
+
+async def ask(app):
+    """Ask once for everything that can be had with a plain GET."""
+    paths = [route.path for route in app.routes if isinstance(route, Route) and "GET" in (route.methods or ())]
+    async with app.router.lifespan_context(app):
+        for path in paths:
+            response = await get(app, re.sub(r"{.*?}", "1", path))
+            assert response.status_code not in {404, 405}, path
