@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
+
+# `TRAFFIK_HYPOTHESIS=deep` tries for hours.
+settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
+settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
 
 
 @pytest.fixture(params=["asyncio", "trio"])
