@@ -119,7 +119,7 @@ class Limit:
             rates = parse_rates(rates)
         found = self._plans.get(rates)
         if found is None:
-            found = plan(self.strategy, parse_rates(rates) if rates else (), varying=True)
+            found = plan(self.strategy, () if rates == () else parse_rates(rates), varying=True)
             _remember(self._plans, rates, found)
         return found
 
