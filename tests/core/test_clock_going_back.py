@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.walks import START, STRATEGIES, Key, keys, rates, small_rates
 from traffik import FixedWindow, Rate, SlidingLog, SlidingWindow, TokenBucket
+from traffik.strategies import plan as plan_of
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 every_built_in = pytest.mark.parametrize(
@@ -91,3 +92,24 @@ def test_far_back_it_goes_on_from_there(strategy):
     key.hit(4)
     wait = key.ask(1).retry_after
     assert key.ask(1, START - 1_000_000).retry_after == wait
+
+
+@every_strategy
+@given(data=st.data())
+def test_far_back_a_wait_that_is_obeyed_is_enough(strategy, data):
+    rate = data.draw(rates(strategy))
+    key = data.draw(keys(strategy, rate))
+    key.now -= data.draw(st.integers(50, 100)) * rate.period
+    cost = data.draw(st.integers(1, strategy.capacity(rate)))
+    decision = key.hit(cost)
+    assert decision.allowed or key.ask(cost, key.now + decision.retry_after).allowed
+
+
+def test_far_back_several_rates_go_on_from_there_together():
+    plan = plan_of(SlidingWindow(), [Rate(2, 1000), Rate(3, 5000)])
+    key = Key(plan.kernel)
+    assert [key.hit(1).allowed for _ in range(3)] == [True, True, False]
+    key.now -= 1_000_000
+    key.now += key.hit(1).retry_after
+    assert key.hit(1)
+    assert key.ask(1).rate == Rate(3, 5000)

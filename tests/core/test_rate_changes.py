@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.walks import START, STRATEGIES, keys, small_rates, usual_rates
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingLog, SlidingWindow, TokenBucket
+from traffik import FixedWindow, Rate, SlidingWindow
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 rates = small_rates | usual_rates
@@ -50,9 +50,7 @@ def test_a_slower_rate_never_grants_fresh_quota(strategy, data):
     assert strategy.prepare(slower)(key.state, 0, key.now)[0].remaining <= key.ask(0).remaining
 
 
-@pytest.mark.parametrize(
-    "strategy", [SlidingLog(), TokenBucket(), TokenBucket(debt=4), GCRA(1), LeakyBucket(3)], ids=repr
-)
+@every_strategy
 @given(data=st.data())
 def test_under_any_other_rate_the_wait_is_exact(strategy, data):
     rate, other = data.draw(rates), data.draw(rates)

@@ -27,7 +27,8 @@ class Transition(NamedTuple):
 
     Attributes:
         decision: the answer to the hit.
-        state: the new state, or None to leave the stored one as it is (a refused hit changes nothing).
+        state: the new state, or None to leave the stored one as it is. A refused hit changes nothing; the built-in
+            strategies then only answer a state, uncharged, when the clock has gone far back and they go on from there.
         ttl: µs after which the new state means the same as no state, and may be forgotten.
     """
 

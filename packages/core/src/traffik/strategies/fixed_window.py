@@ -5,7 +5,8 @@ State ``(period, start, count)``. Past ``start + period`` the key is fresh. A ch
 
 Promises no more than 2 · limit - 1 in any stretch as long as a period: almost all of one window late, all of the next
 early. If the clock goes back by at most one window, the window stays as it is; by more, it opens anew at the new time
-with the count kept. (Compare: "fixed window from the first hit" in Redis' INCR pattern.)
+with the count kept. Under another period the window ends as it would have, unless a hit is admitted before that.
+(Compare: "fixed window from the first hit" in Redis' INCR pattern.)
 """
 
 from __future__ import annotations
@@ -37,34 +38,27 @@ class FixedWindow:
             raise inexact(self, rate)
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+            anew = False
             if state is None:
-                start, used, left = now, 0, period
+                era, start, used, left = period, now, 0, period
             else:
                 era, start, used = state
-                if era != period:
-                    start, used = _carried(state, limit, period, now)
-                left = start + period - now
+                left = start + era - now
                 if left <= 0:
-                    start, used, left = now, 0, period
-                elif left > 2 * period:
-                    start, left = now, period
+                    era, start, used, left = period, now, 0, period
+                elif left > 2 * era:
+                    start, left, anew = now, era, True
             total = used + cost
             if total <= limit:
+                if era != period:
+                    # The hits so far may be as late as now, yet count no longer than the old window would have.
+                    start = start if period > era else min(now, start + era - period)
+                    left = start + period - now
                 decision = _new(Decision, (True, limit, limit - total, 0, left if total else 0, rate, None))
                 return decision, (period, start, total), left
             room = limit - used if used < limit else 0
             wait = left if cost <= limit else NEVER
-            return _new(Decision, (False, limit, room, wait, left if used else 0, rate, None)), None, 0
+            decision = _new(Decision, (False, limit, room, wait, left if used else 0, rate, None))
+            return decision, (era, start, used) if anew else None, left if anew else 0
 
         return kernel
-
-
-def _carried(state: State, limit: int, period: int, now: int) -> tuple[int, int]:
-    """The start and count under a new period: what was used stays used, and never for longer than it was."""
-    era, start, used = state
-    if now >= start + era:
-        return now, 0
-    if period < era:
-        # Its hits may be as late as now; but the old window would have been over at start + era.
-        start = min(now, start + era - period)
-    return start, min(used, limit)

@@ -119,7 +119,7 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
     full = (top + short) // p
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        skew = level = 0
+        skew = level = anew = 0
         if state is not None:
             unit, then, level = state
             if unit != q or level > top:  # The rate has changed.
@@ -131,13 +131,16 @@ def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
                     level = 0
             elif elapsed >= -full:
                 skew, now = -elapsed, then
+            else:
+                anew = 1
         raised = level + cost * q
         if raised > brim and (raised > top or level > brim):
             need = max(raised - top, level - brim)
             wait = (need + short) // p + skew if cost <= most else NEVER
             left = (top - level) // q if level <= brim else 0
             reset = (level + short) // p + skew if level else 0
-            return _new(Decision, (False, most, left, wait, reset, rate, None)), None, 0
+            decision = _new(Decision, (False, most, left, wait, reset, rate, None))
+            return decision, (q, now, level) if anew else None, reset if anew else 0
         life = (raised + short) // p
         if skew and life:
             life += skew

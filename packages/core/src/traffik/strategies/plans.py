@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import TypeAlias
 
 from traffik.costs import MAX_COST
 from traffik.decisions import ADMITTED, NEVER, Decision
@@ -17,6 +18,8 @@ from traffik.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy
 
 __all__ = ["Plan", "plan", "probe"]
+
+_Answer: TypeAlias = tuple[Decision, State | None, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +107,16 @@ def _unprepared(strategy: Strategy, rate: Rate) -> Kernel:
     return kernel
 
 
+def _anew(answers: Sequence[_Answer], state: State | None) -> tuple[State | None, int]:
+    """What a refusal leaves: the parts that go on from an instant far back, as they do, and the others as they were."""
+    parts = [None if decision.allowed else changed for decision, changed, _ in answers]
+    if not any(parts):
+        return None, 0
+    olds = zip_longest(parts, state or ())
+    lives = (ttl or decision.reset_after for decision, _, ttl in answers)
+    return tuple(old if part is None else part for part, old in olds), max(lives)
+
+
 def _together(kernels: Sequence[Kernel]) -> Kernel:
     """One kernel for several rates, all or nothing; its state is the tuple of theirs."""
 
@@ -115,7 +128,7 @@ def _together(kernels: Sequence[Kernel]) -> Kernel:
             binding = max(refused, key=lambda decision: decision.retry_after)
             # What the others would have taken, they have not.
             remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
-            return binding._replace(remaining=remaining), None, 0
+            return binding._replace(remaining=remaining), *_anew(answers, state)
         binding = min(decisions, key=lambda decision: decision.remaining)
         return binding, tuple(answer[1] for answer in answers), max(answer[2] for answer in answers)
 

@@ -56,11 +56,11 @@ class SlidingLog:
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
             used, skip, blocks, tail = state or _EMPTY
-            skew = last = 0
+            skew = last = anew = 0
             if tail:
                 last = tail[-2]
                 if last > now + period:
-                    skip, blocks, tail = 0, (), (now, used)
+                    skip, blocks, tail, anew = 0, (), (now, used), 1
                 elif last > now:
                     skew, now = last - now, last
                 if (blocks[0] if blocks else tail)[skip] <= now - period:
@@ -69,7 +69,8 @@ class SlidingLog:
             if total > limit:
                 wait = NEVER if cost > limit else _nth(total - limit, skip, blocks, tail) + period - now + skew
                 reset = tail[-2] + period - now + skew if tail else 0
-                return _new(Decision, (False, limit, max(0, limit - used), wait, reset, rate, None)), None, 0
+                decision = _new(Decision, (False, limit, max(0, limit - used), wait, reset, rate, None))
+                return decision, (used, skip, blocks, tail) if anew else None, period if anew else 0
             if last == now and tail:
                 tail = (*tail[:-1], tail[-1] + cost)
             elif len(tail) < _BLOCK:

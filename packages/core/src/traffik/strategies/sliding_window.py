@@ -38,52 +38,59 @@ class SlidingWindow:
         return rate.limit
 
     def prepare(self, rate: Rate) -> Kernel:
-        limit, period = rate.limit, rate.period
-        tick = finest_tick(period, lambda tick: 3 * max(limit, 1) * (period // tick) < EXACT)
+        tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)
         if tick is None:
             raise inexact(self, rate)
-        window = period // tick
-        area, twice, coarse = limit * window, 2 * period, tick != 1
+        return _kernel(rate, rate.period, tick)
 
-        def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-            late = skew = previous = current = elapsed = 0
-            if coarse:
-                late = now % tick
-                now -= late
-            start = now
-            if state is not None:
-                if len(state) == 3:
-                    era, start, current = state
+
+def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
+    """At most the rate's limit in windows of `period`, which is its own unless that has changed."""
+    limit = rate.limit
+    window = period // tick
+    area, twice, coarse = limit * window, 2 * period, tick != 1
+
+    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        late = skew = previous = current = elapsed = anew = 0
+        if coarse:
+            late = now % tick
+            now -= late
+        start = now
+        if state is not None:
+            if len(state) == 3:
+                era, start, current = state
+            else:
+                era, start, current, previous = state
+            if era != period:
+                return _changed(rate, state, cost, now + late)
+            if previous > limit or current > limit:  # The limit has been lowered.
+                current, previous = min(current, limit), min(previous, limit)
+            elapsed = now - start
+            if not 0 <= elapsed < period:
+                if elapsed >= twice:
+                    start, current, previous, elapsed = now, 0, 0, 0
+                elif elapsed >= period:
+                    start, current, previous, elapsed = start + period, 0, current, elapsed - period
+                elif elapsed < -period:
+                    start, elapsed, anew = now, 0, 1
                 else:
-                    era, start, current, previous = state
-                if era != period or previous > limit or current > limit:
-                    start, current, previous = _carried(rate, now, era, start, current, previous)
-                elapsed = now - start
-                if not 0 <= elapsed < period:
-                    if elapsed >= twice:
-                        start, current, previous, elapsed = now, 0, 0, 0
-                    elif elapsed >= period:
-                        start, current, previous, elapsed = start + period, 0, current, elapsed - period
-                    elif elapsed < -period:
-                        start, elapsed = now, 0
-                    else:
-                        skew, elapsed = -elapsed, 0
-            left = window - elapsed // tick if coarse else period - elapsed
-            total = current + cost
-            room = area - previous * left - total * window
-            if room >= 0:
-                life = twice - elapsed + skew - late
-                reset = life if total else (life - period if previous else 0)
-                decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
-                return decision, (period, start, total, previous) if previous else (period, start, total), life
-            wait = _wait(limit, window, left, previous, current, cost)
-            if wait != NEVER:
-                wait = wait * tick - late + skew
-            remaining = max(0, (room + cost * window) // window)
-            reset = (twice if current else period) - elapsed + skew - late if current or previous else 0
-            return _new(Decision, (False, limit, remaining, wait, reset, rate, None)), None, 0
+                    skew, elapsed = -elapsed, 0
+        left = window - elapsed // tick if coarse else period - elapsed
+        total = current + cost
+        room = area - previous * left - total * window
+        life = twice - elapsed + skew - late
+        if room >= 0:
+            reset = life if total else (life - period if previous else 0)
+            decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
+            return decision, (period, start, total, previous) if previous else (period, start, total), life
+        wait = _wait(limit, window, left, previous, current, cost)
+        if wait != NEVER:
+            wait = wait * tick - late + skew
+        reset = life if current else (life - period if previous else 0)
+        decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
+        return decision, (period, start, current, previous) if anew else None, life if anew else 0
 
-        return kernel
+    return kernel
 
 
 def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
@@ -97,17 +104,14 @@ def _wait(limit: int, window: int, left: int, previous: int, current: int, cost:
     return left + max(0, window - (limit - cost) * window // current)
 
 
-def _carried(rate: Rate, now: int, era: int, start: int, current: int, previous: int) -> tuple[int, int, int]:
-    """Start, current and previous under a changed rate: what is used now stays used, up to the new limit.
+def _changed(rate: Rate, state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
+    """Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
 
-    Under a new period it becomes a previous window that begins to fade.
+    From then on it is a previous window of the new period, which begins to fade.
     """
-    if era == rate.period:
-        return start, min(current, rate.limit), min(previous, rate.limit)
-    elapsed = max(0, now - start)
-    if elapsed >= 2 * era:
-        return now, 0, 0
-    if elapsed >= era:
-        current, previous, elapsed = 0, current, elapsed - era
-    used = -(-previous * (era - elapsed) // era) + current
-    return now, 0, min(used, rate.limit)
+    decision, changed, life = _kernel(rate, state[0], 1)(state, cost, now)
+    if not decision.allowed or cost == 0:
+        return decision, changed, life
+    used = rate.limit - decision.remaining - cost
+    life = 2 * rate.period
+    return decision._replace(reset_after=life), (rate.period, now, cost, used), life
