@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 import pytest
 
+from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
+
+
+@pytest.fixture(autouse=True)
+def _no_store_of_others(monkeypatch):
+    """Which store is meant must not follow from what other tests have left behind."""
+    monkeypatch.setattr(binding, "_made", WeakSet())
 
 
 @pytest.fixture

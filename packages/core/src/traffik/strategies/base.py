@@ -66,7 +66,7 @@ class Prepared(Protocol):
     """A strategy that works out what depends on the rate alone once, ahead of the hits; all built-in ones do."""
 
     def prepare(self, rate: Rate) -> Kernel:
-        """The kernel for `rate`.
+        """The kernel for `rate`. It may be handed a state whose ttl has passed, and takes that for no state.
 
         Raises:
             RateError: this strategy cannot count `rate` exactly.

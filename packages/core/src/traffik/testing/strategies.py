@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from traffik.decisions import Decision
 from traffik.rates import Rate
-from traffik.strategies import State, Strategy, Transition
+from traffik.strategies import Prepared, State, Strategy, Transition
 
 __all__ = ["StrategyContract"]
 
@@ -67,13 +67,13 @@ class StrategyContract:
             assert not any(self._decide(state, cost, now).never for cost in self._costs())
 
     def test_the_wait_is_exact(self) -> None:
-        for state, now, _ in self._moments():
+        for moment in self._moments():
             for cost in self._costs():
-                decision = self._decide(state, cost, now)
+                decision = self._decide(moment.state, cost, moment.now)
                 wait = decision.retry_after
                 assert decision.allowed == (wait == 0)
-                assert self._decide(state, cost, now + wait).allowed
-                assert decision.allowed or not self._decide(state, cost, now + wait - 1).allowed
+                assert self._later(moment, cost, moment.now + wait).allowed
+                assert decision.allowed or not self._later(moment, cost, moment.now + wait - 1).allowed
 
     def test_what_remains_is_the_largest_cost_that_is_admitted(self) -> None:
         for state, now, _ in self._moments():
@@ -88,15 +88,15 @@ class StrategyContract:
                 assert decision.remaining == self._decide(changed or state, 0, now).remaining
 
     def test_the_quota_is_whole_again_when_it_says_so(self) -> None:
-        for state, now, _ in self._moments():
-            reset = self._decide(state, 0, now).reset_after
-            assert self._decide(state, 0, now + reset).remaining == self._capacity()
+        for moment in self._moments():
+            reset = self._decide(moment.state, 0, moment.now).reset_after
+            assert self._later(moment, 0, moment.now + reset).remaining == self._capacity()
 
     def test_a_state_means_nothing_once_its_ttl_has_passed(self) -> None:
-        for state, _, lapses in self._moments():
-            for later in (lapses, lapses + 1, lapses + self.rate.period):
+        for moment in self._moments():
+            for later in (moment.lapses, moment.lapses + 1, moment.lapses + self.rate.period):
                 for cost in self._costs():
-                    assert self._decide(state, cost, later) == self._decide(None, cost, later)
+                    assert self._later(moment, cost, later) == self._decide(None, cost, later)
 
     def test_a_clock_going_back_gives_nothing_back(self) -> None:
         period = self.rate.period
@@ -110,6 +110,11 @@ class StrategyContract:
 
     def _decide(self, state: State | None, cost: int, now: int) -> Decision:
         return self._ask(state, cost, now).decision
+
+    def _later(self, moment: _Moment, cost: int, now: int) -> Decision:
+        """What is decided if nobody hits until then. Only a prepared strategy is handed a state that has lapsed."""
+        lapsed = now >= moment.lapses and not isinstance(self.strategy, Prepared)
+        return self._decide(None if lapsed else moment.state, cost, now)
 
     def _capacity(self) -> int:
         return self._decide(None, 0, _START).limit
