@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -185,18 +187,9 @@ def test_states_survive_their_generations(strategy, store, clock):
 @needs_fork
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_among_busy_threads_leaves_a_store_that_works():
-    store = InMemoryBackend()
-    limiter = Limiter("inmemory", "1000000000/day", backend=store).sync
-    stop = threading.Event()
-    threads = [threading.Thread(target=lambda: [limiter.hit("a") for _ in iter(stop.is_set, True)]) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
+    limiter = Limiter("inmemory", "1000000000/day", backend=InMemoryBackend()).sync
+    with busy(lambda: limiter.hit("a")):
         assert [in_a_fork(lambda: limiter.hit("a").allowed) for _ in range(20)] == [True] * 20
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 @needs_fork
@@ -206,6 +199,29 @@ def test_a_fork_starts_from_the_quota_of_its_parent(store):
     limiter.hit("a", 3)
     assert in_a_fork(lambda: limiter.hit("a", 2).allowed and not limiter.hit("a"))
     assert limiter.hit("a", 2)
+
+
+@contextmanager
+def busy(work):
+    """Four threads that do nothing else."""
+    stop, started = threading.Event(), threading.Barrier(5)
+
+    def keep_on():
+        sys.settrace(None)  # a tracer may have a lock of its own, which a fork would leave locked
+        started.wait()
+        while not stop.is_set():
+            work()
+
+    threads = [threading.Thread(target=keep_on) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def in_a_fork(work):
