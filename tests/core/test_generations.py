@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from traffik.backends.generations import SPANS, Bank, Lapsed, bucket
+from traffik.strategies import FixedWindow, plan
 
 
 def filled(ttl=4000):
     """A bank with the key "a" written at time 0, and when its generation closes."""
-    bank = Bank()
+    bank = Bank(plan(FixedWindow(), ()))
     bank.newest["a"] = (1,)
     bank.wrote(ttl, 0)
     return bank, ttl // SPANS

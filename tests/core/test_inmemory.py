@@ -184,6 +184,24 @@ def test_states_survive_their_generations(strategy, store, clock):
     assert limiter.stat("a").hits_remaining == 0
 
 
+@pytest.mark.parametrize(
+    ("rate", "strategy"),
+    [("5/day", TokenBucket()), ("5/day; 9/week", FixedWindow()), (lambda _: "5/day", FixedWindow())],
+)
+def test_states_that_another_definition_cannot_read_count_as_none(store, rate, strategy):
+    limiter_on(store, "5/day").hit("a", 3)
+    changed = Limiter("inmemory", rate, strategy=strategy, backend=store).sync
+    assert changed.stat("a").hits_remaining == 5
+    assert changed.hit("a", 2)
+    assert changed.stat("a").hits_remaining == 3
+    assert store.keys == 1
+
+
+def test_the_same_algorithm_with_other_settings_reads_what_is_there(store):
+    Limiter("inmemory", "5/day", strategy=TokenBucket(), backend=store).sync.hit("a", 3)
+    assert Limiter("inmemory", "9/day", strategy=TokenBucket(burst=4), backend=store).sync.stat("a").hits_remaining == 1
+
+
 @needs_fork
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_among_busy_threads_leaves_a_store_that_works():

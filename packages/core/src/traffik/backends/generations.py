@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from traffik.strategies import State
+    from traffik.strategies import Plan, State
 
 __all__ = ["SPANS", "Bank", "Lapsed", "bucket"]
 
@@ -44,6 +44,7 @@ class Bank:
     """The keys of one throttle, in generations.
 
     Attributes:
+        plan: the one that charged last; those before it were of its family.
         newest: the states written lately.
         longest: the longest ttl written to `newest`, µs.
         due: the time at which to `turn`.
@@ -52,9 +53,10 @@ class Bank:
         overflow_until: the time by which those have lapsed.
     """
 
-    __slots__ = ("_ends", "_older", "due", "longest", "newest", "overflow", "overflow_until", "span")
+    __slots__ = ("_ends", "_older", "due", "longest", "newest", "overflow", "overflow_until", "plan", "span")
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.newest: dict[str, State] = {}
         self.longest = 0
         self.due = _FAR
@@ -153,6 +155,8 @@ class Lapsed:
             generation.popitem()
             share -= 1
             self.left -= 1
+        if not self.left:
+            self._generations.clear()
 
 
 def bucket(key: str) -> str:

@@ -75,6 +75,8 @@ class InMemoryBackend(Backend):
                 self._tidy(now)
             try:
                 bank = self._banks[uid]
+                if bank.plan is not plan:
+                    bank = self._adopt(uid, bank, plan)
                 newest = bank.newest
                 state = newest[key]
             except KeyError:
@@ -92,7 +94,9 @@ class InMemoryBackend(Backend):
         with self._lock:
             now = self._clock() // 1000
             bank = self._banks.get(uid)
-            state = None if bank is None else bank.newest.get(key) or bank.find(key)[1]
+            state = None
+            if bank is not None and bank.plan.family == plan.family:
+                state = bank.newest.get(key) or bank.find(key)[1]
         return plan.kernel(state, cost, now)[0] if cost else probe(plan.kernel, state, now)
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
@@ -143,7 +147,7 @@ class InMemoryBackend(Backend):
         """Charge a key that the newest generation of its throttle does not have: it moves up, or is new."""
         bank = self._banks.get(uid)
         if bank is None:
-            bank = self._banks[uid] = Bank()
+            bank = self._banks[uid] = Bank(plan)
         home, state = bank.find(key)
         shared = home is bank.overflow
         decision, state, ttl = plan.kernel(state, cost, now)
@@ -161,6 +165,14 @@ class InMemoryBackend(Backend):
         bank.wrote(ttl, now)
         self._due = min(self._due, bank.due)
         return decision._replace(degraded="overflow") if shared else decision
+
+    def _adopt(self, uid: str, bank: Bank, plan: Plan) -> Bank:
+        """The bank for another plan: the same one, or a new one if the plan could not read what is in it."""
+        if bank.plan.family != plan.family:
+            self._keys -= bank.size()
+            bank = self._banks[uid] = Bank(plan)
+        bank.plan = plan
+        return bank
 
     def _tidy(self, now: int) -> None:
         """Begin new generations where that is due, let go of those that have lapsed, and free some of what has gone."""

@@ -33,6 +33,7 @@ class Plan:
         capacity: the largest cost that can ever be admitted.
         ceiling: the largest cost worth asking a store about; -1 if nothing limits.
         stats: whether decisions can be tried out without being made.
+        family: what plans have in common that can read each other's states; a state of another family is no state.
     """
 
     strategy: Strategy
@@ -41,6 +42,7 @@ class Plan:
     capacity: int
     ceiling: int
     stats: bool
+    family: str
 
     def without_store(self, cost: int) -> Decision:
         """The decision about a cost above the ceiling, which needs no state: nothing limits, or it can never fit."""
@@ -73,6 +75,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
+        family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
     )
 
 
