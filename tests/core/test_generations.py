@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from traffik.backends.generations import SPANS, Bank, Lapsed, bucket
 from traffik.strategies import FixedWindow, plan
 
@@ -82,3 +84,17 @@ def test_freeing_always_goes_on_a_little():
 
 def test_keys_spread_over_many_buckets():
     assert len({bucket(str(number)) for number in range(10_000)}) > 1000
+
+
+def test_a_generation_lets_go_of_the_room_of_keys_that_have_moved_on():
+    bank, closes = filled()
+    bank.newest.update({str(number): (1,) for number in range(1000)})
+    bank.turn(closes)
+    moved, _ = bank.find("a")
+    for number in range(999):
+        del moved[str(number)]
+    bank.wrote(4000, closes)
+    bank.turn(2 * closes)
+    kept, _ = bank.find("a")
+    assert kept == moved
+    assert sys.getsizeof(kept) < sys.getsizeof(moved) / 10
