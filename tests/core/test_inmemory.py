@@ -70,7 +70,22 @@ def test_a_throttle_without_keys_leaves_nothing(store, clock):
     for _ in range(20):
         clock.advance(seconds=1)
         limiter.hit("a")
-    assert (len(store._banks), store.keys) == (1, 1)
+    assert (len(store._banks), len(store._filled), store.keys) == (1, 1, 1)
+
+
+def test_quota_outlives_the_limiter_that_counted_it(store):
+    limiter_on(store, "1/day").hit("a")
+    assert not limiter_on(store, "1/day").hit("a")
+
+
+def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
+    store.max_keys = 1
+    Limiter("inmemory:0", "1/day", backend=store).sync.hit("a")
+    limiter_on(store, "1/min").hit("b")
+    assert not limiter_on(store, "1/min").hit("b")
+    clock.advance(seconds=60)
+    Limiter("inmemory:0", "1/day", backend=store).sync.hit("a")
+    assert len(store._filled) == 1
 
 
 @pytest.fixture

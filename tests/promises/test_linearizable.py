@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from typing import ClassVar
 
 import pytest
 
@@ -19,12 +20,14 @@ NOW = 1_700_000_000_000_000
 class Racy(InMemoryBackend):
     """A broken store: between reading and writing a state it lets others have their turn."""
 
+    states: ClassVar = {}
+
     def charge(self, uid, plan, key, cost):
-        state = self._banks.get(key)
+        state = self.states.get((self, key))
         decision, changed, _ = plan.kernel(state, cost, self._clock() // 1000)
         time.sleep(0)
         if changed is not None:
-            self._banks[key] = changed
+            self.states[self, key] = changed
         return decision
 
 

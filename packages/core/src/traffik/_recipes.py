@@ -54,7 +54,7 @@ def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
     """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
     if limit.short is not None and context is None:
-        charge, uid, plan, ceiling, units = limit.short
+        charge, ceiling, units = limit.short
         if cost is None or (type(cost) is int and 0 < cost <= ceiling):
             identifier = limit.identifier
             identity = limit.identity(subject) if identifier is None else identifier.call(subject, limit.context)
@@ -62,7 +62,7 @@ def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None)
                 units = cost
             if type(identity) is str:
                 plain = identity >= "\x01" and len(identity) <= MAX_LENGTH  # `local_key` would leave it as it is
-                return charge(uid, plan, identity if plain else local_key(None, identity), units)
+                return charge(identity if plain else local_key(None, identity), units)
             return _begun(limit, subject, identity, units)
     return decide(limit, subject, cost, context)
 

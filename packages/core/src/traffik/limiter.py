@@ -76,12 +76,12 @@ class Limiter(Limit):
         # `_recipes.begin`, written out for the most frequent call of all.
         short = self.short
         if short is not None and context is None and type(identity) is str:
-            charge, uid, plan, ceiling, units = short
+            charge, ceiling, units = short
             if identity >= "\x01" and len(identity) <= MAX_LENGTH:
                 if cost is None:
-                    return charge(uid, plan, identity, units)
+                    return charge(identity, units)
                 if type(cost) is int and 0 < cost <= ceiling:
-                    return charge(uid, plan, identity, cost)
+                    return charge(identity, cost)
         return await drive(_recipes.decide(self, identity, cost, context))
 
     async def check(

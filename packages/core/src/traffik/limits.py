@@ -18,7 +18,7 @@ from traffik.rates import Rate, Rates, parse_rates
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Backend
+    from traffik.backends.base import Backend, Charger
     from traffik.decisions import Decision
 
 __all__ = ["CostOption", "Limit", "RateOption"]
@@ -29,8 +29,8 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
 
-_Short: TypeAlias = tuple[Callable[[str, Plan, str, int], "Decision"], str, Plan, int, int]
-"""What the short way of a hit needs: the store's charge, the uid, the plan, its ceiling and the limit's own cost."""
+_Short: TypeAlias = tuple["Charger", int, int]
+"""What the short way of a hit needs: the store's charger, the plan's ceiling and the limit's own cost."""
 
 _REMEMBERED: Final = 256
 """Plans and policies kept of a callable rate; more different ones than that are worked out again."""
@@ -85,7 +85,7 @@ class Limit:
         ):
             self.short = None
         else:
-            self.short = (backend.charge, self.uid, self.plan, self.plan.ceiling, self.cost)
+            self.short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""

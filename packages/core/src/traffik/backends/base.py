@@ -7,9 +7,9 @@ a sync form of the same step. One that answers on the spot, without I/O, says so
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from traffik import adapters
 from traffik.backends import binding
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from traffik.strategies import Plan
 
-__all__ = ["Backend", "Charge", "Done"]
+__all__ = ["Backend", "Charge", "Charger", "Done"]
+
+Charger: TypeAlias = Callable[[str, int], Decision]
+"""Decides on a local key and a cost."""
 
 
 class Charge(NamedTuple):
@@ -60,7 +63,7 @@ class Backend(ABC):
     """
 
     in_process: ClassVar[bool] = False
-    """Whether it answers on the spot, without I/O; then it also has `charge` and `peek`, which do not wait."""
+    """Whether it answers on the spot, without I/O; then it also has `charger` and `peek`, which do not wait."""
 
     def __init__(self, *, namespace: str = "traffik") -> None:
         if not isinstance(namespace, str):
@@ -78,6 +81,10 @@ class Backend(ABC):
 
     def charge(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
         """`apply` for one charge, on the spot; only stores that are `in_process` have it."""
+        return self.charger(uid, plan)(key, cost)
+
+    def charger(self, uid: str, plan: Plan) -> Charger:
+        """`charge` for one limit, with all it needs at hand; only stores that are `in_process` have it."""
         raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
 
     def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:

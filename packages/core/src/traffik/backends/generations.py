@@ -53,9 +53,24 @@ class Bank:
         overflow_until: the time by which those have lapsed.
     """
 
-    __slots__ = ("_ends", "_older", "due", "longest", "newest", "overflow", "overflow_until", "plan", "span")
+    __slots__ = (
+        "__weakref__",
+        "_ends",
+        "_older",
+        "due",
+        "longest",
+        "newest",
+        "overflow",
+        "overflow_until",
+        "plan",
+        "span",
+    )
 
     def __init__(self, plan: Plan) -> None:
+        self.clear(plan)
+
+    def clear(self, plan: Plan) -> None:
+        """Forget all keys."""
         self.plan = plan
         self.newest: dict[str, State] = {}
         self.longest = 0
@@ -86,6 +101,12 @@ class Bank:
             self._ends = now + self.span
             self.due = min(self.due, self._ends)
 
+    def share(self, key: str, state: State, lapses: int) -> None:
+        """Count `key`, for which there is no room, in its overflow bucket."""
+        self.overflow[bucket(key)] = state
+        self.overflow_until = max(self.overflow_until, lapses)
+        self.due = min(self.due, self.overflow_until)
+
     def turn(self, now: int) -> list[dict[str, State]]:
         """Close the newest generation if its span is over; the generations that have lapsed."""
         if now >= self._ends:
@@ -98,7 +119,8 @@ class Bank:
         self._older = [each.compact() for each in self._older if each.lapses > now and each.states]
         if self.overflow and self.overflow_until <= now:
             self.overflow = {}
-        self.due = min([self._ends, *(generation.lapses for generation in self._older)])
+        shared = self.overflow_until if self.overflow else _FAR
+        self.due = min([self._ends, shared, *(generation.lapses for generation in self._older)])
         return gone
 
     @property

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, ClassVar
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
-from traffik.backends.base import Backend, Charge, Done
-from traffik.backends.generations import Bank, Lapsed, bucket
+from traffik.backends.base import Backend, Charge, Charger, Done
+from traffik.backends.generations import Bank, Lapsed
 from traffik.decisions import NEVER
 from traffik.strategies import probe
 
@@ -50,8 +50,9 @@ class InMemoryBackend(Backend):
         self.max_keys = max_keys
         self._clock = clock
         self._lock = RLock()
-        self._acquire, self._release = self._lock.acquire, self._lock.release
-        self._banks: dict[str, Bank] = {}
+        # A bank lives as long as somebody may charge it or it holds keys; those that do are kept by themselves.
+        self._banks: WeakValueDictionary[str, Bank] = WeakValueDictionary()
+        self._filled: set[Bank] = set()
         self._lapsed = Lapsed()
         self._keys = 0
         self._due = NEVER
@@ -65,30 +66,42 @@ class InMemoryBackend(Backend):
         """The keys held now, some of which may have lapsed."""
         return self._keys
 
-    def charge(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
-        # This is `with self._lock:` at half its price. Taken inside the try, a lock is given back whenever a signal
-        # strikes; one that is not held refuses to be, since it knows its owner.
-        try:
-            self._acquire()
-            now = self._clock() // 1000
-            if now >= self._due:
-                self._tidy(now)
+    def charger(self, uid: str, plan: Plan) -> Charger:
+        with self._lock:
+            bank = self._banks.get(uid)
+            if bank is None:
+                bank = self._banks[uid] = Bank(plan)
+        return self._charger(bank, plan)
+
+    def _charger(self, bank: Bank, plan: Plan) -> Charger:
+        """The hot path of the store: what it needs stands in local variables, and is looked up once."""
+        acquire, release, clock, kernel = self._lock.acquire, self._lock.release, self._clock, plan.kernel
+
+        def charge(key: str, cost: int) -> Decision:
+            # This is `with self._lock:` at half its price. Taken inside the try, a lock is given back whenever a signal
+            # strikes; one that is not held refuses to be, since it knows its owner.
             try:
-                bank = self._banks[uid]
+                acquire()
+                now = clock() // 1000
+                if now >= self._due:
+                    self._tidy(now)
                 if bank.plan is not plan:
-                    bank = self._adopt(uid, bank, plan)
+                    self._adopt(bank, plan)
                 newest = bank.newest
-                state = newest[key]
-            except KeyError:
-                return self._arrive(uid, plan, key, cost, now)
-            decision, changed, ttl = plan.kernel(state, cost, now)
-            if changed is not None:
-                newest[key] = changed
-                if ttl > bank.longest:
-                    bank.longest = ttl
-            return decision
-        finally:
-            self._release()
+                try:
+                    state = newest[key]
+                except KeyError:
+                    return self._arrive(bank, plan, key, cost, now)
+                decision, changed, ttl = kernel(state, cost, now)
+                if changed is not None:
+                    newest[key] = changed
+                    if ttl > bank.longest:
+                        bank.longest = ttl
+                return decision
+            finally:
+                release()
+
+        return charge
 
     def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
         with self._lock:
@@ -136,18 +149,17 @@ class InMemoryBackend(Backend):
             raise ValueError(f"the key {key!r} belongs to some uid: give that too")
         with self._lock:
             if uid is None:
-                self._banks.clear()
-                self._lapsed = Lapsed()
-                self._keys = 0
-                self._due = NEVER
-            elif uid in self._banks:
-                self._keys -= self._banks.pop(uid).size() if key is None else self._banks[uid].forget(key)
+                banks = list(self._filled)
+            else:
+                banks = [bank] if (bank := self._banks.get(uid)) is not None else []
+            for bank in banks:
+                if key is None:
+                    self._empty(bank, bank.plan)
+                else:
+                    self._keys -= bank.forget(key)
 
-    def _arrive(self, uid: str, plan: Plan, key: str, cost: int, now: int) -> Decision:
+    def _arrive(self, bank: Bank, plan: Plan, key: str, cost: int, now: int) -> Decision:
         """Charge a key that the newest generation of its throttle does not have: it moves up, or is new."""
-        bank = self._banks.get(uid)
-        if bank is None:
-            bank = self._banks[uid] = Bank(plan)
         home, state = bank.find(key)
         shared = home is bank.overflow
         decision, state, ttl = plan.kernel(state, cost, now)
@@ -155,36 +167,44 @@ class InMemoryBackend(Backend):
             return decision._replace(degraded="overflow") if shared else decision
         if home is None or shared:
             if self._keys >= self.max_keys:
-                bank.overflow[bucket(key)] = state
-                bank.overflow_until = max(bank.overflow_until, now + ttl)
+                bank.share(key, state, now + ttl)
+                self._keep(bank)
                 return decision._replace(degraded="overflow")
             self._keys += 1
         else:
             del home[key]
         bank.newest[key] = state
         bank.wrote(ttl, now)
-        self._due = min(self._due, bank.due)
+        self._keep(bank)
         return decision._replace(degraded="overflow") if shared else decision
 
-    def _adopt(self, uid: str, bank: Bank, plan: Plan) -> Bank:
-        """The bank for another plan: the same one, or a new one if the plan could not read what is in it."""
+    def _adopt(self, bank: Bank, plan: Plan) -> None:
+        """Let another plan charge a bank, which is emptied if that plan could not read what is in it."""
         if bank.plan.family != plan.family:
-            self._keys -= bank.size()
-            bank = self._banks[uid] = Bank(plan)
+            self._empty(bank, plan)
         bank.plan = plan
-        return bank
+
+    def _empty(self, bank: Bank, plan: Plan) -> None:
+        self._keys -= bank.size()
+        bank.clear(plan)
+        self._filled.discard(bank)
+
+    def _keep(self, bank: Bank) -> None:
+        """Hold on to a bank that now holds something, and see to it when it is due."""
+        self._filled.add(bank)
+        self._due = min(self._due, bank.due)
 
     def _tidy(self, now: int) -> None:
         """Begin new generations where that is due, let go of those that have lapsed, and free some of what has gone."""
-        for uid, bank in tuple(self._banks.items()):
+        for bank in tuple(self._filled):
             if now >= bank.due:
                 for generation in bank.turn(now):
                     self._keys -= len(generation)
                     self._lapsed.add(generation, now, bank.span // 2)
                 if bank.empty:
-                    del self._banks[uid]
+                    self._filled.discard(bank)
         self._lapsed.free(now)
-        self._due = 0 if self._lapsed.left else min((bank.due for bank in self._banks.values()), default=NEVER)
+        self._due = 0 if self._lapsed.left else min((bank.due for bank in self._filled), default=NEVER)
 
 
 _stores: WeakSet[InMemoryBackend] = WeakSet()
