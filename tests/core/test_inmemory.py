@@ -227,6 +227,13 @@ def test_a_fork_among_busy_threads_leaves_a_store_that_works():
 
 @needs_fork
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_among_threads_that_make_limiters_can_make_its_own(store):
+    with busy(lambda: limiter_on(store).hit("a")):
+        assert [in_a_fork(lambda: limiter_on(store).hit("b").allowed) for _ in range(20)] == [True] * 20
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_starts_from_the_quota_of_its_parent(store):
     limiter = Limiter("inmemory", "5/day", backend=store).sync
     limiter.hit("a", 3)

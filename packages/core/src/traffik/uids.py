@@ -6,8 +6,9 @@ The same definition again is fine (a reloaded module, a factory, a test); it cou
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["claim", "place_of_caller"]
 
-_lock = Lock()
+_lock = RLock()
 _claimed: dict[str, WeakSet[Limit]] = {}
+
+if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def claim(limit: Limit) -> None:

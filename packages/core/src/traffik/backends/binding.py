@@ -17,7 +17,7 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["Watcher", "bound", "closed", "made", "open_one", "opened", "resolve", "watch"]
+__all__ = ["Watcher", "bound", "closed", "lock", "made", "open_one", "opened", "resolve", "watch"]
 
 
 class Watcher(Protocol):
@@ -27,7 +27,9 @@ class Watcher(Protocol):
         """Work it out; called under a lock, so it may not open or close a store."""
 
 
-_lock = RLock()
+lock = RLock()
+"""Held while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
+
 _made: WeakSet[Backend] = WeakSet()
 _open: dict[Backend, int] = {}
 _watchers: WeakSet[Watcher] = WeakSet()
@@ -43,14 +45,14 @@ def made(backend: Backend) -> None:
 
 def watch(watcher: Watcher) -> None:
     """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
-    with _lock:
+    with lock:
         _watchers.add(watcher)
         watcher.look()
 
 
 def opened(backend: Backend) -> bool:
     """Count an opening; whether it is the first."""
-    with _lock:
+    with lock:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
         if first:
@@ -60,7 +62,7 @@ def opened(backend: Backend) -> bool:
 
 def closed(backend: Backend) -> bool:
     """Count a closing; whether it is the last."""
-    with _lock:
+    with lock:
         _open[backend] -= 1
         last = _open[backend] == 0
         if last:
@@ -78,13 +80,13 @@ def _tell() -> None:
 def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
     """Bind `backend` to `app`, and to the applications mounted in it that have no store of their own."""
     places = [(_own, app)] * (app is not None) + [(_inherited, each) for each in mounted]
-    with _lock:
+    with lock:
         for table, place in places:
             table.setdefault(id(place), (place, []))[1].append(backend)
     try:
         yield
     finally:
-        with _lock:
+        with lock:
             for table, place in places:
                 backends = table[id(place)][1]
                 backends.remove(backend)

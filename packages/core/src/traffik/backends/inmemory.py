@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakSet, WeakValueDictionary
 
+from traffik.backends import binding
 from traffik.backends.base import Backend, Charge, Charger, Done
 from traffik.backends.generations import Bank, Lapsed
 from traffik.decisions import NEVER
@@ -211,12 +212,10 @@ _stores: WeakSet[InMemoryBackend] = WeakSet()
 _held: list[InMemoryBackend] = []
 
 
-_forking = Lock()
-
-
 def _before_fork() -> None:
-    # With every lock held no charge is half done, so the child inherits whole states and, below, free locks.
-    _forking.acquire()
+    # With every lock held no charge is half done, so the child inherits whole states and, below, free locks. First the
+    # one under which others come to wait for a store's.
+    binding.lock.acquire()
     for store in tuple(_stores):
         store._lock.acquire()
         _held.append(store)
@@ -225,7 +224,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     while _held:
         _held.pop()._lock.release()
-    _forking.release()
+    binding.lock.release()
 
 
 if hasattr(os, "register_at_fork"):
