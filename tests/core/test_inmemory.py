@@ -10,8 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from traffik import FixedWindow, Limiter, SlidingLog, TokenBucket
+from traffik import FixedWindow, Limiter, Rate, SlidingLog, TokenBucket
+from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.strategies import plan as plan_of
 from traffik.testing import BackendContract
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +88,31 @@ def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
     clock.advance(seconds=60)
     Limiter("inmemory:0", "1/day", backend=store).sync.hit("a")
     assert len(store._filled) == 1
+
+
+def test_a_batch_is_one_step_that_no_thread_gets_into(store):
+    charge = Charge("inmemory", plan_of(FixedWindow(), [Rate(10, 1000)]), "a", 1)
+    thread = threading.Thread(target=lambda: store.charge(*charge[:4]))
+
+    def charges():
+        yield charge
+        thread.start()
+        thread.join(0.05)  # in vain: it waits until the batch is over
+        yield charge
+
+    assert [decision.remaining for decision in store.apply_sync(charges())] == [9, 8]
+    thread.join()
+    assert store.charge(*charge[:4]).remaining == 6
+
+
+def test_a_store_that_is_reset_holds_on_to_nothing(store, clock):
+    for number in range(5000):
+        limiter_on(store).hit(str(number))
+    clock.advance(seconds=60)
+    limiter_on(store).hit("a")
+    assert store._lapsed.left > 0
+    store.reset()
+    assert (store.keys, store._lapsed.left, len(store._filled)) == (0, 0, 0)
 
 
 @pytest.fixture

@@ -114,10 +114,11 @@ class InMemoryBackend(Backend):
         return plan.kernel(state, cost, now)[0] if cost else probe(plan.kernel, state, now)
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
-        return [
-            self.peek(uid, plan, key, cost) if read_only else self.charge(uid, plan, key, cost)
-            for uid, plan, key, cost, read_only in charges
-        ]
+        with self._lock:
+            return [
+                self.peek(uid, plan, key, cost) if read_only else self.charge(uid, plan, key, cost)
+                for uid, plan, key, cost, read_only in charges
+            ]
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -151,6 +152,7 @@ class InMemoryBackend(Backend):
         with self._lock:
             if uid is None:
                 banks = list(self._filled)
+                self._lapsed = Lapsed()
             else:
                 banks = [bank] if (bank := self._banks.get(uid)) is not None else []
             for bank in banks:
