@@ -33,9 +33,9 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(await typed(request, cost=3), Request)
     assert_type(typed.sync.hit(request), Request)
     assert_type(await typed_ws.hit(websocket), WebSocket)
-    await typed.hit(websocket)  # type: ignore[arg-type]
-    await typed_ws.hit(request)  # type: ignore[arg-type]
-    await typed.hit(request, cost=1.5)  # type: ignore[arg-type]
+    await typed.hit(websocket)  # type: ignore[arg-type]  # refused: a WebSocket is no Request
+    await typed_ws.hit(request)  # type: ignore[arg-type]  # refused: nor the other way round
+    await typed.hit(request, cost=1.5)  # type: ignore[arg-type]  # refused: a cost is an integer
 
 
 async def limiter() -> None:
@@ -56,9 +56,9 @@ async def tell(request: Request, decision: Decision) -> None:
 
 
 HTTPThrottle("options", waiting_rate, cost=plain_cost, identifier=lambda request: "a", handle_throttled=tell)
-HTTPThrottle("wrong", 5)  # type: ignore[arg-type]
-HTTPThrottle("wrong", "1/s", cost="1")  # type: ignore[arg-type]
-HTTPThrottle("wrong", "1/s", None)  # type: ignore[call-arg]
+HTTPThrottle("wrong", 5)  # type: ignore[arg-type]  # refused: a number is no rate
+HTTPThrottle("wrong", "1/s", cost="1")  # type: ignore[arg-type]  # refused: a cost is an integer
+HTTPThrottle("wrong", "1/s", None)  # type: ignore[call-arg]  # refused: options have names
 
 
 @throttled("5/s", typed, cost=2)
@@ -68,4 +68,4 @@ async def endpoint(q: int) -> str:
 
 async def decorated() -> None:
     assert_type(await endpoint(3), str)
-    await endpoint("3")  # type: ignore[arg-type]
+    await endpoint("3")  # type: ignore[arg-type]  # refused: a decorated endpoint keeps its types
