@@ -60,7 +60,7 @@ class SlidingLog:
             if tail:
                 last = tail[-2]
                 if last > now + period:
-                    skip, blocks, tail, anew = 0, (), (now, used), 1
+                    last, skip, blocks, tail, anew = now, 0, (), (now, used), 1
                 elif last > now:
                     skew, now = last - now, last
                 if (blocks[0] if blocks else tail)[skip] <= now - period:

@@ -88,9 +88,13 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
             wait = wait * tick - late + skew
         reset = life if current else (life - period if previous else 0)
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
-        return decision, (period, start, current, previous) if anew else None, life if anew else 0
+        return decision, _state(period, start, current, previous) if anew else None, life if anew else 0
 
     return kernel
+
+
+def _state(period: int, start: int, current: int, previous: int) -> State:
+    return (period, start, current, previous) if previous else (period, start, current)
 
 
 def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
@@ -114,4 +118,4 @@ def _changed(rate: Rate, state: State, cost: int, now: int) -> tuple[Decision, S
         return decision, changed, life
     used = rate.limit - decision.remaining - cost
     life = 2 * rate.period
-    return decision._replace(reset_after=life), (rate.period, now, cost, used), life
+    return decision._replace(reset_after=life), _state(rate.period, now, cost, used), life
