@@ -1,6 +1,6 @@
 """Algorithms: old state in, decision and new state out. Pure: no clock, no I/O, no randomness, no threads."""
 
-from traffik.strategies.base import Kernel, Prepared, State, Strategy, Transition
+from traffik.strategies.base import Kernel, Prepared, State, Strategy, Transition, Twin, Twinned
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
 from traffik.strategies.plans import Plan, plan, probe
@@ -20,6 +20,8 @@ __all__ = [
     "Strategy",
     "TokenBucket",
     "Transition",
+    "Twin",
+    "Twinned",
     "plan",
     "probe",
 ]

@@ -13,7 +13,18 @@ from traffik.decisions import Decision
 from traffik.errors import RateError
 from traffik.rates import Rate
 
-__all__ = ["EXACT", "Kernel", "Prepared", "State", "Strategy", "Transition", "finest_tick", "inexact"]
+__all__ = [
+    "EXACT",
+    "Kernel",
+    "Prepared",
+    "State",
+    "Strategy",
+    "Transition",
+    "Twin",
+    "Twinned",
+    "finest_tick",
+    "inexact",
+]
 
 EXACT: Final = 2**53
 """Every number of a decision stays below this, so that Python and Lua (whose numbers are doubles) agree bit for bit."""
@@ -75,6 +86,34 @@ class Prepared(Protocol):
 
     def capacity(self, rate: Rate) -> int:
         """The largest cost that can ever be admitted; a larger one is refused for good without asking a store."""
+        ...
+
+
+class Twin(NamedTuple):
+    """The kernel for one rate as a script in Redis finds it.
+
+    Attributes:
+        name: the name of the Lua kernel.
+        numbers: what has been worked out from the strategy and the rate; integers below `EXACT`.
+    """
+
+    name: str
+    numbers: tuple[int, ...]
+
+
+@runtime_checkable
+class Twinned(Protocol):
+    """A strategy that also exists in Lua, so that Redis can run it in one step; all built-in ones do.
+
+    Both answer the same, to the last bit, to the same state. A subclass that decides otherwise has another twin.
+    """
+
+    def twin(self, rate: Rate) -> Twin:
+        """The Lua kernel for `rate`.
+
+        Raises:
+            RateError: this strategy cannot count `rate` exactly.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from traffik.decisions import NEVER, Decision
 from traffik.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, inexact
+from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
 
 __all__ = ["FixedWindow"]
 
@@ -32,10 +32,16 @@ class FixedWindow:
     def capacity(self, rate: Rate) -> int:
         return rate.limit
 
-    def prepare(self, rate: Rate) -> Kernel:
-        limit, period = rate.limit, rate.period
-        if limit + period >= EXACT:
+    def twin(self, rate: Rate) -> Twin:
+        return Twin("fixed_window", self._numbers(rate))
+
+    def _numbers(self, rate: Rate) -> tuple[int, int]:
+        if rate.limit + rate.period >= EXACT:
             raise inexact(self, rate)
+        return rate.limit, rate.period
+
+    def prepare(self, rate: Rate) -> Kernel:
+        limit, period = self._numbers(rate)
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
             anew = False

@@ -20,12 +20,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import gcd
+from typing import TypeAlias
 
 from traffik.decisions import NEVER, Decision
 from traffik.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, finest_tick, inexact
+from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
 
 __all__ = ["GCRA", "LeakyBucket", "TokenBucket"]
+
+_Numbers: TypeAlias = tuple[int, int, int, int, int]
 
 _new = tuple.__new__
 
@@ -47,15 +50,40 @@ class _Meter:
         return Transition(*self.prepare(rate)(state, cost, now))
 
     def capacity(self, rate: Rate) -> int:
-        return self._burst(rate)
+        return self._burst(rate) + self._debt(rate)
+
+    def twin(self, rate: Rate) -> Twin:
+        return Twin("meter", self._numbers(rate))
 
     def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(self, rate, self._burst(rate), 0)
+        return _kernel(rate, *self._numbers(rate))
 
     def _burst(self, rate: Rate) -> int:
         if rate.limit == 0:
             return 0
         return rate.limit if self.burst is None else self.burst
+
+    def _debt(self, rate: Rate) -> int:
+        return 0
+
+    def _numbers(self, rate: Rate) -> _Numbers:
+        """The rate and the capacity as p, q, the largest cost, the brim and the tick."""
+        limit, period = max(rate.limit, 1), rate.period
+        most = self.capacity(rate)
+
+        def fits(tick: int) -> bool:
+            p, q = _reduced(limit, period // tick)
+            full = -(-most * q // p)
+            # After a clock has gone back, a reset may be two full drains away.
+            return 2 * (most + 1) * q + p < EXACT and 2 * full * tick < EXACT
+
+        tick = finest_tick(period, fits)
+        if tick is None:
+            raise inexact(self, rate)
+        p, q = _reduced(limit, period // tick)
+        # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
+        brim = self._burst(rate) * q - 1 if self._debt(rate) else most * q
+        return p, q, most, brim, tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +111,8 @@ class TokenBucket(_Meter):
         _check("burst", self.burst, 1)
         _check("debt", self.debt, 0)
 
-    def capacity(self, rate: Rate) -> int:
-        return self._burst(rate) + (self.debt if rate.limit else 0)
-
-    def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(self, rate, self._burst(rate), self.debt if rate.limit else 0)
+    def _debt(self, rate: Rate) -> int:
+        return self.debt if rate.limit else 0
 
 
 def _check(name: str, value: object, least: int) -> None:
@@ -99,22 +124,13 @@ def _check(name: str, value: object, least: int) -> None:
         raise ValueError(f"{name} is from {least} to {EXACT - 1}, not {value!r}")
 
 
-def _kernel(strategy: _Meter, rate: Rate, burst: int, debt: int) -> Kernel:
-    limit, period = max(rate.limit, 1), rate.period
+def _reduced(limit: int, period: int) -> tuple[int, int]:
+    common = gcd(limit, period)
+    return limit // common, period // common
 
-    def fits(tick: int) -> bool:
-        common = gcd(limit, period // tick)
-        return 2 * (burst + debt + 1) * (period // tick // common) + limit // common < EXACT
 
-    tick = finest_tick(period, fits)
-    if tick is None:
-        raise inexact(strategy, rate)
-    common = gcd(limit, period // tick)
-    p, q = limit // common, period // tick // common
-    most = burst + debt
+def _kernel(rate: Rate, p: int, q: int, most: int, brim: int, tick: int) -> Kernel:
     top = most * q
-    # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
-    brim = burst * q - 1 if debt else top
     short = p - 1  # (x + short) // p is x / p, rounded up
     full = (top + short) // p
 

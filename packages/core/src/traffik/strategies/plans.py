@@ -15,7 +15,7 @@ from typing import TypeAlias
 from traffik.costs import MAX_COST
 from traffik.decisions import ADMITTED, NEVER, Decision
 from traffik.rates import Rate
-from traffik.strategies.base import Kernel, Prepared, State, Strategy
+from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
 
 __all__ = ["Plan", "plan", "probe"]
 
@@ -33,6 +33,7 @@ class Plan:
         capacity: the largest cost that can ever be admitted.
         ceiling: the largest cost worth asking a store about; -1 if nothing limits.
         stats: whether decisions can be tried out without being made.
+        twins: the Lua kernels for the rates, in their order; None if the strategy exists in Python only.
         family: what plans have in common that can read each other's states; a state of another family is no state.
     """
 
@@ -42,6 +43,7 @@ class Plan:
     capacity: int
     ceiling: int
     stats: bool
+    twins: tuple[Twin, ...] | None
     family: str
 
     def without_store(self, cost: int) -> Decision:
@@ -75,6 +77,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
+        twins=tuple(strategy.twin(rate) for rate in rates) if isinstance(strategy, Twinned) else None,
         family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
     )
 

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from traffik.decisions import NEVER, Decision
 from traffik.errors import RateError
 from traffik.rates import Rate
-from traffik.strategies.base import Kernel, State, Transition
+from traffik.strategies.base import Kernel, State, Transition, Twin
 
 __all__ = ["MAX_ENTRIES", "SlidingLog"]
 
@@ -46,13 +46,19 @@ class SlidingLog:
     def capacity(self, rate: Rate) -> int:
         return rate.limit
 
-    def prepare(self, rate: Rate) -> Kernel:
-        limit, period = rate.limit, rate.period
-        if limit > MAX_ENTRIES:
+    def twin(self, rate: Rate) -> Twin:
+        return Twin("sliding_log", self._numbers(rate))
+
+    def _numbers(self, rate: Rate) -> tuple[int, int]:
+        if rate.limit > MAX_ENTRIES:
             raise RateError(
                 f"{self!r} remembers every hit and takes limits up to {MAX_ENTRIES}, not {str(rate)!r}: "
                 f"use SlidingWindow, which needs the same memory for every limit"
             )
+        return rate.limit, rate.period
+
+    def prepare(self, rate: Rate) -> Kernel:
+        limit, period = self._numbers(rate)
 
         def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
             used, skip, blocks, tail = state or _EMPTY

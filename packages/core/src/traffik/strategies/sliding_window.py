@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from traffik.decisions import NEVER, Decision
 from traffik.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, finest_tick, inexact
+from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
 
 __all__ = ["SlidingWindow"]
 
@@ -37,11 +37,18 @@ class SlidingWindow:
     def capacity(self, rate: Rate) -> int:
         return rate.limit
 
+    def twin(self, rate: Rate) -> Twin:
+        return Twin("sliding_window", (rate.limit, rate.period, self._tick(rate)))
+
     def prepare(self, rate: Rate) -> Kernel:
+        return _kernel(rate, rate.period, self._tick(rate))
+
+    def _tick(self, rate: Rate) -> int:
         tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)
-        if tick is None:
+        # After a clock has gone back, a reset may be three periods away.
+        if tick is None or 3 * rate.period >= EXACT:
             raise inexact(self, rate)
-        return _kernel(rate, rate.period, tick)
+        return tick
 
 
 def _kernel(rate: Rate, period: int, tick: int) -> Kernel:

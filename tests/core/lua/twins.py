@@ -1,0 +1,180 @@
+"""A walk of one key, taken twice: by the Python kernels, and by their Lua twins in one script."""
+
+from __future__ import annotations
+
+import json
+import struct
+from functools import cache
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import lupa.lua51
+import msgpack
+
+import traffik.strategies
+from traffik import SlidingLog
+from traffik.strategies import probe
+
+HERE = Path(__file__).parent
+THERE = Path(traffik.strategies.__file__).parent
+KERNELS = ["fixed_window", "meter", "sliding_log", "sliding_window"]
+
+SPOILS = [
+    b"",
+    b"x",
+    b"\xff" * 11,
+    b"\x93\x01\x02\x03",
+    b"\x00\x01\x02",
+    b"\x01\xcb" + b"\x7f" * 8,
+    b"\x01\xff\xff",
+    b"??",
+]
+"""Parts that no kernel has written."""
+
+
+class Step(NamedTuple):
+    operation: str
+    place: int
+    cost: int
+    now: int
+
+
+class Walk(NamedTuple):
+    """Steps of one key; the place of a step says under which of the plans it is taken."""
+
+    plans: list
+    steps: list[Step]
+
+    @property
+    def texts(self):
+        """The plans and the steps, as the script takes them."""
+        twins = json.dumps([plan.twins for plan in self.plans])
+        return twins, "".join("{} {} {} {}\n".format(*step) for step in self.steps)
+
+
+def script():
+    """The twins and the walk, as one script."""
+    names = ["exact", *KERNELS, "plans"]
+    files = [*(THERE / f"{name}.lua" for name in names), HERE / "walk.lua"]
+    return "\n".join(path.read_text() for path in files)
+
+
+@cache
+def runtime():
+    """A Lua such as Redis has, with shims for the libraries that the twins use."""
+    lua = lupa.lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True)
+    libraries = {
+        b"cmsgpack": {b"pack": pack, b"unpack": unpack},
+        b"cjson": {b"decode": lambda text: lua.table_from(plain(json.loads(text)), recursive=True)},
+        b"struct": {b"pack": struct_pack, b"unpack": struct_unpack},
+    }
+    for name, library in libraries.items():
+        lua.globals()[name] = lua.table_from(library)
+    return lua
+
+
+@cache
+def walk_in_lua():
+    return runtime().execute(f"{script()}\nreturn walk".encode())
+
+
+def by_lua(walk):
+    """What the twins answer, in Lua without a server."""
+    plans, steps = walk.texts
+    lines, written = walk_in_lua()(plans.encode(), steps.encode(), runtime().table_from(SPOILS)).values()
+    return answers(walk, lines, written.values())
+
+
+def answers(walk, lines, parts):
+    """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
+    decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog) else bytes
+    left = (decoded(b"" if part in SPOILS else part) for part in parts)
+    return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
+
+
+def by_python(walk):
+    """What the kernels answer, written as the twins write it."""
+    state, found = (), []
+    encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog) else packed
+    for operation, place, cost, now in walk.steps:
+        if operation == "forget":
+            state = ()
+        elif operation == "spoil":
+            state = (*state[: place - 1], None, *state[place:]) if place <= len(state) else state
+        else:
+            plan = walk.plans[place - 1]
+            if operation == "probe":
+                decision, changed, ttl = probe(plan.kernel, state, now), None, 0
+            else:
+                decision, changed, ttl = plan.kernel(state, cost, now)
+            if changed is not None and operation == "hit":
+                state = changed
+            found.append((as_line(plan, decision, ttl, changed or ()), [encoded(part) for part in changed or ()]))
+    return found
+
+
+def as_line(plan, decision, ttl, changed):
+    binding = plan.rates.index(decision.rate) + 1
+    return f"{decision[0]:d} {decision[2]} {decision[3]} {decision[4]} {binding} {ttl} {len(changed)}"
+
+
+def packed(part):
+    return b"" if part is None else pack(*part)
+
+
+def flat(part):
+    """The times and costs of a log that is kept in blocks."""
+    if part is None:
+        return []
+    _, skip, blocks, tail = part
+    numbers = list(chain(*blocks, tail))[skip:]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def logged(part):
+    """The times and costs of a log that is kept as text."""
+    if not part:
+        return []
+    width = struct.calcsize("<I") + 5
+    entries = [part[place : place + width] for place in range(2, len(part), width)]
+    counts = [int.from_bytes(part[:2], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
+    costs = [(after - before) % 2**16 for before, after in pairwise(counts)]
+    return [(int.from_bytes(entry[:7], "little"), cost) for entry, cost in zip(entries, costs, strict=True)]
+
+
+def pack(*numbers):
+    return b"".join(map(msgpack.packb, numbers))
+
+
+def unpack(text):
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(text)
+    numbers = list(unpacker)
+    if unpacker.tell() != len(text):
+        raise ValueError("missing bytes in input")
+    return tuple(numbers)
+
+
+@cache
+def widths(layout):
+    return [int(digits) for digits in layout.decode().removeprefix("<").split("I")[1:]]
+
+
+def struct_pack(layout, *numbers):
+    return b"".join(number.to_bytes(width, "little") for width, number in zip(widths(layout), numbers, strict=True))
+
+
+def struct_unpack(layout, text, place=1):
+    found = []
+    for width in widths(layout):
+        found.append(int.from_bytes(text[place - 1 : place - 1 + width], "little"))
+        place += width
+    return (*found, place)
+
+
+def plain(value):
+    """A value out of JSON with text as Lua takes it."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value.encode() if isinstance(value, str) else value
