@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from traffik.decisions import NEVER, Decision, StrategyStat
     from traffik.errors import (
         AdapterNotFoundError,
+        BackendError,
         BackendNotFoundError,
+        BackendTimeoutError,
         ConfigurationError,
         DuplicateUidError,
         RateError,
@@ -43,7 +45,9 @@ __all__ = [
     "NEVER",
     "UNLIMITED",
     "AdapterNotFoundError",
+    "BackendError",
     "BackendNotFoundError",
+    "BackendTimeoutError",
     "ConfigurationError",
     "Decision",
     "DuplicateUidError",
@@ -72,7 +76,9 @@ _HOMES = {
     "decisions": ("NEVER", "Decision", "StrategyStat"),
     "errors": (
         "AdapterNotFoundError",
+        "BackendError",
         "BackendNotFoundError",
+        "BackendTimeoutError",
         "ConfigurationError",
         "DuplicateUidError",
         "RateError",

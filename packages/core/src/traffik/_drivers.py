@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, assert_never
 
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Charge
@@ -26,8 +26,8 @@ class Wait:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
+# A named tuple, since one is made for every hit.
+class Apply(NamedTuple):
     """Ask a store."""
 
     backend: Backend
@@ -56,7 +56,8 @@ async def drive(recipe: Recipe[T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-        answer = await _carry_out(step)
+        # The most frequent step by far, written out: one coroutine less to wake.
+        answer = await (step.backend.apply(step.charges) if type(step) is Apply else _carry_out(step))
 
 
 def drive_sync(recipe: Recipe[T]) -> T:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from traffik.rates import Rate
 
-__all__ = ["ADMITTED", "NEVER", "UNBOUNDED", "Decision", "StrategyStat"]
+__all__ = ["ADMITTED", "NEVER", "UNAVAILABLE", "UNBOUNDED", "Decision", "StrategyStat"]
 
 NEVER: Final = 2**53 - 1
 """The wait, in microseconds, of a cost that can never fit (285 years: longer than any wait that ends, yet finite)."""
 
 UNBOUNDED: Final = 2**53 - 1
 """The quota of a limit that is switched off or unlimited (finite, so that it can be sent as JSON)."""
+
+UNAVAILABLE: Final = "unavailable"
+"""Why a decision refuses that nobody could make: the store is away. The client is not at fault."""
 
 
 # A named tuple rather than a dataclass: one is made for every hit, and it is the cheapest immutable value to make.
@@ -30,8 +33,10 @@ class Decision(NamedTuple):
         retry_after: µs until this same cost is admitted if nobody else hits; 0 if admitted, `NEVER` if it cannot fit.
         reset_after: µs until the quota is whole again if nobody hits.
         rate: the rate that binds: the one that refuses longest or, if all admit, that has the least remaining.
-        degraded: None for an exact decision, else why it is not: ``"overflow"``, counted in a shared bucket because
-            the store is full.
+        degraded: None for an exact decision, else why it is not. ``"overflow"``: counted in a shared bucket, since the
+            store is full. ``"cached"``: refused by the deny cache for a larger cost than the one refused before, so the
+            wait is enough but may be too long. ``"fallback"``, ``"allow"`` or ``"unavailable"``: the store does not
+            answer, and the decision is that of a limiter in this process, of nobody, or that there can be none.
     """
 
     allowed: bool

@@ -6,6 +6,8 @@ TraffikError
 │   ├── DuplicateUidError      (also a ValueError) one uid, two different limits
 │   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
 │   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
+├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
+│   └── BackendTimeoutError    (also a TimeoutError) it did not answer by the deadline
 └── Throttled                  a refused connection: carries the decision and what an adapter answers
 """
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdapterNotFoundError",
+    "BackendError",
     "BackendNotFoundError",
+    "BackendTimeoutError",
     "ConfigurationError",
     "DuplicateUidError",
     "RateError",
@@ -50,6 +54,22 @@ class AdapterNotFoundError(ConfigurationError, TypeError):
 
 class BackendNotFoundError(ConfigurationError, LookupError):
     """A throttle names no store, and none, or more than one, could be meant."""
+
+
+class BackendError(TraffikError):
+    """A store did not answer, or answered with an error.
+
+    Attributes:
+        maybe_executed: whether what was asked may have been carried out all the same.
+    """
+
+    def __init__(self, message: str, *, maybe_executed: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_executed = maybe_executed
+
+
+class BackendTimeoutError(BackendError, TimeoutError):
+    """A store did not answer by the deadline."""
 
 
 class Throttled(TraffikError):

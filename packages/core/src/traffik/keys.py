@@ -13,7 +13,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-__all__ = ["MAX_LENGTH", "check_uid", "local_key", "partition_key"]
+__all__ = ["MAX_LENGTH", "check_uid", "escape", "local_key", "partition_key"]
 
 MAX_LENGTH: Final = 128
 """The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
@@ -48,7 +48,7 @@ def partition_key(namespace: str, uid: str, local: str) -> str:
     A brace appears nowhere but as the hash tag, and a colon before the uid only as the end of the namespace; so the
     three parts can be read back from the key.
     """
-    return f"{_escape(namespace).replace(':', '%3A')}:{_escape(uid)}:{{{_escape(local)}}}"
+    return f"{escape(namespace).replace(':', '%3A')}:{escape(uid)}:{{{escape(local)}}}"
 
 
 def check_uid(uid: object) -> str:
@@ -69,7 +69,8 @@ def _digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """`text` as it stands in a key: letters, digits and ``._@/+=:-``; anything else as ``%`` and two digits a byte."""
     return _UNSAFE.sub(_percent, text)
 
 

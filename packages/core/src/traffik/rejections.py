@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from traffik.decisions import Decision
+from traffik.decisions import UNAVAILABLE, Decision
 from traffik.headers import Policies, retry_after
 
 __all__ = ["Rejection", "reject"]
@@ -16,7 +16,7 @@ class Rejection:
 
     Attributes:
         decision: the refusal.
-        status: the HTTP status.
+        status: the HTTP status: 429, or 503 where the store is away and nobody can say.
         detail: one sentence for the client.
         retry_after: seconds until the same cost is admitted, rounded up; None if it never will be.
         headers: header fields by name and value.
@@ -42,8 +42,11 @@ class Rejection:
 def reject(decision: Decision, policies: Policies) -> Rejection:
     """The rejection that belongs to a refused decision."""
     wait = retry_after(decision)
+    fields = tuple(policies.headers(decision))
+    if decision.degraded == UNAVAILABLE:
+        return Rejection(decision, 503, f"The rate limiter is unavailable. Retry in {wait} seconds.", wait, fields)
     if wait is None:
         detail = f"Too many requests. This one costs more than the limit of {decision.limit} can ever admit."
     else:
         detail = f"Too many requests. Retry in {wait} seconds."
-    return Rejection(decision, 429, detail, wait, tuple(policies.headers(decision)))
+    return Rejection(decision, 429, detail, wait, fields)

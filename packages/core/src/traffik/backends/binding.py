@@ -17,7 +17,7 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["Watcher", "bound", "closed", "lock", "made", "open_one", "opened", "resolve", "watch"]
+__all__ = ["Watcher", "bound", "closed", "hide", "lock", "made", "open_one", "opened", "resolve", "watch"]
 
 
 class Watcher(Protocol):
@@ -41,6 +41,11 @@ _inherited: dict[int, tuple[object, list[Backend]]] = {}
 def made(backend: Backend) -> None:
     """Know of `backend` from now on, as long as somebody holds it."""
     _made.add(backend)
+
+
+def hide(backend: Backend) -> None:
+    """Know no more of `backend`, which belongs to another store."""
+    _made.discard(backend)
 
 
 def watch(watcher: Watcher) -> None:

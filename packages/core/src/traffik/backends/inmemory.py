@@ -59,6 +59,13 @@ class InMemoryBackend(Backend):
         self._due = NEVER
         _stores.add(self)
 
+    @classmethod
+    def spare(cls) -> InMemoryBackend:
+        """A store for another store to fall back on: no throttle that names none will find it."""
+        backend = cls()
+        binding.hide(backend)
+        return backend
+
     def __repr__(self) -> str:
         return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys} at {id(self):#x}>"
 

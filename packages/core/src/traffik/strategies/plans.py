@@ -34,6 +34,8 @@ class Plan:
         ceiling: the largest cost worth asking a store about; -1 if nothing limits.
         stats: whether decisions can be tried out without being made.
         twins: the Lua kernels for the rates, in their order; None if the strategy exists in Python only.
+        capacities: the largest cost that each rate by itself can ever admit.
+        varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
         family: what plans have in common that can read each other's states; a state of another family is no state.
     """
 
@@ -44,7 +46,14 @@ class Plan:
     ceiling: int
     stats: bool
     twins: tuple[Twin, ...] | None
+    capacities: tuple[int, ...]
+    varying: bool
     family: str
+
+    @property
+    def several(self) -> bool:
+        """Whether its state is a tuple of one for each rate."""
+        return self.varying or len(self.rates) != 1
 
     def without_store(self, cost: int) -> Decision:
         """The decision about a cost above the ceiling, which needs no state: nothing limits, or it can never fit."""
@@ -69,7 +78,8 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     if isinstance(strategy, type) or not callable(getattr(strategy, "decide", None)):
         raise TypeError(f"a strategy is an object with a decide method, such as SlidingWindow(), not {strategy!r}")
     kernels = [_prepare(strategy, rate) for rate in rates]
-    capacity = min((_capacity(strategy, rate) for rate in rates), default=MAX_COST)
+    capacities = tuple(_capacity(strategy, rate) for rate in rates)
+    capacity = min(capacities, default=MAX_COST)
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
@@ -78,6 +88,8 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
         twins=tuple(strategy.twin(rate) for rate in rates) if isinstance(strategy, Twinned) else None,
+        capacities=capacities,
+        varying=varying,
         family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
     )
 

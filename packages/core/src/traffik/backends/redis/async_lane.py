@@ -1,0 +1,208 @@
+"""The way of one event loop to one server.
+
+The first hit goes out at once; those that come while calls are in flight are collected and leave together when a reply
+arrives. There is no task behind it and no timer but the one of the deadlines: a hit writes by itself, a reply wakes its
+callers. So a caller that is cancelled leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from traffik.backends.redis.async_link import AsyncLink, asked
+from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, take, trouble_in
+from traffik.backends.redis.settings import Endpoint
+from traffik.backends.redis.visits import check, greeting, locate
+from traffik.errors import BackendError, BackendTimeoutError
+
+if TYPE_CHECKING:
+    from traffik.backends.redis.async_fleet import AsyncFleet
+
+__all__ = ["AsyncLane", "deliver", "failure"]
+
+_DEPTH: Final = 1
+"""Calls in flight on one connection: while the server works on one, the next is made."""
+
+
+class AsyncLane:
+    """The way to one server: the hits that wait, and the calls in flight."""
+
+    def __init__(self, fleet: AsyncFleet, endpoint: Endpoint | None) -> None:
+        self._fleet = fleet
+        self._loop = fleet.loop
+        self._endpoint = endpoint
+        self._waiting: deque[Entry] = deque()
+        self._flying: deque[Batch] = deque()
+        self._link: AsyncLink | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._by_source = False
+
+    def add(self, entry: Entry, *, first: bool = False) -> None:
+        """Send `entry` as soon as there is room in flight; `first` before those that wait already."""
+        (self._waiting.appendleft if first else self._waiting.append)(entry)
+        if self._timer is None or entry.deadline < self._timer.when():
+            self._watch(entry.deadline)
+        link = self._link
+        if link is None or link.lost is not None:
+            self._reconnect()
+        elif len(self._flying) < _DEPTH:
+            self._flush(link)
+
+    def _reconnect(self) -> None:
+        self._link = None
+        if self._connecting is None:
+            self._connecting = self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            link = await self._connected()
+        except (BackendError, TimeoutError) as error:
+            self._connecting = None
+            self._fail(failure(error))
+        except BaseException:
+            self._connecting = None
+            raise
+        else:
+            self._connecting = None
+            self._link = link
+            self._by_source = False
+            self._flush(link)
+
+    async def _connected(self) -> AsyncLink:
+        fleet = self._fleet
+        endpoint = self._endpoint
+        if endpoint is None:
+            endpoint = await fleet.drive(locate(fleet.settings))
+        async with asyncio.timeout(fleet.patience):
+            link = await fleet.dial(endpoint, fleet.settings.login)
+            replies = await asked(link, greeting(fleet.settings))
+        try:
+            check(endpoint, replies)
+        except BackendError as error:
+            link.drop(error)
+            raise
+        return link
+
+    def _flush(self, link: AsyncLink) -> None:
+        while self._waiting and len(self._flying) < _DEPTH and link.lost is None:
+            entries = take(self._waiting, self._fleet.max_batch)
+            if any(entry.waiter.done() for entry in entries):
+                entries = [entry for entry in entries if not entry.waiter.done()]
+                if not entries:
+                    continue
+            sent = batch(entries, self._fleet.topology, by_source=self._by_source)
+            self._by_source = False
+            self._flying.append(sent)
+            link.send(sent.payload, sent.replies, partial(self._landed, sent))
+
+    def _landed(self, sent: Batch, replies: list[Any] | BackendError) -> None:
+        self._flying.remove(sent)
+        if isinstance(replies, BackendError):
+            self._link = None
+            self._fleet.report(replies)
+            for entry in sent.entries:
+                deliver(entry, replies)
+        else:
+            self._settle(sent, replies)
+        link = self._link
+        if link is not None and link.lost is None:
+            self._flush(link)
+        elif self._waiting:
+            self._reconnect()
+
+    def _settle(self, sent: Batch, replies: list[Any]) -> None:
+        """Wake those whose answers have come, and send on those that have not been carried out."""
+        again: list[Entry] = []
+        trouble: BackendError | None = None
+        for entry, outcome in sent.settle(replies):
+            if type(outcome) is Turn:
+                self._turn(entry, outcome, again)
+                continue
+            trouble = trouble or trouble_in(outcome)
+            deliver(entry, outcome)
+        self._fleet.report(trouble)
+        self._waiting.extendleft(reversed(again))
+
+    def _turn(self, entry: Entry, turn: Turn, again: list[Entry]) -> None:
+        """Let an entry go on that has not been carried out here."""
+        entry.moves += 1
+        if entry.moves > MOVES:
+            error = BackendError(f"Redis sent a hit on {MOVES} times, the last time with {turn.why!r}")
+            self._fleet.report(error)
+            deliver(entry, error)
+        elif turn.endpoint is not None:
+            self._fleet.move(entry, turn, self._endpoint)
+        else:
+            if turn.why.startswith("NOSCRIPT"):
+                self._by_source = True
+            else:
+                entry.alone = True
+            again.append(entry)
+
+    def _watch(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        """Give up what is late: what waits by itself, what is in flight with its connection."""
+        self._timer = None
+        now = self._loop.time()
+        late = [entry for entry in self._waiting if entry.deadline <= now]
+        if late:
+            self._waiting = deque(entry for entry in self._waiting if entry.deadline > now)
+            error = BackendTimeoutError(f"{self} did not take a hit in time")
+            self._fleet.report(error)
+            for entry in late:
+                deliver(entry, error)
+        if self._flying and self._flying[0].deadline <= now and self._link is not None:
+            self._link.drop(BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True))
+        times = [sent.deadline for sent in self._flying] + [entry.deadline for entry in self._waiting]
+        if times:
+            self._watch(min(times))
+
+    def _fail(self, error: BackendError) -> None:
+        """There is no way to the server: everything that waits has failed."""
+        self._fleet.report(error)
+        waiting, self._waiting = self._waiting, deque()
+        for entry in waiting:
+            deliver(entry, error)
+        self._fleet.lost(self)
+
+    def close(self) -> None:
+        """Fail what waits, and close."""
+        error = BackendError("the store was closed")
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, deque()
+        for entry in waiting:
+            deliver(entry, error)
+        if self._link is not None:
+            link, self._link = self._link, None
+            link.drop(error)
+
+    def __str__(self) -> str:
+        return str(self._endpoint or self._fleet.settings)
+
+
+def deliver(entry: Entry, outcome: Outcome) -> None:
+    """Wake whoever waits for `entry`, unless they have gone."""
+    if entry.waiter.done():
+        return
+    if isinstance(outcome, BackendError):
+        entry.waiter.set_exception(copy(outcome))  # each caller adds a traceback to its own
+    else:
+        entry.waiter.set_result(outcome)
+
+
+def failure(error: BackendError | TimeoutError) -> BackendError:
+    """Why a server could not be reached."""
+    return error if isinstance(error, BackendError) else BackendTimeoutError("Redis could not be reached in time")

@@ -1,0 +1,181 @@
+"""From what callers wait for to what goes over a connection, and back. Pure: bytes in, bytes out, no connection.
+
+An `Entry` is one caller's orders. Entries that leave together are a `Batch`: one call of the script, or on a cluster
+one for each slot. A reply settles each entry with answers, an error, or a `Turn`: it has not been carried out here and
+goes on elsewhere, or once more with the script's source. Nothing that may have been carried out is ever sent again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from traffik.backends.redis.script import Answer, Order, answers, arguments, script
+from traffik.backends.redis.settings import Endpoint
+from traffik.backends.redis.wire import Command, ErrorReply, pack
+from traffik.errors import BackendError
+
+if TYPE_CHECKING:
+    from traffik.backends.redis.topology import Topology
+
+__all__ = ["MOVES", "Batch", "Entry", "Outcome", "Turn", "batch", "take", "trouble_in"]
+
+MOVES: Final = 5
+"""How often one entry may be sent elsewhere before it has failed."""
+
+
+class Entry:
+    """One caller's orders, all of one slot.
+
+    Attributes:
+        orders: what is asked.
+        deadline: when its time is up, on the clock of whoever sends it.
+        waiter: where its outcome is delivered; whoever sends it knows its kind.
+        slot: on a cluster, the slot of its keys.
+        asking: whether it goes to a server that is only about to own the slot.
+        alone: whether it may not share a call with other entries.
+        moves: how often it has been sent elsewhere.
+    """
+
+    __slots__ = ("alone", "asking", "deadline", "moves", "orders", "slot", "waiter")
+
+    def __init__(self, orders: Sequence[Order], deadline: float, waiter: Any, slot: int = 0) -> None:
+        self.orders = orders
+        self.deadline = deadline
+        self.waiter = waiter
+        self.slot = slot
+        self.asking = self.alone = False
+        self.moves = 0
+
+
+class Turn(NamedTuple):
+    """The outcome of an entry that has not been carried out here.
+
+    Attributes:
+        endpoint: where to go on; None for where it was, once more.
+        moved: whether all of its slot has moved there.
+        why: what the server said.
+    """
+
+    endpoint: Endpoint | None
+    moved: bool
+    why: str
+
+    def beside(self, origin: Endpoint | None) -> Endpoint:
+        """Where to go on from `origin`: a server may leave out its host where it is the same."""
+        found = self.endpoint or Endpoint("")
+        return Endpoint(origin.host, found.port) if not found.host and origin is not None else found
+
+
+Outcome: TypeAlias = "list[Answer] | BackendError | Turn"
+
+
+class Batch:
+    """Entries on their way.
+
+    Attributes:
+        entries: all of them.
+        payload: what to send.
+        replies: how many replies will come.
+        deadline: the earliest of theirs.
+    """
+
+    __slots__ = ("_by_source", "_calls", "deadline", "entries", "payload", "replies")
+
+    def __init__(self, calls: list[list[Entry]], *, by_source: bool) -> None:
+        self._calls = calls
+        self._by_source = by_source
+        self.entries = [entry for call in calls for entry in call]
+        self.deadline = min(entry.deadline for entry in self.entries)
+        source, digest = script()
+        head = ("EVAL", source) if by_source else ("EVALSHA", digest)
+        commands: list[Command] = []
+        for call in calls:
+            if call[0].asking:
+                commands.append(("ASKING",))
+            commands.append((*head, *arguments(_orders(call))))
+        self.payload = pack(commands)
+        self.replies = len(commands)
+
+    def settle(self, replies: Sequence[Any]) -> list[tuple[Entry, Outcome]]:
+        """What has become of each entry."""
+        found: list[tuple[Entry, Outcome]] = []
+        rest = iter(replies)
+        for call in self._calls:
+            if call[0].asking:
+                next(rest)
+            found += self._settled(call, next(rest))
+        return found
+
+    def _settled(self, call: list[Entry], reply: Any) -> list[tuple[Entry, Outcome]]:
+        if isinstance(reply, ErrorReply):
+            outcome = _meaning(str(reply), by_source=self._by_source)
+            return [(entry, outcome) for entry in call]
+        try:
+            got = answers(reply, _orders(call))
+        except (IndexError, KeyError, StopIteration, TypeError, ValueError, AttributeError):
+            error = BackendError(f"Redis answered {_shortened(reply)}, which is no answer to a script of ours")
+            return [(entry, error) for entry in call]
+        if len(got) == len(call):
+            return [(entry, [answer]) for entry, answer in zip(call, got, strict=True)]
+        rest = iter(got)
+        return [(entry, list(islice(rest, len(entry.orders)))) for entry in call]
+
+
+def take(queue: deque[Entry], most: int) -> list[Entry]:
+    """The next entries of `queue`, oldest first, with at most `most` orders between them unless the first has more."""
+    if len(queue) == 1:
+        return [queue.popleft()]
+    taken: list[Entry] = []
+    room = most
+    while queue and (room >= len(queue[0].orders) or not taken):
+        entry = queue.popleft()
+        room -= len(entry.orders)
+        taken.append(entry)
+    return taken
+
+
+def batch(entries: list[Entry], topology: Topology | None, *, by_source: bool) -> Batch:
+    """One call for all `entries`; with a topology, one for each slot."""
+    if topology is None or len(entries) == 1:
+        return Batch([entries], by_source=by_source)
+    calls: dict[object, list[Entry]] = {}
+    for entry in entries:
+        calls.setdefault(entry if entry.alone or entry.asking else entry.slot, []).append(entry)
+    return Batch(list(calls.values()), by_source=by_source)
+
+
+def trouble_in(outcome: Outcome) -> BackendError | None:
+    """The first error in an outcome; None if all went well."""
+    if isinstance(outcome, list):
+        for answer in outcome:
+            if isinstance(answer, BackendError):
+                return answer
+        return None
+    return outcome if isinstance(outcome, BackendError) else None
+
+
+def _orders(call: Iterable[Entry]) -> list[Order]:
+    return [order for entry in call for order in entry.orders]
+
+
+def _meaning(text: str, *, by_source: bool) -> BackendError | Turn:
+    """What an error means for the entries of a call, none of which has been carried out."""
+    words = text.split()
+    word = words[0] if words else ""
+    if word == "NOSCRIPT" and not by_source:
+        return Turn(None, moved=False, why=text)
+    if word in {"MOVED", "ASK"} and len(words) == 3:
+        host, _, port = words[2].rpartition(":")
+        if port.isdecimal():
+            return Turn(Endpoint(host, int(port)), moved=word == "MOVED", why=text)
+    if word == "TRYAGAIN":
+        return Turn(None, moved=False, why=text)
+    return BackendError(f"Redis answered {text!r}", maybe_executed=False)
+
+
+def _shortened(reply: Any) -> str:
+    text = repr(reply)
+    return text if len(text) <= 100 else f"{text[:100]}…"

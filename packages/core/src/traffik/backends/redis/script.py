@@ -1,0 +1,153 @@
+"""The one script of the store, what it is asked, and what its answers mean. Pure: bytes and values, no connection.
+
+Each question is an `Order` about one key; many go into one call. The script is `driver.lua` behind the Lua twins of the
+strategies; it runs on the server's own clock.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from hashlib import sha1
+from importlib import resources
+from itertools import islice
+from json import dumps
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from traffik.backends.redis.states import tag_of
+from traffik.decisions import Decision
+from traffik.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from traffik.strategies import Plan
+
+__all__ = [
+    "CHARGE",
+    "PEEK",
+    "PROBE",
+    "READ",
+    "SWAP",
+    "Answer",
+    "Order",
+    "Stored",
+    "answers",
+    "arguments",
+    "script",
+]
+
+CHARGE: Final = 0
+"""Decide and keep what that changes."""
+PEEK: Final = 1
+"""Decide, and change nothing."""
+PROBE: Final = 2
+"""Say what is left and how long the wait for one unit is."""
+READ: Final = 3
+"""Answer the stored value and the time."""
+SWAP: Final = 4
+"""Store a value if the one there is as expected."""
+
+_PIECES: Final = ("exact", "sliding_window", "fixed_window", "meter", "sliding_log", "plans")
+_FAILED: Final = -1
+
+_new = tuple.__new__
+
+
+class Order(NamedTuple):
+    """One question about one key.
+
+    Attributes:
+        key: the whole key.
+        operation: one of the five above.
+        plan: by which to decide; None for READ and SWAP.
+        cost: units of quota.
+        texts: what a SWAP takes: the value expected (empty for none), the new one, its time to live in ms.
+    """
+
+    key: str
+    operation: int
+    plan: Plan | None = None
+    cost: int = 0
+    texts: tuple[str | bytes, ...] = ()
+
+
+class Stored(NamedTuple):
+    """The answer to a READ: the value, if there is one, and the server's time in µs."""
+
+    value: bytes | None
+    now: int
+
+
+Answer: TypeAlias = "Decision | Stored | bool | BackendError"
+"""What one order is answered with: a decision, what was read, whether it was swapped, or what went wrong."""
+
+
+@cache
+def script() -> tuple[str, str]:
+    """The source and its SHA-1, by which a server knows it."""
+    strategies = resources.files("traffik.strategies")
+    pieces = [strategies.joinpath(f"{name}.lua").read_text("utf-8") for name in _PIECES]
+    pieces.append(resources.files("traffik.backends.redis").joinpath("driver.lua").read_text("utf-8"))
+    source = "\n".join(pieces)
+    return source, sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+def arguments(orders: Sequence[Order]) -> list[str | bytes]:
+    """The arguments of a call: how many keys, the keys, and what is asked of each."""
+    places: dict[Plan | None, int] = {}
+    asked: list[str] = []
+    texts: list[str | bytes] = []
+    for _, operation, plan, cost, more in orders:
+        place = places.get(plan)
+        if place is None:
+            place = places[plan] = len(places) + 1
+        asked.append(f"{place},{cost},{operation}")
+        if more:
+            texts += more
+    plans = ",".join(map(_in_json, places))
+    return [str(len(orders)), *[order[0] for order in orders], f"[{plans}]", f"[{','.join(asked)}]", *texts]
+
+
+def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:
+    """What the script has answered to each order."""
+    length = 1 + 4 * len(orders)
+    now, numbers, texts = reply[0], islice(reply, 1, length), islice(reply, length, None)
+    found: list[Answer] = []
+    # Four numbers an order; taken from one iterator four times, which is the quickest way to group them.
+    rows = zip(orders, numbers, numbers, numbers, numbers, strict=True)
+    for (_, operation, plan, _, _), status, remaining, retry_after, reset_after in rows:
+        if status == _FAILED:
+            found.append(_failure(next(texts)))
+        elif plan is not None:
+            binding = (status >> 1) - 1
+            values = (
+                status & 1 == 1,
+                plan.capacities[binding],
+                remaining,
+                retry_after,
+                reset_after,
+                plan.rates[binding],
+                None,
+            )
+            found.append(_new(Decision, values))
+        else:
+            found.append(_plain(operation, status, now, texts))
+    return found
+
+
+def _plain(operation: int, status: int, now: int, texts: Iterator[bytes]) -> Answer:
+    if operation == SWAP:
+        return status == 1
+    return Stored(next(texts) if status else None, now)
+
+
+def _failure(text: bytes) -> BackendError:
+    return BackendError(f"Redis answered {text.decode('utf-8', 'replace')!r}", maybe_executed=False)
+
+
+@lru_cache(maxsize=4096)
+def _in_json(plan: Plan | None) -> str:
+    if plan is None:
+        return "0"
+    rates = [[twin.name, twin.numbers] for twin in plan.twins or ()]
+    return dumps([tag_of(plan), rates, plan.several], separators=(",", ":"))

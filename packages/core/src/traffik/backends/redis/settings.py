@@ -1,0 +1,237 @@
+"""Where the servers are and how to log in: a URL, a `Sentinel`, a `Cluster` or a client of the user's, made alike.
+
+Reads what redis-py reads (its URLs, its clients, its TLS options) and answers plain values; connects to nothing.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio.connection import RedisSSLContext, parse_url
+
+from traffik.errors import ConfigurationError
+
+__all__ = ["Cluster", "Endpoint", "Login", "Sentinel", "Settings", "Where", "read"]
+
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_SENTINEL_PORT: Final = 26379
+_FORMS: Final = (
+    '"redis://host:6379/0" (or rediss://, unix://, valkey://), "redis+sentinel://host:26379,host:26379/service/0", '
+    '"redis+cluster://host:7000,host:7001", a Sentinel, a Cluster, or a client of redis-py'
+)
+_TLS: Final = (
+    "keyfile",
+    "certfile",
+    "cert_reqs",
+    "ca_certs",
+    "ca_data",
+    "ca_path",
+    "check_hostname",
+    "min_version",
+    "ciphers",
+    "password",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel:
+    """A primary that sentinels know.
+
+    Args:
+        sentinels: their addresses, ``"host"`` or ``"host:port"``.
+        service: the name under which they know the primary.
+        url: how to log in there: ``"redis://user:password@/0"``, or ``rediss`` for TLS; its host is not looked at.
+        sentinel_url: the same for the sentinels themselves.
+    """
+
+    sentinels: Sequence[str]
+    service: str
+    url: str = "redis://"
+    sentinel_url: str = "redis://"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster, known by some of its nodes.
+
+    Args:
+        nodes: addresses of one or more nodes, ``"host"`` or ``"host:port"``; the others are found through them.
+        url: how to log in: ``"redis://user:password@"``, or ``rediss`` for TLS; its host is not looked at.
+    """
+
+    nodes: Sequence[str]
+    url: str = "redis://"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server: a host and a port, or the path of a Unix socket."""
+
+    host: str = "localhost"
+    port: int = 6379
+    path: str | None = None
+
+    def __str__(self) -> str:
+        return self.path or f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a new connection says first."""
+
+    username: str | None = None
+    password: str | None = None
+    provider: Any = None
+    database: int = 0
+    name: str | None = None
+    tls: ssl.SSLContext | None = None
+
+    def commands(self) -> list[tuple[str, ...]]:
+        """The commands to send; each is to be answered with OK."""
+        found: list[tuple[str, ...]] = []
+        if self.provider is not None:
+            found.append(("AUTH", *self.provider.get_credentials()))
+        elif self.password is not None:
+            found.append(("AUTH", *([self.username] if self.username else []), self.password))
+        if self.name:
+            found.append(("CLIENT", "SETNAME", self.name))
+        if self.database:
+            found.append(("SELECT", str(self.database)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything there is to know before connecting.
+
+    Attributes:
+        kind: one server, a primary that sentinels know, or a cluster.
+        endpoints: the server, the sentinels, or some nodes.
+        login: for the servers that hold the keys.
+        service: the sentinels' name for the primary.
+        sentinel_login: for the sentinels.
+    """
+
+    kind: Literal["single", "sentinel", "cluster"]
+    endpoints: tuple[Endpoint, ...]
+    login: Login
+    service: str = ""
+    sentinel_login: Login = Login()
+
+    def __str__(self) -> str:
+        where = ",".join(map(str, self.endpoints))
+        return where if self.kind == "single" else f"{self.kind} {where}{self.service and f' {self.service}'}"
+
+
+Where: TypeAlias = "str | Sentinel | Cluster | Any"
+"""What `RedisBackend` takes: a URL, a `Sentinel`, a `Cluster`, or a client of redis-py, async or sync."""
+
+
+def read(where: Where) -> Settings:
+    """The settings that `where` means.
+
+    Raises:
+        ConfigurationError: it is none of what `Where` lists, or a URL that cannot be read.
+    """
+    if isinstance(where, str):
+        return _from_url(where)
+    if isinstance(where, Sentinel):
+        login = _login(_options(where.url))
+        sentinels = _endpoints(where.sentinels, _SENTINEL_PORT)
+        return Settings("sentinel", sentinels, login, where.service, _login(_options(where.sentinel_url)))
+    if isinstance(where, Cluster):
+        return Settings("cluster", _endpoints(where.nodes, 6379), _login(_options(where.url)))
+    return _from_client(where)
+
+
+def _from_url(url: str) -> Settings:
+    parts = urlsplit(url)
+    base, _, kind = parts.scheme.partition("+")
+    if not kind:
+        options = _options(url)
+        return Settings("single", (_endpoint(options),), _login(options))
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    scheme = _SCHEMES.get(base, base)
+    if kind == "cluster":
+        return read(Cluster(hosts.split(","), f"{scheme}://{credentials}@?{parts.query}"))
+    service, _, database = parts.path.strip("/").partition("/")
+    if kind != "sentinel" or not service:
+        raise ConfigurationError(f"not the URL of a store: {_shown(url)!r}; give {_FORMS}")
+    login = f"{scheme}://{credentials}@/{database}?{parts.query}"
+    return read(Sentinel(hosts.split(","), unquote(service), login))
+
+
+def _from_client(client: Any) -> Settings:
+    """The settings of a client, which is only read: the store makes connections of its own."""
+    nodes = getattr(client, "nodes_manager", None)
+    if nodes is not None:
+        startup = tuple(Endpoint(node.host, int(node.port)) for node in nodes.startup_nodes.values())
+        options = dict(nodes.connection_kwargs)
+        return Settings("cluster", startup, _login(options, secure=_is_secure(options.get("connection_class"))))
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:
+        raise ConfigurationError(f"not a store: {client!r} ({type(client).__name__}); give {_FORMS}")
+    options = dict(pool.connection_kwargs)
+    login = _login(options, secure=_is_secure(pool.connection_class))
+    manager = getattr(pool, "sentinel_manager", None)
+    if manager is None:
+        return Settings("single", (_endpoint(options),), login)
+    inner = [each.connection_pool.connection_kwargs for each in manager.sentinels]
+    return Settings("sentinel", tuple(map(_endpoint, inner)), login, pool.service_name, _login(inner[0]))
+
+
+def _options(url: str) -> dict[str, Any]:
+    scheme, separator, rest = url.partition("://")
+    try:
+        options: dict[str, Any] = dict(parse_url(f"{_SCHEMES.get(scheme, scheme)}{separator}{rest}"))
+    except ValueError as error:
+        raise ConfigurationError(f"not the URL of a store: {_shown(url)!r} ({error}); give {_FORMS}") from None
+    options["secure"] = _is_secure(options.pop("connection_class", None))
+    return options
+
+
+def _shown(url: str) -> str:
+    """A URL without its password."""
+    before, at, after = url.rpartition("@")
+    user, colon, _ = before.rpartition(":")
+    return f"{user}:***@{after}" if at and colon and not user.endswith(("redis", "rediss")) else url
+
+
+def _endpoint(options: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(options.get("host") or "localhost", int(options.get("port") or 6379), options.get("path"))
+
+
+def _endpoints(addresses: Sequence[str], port: int) -> tuple[Endpoint, ...]:
+    if isinstance(addresses, str) or not addresses:
+        raise ConfigurationError(f"addresses are a list such as ['host:{port}'], not {addresses!r}")
+    found: list[Endpoint] = []
+    for address in addresses:
+        try:
+            parts = urlsplit(f"//{address}")
+            found.append(Endpoint(parts.hostname or "localhost", parts.port or port))
+        except ValueError:
+            raise ConfigurationError(f"not an address: {address!r}; write host:port, or [::1]:port") from None
+    return tuple(found)
+
+
+def _login(options: Mapping[str, Any], *, secure: bool = False) -> Login:
+    login = Login(
+        username=options.get("username"),
+        password=options.get("password"),
+        provider=options.get("credential_provider"),
+        database=int(options.get("db") or 0),
+        name=options.get("client_name"),
+    )
+    if not (secure or options.get("secure")):
+        return login
+    tls: dict[str, Any] = {"cert_reqs": "required", "check_hostname": True}
+    tls |= {name: options[f"ssl_{name}"] for name in _TLS if f"ssl_{name}" in options}
+    return replace(login, tls=RedisSSLContext(**tls).get())
+
+
+def _is_secure(connection_class: type | None) -> bool:
+    return any("SSL" in each.__name__ for each in getattr(connection_class, "__mro__", ()))

@@ -1,0 +1,67 @@
+"""How values are written that strategies without a Lua twin leave in Redis, and the tags in front of all values.
+
+A tag says what a value is and in which version of the writing. A value that cannot be read counts as none.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from traffik.strategies import Plan, State
+
+__all__ = ["decode", "encode", "tag_of"]
+
+_TAGS: Final = {"sliding_window": "w", "fixed_window": "f", "meter": "m", "sliding_log": "l"}
+_PLAIN: Final = (int, float, str, bool, type(None))
+
+
+def tag_of(plan: Plan) -> str:
+    """The tag of the values of `plan`: one letter for a built-in strategy, upper case where there are several rates."""
+    if plan.twins:
+        tag = _TAGS[plan.twins[0].name]
+        return tag.upper() if plan.several else tag
+    return "p" + blake2b(plan.family.encode(), digest_size=6).hexdigest()
+
+
+def encode(state: State, plan: Plan) -> bytes:
+    """A state as a value: the tag and JSON.
+
+    Raises:
+        TypeError: something in it is neither a tuple nor a number, text, truth value or None.
+    """
+    _check(state, plan)
+    return (tag_of(plan) + json.dumps(state, separators=(",", ":"))).encode()
+
+
+def decode(value: bytes | None, plan: Plan) -> State | None:
+    """The state in a value; None if it is none of this plan's."""
+    tag = tag_of(plan).encode()
+    if value is None or not value.startswith(tag):
+        return None
+    try:
+        state = json.loads(value[len(tag) :], object_hook=_refuse)
+    except ValueError:
+        return None
+    return _tuples(state) if isinstance(state, list) else None
+
+
+def _check(part: Any, plan: Plan) -> None:
+    if isinstance(part, tuple):
+        for each in part:
+            _check(each, plan)
+    elif not isinstance(part, _PLAIN):
+        raise TypeError(
+            f"the state of {plan.strategy!r} holds {part!r} ({type(part).__name__}), which cannot be stored in Redis: "
+            f"make it of tuples, numbers, text, truth values and None"
+        )
+
+
+def _tuples(part: Any) -> Any:
+    return tuple(map(_tuples, part)) if isinstance(part, list) else part
+
+
+def _refuse(part: dict[str, Any]) -> None:
+    raise ValueError(f"no state holds {part!r}")

@@ -1,0 +1,86 @@
+"""How a server is found and greeted, as steps: the one source for async and sync code.
+
+A recipe yields a `Visit`; whoever drives it connects, logs in, sends the commands, and sends the replies back into it
+(or throws in the `BackendError` that came of it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+
+from traffik.backends.redis.script import script
+from traffik.backends.redis.settings import Endpoint, Login, Settings
+from traffik.backends.redis.topology import Topology
+from traffik.backends.redis.wire import Command, ErrorReply
+from traffik.errors import BackendError
+
+__all__ = ["PATIENCE", "Visit", "Visits", "check", "greeting", "learn", "locate"]
+
+_T = TypeVar("_T")
+
+PATIENCE: Final = 1.0
+"""Seconds that a visit may take of which no hit waits for the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Go to a server, log in, ask, and leave."""
+
+    endpoint: Endpoint
+    login: Login
+    commands: tuple[Command, ...]
+
+
+Visits: TypeAlias = Generator[Visit, list[Any], _T]
+
+
+def locate(settings: Settings) -> Visits[Endpoint]:
+    """The server that holds the keys, if it is one; sentinels are asked in turn until one knows."""
+    if settings.kind != "sentinel":
+        return settings.endpoints[0]
+    question: Command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
+    reasons: list[str] = []
+    for sentinel in settings.endpoints:
+        try:
+            (reply,) = yield Visit(sentinel, settings.sentinel_login, (question,))
+        except BackendError as error:
+            reasons.append(str(error))
+            continue
+        if isinstance(reply, list) and len(reply) == 2:
+            return Endpoint(reply[0].decode(), int(reply[1]))
+        reasons.append(f"{sentinel} does not know {settings.service!r}")
+    raise BackendError(f"no sentinel knows the primary: {'; '.join(reasons)}")
+
+
+def learn(settings: Settings, known: Iterable[Endpoint]) -> Visits[Topology]:
+    """The table of a cluster, from the first node that tells it."""
+    reasons: list[str] = []
+    for node in dict.fromkeys((*known, *settings.endpoints)):
+        try:
+            (reply,) = yield Visit(node, settings.login, (("CLUSTER", "SLOTS"),))
+            check(node, [reply])
+            return Topology(reply, node)
+        except (BackendError, IndexError, TypeError, ValueError) as error:
+            reasons.append(f"{node}: {error}")
+    raise BackendError(f"no node tells how the cluster is made: {'; '.join(reasons)}")
+
+
+def greeting(settings: Settings) -> tuple[Command, ...]:
+    """What a connection that stays begins with, after its login: the script, so that its SHA-1 is known."""
+    load: Command = ("SCRIPT", "LOAD", script()[0])
+    return (load, ("ROLE",)) if settings.kind == "sentinel" else (load,)
+
+
+def check(endpoint: Endpoint, replies: list[Any]) -> None:
+    """See that a server has answered no error, and that it is a primary if it was asked its role.
+
+    Raises:
+        BackendError: it has, or it is not.
+    """
+    for reply in replies:
+        if isinstance(reply, ErrorReply):
+            raise BackendError(f"{endpoint} answered {str(reply)!r}")
+        if isinstance(reply, list) and reply and reply[0] in {b"slave", b"replica"}:
+            raise BackendError(f"{endpoint} is no primary any more")
