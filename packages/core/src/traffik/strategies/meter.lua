@@ -3,7 +3,7 @@
 -- Numbers: p and q, where the level drains p a tick and one unit of cost raises it by q; the largest cost; the brim,
 -- above which nothing more is admitted; and the µs of a tick.
 
-do
+function makers.meter()
     -- A level counted with `unit` a unit of cost, as one with q: in proportion, rounded up, and at most `top`.
     local function rescaled(level, unit, q, most, top)
         if unit == q then
@@ -41,7 +41,7 @@ do
         return amount > 0 and (div_up(amount, p) + time - now) * tick - late or 0
     end
 
-    function kernels.meter(part, cost, now, numbers)
+    return function(part, cost, now, numbers)
         local p, q, most, brim, tick = unpack(numbers)
         local top, late = most * q, math.fmod(now, tick)
         now = (now - late) / tick

@@ -3,7 +3,7 @@
 -- What is left is limit - current - previous·(W - e)/W, rounded down. Python multiplies that by W and needs no division;
 -- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
 
-do
+function makers.sliding_window()
     local function packed(period, start, current, previous)
         if previous > 0 then
             return cmsgpack.pack(period, start, current, previous)
@@ -70,7 +70,7 @@ do
         return allowed, left, wait, life, packed(period, now, cost, limit - left - cost), life
     end
 
-    function kernels.sliding_window(part, cost, now, numbers)
+    return function(part, cost, now, numbers)
         local limit, period, tick = numbers[1], numbers[2], numbers[3]
         local era, start, current, previous = unpacked(part)
         if era and era ~= period then
