@@ -1,8 +1,8 @@
 """How many hits a second go through Redis, what does each cost the client, and what does it leave there?
 
 `await limiter.hit(...)` on the store in Redis by so many callers at once, against the floor: as many callers of a bare
-redis-py `evalsha` of the same script for one hit, which answers what the hit answers and is not even looked at. Both run
-in turns of a second or less in this process, against one server of their own on the loopback interface. Commands are
+redis-py `evalsha` of the same script for one hit, which answers what the hit answers and is not even looked at. Both
+run in turns of half a second in this process, against one server of their own on the loopback interface. Commands are
 counted by the server, CPU by this process. "One key" is one hot key for all callers, otherwise each has its own.
 
 The memory of a key is that of 100,000 of them, to as many plain string keys of the same names with a time to live.
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import redis.asyncio
 from measure import Result, rotated, spread
 
-from traffik import GCRA, FixedWindow, Limiter, SlidingLog, SlidingWindow, Strategy
+from traffik import GCRA, FixedWindow, Limiter, SlidingLog, SlidingWindow
 from traffik.backends.redis import Cluster, DenyCache, RedisBackend
 from traffik.backends.redis.script import CHARGE, Order, arguments, script
 
@@ -188,7 +188,9 @@ async def _run(one: Server, hit: Hit, callers: int, seconds: float) -> Run:
     took, cpu, commands = perf_counter() - start, process_time() - cpu, _commands(one) - before
     count = len(waits)
     waits.sort()
-    return Run(count / took, cpu / count * 1e6, commands / count, waits[count // 2] * 1e3, waits[count * 99 // 100] * 1e3)
+    return Run(
+        count / took, cpu / count * 1e6, commands / count, waits[count // 2] * 1e3, waits[count * 99 // 100] * 1e3
+    )
 
 
 def _commands(one: Server) -> int:
@@ -230,7 +232,7 @@ def _held(one: Server, commands: Callable[[list[str]], list[tuple[str | bytes, .
     """Bytes a key that a server holds more for it."""
     keys = [f"traffik:api:{{user:{number}}}" for number in range(KEYS)]
     with one.client() as client:
-        client.flushall()
+        client.execute_command("FLUSHALL", "SYNC")
         before = client.info("memory")["used_memory"]
         for place in range(0, KEYS, 1000):
             pipeline = client.pipeline(transaction=False)
