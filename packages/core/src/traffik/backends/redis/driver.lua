@@ -1,9 +1,9 @@
 -- The script of the Redis store: decides a batch of charges, each by itself, all at this server's time.
 --
 -- KEYS     a key for each charge
--- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}}
--- ARGV[2]  JSON: plan, cost and operation of each charge, in one flat array
--- ARGV[3…] what operations SWAP take: the stored value that is expected, the new one, and its time to live in ms
+-- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether its parts are several}; and behind them
+--          the place of the plan, cost and operation of each charge, in one flat array
+-- ARGV[2…] what operations SWAP take: the stored value that is expected, the new one, and its time to live in ms
 --
 -- Answers one flat array: the time in µs, then four integers a charge (twice the place of the rate that binds, and one
 -- more if it is admitted; remaining, retry_after, reset_after), and last what some charges bring in text. Where a charge
@@ -17,12 +17,11 @@ local FAILED = -1
 local MARGIN = 100 -- ms that a key outlives what it says, since the clock of expiry is coarser than ours
 
 local call, sub, floor = redis.pcall, string.sub, math.floor
-local plans = cjson.decode(ARGV[1])
-local asked = cjson.decode(ARGV[2])
+local plans, asked = unpack(cjson.decode(ARGV[1]))
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local out, filled = {now}, 1
-local texts, next_text = {}, 3
+local texts, next_text = {}, 2
 
 local function add(status, remaining, retry_after, reset_after)
     out[filled + 1], out[filled + 2], out[filled + 3], out[filled + 4] = status, remaining, retry_after, reset_after
