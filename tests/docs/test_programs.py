@@ -3,6 +3,8 @@
 A Python block is a program of its own or goes on where the one above stopped: the blocks of a page share their names.
 A text block right after it is what it prints. The applications that a page makes are started and asked at every GET
 route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
+
+Where a page means the server in Redis that its reader has, one of ours takes its place, empty.
 """
 
 from __future__ import annotations
@@ -21,9 +23,29 @@ from starlette.routing import Route
 
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
+from tests.redis.servers import server
 from traffik import uids
 from traffik.backends import binding
 from traffik.testing import StrategyContract
+
+READERS = "redis://localhost:6379/0"
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    """Started when the first page needs it."""
+    with server() as one:
+        yield one
+
+
+@pytest.fixture
+def address(page, request):
+    """What a page's programs find where it says `READERS`."""
+    if READERS not in page.read_text(encoding="utf-8"):
+        return READERS
+    one = request.getfixturevalue("redis_server")
+    one.command("FLUSHALL")
+    return f"{one.url}/0"
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +56,13 @@ def nothing_made_before(monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_program_runs(page, monkeypatch):
+def test_every_program_runs(page, address, monkeypatch):
     module = ModuleType(f"page_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     apps = {}
     for block, after in zip(found := blocks(page), [*found[1:], None], strict=True):
         if block.kind == "python":
-            printed = run(block, page, module)
+            printed = run(block, page, module, address)
             if after is not None and after.kind == "text":
                 assert after.text == printed
             apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette)}
@@ -57,9 +79,9 @@ def test_every_block_says_what_it_is(page):
     assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console"}
 
 
-def run(block, page, module):
+def run(block, page, module, address):
     """What the block prints."""
-    code = compile("\n" * (block.line - 1) + block.text, page, "exec")
+    code = compile("\n" * (block.line - 1) + block.text.replace(READERS, address), page, "exec")
     with contextlib.redirect_stdout(io.StringIO()) as output:
         exec(code, vars(module))
     return output.getvalue()
