@@ -232,9 +232,9 @@ class Lapsed:
         share = self.left * (now - self._last) // (self._until - self._last) + _AT_LEAST
         self._last = now
         while share > 0 and self._generations:
-            generation = self._generations[-1]
+            generation = self._generations[0]
             if not generation:
-                self._generations.pop()
+                self._generations.pop(0)
                 continue
             generation.popitem()
             share -= 1
