@@ -120,7 +120,7 @@ def test_a_generation_that_all_keys_have_left_is_gone():
 
 
 def test_generations_that_lapse_amid_a_move_go_with_all_their_keys():
-    bank, home = drained(left=100)
+    bank, _ = drained(left=100)
     bank.wrote(4000, 1)
     bank.wrote(4000, 1)
     gone = bank.turn(bank.due)
