@@ -2,7 +2,8 @@
 
 The keys of one throttle live in a few dicts. A key moves to the newest when it is written; a generation goes as a whole
 once even the last state written to it has outlived its ttl. What has gone is freed a little at every hit, over time,
-so a hit costs the same with a hundred keys and a million, and no hit pays for all of them at once.
+so a hit costs the same with a hundred keys and a million, and no hit pays for all of them at once. A generation ends
+early when its table is full, and what most keys have left moves to a smaller table, a few keys at a time.
 
 Times are µs on the store's clock, and come as arguments. Not safe for threads by itself: the store holds its lock.
 """
@@ -20,8 +21,8 @@ SPANS: Final = 4
 """Generations that a lifetime is divided into: more give memory back sooner, fewer are looked through for a new key."""
 
 FULL: Final = 2**18 * 2 // 3
-"""Keys in a generation at most: as many as the table of 2**18 slots has room for, so that the tables of a large store
-are full, and none is so large that the hit that makes it grow, or the last to leave it, takes long."""
+"""Keys in a generation at most: as many as CPython's table of 2**18 slots has room for, so that the tables of a large
+store are full, and none is so large that the hit that makes it grow takes long."""
 
 _SMALL: Final = 1024
 """Room for so many keys is not worth the saving."""
