@@ -62,3 +62,23 @@ def test_what_python_cannot_count_exactly_lua_cannot_either(strategy):
         strategy.prepare(rate)
     with pytest.raises(RateError):
         strategy.twin(rate)
+
+
+class Kinder(SlidingWindow):
+    """A strategy of a user's, made of ours."""
+
+    __slots__ = ()
+
+    def prepare(self, rate):
+        return SlidingWindow.prepare(self, Rate(rate.limit + 1, rate.period))
+
+
+class Renamed(SlidingWindow):
+    """Decides as ours does."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(("strategy", "has"), [(Kinder(), False), (Renamed(), True)], ids=["decides anew", "does not"])
+def test_a_subclass_that_decides_anew_has_not_the_twin_of_its_parent(strategy, has):
+    assert (plan(strategy, [MINUTE]).twins is not None) is has

@@ -42,7 +42,7 @@ class TestCluster(_RedisContract):
 
 CLOCK = "a clock for tests"
 TIME = "redis.call('TIME')"
-LIVES = {"string.format('%.0f', floor(ttl / 1000) + MARGIN)": "3600000", "'PX', life)": "'PX', 3600000)"}
+LIVES = {"div(ttl, 1000) + MARGIN": "3600000", "'PX', life)": "'PX', 3600000)"}
 
 
 class _OnClock(RedisBackend):

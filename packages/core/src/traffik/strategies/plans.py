@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from traffik.costs import MAX_COST
 from traffik.decisions import ADMITTED, NEVER, Decision
@@ -87,7 +87,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
-        twins=tuple(strategy.twin(rate) for rate in rates) if isinstance(strategy, Twinned) else None,
+        twins=tuple(strategy.twin(rate) for rate in rates) if _has_twins(strategy) else None,
         bounds=bounds,
         varying=varying,
         family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
@@ -100,6 +100,14 @@ def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
     if decision.remaining > 0:
         return decision
     return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
+
+
+def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:
+    """Whether a strategy also exists in Lua: a subclass that decides anew has no twin but one of its own."""
+    if not isinstance(strategy, Twinned):
+        return False
+    nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {"decide", "prepare", "twin"})
+    return "twin" in vars(nearest)
 
 
 def _capacity(strategy: Strategy, rate: Rate) -> int:
