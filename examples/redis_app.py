@@ -58,5 +58,5 @@ def search(word: str) -> list[str]:
 
 @app.get("/health")
 async def health() -> dict[str, int]:
-    """How many decisions this process has made without Redis, by reason. None is well; watch it grow, not stand."""
+    """How many decisions this process has made without Redis, by reason; empty where all has been well."""
     return dict(backend.degraded)
