@@ -1,0 +1,36 @@
+"""Sentinels move the primary."""
+
+from __future__ import annotations
+
+import pytest
+from redis.sentinel import Sentinel
+
+
+@pytest.fixture
+def service(sentinels):
+    """The sentinels' service, as a client finds it."""
+    finder = Sentinel(sentinels.addresses)
+    yield finder.master_for(sentinels.name)
+    for watcher in finder.sentinels:
+        watcher.close()
+
+
+def test_a_client_finds_the_primary_and_what_it_writes_is_in_the_replica(sentinels, service):
+    with service as client:
+        client.set("a", 1, ex=60)
+        assert client.wait(1, 5000) == 1
+    assert [sentinels.primary.command("GET", "a"), sentinels.replica.command("GET", "a")] == [b"1", b"1"]
+
+
+def test_a_failover_moves_the_primary(sentinels):
+    old, new = sentinels.primary, sentinels.replica
+    sentinels.failover()
+    assert (sentinels.primary, sentinels.replica) == (new, old)
+
+
+def test_the_replica_of_a_primary_that_is_killed_takes_over(sentinels, service):
+    old, new = sentinels.primary, sentinels.replica
+    sentinels.failover(by_killing=True)
+    assert (sentinels.primary, old.alive) == (new, False)
+    with service as client:
+        assert client.set("a", 1, ex=60)
