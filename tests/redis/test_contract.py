@@ -30,10 +30,10 @@ class TestOneServer(_RedisContract):
 class TestSentinels(_RedisContract):
     @pytest.fixture(autouse=True)
     def _where(self, sentinels):
-        self.where = Sentinel([f"127.0.0.1:{each.port}" for each in sentinels.sentinels], sentinels.service)
+        self.where = Sentinel([f"{host}:{port}" for host, port in sentinels.addresses], sentinels.name)
 
 
 class TestCluster(_RedisContract):
     @pytest.fixture(autouse=True)
     def _where(self, redis_cluster):
-        self.where = Cluster([f"127.0.0.1:{node.port}" for node in redis_cluster.primaries])
+        self.where = Cluster([f"{host}:{port}" for host, port in redis_cluster.addresses[:1]])

@@ -82,5 +82,5 @@ def check(endpoint: Endpoint, replies: list[Any]) -> None:
     for reply in replies:
         if isinstance(reply, ErrorReply):
             raise BackendError(f"{endpoint} answered {str(reply)!r}")
-        if isinstance(reply, list) and reply and reply[0] in {b"slave", b"replica"}:
+        if isinstance(reply, list) and reply[:1] in ([b"slave"], [b"replica"]):
             raise BackendError(f"{endpoint} is no primary any more")
