@@ -82,6 +82,13 @@ class Limiter(Limit):
                     return charge(identity, units)
                 if type(cost) is int and 0 < cost <= ceiling:
                     return charge(identity, cost)
+        far = self.far
+        if far is not None and context is None and type(identity) is str:
+            send, ceiling, units = far
+            if cost is None:
+                cost = units
+            if type(cost) is int and 0 < cost <= ceiling and identity >= "\x01" and len(identity) <= MAX_LENGTH:
+                return await send(identity, cost)
         return await drive(_recipes.decide(self, identity, cost, context))
 
     async def check(

@@ -18,7 +18,7 @@ from traffik.rates import Rate, Rates, parse_rates
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Backend, Charger
+    from traffik.backends.base import Backend, Charger, Sender
     from traffik.decisions import Decision
 
 __all__ = ["CostOption", "Limit", "RateOption"]
@@ -31,6 +31,9 @@ RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 
 _Short: TypeAlias = tuple["Charger", int, int]
 """What the short way of a hit needs: the store's charger, the plan's ceiling and the limit's own cost."""
+
+_Far: TypeAlias = tuple["Sender", int, int]
+"""The same for a store that has to be waited for."""
 
 _REMEMBERED: Final = 256
 """Plans and policies kept of a callable rate; more different ones than that are worked out again."""
@@ -69,23 +72,21 @@ class Limit:
         self._policies: dict[Rate, Policies] = {}
         self.place = uids.place_of_caller()
         self.short: _Short | None = None
+        self.far: _Far | None = None
         binding.watch(self)
 
     def look(self) -> None:
-        """See whether the short way of a hit is open: nothing to ask of anybody, and a store that answers at once."""
+        """See whether a short way of a hit is open: nothing to ask of anybody but the store."""
+        self.short = self.far = None
         # The only store that is open is the one that every application means.
         backend = binding.open_one() if self.backend is None else self.backend
         asks = self.rating is not None or self.price is not None or self.context
-        if (
-            backend is None
-            or not backend.in_process
-            or asks
-            or not self.enabled
-            or not 0 < self.cost <= self.plan.ceiling
-        ):
-            self.short = None
-        else:
+        if backend is None or asks or not self.enabled or not 0 < self.cost <= self.plan.ceiling:
+            return
+        if backend.in_process:
             self.short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
+        else:
+            self.far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""

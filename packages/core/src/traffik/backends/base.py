@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
     from traffik.strategies import Plan
 
-__all__ = ["Backend", "Charge", "Charger", "Done"]
+__all__ = ["Backend", "Charge", "Charger", "Done", "Sender"]
 
 Charger: TypeAlias = Callable[[str, int], Decision]
 """Decides on a local key and a cost."""
+
+Sender: TypeAlias = Callable[[str, int], Awaitable[Decision]]
+"""The same of a store that has to be waited for."""
 
 
 class Charge(NamedTuple):
@@ -86,6 +89,14 @@ class Backend(ABC):
     def charger(self, uid: str, plan: Plan) -> Charger:
         """`charge` for one limit, with all it needs at hand; only stores that are `in_process` have it."""
         raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
+
+    def sender(self, uid: str, plan: Plan) -> Sender:
+        """`apply` for one charge of one limit, with all it needs at hand."""
+
+        async def send(key: str, cost: int) -> Decision:
+            return (await self.apply((Charge(uid, plan, key, cost),)))[0]
+
+        return send
 
     def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
         """`apply` for one charge that is read-only, on the spot; only stores that are `in_process` have it."""

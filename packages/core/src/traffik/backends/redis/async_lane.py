@@ -90,11 +90,9 @@ class AsyncLane:
 
     def _flush(self, link: AsyncLink) -> None:
         while self._waiting and len(self._flying) < _DEPTH and link.lost is None:
-            entries = take(self._waiting, self._fleet.max_batch)
-            if any(entry.waiter.done() for entry in entries):
-                entries = [entry for entry in entries if not entry.waiter.done()]
-                if not entries:
-                    continue
+            entries = [entry for entry in take(self._waiting, self._fleet.max_batch) if not entry.waiter.done()]
+            if not entries:
+                continue  # all their callers have gone
             sent = batch(entries, self._fleet.topology, by_source=self._by_source)
             self._by_source = False
             self._flying.append(sent)

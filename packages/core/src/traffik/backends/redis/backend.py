@@ -12,17 +12,18 @@ import os
 import time
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from traffik.backends.base import Backend, Charge
+from traffik.backends.base import Backend, Charge, Sender
 from traffik.backends.breaker import Breaker, Circuit
 from traffik.backends.denials import Denials, DenyCache
 from traffik.backends.failures import Failures, OnError
 from traffik.backends.redis import async_fleet, housekeeping, sync_fleet
 from traffik.backends.redis.drivers import AsyncDriver, SyncDriver
+from traffik.backends.redis.script import CHARGE, Order
 from traffik.backends.redis.settings import Where, read
 from traffik.backends.redis.steps import Core
 from traffik.backends.redis.visits import PATIENCE
@@ -30,7 +31,15 @@ from traffik.decisions import Decision
 from traffik.errors import BackendError
 from traffik.keys import escape, partition_key
 
+if TYPE_CHECKING:
+    from traffik.strategies import Plan
+
 __all__ = ["RedisBackend"]
+
+# The event loop of asyncio that runs here, or None. Its public sister raises instead, which costs as much as a hit.
+_running: Final[Callable[[], AbstractEventLoop | None]] = asyncio._get_running_loop
+
+_new = tuple.__new__
 
 _log: Final = logging.getLogger("traffik.backends.redis")
 
@@ -106,33 +115,51 @@ class RedisBackend(Backend):
         return f"{prefix}{escape(key)}}}"
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = _running()
+        if loop is None:
             return await self._in_a_thread(charges)
         driver = self._drivers.get(loop)
         if driver is None:
             driver = await self._driver(loop)
-        order = self._core.straight(charges)
-        if order is None or not driver.fleet.ready:
-            return await driver.run(self._core.apply(charges))
-        # The way of nearly all hits, written out: one thing to wait for, with nothing in between.
-        try:
-            answers = await driver.send(order)
-        except BackendError as error:
-            answers = [error]
-        if type(answers[0]) is Decision:
-            return answers  # type: ignore[return-value]  # a list of the one decision
-        return await driver.run(self._core.instead(charges[0], answers[0]))
+        return await driver.run(self._core.apply(charges))
+
+    def sender(self, uid: str, plan: Plan) -> Sender:
+        """The way of nearly all hits, written out: one thing to wait for, with nothing in between."""
+        if plan.twins is None:
+            return super().sender(uid, plan)
+        core, denials, circuit, remembers = self._core, self._denials, self._circuit, self._core.remembers(plan)
+        prefix, _, end = self.partition_key(uid, "\0").partition("%00")
+
+        async def send(key: str, cost: int) -> Decision:
+            loop = _running()
+            driver = None if loop is None else self._drivers.get(loop)
+            if driver is None or not circuit.closed or not driver.fleet.ready:
+                return (await self.apply((Charge(uid, plan, key, cost),)))[0]
+            whole, began = f"{prefix}{escape(key)}{end}", 0
+            if denials is not None:
+                began = _micros()
+                known = denials.find(whole, plan, cost, began)
+                if known is not None:
+                    return known
+            try:
+                (answer,) = await driver.send(_new(Order, (whole, CHARGE, plan, cost, ())))
+            except BackendError as error:
+                answer = error
+            if type(answer) is not Decision:
+                return await driver.run(core.instead(Charge(uid, plan, key, cost), answer))
+            if remembers and not answer.allowed:
+                core.note(whole, plan, cost, answer, began)
+            return answer
+
+        return send
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
         return self._sync.run(self._core.apply(charges))
 
     async def open(self) -> None:
         """Connect, and look whether the server is set up as it should be; a store that is away is no obstacle."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = _running()
+        if loop is None:
             self.open_sync()
             return
         driver = self._drivers.get(loop) or await self._driver(loop)
@@ -151,7 +178,7 @@ class RedisBackend(Backend):
         self.close_sync()
 
     def close_sync(self) -> None:
-        here = _running_loop()
+        here = _running()
         with self._lock:
             drivers, self._drivers = self._drivers, {}
         for loop, driver in drivers.items():
@@ -163,7 +190,7 @@ class RedisBackend(Backend):
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
         recipe = housekeeping.forget(self.settings, self._pattern(uid, key))
-        loop = _running_loop()
+        loop = _running()
         if loop is None:
             self._sync.housekeep(recipe)
         else:
@@ -239,13 +266,6 @@ class RedisBackend(Backend):
 
 def _micros() -> int:
     return time.monotonic_ns() // 1000
-
-
-def _running_loop() -> AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 _stores: WeakSet[RedisBackend] = WeakSet()

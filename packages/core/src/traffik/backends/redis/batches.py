@@ -8,7 +8,7 @@ goes on elsewhere, or once more with the script's source. Nothing that may have 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -85,17 +85,17 @@ class Batch:
     __slots__ = ("_by_source", "_calls", "deadline", "entries", "payload", "replies")
 
     def __init__(self, calls: list[list[Entry]], *, by_source: bool) -> None:
-        self._calls = calls
+        self._calls = [(call, [order for entry in call for order in entry.orders]) for call in calls]
         self._by_source = by_source
-        self.entries = [entry for call in calls for entry in call]
-        self.deadline = min(entry.deadline for entry in self.entries)
+        self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
+        self.deadline = min([entry.deadline for entry in self.entries])
         source, digest = script()
         head = ("EVAL", source) if by_source else ("EVALSHA", digest)
         commands: list[Command] = []
-        for call in calls:
+        for call, orders in self._calls:
             if call[0].asking:
                 commands.append(("ASKING",))
-            commands.append((*head, *arguments(_orders(call))))
+            commands.append((*head, *arguments(orders)))
         self.payload = pack(commands)
         self.replies = len(commands)
 
@@ -103,20 +103,21 @@ class Batch:
         """What has become of each entry."""
         found: list[tuple[Entry, Outcome]] = []
         rest = iter(replies)
-        for call in self._calls:
+        for call, orders in self._calls:
             if call[0].asking:
                 next(rest)
-            found += self._settled(call, next(rest))
+            found += self._settled(call, orders, next(rest))
         return found
 
-    def _settled(self, call: list[Entry], reply: Any) -> list[tuple[Entry, Outcome]]:
+    def _settled(self, call: list[Entry], orders: list[Order], reply: Any) -> list[tuple[Entry, Outcome]]:
         if isinstance(reply, ErrorReply):
             outcome = _meaning(str(reply), by_source=self._by_source)
             return [(entry, outcome) for entry in call]
         try:
-            got = answers(reply, _orders(call))
+            got = answers(reply, orders)
         except (IndexError, KeyError, StopIteration, TypeError, ValueError, AttributeError):
-            error = BackendError(f"Redis answered {_shortened(reply)}, which is no answer to a script of ours")
+            text = f"Redis answered {_shortened(reply)}, which is no answer to a script of ours"
+            error = BackendError(text, maybe_executed=True)
             return [(entry, error) for entry in call]
         if len(got) == len(call):
             return [(entry, [answer]) for entry, answer in zip(call, got, strict=True)]
@@ -155,10 +156,6 @@ def trouble_in(outcome: Outcome) -> BackendError | None:
                 return answer
         return None
     return outcome if isinstance(outcome, BackendError) else None
-
-
-def _orders(call: Iterable[Entry]) -> list[Order]:
-    return [order for entry in call for order in entry.orders]
 
 
 def _meaning(text: str, *, by_source: bool) -> BackendError | Turn:

@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from traffik.backends.breaker import Circuit
     from traffik.backends.denials import Denials
     from traffik.backends.failures import Failures
+    from traffik.strategies import Plan
 
 __all__ = ["Ask", "Await", "Core", "Hold", "Move", "Steps"]
 
 _T = TypeVar("_T")
-
-_new = tuple.__new__
 
 _MARGIN: Final = 100
 """ms that a key outlives what it says, since the clock of expiry is coarser than ours."""
@@ -108,19 +107,9 @@ class Core:
                 decisions[place] = yield from self._decision(charges[place], order, answer, began)
         return [decisions[place] for place in range(len(charges))]
 
-    def straight(self, charges: Sequence[Charge]) -> Order | None:
-        """The one order that `charges` come to, if nothing but a server needs to be asked; else None."""
-        if len(charges) != 1 or self._denials is not None or not self._circuit.closed:
-            return None
-        uid, plan, key, cost, read_only = charges[0]
-        if plan.twins is None:
-            return None
-        operation = CHARGE if not read_only else PEEK if cost else PROBE
-        return _new(Order, (self._key_of(uid, key), operation, plan, cost, ()))
-
-    def instead(self, charge: Charge, error: Any) -> Steps[list[Decision]]:
+    def instead(self, charge: Charge, error: Any) -> Steps[Decision]:
         """The decision on a charge that has been asked of a server, and was answered with an error."""
-        return [(yield from self._degraded(charge, error))]
+        return self._degraded(charge, error)
 
     def _one(self, charge: Charge) -> Steps[Decision]:
         order = self._order(charge)
@@ -166,11 +155,18 @@ class Core:
         if isinstance(answer, BackendError):
             return (yield from self._degraded(charge, answer))
         decision: Decision = answer
-        plan = charge.plan
-        # With a strategy of the user's, a larger cost may have to wait less.
-        if self._denials is not None and not decision.allowed and charge.cost and isinstance(plan.strategy, Prepared):
-            self._denials.note(order.key, plan, charge.cost, decision, began)
+        if not decision.allowed and charge.cost and self.remembers(charge.plan):
+            self.note(order.key, charge.plan, charge.cost, decision, began)
         return decision
+
+    def remembers(self, plan: Plan) -> bool:
+        """Whether refusals by `plan` are remembered: with a strategy of the user's, a larger cost may wait less."""
+        return self._denials is not None and isinstance(plan.strategy, Prepared)
+
+    def note(self, key: str, plan: Plan, cost: int, refusal: Decision, began: int) -> None:
+        """Remember a refusal that was asked for at `began`."""
+        if self._denials is not None:
+            self._denials.note(key, plan, cost, refusal, began)
 
     def _swapped(self, key: str, charge: Charge) -> Steps[Decision]:
         """Decide in Python, and store what comes of it if nobody else has stored anything meanwhile; else again.
