@@ -5,44 +5,72 @@ The checker is that of Wing and Gong (1993), with Lowe's memory of the configura
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import NamedTuple
-
-from traffik import Decision
+from typing import Any, NamedTuple
 
 
 class Hit(NamedTuple):
-    called: int
+    called: int  # ns, on a clock that all who hit share
     returned: int
     cost: int
-    decision: Decision
+    decision: Any  # what a decider is to agree with: a Decision, or as much of it as does not depend on the time
 
 
-def linearizable(hits, decide):
-    """Whether the hits can be put in an order in which `decide` (state and cost in, decision and state out) agrees.
+def linearizable(hits, *deciders):
+    """Whether the hits can be put in an order in which a decider (state and cost in, decision and state out) agrees.
 
-    An order that keeps every hit after those that had returned before it was called.
+    An order that keeps every hit after those that had returned before it was called. With several deciders any of them
+    may have decided a hit.
     """
-    dead = set()
-
-    def explain(waiting, state):
-        if not waiting:
+    hits = sorted(hits, key=lambda hit: hit.called)
+    # How far an order has come: all hits before one of them are placed, and some beyond it; and the state they led to.
+    untried, seen = [(0, frozenset(), None)], set()
+    while untried:
+        configuration = first, beyond, state = untried.pop()
+        if first == len(hits):
             return True
-        if (waiting, state) in dead:
-            return False
-        first_return = min(hits[number].returned for number in waiting)
-        for number in waiting:
-            decision, changed = decide(state, hits[number].cost)
-            possible = hits[number].called <= first_return and decision == hits[number].decision
-            if possible and explain(waiting - {number}, state if changed is None else changed):
-                return True
-        dead.add((waiting, state))
-        return False
+        if configuration in seen:
+            continue
+        seen.add(configuration)
+        for number in possible_next(hits, first, beyond):
+            for decide in deciders:
+                decision, changed = decide(state, hits[number].cost)
+                if decision == hits[number].decision:
+                    untried.append((*placed(number, first, beyond), state if changed is None else changed))
+    return False
 
-    return explain(frozenset(range(len(hits))), None)
+
+def possible_next(hits, first, beyond):
+    """The hits that were called before any of those that are not placed has returned.
+
+    Of those with the same cost and decision only the one that returned soonest: in an order that works with another of
+    them here, the two can change places.
+    """
+    soonest, first_return = {}, math.inf
+    for number in range(first, len(hits)):
+        if number in beyond:
+            continue
+        hit = hits[number]
+        if hit.called > first_return:
+            break
+        first_return = min(first_return, hit.returned)
+        twin = soonest.setdefault((hit.cost, hit.decision), number)
+        if hit.returned < hits[twin].returned:
+            soonest[hit.cost, hit.decision] = number
+    return soonest.values()
+
+
+def placed(number, first, beyond):
+    """How far an order has come with one more hit in it."""
+    beyond |= {number}
+    while first in beyond:
+        beyond -= {first}
+        first += 1
+    return first, beyond
 
 
 def record(hit, costs_of_threads):

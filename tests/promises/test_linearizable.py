@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from itertools import permutations
 from typing import ClassVar
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from tests.core.walks import STRATEGIES
 from tests.promises.histories import Hit, linearizable, record
@@ -67,3 +70,46 @@ def counter(state, cost):
 )
 def test_the_checker_knows_what_can_be_explained(hits, expected):
     assert linearizable(hits, counter) is expected
+
+
+def wheel(state, cost):
+    """Turns by `cost` thirds; tells only how many rounds that completed, so different states may answer the same."""
+    return divmod((state or 0) + cost, 3)
+
+
+def explained_by_some_order(hits):
+    """`linearizable` by its definition: every order is tried."""
+    return any(agrees(order) for order in permutations(hits))
+
+
+def agrees(order):
+    state = None
+    for place, hit in enumerate(order):
+        decision, state = wheel(state, hit.cost)
+        if decision != hit.decision or any(later.returned < hit.called for later in order[place:]):
+            return False
+    return True
+
+
+spans = st.tuples(st.integers(0, 9), st.integers(0, 9)).map(sorted)
+some_hits = st.builds(lambda span, *of: Hit(*span, *of), spans, st.integers(0, 3), st.integers(0, 1))
+
+
+@given(st.lists(some_hits, max_size=5))
+@example([Hit(0, 2, 1, 0), Hit(0, 9, 1, 0), Hit(3, 4, 1, 0), Hit(5, 6, 2, 1)])
+@settings(max_examples=1000)
+def test_the_checker_agrees_with_trying_every_order(hits):
+    assert linearizable(hits, wheel) is explained_by_some_order(hits)
+
+
+def test_any_of_several_deciders_may_have_decided():
+    hits = [Hit(0, 1, 1, 1), Hit(2, 3, 1, (1, 1))]
+    assert linearizable(hits, counter, lambda state, cost: ((state, cost), None))
+    assert not linearizable(hits, counter)
+
+
+@pytest.mark.parametrize("last", [Hit(9_000, 9_001, 1, None), Hit(9_000, 9_001, 1, 0)])
+def test_the_checker_is_quick_with_long_histories(last):
+    refused = [Hit(number, number + 200, 1, None) for number in range(2, 5000)]
+    history = [Hit(0, 1, 1, 1), Hit(0, 1, 1, 0), *refused, last]
+    assert linearizable(history, counter) is (last.decision is None)

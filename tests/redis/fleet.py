@@ -1,0 +1,174 @@
+"""Hits on one key from several processes at once, and when each was called and had returned.
+
+The processes are interpreters of their own, not forks. Their times can be compared: they share the machine's monotonic
+clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import chain
+from typing import Any
+
+from tests.promises.histories import Hit, linearizable
+from traffik import Decision, Limiter, Rate
+from traffik.backends.base import Backend
+from traffik.strategies import Plan, Strategy, plan
+
+PATIENCE = 30.0  # seconds for a worker that has been told to end
+_NOW = 1_700_000_000_000_000
+_WORKER = (sys.executable, "-W", "error", "-c", "from tests.redis.fleet import work; work()")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What each process does, but for the costs.
+
+    Attributes:
+        store: ``module:name`` of what makes a store from `url`.
+        url: of a server.
+        strategy: the limiter's; of a class that the processes can import.
+        rate: the limiter's, so slow that not a unit of quota comes back meanwhile.
+        uid: the limiter's.
+        key: the identity that is hit.
+        tasks: how many async tasks of each process hit at a time; 0 is sync code.
+    """
+
+    store: str
+    url: str
+    strategy: Strategy
+    rate: Rate
+    uid: str = "fleet"
+    key: str = "hot"
+    tasks: int = 0
+
+    @property
+    def plan(self) -> Plan:
+        return plan(self.strategy, [self.rate])
+
+    def make(self) -> Backend:
+        module, _, name = self.store.partition(":")
+        store: Backend = getattr(import_module(module), name)(self.url)
+        return store
+
+    def limiter(self, store: Backend) -> Limiter:
+        return Limiter(self.uid, self.rate, strategy=self.strategy, backend=store)
+
+
+def record(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[list[Hit]]:
+    """The history of each process, which hits with its costs; all are released together when all have connected.
+
+    Raises:
+        EOFError: a process has died; what it said is on the standard error.
+    """
+    with ExitStack() as stack:
+        workers = [stack.enter_context(_worker(order, costs)) for costs in costs_of_processes]
+        for worker in workers:
+            _hear(worker)
+        for worker in workers:
+            _tell(worker, "go")
+        return [_hear(worker) for worker in workers]
+
+
+def admitted(histories: Iterable[Iterable[Hit]]) -> int:
+    """The quota that was taken."""
+    return sum(hit.cost for hit in chain.from_iterable(histories) if hit.decision.allowed)
+
+
+def explained(histories: Iterable[Iterable[Hit]], plan: Plan) -> bool:
+    """Whether one instant can be given to each hit that explains them all, as far as they do not depend on the time."""
+
+    def seen(decision: Decision) -> tuple[bool, int]:
+        return decision.allowed, decision.remaining
+
+    def at(now: int) -> Callable[[Any, int], tuple[Any, Any]]:
+        def decide(state: Any, cost: int) -> tuple[tuple[bool, int], Any]:
+            decision, changed, _ = plan.kernel(state, cost, now)
+            return seen(decision), changed
+
+        return decide
+
+    moments = [_NOW]
+    if getattr(plan.strategy, "debt", 0):
+        # Whether anything is left to overdraw, when just all is taken, depends on whether a moment has passed since.
+        moments += [_NOW + rate.period // rate.limit // 2 for rate in plan.rates]
+    hits = [hit._replace(decision=seen(hit.decision)) for hit in chain.from_iterable(histories)]
+    return bool(linearizable(hits, *map(at, moments)))
+
+
+@contextmanager
+def _worker(order: Order, costs: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
+    with subprocess.Popen(_WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as worker:
+        try:
+            _tell(worker, (order, list(costs)))
+            yield worker
+            worker.wait(PATIENCE)
+        finally:
+            worker.kill()
+
+
+def _tell(worker: subprocess.Popen[bytes], message: object) -> None:
+    assert worker.stdin is not None
+    pickle.dump(message, worker.stdin)
+    worker.stdin.flush()
+
+
+def _hear(worker: subprocess.Popen[bytes]) -> Any:
+    assert worker.stdout is not None
+    return pickle.load(worker.stdout)
+
+
+def work() -> None:
+    """What a process of the fleet does."""
+    # What a store prints must not get among the answers.
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)
+        order, costs = pickle.load(sys.stdin.buffer)
+
+        def barrier() -> None:
+            pickle.dump("ready", answers)
+            answers.flush()
+            pickle.load(sys.stdin.buffer)
+
+        history = asyncio.run(_hit(order, costs, barrier)) if order.tasks else _hit_sync(order, costs, barrier)
+        pickle.dump(history, answers)
+
+
+def _hit_sync(order: Order, costs: Sequence[int], barrier: Callable[[], None]) -> list[Hit]:
+    history = []
+    with order.make() as store:
+        limiter = order.limiter(store).sync
+        limiter.check(order.key)
+        barrier()
+        for cost in costs:
+            called = time.monotonic_ns()
+            decision = limiter.hit(order.key, cost)
+            history.append(Hit(called, time.monotonic_ns(), cost, decision))
+    return history
+
+
+async def _hit(order: Order, costs: Sequence[int], barrier: Callable[[], None]) -> list[Hit]:
+    history = []
+
+    async def task(costs: Sequence[int]) -> None:
+        for cost in costs:
+            called = time.monotonic_ns()
+            decision = await limiter.hit(order.key, cost)
+            history.append(Hit(called, time.monotonic_ns(), cost, decision))
+
+    async with order.make() as store:
+        limiter = order.limiter(store)
+        await limiter.check(order.key)
+        barrier()
+        await asyncio.gather(*(task(costs[number :: order.tasks]) for number in range(order.tasks)))
+    return history

@@ -1,0 +1,90 @@
+"""Toy stores in Redis, for trying what is to try the real one: one is wrong, the other one slow."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from traffik.backends.base import Backend
+from traffik.strategies import probe
+
+
+class Racy(Backend):
+    """Reads, decides and writes in three steps, between which others have their turn."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url = url
+
+    def open_sync(self):
+        self.client = Redis.from_url(self.url)
+
+    def close_sync(self):
+        self.client.close()
+
+    async def open(self):
+        self.client = AsyncRedis.from_url(self.url)
+
+    async def close(self):
+        await self.client.aclose()
+
+    def apply_sync(self, charges):
+        return [self.step_sync(charge, self.partition_key(charge.uid, charge.key)) for charge in charges]
+
+    async def apply(self, charges):
+        return [await self.step(charge, self.partition_key(charge.uid, charge.key)) for charge in charges]
+
+    def step_sync(self, charge, key):
+        decision, write = decide(charge, self.client.get(key))
+        if write:
+            self.client.set(key, **write)
+        return decision
+
+    async def step(self, charge, key):
+        decision, write = decide(charge, await self.client.get(key))
+        if write:
+            await self.client.set(key, **write)
+        return decision
+
+    async def reset(self, uid=None, key=None):
+        raise NotImplementedError
+
+    def reset_sync(self, uid=None, key=None):
+        raise NotImplementedError
+
+
+class Careful(Racy):
+    """Takes the same steps again and again, until nobody has had a turn between them."""
+
+    def step_sync(self, charge, key):
+        def attempt(pipeline):
+            decision, write = decide(charge, pipeline.get(key))
+            pipeline.multi()
+            if write:
+                pipeline.set(key, **write)
+            return decision
+
+        return self.client.transaction(attempt, key, value_from_callable=True)
+
+    async def step(self, charge, key):
+        async def attempt(pipeline):
+            decision, write = decide(charge, await pipeline.get(key))
+            pipeline.multi()
+            if write:
+                pipeline.set(key, **write)
+            return decision
+
+        return await self.client.transaction(attempt, key, value_from_callable=True)
+
+
+def decide(charge, value):
+    """The decision about a charge on what a key holds, and what to set the key to, if anything."""
+    kernel, state, now = charge.plan.kernel, value and pickle.loads(value), time.time_ns() // 1000
+    if not charge.cost:
+        return probe(kernel, state, now), None
+    decision, changed, ttl = kernel(state, charge.cost, now)
+    keep = changed is not None and not charge.read_only
+    return decision, {"value": pickle.dumps(changed), "px": ttl // 1000 + 1} if keep else None
