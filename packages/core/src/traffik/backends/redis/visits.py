@@ -82,7 +82,9 @@ def check(endpoint: Endpoint, replies: list[Any]) -> None:
     """
     for reply in replies:
         if isinstance(reply, ErrorReply):
-            raise BackendError(f"{endpoint} answered {str(reply)!r}")
+            # A long command, such as our first, is not even read from somebody who has not logged in.
+            text = "NOAUTH Authentication required." if "unauthenticated" in str(reply) else str(reply)
+            raise BackendError(f"{endpoint} answered {text!r}")
         if isinstance(reply, list) and reply[:1] in ([b"slave"], [b"replica"]):
             raise BackendError(f"{endpoint} is no primary any more")
 
