@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 from traffik.backends.generations import SPANS, Bank, Lapsed, bucket
 from traffik.strategies import FixedWindow, plan
@@ -86,15 +87,44 @@ def test_keys_spread_over_many_buckets():
     assert len({bucket(str(number)) for number in range(10_000)}) > 1000
 
 
-def test_a_generation_lets_go_of_the_room_of_keys_that_have_moved_on():
+def drained(left, keys=2000):
+    """A bank with one older generation, from which all keys but `left` have moved on, and that generation."""
     bank, closes = filled()
-    bank.newest.update({str(number): (1,) for number in range(1000)})
+    bank.newest.update({str(number): (number,) for number in range(keys - 1)})
     bank.turn(closes)
-    moved, _ = bank.find("a")
-    for number in range(999):
-        del moved[str(number)]
-    bank.wrote(4000, closes)
-    bank.turn(2 * closes)
-    kept, _ = bank.find("a")
-    assert kept == moved
-    assert sys.getsizeof(kept) < sys.getsizeof(moved) / 10
+    home, _ = bank.find("a")
+    names = ["a", *map(str, range(keys - 1))]
+    for name in names[::-1][: keys - left]:
+        bank.leave(home, name)
+    return bank, home
+
+
+def test_a_generation_lets_go_of_the_room_of_keys_that_have_moved_on():
+    bank, home = drained(left=100)
+    sizes = []
+    while home:
+        sizes.append(len(home))
+        bank.wrote(4000, 1)
+        assert bank.size() == 100
+    kept, state = bank.find("a")
+    assert state == (1,)
+    assert sys.getsizeof(kept) < sys.getsizeof(home) / 10
+    assert max(most - some for most, some in pairwise(sizes)) < 10
+
+
+def test_a_generation_that_all_keys_have_left_is_gone():
+    bank, home = drained(left=0)
+    assert home == {}
+    bank.wrote(4000, 1)
+    assert bank.empty
+
+
+def test_generations_that_lapse_amid_a_move_go_with_all_their_keys():
+    bank, _ = drained(left=100)
+    bank.wrote(4000, 1)
+    bank.wrote(4000, 1)
+    gone = bank.turn(bank.due)
+    gone += bank.turn(bank.due)
+    assert sum(map(len, gone)) == 100
+    bank.wrote(4000, 9000)
+    assert bank.size() == 0

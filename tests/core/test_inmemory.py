@@ -7,10 +7,12 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from random import Random
 
 import pytest
 
-from traffik import FixedWindow, Limiter, Rate, SlidingLog, TokenBucket
+from traffik import FixedWindow, Limiter, Rate, SlidingLog, SlidingWindow, TokenBucket
+from traffik.backends import generations, inmemory
 from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.strategies import plan as plan_of
@@ -224,6 +226,22 @@ def test_states_survive_their_generations(strategy, store, clock):
         clock.advance(milliseconds=20)
         limiter.hit(f"other:{number}")
     assert limiter.stat("a").hits_remaining == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_small_generations_that_fill_and_thin_out_lose_no_count(monkeypatch, store, clock, seed):
+    monkeypatch.setattr(inmemory, "FULL", 40)
+    monkeypatch.setattr(generations, "_SMALL", 8)
+    plan, random, states, end = plan_of(SlidingWindow(), [Rate(5, 1_000_000)]), Random(seed), {}, {}
+    for _ in range(20_000):
+        clock.advance(microseconds=random.randrange(4000))
+        now, key = clock() // 1000, f"client:{random.randrange(random.choice((10, 400)))}"
+        state = states.get(key) if end.get(key, 0) > now else None
+        expected, changed, ttl = plan.kernel(state, 1, now)
+        assert store.charge("walk", plan, key, 1) == expected
+        if changed is not None:
+            states[key], end[key] = changed, now + ttl
+    assert sum(until > now for until in end.values()) <= store.keys <= 400
 
 
 @pytest.mark.parametrize(

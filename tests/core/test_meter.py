@@ -37,6 +37,19 @@ def test_a_rate_that_cannot_be_counted_exactly_is_refused(strategy):
         strategy.prepare(Rate(2**53 - 1, 604_800_000_001))
 
 
+CENTURY = 36_500 * 86_400_000_000
+
+
+@pytest.mark.parametrize("strategy", [LeakyBucket(2), TokenBucket(debt=1), SlidingWindow()], ids=repr)
+def test_a_rate_whose_waits_would_be_too_long_for_exact_numbers_is_refused(strategy):
+    with pytest.raises(RateError, match="exactly"):
+        strategy.prepare(Rate(1, CENTURY))
+
+
+def test_a_meter_that_drains_in_a_century_is_not():
+    assert GCRA().prepare(Rate(1, CENTURY))(None, 1, START)[0].reset_after == CENTURY - START % (CENTURY // 31536)
+
+
 def test_the_three_are_one():
     kernels = [meter(5).prepare(RATE) for meter in (GCRA, LeakyBucket, TokenBucket)]
     assert len({kernel(None, 3, START) for kernel in kernels}) == 1

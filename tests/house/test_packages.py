@@ -33,12 +33,24 @@ def test_the_core_needs_no_framework(root):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_wheel_carries_the_license_and_its_types(package, root, tmp_path):
-    build = "import sys, hatchling.build as backend; backend.build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", build, tmp_path], cwd=root / "packages" / package, check=True)
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        inside = {name.rpartition("/")[2]: wheel.read(name) for name in wheel.namelist()}
+    inside = wheel_of(package, root, tmp_path)
     assert inside["LICENSE"] == (root / "LICENSE").read_bytes()
     assert "py.typed" in inside
+
+
+def test_the_core_carries_its_lua(root, tmp_path):
+    sources = {path.name: path.read_bytes() for path in root.glob("packages/core/src/**/*.lua")}
+    inside = wheel_of("core", root, tmp_path)
+    assert sources
+    assert {name: inside.get(name) for name in sources} == sources
+
+
+def wheel_of(package, root, folder):
+    """What is in a wheel of it, by the last part of the name."""
+    build = "import sys, hatchling.build as backend; backend.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, folder], cwd=root / "packages" / package, check=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        return {name.rpartition("/")[2]: wheel.read(name) for name in wheel.namelist()}
 
 
 def project(root, package):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import struct
 from functools import cache
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import lupa.lua51
-import msgpack
-
 import traffik.strategies
+from tests.core.lua.shims import pack, runtime
 from traffik import SlidingLog
 from traffik.strategies import probe
 
@@ -21,6 +18,7 @@ THERE = Path(traffik.strategies.__file__).parent
 KERNELS = ["fixed_window", "meter", "sliding_log", "sliding_window"]
 
 SPOILS = [
+    b"\x00" * 12,
     b"",
     b"x",
     b"\xff" * 11,
@@ -55,23 +53,12 @@ class Walk(NamedTuple):
 
 def script():
     """The twins and the walk, as one script."""
-    names = ["exact", *KERNELS, "plans"]
-    files = [*(THERE / f"{name}.lua" for name in names), HERE / "walk.lua"]
-    return "\n".join(path.read_text() for path in files)
+    twins = [source(name) for name in ("exact", *KERNELS, "plans")]
+    return "\n".join([*twins, (HERE / "walk.lua").read_text()])
 
 
-@cache
-def runtime():
-    """A Lua such as Redis has, with shims for the libraries that the twins use."""
-    lua = lupa.lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True)
-    libraries = {
-        b"cmsgpack": {b"pack": pack, b"unpack": unpack},
-        b"cjson": {b"decode": lambda text: lua.table_from(plain(json.loads(text)), recursive=True)},
-        b"struct": {b"pack": struct_pack, b"unpack": struct_unpack},
-    }
-    for name, library in libraries.items():
-        lua.globals()[name] = lua.table_from(library)
-    return lua
+def source(name):
+    return (THERE / f"{name}.lua").read_text()
 
 
 @cache
@@ -86,6 +73,13 @@ def by_lua(walk):
     return answers(walk, lines, written.values())
 
 
+def by_server(walk, client):
+    """What the twins answer inside a Redis or Valkey server."""
+    program = f"{script()}\nreturn walk(ARGV[1], ARGV[2], {{ unpack(ARGV, 3) }})"
+    lines, written = client.eval(program, 0, *walk.texts, *SPOILS)
+    return answers(walk, lines, written)
+
+
 def answers(walk, lines, parts):
     """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
     decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog) else bytes
@@ -98,6 +92,7 @@ def by_python(walk):
     state, found = (), []
     encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog) else packed
     for operation, place, cost, now in walk.steps:
+        # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
         if operation == "forget":
             state = ()
         elif operation == "spoil":
@@ -108,9 +103,10 @@ def by_python(walk):
                 decision, changed, ttl = probe(plan.kernel, state, now), None, 0
             else:
                 decision, changed, ttl = plan.kernel(state, cost, now)
-            if changed is not None and operation == "hit":
+            if changed is not None and operation in {"hit", "quiet"}:
                 state = changed
-            found.append((as_line(plan, decision, ttl, changed or ()), [encoded(part) for part in changed or ()]))
+            left = () if changed is None or operation == "quiet" else changed
+            found.append((as_line(plan, decision, ttl, left), [encoded(part) for part in left]))
     return found
 
 
@@ -136,45 +132,7 @@ def logged(part):
     """The times and costs of a log that is kept as text."""
     if not part:
         return []
-    width = struct.calcsize("<I") + 5
-    entries = [part[place : place + width] for place in range(2, len(part), width)]
+    entries = [part[place : place + 9] for place in range(2, len(part), 9)]
     counts = [int.from_bytes(part[:2], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
     costs = [(after - before) % 2**16 for before, after in pairwise(counts)]
     return [(int.from_bytes(entry[:7], "little"), cost) for entry, cost in zip(entries, costs, strict=True)]
-
-
-def pack(*numbers):
-    return b"".join(map(msgpack.packb, numbers))
-
-
-def unpack(text):
-    unpacker = msgpack.Unpacker(strict_map_key=False)
-    unpacker.feed(text)
-    numbers = list(unpacker)
-    if unpacker.tell() != len(text):
-        raise ValueError("missing bytes in input")
-    return tuple(numbers)
-
-
-@cache
-def widths(layout):
-    return [int(digits) for digits in layout.decode().removeprefix("<").split("I")[1:]]
-
-
-def struct_pack(layout, *numbers):
-    return b"".join(number.to_bytes(width, "little") for width, number in zip(widths(layout), numbers, strict=True))
-
-
-def struct_unpack(layout, text, place=1):
-    found = []
-    for width in widths(layout):
-        found.append(int.from_bytes(text[place - 1 : place - 1 + width], "little"))
-        place += width
-    return (*found, place)
-
-
-def plain(value):
-    """A value out of JSON with text as Lua takes it."""
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    return value.encode() if isinstance(value, str) else value

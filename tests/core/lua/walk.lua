@@ -1,8 +1,8 @@
 -- One key under changing plans: what a store does, for a whole walk in one call. It has no clock, and nothing expires.
 --
 -- A step is a line of four words: an operation, the place of a plan, a cost and the time. A hit, a check or a probe
--- answers a line, and a hit that leaves something its parts; "forget" drops the key; "spoil" puts text number `cost` in
--- the place of the part that stands where the plan would.
+-- answers a line, and a hit or check the parts that it would leave; a "quiet" hit says nothing of those. "forget" drops
+-- the key; "spoil" puts text number `cost` in the place of the part that stands where the plan would.
 
 local function as_line(count, allowed, remaining, retry_after, reset_after, binding, ttl)
     local line = "%.0f %.0f %.0f %.0f %.0f %.0f %d"
@@ -13,9 +13,12 @@ local function walk(plans, steps, spoils)
     plans = cjson.decode(plans)
     local parts, lines, written = {}, {}, {}
 
-    local function answer(keep, allowed, remaining, retry_after, reset_after, binding, changed, ttl)
-        if changed and keep then
+    local function answer(operation, allowed, remaining, retry_after, reset_after, binding, changed, ttl)
+        if changed and operation ~= "check" then
             parts = changed
+        end
+        if operation == "quiet" then
+            changed = nil
         end
         for _, part in ipairs(changed or {}) do
             written[#written + 1] = part or ""
@@ -36,7 +39,7 @@ local function walk(plans, steps, spoils)
             local allowed, remaining, retry_after, reset_after, binding = probe(parts, plans[place], now)
             lines[#lines + 1] = as_line(0, allowed, remaining, retry_after, reset_after, binding, 0)
         else
-            answer(operation == "hit", decide(parts, plans[place], cost, now))
+            answer(operation, decide(parts, plans[place], cost, now))
         end
     end
     return { table.concat(lines, "\n"), written }

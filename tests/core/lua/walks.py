@@ -45,7 +45,7 @@ def random_rate(chance, strategy):
     """Small and easily exhausted, usual, or at the edge of what can be counted."""
     kind = chance.random()
     if kind < 0.3:
-        return countable(chance, strategy, chance.randint(0, 12), chance.randint(1, 60))
+        return countable(chance, strategy, chance.randint(0, 12), chance.randint(1, chance.choice([2, 60])))
     if kind < 0.7:
         return countable(chance, strategy, chance.randint(1, 1000), chance.choice(PERIODS))
     return countable(chance, strategy, of_any_size(chance, 2**53 - 1), of_any_size(chance, CENTURY))
@@ -64,7 +64,7 @@ def related_rate(chance, strategy, rate):
 def countable(chance, strategy, limit, period):
     """This rate, or a smaller one that the strategy can count."""
     if isinstance(strategy, SlidingLog):
-        limit = min(limit, 40)
+        limit = min(limit, chance.choice([5, 40, 300]))
     while True:
         try:
             strategy.prepare(Rate(limit, period))

@@ -16,6 +16,7 @@ from traffik._drivers import drive, drive_sync
 from traffik.clients import client_identity
 from traffik.decisions import Decision
 from traffik.errors import ConfigurationError
+from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 
 if TYPE_CHECKING:
@@ -92,9 +93,8 @@ class Throttle(Limit, Generic[C]):
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
     ) -> None:
+        self.identifier = None if identifier is None else self._callback("the identifier", identifier)
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
-        if identifier is not None:
-            self.identifier = self._callback("the identifier", identifier)
         self.handler = None
         if handle_throttled is not None:
             offered = ("connection", "decision", "throttle", "context")
@@ -120,10 +120,11 @@ class Throttle(Limit, Generic[C]):
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
         # `_recipes.hit`, written out so that a hit that waits for nothing makes no generator.
-        decision = _recipes.begin(self, connection, cost, context)
-        if not isinstance(decision, Decision):
-            decision = await drive(decision)
-        self.remember(connection, decision)
+        decision = self._at_once(connection) if cost is None and context is None else None
+        if decision is None:
+            begun = _recipes.begin(self, connection, cost, context)
+            decision = begun if isinstance(begun, Decision) else await drive(begun)
+            self.remember(connection, decision)
         if not decision.allowed:
             await drive(_recipes.refuse(self, connection, decision, context))
         return connection
@@ -149,15 +150,41 @@ class Throttle(Limit, Generic[C]):
 
     async def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """`hit` for code that answers refusals itself, such as a middleware: the decision, remembered, never raised."""
-        decision = _recipes.begin(self, connection, cost, context)
-        if not isinstance(decision, Decision):
-            decision = await drive(decision)
-        self.remember(connection, decision)
+        decision = self._at_once(connection) if cost is None and context is None else None
+        if decision is None:
+            begun = _recipes.begin(self, connection, cost, context)
+            decision = begun if isinstance(begun, Decision) else await drive(begun)
+            self.remember(connection, decision)
+        return decision
+
+    def _at_once(self, connection: C) -> Decision | None:
+        """The decision, remembered, where it takes no more than the address; None, and nothing done, elsewhere.
+
+        This is `begin`, `identity` and `remember` in one, so that the adapter is looked for once: the way of most hits.
+        """
+        direct = self._direct
+        if direct is None:
+            return None
+        adapter = adapters.adapter_of(connection)
+        peer = adapter.peer(connection)
+        if peer is None or ":" in peer or peer < "\x01" or len(peer) > MAX_LENGTH:
+            return None  # `client_identity` or `local_key` would not leave it as it is
+        charge, _, cost = direct
+        decision = charge(peer, cost)
+        memory = adapter.memory(connection)
+        if memory:
+            memory.pop(self, None)  # so that it comes last
+        memory[self] = decision
         return decision
 
     async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
         """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way."""
         await drive(_recipes.refuse(self, connection, decision, context))
+
+    def look(self) -> None:
+        """See whether the short way of a hit is open, and whether it needs the address alone."""
+        super().look()
+        self._direct = self.short if self.identifier is None else None
 
     @property
     def plain(self) -> bool:

@@ -56,25 +56,44 @@ class ThrottleMiddleware:
         self._prepared: dict[object, tuple[_Fields, bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
-        if kind == "http":
-            memory: Memory = scope.setdefault(MEMORY, {})
-            if self._http:
-                # A whole request is only made for somebody who looks at it.
-                request = HTTPConnection(scope) if self._plain else Request(scope, receive, send)
-                for throttle in self._http:
-                    decision = await throttle.decide(request)
-                    if not decision.allowed and await self._refuse(throttle, request, decision, receive, send):
-                        return
-            await self.app(scope, receive, _with_fields(send, memory) if self._headers else send)
-        else:
-            if kind == "websocket" and self._websocket:
+        if scope["type"] != "http":
+            if scope["type"] == "websocket" and self._websocket:
                 websocket = WebSocket(scope, receive, send)
-                for throttle in self._websocket:
-                    decision = await throttle.decide(websocket)
-                    if not decision.allowed and await self._refuse(throttle, websocket, decision, receive, send):
-                        return
+                if await self._refuses(self._websocket, websocket, receive, send):
+                    return
             await self.app(scope, receive, send)
+            return
+        memory: Memory = scope.setdefault(MEMORY, {})
+        if self._http:
+            # A whole request is only made for somebody who looks at it.
+            request = HTTPConnection(scope) if self._plain else Request(scope, receive, send)
+            if await self._refuses(self._http, request, receive, send):
+                return
+        if not self._headers:
+            await self.app(scope, receive, send)
+            return
+
+        def sender(message: Message) -> Awaitable[None]:
+            if memory and message["type"] == "http.response.start":
+                fields = message.get("headers", ())
+                # A rejection, which is an error, brings its own.
+                if message["status"] < 400 or not any(name.lower() == b"ratelimit-policy" for name, _ in fields):
+                    for throttle, decision in memory.items():
+                        fields = [*fields, *throttle.policies(decision).raw_fields(decision)]
+                    message["headers"] = fields
+            return send(message)
+
+        await self.app(scope, receive, sender)
+
+    async def _refuses(
+        self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
+    ) -> bool:
+        """Hit `throttles` until one refuses; whether that was answered."""
+        for throttle in throttles:
+            decision = await throttle.decide(connection)
+            if not decision.allowed and await self._refuse(throttle, connection, decision, receive, send):
+                return True
+        return False
 
     async def _refuse(
         self, throttle: Throttle[Any], connection: HTTPConnection, decision: Decision, receive: Receive, send: Send
@@ -120,21 +139,3 @@ class ThrottleMiddleware:
 def _close(send: Send) -> Awaitable[None]:
     """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
     return send({"type": "websocket.close", "code": 1008, "reason": "Too many requests."})
-
-
-def _with_fields(send: Send, memory: Memory) -> Send:
-    """`send` that adds the fields of the decisions in `memory`."""
-
-    def sender(message: Message) -> Awaitable[None]:
-        if memory and message["type"] == "http.response.start":
-            fields = message.get("headers", ())
-            # A rejection, which is an error, brings its own.
-            if message["status"] < 400 or not any(name.lower() == b"ratelimit-policy" for name, _ in fields):
-                fields = list(fields)
-                for throttle, decision in memory.items():
-                    if decision.rate is not None:
-                        fields += throttle.policies(decision).raw_fields(decision)
-                message["headers"] = fields
-        return send(message)
-
-    return sender

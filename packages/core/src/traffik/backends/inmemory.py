@@ -16,7 +16,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Charge, Charger, Done
-from traffik.backends.generations import Bank, Lapsed
+from traffik.backends.generations import FULL, Bank, Lapsed
 from traffik.decisions import NEVER
 from traffik.strategies import probe
 
@@ -182,7 +182,9 @@ class InMemoryBackend(Backend):
                 return decision._replace(degraded="overflow")
             self._keys += 1
         else:
-            del home[key]
+            bank.leave(home, key)
+        if len(bank.newest) >= FULL:
+            bank.close(now)
         bank.newest[key] = state
         bank.wrote(ttl, now)
         self._keep(bank)

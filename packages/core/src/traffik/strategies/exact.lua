@@ -6,7 +6,7 @@
 --
 -- A script is this file, the kernels it needs, plans.lua, and a driver.
 --
--- A kernel: kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers`
+-- A kernel, as makers.name() returns it: kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers`
 -- is what the strategy's twin() says. It returns
 --     allowed (1 or 0), remaining, retry_after, reset_after, changed, ttl
 -- with `changed` the new part, or nil to leave what is stored as it is.
@@ -14,7 +14,15 @@
 local EXACT = 9007199254740992
 local NEVER = EXACT - 1
 
-local kernels = {}
+-- Redis runs a script from its top at every call, so a kernel is made only when it is asked for.
+local makers = {}
+local kernels = setmetatable({}, {
+    __index = function(made, name)
+        local kernel = makers[name]()
+        made[name] = kernel
+        return kernel
+    end,
+})
 
 -- a / b, rounded down, for 0 <= a.
 local function div(a, b)

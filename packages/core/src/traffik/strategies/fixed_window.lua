@@ -1,6 +1,6 @@
 -- The twin of fixed_window.py; numbers: limit, period. Only exact operations: see exact.lua.
 
-do
+function makers.fixed_window()
     -- The window that `part` says is open at `now`: era, start, used, what is left of it, and whether it opens anew.
     local function window_at(now, part, period)
         local era, start, used = unpacked(part)
@@ -13,7 +13,7 @@ do
         return era, start, used, left, false
     end
 
-    function kernels.fixed_window(part, cost, now, numbers)
+    return function(part, cost, now, numbers)
         local limit, period = numbers[1], numbers[2]
         local era, start, used, left, anew = window_at(now, part, period)
         local total = used + cost

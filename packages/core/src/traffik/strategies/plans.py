@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from traffik.costs import MAX_COST
 from traffik.decisions import ADMITTED, NEVER, Decision
@@ -34,7 +34,7 @@ class Plan:
         ceiling: the largest cost worth asking a store about; -1 if nothing limits.
         stats: whether decisions can be tried out without being made.
         twins: the Lua kernels for the rates, in their order; None if the strategy exists in Python only.
-        capacities: the largest cost that each rate by itself can ever admit.
+        bounds: each rate with the largest cost that it alone can ever admit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
         family: what plans have in common that can read each other's states; a state of another family is no state.
     """
@@ -46,7 +46,7 @@ class Plan:
     ceiling: int
     stats: bool
     twins: tuple[Twin, ...] | None
-    capacities: tuple[int, ...]
+    bounds: tuple[tuple[int, Rate], ...]
     varying: bool
     family: str
 
@@ -78,8 +78,8 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     if isinstance(strategy, type) or not callable(getattr(strategy, "decide", None)):
         raise TypeError(f"a strategy is an object with a decide method, such as SlidingWindow(), not {strategy!r}")
     kernels = [_prepare(strategy, rate) for rate in rates]
-    capacities = tuple(_capacity(strategy, rate) for rate in rates)
-    capacity = min(capacities, default=MAX_COST)
+    bounds = tuple((_capacity(strategy, rate), rate) for rate in rates)
+    capacity = min((bound for bound, _ in bounds), default=MAX_COST)
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
@@ -87,8 +87,8 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
-        twins=tuple(strategy.twin(rate) for rate in rates) if isinstance(strategy, Twinned) else None,
-        capacities=capacities,
+        twins=tuple(strategy.twin(rate) for rate in rates) if _has_twins(strategy) else None,
+        bounds=bounds,
         varying=varying,
         family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
     )
@@ -100,6 +100,14 @@ def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
     if decision.remaining > 0:
         return decision
     return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
+
+
+def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:
+    """Whether a strategy also exists in Lua: a subclass that decides anew has no twin but one of its own."""
+    if not isinstance(strategy, Twinned):
+        return False
+    nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {"decide", "prepare", "twin"})
+    return "twin" in vars(nearest)
 
 
 def _capacity(strategy: Strategy, rate: Rate) -> int:

@@ -4,7 +4,7 @@
 -- each with its time and the count after it. Counts go round at 2^16, above which no difference of two can be. So nothing
 -- need be summed up, every question is a search by halves, and a log of thousands of entries is never taken apart.
 
-do
+function makers.sliding_log()
     local COUNT, ENTRY = "<I2", "<I7I2"
     local HEAD, WIDTH, ROUND = 2, 9, 65536
 
@@ -84,7 +84,7 @@ do
         return struct.pack(COUNT, count_before(log, first)) .. kept .. count
     end
 
-    function kernels.sliding_log(part, cost, now, numbers)
+    return function(part, cost, now, numbers)
         local limit, period = numbers[1], numbers[2]
         local log, skew, anew = read(part), 0, false
         local last = size(log) > 0 and entry(log, size(log)) or now

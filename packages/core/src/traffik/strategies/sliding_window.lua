@@ -3,7 +3,7 @@
 -- What is left is limit - current - previous·(W - e)/W, rounded down. Python multiplies that by W and needs no division;
 -- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
 
-do
+function makers.sliding_window()
     local function packed(period, start, current, previous)
         if previous > 0 then
             return cmsgpack.pack(period, start, current, previous)
@@ -35,9 +35,11 @@ do
         return left + window - share(limit - cost, window, current)
     end
 
-    local function decide(limit, period, tick, cost, now, start, current, previous)
-        local late, skew, anew = math.fmod(now, tick), 0, false
+    -- Decide on a state of this period, or on none.
+    local function decide_on_own(limit, period, tick, cost, now, start, current, previous)
+        local late = math.fmod(now, tick)
         now = now - late
+        local skew, anew
         start, current, previous, skew, anew =
             windows_at(now, period, start or now, math.min(current or 0, limit), math.min(previous or 0, limit))
         local window, elapsed = period / tick, div(now + skew - start, tick)
@@ -58,9 +60,9 @@ do
         return 0, math.max(0, left), wait, reset, changed, anew and life or 0
     end
 
-    -- A state of another period: what is used fades in its own windows, until a hit is admitted.
+    -- Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
     local function decide_on_other(era, limit, period, cost, now, ...)
-        local allowed, left, wait, reset, changed, life = decide(limit, era, 1, cost, now, ...)
+        local allowed, left, wait, reset, changed, life = decide_on_own(limit, era, 1, cost, now, ...)
         if allowed == 0 or cost == 0 then
             return allowed, left, wait, reset, changed, life
         end
@@ -68,12 +70,12 @@ do
         return allowed, left, wait, life, packed(period, now, cost, limit - left - cost), life
     end
 
-    function kernels.sliding_window(part, cost, now, numbers)
+    return function(part, cost, now, numbers)
         local limit, period, tick = numbers[1], numbers[2], numbers[3]
         local era, start, current, previous = unpacked(part)
         if era and era ~= period then
             return decide_on_other(era, limit, period, cost, now, start, current, previous)
         end
-        return decide(limit, period, tick, cost, now, start, current, previous)
+        return decide_on_own(limit, period, tick, cost, now, start, current, previous)
     end
 end

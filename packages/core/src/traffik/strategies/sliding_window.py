@@ -97,7 +97,18 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
         return decision, _state(period, start, current, previous) if anew else None, life if anew else 0
 
-    return kernel
+    def quick(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        """`kernel` where nothing fades out, for half of what it costs: most hits find one count, and room beside it."""
+        if state is not None and len(state) == 3:
+            era, start, current = state
+            elapsed, total = now - start, current + cost
+            if era == period and 0 <= elapsed < period and 0 < total <= limit:
+                life = twice - elapsed
+                decision = _new(Decision, (True, limit, limit - total, 0, life, rate, None))
+                return decision, (period, start, total), life
+        return kernel(state, cost, now)
+
+    return kernel if coarse else quick
 
 
 def _state(period: int, start: int, current: int, previous: int) -> State:

@@ -26,6 +26,7 @@ from traffik.backends.redis import async_fleet, housekeeping, sync_fleet
 from traffik.backends.redis.drivers import AsyncDriver, SyncDriver
 from traffik.backends.redis.script import CHARGE, Order
 from traffik.backends.redis.settings import Where, read
+from traffik.backends.redis.states import in_script
 from traffik.backends.redis.steps import Core
 from traffik.backends.redis.visits import PATIENCE
 from traffik.decisions import Decision
@@ -126,7 +127,7 @@ class RedisBackend(Backend):
 
     def sender(self, uid: str, plan: Plan) -> Sender:
         """The way of nearly all hits, written out: one thing to wait for, with nothing in between."""
-        if plan.twins is None:
+        if not in_script(plan):
             return super().sender(uid, plan)
         core, denials, circuit, remembers = self._core, self._denials, self._circuit, self._core.remembers(plan)
         prefix, _, end = self.partition_key(uid, "\0").partition("%00")

@@ -1,9 +1,9 @@
 -- The script of the Redis store: decides a batch of charges, each by itself, all at this server's time.
 --
 -- KEYS     a key for each charge
--- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}}
--- ARGV[2]  JSON: plan, cost and operation of each charge, in one flat array
--- ARGV[3…] what operations SWAP take: the stored value that is expected, the new one, and its time to live in ms
+-- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several parts}; and behind them the
+--          place of the plan, cost and operation of each charge, in one flat array
+-- ARGV[2…] what operations SWAP take: the stored value that is expected, the new one, and its time to live in ms
 --
 -- Answers one flat array: the time in µs, then four integers a charge (twice the place of the rate that binds, and one
 -- more if it is admitted; remaining, retry_after, reset_after), and last what some charges bring in text. Where a charge
@@ -16,13 +16,12 @@ local CHARGE, PEEK, PROBE, READ, SWAP = 0, 1, 2, 3, 4
 local FAILED = -1
 local MARGIN = 100 -- ms that a key outlives what it says, since the clock of expiry is coarser than ours
 
-local call, sub, floor = redis.pcall, string.sub, math.floor
-local plans = cjson.decode(ARGV[1])
-local asked = cjson.decode(ARGV[2])
+local call, sub = redis.pcall, string.sub
+local plans, asked = unpack(cjson.decode(ARGV[1]))
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local out, filled = {now}, 1
-local texts, next_text = {}, 3
+local texts, next_text = {}, 2
 
 local function add(status, remaining, retry_after, reset_after)
     out[filled + 1], out[filled + 2], out[filled + 3], out[filled + 4] = status, remaining, retry_after, reset_after
@@ -34,34 +33,41 @@ local function fail(answer)
     texts[#texts + 1] = answer.err
 end
 
--- The parts in a stored value, as `decide` takes them.
-local function parts_of(value, tag, several)
-    if not value or sub(value, 1, #tag) ~= tag then
-        return {}
-    end
-    local rest = sub(value, #tag + 1)
-    if not several then
-        return {rest}
-    end
-    local fine, parts = pcall(cmsgpack.unpack, rest)
-    return fine and type(parts) == 'table' and parts or {}
+local function keep(key, value, ttl)
+    return call('SET', key, value, 'PX', div(ttl, 1000) + MARGIN)
 end
 
-local function charge(key, plan, cost, operation)
-    local stored = call('GET', key)
-    if type(stored) == 'table' then
-        return fail(stored)
+-- Decide one charge by the kernel of its only rate.
+local function charge_one(key, stored, tag, rate, cost, operation)
+    local part = stored and sub(stored, 1, 1) == tag and sub(stored, 2) or nil
+    local kernel = kernels[rate[1]]
+    local allowed, remaining, retry_after, reset_after, changed, ttl = kernel(part, cost, now, rate[2])
+    if changed and operation == CHARGE then
+        local answer = keep(key, tag .. changed, ttl)
+        if answer.err then
+            return fail(answer)
+        end
+    elseif operation == PROBE and remaining <= 0 then
+        local _, _, wait = kernel(part, 1, now, rate[2])
+        retry_after = wait
     end
-    local tag, rates, several = plan[1], plan[2], plan[3]
-    local parts = parts_of(stored, tag, several)
+    add(2 + allowed, remaining, retry_after, reset_after)
+end
+
+-- Decide one charge by several rates, or by as many as there may be another time.
+local function charge_several(key, stored, tag, rates, cost, operation)
+    local parts = {}
+    if stored and sub(stored, 1, 1) == tag then
+        local fine, unpacked_parts = pcall(cmsgpack.unpack, sub(stored, 2))
+        parts = fine and type(unpacked_parts) == 'table' and unpacked_parts or parts
+    end
     if operation == PROBE then
         local allowed, remaining, retry_after, reset_after, binding = probe(parts, rates, now)
         return add(2 * binding + allowed, remaining, retry_after, reset_after)
     end
     local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, rates, cost, now)
     if changed and operation == CHARGE then
-        local value = tag .. (several and cmsgpack.pack(changed) or changed[1])
-        local answer = call('SET', key, value, 'PX', string.format('%.0f', floor(ttl / 1000) + MARGIN))
+        local answer = keep(key, tag .. cmsgpack.pack(changed), ttl)
         if answer.err then
             return fail(answer)
         end
@@ -69,24 +75,14 @@ local function charge(key, plan, cost, operation)
     add(2 * binding + allowed, remaining, retry_after, reset_after)
 end
 
-local function read(key)
-    local stored = call('GET', key)
-    if type(stored) == 'table' then
-        return fail(stored)
-    end
+local function read(stored)
     add(stored and 1 or 0, 0, 0, 0)
     if stored then
         texts[#texts + 1] = stored
     end
 end
 
-local function swap(key)
-    local expected, new, life = ARGV[next_text], ARGV[next_text + 1], ARGV[next_text + 2]
-    next_text = next_text + 3
-    local stored = call('GET', key)
-    if type(stored) == 'table' then
-        return fail(stored)
-    end
+local function swap(key, stored, expected, new, life)
     if (stored or '') ~= expected then
         return add(0, 0, 0, 0)
     end
@@ -98,13 +94,21 @@ local function swap(key)
 end
 
 for place, key in ipairs(KEYS) do
-    local operation = asked[3 * place]
-    if operation == READ then
-        read(key)
+    local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
+    local stored, text = call('GET', key), next_text
+    if operation == SWAP then
+        next_text = next_text + 3
+    end
+    if type(stored) == 'table' then
+        fail(stored)
+    elseif operation == READ then
+        read(stored)
     elseif operation == SWAP then
-        swap(key)
+        swap(key, stored, ARGV[text], ARGV[text + 1], ARGV[text + 2])
+    elseif plan[3] then
+        charge_several(key, stored, plan[1], plan[2], cost, operation)
     else
-        charge(key, plans[asked[3 * place - 2]], asked[3 * place - 1], operation)
+        charge_one(key, stored, plan[1], plan[2][1], cost, operation)
     end
 end
 

@@ -106,6 +106,10 @@ def script() -> tuple[str, str]:
 
 def arguments(orders: Sequence[Order]) -> list[str | bytes]:
     """The arguments of a call: how many keys, the keys, and what is asked of each."""
+    if len(orders) == 1:
+        # So are all calls of a single caller, and of a cluster where nearly every key has a slot of its own.
+        key, operation, plan, cost, more = orders[0]
+        return ["1", key, f"[[{_in_json(plan)}],[1,{cost},{operation}]]", *more]
     places: dict[Plan | None, int] = {}
     asked: list[str] = []
     texts: list[str | bytes] = []
@@ -117,7 +121,7 @@ def arguments(orders: Sequence[Order]) -> list[str | bytes]:
         if more:
             texts += more
     plans = ",".join(map(_in_json, places))
-    return [str(len(orders)), *[order[0] for order in orders], f"[{plans}]", f"[{','.join(asked)}]", *texts]
+    return [str(len(orders)), *[order[0] for order in orders], f"[[{plans}],[{','.join(asked)}]]", *texts]
 
 
 def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:
@@ -131,16 +135,8 @@ def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:
         if status == _FAILED:
             found.append(refused(next(texts).decode("utf-8", "replace")))
         elif plan is not None:
-            binding = (status >> 1) - 1
-            values = (
-                status & 1 == 1,
-                plan.capacities[binding],
-                remaining,
-                retry_after,
-                reset_after,
-                plan.rates[binding],
-                None,
-            )
+            limit, rate = plan.bounds[(status >> 1) - 1]
+            values = (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None)
             found.append(_new(Decision, values))
         else:
             found.append(_plain(operation, status, now, texts))

@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = ["decode", "encode", "tag_of"]
+__all__ = ["decode", "encode", "in_script", "tag_of"]
 
 _TAGS: Final = {"sliding_window": "w", "fixed_window": "f", "meter": "m", "sliding_log": "l"}
 _PLAIN: Final = (int, float, str, bool, type(None))
 
 
+def in_script(plan: Plan) -> bool:
+    """Whether the script can decide for `plan`: its strategy has twins in Lua, and they are ours."""
+    return plan.twins is not None and all(twin.name in _TAGS for twin in plan.twins)
+
+
 def tag_of(plan: Plan) -> str:
     """The tag of the values of `plan`: one letter for a built-in strategy, upper case where there are several rates."""
-    if plan.twins:
+    if plan.twins and in_script(plan):
         tag = _TAGS[plan.twins[0].name]
         return tag.upper() if plan.several else tag
     return "p" + blake2b(plan.family.encode(), digest_size=6).hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from traffik.backends.base import Charge
 from traffik.backends.redis.script import CHARGE, PEEK, PROBE, READ, SWAP, Order, Stored
-from traffik.backends.redis.states import decode, encode
+from traffik.backends.redis.states import decode, encode, in_script
 from traffik.decisions import Decision
 from traffik.errors import BackendError
 from traffik.strategies import Prepared, probe
@@ -96,7 +96,7 @@ class Core:
             known = self._known(order, charge)
             if known is not None:
                 decisions[place] = known
-            elif charge.plan.twins is None:
+            elif not in_script(charge.plan):
                 decisions[place] = yield from self._one(charge)
             else:
                 asked[place] = order
@@ -120,7 +120,7 @@ class Core:
         if not self._circuit.closed and not self._circuit.admits(self._now()):
             return (yield from self._degraded(charge, BackendError("the store is away: its breaker is open")))
         try:
-            if charge.plan.twins is None:
+            if not in_script(charge.plan):
                 return (yield from self._swapped(order.key, charge))
             (answer,) = yield Ask((order,))
         except BackendError as error:

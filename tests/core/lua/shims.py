@@ -1,0 +1,62 @@
+"""Lua without a server, with what the twins use of the libraries that a server has."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import lupa.lua51
+import msgpack
+
+
+@cache
+def runtime():
+    """A Lua such as Redis has, with shims for the libraries that the twins use."""
+    lua = lupa.lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True)
+    libraries = {
+        b"cjson": {b"decode": lambda text: lua.table_from(plain(json.loads(text)), recursive=True)},
+        b"cmsgpack": {b"pack": pack, b"unpack": unpack},
+        b"struct": {b"pack": struct_pack, b"unpack": struct_unpack},
+    }
+    for name, library in libraries.items():
+        lua.globals()[name] = lua.table_from(library)
+    return lua
+
+
+def pack(*numbers):
+    return b"".join(map(msgpack.packb, numbers))
+
+
+def unpack(text):
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(text)
+    numbers = list(unpacker)
+    if unpacker.tell() != len(text):
+        raise ValueError("missing bytes in input")
+    return tuple(numbers)
+
+
+@cache
+def widths(layout):
+    return [int(digits) for digits in layout.decode().removeprefix("<").split("I")[1:]]
+
+
+def struct_pack(layout, *numbers):
+    return b"".join(number.to_bytes(width, "little") for width, number in zip(widths(layout), numbers, strict=True))
+
+
+def struct_unpack(layout, text, place=1):
+    if not 1 <= place <= len(text) + 1 - sum(widths(layout)):
+        raise ValueError("data string too short")
+    found = []
+    for width in widths(layout):
+        found.append(int.from_bytes(text[place - 1 : place - 1 + width], "little"))
+        place += width
+    return (*found, place)
+
+
+def plain(value):
+    """A value out of JSON with text as Lua takes it."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value.encode() if isinstance(value, str) else value
