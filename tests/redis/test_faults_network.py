@@ -109,6 +109,7 @@ def test_the_error_says_whether_a_hit_may_have_been_counted(proxy, shop):
     one.hit()
     for fault in (proxy.drop_next_reply, proxy.cut_next_reply, proxy.garbage, proxy.refuse):
         fault()
+        one.way.breathe()
         one.hit()
         proxy.heal()
         one.recovered()

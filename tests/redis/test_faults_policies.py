@@ -32,6 +32,7 @@ def away(proxy, shop):
         one = shop(on_error=on_error, **options)
         one.hit()
         proxy.refuse()
+        one.way.breathe()
         return one
 
     return away
