@@ -265,7 +265,8 @@ class RedisBackend(Backend):
             raise error
 
     def _count(self, reason: str) -> None:
-        self.degraded[reason] += 1
+        with self._lock:
+            self.degraded[reason] += 1
 
 
 def _micros() -> int:
