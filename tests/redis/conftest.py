@@ -106,6 +106,8 @@ def shop(proxy, way):
 
     def shop(where=None, **options):
         breaker = options.pop("breaker", Breaker(recovery=0.05))
-        return Shop(way, RedisBackend(where or proxy.url, breaker=breaker, **options))
+        store = RedisBackend(where or proxy.url, breaker=breaker, **options)
+        way.open(store)
+        return Shop(way, store)
 
     return shop

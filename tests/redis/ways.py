@@ -14,6 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from tests.redis.servers import PATIENCE, until
 from traffik import Decision, FixedWindow, Limiter
 from traffik.backends.redis import RedisBackend
+from traffik.strategies import Strategy
 
 LIMIT = 1000
 BUSY = 0.3  # seconds by which a machine that does other things too may be late
@@ -94,15 +95,14 @@ class Shop:
 
     Args:
         way: the way.
-        store: open from now on.
-        uid: of the limiter, which admits `LIMIT` a day.
+        store: for a limiter that admits `LIMIT` a day.
+        strategy: the limiter's.
     """
 
-    def __init__(self, way: Way, store: RedisBackend, uid: str = "shop") -> None:
-        way.open(store)
+    def __init__(self, way: Way, store: RedisBackend, strategy: Strategy | None = None) -> None:
         self.way = way
         self.store = store
-        self.limiter = Limiter(uid, f"{LIMIT}/day", strategy=FixedWindow(), backend=store)
+        self.limiter = Limiter("shop", f"{LIMIT}/day", strategy=strategy or FixedWindow(), backend=store)
 
     def hit(self, who: str = "ada", cost: int | None = None) -> Decision:
         decision: Decision = self.way.call(self.limiter, "hit", who, cost)
