@@ -10,12 +10,18 @@ import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError
 
-from tests.redis.servers import replica_of, server, until
-from tests.redis.ways import BUSY, LIMIT
+from tests.redis.servers import binaries, replica_of, resolve, server, until
+from tests.redis.ways import BUSY, LIMIT, Loop
 from traffik.backends.redis import Breaker
 from traffik.errors import BackendError
 
 DEADLINE = 0.25
+
+
+@pytest.fixture
+def binary(way):
+    """From an event loop the first program that there is, from threads the last."""
+    return (binaries() or [resolve()])[0 if isinstance(way, Loop) else -1]
 
 
 @pytest.fixture

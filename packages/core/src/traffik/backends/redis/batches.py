@@ -176,4 +176,6 @@ def _meaning(text: str, *, by_source: bool) -> BackendError | Turn:
             return Turn(Endpoint(host, int(port)), moved=word == "MOVED", why=text)
     if word == "TRYAGAIN":
         return Turn(None, moved=False, why=text)
+    if word == "CROSSSLOT":
+        return BackendError(f"this is a node of a cluster ({text}): give the store a Cluster")
     return refused(text)
