@@ -13,6 +13,7 @@ import pytest
 
 from tests.redis.servers import resolve, until
 from tests.redis.ways import LIMIT
+from traffik.backends.base import Charge
 from traffik.backends.redis import Breaker, Cluster, Sentinel
 from traffik.backends.redis.topology import slot_of
 
@@ -178,6 +179,18 @@ def test_while_a_primary_of_a_cluster_is_away_the_others_go_on(shop, redis_clust
     decisions = dict(zip(WHOSE, one.hits(*WHOSE), strict=True))
     owner.cont()
     assert {who for who, each in decisions.items() if each.degraded} == set(own)
+
+
+@pytest.mark.parametrize("way", ["loop"], indirect=True)  # threads ask one server after the other
+def test_of_several_charges_only_those_of_a_primary_that_is_away_are_degraded(shop, redis_cluster):
+    one = shop(redis_cluster_url(redis_cluster))
+    owners = [redis_cluster.owner(slot_of(one.store.partition_key("shop", who))) for who in WHOSE]
+    charges = [Charge("shop", one.limiter.plan, who, 1) for who in WHOSE]
+    one.way.apply(one.store, charges)
+    owners[0].stop()
+    decisions = one.way.apply(one.store, charges)
+    owners[0].cont()
+    assert [each.degraded is not None for each in decisions] == [owner is owners[0] for owner in owners]
 
 
 @pytest.mark.parametrize(

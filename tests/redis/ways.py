@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.redis.servers import PATIENCE, until
 from traffik import Decision, FixedWindow, Limiter
+from traffik.backends.base import Charge
 from traffik.backends.redis import RedisBackend
 from traffik.strategies import Strategy
 
@@ -27,6 +28,9 @@ class Way(Protocol):
 
     def call(self, limiter: Limiter, method: str, *arguments: Any) -> Any:
         """What a method of a limiter answers."""
+
+    def apply(self, store: RedisBackend, charges: Sequence[Charge]) -> list[Decision]:
+        """What a store answers to several charges."""
 
     def breathe(self) -> None:
         """See what has arrived."""
@@ -46,6 +50,9 @@ class Threads:
 
     def call(self, limiter: Limiter, method: str, *arguments: Any) -> Any:
         return getattr(limiter.sync, method)(*arguments)
+
+    def apply(self, store: RedisBackend, charges: Sequence[Charge]) -> list[Decision]:
+        return store.apply_sync(charges)
 
     def breathe(self) -> None:
         pass  # sync code looks when it hits
@@ -68,6 +75,9 @@ class Loop:
 
     def call(self, limiter: Limiter, method: str, *arguments: Any) -> Any:
         return self._portal.call(getattr(limiter, method), *arguments)
+
+    def apply(self, store: RedisBackend, charges: Sequence[Charge]) -> list[Decision]:
+        return self._portal.call(store.apply, charges)
 
     def breathe(self) -> None:
         self._portal.call(anyio.sleep, 0.01)
