@@ -9,6 +9,7 @@ import pytest
 
 from tests.redis.proxy import Fault
 from tests.redis.servers import resolve
+from tests.redis.ways import Shop
 from traffik import FixedWindow, Limiter
 from traffik.backends.redis import Breaker, RedisBackend
 from traffik.errors import BackendError
@@ -89,6 +90,29 @@ def audit(number, outcome, count):
         return "lost"
     assert (outcome.remaining, count) == (LIMIT - cost, cost)
     return "told"
+
+
+class Mine:
+    """A strategy that the server does not know: its state is read, and then swapped for another."""
+
+    between = staticmethod(lambda: None)
+
+    def decide(self, state, rate, cost, now):
+        self.between()
+        return FixedWindow().decide(state, rate, cost, now)
+
+
+@pytest.mark.parametrize(("lost", "counted"), [("read", 0), ("swap", 10)])
+def test_a_strategy_in_python_counts_once_or_not_at_all_too(proxy, way, lost, counted):
+    store, mine = RedisBackend(proxy.url, deadline=0.3, on_error="allow", breaker=NEVER), Mine()
+    way.open(store)
+    one = Shop(way, store, mine)
+    assert one.hit().degraded is None
+    proxy.drop_next_reply() if lost == "read" else setattr(mine, "between", proxy.drop_next_reply)
+    assert one.hit(cost=10).degraded == "allow"
+    mine.between = Mine.between
+    one.recovered()
+    assert one.used() == 1 + counted
 
 
 def test_threads_count_every_hit_once_or_not_at_all(proxy, shop, way):

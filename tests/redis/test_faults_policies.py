@@ -14,7 +14,7 @@ from tests.callers import get
 from tests.redis.servers import resolve
 from tests.redis.ways import LIMIT, Shop
 from traffik import Decision, HTTPThrottle, Limiter, SlidingWindow
-from traffik.backends.redis import Breaker, RedisBackend
+from traffik.backends.redis import Breaker, DenyCache, RedisBackend
 from traffik.errors import BackendError
 
 
@@ -52,6 +52,14 @@ def test_fallback_goes_on_where_it_was_when_the_store_fails_again(away, proxy):
     one.recovered()
     proxy.refuse()
     assert [one.hit(cost=cost).allowed for cost in (600, 400)] == [False, True]
+
+
+def test_a_refusal_of_the_fallback_is_not_taken_for_one_of_the_store(away, proxy):
+    one = away("fallback", deny_cache=DenyCache(staleness=60))
+    assert [one.hit(cost=600).allowed for _ in range(2)] == [True, False]
+    proxy.heal()
+    one.recovered()
+    assert one.hit(cost=600).allowed
 
 
 def test_allow_admits_everything_and_counts_nothing(away):
