@@ -37,7 +37,7 @@ async def counted(uid, proxy, whose):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_random_cancellations_leave_every_hit_counted_once_or_not_at_all(proxy, seed):
     dice = random.Random(seed)
     async with RedisBackend(proxy.url, on_error="raise", deadline=10, max_batch=7) as store:
@@ -67,7 +67,7 @@ def check(results, counts):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_lost_replies_leave_every_hit_counted_once_or_not_at_all(proxy, seed):
     dice = random.Random(seed)
     options = {"on_error": "raise", "deadline": 0.1, "max_batch": 5, "breaker": NEVER}

@@ -14,7 +14,7 @@ from tests.redis.ways import BUSY, LIMIT, Shop
 from traffik.backends.redis import Breaker, Cluster, RedisBackend, Sentinel
 from traffik.strategies import SlidingWindow
 
-DEADLINE = 0.25
+DEADLINE = 0.2
 NEVER = Breaker(failures=10**9)  # opens; so that every hit has to wait by itself
 
 
@@ -114,7 +114,7 @@ def test_a_strategy_in_python_has_one_deadline_for_all_its_steps(proxy, unopened
 
     one = unopened(proxy.url, Mine())
     assert one.hit().degraded is None
-    proxy.latency_ms = 180  # it takes two steps
+    proxy.latency_ms = 150  # it takes two steps
     in_time(one)
 
 

@@ -66,15 +66,14 @@ def load(one, whose):
 def undisturbed(decisions):
     """That the server has decided on every hit, and counted each once."""
     for each in decisions.values():
-        assert [(one.degraded, one.remaining) for one in each] == [
-            (None, LIMIT - count) for count in range(1, len(each) + 1)
-        ]
+        left = [max(0, LIMIT - count) for count in range(1, len(each) + 1)]
+        assert [(one.degraded, one.remaining) for one in each] == [(None, count) for count in left]
 
 
 def continued(decisions):
     """That the server decided before and after its fall, and forgot what it had counted at most then, and little."""
     for each in decisions.values():
-        left = [one.remaining for one in each if one.degraded is None]
+        left = [one.remaining for one in each if one.degraded is None and one.allowed]
         rises = [after - before for before, after in pairwise(left) if after >= before]
         assert len(rises) <= 1
         assert {one.degraded for one in each} <= {None, "fallback"}
