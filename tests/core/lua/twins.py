@@ -116,7 +116,9 @@ def as_line(plan, decision, ttl, changed):
 
 
 def packed(part):
-    return b"" if part is None else pack(*part)
+    if part is None:
+        return b""
+    return pack(*(part[:3] if part[3:] == (0,) else part))  # a window without one before it is written shorter
 
 
 def flat(part):

@@ -6,10 +6,10 @@ whose parts are all at hand yields none. It reads no clock and does no I/O itsel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from traffik._drivers import Apply, Recipe, Reset, Wait
+from traffik._drivers import Apply, Recipe, Reset, Wait, drive
 from traffik.adapters import adapter_of
 from traffik.backends.base import Charge
 from traffik.clients import EXEMPTED
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
-__all__ = ["begin", "decide", "hit", "merged", "refuse", "reset", "stat"]
+__all__ = ["begin", "decide", "hit", "merged", "refuse", "reset", "start", "stat"]
 
+A = TypeVar("A")
 C = TypeVar("C")
 
 
@@ -54,17 +55,37 @@ def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
     """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
     if limit.short is not None and context is None:
-        charge, ceiling, units = limit.short
-        if cost is None or (type(cost) is int and 0 < cost <= ceiling):
-            identifier = limit.identifier
-            identity = limit.identity(subject) if identifier is None else identifier.call(subject, limit.context)
-            if cost is not None:
-                units = cost
-            if type(identity) is str:
-                plain = identity >= "\x01" and len(identity) <= MAX_LENGTH  # `local_key` would leave it as it is
-                return charge(identity if plain else local_key(None, identity), units)
-            return _begun(limit, subject, identity, units)
+        begun = _at_hand(limit, limit.short, subject, cost)
+        if begun is not None:
+            return begun
     return decide(limit, subject, cost, context)
+
+
+def start(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Awaitable[Decision]:
+    """`begin` for async code: the decision, or what to wait for."""
+    begun: Decision | Awaitable[Decision] | Recipe[Decision] | None = None
+    if limit.far is not None and context is None:
+        begun = _at_hand(limit, limit.far, subject, cost)
+    if begun is None:
+        begun = begin(limit, subject, cost, context)
+    return begun if isinstance(begun, Decision | Awaitable) else drive(begun)
+
+
+def _at_hand(
+    limit: Limit, way: tuple[Callable[[str, int], A], int, int], subject: Any, cost: int | None
+) -> A | Recipe[Decision] | None:
+    """What a short way answers, or the recipe if the identity is no text; None where the way is not open."""
+    take, ceiling, units = way
+    if cost is not None:
+        if type(cost) is not int or not 0 < cost <= ceiling:
+            return None
+        units = cost
+    identifier = limit.identifier
+    identity = limit.identity(subject) if identifier is None else identifier.call(subject, limit.context)
+    if type(identity) is str:
+        plain = identity >= "\x01" and len(identity) <= MAX_LENGTH  # `local_key` would leave it as it is
+        return take(identity if plain else local_key(None, identity), units)
+    return _begun(limit, subject, identity, units)
 
 
 def _begun(limit: Limit, subject: Any, identity: object, cost: int) -> Recipe[Decision]:

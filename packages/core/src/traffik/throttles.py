@@ -122,8 +122,8 @@ class Throttle(Limit, Generic[C]):
         # `_recipes.hit`, written out so that a hit that waits for nothing makes no generator.
         decision = self._at_once(connection) if cost is None and context is None else None
         if decision is None:
-            begun = _recipes.begin(self, connection, cost, context)
-            decision = begun if isinstance(begun, Decision) else await drive(begun)
+            begun = _recipes.start(self, connection, cost, context)
+            decision = begun if isinstance(begun, Decision) else await begun
             self.remember(connection, decision)
         if not decision.allowed:
             await drive(_recipes.refuse(self, connection, decision, context))
@@ -152,8 +152,8 @@ class Throttle(Limit, Generic[C]):
         """`hit` for code that answers refusals itself, such as a middleware: the decision, remembered, never raised."""
         decision = self._at_once(connection) if cost is None and context is None else None
         if decision is None:
-            begun = _recipes.begin(self, connection, cost, context)
-            decision = begun if isinstance(begun, Decision) else await drive(begun)
+            begun = _recipes.start(self, connection, cost, context)
+            decision = begun if isinstance(begun, Decision) else await begun
             self.remember(connection, decision)
         return decision
 

@@ -24,6 +24,7 @@ from traffik_starlette.adapter import MEMORY
 __all__ = ["ThrottleMiddleware"]
 
 _Fields: TypeAlias = list[tuple[bytes, bytes]]
+_Ready: TypeAlias = tuple[int, _Fields, bytes]
 
 _PREPARED: Final = 1024
 """Refusals kept ready by one middleware; they differ in what is left and in the seconds to wait."""
@@ -53,7 +54,7 @@ class ThrottleMiddleware:
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
         self._headers = headers
-        self._prepared: dict[object, tuple[_Fields, bytes]] = {}
+        self._prepared: dict[object, _Ready] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,7 +99,7 @@ class ThrottleMiddleware:
     async def _refuse(
         self, throttle: Throttle[Any], connection: HTTPConnection, decision: Decision, receive: Receive, send: Send
     ) -> bool:
-        """Refuse in the throttle's own way, which may be to let it pass, or else with 429; whether it is answered."""
+        """Refuse in the throttle's own way, which may be to let it pass, or else as ever; whether it is answered."""
         scope = connection.scope
         # Only some servers can answer the opening of a WebSocket with a status.
         closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
@@ -115,15 +116,15 @@ class ThrottleMiddleware:
 
     async def _answer(self, throttle: Throttle[Any], decision: Decision, scope: Scope, send: Send) -> None:
         """Send the rejection as bytes that are ready, without the detours of an exception or a response object."""
-        fields, body = self._ready(throttle, decision)
+        status, fields, body = self._ready(throttle, decision)
         kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-        await send({"type": f"{kind}.start", "status": 429, "headers": fields.copy()})
+        await send({"type": f"{kind}.start", "status": status, "headers": fields.copy()})
         await send({"type": f"{kind}.body", "body": body})
 
-    def _ready(self, throttle: Throttle[Any], decision: Decision) -> tuple[_Fields, bytes]:
-        """Headers and body of a refusal; those of the same limit, remainder and wait are prepared once."""
+    def _ready(self, throttle: Throttle[Any], decision: Decision) -> _Ready:
+        """Status, headers and body of a refusal; those of the same limit, remainder and wait are prepared once."""
         known = throttle.policies(decision)
-        key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds)
+        key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds, decision.degraded)
         ready = self._prepared.get(key)
         if ready is None:
             rejection = reject(decision, known)
@@ -132,7 +133,7 @@ class ThrottleMiddleware:
             fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
             if len(self._prepared) >= _PREPARED:
                 self._prepared.clear()
-            ready = self._prepared[key] = fields, body
+            ready = self._prepared[key] = rejection.status, fields, body
         return ready
 
 

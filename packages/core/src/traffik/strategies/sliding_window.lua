@@ -4,6 +4,7 @@
 -- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
 
 function makers.sliding_window()
+    -- The state as Python has it; a previous count of 0 is left out.
     local function packed(period, start, current, previous)
         if previous > 0 then
             return cmsgpack.pack(period, start, current, previous)

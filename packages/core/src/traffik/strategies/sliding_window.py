@@ -1,7 +1,7 @@
 """Sliding window counter: two counts, the older one fading out in proportion to the time passed.
 
-State ``(period, start, current)`` and, unless it is 0, ``previous``: `current` was admitted since `start`, `previous`
-in the window before it (which most keys of a large service have not seen; they are 16 bytes smaller for it).
+State ``(period, start, current, previous)``: `current` was admitted since `start`, `previous` in the window before it.
+(One size for all keys, also those without a previous window: memory that is given back then fits whatever comes next.)
 Windows follow one another from a key's first hit. With W the period, L the limit and e = now - start, a charge of N is
 admitted iff ``previous·(W - e) + (current + N)·W <= L·W``: no division, so no rounding. The wait is exact: the first
 tick at which that holds.
@@ -64,10 +64,7 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
             now -= late
         start = now
         if state is not None:
-            if len(state) == 3:
-                era, start, current = state
-            else:
-                era, start, current, previous = state
+            era, start, current, previous = state
             if era != period:
                 return _changed(rate, state, cost, now + late)
             if previous > limit or current > limit:  # The limit has been lowered.
@@ -89,30 +86,26 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
         if room >= 0:
             reset = life if total else (life - period if previous else 0)
             decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
-            return decision, (period, start, total, previous) if previous else (period, start, total), life
+            return decision, (period, start, total, previous), life
         wait = _wait(limit, window, left, previous, current, cost)
         if wait != NEVER:
             wait = wait * tick - late + skew
         reset = life if current else (life - period if previous else 0)
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
-        return decision, _state(period, start, current, previous) if anew else None, life if anew else 0
+        return decision, (period, start, current, previous) if anew else None, life if anew else 0
 
     def quick(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
         """`kernel` where nothing fades out, for half of what it costs: most hits find one count, and room beside it."""
-        if state is not None and len(state) == 3:
-            era, start, current = state
+        if state is not None:
+            era, start, current, previous = state
             elapsed, total = now - start, current + cost
-            if era == period and 0 <= elapsed < period and 0 < total <= limit:
+            if not previous and era == period and 0 <= elapsed < period and 0 < total <= limit:
                 life = twice - elapsed
                 decision = _new(Decision, (True, limit, limit - total, 0, life, rate, None))
-                return decision, (period, start, total), life
+                return decision, (period, start, total, 0), life
         return kernel(state, cost, now)
 
     return kernel if coarse else quick
-
-
-def _state(period: int, start: int, current: int, previous: int) -> State:
-    return (period, start, current, previous) if previous else (period, start, current)
 
 
 def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
@@ -136,4 +129,4 @@ def _changed(rate: Rate, state: State, cost: int, now: int) -> tuple[Decision, S
         return decision, changed, life
     used = rate.limit - decision.remaining - cost
     life = 2 * rate.period
-    return decision._replace(reset_after=life), _state(rate.period, now, cost, used), life
+    return decision._replace(reset_after=life), (rate.period, now, cost, used), life

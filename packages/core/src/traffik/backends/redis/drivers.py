@@ -6,14 +6,13 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack
 from threading import Lock
 from typing import Any, TypeVar, assert_never
 from weakref import WeakValueDictionary
 
 from traffik.backends.redis import async_fleet, sync_fleet
 from traffik.backends.redis.script import Answer, Order
-from traffik.backends.redis.steps import Ask, Await, Hold, Move, Steps
+from traffik.backends.redis.steps import Ask, Await, Hold, Move, Release, Steps
 from traffik.backends.redis.topology import slot_of
 from traffik.backends.redis.visits import Visits
 from traffik.errors import BackendError, BackendTimeoutError
@@ -46,7 +45,7 @@ class AsyncDriver:
 
     async def run(self, recipe: Steps[_T]) -> _T:
         """Carry out a recipe."""
-        held: list[asyncio.Lock] = []
+        held: dict[str, asyncio.Lock] = {}
         deadline = self._time() + self._deadline
         try:
             step = next(recipe)
@@ -61,14 +60,14 @@ class AsyncDriver:
             result: _T = end.value
             return result
         finally:
-            for lock in held:
+            for lock in held.values():
                 lock.release()
 
     async def housekeep(self, recipe: Visits[_T]) -> _T:
         """Carry out a recipe of visits, each of which may take as long as making a connection."""
         return await self.fleet.drive(recipe)
 
-    async def _carry_out(self, step: Move, deadline: float, held: list[asyncio.Lock]) -> Any:
+    async def _carry_out(self, step: Move, deadline: float, held: dict[str, asyncio.Lock]) -> Any:
         match step:
             case Ask((order,)):
                 return await self.fleet.ask((order,), deadline)
@@ -83,7 +82,11 @@ class AsyncDriver:
                         await lock.acquire()
                 except TimeoutError:
                     raise BackendTimeoutError(f"the key {key!r} was busy until the deadline") from None
-                held.append(lock)
+                held[key] = lock
+                return None
+            case Release(key):
+                if key in held:
+                    held.pop(key).release()
                 return None
             case Await(awaitable):
                 return await awaitable
@@ -119,25 +122,28 @@ class SyncDriver:
             TypeError: it needs something that only async code can do; the message names it.
         """
         deadline = time.monotonic() + self._deadline
-        with ExitStack() as held:
-            try:
-                step = next(recipe)
-                while True:
-                    try:
-                        answer = self._carry_out(step, deadline, held)
-                    except BackendError as error:
-                        step = recipe.throw(error)
-                    else:
-                        step = recipe.send(answer)
-            except StopIteration as end:
-                result: _T = end.value
-                return result
+        held: dict[str, _Busy] = {}
+        try:
+            step = next(recipe)
+            while True:
+                try:
+                    answer = self._carry_out(step, deadline, held)
+                except BackendError as error:
+                    step = recipe.throw(error)
+                else:
+                    step = recipe.send(answer)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+        finally:
+            for busy in held.values():
+                busy.lock.release()
 
     def housekeep(self, recipe: Visits[_T]) -> _T:
         """Carry out a recipe of visits."""
         return self.fleet.drive(recipe, None)
 
-    def _carry_out(self, step: Move, deadline: float, held: ExitStack) -> Any:
+    def _carry_out(self, step: Move, deadline: float, held: dict[str, _Busy]) -> Any:
         match step:
             case Ask((order,)):
                 return self.fleet.ask((order,), deadline)
@@ -150,7 +156,11 @@ class SyncDriver:
                     busy = self._locks.setdefault(key, _Busy())
                 if not busy.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
                     raise BackendTimeoutError(f"the key {key!r} was busy until the deadline")
-                held.callback(busy.lock.release)
+                held[key] = busy
+                return None
+            case Release(key):
+                if key in held:
+                    held.pop(key).lock.release()
                 return None
             case Await(awaitable, name):
                 if inspect.iscoroutine(awaitable):

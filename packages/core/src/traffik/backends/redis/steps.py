@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from traffik.backends.failures import Failures
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "Await", "Core", "Hold", "Move", "Steps"]
+__all__ = ["Ask", "Await", "Core", "Hold", "Move", "Release", "Steps"]
 
 _T = TypeVar("_T")
 
@@ -40,7 +40,14 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Let nobody else of this process near a key until the recipe ends."""
+    """Let nobody else of this process near a key, until it is released or the recipe ends."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let others near a key again, if it is held."""
 
     key: str
 
@@ -53,7 +60,7 @@ class Await:
     name: str
 
 
-Move: TypeAlias = Ask | Hold | Await
+Move: TypeAlias = Ask | Hold | Release | Await
 Steps: TypeAlias = Generator[Move, Any, _T]
 
 
@@ -120,11 +127,14 @@ class Core:
         if not self._circuit.closed and not self._circuit.admits(self._now()):
             return (yield from self._degraded(charge, BackendError("the store is away: its breaker is open")))
         try:
-            if not in_script(charge.plan):
-                return (yield from self._swapped(order.key, charge))
-            (answer,) = yield Ask((order,))
+            if in_script(charge.plan):
+                (answer,) = yield Ask((order,))
+            else:
+                answer = yield from self._swapped(order.key, charge)
         except BackendError as error:
-            return (yield from self._degraded(charge, error))
+            answer = error
+        if not in_script(charge.plan):
+            yield Release(order.key)
         if self._denials is None and type(answer) is Decision:
             return answer
         return (yield from self._decision(charge, order, answer, began))
