@@ -91,6 +91,10 @@ class Denials:
                 del self._known[next(iter(self._known))]
             self._known[key] = _Denial(plan, cost, asked, asked + lasts, decision)
 
+    def after_fork(self) -> None:
+        """Have a lock of this process, since another thread of the parent may have held the one there was."""
+        self._lock = Lock()
+
     def forget(self, key: str | None = None) -> None:
         """Forget the refusal of one key, or of all."""
         with self._lock:

@@ -14,15 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.redis.async_link import AsyncLink, asked
-from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, take, trouble_in
+from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, spoils, take, trouble_in
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.visits import check, greeting, locate
+from traffik.backends.redis.visits import check, failure, greeting, locate
 from traffik.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
     from traffik.backends.redis.async_fleet import AsyncFleet
 
-__all__ = ["AsyncLane", "deliver", "failure"]
+__all__ = ["AsyncLane", "deliver"]
 
 _DEPTH: Final = 1
 """Calls in flight on one connection: while the server works on one, the next is made."""
@@ -61,9 +61,9 @@ class AsyncLane:
     async def _connect(self) -> None:
         try:
             link = await self._connected()
-        except (BackendError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
             self._connecting = None
-            self._fail(failure(error))
+            self._fail(failure(error, sent=False))
         except BaseException:
             self._connecting = None
             raise
@@ -77,7 +77,7 @@ class AsyncLane:
         fleet = self._fleet
         endpoint = self._endpoint
         if endpoint is None:
-            endpoint = await fleet.drive(locate(fleet.settings))
+            endpoint = await fleet.drive(locate(fleet.settings, fleet.doubted))
         async with asyncio.timeout(fleet.patience):
             link = await fleet.dial(endpoint, fleet.settings.login)
             replies = await asked(link, greeting(fleet.settings))
@@ -105,6 +105,7 @@ class AsyncLane:
             self._fleet.report(replies)
             for entry in sent.entries:
                 deliver(entry, replies)
+            self._fleet.lost(self._endpoint)
         else:
             self._settle(sent, replies)
         link = self._link
@@ -125,6 +126,8 @@ class AsyncLane:
             deliver(entry, outcome)
         self._fleet.report(trouble)
         self._waiting.extendleft(reversed(again))
+        if trouble is not None and self._link is not None and spoils(trouble):
+            self._link.drop(trouble)
 
     def _turn(self, entry: Entry, turn: Turn, again: list[Entry]) -> None:
         """Let an entry go on that has not been carried out here."""
@@ -170,7 +173,7 @@ class AsyncLane:
         waiting, self._waiting = self._waiting, deque()
         for entry in waiting:
             deliver(entry, error)
-        self._fleet.lost(self)
+        self._fleet.lost(self._endpoint)
 
     def close(self) -> None:
         """Fail what waits, and close."""
@@ -185,7 +188,7 @@ class AsyncLane:
             deliver(entry, error)
         if self._link is not None:
             link, self._link = self._link, None
-            link.drop(error)
+            link.drop(BackendError("the store was closed", maybe_executed=True))
 
     def __str__(self) -> str:
         return str(self._endpoint or self._fleet.settings)
@@ -199,8 +202,3 @@ def deliver(entry: Entry, outcome: Outcome) -> None:
         entry.waiter.set_exception(copy(outcome))  # each caller adds a traceback to its own
     else:
         entry.waiter.set_result(outcome)
-
-
-def failure(error: BackendError | TimeoutError) -> BackendError:
-    """Why a server could not be reached."""
-    return error if isinstance(error, BackendError) else BackendTimeoutError("Redis could not be reached in time")

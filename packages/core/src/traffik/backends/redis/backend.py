@@ -13,6 +13,7 @@ import time
 from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -185,8 +186,9 @@ class RedisBackend(Backend):
         for loop, driver in drivers.items():
             if loop is here:
                 driver.fleet.close()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(driver.fleet.close)
+            else:
+                with suppress(RuntimeError):  # the loop has ended, and closed the fleet itself
+                    loop.call_soon_threadsafe(driver.fleet.close)
         self._sync.fleet.close()
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
@@ -222,8 +224,8 @@ class RedisBackend(Backend):
         with self._lock:
             for other in [other for other in self._drivers if other.is_closed()]:
                 del self._drivers[other]
-        fleet = async_fleet.AsyncFleet(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
-        driver = self._drivers[loop] = AsyncDriver(fleet, self.deadline)
+            fleet = async_fleet.AsyncFleet(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
+            driver = self._drivers[loop] = AsyncDriver(fleet, self.deadline)
         driver.keeper = self._until_the_end(loop, driver)
         await anext(driver.keeper)
         return driver
@@ -234,8 +236,9 @@ class RedisBackend(Backend):
             yield
         finally:
             driver.fleet.close()
-            if self._drivers.get(loop) is driver:
-                del self._drivers[loop]
+            with self._lock:
+                if self._drivers.get(loop) is driver:
+                    del self._drivers[loop]
 
     async def _in_a_thread(self, charges: Sequence[Charge]) -> list[Decision]:
         """`apply` under an event loop that is not of asyncio, such as trio's."""
@@ -249,12 +252,12 @@ class RedisBackend(Backend):
             if self._circuit.succeeded() or self._unwell:
                 self._unwell = False
                 _log.warning("%r answers again", self)
-        elif "WRONGTYPE" not in str(error):  # a single key that is somebody else's; the store is well
-            if not self._unwell:
-                self._unwell = True
-                _log.warning("%r does not answer as it should: %s", self, error)
-            if self._circuit.failed(time.monotonic()):
-                _log.warning("%r is spared for %s s at a time", self, self._circuit.breaker.recovery)
+            return
+        if not self._unwell:
+            self._unwell = True
+            _log.warning("%r does not answer as it should: %s", self, error)
+        if self._circuit.failed(time.monotonic()):
+            _log.warning("%r is spared for %s s at a time", self, self._circuit.breaker.recovery)
 
     def _away_at_start(self, error: BackendError) -> None:
         self._report(error)
@@ -262,7 +265,8 @@ class RedisBackend(Backend):
             raise error
 
     def _count(self, reason: str) -> None:
-        self.degraded[reason] += 1
+        with self._lock:
+            self.degraded[reason] += 1
 
 
 def _micros() -> int:
@@ -278,6 +282,9 @@ def _after_fork_in_child() -> None:
     for store in tuple(_stores):
         _inherited.extend((store._drivers, store._sync))
         store._begin()
+        store._circuit.after_fork()
+        if store._denials is not None:
+            store._denials.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
