@@ -43,6 +43,9 @@ _running: Final[Callable[[], AbstractEventLoop | None]] = asyncio._get_running_l
 
 _new = tuple.__new__
 
+_QUIET: Final = 10.0
+"""Seconds after word of a trouble in which there is no word of another, however often it comes and goes."""
+
 _log: Final = logging.getLogger("traffik.backends.redis")
 
 
@@ -95,6 +98,7 @@ class RedisBackend(Backend):
         self._prefixes: dict[str, str] = {}
         self._core = Core(self.partition_key, _micros, self._circuit, self._failures, self._denials, self._count)
         self._unwell = False
+        self._quiet_until = 0.0
         self._begin()
         super().__init__(namespace=namespace)
         _stores.add(self)
@@ -142,6 +146,8 @@ class RedisBackend(Backend):
                 began = _micros()
                 known = denials.find(whole, plan, cost, began)
                 if known is not None:
+                    if known.degraded is not None:
+                        self._count(known.degraded)
                     return known
             try:
                 (answer,) = await driver.send(_new(Order, (whole, CHARGE, plan, cost, ())))
@@ -249,14 +255,16 @@ class RedisBackend(Backend):
     def _report(self, error: BackendError | None) -> None:
         """Take note of how a call went."""
         if error is None:
-            if self._circuit.succeeded() or self._unwell:
+            self._circuit.succeeded()
+            if self._unwell:
                 self._unwell = False
                 _log.warning("%r answers again", self)
             return
-        if not self._unwell:
-            self._unwell = True
+        now = time.monotonic()
+        if not self._unwell and now >= self._quiet_until:
+            self._unwell, self._quiet_until = True, now + _QUIET
             _log.warning("%r does not answer as it should: %s", self, error)
-        if self._circuit.failed(time.monotonic()):
+        if self._circuit.failed(now) and self._unwell:
             _log.warning("%r is spared for %s s at a time", self, self._circuit.breaker.recovery)
 
     def _away_at_start(self, error: BackendError) -> None:

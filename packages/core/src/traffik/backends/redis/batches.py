@@ -104,9 +104,9 @@ class Batch:
         found: list[tuple[Entry, Outcome]] = []
         rest = iter(replies)
         for call, orders in self._calls:
-            if call[0].asking:
-                next(rest)
-            found += self._settled(call, orders, next(rest))
+            leave = next(rest) if call[0].asking else None  # what ASKING was answered with
+            reply = next(rest)
+            found += self._settled(call, orders, leave if isinstance(leave, ErrorReply) else reply)
         return found
 
     def _settled(self, call: list[Entry], orders: list[Order], reply: Any) -> list[tuple[Entry, Outcome]]:

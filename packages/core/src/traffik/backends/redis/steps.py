@@ -148,7 +148,10 @@ class Core:
         """The decision of the deny cache, if it has one."""
         if self._denials is None or charge.cost == 0:
             return None
-        return self._denials.find(order.key, charge.plan, charge.cost, self._clock())
+        known = self._denials.find(order.key, charge.plan, charge.cost, self._clock())
+        if known is not None and known.degraded is not None:
+            self._count(known.degraded)
+        return known
 
     def _answers(self, orders: Sequence[Order]) -> Steps[list[Any]]:
         """The answers to several orders; the same error for each if there are none."""
