@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from tests.redis.servers import resolve
 from tests.redis.ways import BUSY, LIMIT, Shop
+from traffik import Limiter
 from traffik.backends.redis import Breaker, Cluster, RedisBackend, Sentinel
 from traffik.strategies import SlidingWindow
 
@@ -124,6 +126,20 @@ def test_a_reply_that_comes_too_slowly_is_not_waited_for(proxy, shop):
     proxy.garbage(b"*5\r\n:1\r\n")
     decision, seconds = one.timed()
     assert (decision.degraded, DEADLINE / 2 < seconds < DEADLINE + BUSY) == ("fallback", True)
+
+
+@pytest.mark.anyio
+async def test_a_hit_that_is_late_does_not_take_its_neighbours_with_it(proxy):
+    async with RedisBackend(proxy.url, deadline=0.6) as store:
+        limiter = Limiter("neighbours", "9/day", backend=store)
+        await limiter.hit("ada")
+        proxy.latency_ms = 400
+        tasks = []
+        for pause in (0, 0.05, 0.33):  # the last two go together when the first is back, and are answered at 0.8 s
+            await asyncio.sleep(pause)
+            tasks.append(asyncio.create_task(limiter.hit("ada")))
+        assert [each.degraded for each in await asyncio.gather(*tasks)] == [None, "fallback", None]
+        assert proxy.connections == 2  # to look around at the start, and for the hits
 
 
 def test_many_more_callers_than_connections_are_all_served(proxy, shop):

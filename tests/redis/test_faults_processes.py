@@ -62,8 +62,7 @@ def test_a_loop_that_ends_leaves_no_connection_open(limiter, redis_server):
     until(lambda: redis_server.info("clients")["connected_clients"] == before, "connections to be closed")
 
 
-def test_a_loop_that_ends_while_hits_are_under_way_leaves_nothing(redis_server):
-    program = """
+ENDS = """
 import asyncio, sys, gc
 from traffik import Limiter
 from traffik.backends.redis import RedisBackend
@@ -77,8 +76,6 @@ for turns in range(30):
     gc.collect()
 print(asyncio.run(limiter.hit("eve")).degraded)
 """
-    assert run(program, redis_server.url) == ["None"]
-
 
 FORK = """
 import asyncio, os, sys, threading
@@ -88,9 +85,7 @@ store = RedisBackend(sys.argv[1], on_error="raise", deadline=10, deny_cache=Deny
 limiter = Limiter("forks", "100000/day", strategy=FixedWindow(), backend=store)
 """
 
-
-def test_a_forked_child_has_its_own_connections(redis_server):
-    program = f"""{FORK}
+SYNC = """
 def work(who):
     return [limiter.sync.hit(who).remaining for _ in range(300)] == list(range(99_999, 99_699, -1))
 limiter.sync.hit("before")
@@ -98,16 +93,13 @@ children = []
 for number in range(3):
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if work(f"child:{{number}}") else 1)
+        os._exit(0 if work(f"child:{number}") else 1)
     children.append(pid)
 print(work("parent"), [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0])
 store.close_sync()
 """
-    assert run(program, redis_server.url) == ["True", "True"]
 
-
-def test_a_child_forked_under_a_running_loop_has_a_loop_of_its_own(redis_server):
-    program = f"""{FORK}
+ASYNC = """
 async def work(who):
     return sorted(d.remaining for d in await asyncio.gather(*[limiter.hit(who) for _ in range(300)]))
 async def main():
@@ -121,11 +113,8 @@ async def main():
     print(await under_way == list(range(99_700, 100_000)), os.waitpid(pid, 0)[1])
 asyncio.run(main())
 """
-    assert run(program, redis_server.url) == ["True", "0"]
 
-
-def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_holds(redis_server):
-    program = f"""{FORK}
+LOCKED = """
 limiter.sync.hit("before")
 held, over = threading.Event(), threading.Event()
 def hold():
@@ -145,4 +134,19 @@ over.set()
 thread.join()
 store.close_sync()
 """
-    assert run(program, redis_server.url) == ["0"]
+
+
+def test_a_loop_that_ends_while_hits_are_under_way_leaves_nothing(redis_server):
+    assert run(ENDS, redis_server.url) == ["None"]
+
+
+def test_a_forked_child_has_its_own_connections(redis_server):
+    assert run(FORK + SYNC, redis_server.url) == ["True", "True"]
+
+
+def test_a_child_forked_under_a_running_loop_has_a_loop_of_its_own(redis_server):
+    assert run(FORK + ASYNC, redis_server.url) == ["True", "0"]
+
+
+def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_holds(redis_server):
+    assert run(FORK + LOCKED, redis_server.url) == ["0"]

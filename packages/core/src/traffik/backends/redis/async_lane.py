@@ -124,7 +124,8 @@ class AsyncLane:
                 continue
             trouble = trouble or trouble_in(outcome)
             deliver(entry, outcome)
-        self._fleet.report(trouble)
+        if trouble is not None or not sent.late:  # an answer that came too late for some is no sign of health
+            self._fleet.report(trouble)
         self._waiting.extendleft(reversed(again))
         if trouble is not None and self._link is not None and spoils(trouble):
             self._link.drop(trouble)
@@ -151,7 +152,7 @@ class AsyncLane:
         self._timer = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
-        """Give up what is late: what waits by itself, what is in flight with its connection."""
+        """Give up what is late; a connection too, on which all that is in flight is late."""
         self._timer = None
         now = self._loop.time()
         late = [entry for entry in self._waiting if entry.deadline <= now]
@@ -161,11 +162,26 @@ class AsyncLane:
             self._fleet.report(error)
             for entry in late:
                 deliver(entry, error)
-        if self._flying and self._flying[0].deadline <= now and self._link is not None:
-            self._link.drop(BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True))
-        times = [sent.deadline for sent in self._flying] + [entry.deadline for entry in self._waiting]
+        if self._flying:
+            self._overdue(now)
+        times = [entry.deadline for sent in self._flying for entry in sent.entries if entry.deadline > now]
+        times += [entry.deadline for entry in self._waiting]
         if times:
             self._watch(min(times))
+
+    def _overdue(self, now: float) -> None:
+        """Give up what is late in flight; its neighbours may yet be answered in time."""
+        error = BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True)
+        if self._flying[0].deadline <= now and self._link is not None:
+            self._link.drop(error)
+            return
+        for sent in self._flying:
+            late = [entry for entry in sent.entries if entry.deadline <= now and not entry.waiter.done()]
+            if late:
+                sent.late = True
+                self._fleet.report(error)
+                for entry in late:
+                    deliver(entry, error)
 
     def _fail(self, error: BackendError) -> None:
         """There is no way to the server: everything that waits has failed."""

@@ -79,16 +79,18 @@ class Batch:
         entries: all of them.
         payload: what to send.
         replies: how many replies will come.
-        deadline: the earliest of theirs.
+        deadline: the latest of theirs.
+        late: whether some of them have been given up.
     """
 
-    __slots__ = ("_by_source", "_calls", "deadline", "entries", "payload", "replies")
+    __slots__ = ("_by_source", "_calls", "deadline", "entries", "late", "payload", "replies")
 
     def __init__(self, calls: list[list[Entry]], *, by_source: bool) -> None:
         self._calls = [(call, [order for entry in call for order in entry.orders]) for call in calls]
         self._by_source = by_source
         self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
-        self.deadline = min([entry.deadline for entry in self.entries])
+        self.deadline = max([entry.deadline for entry in self.entries])
+        self.late = False
         source, digest = script()
         head = ("EVAL", source) if by_source else ("EVALSHA", digest)
         commands: list[Command] = []
