@@ -14,6 +14,7 @@ import contextlib
 import io
 import re
 import sys
+from itertools import pairwise
 from types import ModuleType
 from weakref import WeakSet
 
@@ -60,7 +61,7 @@ def test_every_program_runs(page, address, monkeypatch):
     module = ModuleType(f"page_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     apps = {}
-    for block, after in zip(found := blocks(page), [*found[1:], None], strict=True):
+    for block, after in pairwise([*blocks(page), None]):
         if block.kind == "python":
             printed = run(block, page, module, address)
             if after is not None and after.kind == "text":
