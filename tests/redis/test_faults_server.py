@@ -150,19 +150,26 @@ def test_a_server_that_cannot_save_takes_no_writes(own, shop):
         (":wrong@", "WRONGPASS"),
         ("nobody:right@", "WRONGPASS"),
         ("reader:right@", "NOPERM.*evalsha"),
-        ("loader:right@", "NOPERM.*script"),
     ],
 )
 def test_a_server_that_does_not_let_us_in_says_why(own, shop, login, words):
     strict = own()
     strict.command("ACL", "SETUSER", "reader", "on", ">right", "~*", "+@all", "-evalsha")
-    strict.command("ACL", "SETUSER", "loader", "on", ">right", "~*", "+@all", "-script")
     strict.command("CONFIG", "SET", "requirepass", "right")
     one = shop(f"redis://{login}127.0.0.1:{strict.port}", on_error=lambda error: errors.append(str(error)) or "allow")
     errors = []
     assert one.hit().degraded == "allow"
     assert re.search(words, errors[0])
     assert "right" not in errors[0]
+
+
+def test_who_may_not_load_the_script_sends_it_with_the_first_hit(own, shop):
+    strict = own()
+    strict.command("ACL", "SETUSER", "shop", "on", ">right", "~*", "+@all", "-script")
+    one = shop(f"redis://shop:right@127.0.0.1:{strict.port}")
+    assert [one.hit().degraded for _ in range(2)] == [None, None]
+    calls = strict.info("commandstats")
+    assert (calls["cmdstat_eval"]["calls"], calls["cmdstat_evalsha"]["calls"]) == (1, 2)
 
 
 def test_a_password_that_has_changed_is_given_anew(own, shop):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from traffik.backends.redis.async_link import AsyncLink, asked
 from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, spoils, take, trouble_in
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.visits import check, failure, greeting, locate
+from traffik.backends.redis.visits import check_greeting, failure, greeting, locate
 from traffik.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class AsyncLane:
             link = await fleet.dial(endpoint, fleet.settings.login)
             replies = await asked(link, greeting(fleet.settings))
         try:
-            check(endpoint, replies)
+            check_greeting(endpoint, replies)
         except BackendError as error:
             link.drop(error)
             raise

@@ -155,7 +155,7 @@ class RedisBackend(Backend):
                 answer = error
             if type(answer) is not Decision:
                 return await driver.run(core.instead(Charge(uid, plan, key, cost), answer))
-            if remembers and not answer.allowed:
+            if remembers:
                 core.note(whole, plan, cost, answer, began)
             return answer
 

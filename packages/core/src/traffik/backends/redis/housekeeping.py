@@ -7,7 +7,7 @@ from logging import Logger
 from typing import Any
 
 from traffik.backends.redis.settings import Endpoint, Settings
-from traffik.backends.redis.visits import Visit, Visits, check, greeting, learn, locate
+from traffik.backends.redis.visits import Visit, Visits, check, check_greeting, greeting, learn, locate
 from traffik.backends.redis.wire import Command
 
 __all__ = ["forget", "look_around"]
@@ -23,7 +23,7 @@ def look_around(settings: Settings, log: Logger) -> Visits[None]:
     """
     for endpoint in (yield from _holders(settings)):
         replies = yield Visit(endpoint, settings.login, (*greeting(settings), ("INFO", "memory")))
-        check(endpoint, replies[:-1])
+        check_greeting(endpoint, replies[:-1])
         policy = _memory_policy(replies[-1])
         # All our keys have a time to live, so that the volatile policies take them first.
         if policy not in {"", "noeviction"}:

@@ -17,7 +17,7 @@ from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, b
 from traffik.backends.redis.script import Answer
 from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.sync_link import SyncLink, dial
-from traffik.backends.redis.visits import check, failure, greeting, locate
+from traffik.backends.redis.visits import check_greeting, failure, greeting, locate
 from traffik.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class SyncLane:
             endpoint = self._endpoint or self._fleet.drive(locate(self._fleet.settings, self._fleet.doubted), deadline)
             link = dial(endpoint, self._fleet.settings.login, deadline)
             try:
-                check(endpoint, link.ask(greeting(self._fleet.settings), deadline))
+                check_greeting(endpoint, link.ask(greeting(self._fleet.settings), deadline))
             except BaseException:
                 link.close()
                 raise

@@ -16,7 +16,7 @@ from traffik.backends.redis.topology import Topology
 from traffik.backends.redis.wire import Command, ErrorReply
 from traffik.errors import BackendError, BackendTimeoutError
 
-__all__ = ["PATIENCE", "Visit", "Visits", "check", "failure", "greeting", "learn", "locate"]
+__all__ = ["PATIENCE", "Visit", "Visits", "check", "check_greeting", "failure", "greeting", "learn", "locate"]
 
 _T = TypeVar("_T")
 
@@ -87,6 +87,16 @@ def check(endpoint: Endpoint, replies: list[Any]) -> None:
             raise BackendError(f"{endpoint} answered {text!r}")
         if isinstance(reply, list) and reply[:1] in ([b"slave"], [b"replica"]):
             raise BackendError(f"{endpoint} is no primary any more")
+
+
+def check_greeting(endpoint: Endpoint, replies: list[Any]) -> None:
+    """`check` for what a greeting was answered: who may not load the script sends it with the first hit.
+
+    Raises:
+        BackendError: another error was answered, or a role that is not a primary's.
+    """
+    refused = [isinstance(reply, ErrorReply) and str(reply).startswith("NOPERM") for reply in replies]
+    check(endpoint, [reply for reply, is_refused in zip(replies, refused, strict=True) if not is_refused])
 
 
 def failure(error: BaseException, *, sent: bool = True) -> BackendError:
