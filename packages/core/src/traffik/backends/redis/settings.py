@@ -239,7 +239,15 @@ def _login(options: Mapping[str, Any]) -> Login:
         return login
     tls: dict[str, Any] = {"cert_reqs": "required", "check_hostname": True}
     tls |= {name: options[f"ssl_{name}"] for name in _TLS if f"ssl_{name}" in options}
-    return replace(login, tls=RedisSSLContext(**tls).get())
+    # Not every redis-py knows all of these, so what is not set is left out, and the folder is given by hand.
+    folder = tls.pop("ca_path", None)
+    needed = {"cert_reqs", "check_hostname"}
+    context = RedisSSLContext(
+        **{name: value for name, value in tls.items() if name in needed or value is not None}
+    ).get()
+    if folder is not None:
+        context.load_verify_locations(capath=folder)
+    return replace(login, tls=context)
 
 
 def _is_secure(connection_class: type | None) -> bool:
