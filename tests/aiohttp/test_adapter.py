@@ -22,11 +22,13 @@ class Transport(asyncio.Transport):
 class Sent(web.WebSocketResponse):
     """A WebSocket that is prepared, and keeps what it is sent."""
 
-    prepared = True
-
     def __init__(self, messages):
         super().__init__()
         self.messages = messages
+
+    @property
+    def prepared(self):
+        return hasattr(self, "messages")
 
     async def send_str(self, data, compress=None):
         self.messages.append(json.loads(data))

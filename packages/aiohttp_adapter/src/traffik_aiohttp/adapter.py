@@ -42,7 +42,7 @@ class HTTPAdapter:
 
     def memory(self, connection: web.BaseRequest, /) -> Memory:
         # A clone has a copy of the request's own state; the writer of the answer is the one thing they have in common.
-        shared = connection.writer.__dict__
+        shared = vars(connection.writer)
         memory: Memory | None = shared.get(MEMORY)
         if memory is None:
             memory = shared[MEMORY] = {}

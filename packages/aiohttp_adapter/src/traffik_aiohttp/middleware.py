@@ -56,7 +56,7 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
     fields = response.headers
     if not memory or (response.status >= 400 and "RateLimit-Policy" in fields):
         return
-    shared = request.writer.__dict__
+    shared = vars(request.writer)
     if shared.get(_WRITTEN) is response:  # an application and the one it is mounted in both ask for headers
         return
     shared[_WRITTEN] = response
