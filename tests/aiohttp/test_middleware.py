@@ -148,6 +148,11 @@ class TestAWebSocket:
         await ws.prepare(request)
         return ws
 
+    async def test_has_the_headers_with_its_handshake(self, uid):
+        app = app_of(self.handler, throttles=WebSocketThrottle(uid, "5/min"))
+        async with calling(app) as session, session.ws_connect("/") as socket:
+            assert socket._response.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+
     @pytest.mark.parametrize("where", ["throttles", "routes"])
     @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
     async def test_is_denied_by_throttles_of_both_kinds(self, uid, kind, where):
