@@ -14,9 +14,9 @@ from traffik import TokenBucket, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik_aiohttp import HTTPThrottle, WebSocketConnection, WebSocketThrottle, setup, throttled
 
-everything = HTTPThrottle(uid="everything", rate="20/s")
-reports = HTTPThrottle(uid="reports", rate="3/10s", strategy=TokenBucket(burst=3))
-messages = WebSocketThrottle(uid="ws:messages", rate="60/min")
+everything = HTTPThrottle(uid="service", rate="20/s")
+reports = HTTPThrottle(uid="service:reports", rate="3/10s", strategy=TokenBucket(burst=3))
+messages = WebSocketThrottle(uid="service:messages", rate="60/min")
 
 
 async def home(request: web.Request) -> web.Response:

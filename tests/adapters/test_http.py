@@ -1,5 +1,7 @@
 """What a throttle promises of requests, in every framework. (A window of one hit a minute is free again after two.)"""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.adapters.services import Call, Service
@@ -184,3 +186,10 @@ def test_a_mounted_application_uses_the_store_of_the_outer(serve, store, one):
         client = serve(Service(store, {"/": calls}, mounted={"/": calls}))
         assert statuses(client, "/in/", "/in/", "/") == [200, 429, 429]
         assert (store.keys, other.keys) == (1, 0)
+
+
+def test_clients_at_the_same_time_get_exactly_the_limit(served, uid):
+    client = served(Call("hit", HTTPThrottle(uid, "7/min")))
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: client.get("/").status_code, range(24)))
+    assert sorted(answers) == [200] * 7 + [429] * 17

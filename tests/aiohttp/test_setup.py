@@ -4,10 +4,10 @@ import pytest
 from aiohttp import web
 
 from tests.aiohttp_server import calling, running, statuses
-from traffik import BackendNotFoundError, ConfigurationError, HTTPThrottle
+from traffik import BackendNotFoundError, ConfigurationError, HTTPThrottle, WebSocketThrottle
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
-from traffik_aiohttp import BACKEND, THROTTLES, setup
+from traffik_aiohttp import BACKEND, THROTTLES, WebSocketConnection, setup
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +63,21 @@ async def test_the_nearest_store_is_meant(throttle):
     async with calling(app) as session:
         assert await statuses(session, "/a/b/", "/a/", "/", "/") == [200, 429, 200, 429]
         assert (outer.keys, middle.keys) == (1, 1)
+
+
+async def test_a_websocket_finds_it_too(uid, other):
+    store, inner, throttle = InMemoryBackend(), web.Application(), WebSocketThrottle(uid, "1/min")
+
+    async def handler(request):
+        ws = web.WebSocketResponse()
+        await throttle.hit(WebSocketConnection(request, ws))
+        await ws.prepare(request)
+        return ws
+
+    inner.router.add_get("/", handler)
+    app = app_of(throttle, store, a=inner)
+    async with calling(app) as session, session.ws_connect("/a/"):
+        assert (store.keys, other.keys) == (1, 0)
 
 
 async def test_applications_beside_each_other_have_their_own(throttle):

@@ -25,7 +25,7 @@ def client(address):
 
 def test_everything_is_limited(client):
     answers = [client.get("/") for _ in range(41)]
-    assert (answers[0].text, answers[0].headers["RateLimit-Policy"]) == ("hello", '"everything";q=20;w=1')
+    assert (answers[0].text, answers[0].headers["RateLimit-Policy"]) == ("hello", '"service";q=20;w=1')
     assert 429 in {answer.status_code for answer in answers}
 
 

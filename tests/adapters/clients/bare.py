@@ -15,6 +15,7 @@ from traffik.backends.binding import bound
 
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 64  # with the five of the class, callers at the same time wait for a second try
 
 
 class Quiet(WSGIRequestHandler):
