@@ -78,10 +78,9 @@ class WebSocketAdapter:
 
 async def _notify(response: web.WebSocketResponse, rejection: Rejection) -> None:
     """Tell the client; one that has gone already is told by the next `receive`, as ever."""
-    if not response.closed:
-        with suppress(ConnectionError):
-            # As Starlette writes JSON, so that clients of both read the same bytes.
-            await response.send_str(json.dumps(rejection.message, separators=(",", ":")))
+    with suppress(ConnectionError):
+        # As Starlette writes JSON, so that clients of both read the same bytes.
+        await response.send_str(json.dumps(rejection.message, separators=(",", ":")))
 
 
 http = HTTPAdapter()
