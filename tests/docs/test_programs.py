@@ -19,13 +19,16 @@ from types import ModuleType
 from weakref import WeakSet
 
 import pytest
+from aiohttp import web
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from tests.aiohttp_server import calling
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
 from tests.redis.servers import server
 from traffik import uids
+from traffik.adapters import subapps_of
 from traffik.backends import binding
 from traffik.testing import StrategyContract
 
@@ -66,9 +69,9 @@ def test_every_program_runs(page, address, monkeypatch):
             printed = run(block, page, module, address)
             if after is not None and after.kind == "text":
                 assert after.text == printed
-            apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette)}
+            apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette | web.Application)}
     for app in apps.values():
-        asyncio.run(ask(app))
+        asyncio.run(ask(app) if isinstance(app, Starlette) else ask_aiohttp(app, apps.values()))
     for contract in vars(module).values():
         if isinstance(contract, type) and StrategyContract in contract.__bases__:
             keep(contract())
@@ -77,7 +80,7 @@ def test_every_program_runs(page, address, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=title)
 def test_every_block_says_what_it_is(page):
     fences = re.findall(r"^ *```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console"}
+    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console", "toml"}
 
 
 def run(block, page, module, address):
@@ -102,3 +105,15 @@ async def ask(app):
         for path in paths:
             response = await get(app, re.sub(r"{.*?}", "1", path))
             assert response.status_code not in {404, 405}, path
+
+
+async def ask_aiohttp(app, apps):
+    """The same of an aiohttp application; one that is mounted in another is asked there. (It answers its errors.)"""
+    if any(app in subapps_of(other) for other in apps):
+        return
+    routes = [route for route in app.router.routes() if route.method in {"GET", "*"}]
+    async with calling(app) as session:
+        for route in routes:
+            path = re.sub(r"{.*?}", "1", route.resource.canonical)
+            async with session.get(path) as answer:
+                assert answer.status not in {404, 405, 500}, path

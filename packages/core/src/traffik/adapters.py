@@ -57,7 +57,7 @@ class Adapter(Protocol):
         ...
 
 
-_PIP: Final = {"starlette": "traffik[starlette]", "fastapi": "traffik[starlette]"}
+_PIP: Final = {"aiohttp": "traffik[aiohttp]", "starlette": "traffik[starlette]", "fastapi": "traffik[starlette]"}
 """The extra that brings the adapter of a connection's package."""
 
 _by_type: dict[type, Adapter] = {}
