@@ -1,8 +1,8 @@
 """The way of one event loop to one server.
 
-The first hit goes out at once; those that come while calls are in flight are collected and leave together when a reply
-arrives. There is no task behind it and no timer but the one of the deadlines: a hit writes by itself, a reply wakes its
-callers. So a caller that is cancelled leaves the others alone.
+The first hit goes out at once; those that come while a call is in flight are collected and leave together when its
+reply arrives, or when they fill a call. There is no task behind it and no timer but the one of the deadlines: a hit
+writes by itself, a reply wakes its callers. So a caller that is cancelled leaves the others alone.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncLane", "deliver"]
 
-_DEPTH: Final = 1
-"""Calls in flight on one connection: while the server works on one, the next is made."""
+_DEPTH: Final = 8
+"""Calls in flight on one connection at most: on a long way, a full one need not wait for the one before it."""
 
 
 class AsyncLane:
@@ -50,8 +50,15 @@ class AsyncLane:
         link = self._link
         if link is None or link.lost is not None:
             self._reconnect()
-        elif len(self._flying) < _DEPTH:
+        elif self._may_send:
             self._flush(link)
+
+    @property
+    def _may_send(self) -> bool:
+        """Whether what waits goes out now: on an idle connection, or if it fills a call."""
+        if not self._flying:
+            return bool(self._waiting)
+        return len(self._waiting) >= self._fleet.max_batch and len(self._flying) < _DEPTH
 
     def _reconnect(self) -> None:
         self._link = None
@@ -89,7 +96,7 @@ class AsyncLane:
         return link
 
     def _flush(self, link: AsyncLink) -> None:
-        while self._waiting and len(self._flying) < _DEPTH and link.lost is None:
+        while self._may_send and link.lost is None:
             entries = [entry for entry in take(self._waiting, self._fleet.max_batch) if not entry.waiter.done()]
             if not entries:
                 continue  # all their callers have gone

@@ -1,0 +1,70 @@
+"""How hits share calls: the first leaves at once, others together, and full calls do not wait for each other."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from traffik import Limiter
+from traffik.backends.redis import RedisBackend
+
+pytestmark = pytest.mark.anyio
+
+
+def store(url, **options):
+    return RedisBackend(url, on_error="raise", **{"deadline": 10, **options})
+
+
+def calls(server):
+    return server.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+
+async def hits(limiter, count, key=str):
+    return await asyncio.gather(*(limiter.hit(key(number)) for number in range(count)))
+
+
+@pytest.mark.parametrize("key", [str, lambda _: "hot"], ids=["many keys", "one key"])
+async def test_hits_at_once_are_two_calls(redis_server, key):
+    async with store(redis_server.url) as one:
+        limiter = Limiter("t", "1000/day", backend=one)
+        await limiter.hit("first")
+        before = calls(redis_server)
+        assert all(await hits(limiter, 100, key))
+        assert calls(redis_server) - before == 2
+
+
+async def test_one_after_another_is_a_call_each(redis_server):
+    async with store(redis_server.url) as one:
+        limiter = Limiter("t", "1000/day", backend=one)
+        before = calls(redis_server)
+        for _ in range(10):
+            await limiter.hit("a")
+        assert calls(redis_server) - before == 10
+
+
+async def test_a_call_has_a_bound(redis_server):
+    async with store(redis_server.url, max_batch=10) as one:
+        limiter = Limiter("t", "1000/day", backend=one)
+        await limiter.hit("first")
+        before = calls(redis_server)
+        assert all(await hits(limiter, 101))
+        assert calls(redis_server) - before == 11
+
+
+async def test_hits_are_decided_in_the_order_they_came(redis_server):
+    async with store(redis_server.url, max_batch=7) as one:
+        decisions = await hits(Limiter("t", "1000/day", backend=one), 50, lambda _: "hot")
+        assert [decision.remaining for decision in decisions] == list(range(999, 949, -1))
+
+
+async def test_full_calls_do_not_wait_for_each_other(proxy):
+    async with store(proxy.url, max_batch=10) as one:
+        limiter = Limiter("t", "1000/day", backend=one)
+        await limiter.hit("first")
+        before, proxy.latency_ms = proxy.commands["EVALSHA"], 1000
+        under_way = [asyncio.ensure_future(limiter.hit(str(number))) for number in range(61)]
+        while proxy.commands["EVALSHA"] - before < 7:
+            assert not any(hit.done() for hit in under_way)
+            await asyncio.sleep(0.001)
+        assert all(await asyncio.gather(*under_way))
