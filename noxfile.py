@@ -65,7 +65,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint", "types", "contracts"]
 
 CONSTRAINED = ("-q", "-c", CONSTRAINTS.name)  # nox runs everything where this file is
-PACKAGES = ("packages/core", "packages/starlette_adapter")
+PACKAGES = ("packages/core", "packages/django_adapter", "packages/starlette_adapter")
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 

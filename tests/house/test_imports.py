@@ -10,6 +10,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 FRAMEWORKS = {"aiohttp", "django", "fastapi", "starlette"}
 SLOW = {"anyio", "asyncio", "importlib.metadata"}
 
@@ -32,8 +34,9 @@ def test_importing_the_store_in_memory_brings_no_framework_and_nothing_slow():
     assert brought("traffik.backends.inmemory") & (FRAMEWORKS | SLOW) == set()
 
 
-def test_importing_an_adapter_does_bring_its_framework():
-    assert brought("traffik_starlette") >= {"starlette"}
+@pytest.mark.parametrize("framework", ["django", "starlette"])
+def test_importing_an_adapter_does_bring_its_framework(framework):
+    assert brought(f"traffik_{framework}") >= {framework}
 
 
 def test_the_core_names_no_framework_not_even_for_types(modules):

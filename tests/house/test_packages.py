@@ -9,7 +9,8 @@ import zipfile
 
 import pytest
 
-PACKAGES = ["core", "starlette_adapter"]
+PACKAGES = ["core", "django_adapter", "starlette_adapter"]
+ADAPTERS = PACKAGES[1:]
 
 
 def test_every_distribution_is_known_here(root):
@@ -20,9 +21,12 @@ def test_versions_agree(root):
     assert len({project(root, package)["version"] for package in PACKAGES}) == 1
 
 
-def test_an_extra_names_the_very_version_of_its_adapter(root):
-    core, adapter = (project(root, package) for package in PACKAGES)
-    assert core["optional-dependencies"]["starlette"] == [f"{adapter['name']}=={adapter['version']}"]
+@pytest.mark.parametrize("package", ADAPTERS)
+def test_an_extra_names_the_very_version_of_its_adapter(package, root):
+    core, adapter = project(root, "core"), project(root, package)
+    assert core["optional-dependencies"][package.removesuffix("_adapter")] == [
+        f"{adapter['name']}=={adapter['version']}"
+    ]
     assert f"{core['name']}=={core['version']}" in adapter["dependencies"]
 
 

@@ -57,7 +57,13 @@ class Adapter(Protocol):
         ...
 
 
-_PIP: Final = {"starlette": "traffik[starlette]", "fastapi": "traffik[starlette]"}
+_PIP: Final = {
+    "channels": "traffik[django]",
+    "django": "traffik[django]",
+    "fastapi": "traffik[starlette]",
+    "rest_framework": "traffik[django]",
+    "starlette": "traffik[starlette]",
+}
 """The extra that brings the adapter of a connection's package."""
 
 _by_type: dict[type, Adapter] = {}

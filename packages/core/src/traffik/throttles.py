@@ -265,6 +265,18 @@ class SyncThrottle(Generic[C]):
         """As `Throttle.reset`."""
         drive_sync(_recipes.reset(self._throttle, connection, context))
 
+    def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+        """As `Throttle.decide`."""
+        decision = _recipes.begin(self._throttle, connection, cost, context)
+        if not isinstance(decision, Decision):
+            decision = drive_sync(decision)
+        self._throttle.remember(connection, decision)
+        return decision
+
+    def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
+        """As `Throttle.refuse`."""
+        drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
+
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
     """Whether the most recent hit of the connection was refused; False if there was none.

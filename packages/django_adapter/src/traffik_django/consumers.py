@@ -1,0 +1,70 @@
+"""What traffik needs of a consumer of Channels, and how a WebSocket is refused there.
+
+A consumer does not know whether it has accepted. `ThrottledConsumerMixin` makes it know, so that a hit in `connect` can
+deny the handshake; without the mixin a consumer counts as accepted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from channels.exceptions import DenyConnection
+from django.apps import apps
+
+from traffik import errors
+from traffik.adapters import Memory
+from traffik.rejections import Rejection
+from traffik_django.adapter import MEMORY
+
+__all__ = ["ConsumerAdapter", "ConsumerThrottled", "ThrottledConsumerMixin", "consumer"]
+
+_ACCEPTED = "traffik.accepted"
+
+
+class ConsumerThrottled(errors.Throttled, DenyConnection):
+    """A refused WebSocket that is not accepted yet: Channels denies the handshake."""
+
+
+class ThrottledConsumerMixin:
+    """Stands before the consumer's base, ``class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer)``."""
+
+    scope: Any
+
+    def accept(self, *args: Any, **kwargs: Any) -> Any:
+        """Accept the WebSocket, as ever; what the base answers may have to be awaited, as ever."""
+        self.scope[_ACCEPTED] = True
+        return super().accept(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
+
+
+class ConsumerAdapter:
+    """For consumers of WebSockets, sync and async."""
+
+    injects: type | None = None
+    websocket = True
+
+    def peer(self, connection: Any, /) -> str | None:
+        client = connection.scope.get("client")
+        return (client[0] or None) if client else None
+
+    def app(self, connection: Any, /) -> object | None:
+        return apps
+
+    def subapps(self, app: object, /) -> Iterable[object]:
+        return ()
+
+    def memory(self, connection: Any, /) -> Memory:
+        memory: Memory = connection.scope.setdefault(MEMORY, {})
+        return memory
+
+    def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        if isinstance(connection, ThrottledConsumerMixin) and _ACCEPTED not in connection.scope:
+            raise ConsumerThrottled(rejection)
+        text = json.dumps(rejection.message)
+        sending: Awaitable[None] | None = connection.send(text_data=text)
+        return sending if iscoroutinefunction(connection.send) else None
+
+
+consumer = ConsumerAdapter()

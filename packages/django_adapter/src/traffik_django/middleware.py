@@ -1,0 +1,80 @@
+"""Throttles before every view, headers on every answer, and an answer for every `Throttled`: sync and async alike.
+
+``MIDDLEWARE = ["traffik_django.middleware.ThrottleMiddleware", …]`` is all it takes. Under ASGI with async middleware
+around it nothing here leaves the event loop, and under WSGI nothing enters one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from traffik.errors import Throttled
+from traffik.throttles import Throttle
+from traffik_django import conf
+from traffik_django.responses import add_headers, respond
+
+__all__ = ["ThrottleMiddleware"]
+
+
+class ThrottleMiddleware:
+    """Applies the throttles of ``TRAFFIK["URLS"]``, and speaks for those that are hit further in."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._async = iscoroutinefunction(get_response)
+        self.process_view: Callable[..., Any] = self._view
+        if self._async:
+            markcoroutinefunction(cast("Any", self))
+            self.process_view = self._view_async
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._async:
+            return self._call_async(request)
+        config = conf.current()
+        response: HttpResponseBase = self._refusal(config.everywhere, request) or self.get_response(request)
+        if config.headers:
+            add_headers(request, response)
+        return response
+
+    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+        config = conf.current()
+        response: HttpResponseBase
+        response = await self._refusal_async(config.everywhere, request) or await self.get_response(request)
+        if config.headers:
+            add_headers(request, response)
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The answer to a hit that was refused in a view."""
+        return respond(request, exception.rejection) if isinstance(exception, Throttled) else None
+
+    def _view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        return self._refusal(conf.current().throttles_for(request.resolver_match), request)
+
+    async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        return await self._refusal_async(conf.current().throttles_for(request.resolver_match), request)
+
+    def _refusal(self, throttles: Sequence[Throttle[Any]], request: HttpRequest) -> HttpResponse | None:
+        """The answer of the first throttle that refuses; None if all admit."""
+        try:
+            for throttle in throttles:
+                throttle.sync.hit(request)
+        except Throttled as error:
+            return respond(request, error.rejection)
+        return None
+
+    async def _refusal_async(self, throttles: Sequence[Throttle[Any]], request: HttpRequest) -> HttpResponse | None:
+        try:
+            for throttle in throttles:
+                await throttle.hit(request)
+        except Throttled as error:
+            return respond(request, error.rejection)
+        return None
