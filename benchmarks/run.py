@@ -17,7 +17,7 @@ from measure import Result
 from report import document, show
 from rich.console import Console
 
-NAMES = ("decision", "request", "keys", "route", "server", "memory", "redis_store", "imports")
+NAMES = ("decision", "request", "keys", "route", "django_view", "server", "memory", "redis_store", "imports")
 
 
 def main() -> int:

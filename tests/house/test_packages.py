@@ -24,9 +24,8 @@ def test_versions_agree(root):
 @pytest.mark.parametrize("package", ADAPTERS)
 def test_an_extra_names_the_very_version_of_its_adapter(package, root):
     core, adapter = project(root, "core"), project(root, package)
-    assert core["optional-dependencies"][package.removesuffix("_adapter")] == [
-        f"{adapter['name']}=={adapter['version']}"
-    ]
+    extra = core["optional-dependencies"][package.removesuffix("_adapter")]
+    assert extra == [f"{adapter['name']}=={adapter['version']}"]
     assert f"{core['name']}=={core['version']}" in adapter["dependencies"]
 
 

@@ -249,7 +249,10 @@ class SyncThrottle(Generic[C]):
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
-        return drive_sync(_recipes.hit(self._throttle, connection, cost, context))
+        decision = self.decide(connection, cost, context)
+        if not decision.allowed:
+            self.refuse(connection, decision, context)
+        return connection
 
     __call__ = hit
 
@@ -267,10 +270,12 @@ class SyncThrottle(Generic[C]):
 
     def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.decide`."""
-        decision = _recipes.begin(self._throttle, connection, cost, context)
-        if not isinstance(decision, Decision):
-            decision = drive_sync(decision)
-        self._throttle.remember(connection, decision)
+        throttle = self._throttle
+        decision = throttle._at_once(connection) if cost is None and context is None else None
+        if decision is None:
+            begun = _recipes.begin(throttle, connection, cost, context)
+            decision = begun if isinstance(begun, Decision) else drive_sync(begun)
+            throttle.remember(connection, decision)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:

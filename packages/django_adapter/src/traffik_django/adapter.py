@@ -14,7 +14,7 @@ from traffik_django.errors import Throttled
 __all__ = ["MEMORY", "HTTPAdapter", "http"]
 
 MEMORY: Final = "traffik.decisions"
-"""The key of META under which the decisions about a request are kept; every object that wraps a request has its META."""
+"""The key of META under which the decisions about a request are kept: whatever wraps a request has the same META."""
 
 
 class HTTPAdapter:

@@ -36,15 +36,12 @@ class QuotaCommand(BaseCommand):
         name = options["throttle"]
         limit = conf.throttles.get(name) or uids.holder(name)
         if limit is None:
-            raise CommandError(
-                f"no throttle is called {name!r}; the settings name: {', '.join(conf.throttles) or 'none'}"
-            )
+            known = ", ".join(conf.throttles) or "none"
+            raise CommandError(f"no throttle is called {name!r}; the settings name: {known}")
         try:
             store = limit.backend or binding.resolve(limit.app(None))
         except BackendNotFoundError as error:
             raise CommandError(str(error)) from error
         if store.in_process:
-            raise CommandError(
-                f"{store!r} is in the memory of each server process: nothing of it can be seen from here"
-            )
+            raise CommandError(f"{store!r} is in the memory of each server process, which nobody else can see")
         return limit, store, local_key(options["scope"], options["identity"])

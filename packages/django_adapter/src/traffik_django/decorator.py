@@ -9,14 +9,13 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 
-from traffik.errors import Throttled
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rate, parse_rates
 from traffik.throttles import Throttle
 from traffik_django import conf
+from traffik_django.guards import refusal, refusal_async
 from traffik_django.limits import HTTPThrottle
 from traffik_django.reading import is_name
-from traffik_django.responses import respond
 
 __all__ = ["throttled"]
 
@@ -89,24 +88,15 @@ def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: M
 
     @functools.wraps(view)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        request = _request(args)
-        try:
-            for guard in guards:
-                await conf.resolve(guard).hit(request, cost, context)
-        except Throttled as error:
-            return respond(request, error.rejection)
+        if (refused := await refusal_async(guards, _request(args), cost, context)) is not None:
+            return refused
         response = view(*args, **kwargs)
         return await response if inspect.isawaitable(response) else response
 
     @functools.wraps(view)
     def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        request = _request(args)
-        try:
-            for guard in guards:
-                conf.resolve(guard).sync.hit(request, cost, context)
-        except Throttled as error:
-            return respond(request, error.rejection)
-        return view(*args, **kwargs)
+        refused = refusal(guards, _request(args), cost, context)
+        return view(*args, **kwargs) if refused is None else refused
 
     return cast("_View", guarded if _is_async(view) else guarded_sync)
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 from django.http import HttpRequest
 
 from traffik import throttles
+from traffik.backends import binding
 from traffik_django.identities import Identifier
 
 __all__ = ["HTTPThrottle", "use_identity"]
 
 _default: list[Identifier] = []
+_ours: WeakSet[HTTPThrottle] = WeakSet()
 
 
 def use_identity(identifier: Identifier | None) -> None:
     """Let throttles without an identifier use `identifier`; None for the address."""
-    _default[:] = [] if identifier is None else [identifier]
+    with binding.lock:
+        _default[:] = [] if identifier is None else [identifier]
+        for throttle in tuple(_ours):
+            throttle.look()
 
 
 class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
@@ -27,4 +33,6 @@ class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
 
     def look(self) -> None:
         super().look()
-        self._direct = None  # the one way that goes past `identity`
+        _ours.add(self)
+        if _default:
+            self._direct = None  # the one way that goes past `identity`

@@ -6,7 +6,7 @@ around it nothing here leaves the event loop, and under WSGI nothing enters one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from traffik.errors import Throttled
-from traffik.throttles import Throttle
 from traffik_django import conf
+from traffik_django.guards import refusal, refusal_async
 from traffik_django.responses import add_headers, respond
 
 __all__ = ["ThrottleMiddleware"]
@@ -39,7 +39,7 @@ class ThrottleMiddleware:
         if self._async:
             return self._call_async(request)
         config = conf.current()
-        response: HttpResponseBase = self._refusal(config.everywhere, request) or self.get_response(request)
+        response: HttpResponseBase = refusal(config.everywhere, request) or self.get_response(request)
         if config.headers:
             add_headers(request, response)
         return response
@@ -47,7 +47,7 @@ class ThrottleMiddleware:
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
         config = conf.current()
         response: HttpResponseBase
-        response = await self._refusal_async(config.everywhere, request) or await self.get_response(request)
+        response = await refusal_async(config.everywhere, request) or await self.get_response(request)
         if config.headers:
             add_headers(request, response)
         return response
@@ -57,24 +57,7 @@ class ThrottleMiddleware:
         return respond(request, exception.rejection) if isinstance(exception, Throttled) else None
 
     def _view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        return self._refusal(conf.current().throttles_for(request.resolver_match), request)
+        return refusal(conf.current().throttles_for(request.resolver_match), request)
 
     async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        return await self._refusal_async(conf.current().throttles_for(request.resolver_match), request)
-
-    def _refusal(self, throttles: Sequence[Throttle[Any]], request: HttpRequest) -> HttpResponse | None:
-        """The answer of the first throttle that refuses; None if all admit."""
-        try:
-            for throttle in throttles:
-                throttle.sync.hit(request)
-        except Throttled as error:
-            return respond(request, error.rejection)
-        return None
-
-    async def _refusal_async(self, throttles: Sequence[Throttle[Any]], request: HttpRequest) -> HttpResponse | None:
-        try:
-            for throttle in throttles:
-                await throttle.hit(request)
-        except Throttled as error:
-            return respond(request, error.rejection)
-        return None
+        return await refusal_async(conf.current().throttles_for(request.resolver_match), request)

@@ -99,9 +99,9 @@ def read() -> Config:
         if key not in _KEYS:
             config.problem(2, f"TRAFFIK has no key {key!r}.", _close(str(key), _KEYS))
     config.headers = bool(given.get("HEADERS", True))
-    config.store = _made(config, 3, "STORE", lambda: store_of(given.get("STORE", {})))
+    config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
-        config.identifier = _made(config, 4, "IDENTIFIER", lambda: _identifier(given["IDENTIFIER"]))
+        config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
     _read_throttles(config, given.get("THROTTLES", {}))
     _read_urls(config, given.get("URLS", {}))
     return config
@@ -112,7 +112,7 @@ def _read_throttles(config: Config, given: Any) -> None:
         config.problem(5, f"TRAFFIK['THROTTLES'] is a dict, not {given!r}.", 'Write {"login": "5/min"}.')
         return
     for name, options in given.items():
-        where = f"THROTTLES[{name!r}]"
+        where = f"['THROTTLES'][{name!r}]"
         if not isinstance(name, str) or not is_name(name):
             config.problem(5, f"{name!r} cannot name a throttle.", "Begin it with a letter, as in 'login' or 'api:v1'.")
             continue
@@ -169,9 +169,7 @@ def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> A
     try:
         return make()
     except (ConfigurationError, ImportError, TypeError, ValueError) as error:
-        config.problem(
-            number, f"TRAFFIK[{where!r}]: {error}" if "[" not in where else f"{where}: {error}", _HINTS[number]
-        )
+        config.problem(number, f"TRAFFIK{where}: {error}", _HINTS[number])
         return None
 
 
