@@ -91,7 +91,9 @@ async def _measure() -> list[Result]:
             judged(f"{world}: hit in the view", times[f"{world} hit"], floor, 1.03),
             judged(f"{world}: hit and headers by the middleware", times[f"{world} middleware"], floor, None),
             judged(f"{world}: refusal by the middleware", times[f"{world} refusal"], floor, None),
-            judged(f"{world}: the same, to a view that answers 429", times[f"{world} refusal"], times[f"{world} 429"], 1.0),
+            judged(
+                f"{world}: the same, to a view that answers 429", times[f"{world} refusal"], times[f"{world} 429"], 1.0
+            ),
         ]
     return results
 

@@ -119,7 +119,7 @@ class Throttle(Limit, Generic[C]):
             BackendNotFoundError: none, or more than one, store could be meant.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
-        # `_recipes.hit`, written out so that a hit that waits for nothing makes no generator.
+        # `decide`, written out: one coroutine less for every hit.
         decision = self._at_once(connection) if cost is None and context is None else None
         if decision is None:
             begun = _recipes.start(self, connection, cost, context)

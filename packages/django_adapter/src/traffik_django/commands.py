@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import get_resolver
 
@@ -39,7 +40,7 @@ class QuotaCommand(BaseCommand):
             known = ", ".join(conf.throttles) or "none"
             raise CommandError(f"no throttle is called {name!r}; the settings name: {known}")
         try:
-            store = limit.backend or binding.resolve(limit.app(None))
+            store = limit.backend or binding.resolve(apps)
         except BackendNotFoundError as error:
             raise CommandError(str(error)) from error
         if store.in_process:

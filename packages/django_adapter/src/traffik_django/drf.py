@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from django.core.signals import setting_changed
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from traffik.clients import EXEMPTED
 from traffik.decisions import UNAVAILABLE, Decision
+from traffik.keys import MAX_LENGTH
 from traffik.rates import Rates
 from traffik_django.identities import ip
 from traffik_django.limits import HTTPThrottle
 
 __all__ = ["AnonRateThrottle", "RateThrottle", "ScopedRateThrottle", "UserRateThrottle"]
 
-_made: Final[dict[tuple[object, ...], HTTPThrottle]] = {}
+_made: Final[dict[tuple[type, str], HTTPThrottle]] = {}
 
 
 class RateThrottle(BaseThrottle):
@@ -46,11 +46,9 @@ class RateThrottle(BaseThrottle):
 
     def allow_request(self, request: Any, view: Any) -> bool:
         scope = self.get_scope(view)
-        if scope is None:
+        if scope is None or self.get_rate(scope) is None:
             return True
         throttle = self._throttle(scope)
-        if throttle is None:
-            return True
         self.decision = throttle.sync.decide(request)
         if self.decision.degraded == UNAVAILABLE:
             throttle.sync.refuse(request, self.decision)  # 503, which DRF has no word for
@@ -62,14 +60,17 @@ class RateThrottle(BaseThrottle):
             return None
         return self.decision.retry_after / 1_000_000
 
-    def _throttle(self, scope: str) -> HTTPThrottle | None:
-        rate = self.rate if self.rate is not None else api_settings.DEFAULT_THROTTLE_RATES.get(scope, "")
-        if rate is None:  # DRF's way to switch a scope off
-            return None
-        key = (type(self).identify, scope, rate if isinstance(rate, str) else repr(rate))
+    def get_rate(self, scope: str) -> Rates | None:
+        """The rate of a scope; None to switch it off, as in DRF."""
+        return self.rate if self.rate is not None else api_settings.DEFAULT_THROTTLE_RATES.get(scope, "")
+
+    def _throttle(self, scope: str) -> HTTPThrottle:
+        key = (type(self), scope)
         throttle = _made.get(key)
         if throttle is None:
-            throttle = _made[key] = HTTPThrottle(f"drf:{scope}"[-128:], rate, identifier=type(self).identify)
+            # The rate is asked for at each request, so that a test may override it.
+            rate: Any = lambda: self.get_rate(scope)  # noqa: E731 - a function for each scope
+            throttle = _made[key] = HTTPThrottle(f"drf:{scope}"[-MAX_LENGTH:], rate, identifier=type(self).identify)
         return throttle
 
 
@@ -95,11 +96,3 @@ class ScopedRateThrottle(RateThrottle):
     def get_scope(self, view: Any) -> str | None:
         scope: str | None = getattr(view, "throttle_scope", None)
         return scope
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting in {"REST_FRAMEWORK", "TRAFFIK", "CACHES"}:
-        _made.clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="traffik.drf")

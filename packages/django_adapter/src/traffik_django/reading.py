@@ -27,8 +27,8 @@ EVERYTHING: Final = "*"
 _KEYS: Final = ("HEADERS", "IDENTIFIER", "STORE", "THROTTLES", "URLS")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 _OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "rate", "strategy")
-_FUNCTIONS: Final = ("cost", "handle_throttled", "strategy")
-"""Options that may be the dotted path of what is meant."""
+_DOTTED: Final = ("cost", "handle_throttled", "strategy")
+"""Options that may be the dotted path of what is meant: a function, a strategy or its class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,10 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         raise ValueError("a throttle needs a rate, such as '5/min'")
     if options.get("identifier") is not None:
         options["identifier"] = _identifier(options["identifier"])
-    for key in _FUNCTIONS:
+    for key in _DOTTED:
         if isinstance(options.get(key), str):
-            options[key] = import_string(options[key])
+            found = import_string(options[key])
+            options[key] = found() if isinstance(found, type) else found
     # With its store, so that the settings of one test never meet those of another.
     return HTTPThrottle(name, options.pop("rate"), backend=config.store, **options)
 
