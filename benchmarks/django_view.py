@@ -2,7 +2,7 @@
 
 An empty view, sync under WSGI and async under ASGI, called as the server calls it, against the same view with a hit in
 it, with `ThrottleMiddleware` around it, and against the middleware refusing, which never reaches the view. Django logs
-every answer from 400 on, under ASGI from another thread; a view that does no more than answer 429 shows what that takes.
+every answer from 400 on, under ASGI from another thread: a view that does no more than answer 429 shows what it takes.
 """
 
 from __future__ import annotations
@@ -86,14 +86,12 @@ async def _measure() -> list[Result]:
     times = await interleaved(works, ROUNDS)
     results = []
     for world in ("sync", "async"):
-        floor = times[f"{world} bare"]
+        floor, spent = times[f"{world} bare"], times[f"{world} refusal"]
         results += [
             judged(f"{world}: hit in the view", times[f"{world} hit"], floor, 1.03),
             judged(f"{world}: hit and headers by the middleware", times[f"{world} middleware"], floor, None),
-            judged(f"{world}: refusal by the middleware", times[f"{world} refusal"], floor, None),
-            judged(
-                f"{world}: the same, to a view that answers 429", times[f"{world} refusal"], times[f"{world} 429"], 1.0
-            ),
+            judged(f"{world}: refusal by the middleware", spent, floor, None),
+            judged(f"{world}: that, to a view that answers 429", times[f"{world} refusal"], times[f"{world} 429"], 1.0),
         ]
     return results
 

@@ -113,7 +113,7 @@ class TestAThrottleClass:
             return Response("ok")
 
         class Things(ViewSet):
-            throttle_classes = [type("OfSet", (RateThrottle,), {"rate": "1/min"})]
+            throttle_classes = (type("OfSet", (RateThrottle,), {"rate": "1/min"}),)
 
             def list(self, request):
                 return Response([])

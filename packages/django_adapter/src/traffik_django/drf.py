@@ -5,6 +5,7 @@ They read ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]`` as DRF does, and take any
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from rest_framework.settings import api_settings
@@ -62,7 +63,10 @@ class RateThrottle(BaseThrottle):
 
     def get_rate(self, scope: str) -> Rates | None:
         """The rate of a scope; None to switch it off, as in DRF."""
-        return self.rate if self.rate is not None else api_settings.DEFAULT_THROTTLE_RATES.get(scope, "")
+        if self.rate is not None:
+            return self.rate
+        rates: Mapping[str, Any] = api_settings.DEFAULT_THROTTLE_RATES
+        return rates.get(scope, "")
 
     def _throttle(self, scope: str) -> HTTPThrottle:
         key = (type(self), scope)

@@ -19,7 +19,7 @@ class APIThrottled(errors.Throttled, exceptions.Throttled):
 
     def __init__(self, rejection: Rejection) -> None:
         exceptions.Throttled.__init__(self, rejection.retry_after, rejection.detail)
-        self.detail = rejection.detail  # DRF would add the wait once more
+        self.detail = exceptions.ErrorDetail(rejection.detail, self.default_code)  # DRF would add the wait once more
         self.status_code = rejection.status
         self.rejection = rejection
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -116,7 +117,7 @@ def _read_throttles(config: Config, given: Any) -> None:
         if not isinstance(name, str) or not is_name(name):
             config.problem(5, f"{name!r} cannot name a throttle.", "Begin it with a letter, as in 'login' or 'api:v1'.")
             continue
-        made = _made(config, 5, where, lambda name=name, options=options: _throttle(config, name, options))
+        made = _made(config, 5, where, partial(_throttle, config, name, options))
         if made is not None:
             config.throttles[name] = made
 
@@ -162,7 +163,8 @@ def _identifier(given: Any) -> Identifier:
         found = given
     if not callable(found):
         raise TypeError(f"an identifier is a name or a function, not {given!r}")
-    return found
+    identifier: Identifier = found
+    return identifier
 
 
 def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> Any:
