@@ -142,9 +142,8 @@ class TestAHitInAView:
             await throttle.hit(request)
             return HttpResponse()
 
-        serve_urls(
-            path("a", api_view(["GET"])(lambda request: Response(bool(throttle.sync(request))))), path("b", plain)
-        )
+        api = api_view(["GET"])(lambda request: Response(bool(throttle.sync(request))))
+        serve_urls(path("a", api), path("b", plain))
         assert statuses(client, "/a") == [200]
         assert [asyncio.run(async_client.get("/b")).status_code for _ in range(2)] == [200, 429]
 

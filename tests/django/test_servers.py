@@ -46,10 +46,10 @@ async def ask_at_once(address, *paths):
     async def ask(caller, path):
         answers.append((await caller.get(f"http://{address}{path}", timeout=30)).status_code)
 
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=AT_ONCE)) as caller:
-        async with anyio.create_task_group() as group:
-            for number in range(REQUESTS):
-                group.start_soon(ask, caller, paths[number % len(paths)])
+    limits = httpx.Limits(max_connections=AT_ONCE)
+    async with httpx.AsyncClient(limits=limits) as caller, anyio.create_task_group() as group:
+        for number in range(REQUESTS):
+            group.start_soon(ask, caller, paths[number % len(paths)])
     return sorted(answers)
 
 

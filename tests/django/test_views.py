@@ -1,6 +1,7 @@
 """Hits in views and decorators on them, sync and async, without a middleware and with it."""
 
 import asyncio
+from types import MappingProxyType
 
 import pytest
 from django.http import HttpResponse
@@ -68,16 +69,16 @@ class TestAHit:
 
     def test_without_the_middleware_is_an_error(self, uid, client, serve_urls):
         throttle = HTTPThrottle(uid, "0/min")
-        serve_urls(path("", lambda request: throttle.sync.hit(request)), middleware=NONE)
+        serve_urls(path("", throttle.sync.hit), middleware=NONE)
         with pytest.raises(Exception, match="Too many requests"):
             client.get("/")
 
-    def test_of_an_async_view_is_not_hidden_by_a_sync_throttle(self, uid, client, serve_urls):
+    def test_of_sync_code_with_an_async_identifier_names_it(self, uid, client, serve_urls):
         async def who(request):
             return "somebody"
 
         throttle = HTTPThrottle(uid, "1/min", identifier=who)
-        serve_urls(path("", lambda request: throttle.sync.hit(request)))
+        serve_urls(path("", throttle.sync.hit))
         with pytest.raises(TypeError, match=r"who is async, so sync code cannot use it"):
             client.get("/")
 
@@ -182,7 +183,7 @@ class TestAClass:
     def test_with_the_mixin_and_its_options(self, client, serve_urls):
         class Page(ThrottledMixin, TemplateView):
             throttles = ("2/min",)
-            throttle_options = {"cost": 3, "identifier": lambda request: "all"}
+            throttle_options = MappingProxyType({"cost": 3, "identifier": lambda request: "all"})
 
         class Open(ThrottledMixin, View):
             def get(self, request):

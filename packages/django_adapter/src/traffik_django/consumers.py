@@ -10,7 +10,6 @@ import json
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from channels.exceptions import DenyConnection
 from django.apps import apps
 
@@ -60,11 +59,16 @@ class ConsumerAdapter:
         return memory
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
-        if isinstance(connection, ThrottledConsumerMixin) and _ACCEPTED not in connection.scope:
+        aware = isinstance(connection, ThrottledConsumerMixin)
+        if aware and _ACCEPTED not in connection.scope:
             raise ConsumerThrottled(rejection)
-        text = json.dumps(rejection.message)
-        sending: Awaitable[None] | None = connection.send(text_data=text)
-        return sending if iscoroutinefunction(connection.send) else None
+        return _send(connection, json.dumps(rejection.message))
+
+
+def _send(connection: Any, text: str) -> Awaitable[None] | None:
+    """Send it; what an async consumer answers has to be awaited."""
+    sending: Awaitable[None] | None = connection.send(text_data=text)
+    return sending
 
 
 consumer = ConsumerAdapter()

@@ -7,13 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from asgiref.sync import iscoroutinefunction
-
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rate, parse_rates
 from traffik.throttles import Throttle
 from traffik_django import conf
-from traffik_django.guards import refusal, refusal_async
+from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.limits import HTTPThrottle
 from traffik_django.reading import is_name
 
@@ -60,7 +58,7 @@ def throttled(
         if isinstance(each, str):
             conf.throttles.expect(each)
     if rates:
-        options["rate"] = parse_rates(rates)
+        options = {**options, "rate": parse_rates(rates)}
     made: dict[str, HTTPThrottle] = {}
 
     def decorate(view: _View) -> _View:
@@ -76,7 +74,8 @@ def throttled(
             # Django decorates a method anew at each call.
             uid: str = options.get("uid") or _uid(view)
             if uid not in made:
-                made[uid] = HTTPThrottle(**{**options, "uid": uid})
+                settings: dict[str, Any] = {**options, "uid": uid}
+                made[uid] = HTTPThrottle(**settings)
             every = [*guards, made[uid]]
         return _guarded(view, every, cost, context)
 
@@ -118,7 +117,7 @@ def _owner(view: Any) -> Any:
 
 def _is_async(view: Any) -> bool:
     """Whether what calls the view awaits it: `dispatch` is a plain function, of async views too."""
-    return iscoroutinefunction(view) or getattr(_owner(view), "view_is_async", False)
+    return is_async(view) or getattr(_owner(view), "view_is_async", False)
 
 
 def _uid(view: Any) -> str:

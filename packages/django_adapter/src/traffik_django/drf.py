@@ -5,7 +5,6 @@ They read ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]`` as DRF does, and take any
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from rest_framework.settings import api_settings
@@ -65,8 +64,9 @@ class RateThrottle(BaseThrottle):
         """The rate of a scope; None to switch it off, as in DRF."""
         if self.rate is not None:
             return self.rate
-        rates: Mapping[str, Any] = api_settings.DEFAULT_THROTTLE_RATES
-        return rates.get(scope, "")
+        settings: Any = api_settings
+        found: Rates | None = settings.DEFAULT_THROTTLE_RATES.get(scope, "")
+        return found
 
     def _throttle(self, scope: str) -> HTTPThrottle:
         key = (type(self), scope)

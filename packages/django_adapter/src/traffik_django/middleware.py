@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from traffik.errors import Throttled
 from traffik_django import conf
-from traffik_django.guards import refusal, refusal_async
+from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.responses import add_headers, respond
 
 __all__ = ["ThrottleMiddleware"]
@@ -29,7 +29,7 @@ class ThrottleMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
-        self._async = iscoroutinefunction(get_response)
+        self._async = is_async(get_response)
         self.process_view: Callable[..., Any] = self._view
         if self._async:
             markcoroutinefunction(cast("Any", self))

@@ -34,7 +34,7 @@ class ThrottledMixin(_Base):
 
     throttles: ClassVar[Sequence[Throttle[Any] | Rate | str]] = ()
     throttle_options: ClassVar[Mapping[str, Any]] = {}
-    _throttled: ClassVar[Callable[[Any], Callable[..., HttpResponseBase]]]
+    _throttled: ClassVar[Callable[..., Any]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -43,4 +43,7 @@ class ThrottledMixin(_Base):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         view = super().dispatch
-        return (self._throttled(view) if self.throttles else view)(request, *args, **kwargs)
+        if not self.throttles:
+            return view(request, *args, **kwargs)
+        response: HttpResponseBase = type(self)._throttled(view)(request, *args, **kwargs)
+        return response
