@@ -159,7 +159,8 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), package)
-    core, adapter = (str(next(dist.glob(f"{name}-*.whl"))) for name in ("traffik", "traffik_starlette"))
+    names = ("traffik", "traffik_django", "traffik_starlette")
+    core, for_django, for_starlette = (str(next(dist.glob(f"{name}-*.whl"))) for name in names)
     clean = Path(session.create_tmp()) / "clean"
     python = str(clean / Path(session.bin).name / "python")
     session.run("python", "-m", "venv", "--clear", str(clean))
@@ -169,7 +170,8 @@ def build(session: nox.Session) -> None:
         session.run(python, "-I", "-W", "error", f"tests/smoke/{script}", external=True)
 
     stranger("core_alone.py", core)
-    stranger("starlette_app.py", f"{core}[starlette]", adapter, "httpx2")
+    stranger("django_project.py", f"{core}[django]", for_django)
+    stranger("starlette_app.py", f"{core}[starlette]", for_starlette, "httpx2")
 
 
 @nox.session

@@ -3,6 +3,7 @@
 A Python block is a program of its own or goes on where the one above stopped: the blocks of a page share their names.
 A text block right after it is what it prints. The applications that a page makes are started and asked at every GET
 route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
+A page that configures Django is run in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import multiprocessing
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from types import ModuleType
 from weakref import WeakSet
 
@@ -34,9 +37,18 @@ def nothing_made_before(monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_program_runs(page, monkeypatch):
-    module = ModuleType(f"page_{page.stem}")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+def test_every_program_runs(page):
+    if "settings.configure(" not in page.read_text(encoding="utf-8"):
+        run_page(page)
+        return
+    # A process has one Django project, and this one has that of the other tests.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(run_page, page).result()
+
+
+def run_page(page):
+    """Run the programs of a page, and ask the applications that they make."""
+    module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
     apps = {}
     for block, after in zip(found := blocks(page), [*found[1:], None], strict=True):
         if block.kind == "python":
@@ -49,6 +61,8 @@ def test_every_program_runs(page, monkeypatch):
     for contract in vars(module).values():
         if isinstance(contract, type) and StrategyContract in contract.__bases__:
             keep(contract())
+    if hasattr(module, "urlpatterns"):
+        ask_django(module.urlpatterns)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
@@ -70,6 +84,19 @@ def keep(contract):
     for name in dir(contract):
         if name.startswith("test_"):
             getattr(contract, name)()
+
+
+def ask_django(patterns, start="/"):
+    """Ask once for every URL of a Django project."""
+    from django.test import Client
+
+    for pattern in patterns:
+        where = f"{start}{pattern.pattern}"
+        if hasattr(pattern, "url_patterns"):
+            ask_django(pattern.url_patterns, where)
+        else:
+            response = Client().get(where)
+            assert (response.status_code, "RateLimit" in response.headers) == (200, True), where
 
 
 async def ask(app):
