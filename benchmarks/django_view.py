@@ -1,8 +1,9 @@
 """What does a hit cost in a Django view, and a refusal?
 
-An empty view, sync under WSGI and async under ASGI, called as the server calls it, against the same view with a hit in
-it, with `ThrottleMiddleware` around it, and against the middleware refusing, which never reaches the view. Django logs
-every answer from 400 on, under ASGI from another thread: a view that does no more than answer 429 shows what it takes.
+An empty view, sync under WSGI and async under ASGI, called as the server calls it, behind the middleware that
+`startproject` lists, against the same view with a hit in it, and against `ThrottleMiddleware` refusing in front of all
+that. Then the same behind no other middleware. Django logs every answer from 400 on, under ASGI from another thread: a
+view that does no more than answer 429 shows what that takes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,19 @@ from traffik import HTTPThrottle
 __all__ = ["TITLE", "measure"]
 
 TITLE = "a Django view, to the same one empty"
-ROUNDS, CALLS = 200, 20
-MIDDLEWARE = ["traffik_django.middleware.ThrottleMiddleware"]
+ROUNDS, SYNC_CALLS, ASYNC_CALLS = 150, 50, 5
+WARM = 10
+OURS = ["traffik_django.middleware.ThrottleMiddleware"]
+STARTPROJECT = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+APPS = ["auth", "contenttypes", "messages", "sessions"]
 
 view_throttle = HTTPThrottle("django view", AMPLE)
 
@@ -66,7 +78,8 @@ async def hit_async(request: HttpRequest) -> HttpResponse:
 def measure() -> list[Result]:
     """A view with a hit and without, in both worlds."""
     if not settings.configured:
-        settings.configure(ALLOWED_HOSTS=["*"], DATABASES={}, INSTALLED_APPS=["traffik_django"])
+        apps = [*(f"django.contrib.{name}" for name in APPS), "traffik_django"]
+        settings.configure(ALLOWED_HOSTS=["*"], DATABASES={}, SECRET_KEY="of a benchmark", INSTALLED_APPS=apps)
         django.setup()
     logging.getLogger("django.request").setLevel(logging.ERROR)
     return asyncio.run(_measure())
@@ -80,18 +93,23 @@ async def _measure() -> list[Result]:
     ):
         works[f"{world} bare"] = call(plain, [], {}, 200)
         works[f"{world} hit"] = call(throttled, [], {}, 200)
-        works[f"{world} middleware"] = call(plain, MIDDLEWARE, {"*": "ample"}, 200)
-        works[f"{world} refusal"] = call(plain, MIDDLEWARE, {"*": "spent"}, 429)
+        works[f"{world} project"] = call(plain, STARTPROJECT, {}, 200)
+        works[f"{world} hit in project"] = call(throttled, STARTPROJECT, {}, 200)
+        works[f"{world} refusal in project"] = call(plain, [*OURS, *STARTPROJECT], {"*": "spent"}, 429)
+        works[f"{world} middleware"] = call(plain, OURS, {"*": "ample"}, 200)
+        works[f"{world} refusal"] = call(plain, OURS, {"*": "spent"}, 429)
         works[f"{world} 429"] = call(refused, [], {}, 429)
     times = await interleaved(works, ROUNDS)
     results = []
     for world in ("sync", "async"):
-        floor, spent = times[f"{world} bare"], times[f"{world} refusal"]
+        project, floor, spent = (times[f"{world} {name}"] for name in ("project", "bare", "refusal"))
         results += [
-            judged(f"{world}: hit in the view", times[f"{world} hit"], floor, 1.03),
-            judged(f"{world}: hit and headers by the middleware", times[f"{world} middleware"], floor, None),
-            judged(f"{world}: refusal by the middleware", spent, floor, None),
-            judged(f"{world}: that, to a view that answers 429", times[f"{world} refusal"], times[f"{world} 429"], 1.0),
+            judged(f"{world}: hit in the view", times[f"{world} hit in project"], project, 1.03),
+            judged(f"{world}: refusal by the middleware", times[f"{world} refusal in project"], project, 1.0),
+            judged(f"{world}, alone: hit in the view", times[f"{world} hit"], floor, None),
+            judged(f"{world}, alone: hit and headers by the middleware", times[f"{world} middleware"], floor, None),
+            judged(f"{world}, alone: refusal by the middleware", spent, floor, None),
+            judged(f"{world}, alone: that, to a view that answers 429", spent, times[f"{world} 429"], None),
         ]
     return results
 
@@ -102,14 +120,14 @@ def _wsgi(view: Callable[..., Any], middleware: list[str], urls: dict[str, str],
     async def work() -> float:
         with override_settings(**settings_of):
             statuses: list[str] = []
-            for _ in range(2):  # the first may spend the quota
+            for _ in range(WARM):  # the first may spend the quota
                 handler(_environ(), lambda answer, _: statuses.append(answer))
             assert statuses[-1].startswith(str(status)), statuses
-            environs = [_environ() for _ in range(CALLS)]
+            environs = [_environ() for _ in range(SYNC_CALLS)]
             start = perf_counter_ns()
             for environ in environs:
                 handler(environ, _start_response).close()
-            return (perf_counter_ns() - start) / CALLS
+            return (perf_counter_ns() - start) / SYNC_CALLS
 
     with override_settings(**settings_of):
         handler.load_middleware()
@@ -126,14 +144,14 @@ def _asgi(view: Callable[..., Any], middleware: list[str], urls: dict[str, str],
             async def send(message: Any) -> None:
                 statuses.append(message.get("status", 0))
 
-            for _ in range(2):
+            for _ in range(WARM):
                 await handler(scope_for(), _receiver(), send)
             assert status in statuses[-2:], statuses
-            scopes = [(scope_for(), _receiver()) for _ in range(CALLS)]
+            scopes = [(scope_for(), _receiver()) for _ in range(ASYNC_CALLS)]
             start = perf_counter_ns()
             for scope, receive in scopes:
                 await handler(scope, receive, _send)
-            return (perf_counter_ns() - start) / CALLS
+            return (perf_counter_ns() - start) / ASYNC_CALLS
 
     with override_settings(**settings_of):
         handler.load_middleware(is_async=True)

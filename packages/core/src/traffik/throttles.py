@@ -249,7 +249,9 @@ class SyncThrottle(Generic[C]):
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
-        decision = self.decide(connection, cost, context)
+        decision = self._throttle._at_once(connection) if cost is None and context is None else None
+        if decision is None:
+            decision = self.decide(connection, cost, context)
         if not decision.allowed:
             self.refuse(connection, decision, context)
         return connection

@@ -12,10 +12,10 @@ from django.http import HttpResponse
 
 from traffik.decisions import Decision
 from traffik.errors import Throttled
-from traffik.rejections import Rejection, reject
+from traffik.rejections import reject
 from traffik.throttles import Throttle
 from traffik_django import conf
-from traffik_django.responses import respond
+from traffik_django.responses import Answer
 
 __all__ = ["is_async", "refusal", "refusal_async"]
 
@@ -24,9 +24,9 @@ is_async: Final[Callable[[object], bool]] = sync.iscoroutinefunction
 """Whether calling a function, as Django sees it, answers something to await."""
 
 _PREPARED: Final = 1024
-"""Rejections kept ready; they differ in what is left and in the seconds to wait."""
+"""Answers kept ready; they differ in what is left and in the seconds to wait."""
 
-_prepared: dict[object, Rejection] = {}
+_prepared: dict[object, Answer] = {}
 
 
 def refusal(
@@ -41,11 +41,11 @@ def refusal(
         decision = throttle.sync.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
-                return respond(request, _rejection(throttle, decision))
+                return _prepared_answer(request, throttle, decision)
             try:
                 throttle.sync.refuse(request, decision, context)
             except Throttled as error:
-                return respond(request, error.rejection)
+                return Answer(error.rejection).to(request)
     return None
 
 
@@ -61,21 +61,21 @@ async def refusal_async(
         decision = await throttle.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
-                return respond(request, _rejection(throttle, decision))
+                return _prepared_answer(request, throttle, decision)
             try:
                 await throttle.refuse(request, decision, context)
             except Throttled as error:
-                return respond(request, error.rejection)
+                return Answer(error.rejection).to(request)
     return None
 
 
-def _rejection(throttle: Throttle[Any], decision: Decision) -> Rejection:
-    """The rejection; that of the same limit, remainder and wait is prepared once."""
+def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) -> HttpResponse:
+    """The answer; what goes out for the same limit, remainder and wait is prepared once."""
     known = throttle.policies(decision)
     key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds, decision.degraded)
-    rejection = _prepared.get(key)
-    if rejection is None:
+    answer = _prepared.get(key)
+    if answer is None:
         if len(_prepared) >= _PREPARED:
             _prepared.clear()
-        rejection = _prepared[key] = reject(decision, known)
-    return rejection
+        answer = _prepared[key] = Answer(reject(decision, known))
+    return answer.to(request)

@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase
 from traffik.errors import Throttled
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async
-from traffik_django.responses import add_headers, respond
+from traffik_django.responses import Answer, add_headers
 
 __all__ = ["ThrottleMiddleware"]
 
@@ -39,22 +39,25 @@ class ThrottleMiddleware:
         if self._async:
             return self._call_async(request)
         config = conf.current()
-        response: HttpResponseBase = refusal(config.everywhere, request) or self.get_response(request)
+        if config.everywhere and (refused := refusal(config.everywhere, request)) is not None:
+            return refused
+        response: HttpResponseBase = self.get_response(request)
         if config.headers:
             add_headers(request, response)
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
         config = conf.current()
-        response: HttpResponseBase
-        response = await refusal_async(config.everywhere, request) or await self.get_response(request)
+        if config.everywhere and (refused := await refusal_async(config.everywhere, request)) is not None:
+            return refused
+        response: HttpResponseBase = await self.get_response(request)
         if config.headers:
             add_headers(request, response)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The answer to a hit that was refused in a view."""
-        return respond(request, exception.rejection) if isinstance(exception, Throttled) else None
+        return Answer(exception.rejection).to(request) if isinstance(exception, Throttled) else None
 
     def _view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
         return refusal(conf.current().throttles_for(request.resolver_match), request)

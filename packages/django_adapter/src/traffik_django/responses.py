@@ -13,7 +13,7 @@ from traffik.adapters import Memory
 from traffik.rejections import Rejection
 from traffik_django.adapter import MEMORY
 
-__all__ = ["TEMPLATE", "add_headers", "respond"]
+__all__ = ["TEMPLATE", "Answer", "add_headers"]
 
 TEMPLATE: Final = "429.html"
 """The page of a project's own, as Django has 404.html and 500.html; its context: detail, retry_after, rejection."""
@@ -37,14 +37,21 @@ _PAGE: Final = """<!doctype html>
 """
 
 
-def respond(request: HttpRequest, rejection: Rejection) -> HttpResponse:
-    """The answer to a refused request, with the headers of the rejection."""
-    kind = _kind(request)
-    body = _page(request, rejection) if kind == "text/html" else json.dumps(rejection.body)
-    response = HttpResponse(body, content_type=kind, status=rejection.status)
-    for name, value in rejection.headers:
-        response.headers[name] = value
-    return response
+class Answer:
+    """What a rejection is answered, to any number of requests."""
+
+    __slots__ = ("_body", "_headers", "rejection")
+
+    def __init__(self, rejection: Rejection) -> None:
+        self.rejection = rejection
+        self._headers = dict(rejection.headers)
+        self._body = json.dumps(rejection.body).encode()
+
+    def to(self, request: HttpRequest) -> HttpResponse:
+        """The answer to this request, with the headers of the rejection."""
+        kind = _kind(request)
+        body = _page(request, self.rejection) if kind == "text/html" else self._body
+        return HttpResponse(body, kind, self.rejection.status, headers=self._headers)
 
 
 def add_headers(request: HttpRequest, response: Any) -> None:
