@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.test import RequestFactory
 
 from traffik import ConfigurationError
@@ -27,9 +29,10 @@ class Session:
 
     def keys(self):
         self.session_key = self.session_key if self.session_key == self.known else None
+        return ["cart"] if self.session_key else []
 
     async def akeys(self):
-        self.keys()
+        return self.keys()
 
 
 def request_of(user=None, session=None, peer=IP, **headers):
@@ -74,6 +77,26 @@ def test_a_session_that_exists_is_an_identity(identity):
 @pytest.mark.parametrize("key", ["made up", None])
 def test_a_session_that_does_not_is_an_address(identity, key):
     assert identity(identities.session, request_of(session=key)) == IP
+
+
+def test_a_made_up_signed_session_is_an_address_too(identity):
+    request = request_of()
+    request.session = SessionStore("made up")
+    assert identity(identities.session, request) == IP
+
+
+def test_a_signed_session_is_an_identity(identity):
+    request, session = request_of(), SessionStore()
+    session["cart"] = 5
+    request.session = SessionStore(session.session_key or session._get_session_key())
+    assert identity(identities.session, request).startswith("session:")
+
+
+def test_an_anonymous_user_of_django_needs_no_query(identity):
+    request = request_of()
+    request.session = SessionStore()
+    AuthenticationMiddleware(lambda _: None).process_request(request)
+    assert identity(identities.user, request) == IP
 
 
 @pytest.mark.parametrize(("key", "expected"), [("k-1", "x-api-key:k-1"), ("k-2", IP), ("", IP)])

@@ -107,7 +107,7 @@ class TestStore:
 
 class TestTheChecks:
     def test_find_nothing_in_what_is_right(self, configured):
-        assert found(configured, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}, "IDENTIFIER": "user"}) == []
+        assert found(configured, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}, "IDENTIFIER": "ip"}) == []
 
     @pytest.mark.parametrize(
         ("given", "number"),
@@ -131,6 +131,7 @@ class TestTheChecks:
             ({"THROTTLES": {"login": {"rate": "5/s", "costs": 1}}}, 5),
             ({"URLS": ["login"]}, 6),
             ({"URLS": {"*": "login"}}, 6),
+            ({"URLS": {"*": 5}}, 6),
         ],
         ids=str,
     )
@@ -167,6 +168,18 @@ class TestTheChecks:
         throttled("exports")(lambda request: None)
         assert found(configured, TRAFFIK={}) == ["traffik.E007"]
         assert found(configured, TRAFFIK={"THROTTLES": {"exports": "1/min"}}) == []
+
+    @pytest.mark.parametrize("given", [{"rate": "5/s", "identifier": "user"}, {"rate": "5/s"}], ids=["own", "default"])
+    def test_want_users_made_before_they_are_asked_for(self, configured, given):
+        auth = "django.contrib.auth.middleware.AuthenticationMiddleware"
+        configured(TRAFFIK={"IDENTIFIER": "user", "THROTTLES": {"a": given}, "URLS": {"*": "a", "b:*": "a"}})
+        for middleware, expected in [([LINE, auth], ["traffik.E008"]), ([auth, LINE], [])]:
+            configured(MIDDLEWARE=middleware)
+            assert [message.id for message in our_checks.check_order()] == expected
+
+    def test_want_a_cache_that_exists(self, configured):
+        configured(CACHES={"default": {"BACKEND": "no.such.Cache"}})
+        assert found(configured, TRAFFIK={"STORE": {"CACHE": "default"}}) == ["traffik.E003"]
 
     def test_of_a_deployment_want_a_shared_store(self, configured):
         configured(MIDDLEWARE=[LINE], TRAFFIK={})

@@ -20,11 +20,10 @@ class TraffikConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here: the middleware may be a subclass in a module that needs the applications.
-        from traffik_django.checks import check_deployment, check_middleware, check_names, check_settings
+        from traffik_django import checks as ours
 
-        checks.register(check_settings, "traffik")
-        checks.register(check_middleware, "traffik")
-        checks.register(check_names, "traffik")
-        checks.register(check_deployment, "traffik", deploy=True)
+        for check in (ours.check_settings, ours.check_middleware, ours.check_names, ours.check_order):
+            checks.register(check, "traffik")
+        checks.register(ours.check_deployment, "traffik", deploy=True)
         setting_changed.connect(conf.changed, dispatch_uid="traffik")
         conf.start()

@@ -1,7 +1,8 @@
 """System checks: what would fail in production fails `manage.py check` first, with the line that mends it.
 
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
-THROTTLES, URLS; E007 a decorator names a throttle that is not there; W001, of a deployment, a store in memory.
+THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
+before there is one; W001, of a deployment, a store in memory.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core import checks
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
-from traffik_django import conf
-from traffik_django.middleware import ThrottleMiddleware
+from traffik_django import conf, identities
 
-__all__ = ["check_deployment", "check_middleware", "check_names", "check_settings"]
+__all__ = ["check_deployment", "check_middleware", "check_names", "check_order", "check_settings"]
 
 _LINE: Final = "traffik_django.middleware.ThrottleMiddleware"
+_MAKERS: Final = {
+    identities.session: "django.contrib.sessions.middleware.SessionMiddleware",
+    identities.user: "django.contrib.auth.middleware.AuthenticationMiddleware",
+}
+"""What has to stand above the middleware, for an identity that is taken before the URL is resolved."""
 
 
 def check_middleware(**_: Any) -> list[checks.CheckMessage]:
     """A hit that is refused in a view is an exception, which only the middleware answers."""
-    if any(_is_ours(path) for path in settings.MIDDLEWARE):
+    if any(_is_a(path, _LINE) for path in settings.MIDDLEWARE):
         return []
     hint = f'Add the line "{_LINE}" to MIDDLEWARE.'
     message = "ThrottleMiddleware is not in MIDDLEWARE, so a hit that is refused in a view is answered with status 500."
@@ -39,6 +45,8 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
 
 def check_names(**_: Any) -> list[checks.CheckMessage]:
     """Every throttle that a decorator names is there."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        _ = get_resolver().url_patterns  # brings in the views
     known = conf.start().throttles
     return [
         checks.Error(
@@ -46,6 +54,23 @@ def check_names(**_: Any) -> list[checks.CheckMessage]:
         )
         for name in sorted(conf.throttles.expected - set(known))
     ]
+
+
+def check_order(**_: Any) -> list[checks.CheckMessage]:
+    """A throttle of every request is hit where the middleware stands, and not where the view is."""
+    config, middleware = conf.start(), list(settings.MIDDLEWARE)
+    above = middleware[: next((place for place, path in enumerate(middleware) if _is_a(path, _LINE)), len(middleware))]
+    found: list[checks.CheckMessage] = []
+    for throttle in config.everywhere:
+        identifier = config.identifier if throttle.identifier is None else throttle.identifier.function
+        needed = None if identifier is None else _MAKERS.get(identifier)
+        if needed is not None and not any(_is_a(path, needed) for path in above):
+            message = (
+                f"The throttle {throttle.uid!r} of every request asks for what {needed} makes, and runs before it."
+            )
+            hint = f'Put the line "{_LINE}" below that, or give the throttle a narrower pattern than "*" in URLS.'
+            found.append(checks.Error(message, hint, id="traffik.E008"))
+    return found
 
 
 def check_deployment(**_: Any) -> list[checks.CheckMessage]:
@@ -58,11 +83,10 @@ def check_deployment(**_: Any) -> list[checks.CheckMessage]:
     return [checks.Warning(message, hint, id="traffik.W001")]
 
 
-def _is_ours(path: str) -> bool:
-    if path == _LINE:
-        return True
+def _is_a(path: str, wanted: str) -> bool:
+    """Whether the middleware at `path` is `wanted` or derived from it."""
     try:
         found = import_string(path)
     except ImportError:  # Django says so itself
         return False
-    return isinstance(found, type) and issubclass(found, ThrottleMiddleware)
+    return any(f"{cls.__module__}.{cls.__qualname__}" == wanted for cls in getattr(found, "__mro__", ()))

@@ -6,7 +6,7 @@ Whoever is nobody yet (an anonymous user, a new visitor) is counted by address, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Collection, Container
 from typing import Any, Final, TypeAlias
 
 from traffik.adapters import adapter_of
@@ -35,10 +35,10 @@ def user(request: Any) -> str | Awaitable[str]:
 
 
 def session(request: Any) -> str | Awaitable[str]:
-    """The session, if there is one: a session key that a client makes up is none."""
+    """The session, if there is one with something in it: a session key that a client makes up is none."""
     if asyncio._get_running_loop() is None:
-        request.session.keys()  # loads it, which is what tells whether it exists
-        return _session(request)
+        # To ask for its keys loads it, which is what tells whether it exists.
+        return _session(request, request.session.keys())
     return _asession(request)
 
 
@@ -91,11 +91,11 @@ async def _auser(request: Any) -> str:
     return _user(request, await request.auser())
 
 
-def _session(request: Any) -> str:
+def _session(request: Any, content: Collection[str]) -> str:
+    # Not every kind of session forgets a key that does not exist, but none has anything for it.
     key = request.session.session_key
-    return f"session:{key}" if key else ip(request)
+    return f"session:{key}" if key and content else ip(request)
 
 
 async def _asession(request: Any) -> str:
-    await request.session.akeys()
-    return _session(request)
+    return _session(request, await request.session.akeys())

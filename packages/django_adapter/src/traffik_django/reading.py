@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
@@ -127,7 +128,7 @@ def _read_urls(config: Config, given: Any) -> None:
         config.problem(6, f"TRAFFIK['URLS'] is a dict, not {given!r}.", 'Write {"api:*": "api"}.')
         return
     for pattern, names in given.items():
-        each = [names] if isinstance(names, str) else list(names)
+        each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
         for name in each:
             if name not in config.throttles:
                 hint = _close(str(name), config.throttles)
@@ -171,7 +172,7 @@ def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> A
     """What `make` makes; None where that is a problem."""
     try:
         return make()
-    except (ConfigurationError, ImportError, TypeError, ValueError) as error:
+    except (ConfigurationError, ImportError, ImproperlyConfigured, TypeError, ValueError) as error:
         config.problem(number, f"TRAFFIK{where}: {error}", _HINTS[number])
         return None
 
