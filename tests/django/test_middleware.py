@@ -123,6 +123,16 @@ class TestARefusedRequest:
         serve_urls(path("", ok), TRAFFIK=guarded(clock, {"*": "all"}, all=lenient))
         assert get("/").status_code == 200
 
+    def test_a_handler_may_refuse_by_another_throttle(self, uid, get, serve_urls, clock):
+        stricter = HTTPThrottle(uid, "1/min")
+
+        def handle(request):
+            stricter.sync.hit(request)
+
+        patient = {"rate": "0/min", "handle_throttled": handle}
+        serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=patient), "STORE": None})
+        assert [get("/").status_code for _ in range(2)] == [200, 429]
+
 
 class TestURLs:
     URLS = (

@@ -11,10 +11,13 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
 from django.urls import path
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from tests.servers import serve
 from traffik import HTTPThrottle
 from traffik_django import throttled, throttles
+from traffik_django.drf import RateThrottle
 
 REQUESTS, LIMIT, AT_ONCE = 200, 50, 25
 
@@ -89,6 +92,18 @@ class TestUnderLoad:
             return HttpResponse()
 
         serve_urls(path("", ok), TRAFFIK={})
+        with serving() as address:
+            answers = anyio.run(ask_at_once, address, "/")
+        assert answers == [200] * LIMIT + [429] * (REQUESTS - LIMIT)
+
+    def test_rest_framework_admits_exactly_the_limit(self, serving, serve_urls):
+        class Views(APIView):
+            throttle_classes = (type("Loaded", (RateThrottle,), {"rate": f"{LIMIT}/day"}),)
+
+            def get(self, request):
+                return Response([])
+
+        serve_urls(path("", Views.as_view()), TRAFFIK={})
         with serving() as address:
             answers = anyio.run(ask_at_once, address, "/")
         assert answers == [200] * LIMIT + [429] * (REQUESTS - LIMIT)
