@@ -1,10 +1,15 @@
-"""Real servers for tests: uvicorn on a free port of the loopback interface, in a thread of this process."""
+"""Real servers for tests: uvicorn on a free port of the loopback interface, in a thread of this process or apart."""
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -53,3 +58,32 @@ def serve(app: Any, *, listener: socket.socket | None = None, **config: Any) -> 
             server.should_exit = True
             thread.join(PATIENCE)
             assert not thread.is_alive(), "the server does not stop"
+
+
+@contextmanager
+def serve_apart(app: str, **environ: str) -> Iterator[str]:
+    """Serve ``module:app`` in a process of its own, with more in its environment; its address, ``127.0.0.1:port``."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
+    root = Path(__file__).resolve().parent.parent
+    with subprocess.Popen(command, cwd=root, env={**os.environ, **environ}) as process:
+        try:
+            _wait_until_it_listens(process, port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE) is not None
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server could not start"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise TimeoutError("the server is still starting")

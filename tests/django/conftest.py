@@ -6,18 +6,14 @@ from collections.abc import Iterator
 from itertools import count
 from types import ModuleType
 
-import django
 import pytest
-from django.conf import settings
 from django.test import AsyncClient, Client, override_settings
 
-from tests.django.project import SETTINGS
+from tests.django.project import set_up
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
 
-if not settings.configured:
-    settings.configure(**SETTINGS)
-    django.setup()
+set_up()
 
 MIDDLEWARE = ["traffik_django.middleware.ThrottleMiddleware"]
 

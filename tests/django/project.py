@@ -1,5 +1,8 @@
 """The project of the tests: its settings, and URLs that a test may replace by `ROOT_URLCONF`."""
 
+import django
+from django.conf import settings
+
 SETTINGS = {
     "ALLOWED_HOSTS": ["*"],
     "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
@@ -19,3 +22,10 @@ SETTINGS = {
 }
 
 urlpatterns = []
+
+
+def set_up():
+    """A process has one project; this one, for all tests."""
+    if not settings.configured:
+        settings.configure(**SETTINGS)
+        django.setup()

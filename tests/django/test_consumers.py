@@ -59,7 +59,7 @@ def talk(request, uid):
 def test_a_message_too_many_is_answered_and_the_socket_stays_open(talk):
     accepted, echo, refusal, again = talk("a", "b", "c", line="1/min")
     assert (accepted["type"], echo["text"]) == ("websocket.accept", "a")
-    expected = '{"type": "rate_limit", "error": "Too many requests. Retry in 120 seconds.", "retry_after": 120}'
+    expected = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
     assert [refusal["text"], again["text"]] == [expected] * 2
 
 

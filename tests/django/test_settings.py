@@ -44,6 +44,11 @@ class TestThrottles:
         configured(TRAFFIK={"THROTTLES": {"login": options, "other": {**options, "strategy": "traffik.GCRA"}}})
         assert throttles["login"].strategy == TokenBucket(burst=9)
 
+    def test_may_be_objects(self, configured, uid):
+        throttle = HTTPThrottle(uid, "5/min")
+        configured(TRAFFIK={"THROTTLES": {"login": throttle}})
+        assert throttles["login"] is throttle
+
     def test_that_are_missing_are_named(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
         with pytest.raises(KeyError, match="no throttle 'logout'; there are: login"):

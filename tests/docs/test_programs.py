@@ -4,6 +4,8 @@ A Python block is a program of its own or goes on where the one above stopped: t
 A text block right after it is what it prints. The applications that a page makes are started and asked at every GET
 route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
 A page that configures Django is run in a process of its own.
+
+Where a page means the server in Redis that its reader has, one of ours takes its place, empty.
 """
 
 from __future__ import annotations
@@ -15,18 +17,42 @@ import multiprocessing
 import re
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from types import ModuleType
 from weakref import WeakSet
 
 import pytest
+from aiohttp import web
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from tests.aiohttp_server import calling
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
+from tests.redis.servers import server
 from traffik import uids
+from traffik.adapters import subapps_of
 from traffik.backends import binding
 from traffik.testing import StrategyContract
+
+READERS = "redis://localhost:6379/0"
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    """Started when the first page needs it."""
+    with server() as one:
+        yield one
+
+
+@pytest.fixture
+def address(page, request):
+    """What a page's programs find where it says `READERS`."""
+    if READERS not in page.read_text(encoding="utf-8"):
+        return READERS
+    one = request.getfixturevalue("redis_server")
+    one.command("FLUSHALL")
+    return f"{one.url}/0"
 
 
 @pytest.fixture(autouse=True)
@@ -37,27 +63,27 @@ def nothing_made_before(monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_program_runs(page):
+def test_every_program_runs(page, address):
     if "settings.configure(" not in page.read_text(encoding="utf-8"):
-        run_page(page)
+        run_page(page, address)
         return
     # A process has one Django project, and this one has that of the other tests.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        pool.submit(run_page, page).result()
+        pool.submit(run_page, page, address).result()
 
 
-def run_page(page):
+def run_page(page, address):
     """Run the programs of a page, and ask the applications that they make."""
     module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
     apps = {}
-    for block, after in zip(found := blocks(page), [*found[1:], None], strict=True):
+    for block, after in pairwise([*blocks(page), None]):
         if block.kind == "python":
-            printed = run(block, page, module)
+            printed = run(block, page, module, address)
             if after is not None and after.kind == "text":
                 assert after.text == printed
-            apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette)}
+            apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette | web.Application)}
     for app in apps.values():
-        asyncio.run(ask(app))
+        asyncio.run(ask(app) if isinstance(app, Starlette) else ask_aiohttp(app, apps.values()))
     for contract in vars(module).values():
         if isinstance(contract, type) and StrategyContract in contract.__bases__:
             keep(contract())
@@ -68,12 +94,12 @@ def run_page(page):
 @pytest.mark.parametrize("page", PAGES, ids=title)
 def test_every_block_says_what_it_is(page):
     fences = re.findall(r"^ *```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console"}
+    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console", "toml"}
 
 
-def run(block, page, module):
+def run(block, page, module, address):
     """What the block prints."""
-    code = compile("\n" * (block.line - 1) + block.text, page, "exec")
+    code = compile("\n" * (block.line - 1) + block.text.replace(READERS, address), page, "exec")
     with contextlib.redirect_stdout(io.StringIO()) as output:
         exec(code, vars(module))
     return output.getvalue()
@@ -106,3 +132,15 @@ async def ask(app):
         for path in paths:
             response = await get(app, re.sub(r"{.*?}", "1", path))
             assert response.status_code not in {404, 405}, path
+
+
+async def ask_aiohttp(app, apps):
+    """The same of an aiohttp application; one that is mounted in another is asked there. (It answers its errors.)"""
+    if any(app in subapps_of(other) for other in apps):
+        return
+    routes = [route for route in app.router.routes() if route.method in {"GET", "*"}]
+    async with calling(app) as session:
+        for route in routes:
+            path = re.sub(r"{.*?}", "1", route.resource.canonical)
+            async with session.get(path) as answer:
+                assert answer.status not in {404, 405, 500}, path

@@ -34,7 +34,7 @@ def test_importing_the_store_in_memory_brings_no_framework_and_nothing_slow():
     assert brought("traffik.backends.inmemory") & (FRAMEWORKS | SLOW) == set()
 
 
-@pytest.mark.parametrize("framework", ["django", "starlette"])
+@pytest.mark.parametrize("framework", ["aiohttp", "django", "starlette"])
 def test_importing_an_adapter_does_bring_its_framework(framework):
     assert brought(f"traffik_{framework}") >= {framework}
 

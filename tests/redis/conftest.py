@@ -14,6 +14,8 @@ from tests.redis.proxy import Proxy
 from tests.redis.sentinels import sentinel
 from tests.redis.servers import binaries, resolve, server, version
 from tests.redis.shared import Shared
+from tests.redis.ways import Shop, way_of
+from traffik.backends.redis import Breaker, RedisBackend
 
 PROGRAMS = binaries() or [None]  # without any, the tests that want a server fail, and not the collecting of all tests
 
@@ -89,3 +91,23 @@ def proxy(redis_server):
     """A proxy before `redis_server`, which behaves until it is told not to."""
     with Proxy(redis_server.port) as one:
         yield one
+
+
+@pytest.fixture(params=["loop", "threads"])
+def way(request):
+    """Each way to use a store."""
+    with way_of(request.param) as one:
+        yield one
+
+
+@pytest.fixture
+def shop(proxy, way):
+    """Makes a store behind the proxy, or at a URL, and a limiter on it; one that fails is soon tried again."""
+
+    def shop(where=None, **options):
+        breaker = options.pop("breaker", Breaker(recovery=0.05))
+        store = RedisBackend(where or proxy.url, breaker=breaker, **options)
+        way.open(store)
+        return Shop(way, store)
+
+    return shop

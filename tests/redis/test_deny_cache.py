@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from traffik import Decision, Limiter, Transition
+from traffik import GCRA, Decision, Limiter, Transition
 from traffik.backends.redis import DenyCache, RedisBackend
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +115,10 @@ class LargeOnly:
 async def test_a_strategy_of_ones_own_may_refuse_a_cost_and_admit_a_larger_one(store):
     limiter = Limiter("t", "9/day", strategy=LargeOnly(), backend=store)
     assert [(await limiter.hit("a", cost)).allowed for cost in (1, 2, 1, 2)] == [False, True, False, True]
+
+
+async def test_an_admission_ends_what_was_remembered(store):
+    limiter = Limiter("t", "9/day", strategy=GCRA(), backend=store)
+    assert [(await limiter.hit("a", cost)).allowed for cost in (5, 5, 3)] == [True, False, True]
+    fresh = await limiter.hit("a", 5)
+    assert (fresh.allowed, fresh.remaining, fresh.degraded) == (False, 1, None)

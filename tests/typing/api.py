@@ -2,10 +2,12 @@
 
 from typing import Any, assert_type
 
+from aiohttp import web
 from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI, Request, WebSocket
 from starlette.requests import HTTPConnection
 
+import traffik_aiohttp
 import traffik_django
 import traffik_starlette
 from traffik import Decision, HTTPThrottle, Limiter, Rate, StrategyStat, WebSocketThrottle, get_wait, is_throttled
@@ -91,3 +93,28 @@ async def viewed(request: HttpRequest) -> None:
     assert_type(await of_django.hit(request), HttpRequest)
     assert_type(view(request, 3), HttpResponse)
     view(request, "3")  # type: ignore[arg-type]  # refused: a decorated view keeps its types
+
+
+aio = traffik_aiohttp.HTTPThrottle("aio", "100/min")
+aio_ws = traffik_aiohttp.WebSocketThrottle("aio-ws", "10/s")
+aio_app = web.Application(middlewares=[traffik_aiohttp.throttling([aio, throttle])])
+traffik_aiohttp.setup(aio_app, aio, backend=InMemoryBackend(), routes={"GET /": [aio, aio_ws], "home": throttle})
+
+
+async def aiohttp_connection(request: web.Request) -> None:
+    assert_type(await aio.hit(request), web.Request)
+    connection = traffik_aiohttp.WebSocketConnection(request, web.WebSocketResponse())
+    assert_type(await aio_ws.hit(connection), traffik_aiohttp.WebSocketConnection)
+    assert_type(await connection.close_try_again(), bool)
+    await aio_ws.hit(request)  # type: ignore[arg-type]  # refused: the WebSocket is missing
+
+
+@traffik_aiohttp.throttled("5/s", aio)
+async def aiohttp_handler(request: web.Request) -> web.Response:
+    return web.json_response(str(request.app[traffik_aiohttp.BACKEND]))
+
+
+@traffik_aiohttp.throttled(aio)
+class AiohttpView(web.View):
+    async def get(self) -> web.Response:
+        return await aiohttp_handler(self.request)

@@ -58,6 +58,7 @@ class Adapter(Protocol):
 
 
 _PIP: Final = {
+    "aiohttp": "traffik[aiohttp]",
     "channels": "traffik[django]",
     "django": "traffik[django]",
     "fastapi": "traffik[starlette]",

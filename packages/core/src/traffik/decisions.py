@@ -37,6 +37,7 @@ class Decision(NamedTuple):
             store is full. ``"cached"``: refused by the deny cache for a larger cost than the one refused before, so the
             wait is enough but may be too long. ``"fallback"``, ``"allow"`` or ``"unavailable"``: the store does not
             answer, and the decision is that of a limiter in this process, of nobody, or that there can be none.
+            ``"on_error"``: the store does not answer, and a function given as `on_error` has decided.
     """
 
     allowed: bool

@@ -19,7 +19,7 @@ from traffik_django import conf, identities
 __all__ = ["check_deployment", "check_middleware", "check_names", "check_order", "check_settings"]
 
 _LINE: Final = "traffik_django.middleware.ThrottleMiddleware"
-_MAKERS: Final = {
+_MAKERS: Final[dict[object, str]] = {
     identities.session: "django.contrib.sessions.middleware.SessionMiddleware",
     identities.user: "django.contrib.auth.middleware.AuthenticationMiddleware",
 }
@@ -46,7 +46,7 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
 def check_names(**_: Any) -> list[checks.CheckMessage]:
     """Every throttle that a decorator names is there."""
     if getattr(settings, "ROOT_URLCONF", None):
-        _ = get_resolver().url_patterns  # brings in the views
+        get_resolver().url_patterns  # noqa: B018 - brings in the views
     known = conf.start().throttles
     return [
         checks.Error(

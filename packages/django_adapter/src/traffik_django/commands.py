@@ -33,7 +33,7 @@ class QuotaCommand(BaseCommand):
         Raises:
             CommandError: there is no such throttle, or its store is not to be seen from here.
         """
-        _ = get_resolver().url_patterns  # brings in the views, and with them their throttles
+        get_resolver().url_patterns  # noqa: B018 - brings in the views, and with them their throttles
         name = options["throttle"]
         limit = conf.throttles.get(name) or uids.holder(name)
         if limit is None:

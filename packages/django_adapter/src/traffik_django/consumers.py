@@ -62,7 +62,7 @@ class ConsumerAdapter:
         aware = isinstance(connection, ThrottledConsumerMixin)
         if aware and _ACCEPTED not in connection.scope:
             raise ConsumerThrottled(rejection)
-        return _send(connection, json.dumps(rejection.message))
+        return _send(connection, json.dumps(rejection.message, separators=(",", ":")))
 
 
 def _send(connection: Any, text: str) -> Awaitable[None] | None:

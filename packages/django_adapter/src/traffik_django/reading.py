@@ -141,6 +141,8 @@ def _read_urls(config: Config, given: Any) -> None:
 
 
 def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
+    if isinstance(given, Throttle):
+        return given
     options = dict(given) if isinstance(given, Mapping) else {"rate": given}
     for key in options:
         if key not in _OPTIONS:

@@ -64,6 +64,10 @@ class Circuit:
             self._retry_at = now + self.breaker.recovery
             return True
 
+    def after_fork(self) -> None:
+        """Have a lock of this process, since another thread of the parent may have held the one there was."""
+        self._lock = Lock()
+
     def wait(self, now: float) -> float:
         """Seconds until a call may go to the store."""
         return 0.0 if self.closed else max(0.0, self._retry_at - now)

@@ -91,6 +91,15 @@ class Denials:
                 del self._known[next(iter(self._known))]
             self._known[key] = _Denial(plan, cost, asked, asked + lasts, decision)
 
+    def admitted(self, key: str) -> None:
+        """Take note that `key` was admitted a smaller cost: less is left, and what was refused may wait longer."""
+        if key in self._known:
+            self.forget(key)
+
+    def after_fork(self) -> None:
+        """Have a lock of this process, since another thread of the parent may have held the one there was."""
+        self._lock = Lock()
+
     def forget(self, key: str | None = None) -> None:
         """Forget the refusal of one key, or of all."""
         with self._lock:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from traffik.backends.redis.async_lane import AsyncLane, deliver, failure
+from traffik.backends.redis.async_lane import AsyncLane, deliver
 from traffik.backends.redis.async_link import AsyncLink, asked
 from traffik.backends.redis.batches import Entry, Turn
 from traffik.backends.redis.script import Answer, Order
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.backends.redis.topology import Topology, slot_of
-from traffik.backends.redis.visits import Visits, check, learn
+from traffik.backends.redis.visits import Visits, check, failure, learn
 from traffik.errors import BackendError
 
 __all__ = ["AsyncFleet"]
@@ -31,6 +31,10 @@ class AsyncFleet:
         max_batch: orders in one call at most.
         patience: seconds that making a connection may take.
         report: called with the error of every call that failed, and with None for one that did not.
+
+    Attributes:
+        topology: which server owns which slot of a cluster, once that is known.
+        doubted: servers that have not answered the last time; they are asked last.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class AsyncFleet:
         self.report = report
         self.loop = asyncio.get_running_loop()
         self.topology: Topology | None = None
+        self.doubted: set[Endpoint] = set()
         self._learning: asyncio.Task[Topology] | None = None
         self._lanes: dict[Endpoint | None, AsyncLane] = {}
         self._only: AsyncLane | None = None
@@ -88,9 +93,10 @@ class AsyncFleet:
         entry.asking = not turn.moved
         self._lane(endpoint).add(entry)
 
-    def lost(self, lane: AsyncLane) -> None:
-        """Take note that a server cannot be reached: its slots may be elsewhere by now."""
-        if lane is not self._only:
+    def lost(self, endpoint: Endpoint | None) -> None:
+        """Take note that a server does not answer: its slots may be elsewhere by now."""
+        if endpoint is not None:
+            self.doubted.add(endpoint)
             self._relearn()
 
     async def drive(self, recipe: Visits[_T]) -> _T:
@@ -106,10 +112,12 @@ class AsyncFleet:
                                 link.drop(_OVER)
                             link, here = await self.dial(visit.endpoint, visit.login), (visit.endpoint, visit.login)
                         replies = await asked(link, visit.commands)
-                except (BackendError, TimeoutError) as error:
+                except Exception as error:  # noqa: BLE001 - the recipe knows what to do without this server
                     link = None
+                    self.doubted.add(visit.endpoint)
                     visit = recipe.throw(failure(error))
                 else:
+                    self.doubted.discard(visit.endpoint)
                     visit = recipe.send(replies)
         except StopIteration as end:
             result: _T = end.value
@@ -126,7 +134,7 @@ class AsyncFleet:
                 _, link = await self.loop.create_unix_connection(make, endpoint.path, ssl=login.tls)
             else:
                 _, link = await self.loop.create_connection(make, endpoint.host, endpoint.port, ssl=login.tls)
-        except OSError as error:
+        except Exception as error:  # also a UnicodeError, for a name that no host can have
             raise BackendError(f"cannot connect to {endpoint}: {error}") from error
         try:
             check(endpoint, await asked(link, login.commands()))
@@ -137,6 +145,7 @@ class AsyncFleet:
 
     def close(self) -> None:
         """Close every connection."""
+        self.report = _unheard
         if self._learning is not None:
             self._learning.cancel()
         for lane in self._lanes.values():
@@ -166,8 +175,8 @@ class AsyncFleet:
         try:
             async with asyncio.timeout_at(deadline):
                 await asyncio.shield(learning)
-        except (BackendError, TimeoutError) as error:
-            failed = failure(error)
+        except Exception as error:
+            failed = failure(error, sent=False)
             self.report(failed)
             raise failed from error
 
@@ -184,8 +193,12 @@ class AsyncFleet:
 
     async def _topology(self) -> Topology:
         known = () if self.topology is None else self.topology.endpoints()
-        self.topology = await self.drive(learn(self.settings, known))
+        self.topology = await self.drive(learn(self.settings, known, self.doubted))
         return self.topology
+
+
+def _unheard(error: BackendError | None) -> None:
+    """What fails because the store is closed is no failure."""
 
 
 def _noticed(task: asyncio.Task[Topology]) -> None:

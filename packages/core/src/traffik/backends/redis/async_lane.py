@@ -14,15 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.redis.async_link import AsyncLink, asked
-from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, take, trouble_in
+from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, spoils, take, trouble_in
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.visits import check, greeting, locate
+from traffik.backends.redis.visits import check_greeting, failure, greeting, locate
 from traffik.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
     from traffik.backends.redis.async_fleet import AsyncFleet
 
-__all__ = ["AsyncLane", "deliver", "failure"]
+__all__ = ["AsyncLane", "deliver"]
 
 _DEPTH: Final = 1
 """Calls in flight on one connection: while the server works on one, the next is made."""
@@ -61,9 +61,9 @@ class AsyncLane:
     async def _connect(self) -> None:
         try:
             link = await self._connected()
-        except (BackendError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
             self._connecting = None
-            self._fail(failure(error))
+            self._fail(failure(error, sent=False))
         except BaseException:
             self._connecting = None
             raise
@@ -77,12 +77,12 @@ class AsyncLane:
         fleet = self._fleet
         endpoint = self._endpoint
         if endpoint is None:
-            endpoint = await fleet.drive(locate(fleet.settings))
+            endpoint = await fleet.drive(locate(fleet.settings, fleet.doubted))
         async with asyncio.timeout(fleet.patience):
             link = await fleet.dial(endpoint, fleet.settings.login)
             replies = await asked(link, greeting(fleet.settings))
         try:
-            check(endpoint, replies)
+            check_greeting(endpoint, replies)
         except BackendError as error:
             link.drop(error)
             raise
@@ -105,6 +105,7 @@ class AsyncLane:
             self._fleet.report(replies)
             for entry in sent.entries:
                 deliver(entry, replies)
+            self._fleet.lost(self._endpoint)
         else:
             self._settle(sent, replies)
         link = self._link
@@ -123,8 +124,11 @@ class AsyncLane:
                 continue
             trouble = trouble or trouble_in(outcome)
             deliver(entry, outcome)
-        self._fleet.report(trouble)
+        if trouble is not None or not sent.late:  # an answer that came too late for some is no sign of health
+            self._fleet.report(trouble)
         self._waiting.extendleft(reversed(again))
+        if trouble is not None and self._link is not None and spoils(trouble):
+            self._link.drop(trouble)
 
     def _turn(self, entry: Entry, turn: Turn, again: list[Entry]) -> None:
         """Let an entry go on that has not been carried out here."""
@@ -148,7 +152,7 @@ class AsyncLane:
         self._timer = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
-        """Give up what is late: what waits by itself, what is in flight with its connection."""
+        """Give up what is late; a connection too, on which all that is in flight is late."""
         self._timer = None
         now = self._loop.time()
         late = [entry for entry in self._waiting if entry.deadline <= now]
@@ -158,11 +162,26 @@ class AsyncLane:
             self._fleet.report(error)
             for entry in late:
                 deliver(entry, error)
-        if self._flying and self._flying[0].deadline <= now and self._link is not None:
-            self._link.drop(BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True))
-        times = [sent.deadline for sent in self._flying] + [entry.deadline for entry in self._waiting]
+        if self._flying:
+            self._overdue(now)
+        times = [entry.deadline for sent in self._flying for entry in sent.entries if entry.deadline > now]
+        times += [entry.deadline for entry in self._waiting]
         if times:
             self._watch(min(times))
+
+    def _overdue(self, now: float) -> None:
+        """Give up what is late in flight; its neighbours may yet be answered in time."""
+        error = BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True)
+        if self._flying[0].deadline <= now and self._link is not None:
+            self._link.drop(error)
+            return
+        for sent in self._flying:
+            late = [entry for entry in sent.entries if entry.deadline <= now and not entry.waiter.done()]
+            if late:
+                sent.late = True
+                self._fleet.report(error)
+                for entry in late:
+                    deliver(entry, error)
 
     def _fail(self, error: BackendError) -> None:
         """There is no way to the server: everything that waits has failed."""
@@ -170,7 +189,7 @@ class AsyncLane:
         waiting, self._waiting = self._waiting, deque()
         for entry in waiting:
             deliver(entry, error)
-        self._fleet.lost(self)
+        self._fleet.lost(self._endpoint)
 
     def close(self) -> None:
         """Fail what waits, and close."""
@@ -185,7 +204,7 @@ class AsyncLane:
             deliver(entry, error)
         if self._link is not None:
             link, self._link = self._link, None
-            link.drop(error)
+            link.drop(BackendError("the store was closed", maybe_executed=True))
 
     def __str__(self) -> str:
         return str(self._endpoint or self._fleet.settings)
@@ -199,8 +218,3 @@ def deliver(entry: Entry, outcome: Outcome) -> None:
         entry.waiter.set_exception(copy(outcome))  # each caller adds a traceback to its own
     else:
         entry.waiter.set_result(outcome)
-
-
-def failure(error: BackendError | TimeoutError) -> BackendError:
-    """Why a server could not be reached."""
-    return error if isinstance(error, BackendError) else BackendTimeoutError("Redis could not be reached in time")

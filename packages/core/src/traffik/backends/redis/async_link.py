@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.wire import MORE, Command, ProtocolError, pack, reader
+from traffik.backends.redis.wire import MORE, Command, ProtocolError, pack, reader, shortened
 from traffik.errors import BackendError
 
 __all__ = ["AsyncLink", "Landed", "asked"]
@@ -47,11 +47,17 @@ class AsyncLink(asyncio.Protocol):
                 if len(self._replies) == self._awaited[0][0]:
                     replies, self._replies = self._replies, []
                     self._awaited.popleft()[1](replies)
-        except ProtocolError as error:
-            self.drop(BackendError(f"{self._endpoint} does not speak the protocol of Redis ({error})"))
+        except (ProtocolError, TypeError) as error:  # a TypeError is hiredis's for a map with keys that cannot be one
+            text = f"{self._endpoint} does not speak the protocol of Redis ({error})"
+            self.drop(BackendError(text, maybe_executed=True))
+        else:
+            # What nobody has asked for must not be the answer to what somebody asks next.
+            if not self._awaited and self._reader.has_data():
+                self.drop(BackendError(f"{self._endpoint} said unasked {shortened(self._reader.gets())}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.drop(BackendError(f"the connection to {self._endpoint} was lost ({exc or 'closed by the server'})"))
+        text = f"the connection to {self._endpoint} was lost ({exc or 'closed by the server'})"
+        self.drop(BackendError(text, maybe_executed=True))
 
     def drop(self, error: BackendError) -> None:
         """Close at once; whoever waits for a reply gets `error`."""
@@ -64,6 +70,8 @@ class AsyncLink(asyncio.Protocol):
 
 async def asked(link: AsyncLink, commands: Sequence[Command]) -> list[Any]:
     """The replies to `commands` over a connection that nobody else uses yet."""
+    if link.lost is not None:
+        raise link.lost
     if not commands:
         return []
     answer: asyncio.Future[list[Any] | BackendError] = asyncio.get_running_loop().create_future()

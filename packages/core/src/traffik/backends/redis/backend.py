@@ -13,6 +13,7 @@ import time
 from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -41,6 +42,9 @@ __all__ = ["RedisBackend"]
 _running: Final[Callable[[], AbstractEventLoop | None]] = asyncio._get_running_loop
 
 _new = tuple.__new__
+
+_QUIET: Final = 10.0
+"""Seconds after word of a trouble in which there is no word of another, however often it comes and goes."""
 
 _log: Final = logging.getLogger("traffik.backends.redis")
 
@@ -94,6 +98,7 @@ class RedisBackend(Backend):
         self._prefixes: dict[str, str] = {}
         self._core = Core(self.partition_key, _micros, self._circuit, self._failures, self._denials, self._count)
         self._unwell = False
+        self._quiet_until = 0.0
         self._begin()
         super().__init__(namespace=namespace)
         _stores.add(self)
@@ -141,6 +146,8 @@ class RedisBackend(Backend):
                 began = _micros()
                 known = denials.find(whole, plan, cost, began)
                 if known is not None:
+                    if known.degraded is not None:
+                        self._count(known.degraded)
                     return known
             try:
                 (answer,) = await driver.send(_new(Order, (whole, CHARGE, plan, cost, ())))
@@ -148,7 +155,7 @@ class RedisBackend(Backend):
                 answer = error
             if type(answer) is not Decision:
                 return await driver.run(core.instead(Charge(uid, plan, key, cost), answer))
-            if remembers and not answer.allowed:
+            if remembers:
                 core.note(whole, plan, cost, answer, began)
             return answer
 
@@ -185,8 +192,9 @@ class RedisBackend(Backend):
         for loop, driver in drivers.items():
             if loop is here:
                 driver.fleet.close()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(driver.fleet.close)
+            else:
+                with suppress(RuntimeError):  # the loop has ended, and closed the fleet itself
+                    loop.call_soon_threadsafe(driver.fleet.close)
         self._sync.fleet.close()
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
@@ -222,8 +230,8 @@ class RedisBackend(Backend):
         with self._lock:
             for other in [other for other in self._drivers if other.is_closed()]:
                 del self._drivers[other]
-        fleet = async_fleet.AsyncFleet(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
-        driver = self._drivers[loop] = AsyncDriver(fleet, self.deadline)
+            fleet = async_fleet.AsyncFleet(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
+            driver = self._drivers[loop] = AsyncDriver(fleet, self.deadline)
         driver.keeper = self._until_the_end(loop, driver)
         await anext(driver.keeper)
         return driver
@@ -234,8 +242,9 @@ class RedisBackend(Backend):
             yield
         finally:
             driver.fleet.close()
-            if self._drivers.get(loop) is driver:
-                del self._drivers[loop]
+            with self._lock:
+                if self._drivers.get(loop) is driver:
+                    del self._drivers[loop]
 
     async def _in_a_thread(self, charges: Sequence[Charge]) -> list[Decision]:
         """`apply` under an event loop that is not of asyncio, such as trio's."""
@@ -246,15 +255,17 @@ class RedisBackend(Backend):
     def _report(self, error: BackendError | None) -> None:
         """Take note of how a call went."""
         if error is None:
-            if self._circuit.succeeded() or self._unwell:
+            self._circuit.succeeded()
+            if self._unwell:
                 self._unwell = False
                 _log.warning("%r answers again", self)
-        elif "WRONGTYPE" not in str(error):  # a single key that is somebody else's; the store is well
-            if not self._unwell:
-                self._unwell = True
-                _log.warning("%r does not answer as it should: %s", self, error)
-            if self._circuit.failed(time.monotonic()):
-                _log.warning("%r is spared for %s s at a time", self, self._circuit.breaker.recovery)
+            return
+        now = time.monotonic()
+        if not self._unwell and now >= self._quiet_until:
+            self._unwell, self._quiet_until = True, now + _QUIET
+            _log.warning("%r does not answer as it should: %s", self, error)
+        if self._circuit.failed(now) and self._unwell:
+            _log.warning("%r is spared for %s s at a time", self, self._circuit.breaker.recovery)
 
     def _away_at_start(self, error: BackendError) -> None:
         self._report(error)
@@ -262,7 +273,8 @@ class RedisBackend(Backend):
             raise error
 
     def _count(self, reason: str) -> None:
-        self.degraded[reason] += 1
+        with self._lock:
+            self.degraded[reason] += 1
 
 
 def _micros() -> int:
@@ -278,6 +290,9 @@ def _after_fork_in_child() -> None:
     for store in tuple(_stores):
         _inherited.extend((store._drivers, store._sync))
         store._begin()
+        store._circuit.after_fork()
+        if store._denials is not None:
+            store._denials.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

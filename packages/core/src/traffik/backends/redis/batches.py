@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from traffik.backends.redis.script import Answer, Order, answers, arguments, script
+from traffik.backends.redis.script import Answer, ErrorAnswer, Order, answers, arguments, refused, script
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.wire import Command, ErrorReply, pack
+from traffik.backends.redis.wire import Command, ErrorReply, pack, shortened
 from traffik.errors import BackendError
 
 if TYPE_CHECKING:
     from traffik.backends.redis.topology import Topology
 
-__all__ = ["MOVES", "Batch", "Entry", "Outcome", "Turn", "batch", "take", "trouble_in"]
+__all__ = ["MOVES", "Batch", "Entry", "Outcome", "Turn", "batch", "spoils", "take", "trouble_in"]
 
 MOVES: Final = 5
 """How often one entry may be sent elsewhere before it has failed."""
@@ -79,16 +79,18 @@ class Batch:
         entries: all of them.
         payload: what to send.
         replies: how many replies will come.
-        deadline: the earliest of theirs.
+        deadline: the latest of theirs.
+        late: whether some of them have been given up.
     """
 
-    __slots__ = ("_by_source", "_calls", "deadline", "entries", "payload", "replies")
+    __slots__ = ("_by_source", "_calls", "deadline", "entries", "late", "payload", "replies")
 
     def __init__(self, calls: list[list[Entry]], *, by_source: bool) -> None:
         self._calls = [(call, [order for entry in call for order in entry.orders]) for call in calls]
         self._by_source = by_source
         self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
-        self.deadline = min([entry.deadline for entry in self.entries])
+        self.deadline = max([entry.deadline for entry in self.entries])
+        self.late = False
         source, digest = script()
         head = ("EVAL", source) if by_source else ("EVALSHA", digest)
         commands: list[Command] = []
@@ -104,9 +106,9 @@ class Batch:
         found: list[tuple[Entry, Outcome]] = []
         rest = iter(replies)
         for call, orders in self._calls:
-            if call[0].asking:
-                next(rest)
-            found += self._settled(call, orders, next(rest))
+            leave = next(rest) if call[0].asking else None  # what ASKING was answered with
+            reply = next(rest)
+            found += self._settled(call, orders, leave if isinstance(leave, ErrorReply) else reply)
         return found
 
     def _settled(self, call: list[Entry], orders: list[Order], reply: Any) -> list[tuple[Entry, Outcome]]:
@@ -115,9 +117,9 @@ class Batch:
             return [(entry, outcome) for entry in call]
         try:
             got = answers(reply, orders)
-        except (IndexError, KeyError, StopIteration, TypeError, ValueError, AttributeError):
-            text = f"Redis answered {_shortened(reply)}, which is no answer to a script of ours"
-            error = BackendError(text, maybe_executed=True)
+        except Exception:  # noqa: BLE001 - there is no end to what a reply that is not ours may be
+            text = f"Redis answered {shortened(reply)}, which is no answer to a script of ours"
+            error = ErrorAnswer(text, maybe_executed=True)
             return [(entry, error) for entry in call]
         if len(got) == len(call):
             return [(entry, [answer]) for entry, answer in zip(call, got, strict=True)]
@@ -149,17 +151,23 @@ def batch(entries: list[Entry], topology: Topology | None, *, by_source: bool) -
 
 
 def trouble_in(outcome: Outcome) -> BackendError | None:
-    """The first error in an outcome; None if all went well."""
+    """The first error in an outcome that says that a server is not well; None if there is none."""
     if isinstance(outcome, list):
         for answer in outcome:
-            if isinstance(answer, BackendError):
+            # Of the wrong type is a single key, which is somebody else's.
+            if isinstance(answer, BackendError) and getattr(answer, "word", "") != "WRONGTYPE":
                 return answer
         return None
     return outcome if isinstance(outcome, BackendError) else None
 
 
+def spoils(trouble: BackendError | None) -> bool:
+    """Whether a connection is no good after such an answer: another one may lead to the primary, or log in anew."""
+    return isinstance(trouble, ErrorAnswer) and trouble.word in {"", "NOAUTH", "READONLY"}
+
+
 def _meaning(text: str, *, by_source: bool) -> BackendError | Turn:
-    """What an error means for the entries of a call, none of which has been carried out."""
+    """What an error means for the entries of a call."""
     words = text.split()
     word = words[0] if words else ""
     if word == "NOSCRIPT" and not by_source:
@@ -170,9 +178,6 @@ def _meaning(text: str, *, by_source: bool) -> BackendError | Turn:
             return Turn(Endpoint(host, int(port)), moved=word == "MOVED", why=text)
     if word == "TRYAGAIN":
         return Turn(None, moved=False, why=text)
-    return BackendError(f"Redis answered {text!r}", maybe_executed=False)
-
-
-def _shortened(reply: Any) -> str:
-    text = repr(reply)
-    return text if len(text) <= 100 else f"{text[:100]}…"
+    if word == "CROSSSLOT":
+        return BackendError(f"this is a node of a cluster ({text}): give the store a Cluster")
+    return refused(text)

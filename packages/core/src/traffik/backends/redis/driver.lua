@@ -9,8 +9,9 @@
 -- more if it is admitted; remaining, retry_after, reset_after), and last what some charges bring in text. Where a charge
 -- has failed the first of its integers is -1, and the error is its text.
 --
--- A value is a tag, which says what it is and how it is written, and behind it the part of the only rate, or the parts
--- of several packed together. A value of another tag counts as none.
+-- A value is a tag, which says what it is and how it is written, and behind it the part of the only rate, or, with the
+-- tag in upper case, the parts of several packed together. Each can be read as the other, so that a limit that gets a
+-- second rate goes on with what was used under its first. A value of another tag counts as none.
 
 local CHARGE, PEEK, PROBE, READ, SWAP = 0, 1, 2, 3, 4
 local FAILED = -1
@@ -37,9 +38,19 @@ local function keep(key, value, ttl)
     return call('SET', key, value, 'PX', div(ttl, 1000) + MARGIN)
 end
 
+-- The parts in a value with the tag of several.
+local function parts_of(stored)
+    local fine, parts = pcall(cmsgpack.unpack, sub(stored, 2))
+    return fine and type(parts) == 'table' and parts or {}
+end
+
 -- Decide one charge by the kernel of its only rate.
 local function charge_one(key, stored, tag, rate, cost, operation)
-    local part = stored and sub(stored, 1, 1) == tag and sub(stored, 2) or nil
+    local part
+    if stored then
+        local stored_tag = sub(stored, 1, 1)
+        part = stored_tag == tag and sub(stored, 2) or stored_tag == string.upper(tag) and parts_of(stored)[1] or nil
+    end
     local kernel = kernels[rate[1]]
     local allowed, remaining, retry_after, reset_after, changed, ttl = kernel(part, cost, now, rate[2])
     if changed and operation == CHARGE then
@@ -57,9 +68,9 @@ end
 -- Decide one charge by several rates, or by as many as there may be another time.
 local function charge_several(key, stored, tag, rates, cost, operation)
     local parts = {}
-    if stored and sub(stored, 1, 1) == tag then
-        local fine, unpacked_parts = pcall(cmsgpack.unpack, sub(stored, 2))
-        parts = fine and type(unpacked_parts) == 'table' and unpacked_parts or parts
+    if stored then
+        local stored_tag = sub(stored, 1, 1)
+        parts = stored_tag == tag and parts_of(stored) or stored_tag == string.lower(tag) and {sub(stored, 2)} or parts
     end
     if operation == PROBE then
         local allowed, remaining, retry_after, reset_after, binding = probe(parts, rates, now)

@@ -73,7 +73,7 @@ class AsyncDriver:
                 return await self.fleet.ask((order,), deadline)
             case Ask(orders):
                 groups = _by_slot(orders) if self.fleet.settings.kind == "cluster" else [list(range(len(orders)))]
-                asked = [self.fleet.ask([orders[place] for place in group], deadline) for group in groups]
+                asked = [self._group([orders[place] for place in group], deadline) for group in groups]
                 return _joined(groups, await asyncio.gather(*asked))
             case Hold(key):
                 lock = self._locks.setdefault(key, asyncio.Lock())
@@ -92,6 +92,13 @@ class AsyncDriver:
                 return await awaitable
             case _:
                 assert_never(step)
+
+    async def _group(self, orders: Sequence[Order], deadline: float) -> list[Answer]:
+        """The answers to orders of one slot; an error is that to each, and touches no other slot."""
+        try:
+            return await self.fleet.ask(orders, deadline)
+        except BackendError as error:
+            return [error] * len(orders)
 
 
 class SyncDriver:
@@ -142,7 +149,7 @@ class SyncDriver:
                 return self.fleet.ask((order,), deadline)
             case Ask(orders):
                 groups = _by_slot(orders) if self.fleet.settings.kind == "cluster" else [list(range(len(orders)))]
-                got = [self.fleet.ask([orders[place] for place in group], deadline) for group in groups]
+                got = [self._group([orders[place] for place in group], deadline) for group in groups]
                 return _joined(groups, got)
             case Hold(key):
                 with self._guard:
@@ -161,6 +168,13 @@ class SyncDriver:
                 raise TypeError(f"{name} is async, so sync code cannot use it: make it sync")
             case _:
                 assert_never(step)
+
+    def _group(self, orders: Sequence[Order], deadline: float) -> list[Answer]:
+        """The answers to orders of one slot; an error is that to each, and touches no other slot."""
+        try:
+            return self.fleet.ask(orders, deadline)
+        except BackendError as error:
+            return [error] * len(orders)
 
 
 class _Busy:

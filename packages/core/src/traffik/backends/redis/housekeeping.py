@@ -7,7 +7,7 @@ from logging import Logger
 from typing import Any
 
 from traffik.backends.redis.settings import Endpoint, Settings
-from traffik.backends.redis.visits import Visit, Visits, check, greeting, learn, locate
+from traffik.backends.redis.visits import Visit, Visits, check, check_greeting, greeting, learn, locate
 from traffik.backends.redis.wire import Command
 
 __all__ = ["forget", "look_around"]
@@ -23,12 +23,13 @@ def look_around(settings: Settings, log: Logger) -> Visits[None]:
     """
     for endpoint in (yield from _holders(settings)):
         replies = yield Visit(endpoint, settings.login, (*greeting(settings), ("INFO", "memory")))
-        check(endpoint, replies[:-1])
+        check_greeting(endpoint, replies[:-1])
         policy = _memory_policy(replies[-1])
-        if policy.startswith("allkeys-"):
+        # All our keys have a time to live, so that the volatile policies take them first.
+        if policy not in {"", "noeviction"}:
             log.warning(
                 "%s has maxmemory-policy %s: short of memory it forgets keys that are out of quota, and their clients "
-                "begin anew. Set it to noeviction or volatile-ttl, or give the store a server of its own",
+                "begin anew. Set it to noeviction, or give the store a server of its own",
                 endpoint,
                 policy,
             )

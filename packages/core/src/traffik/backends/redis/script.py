@@ -29,10 +29,12 @@ __all__ = [
     "READ",
     "SWAP",
     "Answer",
+    "ErrorAnswer",
     "Order",
     "Stored",
     "answers",
     "arguments",
+    "refused",
     "script",
 ]
 
@@ -82,6 +84,16 @@ Answer: TypeAlias = "Decision | Stored | bool | BackendError"
 """What one order is answered with: a decision, what was read, whether it was swapped, or what went wrong."""
 
 
+class ErrorAnswer(BackendError):
+    """A server has answered with an error, or with something that is no answer.
+
+    Attributes:
+        word: the first word of the error, by which its kind is known; empty for no answer.
+    """
+
+    word: str = ""
+
+
 @cache
 def script() -> tuple[str, str]:
     """The source and its SHA-1, by which a server knows it."""
@@ -121,7 +133,7 @@ def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:
     rows = zip(orders, numbers, numbers, numbers, numbers, strict=True)
     for (_, operation, plan, _, _), status, remaining, retry_after, reset_after in rows:
         if status == _FAILED:
-            found.append(_failure(next(texts)))
+            found.append(refused(next(texts).decode("utf-8", "replace")))
         elif plan is not None:
             limit, rate = plan.bounds[(status >> 1) - 1]
             values = (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None)
@@ -137,8 +149,13 @@ def _plain(operation: int, status: int, now: int, texts: Iterator[bytes]) -> Ans
     return Stored(next(texts) if status else None, now)
 
 
-def _failure(text: bytes) -> BackendError:
-    return BackendError(f"Redis answered {text.decode('utf-8', 'replace')!r}", maybe_executed=False)
+def refused(text: str) -> ErrorAnswer:
+    """What an error means that a server has answered with."""
+    word = text.partition(" ")[0]
+    # Most are found before anything is carried out; that of a script that breaks off is called no more than ERR.
+    error = ErrorAnswer(f"Redis answered {text!r}", maybe_executed=word == "ERR")
+    error.word = word
+    return error
 
 
 @lru_cache(maxsize=4096)

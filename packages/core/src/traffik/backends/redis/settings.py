@@ -5,9 +5,10 @@ Reads what redis-py reads (its URLs, its clients, its TLS options) and answers p
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -50,8 +51,8 @@ class Sentinel:
 
     sentinels: Sequence[str]
     service: str
-    url: str = "redis://"
-    sentinel_url: str = "redis://"
+    url: str = field(default="redis://", repr=False)
+    sentinel_url: str = field(default="redis://", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Cluster:
     """
 
     nodes: Sequence[str]
-    url: str = "redis://"
+    url: str = field(default="redis://", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Login:
     """What a new connection says first."""
 
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     provider: Any = None
     database: int = 0
     name: str | None = None
@@ -149,7 +150,10 @@ def read(where: Where) -> Settings:
 
 
 def _from_url(url: str) -> Settings:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _unread(url, error) from None
     base, _, kind = parts.scheme.partition("+")
     if not kind:
         options = _options(url)
@@ -160,7 +164,7 @@ def _from_url(url: str) -> Settings:
         return read(Cluster(hosts.split(","), f"{scheme}://{credentials}@?{parts.query}"))
     service, _, database = parts.path.strip("/").partition("/")
     if kind != "sentinel" or not service:
-        raise ConfigurationError(f"not the URL of a store: {_shown(url)!r}; give {_FORMS}")
+        raise _unread(url)
     login = f"{scheme}://{credentials}@/{database}?{parts.query}"
     return read(Sentinel(hosts.split(","), unquote(service), login))
 
@@ -170,35 +174,40 @@ def _from_client(client: Any) -> Settings:
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:
         startup = tuple(Endpoint(node.host, int(node.port)) for node in nodes.startup_nodes.values())
-        options = dict(nodes.connection_kwargs)
-        return Settings("cluster", startup, _login(options, secure=_is_secure(options.get("connection_class"))))
+        return Settings("cluster", startup, _login(nodes.connection_kwargs))
     pool = getattr(client, "connection_pool", None)
     if pool is None:
         raise ConfigurationError(f"not a store: {client!r} ({type(client).__name__}); give {_FORMS}")
-    options = dict(pool.connection_kwargs)
-    login = _login(options, secure=_is_secure(pool.connection_class))
+    options = _of_pool(pool)
+    login = _login(options)
     manager = getattr(pool, "sentinel_manager", None)
     if manager is None:
         return Settings("single", (_endpoint(options),), login)
-    inner = [each.connection_pool.connection_kwargs for each in manager.sentinels]
+    inner = [_of_pool(each.connection_pool) for each in manager.sentinels]
     return Settings("sentinel", tuple(map(_endpoint, inner)), login, pool.service_name, _login(inner[0]))
 
 
-def _options(url: str) -> dict[str, Any]:
+def _of_pool(pool: Any) -> dict[str, Any]:
+    return {**pool.connection_kwargs, "connection_class": pool.connection_class}
+
+
+def _options(url: str) -> Mapping[str, Any]:
     scheme, separator, rest = url.partition("://")
     try:
-        options: dict[str, Any] = dict(parse_url(f"{_SCHEMES.get(scheme, scheme)}{separator}{rest}"))
+        return parse_url(f"{_SCHEMES.get(scheme, scheme)}{separator}{rest}")
     except ValueError as error:
-        raise ConfigurationError(f"not the URL of a store: {_shown(url)!r} ({error}); give {_FORMS}") from None
-    options["secure"] = _is_secure(options.pop("connection_class", None))
-    return options
+        raise _unread(url, error) from None
 
 
-def _shown(url: str) -> str:
-    """A URL without its password."""
-    before, at, after = url.rpartition("@")
-    user, colon, _ = before.rpartition(":")
-    return f"{user}:***@{after}" if at and colon and not user.endswith(("redis", "rediss")) else url
+def _unread(url: str, error: ValueError | None = None) -> ConfigurationError:
+    """What is said of a URL that cannot be read, without any password in it, escaped as it should be or not."""
+    # What the standard library says of a bad host or port shows it, and that may be the end of a password.
+    why = "" if error is None else f" ({error})" if "URL" in str(error) else " (its host or port cannot be read)"
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    _, at, place = rest.rpartition("@")
+    shown = f"{scheme}{separator}***@{place}" if at else url
+    shown = re.sub(r"(password=)[^&]*", r"\1***", shown)
+    return ConfigurationError(f"not the URL of a store: {shown!r}{why}; give {_FORMS}")
 
 
 def _endpoint(options: Mapping[str, Any]) -> Endpoint:
@@ -218,7 +227,7 @@ def _endpoints(addresses: Sequence[str], port: int) -> tuple[Endpoint, ...]:
     return tuple(found)
 
 
-def _login(options: Mapping[str, Any], *, secure: bool = False) -> Login:
+def _login(options: Mapping[str, Any]) -> Login:
     login = Login(
         username=options.get("username"),
         password=options.get("password"),
@@ -226,11 +235,19 @@ def _login(options: Mapping[str, Any], *, secure: bool = False) -> Login:
         database=int(options.get("db") or 0),
         name=options.get("client_name"),
     )
-    if not (secure or options.get("secure")):
+    if not (options.get("ssl") or _is_secure(options.get("connection_class"))):
         return login
     tls: dict[str, Any] = {"cert_reqs": "required", "check_hostname": True}
     tls |= {name: options[f"ssl_{name}"] for name in _TLS if f"ssl_{name}" in options}
-    return replace(login, tls=RedisSSLContext(**tls).get())
+    # Not every redis-py knows all of these, so what is not set is left out, and the folder is given by hand.
+    folder = tls.pop("ca_path", None)
+    needed = {"cert_reqs", "check_hostname"}
+    context = RedisSSLContext(
+        **{name: value for name, value in tls.items() if name in needed or value is not None}
+    ).get()
+    if folder is not None:
+        context.load_verify_locations(capath=folder)
+    return replace(login, tls=context)
 
 
 def _is_secure(connection_class: type | None) -> bool:

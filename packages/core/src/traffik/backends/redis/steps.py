@@ -148,7 +148,10 @@ class Core:
         """The decision of the deny cache, if it has one."""
         if self._denials is None or charge.cost == 0:
             return None
-        return self._denials.find(order.key, charge.plan, charge.cost, self._clock())
+        known = self._denials.find(order.key, charge.plan, charge.cost, self._clock())
+        if known is not None and known.degraded is not None:
+            self._count(known.degraded)
+        return known
 
     def _answers(self, orders: Sequence[Order]) -> Steps[list[Any]]:
         """The answers to several orders; the same error for each if there are none."""
@@ -165,7 +168,7 @@ class Core:
         if isinstance(answer, BackendError):
             return (yield from self._degraded(charge, answer))
         decision: Decision = answer
-        if not decision.allowed and charge.cost and self.remembers(charge.plan):
+        if charge.cost and not charge.read_only and self.remembers(charge.plan):
             self.note(order.key, charge.plan, charge.cost, decision, began)
         return decision
 
@@ -173,10 +176,14 @@ class Core:
         """Whether refusals by `plan` are remembered: with a strategy of the user's, a larger cost may wait less."""
         return self._denials is not None and isinstance(plan.strategy, Prepared)
 
-    def note(self, key: str, plan: Plan, cost: int, refusal: Decision, began: int) -> None:
-        """Remember a refusal that was asked for at `began`."""
-        if self._denials is not None:
-            self._denials.note(key, plan, cost, refusal, began)
+    def note(self, key: str, plan: Plan, cost: int, decision: Decision, began: int) -> None:
+        """Remember a refusal that was asked for at `began`; an admission ends what was remembered."""
+        if self._denials is None:
+            return
+        if decision.allowed:
+            self._denials.admitted(key)
+        else:
+            self._denials.note(key, plan, cost, decision, began)
 
     def _swapped(self, key: str, charge: Charge) -> Steps[Decision]:
         """Decide in Python, and store what comes of it if nobody else has stored anything meanwhile; else again.

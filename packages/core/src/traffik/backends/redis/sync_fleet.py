@@ -13,7 +13,7 @@ from traffik.backends.redis.settings import Endpoint, Settings
 from traffik.backends.redis.sync_lane import SyncLane, Waiter
 from traffik.backends.redis.sync_link import SyncLink, dial
 from traffik.backends.redis.topology import Topology, slot_of
-from traffik.backends.redis.visits import PATIENCE, Visit, Visits, learn
+from traffik.backends.redis.visits import PATIENCE, Visit, Visits, failure, learn
 from traffik.errors import BackendError, BackendTimeoutError
 
 __all__ = ["SyncFleet"]
@@ -28,6 +28,10 @@ class SyncFleet:
         settings: where the servers are.
         max_batch: orders in one call at most.
         report: called with the error of every call that failed, and with None for one that did not.
+
+    Attributes:
+        topology: which server owns which slot of a cluster, once that is known.
+        doubted: servers that have not answered the last time; they are asked last.
     """
 
     def __init__(self, settings: Settings, max_batch: int, report: Callable[[BackendError | None], None]) -> None:
@@ -35,6 +39,7 @@ class SyncFleet:
         self.max_batch = max_batch
         self.report = report
         self.topology: Topology | None = None
+        self.doubted: set[Endpoint] = set()
         self._lost = False
         self._lock = Lock()
         self._learning = Lock()
@@ -63,9 +68,11 @@ class SyncFleet:
             entry.waiter = Waiter()
         raise self._reported(BackendError(f"Redis sent a hit on {MOVES} times"))
 
-    def lost(self, lane: SyncLane) -> None:
-        """Take note that a server cannot be reached: its slots may be elsewhere by now."""
-        self._lost = True
+    def lost(self, endpoint: Endpoint | None) -> None:
+        """Take note that a server does not answer: its slots may be elsewhere by now."""
+        if endpoint is not None:
+            self.doubted.add(endpoint)
+            self._lost = True
 
     def drive(self, recipe: Visits[_T], deadline: float | None) -> _T:
         """Carry out a recipe of visits, each by the deadline (None: each in `PATIENCE` of its own)."""
@@ -78,10 +85,12 @@ class SyncFleet:
                     if link is None or here != (visit.endpoint, visit.login):
                         link, here = self._instead(link, visit, until), (visit.endpoint, visit.login)
                     replies = link.ask(visit.commands, until)
-                except BackendError as error:
+                except Exception as error:  # noqa: BLE001 - the recipe knows what to do without this server
                     link = None
-                    visit = recipe.throw(error)
+                    self.doubted.add(visit.endpoint)
+                    visit = recipe.throw(failure(error))
                 else:
+                    self.doubted.discard(visit.endpoint)
                     visit = recipe.send(replies)
         except StopIteration as end:
             result: _T = end.value
@@ -142,11 +151,12 @@ class SyncFleet:
             if self.topology is not None and not (self._lost or self.topology.stale):
                 return self.topology  # another thread was faster
             self._lost = False
-            self.topology = self.drive(learn(self.settings, () if old is None else old.endpoints()), deadline)
+            known = () if old is None else old.endpoints()
+            self.topology = self.drive(learn(self.settings, known, self.doubted), deadline)
         except BackendError as error:
             self._lost = True
             if old is None:
-                raise self._reported(error) from None
+                raise self._reported(failure(error, sent=False)) from None
             return old
         else:
             return self.topology

@@ -13,11 +13,11 @@ from copy import copy
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
-from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, take, trouble_in
+from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, spoils, take, trouble_in
 from traffik.backends.redis.script import Answer
 from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.sync_link import SyncLink, dial
-from traffik.backends.redis.visits import check, greeting, locate
+from traffik.backends.redis.visits import check_greeting, failure, greeting, locate
 from traffik.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
@@ -82,14 +82,20 @@ class SyncLane:
             self._waiting.append(entry)
             leads = not self._taken
             self._taken = True
-        if not leads and not waiter.event.wait(max(0.0, entry.deadline - time.monotonic())):
-            leads = self._give_up(entry)
+        try:
+            if not leads and not waiter.event.wait(max(0.0, entry.deadline - time.monotonic())):
+                self._give_up(entry)
+        except BaseException:  # somebody interrupts
+            self._give_up(entry)
+            if waiter.leads:
+                self._lead(entry)
+            raise
         if leads or waiter.leads:
             self._lead(entry)
         return waiter.result()
 
-    def _give_up(self, entry: Entry) -> bool:
-        """Leave the queue, late; whether it is this thread's turn all the same, to hand on."""
+    def _give_up(self, entry: Entry) -> None:
+        """Leave the queue, late; it may be this thread's turn all the same, to hand on."""
         with self._lock:
             if entry.waiter.outcome is None:
                 waits = entry in self._waiting
@@ -98,13 +104,15 @@ class SyncLane:
                 text = f"{self} did not {'take a hit' if waits else 'answer'} in time"
                 entry.waiter.outcome = BackendTimeoutError(text, maybe_executed=not waits)
                 self._fleet.report(entry.waiter.outcome)
-            return bool(entry.waiter.leads)
 
     def _lead(self, own: Entry) -> None:
         """Send what waits, this thread's own hit first of all, until that has an outcome; then hand on."""
         try:
             while own.waiter.outcome is None:
-                self._send(own)
+                if time.monotonic() < own.deadline:
+                    self._send(own)
+                else:
+                    self._give_up(own)
         finally:
             with self._lock:
                 if self._waiting:
@@ -118,20 +126,21 @@ class SyncLane:
             entries = [entry for entry in take(self._waiting, self._fleet.max_batch) if not entry.waiter.done()]
         if not entries:
             return
+        link = None
         try:
             link = self._connected(own.deadline)
             sent = batch(entries, self._fleet.topology, by_source=self._by_source)
             self._by_source = False
             replies = link.exchange(sent.payload, sent.replies, own.deadline)
         except BaseException as error:
-            failed = error if isinstance(error, BackendError) else BackendError(f"interrupted by {error!r}")
+            failed = failure(error, sent=link is not None)
             self._link = None
             self._fleet.report(failed)
             for entry in entries:
                 _deliver(entry, failed)
-            if not isinstance(error, BackendError):
+            self._fleet.lost(self._endpoint)
+            if not isinstance(error, Exception):
                 raise
-            self._fleet.lost(self)
         else:
             self._land(sent, replies)
 
@@ -148,8 +157,11 @@ class SyncLane:
                 trouble = trouble or trouble_in(outcome)
                 _deliver(entry, outcome)
         self._fleet.report(trouble)
-        with self._lock:
-            self._waiting.extendleft(reversed(again))
+        with self._lock:  # so that nobody gives up meanwhile, and is then told to lead
+            self._waiting.extendleft(entry for entry in reversed(again) if not entry.waiter.done())
+        if spoils(trouble) and self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _connected(self, deadline: float) -> SyncLink:
         link = self._link
@@ -157,10 +169,10 @@ class SyncLane:
             link.close()
             link = None
         if link is None:
-            endpoint = self._endpoint or self._fleet.drive(locate(self._fleet.settings), deadline)
+            endpoint = self._endpoint or self._fleet.drive(locate(self._fleet.settings, self._fleet.doubted), deadline)
             link = dial(endpoint, self._fleet.settings.login, deadline)
             try:
-                check(endpoint, link.ask(greeting(self._fleet.settings), deadline))
+                check_greeting(endpoint, link.ask(greeting(self._fleet.settings), deadline))
             except BaseException:
                 link.close()
                 raise

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from traffik.backends.redis.settings import Endpoint, Login
+from traffik.backends.redis.sockets import connected, left
 from traffik.backends.redis.visits import check
 from traffik.backends.redis.wire import MORE, Command, ProtocolError, pack, reader
 from traffik.errors import BackendError, BackendTimeoutError
@@ -20,9 +20,9 @@ _CHUNK: Final = 65_536
 class SyncLink:
     """A connection for one caller at a time; unusable after an error."""
 
-    def __init__(self, endpoint: Endpoint, connected: socket.socket) -> None:
+    def __init__(self, endpoint: Endpoint, plain: socket.socket) -> None:
         self._endpoint = endpoint
-        self._socket = connected
+        self._socket = plain
         self._reader = reader()
 
     def exchange(self, payload: bytes, replies: int, deadline: float) -> list[Any]:
@@ -33,24 +33,26 @@ class SyncLink:
         """
         found: list[Any] = []
         try:
-            self._socket.settimeout(_left(deadline))
+            self._socket.settimeout(left(deadline))
             self._socket.sendall(payload)
             while True:
                 while len(found) < replies and (reply := self._reader.gets()) is not MORE:
                     found.append(reply)
                 if len(found) == replies:
                     return found
-                self._socket.settimeout(_left(deadline))
+                self._socket.settimeout(left(deadline))
                 self._reader.feed(self._received())
         except TimeoutError:
             self.close()
             raise BackendTimeoutError(f"{self._endpoint} did not answer in time", maybe_executed=True) from None
-        except ProtocolError as error:
+        except (ProtocolError, TypeError) as error:  # a TypeError is hiredis's for a map with keys that cannot be one
             self.close()
-            raise BackendError(f"{self._endpoint} does not speak the protocol of Redis ({error})") from error
+            text = f"{self._endpoint} does not speak the protocol of Redis ({error})"
+            raise BackendError(text, maybe_executed=True) from error
         except OSError as error:
             self.close()
-            raise BackendError(f"the connection to {self._endpoint} was lost ({error})") from error
+            text = f"the connection to {self._endpoint} was lost ({error})"
+            raise BackendError(text, maybe_executed=True) from error
         except BaseException:
             self.close()  # somebody interrupts: a reply that is still to come must not meet the next caller
             raise
@@ -68,7 +70,9 @@ class SyncLink:
         return self.exchange(pack(commands), len(commands), deadline)
 
     def gone(self) -> bool:
-        """Whether the server has closed the connection, or says something nobody asked for."""
+        """Whether the server has closed the connection, or says something nobody has asked for."""
+        if self._reader.has_data():
+            return True
         self._socket.settimeout(0)
         try:
             self._socket.recv(1)
@@ -89,44 +93,15 @@ def dial(endpoint: Endpoint, login: Login, deadline: float) -> SyncLink:
         BackendError: there is none by the deadline.
     """
     try:
-        connected = _connected(endpoint, login, deadline)
+        plain = connected(endpoint, login, deadline)
     except TimeoutError:
         raise BackendTimeoutError(f"cannot connect to {endpoint} in time") from None
-    except OSError as error:
-        raise BackendError(f"cannot connect to {endpoint}: {error}", maybe_executed=False) from error
-    link = SyncLink(endpoint, connected)
+    except Exception as error:  # also a UnicodeError, for a name that no host can have
+        raise BackendError(f"cannot connect to {endpoint}: {error}") from error
+    link = SyncLink(endpoint, plain)
     try:
         check(endpoint, link.ask(login.commands(), deadline))
     except BaseException:
         link.close()
         raise
     return link
-
-
-def _connected(endpoint: Endpoint, login: Login, deadline: float) -> socket.socket:
-    if endpoint.path is not None:
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connected.settimeout(_left(deadline))
-            connected.connect(endpoint.path)
-        except BaseException:
-            connected.close()
-            raise
-        return connected
-    connected = socket.create_connection((endpoint.host, endpoint.port), _left(deadline))
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if login.tls is None:
-        return connected
-    try:
-        connected.settimeout(_left(deadline))
-        return login.tls.wrap_socket(connected, server_hostname=endpoint.host)
-    except BaseException:
-        connected.close()
-        raise
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left

@@ -6,7 +6,7 @@ A recipe yields a `Visit`; whoever drives it connects, logs in, sends the comman
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Container, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -14,9 +14,9 @@ from traffik.backends.redis.script import script
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.backends.redis.topology import Topology
 from traffik.backends.redis.wire import Command, ErrorReply
-from traffik.errors import BackendError
+from traffik.errors import BackendError, BackendTimeoutError
 
-__all__ = ["PATIENCE", "Visit", "Visits", "check", "greeting", "learn", "locate"]
+__all__ = ["PATIENCE", "Visit", "Visits", "check", "check_greeting", "failure", "greeting", "learn", "locate"]
 
 _T = TypeVar("_T")
 
@@ -36,33 +36,34 @@ class Visit:
 Visits: TypeAlias = Generator[Visit, list[Any], _T]
 
 
-def locate(settings: Settings) -> Visits[Endpoint]:
-    """The server that holds the keys, if it is one; sentinels are asked in turn until one knows."""
+def locate(settings: Settings, doubted: Container[Endpoint] = ()) -> Visits[Endpoint]:
+    """The server that holds the keys, if it is one; sentinels are asked in turn until one knows, doubted ones last."""
     if settings.kind != "sentinel":
         return settings.endpoints[0]
     question: Command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
     reasons: list[str] = []
-    for sentinel in settings.endpoints:
+    for sentinel in sorted(settings.endpoints, key=doubted.__contains__):
         try:
             (reply,) = yield Visit(sentinel, settings.sentinel_login, (question,))
-        except BackendError as error:
-            reasons.append(str(error))
-            continue
-        if isinstance(reply, list) and len(reply) == 2:
-            return Endpoint(reply[0].decode(), int(reply[1]))
-        reasons.append(f"{sentinel} does not know {settings.service!r}")
+            check(sentinel, [reply])
+            if reply is not None:
+                return Endpoint(reply[0].decode(), int(reply[1]))
+        except Exception as error:  # noqa: BLE001 - no answer, or one of any other form: the next one may know better
+            reasons.append(f"{sentinel}: {error}")
+        else:
+            reasons.append(f"{sentinel} does not know {settings.service!r}")
     raise BackendError(f"no sentinel knows the primary: {'; '.join(reasons)}")
 
 
-def learn(settings: Settings, known: Iterable[Endpoint]) -> Visits[Topology]:
-    """The table of a cluster, from the first node that tells it."""
+def learn(settings: Settings, known: Iterable[Endpoint], doubted: Container[Endpoint] = ()) -> Visits[Topology]:
+    """The table of a cluster, from the first node that tells it; doubted ones are asked last."""
     reasons: list[str] = []
-    for node in dict.fromkeys((*known, *settings.endpoints)):
+    for node in sorted(dict.fromkeys((*known, *settings.endpoints)), key=doubted.__contains__):
         try:
             (reply,) = yield Visit(node, settings.login, (("CLUSTER", "SLOTS"),))
             check(node, [reply])
             return Topology(reply, node)
-        except (BackendError, IndexError, TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             reasons.append(f"{node}: {error}")
     raise BackendError(f"no node tells how the cluster is made: {'; '.join(reasons)}")
 
@@ -81,6 +82,33 @@ def check(endpoint: Endpoint, replies: list[Any]) -> None:
     """
     for reply in replies:
         if isinstance(reply, ErrorReply):
-            raise BackendError(f"{endpoint} answered {str(reply)!r}")
+            # A long command, such as our first, is not even read from somebody who has not logged in.
+            text = "NOAUTH Authentication required." if "unauthenticated" in str(reply) else str(reply)
+            raise BackendError(f"{endpoint} answered {text!r}")
         if isinstance(reply, list) and reply[:1] in ([b"slave"], [b"replica"]):
             raise BackendError(f"{endpoint} is no primary any more")
+
+
+def check_greeting(endpoint: Endpoint, replies: list[Any]) -> None:
+    """`check` for what a greeting was answered: who may not load the script sends it with the first hit.
+
+    Raises:
+        BackendError: another error was answered, or a role that is not a primary's.
+    """
+    refused = [isinstance(reply, ErrorReply) and str(reply).startswith("NOPERM") for reply in replies]
+    check(endpoint, [reply for reply, is_refused in zip(replies, refused, strict=True) if not is_refused])
+
+
+def failure(error: BaseException, *, sent: bool = True) -> BackendError:
+    """Any error on the way to a server as one of ours.
+
+    Args:
+        error: what went wrong.
+        sent: whether what is asked was on its way by then; if not, it has not been carried out.
+    """
+    if not isinstance(error, BackendError):
+        kind = BackendTimeoutError if isinstance(error, TimeoutError) else BackendError
+        text = "Redis could not be reached in time" if kind is BackendTimeoutError else f"Redis failed with {error!r}"
+        return kind(text, maybe_executed=sent)
+    error.maybe_executed = error.maybe_executed and sent
+    return error

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import hiredis
 
-__all__ = ["MORE", "Command", "ErrorReply", "ProtocolError", "pack", "reader"]
+__all__ = ["MORE", "Command", "ErrorReply", "ProtocolError", "pack", "reader", "shortened"]
 
 Command: TypeAlias = tuple[str | bytes, ...]
 
@@ -28,3 +28,9 @@ def pack(commands: Iterable[Command]) -> bytes:
 def reader() -> hiredis.Reader:
     """Makes replies of the bytes it is fed; an error is a reply too."""
     return hiredis.Reader(notEnoughData=MORE)
+
+
+def shortened(reply: Any) -> str:
+    """A reply as an error shows it."""
+    text = repr(reply)
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -1,0 +1,27 @@
+"""traffik for aiohttp.
+
+The throttles of `traffik` work here by themselves once this package is installed. Below are `setup`, which gives an
+application its store, throttles by route and headers; the same throttles typed for aiohttp's connections; a decorator
+for handlers and views; a WebSocket as one object; and the errors that a refusal raises.
+"""
+
+from traffik_aiohttp.application import BACKEND, THROTTLES, setup
+from traffik_aiohttp.decorator import throttled
+from traffik_aiohttp.errors import Throttled, ThrottleUnavailable
+from traffik_aiohttp.middleware import add_headers, throttling
+from traffik_aiohttp.throttles import HTTPThrottle, WebSocketThrottle
+from traffik_aiohttp.websocket import WebSocketConnection
+
+__all__ = [
+    "BACKEND",
+    "THROTTLES",
+    "HTTPThrottle",
+    "ThrottleUnavailable",
+    "Throttled",
+    "WebSocketConnection",
+    "WebSocketThrottle",
+    "add_headers",
+    "setup",
+    "throttled",
+    "throttling",
+]

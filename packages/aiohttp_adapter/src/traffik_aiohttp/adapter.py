@@ -1,0 +1,87 @@
+"""What traffik needs of an aiohttp connection: plain data out of its request, and how it is rejected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+from aiohttp import web
+
+from traffik.adapters import Memory
+from traffik.rejections import Rejection
+from traffik_aiohttp.errors import error_for
+from traffik_aiohttp.websocket import WebSocketConnection
+
+__all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
+
+MEMORY: Final = "traffik.decisions"
+"""The name under which the decisions about a request are kept."""
+
+
+class HTTPAdapter:
+    """For `aiohttp.web.Request`, and for the `BaseRequest` of a server without an application."""
+
+    injects: type | None = None
+    websocket = False
+
+    def peer(self, connection: web.BaseRequest, /) -> str | None:
+        return connection.remote or None
+
+    def app(self, connection: web.BaseRequest, /) -> object | None:
+        # `request.app` asserts that the request has been routed; not every one has.
+        match_info: Any = getattr(connection, "_match_info", None)
+        return None if match_info is None else match_info.current_app
+
+    def subapps(self, app: Any, /) -> Iterable[object]:
+        if isinstance(app, web.Application):
+            for resource in app.router.resources():
+                if (mounted := resource.get_info().get("app")) is not None:
+                    yield mounted
+
+    def memory(self, connection: web.BaseRequest, /) -> Memory:
+        # A clone has a copy of the request's own state; the writer of the answer is the one thing they have in common.
+        shared = vars(connection.writer)
+        memory: Memory | None = shared.get(MEMORY)
+        if memory is None:
+            memory = shared[MEMORY] = {}
+        return memory
+
+    def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        raise error_for(rejection)
+
+
+class WebSocketAdapter:
+    """For the pair of a request and its WebSocket."""
+
+    injects: type | None = None
+    websocket = True
+
+    def peer(self, connection: WebSocketConnection, /) -> str | None:
+        return http.peer(connection.request)
+
+    def app(self, connection: WebSocketConnection, /) -> object | None:
+        return http.app(connection.request)
+
+    def subapps(self, app: Any, /) -> Iterable[object]:
+        return ()  # the other adapter tells, of the same applications
+
+    def memory(self, connection: WebSocketConnection, /) -> Memory:
+        return http.memory(connection.request)
+
+    def reject(self, connection: WebSocketConnection, rejection: Rejection, /) -> Awaitable[None] | None:
+        if not connection.response.prepared:
+            raise error_for(rejection)
+        return _notify(connection.response, rejection)
+
+
+async def _notify(response: web.WebSocketResponse, rejection: Rejection) -> None:
+    """Tell the client; one that has gone already is told by the next `receive`, as ever."""
+    with suppress(ConnectionError):
+        # As Starlette writes JSON, so that clients of both read the same bytes.
+        await response.send_str(json.dumps(rejection.message, separators=(",", ":")))
+
+
+http = HTTPAdapter()
+websocket = WebSocketAdapter()

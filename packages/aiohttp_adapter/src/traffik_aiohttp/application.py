@@ -1,0 +1,72 @@
+"""`setup`: a store for as long as an application runs, throttles in front of it, and headers on its answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from traffik.backends.base import Backend
+from traffik.errors import ConfigurationError
+from traffik.throttles import Throttle
+from traffik_aiohttp.middleware import Throttles, add_headers, each_of, names_of, throttling
+
+__all__ = ["BACKEND", "THROTTLES", "setup"]
+
+BACKEND: Final = web.AppKey("traffik.backend", Backend)
+"""``app[BACKEND]`` is the store that `setup` was given; mounted applications have none of their own."""
+
+THROTTLES: Final = web.AppKey("traffik.throttles", tuple[Throttle[Any], ...])
+"""``app[THROTTLES]`` are the throttles that `setup` was given for every route."""
+
+
+def setup(
+    app: web.Application,
+    throttles: Throttles = (),
+    *,
+    backend: Backend | None = None,
+    routes: Mapping[str, Throttles] | None = None,
+    headers: bool = True,
+) -> None:
+    """Give `app` its throttles and its store. Call it before `app` is mounted in another.
+
+    Args:
+        app: the application, with or without applications mounted in it.
+        throttles: for every request, as `throttling` takes them.
+        backend: open while `app` runs, and meant by every throttle hit in it or in an application mounted in it,
+            unless that one has its own. If None, the one of the application that this one is mounted in.
+        routes: throttles by route, as `throttling` takes them; a name that no route has is an error at the start.
+        headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
+
+    Raises:
+        ConfigurationError: it has been called for `app` before.
+        TypeError: what should be a throttle is none.
+    """
+    if THROTTLES in app:
+        raise ConfigurationError(f"{app!r} has been set up before; give all throttles in one call of setup")
+    app[THROTTLES] = each_of(throttles)
+    if app[THROTTLES] or routes:
+        app.middlewares.append(throttling(app[THROTTLES], routes))
+    if backend is not None:
+        app[BACKEND] = backend
+        app.cleanup_ctx.append(_store)
+    if headers:
+        app.on_response_prepare.append(add_headers)
+    wanted = set(routes or ())
+
+    async def check(app: web.Application) -> None:
+        known = {name for route in app.router.routes() for name in names_of(route)}
+        if unknown := wanted - known:
+            raise ConfigurationError(
+                f"no route is called {', '.join(map(repr, sorted(unknown)))}, so nothing would be throttled there; "
+                f"there are {', '.join(map(repr, sorted(known)))}"
+            )
+
+    app.on_startup.append(check)
+
+
+async def _store(app: web.Application) -> AsyncGenerator[None, None]:
+    """The store's lifespan, as a cleanup context; that of an outer application begins first and ends last."""
+    async with app[BACKEND].lifespan(app):
+        yield

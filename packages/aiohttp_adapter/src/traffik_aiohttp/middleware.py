@@ -1,0 +1,94 @@
+"""Throttles in front of handlers, for all routes or by route, and headers on everything that is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from traffik.throttles import Throttle
+from traffik_aiohttp.adapter import http
+
+__all__ = ["Throttles", "add_headers", "each_of", "names_of", "throttling"]
+
+Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
+"""One or several, hit in this order; the first that refuses answers."""
+
+_WRITTEN: Final = "traffik.headers"
+
+
+def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None = None) -> Middleware:
+    """A middleware that hits throttles before the handler runs.
+
+    HTTP throttles are for every request, one that opens a WebSocket included; WebSocket throttles for those alone.
+
+    Args:
+        throttles: for every route of the application, and for what has none.
+        routes: for some, after those; by a route's name, its whole path as it was added (``"/items/{id}"``), or
+            method and path (``"POST /items"``; GET stands for HEAD too).
+    """
+    everywhere = each_of(throttles)
+    somewhere = {name: each_of(some) for name, some in (routes or {}).items()}
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        for throttle in everywhere:
+            if not throttle.websocket or _opens(request):
+                await throttle.hit(request)
+        if somewhere:
+            for name in names_of(request.match_info.route):
+                for throttle in somewhere.get(name, ()):
+                    if not throttle.websocket or _opens(request):
+                        await throttle.hit(request)
+        return await handler(request)
+
+    return middleware
+
+
+async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: write the RateLimit headers of all throttles that the request has hit.
+
+    Errors and streams have them too. A rejection brings its own.
+    """
+    memory = http.memory(request)
+    fields = response.headers
+    if not memory or (response.status >= 400 and "RateLimit-Policy" in fields):
+        return
+    shared = vars(request.writer)
+    if shared.get(_WRITTEN) is response:  # an application and the one it is mounted in both ask for headers
+        return
+    shared[_WRITTEN] = response
+    for throttle, decision in memory.items():
+        for name, value in throttle.policies(decision).raw_fields(decision):
+            fields.add(name.decode(), value.decode())
+
+
+def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
+    """One throttle or several, as several.
+
+    Raises:
+        TypeError: something else is among them.
+    """
+    each = (throttles,) if isinstance(throttles, Throttle) else tuple(throttles)
+    for throttle in each:
+        if not isinstance(throttle, Throttle):
+            raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
+    return each
+
+
+def names_of(route: web.AbstractRoute) -> tuple[str, ...]:
+    """What a route may be called; none if it is the one of a path that leads nowhere."""
+    resource = route.resource
+    if resource is None:
+        return ()
+    path = resource.canonical
+    # Whoever limits GET means HEAD too: it runs the same handler.
+    method = hdrs.METH_GET if route.method == hdrs.METH_HEAD else route.method
+    return (*(() if resource.name is None else (resource.name,)), path, f"{method} {path}")
+
+
+def _opens(request: web.Request) -> bool:
+    """Whether the request may open a WebSocket; aiohttp opens none without this."""
+    return "websocket" in request.headers.get(hdrs.UPGRADE, "").lower()

@@ -1,0 +1,18 @@
+"""The throttles of traffik, typed for aiohttp's connections; nothing else is different."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from traffik import throttles
+from traffik_aiohttp.websocket import WebSocketConnection
+
+__all__ = ["HTTPThrottle", "WebSocketThrottle"]
+
+
+class HTTPThrottle(throttles.HTTPThrottle[web.Request]):
+    """`traffik.HTTPThrottle` for `aiohttp.web.Request`."""
+
+
+class WebSocketThrottle(throttles.WebSocketThrottle[WebSocketConnection]):
+    """`traffik.WebSocketThrottle` for a `WebSocketConnection`."""

@@ -1,0 +1,59 @@
+import json
+from http.client import responses
+
+from traffik import Throttled
+from traffik.adapters import register_adapter
+
+
+class Request:
+    def __init__(self, environ):
+        self.environ = environ
+
+
+class BareAdapter:
+    injects, websocket = None, False
+
+    def peer(self, connection):
+        return connection.environ.get("REMOTE_ADDR") or None
+
+    def app(self, connection):
+        return connection.environ.get("bare.app")
+
+    def subapps(self, app):
+        return app.mounted.values() if isinstance(app, App) else ()
+
+    def memory(self, connection):
+        return connection.environ.setdefault("traffik.decisions", {})
+
+    def reject(self, connection, rejection):
+        raise Throttled(rejection)
+
+
+class App:
+    def __init__(self, routes, mounted=None, guards=()):
+        self.routes, self.mounted, self.guards = routes, mounted or {}, guards
+
+    def __call__(self, environ, start_response):
+        request, fields = Request(environ), []
+        try:
+            body = self.answer(request, environ["PATH_INFO"])
+            status = 404 if body is None else 200
+            for throttle, decision in adapter.memory(request).items():
+                raw = throttle.policies(decision).raw_fields(decision)
+                fields += [(name.decode(), value.decode()) for name, value in raw]
+        except Throttled as error:
+            status, fields, body = error.rejection.status, [*error.rejection.headers], error.rejection.body
+        start_response(f"{status} {responses[status]}", [*fields, ("Content-Type", "application/json")])
+        return [json.dumps(body).encode()]
+
+    def answer(self, request, path):
+        request.environ["bare.app"] = self
+        for throttle in self.guards:
+            throttle.sync.hit(request)
+        for prefix, inner in self.mounted.items():
+            if path.startswith(f"{prefix}/"):
+                return inner.answer(request, path.removeprefix(prefix))
+        return self.routes.get(path, lambda _: None)(request)
+
+
+register_adapter(Request, adapter := BareAdapter())

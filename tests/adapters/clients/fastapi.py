@@ -1,0 +1,31 @@
+"""FastAPI, under uvicorn."""
+
+import json
+
+from fastapi import FastAPI, Request
+from starlette.routing import WebSocketRoute
+
+from tests.adapters.clients.starlette import endpoint_of
+from tests.adapters.services import Framework, carry_out
+from tests.servers import serve
+from traffik_starlette import ThrottleMiddleware
+
+
+class FastAPIClient(Framework):
+    def body(self, detail):
+        return json.dumps({"detail": detail}, separators=(",", ":")).encode()
+
+    def serving(self, service):
+        app, inner = FastAPI(lifespan=service.backend.lifespan), FastAPI()
+        app.add_middleware(ThrottleMiddleware, service.guards)
+        app.mount("/in", inner)
+        for where, routes in ((app, service.routes), (inner, service.mounted)):
+            for path, calls in routes.items():
+                self.route(where, path, calls)
+        app.router.routes += [WebSocketRoute(path, endpoint_of(socket)) for path, socket in service.sockets.items()]
+        return serve(app, proxy_headers=False)
+
+    def route(self, app, path, calls):
+        @app.get(path)
+        async def endpoint(request: Request):
+            return await carry_out(request, calls)

@@ -1,0 +1,48 @@
+"""Starlette, under uvicorn."""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from tests.adapters.services import Framework, carry_out
+from tests.servers import serve
+from traffik import is_throttled
+from traffik_starlette import ThrottleMiddleware
+
+
+class StarletteClient(Framework):
+    def body(self, detail):
+        return detail.encode()
+
+    def serving(self, service):
+        routes = [Mount("/in", Starlette(routes=[self.route(*each) for each in service.mounted.items()]))]
+        routes += [self.route(*each) for each in service.routes.items()]
+        routes += [self.socket(*each) for each in service.sockets.items()]
+        middleware = [Middleware(ThrottleMiddleware, service.guards)]
+        app = Starlette(routes=routes, middleware=middleware, lifespan=service.backend.lifespan)
+        return serve(app, proxy_headers=False)  # uvicorn believes them from its own machine
+
+    def route(self, path, calls):
+        async def endpoint(request):
+            return JSONResponse(await carry_out(request, calls))
+
+        return Route(path, endpoint)
+
+    def socket(self, path, socket):
+        return WebSocketRoute(path, endpoint_of(socket))
+
+
+def endpoint_of(socket):
+    async def endpoint(websocket):
+        await carry_out(websocket, socket.door)
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await carry_out(websocket, socket.message)
+            if not is_throttled(websocket):
+                await websocket.send_text(text)
+            elif socket.closes:
+                await websocket.close(code=1008)
+                return
+
+    return endpoint

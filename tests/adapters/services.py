@@ -1,0 +1,126 @@
+"""A throttled service as data, so that every framework can be asked to serve the same one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from traffik import Throttled, get_wait, is_throttled
+from traffik.backends.base import Backend
+from traffik.decisions import Decision, StrategyStat
+from traffik.throttles import Throttle
+
+
+class Call(NamedTuple):
+    """One thing that an endpoint does with its connection: hit, call, check, stat, attempt, is_throttled, get_wait.
+
+    An attempt is a hit whose refusal the endpoint catches. The last two may ask without a throttle.
+    """
+
+    what: str
+    throttle: Throttle[Any] | None = None
+    cost: int | None = None
+    context: Mapping[str, Any] | None = None
+
+
+class Socket(NamedTuple):
+    """A WebSocket: what is done before it is accepted, and for each message, which is then echoed if admitted."""
+
+    door: Sequence[Call] = ()
+    message: Sequence[Call] = ()
+    closes: bool = False
+    """Whether a throttled one is closed, with code 1008."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is served.
+
+    Attributes:
+        backend: the application's store.
+        routes: what a GET of a path does; it is answered with what the calls answer, as JSON.
+        guards: throttles of a middleware in front of everything.
+        mounted: the same as `routes` for another application, mounted below ``/in``, that has no store of its own.
+        sockets: WebSockets by path.
+    """
+
+    backend: Backend
+    routes: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    guards: Sequence[Throttle[Any]] = ()
+    mounted: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    sockets: Mapping[str, Socket] = field(default_factory=dict)
+
+
+class Framework(ABC):
+    """The client of one framework: it writes a service in the framework's way and serves it on loopback."""
+
+    websockets: ClassVar[bool] = True
+
+    def body(self, detail: str) -> bytes:
+        """The body of a refusal that an endpoint raises, byte for byte."""
+        return json.dumps({"detail": detail}).encode()
+
+    @abstractmethod
+    def serving(self, service: Service) -> AbstractContextManager[str]:
+        """Serve it as long as the context lasts; the address, ``host:port``. RateLimit headers are on all answers."""
+
+
+async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:
+    """What the calls answer, as JSON has it, in async code."""
+    answers = []
+    for call in calls:
+        try:
+            answer = _begin(call, connection, call.throttle)
+            if inspect.isawaitable(answer):
+                answer = await answer
+        except Throttled:
+            if call.what != "attempt":
+                raise
+            answer = False
+        answers.append(_plain(answer, connection))
+    return answers
+
+
+def carry_out_sync(connection: Any, calls: Sequence[Call]) -> list[Any]:
+    """The same in sync code."""
+    answers = []
+    for call in calls:
+        try:
+            answer = _begin(call, connection, call.throttle and call.throttle.sync)
+        except Throttled:
+            if call.what != "attempt":
+                raise
+            answer = False
+        answers.append(_plain(answer, connection))
+    return answers
+
+
+def _begin(call: Call, connection: Any, throttle: Any) -> Any:
+    match call.what:
+        case "hit" | "attempt":
+            return throttle.hit(connection, call.cost, call.context)
+        case "call":
+            return throttle(connection, cost=call.cost, context=call.context)
+        case "check":
+            return throttle.check(connection, call.cost, call.context)
+        case "stat":
+            return throttle.stat(connection, call.context)
+        case "is_throttled":
+            return is_throttled(connection, call.throttle)
+        case _:
+            return get_wait(connection, call.throttle)
+
+
+def _plain(answer: Any, connection: Any) -> Any:
+    match answer:
+        case Decision():
+            return bool(answer)
+        case StrategyStat():
+            return {"hits_remaining": answer.hits_remaining, "wait_ms": answer.wait_ms, "key": answer.key}
+        case _:
+            return "the connection" if answer is connection else answer

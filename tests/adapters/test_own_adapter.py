@@ -1,0 +1,37 @@
+"""The adapter of the guide keeps the contract of all adapters, and the guide shows the very same."""
+
+from pathlib import Path
+
+from tests.adapters import bare
+from tests.adapters.bare import Request
+from tests.docs.pages import ROOT, blocks
+from traffik.testing import AdapterContract
+
+GUIDE = ROOT / "docs" / "own-adapter.md"
+
+
+class TestBare(AdapterContract):
+    adapter = bare.adapter
+
+    def http_connection(self, peer="203.0.113.7", app=None):
+        return Request({"REMOTE_ADDR": peer or "", "bare.app": app})
+
+    def another_object_for(self, connection):
+        return Request(connection.environ)
+
+
+def shown():
+    return [block.text for block in blocks(GUIDE) if block.kind == "python"]
+
+
+def test_the_guide_shows_this_adapter():
+    assert Path(bare.__file__).read_text() == shown()[0]
+
+
+def test_the_guide_shows_these_tests():
+    _, contract = shown()[-1].split("class TestBare")
+    assert contract.replace("= adapter", "= bare.adapter") in Path(__file__).read_text()
+
+
+def test_it_is_small():
+    assert len(Path(bare.__file__).read_text().splitlines()) < 60

@@ -1,0 +1,42 @@
+"""What is answered while the store is away, in every framework: Redis on a port that nobody listens on."""
+
+import pytest
+
+from tests.adapters.services import Call
+from tests.redis.servers import free_port
+from traffik import HTTPThrottle
+from traffik.backends.redis import RedisBackend
+
+
+@pytest.fixture
+def away(served, uid):
+    """A service with a throttle whose store has been away from the start, and what that is to do then."""
+
+    def start(on_error):
+        store = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error=on_error)
+        return served(Call("hit", HTTPThrottle(uid, "2/hour", backend=store)))
+
+    return start
+
+
+def statuses(client):
+    return [client.get("/").status_code for _ in range(3)]
+
+
+def test_fallback_goes_on_counting_in_the_process(away):
+    assert statuses(away("fallback")) == [200, 200, 429]
+
+
+def test_allow_admits(away):
+    assert statuses(away("allow")) == [200, 200, 200]
+
+
+def test_throttle_answers_that_it_is_no_fault_of_the_client(framework, away):
+    client = away("throttle")
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.content == framework.body("The rate limiter is unavailable. Retry in 1 seconds.")
+
+
+def test_raise_is_an_error_of_the_service(away):
+    assert away("raise").get("/").status_code == 500

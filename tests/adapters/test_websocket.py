@@ -1,0 +1,104 @@
+"""What a throttle promises of WebSockets, in every framework that has them."""
+
+import json
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.adapters.services import Call, Socket
+from traffik import HTTPThrottle, WebSocketThrottle
+
+TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
+
+
+@pytest.fixture(autouse=True)
+def those_that_have_them(framework):
+    if not framework.websockets:
+        pytest.skip("no WebSockets here")
+
+
+@pytest.fixture
+def one(uid):
+    return WebSocketThrottle(uid, "1/min")
+
+
+@pytest.fixture
+def open_socket(served):
+    """Opens the WebSocket of a service that is served once."""
+    clients = []
+
+    def start(socket):
+        if not clients:
+            clients.append(served(sockets={"/ws": socket}))
+        return connect(f"ws://{clients[0].base_url.netloc.decode()}/ws")
+
+    return start
+
+
+def say(socket, text):
+    socket.send(text)
+    return socket.recv(timeout=5)
+
+
+def test_a_refused_message_is_told_byte_for_byte_and_the_connection_goes_on(open_socket, clock, one):
+    with open_socket(Socket(message=[Call("hit", one)])) as socket:
+        assert [say(socket, text) for text in ("one", "two", "three")] == ["one", TOLD, TOLD]
+        clock.advance(seconds=120)
+        assert say(socket, "four") == "four"
+
+
+def test_no_wait_is_announced_where_none_would_help(open_socket, one):
+    with open_socket(Socket(message=[Call("hit", one, 2)])) as socket:
+        told = json.loads(say(socket, "dear"))
+    assert (told["type"], told["retry_after"]) == ("rate_limit", None)
+
+
+def test_the_quota_outlives_the_connection(open_socket, one):
+    socket = Socket(message=[Call("hit", one)])
+    with open_socket(socket) as first:
+        assert say(first, "one") == "one"
+    with open_socket(socket) as second:
+        assert say(second, "two") == TOLD
+
+
+def test_the_flag_is_that_of_the_last_hit(open_socket, one):
+    with open_socket(Socket(message=[Call("hit", one), Call("hit", one, 0)])) as socket:
+        assert [say(socket, "one"), say(socket, "two"), socket.recv(timeout=5)] == ["one", TOLD, "two"]
+
+
+def test_the_program_may_close_what_is_throttled(open_socket, one):
+    with open_socket(Socket(message=[Call("hit", one)], closes=True)) as socket:
+        assert [say(socket, text) for text in ("one", "two")] == ["one", TOLD]
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=5)
+    assert closed.value.rcvd.code == 1008
+
+
+@pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
+def test_a_refused_handshake_is_answered_with_a_status(framework, open_socket, uid, kind):
+    socket = Socket(door=[Call("hit", kind(uid, "1/min"))])
+    with open_socket(socket):
+        pass
+    with pytest.raises(InvalidStatus) as denied, open_socket(socket):
+        pass
+    response = denied.value.response
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
+    assert response.headers["RateLimit"] == f'"{uid}";r=0;t=120'
+    assert response.body == framework.body("Too many requests. Retry in 120 seconds.")
+
+
+def test_a_throttle_in_front_of_everything_refuses_the_handshake(served, one):
+    client = served(sockets={"/ws": Socket()}, guards=[one])
+    address = f"ws://{client.base_url.netloc.decode()}/ws"
+    with connect(address):
+        pass
+    with pytest.raises(InvalidStatus) as denied, connect(address):
+        pass
+    assert (denied.value.response.status_code, client.get("/").status_code) == (429, 200)
+
+
+def test_a_disabled_throttle_refuses_nothing(open_socket, one):
+    one.disable()
+    with open_socket(Socket(message=[Call("hit", one)])) as socket:
+        assert [say(socket, text) for text in ("one", "two")] == ["one", "two"]

@@ -1,0 +1,37 @@
+"""One open store on a clock that stands still, and aiohttp's event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.testing import VirtualClock
+
+_numbers = count()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """aiohttp knows one event loop."""
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def backend(clock: VirtualClock) -> Iterator[InMemoryBackend]:
+    """The only open store, so that every throttle means it."""
+    with InMemoryBackend(clock=clock) as backend:
+        yield backend
+
+
+@pytest.fixture
+def uid() -> str:
+    """A uid that no other test has."""
+    return f"aiohttp-{next(_numbers)}"

@@ -1,0 +1,102 @@
+"""How a refused request is answered. (With one hit a minute, a sliding window is free again after two.)"""
+
+import pytest
+from aiohttp import web
+
+import traffik
+import traffik_aiohttp
+from tests.aiohttp_server import calling, statuses
+from tests.redis.servers import free_port
+from traffik import HTTPThrottle, is_throttled
+from traffik.backends.redis import RedisBackend
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+
+def app_of(throttle, cost=1):
+    async def handler(request):
+        assert await throttle.hit(request, cost) is request
+        return web.Response(text="admitted")
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+async def refused(app):
+    async with calling(app) as session:
+        await statuses(session, "/")
+        async with session.get("/") as answer:
+            return answer.status, answer.headers, await answer.read()
+
+
+def test_it_is_an_error_of_traffik_and_of_aiohttp():
+    assert issubclass(traffik_aiohttp.Throttled, traffik.Throttled)
+    assert issubclass(traffik_aiohttp.Throttled, web.HTTPTooManyRequests)
+    assert issubclass(traffik_aiohttp.ThrottleUnavailable, traffik.Throttled)
+    assert issubclass(traffik_aiohttp.ThrottleUnavailable, web.HTTPServiceUnavailable)
+
+
+async def test_it_says_when_to_come_back(uid):
+    status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min")))
+    assert (status, fields["Retry-After"]) == (429, "120")
+    assert fields["Content-Type"] == "application/json; charset=utf-8"
+    assert body == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+
+
+async def test_it_has_the_headers_of_the_draft(uid):
+    _, fields, _ = await refused(app_of(HTTPThrottle(uid, "1/min")))
+    assert f'"{uid}";q=1;w=60' == fields["RateLimit-Policy"]
+    assert f'"{uid}";r=0;t=120' == fields["RateLimit"]
+
+
+async def test_no_wait_is_announced_where_none_would_help(uid):
+    status, fields, body = await refused(app_of(HTTPThrottle(uid, "5/min"), cost=6))
+    assert (status, "Retry-After" in fields) == (429, False)
+    assert b"more than the limit of 5" in body
+
+
+async def test_a_store_that_is_away_is_no_fault_of_the_client(uid):
+    away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
+    status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min", backend=away)))
+    assert (status, fields["Retry-After"]) == (503, "1")
+    assert body == b'{"detail": "The rate limiter is unavailable. Retry in 1 seconds."}'
+
+
+@pytest.mark.parametrize("caught", [traffik.Throttled, traffik_aiohttp.Throttled, web.HTTPException])
+async def test_a_handler_may_catch_it(uid, caught):
+    throttle = HTTPThrottle(uid, "0/min")
+
+    async def handler(request):
+        with pytest.raises(caught) as refusal:
+            await throttle.hit(request)
+        return web.json_response([refusal.value.status, refusal.value.decision.allowed, is_throttled(request)])
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with calling(app) as session, session.get("/") as answer:
+        assert await answer.json() == [429, False, True]
+
+
+async def test_it_takes_nothing(uid, clock):
+    async with calling(app_of(HTTPThrottle(uid, "1/min"))) as session:
+        assert await statuses(session, *["/"] * 10) == [200] + [429] * 9
+        clock.advance(seconds=120)
+        assert await statuses(session, "/") == [200]
+
+
+async def test_check_and_stat_take_nothing_and_a_call_is_a_hit(uid):
+    throttle = HTTPThrottle(uid, "3/min")
+
+    async def handler(request):
+        stat = await throttle.stat(request)
+        checks = [bool(await throttle.check(request, cost=cost)) for cost in (3, 4)]
+        assert await throttle(request, context={"scope": "other"}) is request
+        return web.json_response([stat.hits_remaining, *checks])
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    async with calling(app) as session:
+        for _ in range(2):
+            async with session.get("/") as answer:
+                assert await answer.json() == [3, True, False]

@@ -1,0 +1,123 @@
+"""`setup`: which store is meant, in applications mounted in each other and beside each other."""
+
+import pytest
+from aiohttp import web
+
+from tests.aiohttp_server import calling, running, statuses
+from traffik import BackendNotFoundError, ConfigurationError, HTTPThrottle, WebSocketThrottle
+from traffik.backends import binding
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_aiohttp import BACKEND, THROTTLES, WebSocketConnection, setup
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def throttle(uid):
+    return HTTPThrottle(uid, "1/min")
+
+
+@pytest.fixture
+async def other():
+    """Another open store, so that none is the only one."""
+    async with InMemoryBackend(namespace="other") as store:
+        yield store
+
+
+def app_of(throttle, backend=None, **mounted):
+    """An application with one throttled route, its store, and others mounted in it."""
+
+    async def handler(request):
+        await throttle.hit(request)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", handler)
+    for prefix, inner in mounted.items():
+        app.add_subapp(f"/{prefix}", inner)
+    if backend is not None:
+        setup(app, backend=backend)
+    return app
+
+
+async def test_an_application_has_its_store(throttle, other):
+    store = InMemoryBackend()
+    app = app_of(throttle, store)
+    async with calling(app) as session:
+        assert await statuses(session, "/", "/") == [200, 429]
+        assert (app[BACKEND], store.keys, other.keys) == (store, 1, 0)
+    assert store.keys == 0
+
+
+async def test_one_mounted_in_it_uses_the_same_at_any_depth(throttle, other):
+    store = InMemoryBackend()
+    app = app_of(throttle, store, a=app_of(throttle, None, b=app_of(throttle)))
+    async with calling(app) as session:
+        assert await statuses(session, "/a/b/", "/a/", "/") == [200, 429, 429]
+        assert (store.keys, other.keys) == (1, 0)
+
+
+async def test_the_nearest_store_is_meant(throttle):
+    outer, middle = InMemoryBackend(), InMemoryBackend()
+    app = app_of(throttle, outer, a=app_of(throttle, middle, b=app_of(throttle)))
+    async with calling(app) as session:
+        assert await statuses(session, "/a/b/", "/a/", "/", "/") == [200, 429, 200, 429]
+        assert (outer.keys, middle.keys) == (1, 1)
+
+
+async def test_a_websocket_finds_it_too(uid, other):
+    store, inner, throttle = InMemoryBackend(), web.Application(), WebSocketThrottle(uid, "1/min")
+
+    async def handler(request):
+        ws = web.WebSocketResponse()
+        await throttle.hit(WebSocketConnection(request, ws))
+        await ws.prepare(request)
+        return ws
+
+    inner.router.add_get("/", handler)
+    app = app_of(throttle, store, a=inner)
+    async with calling(app) as session, session.ws_connect("/a/"):
+        assert (store.keys, other.keys) == (1, 0)
+
+
+async def test_applications_beside_each_other_have_their_own(throttle):
+    stores = [InMemoryBackend(), InMemoryBackend()]
+    one, two = [app_of(throttle, store) for store in stores]
+    async with calling(one) as first, calling(two) as second:
+        assert [await statuses(each, "/", "/") for each in (first, second)] == [[200, 429]] * 2
+        assert [store.keys for store in stores] == [1, 1]
+
+
+async def test_no_store_is_an_error_that_says_what_to_do(throttle, other, caplog):
+    async with InMemoryBackend(namespace="mine"), calling(app_of(throttle)) as session:
+        assert await statuses(session, "/") == [500]
+    (record,) = caplog.records
+    assert record.exc_info[0] is BackendNotFoundError
+
+
+async def test_an_application_that_is_cleaned_up_is_let_go(throttle):
+    app = app_of(throttle, InMemoryBackend(), a=(inner := app_of(throttle)))
+    async with running(app):
+        assert binding.resolve(inner) is app[BACKEND]
+    assert not {id(app), id(inner)} & (binding._own.keys() | binding._inherited.keys())
+
+
+async def test_a_route_that_does_not_exist_is_an_error_at_the_start(throttle):
+    app = app_of(throttle)
+    setup(app, backend=InMemoryBackend(), routes={"/": throttle, "/nowhere": throttle})
+    with pytest.raises(ConfigurationError, match=r"no route is called '/nowhere'.* there are '/', 'GET /'"):
+        async with running(app):
+            pass
+
+
+def test_it_is_called_once(throttle):
+    app = web.Application()
+    setup(app, throttle)
+    assert app[THROTTLES] == (throttle,)
+    with pytest.raises(ConfigurationError, match="set up before"):
+        setup(app)
+
+
+def test_what_is_no_throttle_is_named():
+    with pytest.raises(TypeError, match=r"takes throttles.*not '5'"):
+        setup(web.Application(), "5/s")

@@ -1,0 +1,138 @@
+"""WebSockets: told after they are prepared, denied before."""
+
+import pytest
+from aiohttp import WSServerHandshakeError, web
+
+from tests.aiohttp_server import calling
+from traffik import HTTPThrottle, WebSocketThrottle, is_throttled
+from traffik_aiohttp import WebSocketConnection
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
+
+
+def app_of(handler):
+    app = web.Application()
+    app.router.add_get("/", handler)
+    return app
+
+
+def echo(throttle, cost=None, close=None):
+    async def handler(request):
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        connection = WebSocketConnection(request, ws)
+        async for message in ws:
+            assert await throttle.hit(connection, cost) is connection
+            if not is_throttled(connection):
+                await ws.send_str(message.data)
+            elif close is not None:
+                await close(connection)
+        return ws
+
+    return app_of(handler)
+
+
+def door(throttle, connect=WebSocketConnection):
+    async def handler(request):
+        ws = web.WebSocketResponse()
+        await throttle.hit(connect(request, ws))
+        await ws.prepare(request)
+        return ws
+
+    return app_of(handler)
+
+
+async def said(app, *texts):
+    """What a client gets that says `texts`."""
+    async with calling(app) as session, session.ws_connect("/") as socket:
+        for text in texts:
+            await socket.send_str(text)
+        return [await socket.receive_str(timeout=5) for _ in texts]
+
+
+class TestAfterItIsPrepared:
+    async def test_the_client_is_told_and_the_connection_goes_on(self, uid):
+        assert await said(echo(WebSocketThrottle(uid, "1/min")), "one", "two", "three") == ["one", TOLD, TOLD]
+
+    async def test_no_wait_is_announced_where_none_would_help(self, uid):
+        (told,) = await said(echo(WebSocketThrottle(uid, "1/min"), cost=2), "dear")
+        assert told.endswith('"retry_after":null}')
+
+    async def test_the_request_tells_of_the_hit_too(self, uid):
+        throttle, seen = WebSocketThrottle(uid, "0/min"), []
+
+        async def close(connection):
+            seen.append([is_throttled(each, throttle) for each in (connection.request, connection.request.clone())])
+
+        await said(echo(throttle, close=close), "one")
+        assert seen == [[True, True]]
+
+    @pytest.mark.parametrize(
+        ("close", "code"), [(WebSocketConnection.close_violation, 1008), (WebSocketConnection.close_try_again, 1013)]
+    )
+    async def test_the_program_may_close_it(self, uid, close, code):
+        app = echo(WebSocketThrottle(uid, "0/min"), close=close)
+        async with calling(app) as session, session.ws_connect("/") as socket:
+            await socket.send_str("one")
+            assert await socket.receive_str(timeout=5)
+            end = await socket.receive(timeout=5)
+        assert (socket.close_code, end.extra) == (code, "Rate limit exceeded")
+
+    async def test_nothing_is_sent_after_the_program_has_closed_it(self, uid):
+        throttle, hits = WebSocketThrottle(uid, "0/min"), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            await ws.close()
+            hits.append(await throttle.hit(WebSocketConnection(request, ws)))
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert is_throttled(hits[0])
+
+    async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
+        throttle, hits = WebSocketThrottle(uid, "0/min"), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            request.transport.abort()
+            hits.append(await throttle.hit(WebSocketConnection(request, ws)))
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert is_throttled(hits[0])
+
+    async def test_sync_code_is_told_that_it_cannot_send(self, uid):
+        throttle, errors = WebSocketThrottle(uid, "0/min"), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            with pytest.raises(TypeError, match="the rejection of a WebSocketConnection") as caught:
+                throttle.sync.hit(WebSocketConnection(request, ws))
+            errors.append(caught.value)
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert len(errors) == 1
+
+
+class TestBeforeItIsPrepared:
+    @pytest.mark.parametrize("connect", [WebSocketConnection, lambda request, _: request], ids=["pair", "request"])
+    @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
+    async def test_it_is_denied_with_a_status(self, uid, kind, connect):
+        async with calling(door(kind(uid, "0/min"), connect)) as session:
+            with pytest.raises(WSServerHandshakeError) as denied:
+                await session.ws_connect("/")
+        assert (denied.value.status, denied.value.headers["RateLimit-Policy"]) == (429, f'"{uid}";q=0;w=60')
+
+    async def test_an_admitted_one_is_opened(self, uid):
+        async with calling(door(WebSocketThrottle(uid, "1/min"))) as session, session.ws_connect("/") as socket:
+            assert not socket.closed
