@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
-from tests.callers import converse
+from tests.callers import DENIAL, converse
 from traffik import WebSocketThrottle, is_throttled
 from traffik.testing import AdapterContract
 from traffik_django.adapter import http
@@ -65,6 +65,16 @@ def test_a_message_too_many_is_answered_and_the_socket_stays_open(talk):
 
 def test_a_connection_too_many_is_denied(talk):
     assert [talk(door="1/min")[0]["type"] for _ in range(2)] == ["websocket.accept", "websocket.close"]
+
+
+def test_a_server_that_can_is_told_the_status(talk):
+    (opened,), (start, body) = [talk(door="1/min", **DENIAL) for _ in range(2)]
+    assert (opened["type"], start["status"], dict(start["headers"])[b"retry-after"]) == (
+        "websocket.accept",
+        429,
+        b"120",
+    )
+    assert body["body"] == b'{"detail": "Too many requests. Retry in 120 seconds."}'
 
 
 def test_without_the_mixin_a_consumer_counts_as_accepted(talk):

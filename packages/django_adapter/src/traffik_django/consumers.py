@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
-from channels.exceptions import DenyConnection
+from channels.exceptions import DenyConnection, StopConsumer
 from django.apps import apps
 
 from traffik import errors
@@ -18,19 +18,25 @@ from traffik.adapters import Memory
 from traffik.rejections import Rejection
 from traffik_django.adapter import MEMORY
 
-__all__ = ["ConsumerAdapter", "ConsumerThrottled", "ThrottledConsumerMixin", "consumer"]
+__all__ = ["ConsumerAdapter", "ConsumerDenied", "ConsumerThrottled", "ThrottledConsumerMixin", "consumer"]
 
 _ACCEPTED = "traffik.accepted"
 
 
 class ConsumerThrottled(errors.Throttled, DenyConnection):
-    """A refused WebSocket that is not accepted yet: Channels denies the handshake."""
+    """A refused WebSocket that is not accepted yet: Channels closes it, so that the server denies the handshake."""
+
+
+class ConsumerDenied(errors.Throttled, StopConsumer):
+    """The same on a server that can deny with a status: it is answered 429, and the consumer is done."""
 
 
 class ThrottledConsumerMixin:
     """Stands before the consumer's base, ``class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer)``."""
 
     scope: Any
+    base_send: Any
+    _sync: bool
 
     def accept(self, *args: Any, **kwargs: Any) -> Any:
         """Accept the WebSocket, as ever; what the base answers may have to be awaited, as ever."""
@@ -59,10 +65,30 @@ class ConsumerAdapter:
         return memory
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
-        aware = isinstance(connection, ThrottledConsumerMixin)
-        if aware and _ACCEPTED not in connection.scope:
+        if not isinstance(connection, ThrottledConsumerMixin) or _ACCEPTED in connection.scope:
+            return _send(connection, json.dumps(rejection.message, separators=(",", ":")))
+        if "websocket.http.response" not in connection.scope.get("extensions", {}):
             raise ConsumerThrottled(rejection)
-        return _send(connection, json.dumps(rejection.message, separators=(",", ":")))
+        if connection._sync:
+            for message in _answer(rejection):
+                connection.base_send(message)
+            raise ConsumerDenied(rejection)
+        return _deny(connection, rejection)
+
+
+async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection) -> None:
+    for message in _answer(rejection):
+        await connection.base_send(message)
+    raise ConsumerDenied(rejection)
+
+
+def _answer(rejection: Rejection) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What denies a handshake with a status, where the server can."""
+    body = json.dumps(rejection.body).encode()
+    fields = [(name.lower().encode(), value.encode()) for name, value in rejection.headers]
+    fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    start = {"type": "websocket.http.response.start", "status": rejection.status, "headers": fields}
+    return start, {"type": "websocket.http.response.body", "body": body}
 
 
 def _send(connection: Any, text: str) -> Awaitable[None] | None:
