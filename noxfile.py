@@ -65,7 +65,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint", "types", "contracts"]
 
 CONSTRAINED = ("-q", "-c", CONSTRAINTS.name)  # nox runs everything where this file is
-PACKAGES = ("packages/core", "packages/aiohttp_adapter", "packages/starlette_adapter")
+PACKAGES = ("packages/core", "packages/aiohttp_adapter", "packages/django_adapter", "packages/starlette_adapter")
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 
@@ -159,9 +159,8 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), package)
-    core, aiohttp, starlette = (
-        str(next(dist.glob(f"{name}-*.whl"))) for name in ("traffik", "traffik_aiohttp", "traffik_starlette")
-    )
+    names = ("traffik", "traffik_aiohttp", "traffik_django", "traffik_starlette")
+    core, aiohttp, django, starlette = (str(next(dist.glob(f"{name}-*.whl"))) for name in names)
     clean = Path(session.create_tmp()) / "clean"
     python = str(clean / Path(session.bin).name / "python")
     session.run("python", "-m", "venv", "--clear", str(clean))
@@ -171,6 +170,7 @@ def build(session: nox.Session) -> None:
         session.run(python, "-I", "-W", "error", f"tests/smoke/{script}", external=True)
 
     stranger("core_alone.py", core)
+    stranger("django_project.py", f"{core}[django]", django)
     stranger("starlette_app.py", f"{core}[starlette]", starlette, "httpx2")
     stranger("aiohttp_app.py", f"{core}[aiohttp]", aiohttp)
 

@@ -17,7 +17,18 @@ from measure import Result
 from report import document, show
 from rich.console import Console
 
-NAMES = ("decision", "request", "aiohttp_handler", "keys", "route", "server", "memory", "redis_store", "imports")
+NAMES = (
+    "decision",
+    "request",
+    "aiohttp_handler",
+    "keys",
+    "route",
+    "django_view",
+    "server",
+    "memory",
+    "redis_store",
+    "imports",
+)
 
 
 def main() -> int:

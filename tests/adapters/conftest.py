@@ -11,6 +11,7 @@ import pytest
 
 from tests.adapters.clients.aiohttp import AiohttpClient
 from tests.adapters.clients.bare import BareClient
+from tests.adapters.clients.django import DjangoASGIClient, DjangoWSGIClient
 from tests.adapters.clients.fastapi import FastAPIClient
 from tests.adapters.clients.starlette import StarletteClient
 from tests.adapters.services import Call, Framework, Service
@@ -20,6 +21,8 @@ from traffik.testing import VirtualClock
 FRAMEWORKS: dict[str, type[Framework]] = {
     "aiohttp": AiohttpClient,
     "bare WSGI": BareClient,
+    "Django ASGI": DjangoASGIClient,
+    "Django WSGI": DjangoWSGIClient,
     "FastAPI": FastAPIClient,
     "Starlette": StarletteClient,
 }

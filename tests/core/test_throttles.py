@@ -222,3 +222,12 @@ def test_what_is_no_function_is_refused_at_once(store):
     for option in ("identifier", "handle_throttled"):
         with pytest.raises(TypeError):
             HTTPThrottle("throttles", "1/min", **{option: 5}, backend=store)
+
+
+async def test_sync_code_may_answer_refusals_itself_too(throttle):
+    connection = toy.Request()
+    assert throttle.sync.decide(connection).allowed
+    decision = throttle.sync.decide(connection, 1, {"caller": "middleware"})
+    assert (decision.allowed, is_throttled(connection)) == (False, True)
+    with pytest.raises(Throttled):
+        throttle.sync.refuse(connection, decision)

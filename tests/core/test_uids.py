@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from traffik import DuplicateUidError, FixedWindow, HTTPThrottle, Limiter
+from traffik import DuplicateUidError, FixedWindow, HTTPThrottle, Limiter, uids
 from traffik.backends.inmemory import InMemoryBackend
 
 
@@ -78,3 +78,8 @@ def test_a_limit_that_fails_does_not_take_its_uid():
     with pytest.raises(TypeError):
         HTTPThrottle("uids", "1/min", identifier=5)
     assert Limiter("uids", "2/min").enabled
+
+
+def test_a_limit_is_found_by_its_uid():
+    limit = Limiter("uids", "1/min")
+    assert (uids.holder("uids"), uids.holder("nobody's")) == (limit, None)

@@ -3,6 +3,7 @@
 A Python block is a program of its own or goes on where the one above stopped: the blocks of a page share their names.
 A text block right after it is what it prints. The applications that a page makes are started and asked at every GET
 route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
+A page that configures Django is run in a process of its own.
 
 Where a page means the server in Redis that its reader has, one of ours takes its place, empty.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import multiprocessing
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from types import ModuleType
 from weakref import WeakSet
@@ -60,9 +63,18 @@ def nothing_made_before(monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_program_runs(page, address, monkeypatch):
-    module = ModuleType(f"page_{page.stem}")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+def test_every_program_runs(page, address):
+    if "settings.configure(" not in page.read_text(encoding="utf-8"):
+        run_page(page, address)
+        return
+    # A process has one Django project, and this one has that of the other tests.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(run_page, page, address).result()
+
+
+def run_page(page, address):
+    """Run the programs of a page, and ask the applications that they make."""
+    module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
     apps = {}
     for block, after in pairwise([*blocks(page), None]):
         if block.kind == "python":
@@ -75,6 +87,8 @@ def test_every_program_runs(page, address, monkeypatch):
     for contract in vars(module).values():
         if isinstance(contract, type) and StrategyContract in contract.__bases__:
             keep(contract())
+    if hasattr(module, "urlpatterns"):
+        ask_django(module.urlpatterns)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
@@ -96,6 +110,19 @@ def keep(contract):
     for name in dir(contract):
         if name.startswith("test_"):
             getattr(contract, name)()
+
+
+def ask_django(patterns, start="/"):
+    """Ask once for every URL of a Django project."""
+    from django.test import Client
+
+    for pattern in patterns:
+        where = f"{start}{pattern.pattern}"
+        if hasattr(pattern, "url_patterns"):
+            ask_django(pattern.url_patterns, where)
+        else:
+            response = Client().get(where)
+            assert (response.status_code, "RateLimit" in response.headers) == (200, True), where
 
 
 async def ask(app):

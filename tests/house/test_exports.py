@@ -6,6 +6,10 @@ import ast
 import importlib
 from collections import Counter
 
+from django.conf import settings
+
+PRESCRIBED = {"Command"}  # so Django finds what is in a module below management/commands
+
 
 def test_every_public_module_lists_its_exports(modules):
     assert [module.name for module in modules if module.public and exports(module) is None] == []
@@ -22,13 +26,15 @@ def test_a_module_that_is_not_a_package_exports_only_what_it_defines(modules):
 
 
 def test_every_export_can_be_had(modules):
+    if not settings.configured:  # REST framework reads them when it is imported
+        settings.configure()
     loaded = [importlib.import_module(module.name) for module in modules if module.public]
     assert [f"{m.__name__}.{name}" for m in loaded for name in m.__all__ if not hasattr(m, name)] == []
 
 
 def test_no_public_name_is_defined_twice_in_a_distribution(modules):
     homes = Counter((m.dist, name) for m in modules for name in set(exports(m) or ()) & defined(m))
-    assert [name for name, count in homes.items() if count > 1] == []
+    assert [name for name, count in homes.items() if count > 1 and name[1] not in PRESCRIBED] == []
 
 
 def test_no_export_is_listed_twice(modules):

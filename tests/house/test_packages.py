@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-ADAPTERS = {"aiohttp": "aiohttp_adapter", "starlette": "starlette_adapter"}
+ADAPTERS = {"aiohttp": "aiohttp_adapter", "django": "django_adapter", "starlette": "starlette_adapter"}
 PACKAGES = ["core", *ADAPTERS.values()]
 
 

@@ -3,13 +3,17 @@
 from typing import Any, assert_type
 
 from aiohttp import web
+from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI, Request, WebSocket
 from starlette.requests import HTTPConnection
 
 import traffik_aiohttp
+import traffik_django
 import traffik_starlette
 from traffik import Decision, HTTPThrottle, Limiter, Rate, StrategyStat, WebSocketThrottle, get_wait, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.throttles import Throttle
+from traffik_django import identities
 from traffik_starlette import ThrottleMiddleware, throttled
 
 app = FastAPI(lifespan=InMemoryBackend().lifespan)
@@ -71,6 +75,24 @@ async def endpoint(q: int) -> str:
 async def decorated() -> None:
     assert_type(await endpoint(3), str)
     await endpoint("3")  # type: ignore[arg-type]  # refused: a decorated endpoint keeps its types
+
+
+of_django = traffik_django.HTTPThrottle("django", "5/s", identifier=identities.user)
+
+
+@traffik_django.throttled("5/s", of_django, "login", cost=2)
+def view(request: HttpRequest, pk: int) -> HttpResponse:
+    assert_type(of_django.sync.hit(request), HttpRequest)
+    assert_type(of_django.sync.decide(request), Decision)
+    of_django.sync.hit("request")  # type: ignore[arg-type]  # refused: text is no request
+    assert_type(traffik_django.throttles["login"], Throttle[Any])
+    return HttpResponse()
+
+
+async def viewed(request: HttpRequest) -> None:
+    assert_type(await of_django.hit(request), HttpRequest)
+    assert_type(view(request, 3), HttpResponse)
+    view(request, "3")  # type: ignore[arg-type]  # refused: a decorated view keeps its types
 
 
 aio = traffik_aiohttp.HTTPThrottle("aio", "100/min")

@@ -25,21 +25,9 @@ if TYPE_CHECKING:
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
-__all__ = ["begin", "decide", "hit", "merged", "refuse", "reset", "start", "stat"]
+__all__ = ["begin", "decide", "merged", "refuse", "reset", "start", "stat"]
 
 A = TypeVar("A")
-C = TypeVar("C")
-
-
-def hit(throttle: Throttle[C], connection: C, cost: int | None, context: Context | None) -> Recipe[C]:
-    """Take the cost, remember the decision with the connection, and reject the connection if it is refused."""
-    decision = begin(throttle, connection, cost, context)
-    if not isinstance(decision, Decision):
-        decision = yield from decision
-    throttle.remember(connection, decision)
-    if not decision.allowed:
-        yield from refuse(throttle, connection, decision, context)
-    return connection
 
 
 def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:

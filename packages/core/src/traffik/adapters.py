@@ -57,7 +57,14 @@ class Adapter(Protocol):
         ...
 
 
-_PIP: Final = {"aiohttp": "traffik[aiohttp]", "starlette": "traffik[starlette]", "fastapi": "traffik[starlette]"}
+_PIP: Final = {
+    "aiohttp": "traffik[aiohttp]",
+    "channels": "traffik[django]",
+    "django": "traffik[django]",
+    "fastapi": "traffik[starlette]",
+    "rest_framework": "traffik[django]",
+    "starlette": "traffik[starlette]",
+}
 """The extra that brings the adapter of a connection's package."""
 
 _by_type: dict[type, Adapter] = {}

@@ -119,7 +119,7 @@ class Throttle(Limit, Generic[C]):
             BackendNotFoundError: none, or more than one, store could be meant.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
-        # `_recipes.hit`, written out so that a hit that waits for nothing makes no generator.
+        # `decide`, written out: one coroutine less for every hit.
         decision = self._at_once(connection) if cost is None and context is None else None
         if decision is None:
             begun = _recipes.start(self, connection, cost, context)
@@ -249,7 +249,12 @@ class SyncThrottle(Generic[C]):
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
-        return drive_sync(_recipes.hit(self._throttle, connection, cost, context))
+        decision = self._throttle._at_once(connection) if cost is None and context is None else None
+        if decision is None:
+            decision = self.decide(connection, cost, context)
+        if not decision.allowed:
+            self.refuse(connection, decision, context)
+        return connection
 
     __call__ = hit
 
@@ -264,6 +269,20 @@ class SyncThrottle(Generic[C]):
     def reset(self, connection: C, context: Context | None = None) -> None:
         """As `Throttle.reset`."""
         drive_sync(_recipes.reset(self._throttle, connection, context))
+
+    def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+        """As `Throttle.decide`."""
+        throttle = self._throttle
+        decision = throttle._at_once(connection) if cost is None and context is None else None
+        if decision is None:
+            begun = _recipes.begin(throttle, connection, cost, context)
+            decision = begun if isinstance(begun, Decision) else drive_sync(begun)
+            throttle.remember(connection, decision)
+        return decision
+
+    def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
+        """As `Throttle.refuse`."""
+        drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:

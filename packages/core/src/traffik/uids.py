@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from traffik.limits import Limit
 
-__all__ = ["claim", "place_of_caller"]
+__all__ = ["claim", "holder", "place_of_caller"]
 
 _lock = RLock()
 _claimed: dict[str, WeakSet[Limit]] = {}
@@ -45,6 +45,12 @@ def claim(limit: Limit) -> None:
                 f"give one of them another uid, or use one object in both places"
             )
         _claimed.setdefault(limit.uid, WeakSet()).add(limit)
+
+
+def holder(uid: str) -> Limit | None:
+    """A limit that has the uid; None if nobody holds one."""
+    with _lock:
+        return next(iter(_claimed.get(uid, ())), None)
 
 
 def place_of_caller() -> str:

@@ -1,0 +1,15 @@
+"""Every way of putting a limit on a view, once."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from examples.django import views
+
+accounts = ([path("login", views.login, name="login")], "accounts")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.home),
+    path("search", views.search),
+    path("quotes/<int:number>", views.Quote.as_view()),
+    path("reports", views.report),
+    path("accounts/", include(accounts)),
+]

@@ -1,0 +1,47 @@
+"""What traffik needs of a Django request: plain data out of its META, and how it is rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from typing import Any, Final
+
+from django.apps import apps
+
+from traffik.adapters import Memory
+from traffik.rejections import Rejection
+from traffik_django.errors import Throttled
+
+__all__ = ["MEMORY", "HTTPAdapter", "http"]
+
+MEMORY: Final = "traffik.decisions"
+"""The key of META under which the decisions about a request are kept: whatever wraps a request has the same META."""
+
+
+class HTTPAdapter:
+    """For `django.http.HttpRequest`, under WSGI and ASGI alike."""
+
+    injects: type | None = None
+    websocket = False
+
+    def peer(self, connection: Any, /) -> str | None:
+        return connection.META.get("REMOTE_ADDR") or None
+
+    def app(self, connection: Any, /) -> object | None:
+        # A process runs one Django project, and its registry stands for it.
+        return apps
+
+    def subapps(self, app: object, /) -> Iterable[object]:
+        return ()
+
+    def memory(self, connection: Any, /) -> Memory:
+        meta = connection.META
+        memory: Memory | None = meta.get(MEMORY)
+        if memory is None:
+            memory = meta[MEMORY] = {}
+        return memory
+
+    def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        raise Throttled(rejection)
+
+
+http = HTTPAdapter()

@@ -1,0 +1,29 @@
+"""The application to list in INSTALLED_APPS: it reads the settings, checks them and opens the store."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+from django.core.signals import setting_changed
+
+from traffik_django import conf
+
+__all__ = ["TraffikConfig"]
+
+
+class TraffikConfig(AppConfig):
+    """``"traffik_django"``."""
+
+    name = "traffik_django"
+    label = "traffik"
+    verbose_name = "traffik"
+
+    def ready(self) -> None:
+        # Imported here: the middleware may be a subclass in a module that needs the applications.
+        from traffik_django import checks as ours
+
+        for check in (ours.check_settings, ours.check_middleware, ours.check_names, ours.check_order):
+            checks.register(check, "traffik")
+        checks.register(ours.check_deployment, "traffik", deploy=True)
+        setting_changed.connect(conf.changed, dispatch_uid="traffik")
+        conf.start()

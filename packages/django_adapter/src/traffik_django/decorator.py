@@ -1,0 +1,130 @@
+"""`@throttled`: a throttle in front of one view, sync or async, function or method; it answers a refusal by itself."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from traffik.keys import MAX_LENGTH
+from traffik.rates import Rate, parse_rates
+from traffik.throttles import Throttle
+from traffik_django import conf
+from traffik_django.guards import is_async, refusal, refusal_async
+from traffik_django.limits import HTTPThrottle
+from traffik_django.reading import is_name
+
+__all__ = ["throttled"]
+
+_Guard: TypeAlias = Throttle[Any] | str
+"""A throttle, or the name of one in the settings."""
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+
+# `method_decorator` tries every decorator on a function of its own, to see which attributes it sets.
+_TRIED_ON: Final = "_update_method_wrapper.<locals>.dummy"
+
+
+def throttled(
+    *throttles: Throttle[Any] | Rate | str,
+    cost: int | None = None,
+    context: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Callable[[_View], _View]:
+    """Hit `throttles`, in this order, before the view runs; the first that refuses is answered, without an exception.
+
+        @throttled("10/s; 1000/hour")
+        def search(request): ...
+
+    Args:
+        throttles: throttles, names of throttles in the settings, or rates for a new one whose uid is the view's
+            dotted name.
+        cost: units of quota, as in `Throttle.hit`.
+        context: as in `Throttle.hit`.
+        options: of the new throttle, as `HTTPThrottle` takes them.
+
+    Raises:
+        RateError: a text is neither a rate nor a name.
+        TypeError: no throttle is given, options are given but no rate, or something that is none of these.
+    """
+    rates = [each for each in throttles if isinstance(each, Rate) or (isinstance(each, str) and not is_name(each))]
+    guards: list[_Guard] = [each for each in throttles if isinstance(each, Throttle | str) and each not in rates]
+    if not throttles or len(rates) + len(guards) < len(throttles):
+        raise TypeError(f"throttled takes throttles, names of throttles or rates, at least one: {throttles!r}")
+    if options and not rates:
+        raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
+    for each in guards:
+        if isinstance(each, str):
+            conf.throttles.expect(each)
+    if rates:
+        options = {**options, "rate": parse_rates(rates)}
+    made: dict[str, HTTPThrottle] = {}
+
+    def decorate(view: _View) -> _View:
+        if isinstance(view, type):
+            raise TypeError(
+                f"throttled decorates functions and methods: use method_decorator(throttled(…), name='dispatch') on "
+                f"{view.__qualname__}, or give it the ThrottledMixin"
+            )
+        if getattr(view, "__qualname__", None) == _TRIED_ON:
+            return view
+        every = guards
+        if rates:
+            # Django decorates a method anew at each call.
+            uid: str = options.get("uid") or _uid(view)
+            if uid not in made:
+                settings: dict[str, Any] = {**options, "uid": uid}
+                made[uid] = HTTPThrottle(**settings)
+            every = [*guards, made[uid]]
+        return _guarded(view, every, cost, context)
+
+    return decorate
+
+
+def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: Mapping[str, Any] | None) -> _View:
+    """`view` behind `guards`."""
+
+    @functools.wraps(view)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        if (refused := await refusal_async(guards, _request(args), cost, context)) is not None:
+            return refused
+        response = view(*args, **kwargs)
+        return await response if inspect.isawaitable(response) else response
+
+    @functools.wraps(view)
+    def guarded_sync(*args: Any, **kwargs: Any) -> Any:
+        refused = refusal(guards, _request(args), cost, context)
+        return view(*args, **kwargs) if refused is None else refused
+
+    return cast("_View", guarded if _is_async(view) else guarded_sync)
+
+
+def _request(args: tuple[Any, ...]) -> Any:
+    """The request in a call of a view: the first argument, or of a method the second."""
+    for each in args[:2]:
+        if hasattr(each, "META"):
+            return each
+    raise TypeError(f"throttled decorates views, whose first argument is the request, not one called with {args!r}")
+
+
+def _owner(view: Any) -> Any:
+    """The class-based view whose bound method it is, if any."""
+    while isinstance(view, functools.partial):
+        view = view.func
+    return getattr(view, "__self__", None)
+
+
+def _is_async(view: Any) -> bool:
+    """Whether what calls the view awaits it: `dispatch` is a plain function, of async views too."""
+    return is_async(view) or getattr(_owner(view), "view_is_async", False)
+
+
+def _uid(view: Any) -> str:
+    """The view's dotted name; a method that is decorated from outside is named by the class it is called on."""
+    owner, name = _owner(view), getattr(view, "__qualname__", None)
+    if name is None:
+        raise TypeError(f"{view!r} has no name to make a uid of: throttled(…, uid=…)")
+    if owner is None:
+        return f"{view.__module__}.{name}"[-MAX_LENGTH:]
+    return f"{type(owner).__module__}.{type(owner).__qualname__}.{view.__name__}"[-MAX_LENGTH:]

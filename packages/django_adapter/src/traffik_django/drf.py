@@ -1,0 +1,102 @@
+"""Throttle classes for Django REST framework, under the names of DRF's own: each decision is one atomic step.
+
+They read ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]`` as DRF does, and take any rate that traffik knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from rest_framework.settings import api_settings
+from rest_framework.throttling import BaseThrottle
+
+from traffik.clients import EXEMPTED
+from traffik.decisions import UNAVAILABLE, Decision
+from traffik.keys import MAX_LENGTH
+from traffik.rates import Rates
+from traffik_django.identities import ip
+from traffik_django.limits import HTTPThrottle
+
+__all__ = ["AnonRateThrottle", "RateThrottle", "ScopedRateThrottle", "UserRateThrottle"]
+
+_made: Final[dict[tuple[type, str], HTTPThrottle]] = {}
+
+
+class RateThrottle(BaseThrottle):
+    """A limit for API views; a user who is logged in has a quota wherever they are, anybody else by address.
+
+    Attributes:
+        rate: for a subclass with a rate of its own.
+        scope: the name of its rate in DEFAULT_THROTTLE_RATES, and of its quota; views with one scope share it.
+        decision: on the most recent request.
+    """
+
+    rate: ClassVar[Rates | None] = None
+    scope: ClassVar[str | None] = None
+    decision: Decision | None = None
+
+    def get_scope(self, view: Any) -> str | None:
+        """The scope of a view; None to let it be."""
+        return self.scope or f"{type(self).__module__}.{type(self).__qualname__}"
+
+    @staticmethod
+    def identify(request: Any) -> object:
+        """Whose quota it is."""
+        return f"user:{request.user.pk}" if request.user and request.user.is_authenticated else ip(request)
+
+    def allow_request(self, request: Any, view: Any) -> bool:
+        scope = self.get_scope(view)
+        if scope is None or self.get_rate(scope) is None:
+            return True
+        throttle = self._throttle(scope)
+        self.decision = throttle.sync.decide(request)
+        if self.decision.degraded == UNAVAILABLE:
+            throttle.sync.refuse(request, self.decision)  # 503, which DRF has no word for
+        return self.decision.allowed
+
+    def wait(self) -> float | None:
+        """Seconds until the request would be admitted, exactly; None if it never will be."""
+        if self.decision is None or self.decision.never:
+            return None
+        return self.decision.retry_after / 1_000_000
+
+    def get_rate(self, scope: str) -> Rates | None:
+        """The rate of a scope; None to switch it off, as in DRF."""
+        if self.rate is not None:
+            return self.rate
+        settings: Any = api_settings
+        found: Rates | None = settings.DEFAULT_THROTTLE_RATES.get(scope, "")
+        return found
+
+    def _throttle(self, scope: str) -> HTTPThrottle:
+        key = (type(self), scope)
+        throttle = _made.get(key)
+        if throttle is None:
+            # The rate is asked for at each request, so that a test may override it.
+            rate: Any = lambda: self.get_rate(scope)  # noqa: E731 - a function for each scope
+            throttle = _made[key] = HTTPThrottle(f"drf:{scope}"[-MAX_LENGTH:], rate, identifier=type(self).identify)
+        return throttle
+
+
+class AnonRateThrottle(RateThrottle):
+    """A limit for those who are not logged in, by address."""
+
+    scope = "anon"
+
+    @staticmethod
+    def identify(request: Any) -> object:
+        return EXEMPTED if request.user and request.user.is_authenticated else ip(request)
+
+
+class UserRateThrottle(RateThrottle):
+    """A limit for everybody."""
+
+    scope = "user"
+
+
+class ScopedRateThrottle(RateThrottle):
+    """A limit by the ``throttle_scope`` of the view; a view without one is let be."""
+
+    def get_scope(self, view: Any) -> str | None:
+        scope: str | None = getattr(view, "throttle_scope", None)
+        return scope

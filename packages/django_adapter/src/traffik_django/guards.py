@@ -1,0 +1,81 @@
+"""Throttles in front of a view, for the decorator and the middleware: hit one after the other, the first that refuses
+is answered. No exception is raised on the way, and refusals that read the same are prepared once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from asgiref import sync
+from django.http import HttpResponse
+
+from traffik.decisions import Decision
+from traffik.errors import Throttled
+from traffik.rejections import reject
+from traffik.throttles import Throttle
+from traffik_django import conf
+from traffik_django.responses import Answer
+
+__all__ = ["is_async", "refusal", "refusal_async"]
+
+# On Python 3.11 only this one sees what `markcoroutinefunction` has marked.
+is_async: Final[Callable[[object], bool]] = sync.iscoroutinefunction
+"""Whether calling a function, as Django sees it, answers something to await."""
+
+_PREPARED: Final = 1024
+"""Answers kept ready; they differ in what is left and in the seconds to wait."""
+
+_prepared: dict[object, Answer] = {}
+
+
+def refusal(
+    guards: Iterable[Throttle[Any] | str],
+    request: Any,
+    cost: int | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> HttpResponse | None:
+    """Hit `guards`, throttles or names of them; the answer of the first that refuses, None if all admit."""
+    for guard in guards:
+        throttle = conf.resolve(guard)
+        decision = throttle.sync.decide(request, cost, context)
+        if not decision.allowed:
+            if throttle.handler is None:
+                return _prepared_answer(request, throttle, decision)
+            try:
+                throttle.sync.refuse(request, decision, context)
+            except Throttled as error:
+                return Answer(error.rejection).to(request)
+    return None
+
+
+async def refusal_async(
+    guards: Iterable[Throttle[Any] | str],
+    request: Any,
+    cost: int | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> HttpResponse | None:
+    """`refusal` for async code."""
+    for guard in guards:
+        throttle = conf.resolve(guard)
+        decision = await throttle.decide(request, cost, context)
+        if not decision.allowed:
+            if throttle.handler is None:
+                return _prepared_answer(request, throttle, decision)
+            try:
+                await throttle.refuse(request, decision, context)
+            except Throttled as error:
+                return Answer(error.rejection).to(request)
+    return None
+
+
+def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) -> HttpResponse:
+    """The answer; what goes out for the same limit, remainder and wait is prepared once."""
+    known = throttle.policies(decision)
+    key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds, decision.degraded)
+    answer = _prepared.get(key)
+    if answer is None:
+        if len(_prepared) >= _PREPARED:
+            _prepared.clear()
+        answer = _prepared[key] = Answer(reject(decision, known))
+    return answer.to(request)

@@ -1,0 +1,66 @@
+"""Throttles before every view, headers on every answer, and an answer for every `Throttled`: sync and async alike.
+
+``MIDDLEWARE = ["traffik_django.middleware.ThrottleMiddleware", …]`` is all it takes. Under ASGI with async middleware
+around it nothing here leaves the event loop, and under WSGI nothing enters one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from traffik.errors import Throttled
+from traffik_django import conf
+from traffik_django.guards import is_async, refusal, refusal_async
+from traffik_django.responses import Answer, add_headers
+
+__all__ = ["ThrottleMiddleware"]
+
+
+class ThrottleMiddleware:
+    """Applies the throttles of ``TRAFFIK["URLS"]``, and speaks for those that are hit further in."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self._async = is_async(get_response)
+        self.process_view: Callable[..., Any] = self._view
+        if self._async:
+            markcoroutinefunction(cast("Any", self))
+            self.process_view = self._view_async
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._async:
+            return self._call_async(request)
+        config = conf.current()
+        if config.everywhere and (refused := refusal(config.everywhere, request)) is not None:
+            return refused
+        response: HttpResponseBase = self.get_response(request)
+        if config.headers:
+            add_headers(request, response)
+        return response
+
+    async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
+        config = conf.current()
+        if config.everywhere and (refused := await refusal_async(config.everywhere, request)) is not None:
+            return refused
+        response: HttpResponseBase = await self.get_response(request)
+        if config.headers:
+            add_headers(request, response)
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The answer to a hit that was refused in a view."""
+        return Answer(exception.rejection).to(request) if isinstance(exception, Throttled) else None
+
+    def _view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        return refusal(conf.current().throttles_for(request.resolver_match), request)
+
+    async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+        return await refusal_async(conf.current().throttles_for(request.resolver_match), request)

@@ -1,0 +1,49 @@
+"""`ThrottledMixin`: throttles in front of a class-based view, sync or async."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from traffik.rates import Rate
+from traffik.throttles import Throttle
+from traffik_django.decorator import throttled
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
+    from django.views.generic import View
+
+    _Base = View
+else:
+    _Base = object
+
+__all__ = ["ThrottledMixin"]
+
+
+class ThrottledMixin(_Base):
+    """Stands before `View` among the bases.
+
+        class Search(ThrottledMixin, ListView):
+            throttles = ["10/s; 1000/hour"]
+
+    Attributes:
+        throttles: as `throttled` takes them; each class that is viewed has its own quota for its rates.
+        throttle_options: the keyword arguments of `throttled`.
+    """
+
+    throttles: ClassVar[Sequence[Throttle[Any] | Rate | str]] = ()
+    throttle_options: ClassVar[Mapping[str, Any]] = {}
+    _throttled: ClassVar[Callable[..., Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.throttles:
+            cls._throttled = staticmethod(throttled(*cls.throttles, **cls.throttle_options))
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        view = super().dispatch
+        if not self.throttles:
+            return view(request, *args, **kwargs)
+        response: HttpResponseBase = type(self)._throttled(view)(request, *args, **kwargs)
+        return response

@@ -1,0 +1,191 @@
+"""What ``settings.TRAFFIK`` says, made into objects; what is wrong with it becomes problems, and never an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from traffik.backends.base import Backend
+from traffik.errors import ConfigurationError
+from traffik.throttles import Throttle
+from traffik_django.identities import Identifier, named
+from traffik_django.limits import HTTPThrottle
+from traffik_django.stores import store_of
+
+__all__ = ["EVERYTHING", "Config", "Problem", "is_name", "read"]
+
+EVERYTHING: Final = "*"
+"""The pattern that means every request, also one that no URL pattern matches."""
+
+_KEYS: Final = ("HEADERS", "IDENTIFIER", "STORE", "THROTTLES", "URLS")
+_NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
+_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "rate", "strategy")
+_DOTTED: Final = ("cost", "handle_throttled", "strategy")
+"""Options that may be the dotted path of what is meant: a function, a strategy or its class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the settings that cannot work: the number of its check, what is wrong, and how to mend it."""
+
+    number: int
+    message: str
+    hint: str
+
+
+@dataclass(slots=True)
+class Config:
+    """The settings as objects.
+
+    Attributes:
+        store: the project's own; None where it has none.
+        identifier: whose quota it is by default; None for the address.
+        throttles: by their names.
+        everywhere: those for every request.
+        rules: patterns, each with the throttles for the views that match.
+        headers: whether answers that are not refused get the RateLimit fields.
+        problems: what is wrong.
+    """
+
+    store: Backend | None = None
+    identifier: Identifier | None = None
+    throttles: dict[str, Throttle[Any]] = field(default_factory=dict)
+    everywhere: tuple[Throttle[Any], ...] = ()
+    rules: list[tuple[str, tuple[Throttle[Any], ...]]] = field(default_factory=list)
+    headers: bool = True
+    problems: list[Problem] = field(default_factory=list)
+    _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
+
+    def throttles_for(self, match: Any) -> list[Throttle[Any]] | tuple[()]:
+        """The throttles for the view that the URL has led to."""
+        if not self.rules:
+            return ()
+        # As many as the project has URL patterns: neither is what the client wrote.
+        place = (match.view_name, match.route)
+        found = self._found.get(place)
+        if found is None:
+            each = [
+                throttle
+                for pattern, throttles in self.rules
+                if any(fnmatchcase(name or "", pattern) for name in place)
+                for throttle in throttles
+            ]
+            found = self._found[place] = list(dict.fromkeys(each))
+        return found
+
+    def problem(self, number: int, message: str, hint: str) -> None:
+        self.problems.append(Problem(number, message, hint))
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a throttle; no rate can."""
+    return _NAME.fullmatch(text) is not None and text.lower() != "unlimited"
+
+
+def read() -> Config:
+    """The settings of now; without ``TRAFFIK``, a store in memory and no throttles."""
+    config, given = Config(), getattr(settings, "TRAFFIK", {})
+    if not isinstance(given, Mapping):
+        config.problem(2, f"TRAFFIK is a dict, not {given!r}.", 'Write TRAFFIK = {"THROTTLES": {"login": "5/min"}}.')
+        given = {}
+    for key in given:
+        if key not in _KEYS:
+            config.problem(2, f"TRAFFIK has no key {key!r}.", _close(str(key), _KEYS))
+    config.headers = bool(given.get("HEADERS", True))
+    config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
+    if given.get("IDENTIFIER") is not None:
+        config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
+    _read_throttles(config, given.get("THROTTLES", {}))
+    _read_urls(config, given.get("URLS", {}))
+    return config
+
+
+def _read_throttles(config: Config, given: Any) -> None:
+    if not isinstance(given, Mapping):
+        config.problem(5, f"TRAFFIK['THROTTLES'] is a dict, not {given!r}.", 'Write {"login": "5/min"}.')
+        return
+    for name, options in given.items():
+        where = f"['THROTTLES'][{name!r}]"
+        if not isinstance(name, str) or not is_name(name):
+            config.problem(5, f"{name!r} cannot name a throttle.", "Begin it with a letter, as in 'login' or 'api:v1'.")
+            continue
+        made = _made(config, 5, where, partial(_throttle, config, name, options))
+        if made is not None:
+            config.throttles[name] = made
+
+
+def _read_urls(config: Config, given: Any) -> None:
+    if not isinstance(given, Mapping):
+        config.problem(6, f"TRAFFIK['URLS'] is a dict, not {given!r}.", 'Write {"api:*": "api"}.')
+        return
+    for pattern, names in given.items():
+        each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
+        for name in each:
+            if name not in config.throttles:
+                hint = _close(str(name), config.throttles)
+                config.problem(6, f"TRAFFIK['URLS'][{pattern!r}] names no throttle: {name!r}.", hint)
+        throttles = tuple(config.throttles[name] for name in each if name in config.throttles)
+        if pattern == EVERYTHING:
+            config.everywhere = throttles
+        else:
+            config.rules.append((str(pattern), throttles))
+
+
+def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
+    if isinstance(given, Throttle):
+        return given
+    options = dict(given) if isinstance(given, Mapping) else {"rate": given}
+    for key in options:
+        if key not in _OPTIONS:
+            raise ValueError(f"no option of a throttle is called {key!r}. {_close(str(key), _OPTIONS)}")
+    if "rate" not in options:
+        raise ValueError("a throttle needs a rate, such as '5/min'")
+    if options.get("identifier") is not None:
+        options["identifier"] = _identifier(options["identifier"])
+    for key in _DOTTED:
+        if isinstance(options.get(key), str):
+            found = import_string(options[key])
+            options[key] = found() if isinstance(found, type) else found
+    # With its store, so that the settings of one test never meet those of another.
+    return HTTPThrottle(name, options.pop("rate"), backend=config.store, **options)
+
+
+def _identifier(given: Any) -> Identifier:
+    if isinstance(given, str):
+        found: Any = import_string(given) if "." in given and ":" not in given else named(given)
+    else:
+        found = given
+    if not callable(found):
+        raise TypeError(f"an identifier is a name or a function, not {given!r}")
+    identifier: Identifier = found
+    return identifier
+
+
+def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> Any:
+    """What `make` makes; None where that is a problem."""
+    try:
+        return make()
+    except (ConfigurationError, ImportError, ImproperlyConfigured, TypeError, ValueError) as error:
+        config.problem(number, f"TRAFFIK{where}: {error}", _HINTS[number])
+        return None
+
+
+_HINTS: Final = {
+    3: "Write {'CACHE': 'default'}, {'BACKEND': 'dotted.path', 'LOCATION': …, 'OPTIONS': {…}}, a redis:// URL or None.",
+    4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request.",
+    5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
+}
+
+
+def _close(word: str, known: Any) -> str:
+    close = get_close_matches(word, list(known), 1)
+    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known) or 'none'}."

@@ -1,0 +1,88 @@
+"""Django: sync views under waitress; async views, and consumers of Channels, under uvicorn."""
+
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+from types import ModuleType
+
+import waitress
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import JsonResponse
+from django.test import override_settings
+from django.urls import include, path
+
+from tests.adapters.services import Framework, carry_out, carry_out_sync
+from tests.django.project import set_up
+from tests.servers import serve
+from traffik import is_throttled
+from traffik_django.consumers import ThrottledConsumerMixin
+
+set_up()
+
+
+@contextmanager
+def served_by_threads(app):
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.effective_port}"
+    finally:
+        server.close()
+        thread.join(10)
+
+
+def chat_of(socket, guards):
+    class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer):
+        async def connect(self):
+            for guard in guards:  # the middleware of Django is for requests alone
+                await guard.hit(self)
+            await carry_out(self, socket.door)
+            await self.accept()
+
+        async def receive(self, text_data=None, bytes_data=None):
+            await carry_out(self, socket.message)
+            if not is_throttled(self):
+                await self.send(text_data=text_data)
+            elif socket.closes:
+                await self.close(code=1008)
+
+    return Chat.as_asgi()
+
+
+class DjangoASGIClient(Framework):
+    @contextmanager
+    def serving(self, service):
+        urls = ModuleType("urls")
+        inner = [self.route(*each) for each in service.mounted.items()]
+        urls.urlpatterns = [*(self.route(*each) for each in service.routes.items()), path("in/", include(inner))]
+        guards = {f"guard-{place}": each for place, each in enumerate(service.guards) if not each.websocket}
+        traffik = {"STORE": service.backend, "THROTTLES": guards, "URLS": {"*": list(guards)}}
+        middleware = ["traffik_django.middleware.ThrottleMiddleware"]
+        with ExitStack() as stack:
+            stack.enter_context(override_settings(ROOT_URLCONF=urls, MIDDLEWARE=middleware, TRAFFIK=traffik))
+            yield stack.enter_context(self.server(service))
+
+    def server(self, service):
+        guards = [throttle for throttle in service.guards if throttle.websocket]
+        sockets = [path(where.removeprefix("/"), chat_of(each, guards)) for where, each in service.sockets.items()]
+        app = ProtocolTypeRouter({"http": ASGIHandler(), "websocket": URLRouter(sockets)})
+        return serve(app, lifespan="off", proxy_headers=False)
+
+    def route(self, where, calls):
+        async def view(request):
+            return JsonResponse(await carry_out(request, calls), safe=False)
+
+        return path(where.removeprefix("/"), view)
+
+
+class DjangoWSGIClient(DjangoASGIClient):
+    websockets = False
+
+    def server(self, service):
+        return served_by_threads(WSGIHandler())
+
+    def route(self, where, calls):
+        return path(where.removeprefix("/"), lambda request: JsonResponse(carry_out_sync(request, calls), safe=False))

@@ -1,0 +1,96 @@
+"""`manage.py traffik_stat` and `traffik_reset`, on a store that more than one process can see."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import RequestFactory
+
+from tests.redis.servers import server
+from traffik import SlidingLog, Throttled
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_django import HTTPThrottle, throttles
+
+
+@pytest.fixture(scope="module")
+def address():
+    with server() as running:
+        yield running.url
+
+
+@pytest.fixture(autouse=True)
+def shared(address, configured):
+    named = {"login": {"rate": "2/min", "strategy": SlidingLog()}, "varying": {"rate": lambda request: "5/s"}}
+    configured(TRAFFIK={"STORE": address, "THROTTLES": named})
+    throttles["login"].backend.reset_sync()
+
+
+def hit(times=1):
+    for _ in range(times):
+        throttles["login"].sync.hit(RequestFactory().get("/", REMOTE_ADDR="203.0.113.7"))
+
+
+def run(command, *arguments):
+    output = StringIO()
+    call_command(command, *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_stat_says_what_is_left():
+    hit()
+    assert run("traffik_stat", "login", "203.0.113.7") == "login 203.0.113.7: 1 of 2/min left\n"
+    assert run("traffik_stat", "login", "203.0.113.8") == "login 203.0.113.8: 2 of 2/min left\n"
+
+
+def test_stat_says_how_long_to_wait():
+    hit(2)
+    assert run("traffik_stat", "login", "203.0.113.7").startswith("login 203.0.113.7: 0 of 2/min left, next in ")
+
+
+def test_reset_makes_the_quota_whole():
+    hit(2)
+    with pytest.raises(Throttled):
+        hit()
+    assert run("traffik_reset", "login", "203.0.113.7") == "login 203.0.113.7: the quota is whole again\n"
+    hit(2)
+
+
+def test_a_scope_has_a_quota_of_its_own():
+    throttles["login"].sync.hit(RequestFactory().get("/"), context={"scope": "shop"})
+    assert "1 of" in run("traffik_stat", "login", "127.0.0.1", "--scope", "shop")
+    assert "2 of" in run("traffik_stat", "login", "127.0.0.1")
+
+
+def test_a_throttle_in_code_goes_by_its_uid(uid):
+    throttle = HTTPThrottle(uid, "3/min")
+    throttle.sync.hit(RequestFactory().get("/"))
+    assert run("traffik_stat", uid, "127.0.0.1") == f"{uid} 127.0.0.1: 2 of 3/min left\n"
+
+
+def test_a_name_that_nobody_has_is_an_error():
+    with pytest.raises(CommandError, match="no throttle is called 'logout'; the settings name: login, varying"):
+        run("traffik_stat", "logout", "203.0.113.7")
+
+
+def test_a_rate_that_depends_on_the_request_is_an_error():
+    with pytest.raises(CommandError, match="depends on the request"):
+        run("traffik_stat", "varying", "203.0.113.7")
+
+
+def test_a_store_in_the_memory_of_another_process_is_an_error(configured):
+    configured(TRAFFIK={"THROTTLES": {"login": "2/min"}})
+    with pytest.raises(CommandError, match="in the memory of each server process"):
+        run("traffik_reset", "login", "203.0.113.7")
+
+
+def test_no_store_at_all_is_an_error(configured, uid):
+    configured(TRAFFIK={"STORE": None})
+    throttle = HTTPThrottle(uid, "3/min")
+    with InMemoryBackend(), InMemoryBackend(), pytest.raises(CommandError, match="several stores could be meant"):
+        run("traffik_stat", throttle.uid, "203.0.113.7")
+
+
+def test_a_store_that_is_away_is_an_error(configured):
+    configured(TRAFFIK={"STORE": "redis://127.0.0.1:1", "THROTTLES": {"login": "2/min"}})
+    with pytest.raises(CommandError, match="does not answer"):
+        run("traffik_stat", "login", "203.0.113.7")

@@ -1,0 +1,165 @@
+"""Views of Django REST framework: its throttle classes, over ours, and hits and decorators in its views."""
+
+import asyncio
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.decorators import api_view, throttle_classes
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
+
+from traffik import HTTPThrottle
+from traffik_django import throttled
+from traffik_django.drf import AnonRateThrottle, RateThrottle, ScopedRateThrottle, UserRateThrottle
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+@pytest.fixture
+def client():
+    return APIClient()
+
+
+class Dear(RateThrottle):
+    rate = "2/min"
+
+
+def view_of(*throttles, scope=None):
+    class View(APIView):
+        throttle_classes = throttles
+        throttle_scope = scope
+
+        def get(self, request, pk=None):
+            return Response("ok")
+
+    return View.as_view()
+
+
+def rates(**rates):
+    return {"REST_FRAMEWORK": {"DEFAULT_THROTTLE_RATES": rates}}
+
+
+def statuses(client, *paths):
+    return [client.get(path).status_code for path in paths]
+
+
+class TestAThrottleClass:
+    def test_refuses_as_drf_does(self, client, serve_urls):
+        serve_urls(path("", view_of(Dear)), middleware=[])
+        assert statuses(client, "/", "/") == [200, 200]
+        response = client.get("/")
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "90")
+        assert response.json() == {"detail": "Request was throttled. Expected available in 90 seconds."}
+
+    def test_has_the_fields_by_the_middleware(self, client, serve_urls, configured):
+        serve_urls(path("", view_of(ScopedRateThrottle, scope="a")), **rates(a="1/min"))
+        first, second = client.get("/"), client.get("/")
+        assert (first.status_code, first.headers["RateLimit"]) == (200, '"drf:a";r=0;t=120')
+        assert (second.status_code, second.headers["RateLimit"]) == (429, '"drf:a";r=0;t=120')
+
+    def test_waits_exactly(self, clock, uid, rf_request):
+        throttle = type(uid, (RateThrottle,), {"rate": "1/min"})()
+        assert (throttle.wait(), throttle.allow_request(rf_request, None)) == (None, True)
+        clock.advance(microseconds=1_234)
+        assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, 119.998766)
+
+    def test_has_no_wait_where_waiting_does_not_help(self, uid, rf_request):
+        throttle = type(uid, (RateThrottle,), {"rate": "0/min"})()
+        assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, None)
+
+    def test_shares_its_quota_by_scope(self, client, serve_urls):
+        views = [view_of(ScopedRateThrottle, scope=scope) for scope in ("up", "up", "down", None)]
+        serve_urls(*(path(f"{place}", view) for place, view in enumerate(views)), **rates(up="2/m", down="1/day"))
+        assert statuses(client, "/0", "/1", "/0", "/1", "/2", "/2", "/3") == [200, 200, 429, 429, 200, 429, 200]
+
+    def test_is_switched_off_by_none(self, client, serve_urls):
+        serve_urls(path("", view_of(UserRateThrottle)), **rates(user=None))
+        assert statuses(client, "/", "/") == [200, 200]
+
+    def test_takes_new_rates_from_a_test(self, client, serve_urls):
+        for limit in (1, 2):
+            serve_urls(path("", view_of(UserRateThrottle)), **rates(user=f"{limit}/hour"), TRAFFIK={})
+            assert statuses(client, "/", "/", "/").count(200) == limit
+
+    def test_tells_users_apart_and_lets_them_be(self, serve_urls):
+        views = path("u", view_of(UserRateThrottle)), path("a", view_of(AnonRateThrottle))
+        serve_urls(*views, **rates(user="1/min", anon="1/min"))
+        for pk in (1, 2):
+            client = APIClient()
+            client.force_authenticate(User(pk=pk))
+            assert statuses(client, "/u", "/u", "/a", "/a") == [200, 429, 200, 200]
+        assert statuses(APIClient(), "/a", "/a", "/u") == [200, 429, 200]
+
+    def test_without_a_rate_is_an_error(self, client, serve_urls):
+        serve_urls(path("", view_of(ScopedRateThrottle, scope="missing")), **rates())
+        with pytest.raises(ValueError, match="not a rate"):
+            client.get("/")
+
+    def test_is_503_where_the_store_is_away(self, client, serve_urls, backend):
+        store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}
+        away = {"STORE": {**store, "OPTIONS": {"on_error": "throttle"}}}
+        serve_urls(path("", view_of(ScopedRateThrottle, scope="away")), **rates(away="5/s"), TRAFFIK=away)
+        response = client.get("/")
+        assert (response.status_code, response.json()["detail"][:31]) == (503, "The rate limiter is unavailable")
+
+    def test_works_on_functions_and_viewsets(self, client, serve_urls):
+        @api_view(["GET"])
+        @throttle_classes([type("OfFunction", (RateThrottle,), {"rate": "1/min"})])
+        def function(request):
+            return Response("ok")
+
+        class Things(ViewSet):
+            throttle_classes = (type("OfSet", (RateThrottle,), {"rate": "1/min"}),)
+
+            def list(self, request):
+                return Response([])
+
+        serve_urls(path("f", function), path("s", Things.as_view({"get": "list"})))
+        assert statuses(client, "/f", "/f", "/s", "/s") == [200, 429, 200, 429]
+
+
+class TestAHitInAView:
+    def test_is_refused_as_drf_does_without_the_middleware(self, uid, client, serve_urls):
+        throttle = HTTPThrottle(uid, "1/min")
+
+        @api_view(["GET"])
+        def view(request):
+            assert throttle.sync.hit(request) is request
+            return Response("ok")
+
+        serve_urls(path("", view), middleware=[])
+        assert statuses(client, "/", "/") == [200, 429]
+        assert client.get("/").json() == {"detail": "Too many requests. Retry in 120 seconds."}
+
+    def test_is_of_one_quota_with_the_rest_of_django(self, uid, client, async_client, serve_urls):
+        throttle = HTTPThrottle(uid, "2/min")
+
+        async def plain(request):
+            await throttle.hit(request)
+            return HttpResponse()
+
+        api = api_view(["GET"])(lambda request: Response(bool(throttle.sync(request))))
+        serve_urls(path("a", api), path("b", plain))
+        assert statuses(client, "/a") == [200]
+        assert [asyncio.run(async_client.get("/b")).status_code for _ in range(2)] == [200, 429]
+
+    def test_is_done_by_the_decorator_on_a_method(self, client, serve_urls):
+        class Things(ViewSet):
+            @throttled("1/min")
+            def list(self, request):
+                return Response([])
+
+        serve_urls(path("", Things.as_view({"get": "list"})), middleware=[])
+        assert statuses(client, "/", "/") == [200, 429]
+
+
+@pytest.fixture
+def rf_request():
+    from rest_framework.request import Request
+    from rest_framework.test import APIRequestFactory
+
+    return Request(APIRequestFactory().get("/"))

@@ -1,0 +1,190 @@
+"""Throttles before the views, by the settings; headers on what they answer; nothing leaves its thread."""
+
+import asyncio
+import threading
+
+import pytest
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import Http404, HttpResponse
+from django.urls import include, path
+
+from traffik import HTTPThrottle
+from traffik_django.middleware import ThrottleMiddleware
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def ok(request):
+    return HttpResponse("ok")
+
+
+async def aok(request, pk=None):
+    return HttpResponse("ok")
+
+
+def missing(request):
+    raise Http404
+
+
+def fields(response):
+    return {name: response.headers.get(name) for name in ("RateLimit-Policy", "RateLimit", "Retry-After")}
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def get(request, client, async_client):
+    """Get a path under WSGI, and under ASGI."""
+    if request.param == "wsgi":
+        return client.get
+    return lambda *args, **kwargs: asyncio.run(async_client.get(*args, **kwargs))
+
+
+def guarded(clock, urls, **throttles):
+    store = {"BACKEND": "traffik.backends.inmemory.InMemoryBackend", "OPTIONS": {"clock": clock}}
+    return {"STORE": store, "THROTTLES": throttles, "URLS": urls}
+
+
+class TestAnAdmittedRequest:
+    def test_has_the_fields_of_a_hit_in_the_view(self, uid, get, serve_urls):
+        throttle = HTTPThrottle(uid, "5/min")
+
+        async def view(request):
+            await throttle.hit(request)
+            return HttpResponse()
+
+        serve_urls(path("", view))
+        assert fields(get("/")) == {
+            "RateLimit-Policy": f'"{uid}";q=5;w=60',
+            "RateLimit": f'"{uid}";r=4;t=120',
+            "Retry-After": None,
+        }
+
+    def test_has_those_of_every_throttle(self, get, serve_urls, clock):
+        serve_urls(path("a", ok, name="a"), TRAFFIK=guarded(clock, {"*": "all", "a": "one"}, all="9/min", one="5/min"))
+        assert fields(get("/a"))["RateLimit"] == '"all";r=8;t=120, "one";r=4;t=120'
+
+    def test_has_none_where_nothing_was_counted(self, get, serve_urls):
+        serve_urls(path("", ok))
+        assert set(fields(get("/")).values()) == {None}
+
+    def test_has_none_if_they_are_switched_off(self, get, serve_urls, clock):
+        serve_urls(path("", aok), TRAFFIK={**guarded(clock, {"*": "all"}, all="9/min"), "HEADERS": False})
+        assert set(fields(get("/")).values()) == {None}
+
+    def test_has_them_with_an_error_too(self, get, serve_urls, clock):
+        serve_urls(path("", missing), TRAFFIK=guarded(clock, {"*": "all"}, all="9/min"))
+        response = get("/")
+        assert (response.status_code, fields(response)["RateLimit"]) == (404, '"all";r=8;t=120')
+
+
+class TestARefusedRequest:
+    def test_never_reaches_the_view(self, get, serve_urls, clock):
+        calls = []
+
+        def view(request):
+            calls.append(request)
+            return HttpResponse()
+
+        serve_urls(path("", view), TRAFFIK=guarded(clock, {"*": "all"}, all="1/min"))
+        assert [get(where).status_code for where in ("/", "/", "/nowhere")] == [200, 429, 429]
+        assert len(calls) == 1
+
+    def test_has_all_the_fields_once(self, get, serve_urls, clock):
+        serve_urls(path("", ok), TRAFFIK=guarded(clock, {"*": "all"}, all="0/min"))
+        assert fields(get("/")) == {
+            "RateLimit-Policy": '"all";q=0;w=60',
+            "RateLimit": None,
+            "Retry-After": None,
+        }
+
+    def test_of_a_view_is_answered(self, uid, get, serve_urls):
+        throttle = HTTPThrottle(uid, "0/min", identifier=lambda request: "all")
+
+        def view(request):
+            throttle.sync.hit(request)
+
+        serve_urls(path("", view))
+        assert get("/").status_code == 429
+
+    def test_is_answered_503_where_the_store_is_away(self, get, serve_urls):
+        store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}
+        away = {"STORE": {**store, "OPTIONS": {"on_error": "throttle"}}, "THROTTLES": {"all": "5/s"}}
+        serve_urls(path("", ok), TRAFFIK={**away, "URLS": {"*": "all"}})
+        response = get("/")
+        assert (response.status_code, int(response.headers["Retry-After"]) > 0) == (503, True)
+
+    def test_another_error_stays_what_it_is(self, get, serve_urls):
+        serve_urls(path("", lambda request: 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            get("/")
+
+    def test_a_handler_that_returns_lets_it_in(self, get, serve_urls, clock):
+        lenient = {"rate": "0/min", "handle_throttled": "builtins.callable"}
+        serve_urls(path("", ok), TRAFFIK=guarded(clock, {"*": "all"}, all=lenient))
+        assert get("/").status_code == 200
+
+    def test_a_handler_may_refuse_by_another_throttle(self, uid, get, serve_urls, clock):
+        stricter = HTTPThrottle(uid, "1/min")
+
+        def handle(request):
+            stricter.sync.hit(request)
+
+        patient = {"rate": "0/min", "handle_throttled": handle}
+        serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=patient), "STORE": None})
+        assert [get("/").status_code for _ in range(2)] == [200, 429]
+
+
+class TestURLs:
+    URLS = (
+        path("plain", ok),
+        path("login", ok, name="login"),
+        path("api/", include(([path("a", ok, name="a"), path("b/<int:pk>", aok, name="b")], "api"))),
+    )
+
+    @pytest.mark.parametrize(
+        ("pattern", "refused"),
+        [
+            ("*", ["/plain", "/login", "/api/a", "/api/b/5", "/nowhere"]),
+            ("login", ["/login"]),
+            ("api:*", ["/api/a", "/api/b/5"]),
+            ("api:b", ["/api/b/5"]),
+            ("api/b/*", ["/api/b/5"]),
+            ("plain", ["/plain"]),
+            ("api", []),
+        ],
+    )
+    def test_are_matched_by_name_namespace_or_route(self, pattern, refused, get, serve_urls, clock):
+        serve_urls(*self.URLS, TRAFFIK=guarded(clock, {pattern: ["shut"]}, shut="0/min"))
+        asked = ["/plain", "/login", "/api/a", "/api/b/5", "/nowhere"]
+        assert [where for where in asked if get(where).status_code == 429] == refused
+
+    def test_a_throttle_of_two_patterns_is_hit_once(self, get, serve_urls, clock):
+        serve_urls(*self.URLS, TRAFFIK=guarded(clock, {"api:*": "api", "api:a": "api"}, api="2/min"))
+        assert [get("/api/a").status_code for _ in range(3)] == [200, 200, 429]
+
+    def test_varying_the_path_is_no_escape(self, get, serve_urls, clock):
+        serve_urls(*self.URLS, TRAFFIK=guarded(clock, {"api:b": "api"}, api="2/min"))
+        assert [get(f"/api/b/{pk}").status_code for pk in range(3)] == [200, 200, 429]
+
+
+class TestThreads:
+    """Neither handler adapts the middleware: what is sync stays in its thread, what is async in its loop."""
+
+    def test_it_takes_part_in_either_chain_as_it_is(self, serve_urls):
+        serve_urls(path("", ok))
+        for handler, is_async in [(WSGIHandler(), False), (ASGIHandler(), True)]:
+            handler.load_middleware(is_async=is_async)
+            assert asyncio.iscoroutinefunction(handler._view_middleware[0]) is is_async
+            (view,) = handler._view_middleware
+            assert isinstance(view.__self__, ThrottleMiddleware)
+
+    def test_an_async_hit_stays_in_the_thread_of_the_loop(self, async_client, serve_urls, configured):
+        seen = []
+
+        def who(request):
+            seen.append(threading.get_ident())
+            return "somebody"
+
+        serve_urls(path("", aok), TRAFFIK={"IDENTIFIER": who, "THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}})
+        asyncio.run(async_client.get("/"))
+        assert seen == [threading.get_ident()]

@@ -1,0 +1,234 @@
+"""`settings.TRAFFIK`: what it makes, what the checks say of it, and what a test may override."""
+
+import pytest
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.urls import path
+
+from traffik import HTTPThrottle, TokenBucket
+from traffik.backends import binding
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.redis import RedisBackend
+from traffik_django import ThrottleMiddleware, conf, throttled, throttles
+from traffik_django import checks as our_checks
+
+LINE = "traffik_django.middleware.ThrottleMiddleware"
+REDIS_CACHE = {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
+
+
+def found(configured, **settings):
+    """The ids of what the checks find."""
+    configured(MIDDLEWARE=[LINE], **settings)
+    return [message.id for message in checks.run_checks(tags=["traffik"])]
+
+
+def told(configured, traffik):
+    (message,) = found(configured, TRAFFIK=traffik) and checks.run_checks(tags=["traffik"])
+    return f"{message.msg} {message.hint}"
+
+
+def get(address="203.0.113.7"):
+    return RequestFactory().get("/", REMOTE_ADDR=address)
+
+
+class TestThrottles:
+    def test_have_names(self, configured):
+        configured(TRAFFIK={"THROTTLES": {"login": "5/min", "api": {"rate": ["10/s", "1000/hour"], "cost": 2}}})
+        assert sorted(throttles) == ["api", "login"]
+        assert (throttles["login"].uid, throttles["api"].cost, len(throttles)) == ("login", 2, 2)
+
+    def test_have_the_options_of_a_throttle(self, configured):
+        options = {"rate": "5/min", "identifier": "user", "strategy": TokenBucket(burst=9)}
+        configured(TRAFFIK={"THROTTLES": {"login": options, "other": {**options, "strategy": "traffik.GCRA"}}})
+        assert throttles["login"].strategy == TokenBucket(burst=9)
+
+    def test_may_be_objects(self, configured, uid):
+        throttle = HTTPThrottle(uid, "5/min")
+        configured(TRAFFIK={"THROTTLES": {"login": throttle}})
+        assert throttles["login"] is throttle
+
+    def test_that_are_missing_are_named(self, configured):
+        configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
+        with pytest.raises(KeyError, match="no throttle 'logout'; there are: login"):
+            throttles["logout"]
+
+    def test_of_a_decorator_are_looked_up_at_each_request(self, configured):
+        view = throttled("login")(lambda request: HttpResponse())
+        for limit in (1, 2):
+            configured(TRAFFIK={"THROTTLES": {"login": f"{limit}/min"}})
+            assert [view(get()).status_code for _ in range(3)].count(200) == limit
+
+    def test_hit_the_store_of_the_project_among_others(self, configured):
+        configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
+        with InMemoryBackend() as other:
+            throttles["login"].sync.hit(get())
+            HTTPThrottle("in code", "5/min").sync.hit(get())
+            assert (conf.current().store.keys, other.keys) == (2, 0)
+
+
+class TestStore:
+    def test_is_in_memory_without_settings(self, configured, settings_without_traffik):
+        assert isinstance(conf.current().store, InMemoryBackend)
+
+    def test_is_open_from_the_start(self, configured):
+        configured(TRAFFIK={})
+        assert binding.open_one() is conf.current().store
+
+    def test_of_a_project_that_has_none(self, configured):
+        configured(TRAFFIK={"STORE": None})
+        assert conf.current().store is None
+
+    def test_may_be_an_object(self, configured):
+        store = InMemoryBackend()
+        configured(TRAFFIK={"STORE": store})
+        assert conf.current().store is store
+
+    def test_may_be_a_url(self, configured):
+        configured(TRAFFIK={"STORE": "redis://cache.example:6380/2"})
+        assert "cache.example:6380" in repr(conf.current().store)
+
+    @pytest.mark.parametrize("location", ["redis://one.example:6380", ["redis://one.example:6380", "redis://two"]])
+    def test_may_be_that_of_a_cache(self, configured, location):
+        cache = {**REDIS_CACHE, "LOCATION": location, "OPTIONS": {"db": 3, "password": "secret"}}
+        options = {"on_error": "throttle", "namespace": "shop"}
+        configured(CACHES={"default": cache}, TRAFFIK={"STORE": {"CACHE": "default", "OPTIONS": options}})
+        store = conf.current().store
+        assert isinstance(store, RedisBackend)
+        assert (store.namespace, "one.example:6380" in repr(store)) == ("shop", True)
+        assert (store.settings.login.database, store.settings.login.password) == (3, "secret")
+
+    def test_of_a_cache_in_memory_is_in_memory(self, configured):
+        configured(TRAFFIK={"STORE": {"CACHE": "default", "OPTIONS": {"max_keys": 5}}})
+        assert conf.current().store.max_keys == 5
+
+    def test_is_a_new_one_for_each_test(self, configured):
+        configured(TRAFFIK={"THROTTLES": {"login": "1/min"}})
+        throttles["login"].sync.hit(get())
+        configured(TRAFFIK={"THROTTLES": {"login": "1/min"}})
+        throttles["login"].sync.hit(get())
+
+
+class TestTheChecks:
+    def test_find_nothing_in_what_is_right(self, configured):
+        assert found(configured, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}, "IDENTIFIER": "ip"}) == []
+
+    @pytest.mark.parametrize(
+        ("given", "number"),
+        [
+            ("5/min", 2),
+            ({"THROTLES": {}}, 2),
+            ({"STORE": 5}, 3),
+            ({"STORE": "mysql://here"}, 3),
+            ({"STORE": {"BACKEND": "no.such.Store"}}, 3),
+            ({"STORE": {"BACKEND": "builtins.dict"}}, 3),
+            ({"STORE": {"CACHE": "nowhere"}}, 3),
+            ({"STORE": {"WHERE": "here"}}, 3),
+            ({"STORE": {"OPTIONS": {"max_keys": 0}}}, 3),
+            ({"IDENTIFIER": "somebody"}, 4),
+            ({"IDENTIFIER": 5}, 4),
+            ({"IDENTIFIER": "no.such.function"}, 4),
+            ({"THROTTLES": ["5/min"]}, 5),
+            ({"THROTTLES": {"5/min": "5/min"}}, 5),
+            ({"THROTTLES": {"login": "5 a day"}}, 5),
+            ({"THROTTLES": {"login": {}}}, 5),
+            ({"THROTTLES": {"login": {"rate": "5/s", "costs": 1}}}, 5),
+            ({"URLS": ["login"]}, 6),
+            ({"URLS": {"*": "login"}}, 6),
+            ({"URLS": {"*": 5}}, 6),
+        ],
+        ids=str,
+    )
+    def test_find_what_is_wrong(self, configured, given, number):
+        assert found(configured, TRAFFIK=given) == [f"traffik.E{number:03}"]
+        with pytest.raises(ImproperlyConfigured):
+            conf.current()
+
+    def test_find_all_of_it_at_once(self, configured):
+        wrong = {"STORE": 5, "THROTTLES": {"a": 5}, "URLS": {"*": "b"}, "Store": 5}
+        assert found(configured, TRAFFIK=wrong) == [f"traffik.E00{number}" for number in (2, 3, 5, 6)]
+
+    def test_say_how_to_mend_it(self, configured):
+        assert "Did you mean 'THROTTLES'?" in told(configured, {"THROTLES": {}})
+        assert "Did you mean 'rate'?" in told(configured, {"THROTTLES": {"a": {"rates": "5/s"}}})
+        assert "Did you mean 'login'?" in told(configured, {"THROTTLES": {"login": "5/s"}, "URLS": {"*": "logn"}})
+        assert "5 a day" in told(configured, {"THROTTLES": {"login": "5 a day"}})
+
+    def test_want_a_cache_that_can_count(self, configured):
+        cache = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
+        configured(CACHES=cache)
+        assert "DummyCache, which cannot count" in told(configured, {"STORE": {"CACHE": "default"}})
+
+    def test_want_the_middleware(self, configured):
+        configured(MIDDLEWARE=["django.middleware.common.CommonMiddleware", "no.such.Middleware"], TRAFFIK={})
+        (message,) = checks.run_checks(tags=["traffik"])
+        assert (message.id, LINE in message.hint, "status 500" in message.msg) == ("traffik.E001", True, True)
+
+    def test_know_a_subclass_of_the_middleware(self, configured):
+        configured(MIDDLEWARE=[f"{__name__}.Ours"], TRAFFIK={})
+        assert our_checks.check_middleware() == []
+
+    def test_want_the_throttles_that_decorators_name(self, configured):
+        throttled("exports")(lambda request: None)
+        assert found(configured, TRAFFIK={}) == ["traffik.E007"]
+        assert found(configured, TRAFFIK={"THROTTLES": {"exports": "1/min"}}) == []
+
+    @pytest.mark.parametrize("given", [{"rate": "5/s", "identifier": "user"}, {"rate": "5/s"}], ids=["own", "default"])
+    def test_want_users_made_before_they_are_asked_for(self, configured, given):
+        auth = "django.contrib.auth.middleware.AuthenticationMiddleware"
+        configured(TRAFFIK={"IDENTIFIER": "user", "THROTTLES": {"a": given}, "URLS": {"*": "a", "b:*": "a"}})
+        for middleware, expected in [([LINE, auth], ["traffik.E008"]), ([auth, LINE], [])]:
+            configured(MIDDLEWARE=middleware)
+            assert [message.id for message in our_checks.check_order()] == expected
+
+    def test_want_a_cache_that_exists(self, configured):
+        configured(CACHES={"default": {"BACKEND": "no.such.Cache"}})
+        assert found(configured, TRAFFIK={"STORE": {"CACHE": "default"}}) == ["traffik.E003"]
+
+    def test_of_a_deployment_want_a_shared_store(self, configured):
+        configured(MIDDLEWARE=[LINE], TRAFFIK={})
+        (message,) = checks.run_checks(tags=["traffik"], include_deployment_checks=True)
+        assert (message.id, "RedisCache" in message.hint) == ("traffik.W001", True)
+        configured(TRAFFIK={"STORE": "redis://localhost"})
+        assert checks.run_checks(tags=["traffik"], include_deployment_checks=True) == []
+
+
+def test_a_wrong_setting_is_an_error_of_the_first_request(client, serve_urls):
+    serve_urls(path("", lambda request: HttpResponse()), TRAFFIK={"THROTTLES": {"a": "often"}})
+    with pytest.raises(ImproperlyConfigured, match="often"):
+        client.get("/")
+
+
+class TestTheDefaultIdentity:
+    def test_is_of_every_throttle_without_one(self, configured):
+        from traffik_django import HTTPThrottle
+
+        throttle = HTTPThrottle("by default", "1/min", backend=InMemoryBackend())
+        configured(TRAFFIK={"IDENTIFIER": lambda request: "everybody", "THROTTLES": {"a": "1/min"}})
+        for each in (throttle, throttles["a"]):
+            each.sync.hit(get("203.0.113.1"))
+            assert not each.sync.check(get("203.0.113.2"))
+        configured(TRAFFIK={})
+        assert throttle.sync.check(get("203.0.113.2"))
+
+    def test_reaches_async_hits_too(self, configured):
+        import asyncio
+
+        configured(TRAFFIK={"IDENTIFIER": lambda request: "everybody", "THROTTLES": {"a": "1/min"}})
+        asyncio.run(throttles["a"].hit(get("203.0.113.1")))
+        assert not asyncio.run(throttles["a"].check(get("203.0.113.2")))
+
+
+@pytest.fixture
+def settings_without_traffik(configured):
+    from django.conf import settings
+
+    configured(TRAFFIK={})
+    del settings.TRAFFIK
+    conf.changed(setting="TRAFFIK")
+    return settings
+
+
+class Ours(ThrottleMiddleware):
+    """A middleware of a project's own."""

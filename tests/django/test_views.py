@@ -1,0 +1,216 @@
+"""Hits in views and decorators on them, sync and async, without a middleware and with it."""
+
+import asyncio
+from types import MappingProxyType
+
+import pytest
+from django.http import HttpResponse
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.generic import TemplateView
+
+from traffik import HTTPThrottle, RateError
+from traffik_django import ThrottledMixin, throttled
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+NONE = []
+
+
+def statuses(client, *paths, **extra):
+    return [client.get(path, **extra).status_code for path in paths]
+
+
+async def statuses_async(client, *paths, **extra):
+    return [(await client.get(path, **extra)).status_code for path in paths]
+
+
+def both(client, async_client, *paths):
+    """The statuses under WSGI; then, in the same quotas, those under ASGI."""
+    return statuses(client, *paths) + asyncio.run(statuses_async(async_client, *paths))
+
+
+class TestAHit:
+    def test_in_a_sync_view(self, uid, client, serve_urls):
+        throttle = HTTPThrottle(uid, "2/min")
+
+        def view(request):
+            assert throttle.sync.hit(request) is request
+            return HttpResponse(str(throttle.sync.stat(request).hits_remaining))
+
+        serve_urls(path("", view))
+        assert [client.get("/").content for _ in range(2)] == [b"1", b"0"]
+        assert statuses(client, "/") == [429]
+
+    def test_in_an_async_view(self, uid, async_client, serve_urls):
+        throttle = HTTPThrottle(uid, "2/min")
+
+        async def view(request):
+            assert await throttle.hit(request) is request
+            return HttpResponse(str(bool(await throttle.check(request))))
+
+        serve_urls(path("", view))
+        assert asyncio.run(statuses_async(async_client, "/", "/", "/")) == [200, 200, 429]
+
+    def test_counts_the_same_under_wsgi_and_asgi(self, uid, client, async_client, serve_urls):
+        throttle = HTTPThrottle(uid, "3/min")
+
+        def view(request):
+            throttle.sync.hit(request)
+            return HttpResponse()
+
+        async def aview(request):
+            await throttle.hit(request)
+            return HttpResponse()
+
+        serve_urls(path("s", view), path("a", aview))
+        assert both(client, async_client, "/s", "/a") == [200, 200, 200, 429]
+
+    def test_without_the_middleware_is_an_error(self, uid, client, serve_urls):
+        throttle = HTTPThrottle(uid, "0/min")
+        serve_urls(path("", throttle.sync.hit), middleware=NONE)
+        with pytest.raises(Exception, match="Too many requests"):
+            client.get("/")
+
+    def test_of_sync_code_with_an_async_identifier_names_it(self, uid, client, serve_urls):
+        async def who(request):
+            return "somebody"
+
+        throttle = HTTPThrottle(uid, "1/min", identifier=who)
+        serve_urls(path("", throttle.sync.hit))
+        with pytest.raises(TypeError, match=r"who is async, so sync code cannot use it"):
+            client.get("/")
+
+
+@pytest.mark.parametrize("middleware", [NONE, ["traffik_django.middleware.ThrottleMiddleware"]])
+class TestADecorator:
+    def test_answers_by_itself(self, client, serve_urls, middleware):
+        @throttled("1/min", uid="alone")
+        def view(request):
+            return HttpResponse("in")
+
+        serve_urls(path("", view), middleware=middleware)
+        assert statuses(client, "/", "/") == [200, 429]
+        assert client.get("/").json() == {"detail": "Too many requests. Retry in 120 seconds."}
+
+    def test_of_an_async_view_does_too(self, async_client, serve_urls, middleware):
+        @throttled("1/min")
+        async def view(request, number):
+            return HttpResponse(str(number))
+
+        serve_urls(path("<int:number>", view), middleware=middleware)
+        assert asyncio.run(statuses_async(async_client, "/1", "/2")) == [200, 429]
+
+    def test_takes_throttles_in_order(self, uid, client, serve_urls, middleware):
+        one, two = HTTPThrottle(f"{uid}-1", "4/min"), HTTPThrottle(f"{uid}-2", "9/min")
+
+        @throttled(one, two, cost=2)
+        def view(request):
+            return HttpResponse(f"{one.sync.stat(request).hits_remaining} {two.sync.stat(request).hits_remaining}")
+
+        serve_urls(path("", view), middleware=middleware)
+        assert [client.get("/").content for _ in range(2)] == [b"2 7", b"0 5"]
+        assert client.get("/").headers["RateLimit"] == f'"{one.uid}";r=0;t=90'
+
+    def test_of_a_method_answers_too(self, client, serve_urls, middleware):
+        class Page(View):
+            @throttled("1/min")
+            def get(self, request):
+                return HttpResponse()
+
+            def post(self, request):
+                return HttpResponse()
+
+        serve_urls(path("", Page.as_view()), middleware=middleware)
+        assert statuses(client, "/", "/") == [200, 429]
+        assert client.post("/").status_code == 200
+
+    def test_of_an_async_method_does_too(self, client, async_client, serve_urls, middleware):
+        class Page(View):
+            @throttled("2/min")
+            async def get(self, request):
+                return HttpResponse()
+
+        serve_urls(path("", Page.as_view()), middleware=middleware)
+        assert both(client, async_client, "/", "/") == [200, 200, 429, 429]
+
+
+class TestAClass:
+    def test_is_decorated_from_outside(self, client, serve_urls):
+        @method_decorator(throttled("1/min"), name="dispatch")
+        class One(View):
+            def get(self, request):
+                return HttpResponse()
+
+        @method_decorator(throttled("2/min"), name="dispatch")
+        class Two(View):
+            async def get(self, request):
+                return HttpResponse()
+
+        serve_urls(path("1", One.as_view()), path("2", Two.as_view()))
+        assert statuses(client, "/1", "/1", "/2", "/2", "/2") == [200, 429, 200, 200, 429]
+
+    def test_that_is_async_is_too(self, async_client, serve_urls):
+        @method_decorator(throttled("1/min"), name="dispatch")
+        class Page(View):
+            async def get(self, request):
+                return HttpResponse()
+
+        serve_urls(path("", Page.as_view()))
+        assert asyncio.run(statuses_async(async_client, "/", "/")) == [200, 429]
+
+    def test_is_told_how_it_is_decorated(self):
+        with pytest.raises(TypeError, match=r"method_decorator\(throttled\(…\), name='dispatch'\) on View"):
+            throttled("1/min")(View)
+
+    def test_with_the_mixin(self, client, async_client, serve_urls):
+        class Sync(ThrottledMixin, View):
+            throttles = ("2/min",)
+
+            def get(self, request):
+                return HttpResponse()
+
+        class Async(ThrottledMixin, View):
+            throttles = ("3/min",)
+
+            async def get(self, request):
+                return HttpResponse()
+
+        serve_urls(path("s", Sync.as_view()), path("a", Async.as_view()))
+        assert both(client, async_client, "/s", "/a", "/a") == [200, 200, 200, 200, 200, 429]
+
+    def test_with_the_mixin_and_its_options(self, client, serve_urls):
+        class Page(ThrottledMixin, TemplateView):
+            throttles = ("2/min",)
+            throttle_options = MappingProxyType({"cost": 3, "identifier": lambda request: "all"})
+
+        class Open(ThrottledMixin, View):
+            def get(self, request):
+                return HttpResponse()
+
+        serve_urls(path("", Page.as_view()), path("open", Open.as_view()))
+        assert statuses(client, "/", "/open") == [429, 200]
+
+
+class TestWhatIsNoThrottle:
+    @pytest.mark.parametrize("given", [(), (5,), ("1/min", None)])
+    def test_is_a_type_error(self, given):
+        with pytest.raises(TypeError, match="takes throttles, names of throttles or rates"):
+            throttled(*given)
+
+    def test_no_rate_either(self):
+        with pytest.raises(RateError):
+            throttled("5 a day")
+
+    def test_options_without_a_rate(self, uid):
+        with pytest.raises(TypeError, match="cost_of: options are for rates"):
+            throttled(HTTPThrottle(uid, "1/s"), cost_of=3)
+
+    def test_a_function_without_a_name(self):
+        with pytest.raises(TypeError, match="has no name to make a uid of"):
+            throttled("1/s")(TemplateView())
+
+    def test_a_function_that_is_no_view(self):
+        with pytest.raises(TypeError, match="whose first argument is the request"):
+            throttled("1/s", uid="no view")(lambda number: number)(5)
