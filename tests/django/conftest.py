@@ -10,6 +10,7 @@ import pytest
 from django.test import AsyncClient, Client, override_settings
 
 from tests.django.project import set_up
+from traffik import uids
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
 
@@ -21,9 +22,10 @@ _numbers = count()
 
 
 @pytest.fixture(autouse=True)
-def traffik_is_configured_by_the_test_alone():
+def traffik_is_configured_by_the_test_alone(monkeypatch):
     from traffik_django import conf
 
+    monkeypatch.setattr(uids, "_claimed", {})  # other tests may hold throttles of the names used in settings here
     yield
     conf.throttles.expected.clear()
     conf.stop()
