@@ -1,8 +1,8 @@
 """The way of one event loop to one server.
 
 The first hit goes out at once; those that come while a call is in flight are collected and leave together when its
-reply arrives, or when they fill a call. There is no task behind it and no timer but the one of the deadlines: a hit
-writes by itself, a reply wakes its callers. So a caller that is cancelled leaves the others alone.
+reply arrives, or when they are worth a second call, or fill one. There is no task behind it and no timer but the one of
+the deadlines: a hit writes by itself, a reply wakes its callers. So a caller that is cancelled leaves the others alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ __all__ = ["AsyncLane", "deliver"]
 
 _DEPTH: Final = 8
 """Calls in flight on one connection at most: on a long way, a full one need not wait for the one before it."""
+
+_WORTH: Final = 8
+"""Hits that are worth a second call while there is one in flight, so that the server need not wait for us."""
 
 
 class AsyncLane:
@@ -55,10 +58,11 @@ class AsyncLane:
 
     @property
     def _may_send(self) -> bool:
-        """Whether what waits goes out now: on an idle connection, or if it fills a call."""
-        if not self._flying:
-            return bool(self._waiting)
-        return len(self._waiting) >= self._fleet.max_batch and len(self._flying) < _DEPTH
+        """Whether what waits goes out now: on an idle connection, if it is worth a second call, or if it fills one."""
+        waiting, flying = len(self._waiting), len(self._flying)
+        if flying <= 1:
+            return waiting >= (_WORTH if flying else 1)
+        return waiting >= self._fleet.max_batch and flying < _DEPTH
 
     def _reconnect(self) -> None:
         self._link = None
@@ -114,6 +118,9 @@ class AsyncLane:
                 deliver(entry, replies)
             self._fleet.lost(self._endpoint)
         else:
+            # If all is well, the server gets its next work before these callers get their answers.
+            if self._link is not None and all(type(reply) is list for reply in replies):
+                self._flush(self._link)
             self._settle(sent, replies)
         link = self._link
         if link is not None and link.lost is None:
