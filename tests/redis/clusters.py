@@ -172,7 +172,7 @@ def _acquaint(nodes: Sequence[Server], primaries: int) -> None:
     for node, first, end in zip(nodes, bounds, bounds[1:], strict=False):
         node.command("CLUSTER", "ADDSLOTS", *range(first, end))
     for node in nodes:
-        until(lambda node=node: _knows(node, len(nodes)), f"{node} to know all others")  # type: ignore[misc]
+        until(lambda node=node: _knows(node, len(nodes)), f"{node} to know all others")  # type: ignore[misc]  # the default binds it
 
 
 def _knows(node: Server, count: int) -> bool:

@@ -82,7 +82,7 @@ class Sentinels:
             replica.command("REPLICAOF", primary.host, primary.port)
         until(lambda: linked(replica), f"{replica} to follow {primary}")
         for watcher in self.watchers:
-            until(lambda watcher=watcher: self._informed(watcher), f"{watcher} to know all")  # type: ignore[misc]
+            until(lambda watcher=watcher: self._informed(watcher), f"{watcher} to know all")  # type: ignore[misc]  # as in clusters
 
     def pace(self, periods: Mapping[str, int]) -> None:
         """How often sentinels look, ask and tell, in ms."""

@@ -175,7 +175,7 @@ class AsyncFleet:
         try:
             async with asyncio.timeout_at(deadline):
                 await asyncio.shield(learning)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the hit has not been sent
             failed = failure(error, sent=False)
             self.report(failed)
             raise failed from error
