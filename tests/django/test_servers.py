@@ -1,12 +1,10 @@
 """Under load, over real connections: WSGI on the threads of waitress, ASGI on uvicorn."""
 
 from contextlib import contextmanager
-from threading import Thread
 
 import anyio
 import httpx
 import pytest
-import waitress
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpResponse
@@ -15,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tests.servers import serve
+from tests.wsgi_server import serve_by_threads
 from traffik import HTTPThrottle
 from traffik_django import throttled, throttles
 from traffik_django.drf import RateThrottle
@@ -22,18 +21,6 @@ from traffik_django.drf import RateThrottle
 REQUESTS, LIMIT, AT_ONCE = 200, 50, 25
 
 TRAFFIK = {"THROTTLES": {"all": f"{LIMIT}/day"}}
-
-
-@contextmanager
-def serve_wsgi():
-    server = waitress.create_server(WSGIHandler(), host="127.0.0.1", port=0, threads=8)
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.effective_port}"
-    finally:
-        server.close()
-        thread.join(10)
 
 
 @contextmanager
@@ -69,7 +56,7 @@ async def aview(request):
 VIEWS = [path("sync", view), path("async", aview), path("decorated", throttled("all")(lambda _: HttpResponse()))]
 
 
-@pytest.mark.parametrize("serving", [serve_wsgi, serve_asgi])
+@pytest.mark.parametrize("serving", [lambda: serve_by_threads(WSGIHandler()), serve_asgi], ids=["WSGI", "ASGI"])
 class TestUnderLoad:
     def test_views_get_exactly_the_limit(self, serving, serve_urls):
         serve_urls(*VIEWS, TRAFFIK=TRAFFIK)

@@ -1,10 +1,8 @@
 """Django: sync views under waitress; async views, and consumers of Channels, under uvicorn."""
 
 from contextlib import ExitStack, contextmanager
-from threading import Thread
 from types import ModuleType
 
-import waitress
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.handlers.asgi import ASGIHandler
@@ -16,22 +14,11 @@ from django.urls import include, path
 from tests.adapters.services import Framework, carry_out, carry_out_sync
 from tests.django.project import set_up
 from tests.servers import serve
+from tests.wsgi_server import serve_by_threads
 from traffik import is_throttled
 from traffik_django.consumers import ThrottledConsumerMixin
 
 set_up()
-
-
-@contextmanager
-def served_by_threads(app):
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=8)
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.effective_port}"
-    finally:
-        server.close()
-        thread.join(10)
 
 
 def chat_of(socket, guards):
@@ -82,7 +69,7 @@ class DjangoWSGIClient(DjangoASGIClient):
     websockets = False
 
     def server(self, service):
-        return served_by_threads(WSGIHandler())
+        return serve_by_threads(WSGIHandler())
 
     def route(self, where, calls):
         return path(where.removeprefix("/"), lambda request: JsonResponse(carry_out_sync(request, calls), safe=False))
