@@ -7,7 +7,7 @@ for handlers and views; a WebSocket as one object; and the errors that a refusal
 
 from traffik_aiohttp.application import BACKEND, THROTTLES, setup
 from traffik_aiohttp.decorator import throttled
-from traffik_aiohttp.errors import Throttled, ThrottleUnavailable
+from traffik_aiohttp.errors import Throttled, ThrottleDenied, ThrottleUnavailable
 from traffik_aiohttp.middleware import add_headers, throttling
 from traffik_aiohttp.throttles import HTTPThrottle, WebSocketThrottle
 from traffik_aiohttp.websocket import WebSocketConnection
@@ -16,6 +16,7 @@ __all__ = [
     "BACKEND",
     "THROTTLES",
     "HTTPThrottle",
+    "ThrottleDenied",
     "ThrottleUnavailable",
     "Throttled",
     "WebSocketConnection",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
 from traffik import errors
 from traffik.rejections import Rejection
 
-__all__ = ["ThrottleUnavailable", "Throttled", "error_for"]
+__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "error_for"]
 
 
 class Throttled(errors.Throttled, web.HTTPTooManyRequests):
@@ -26,12 +27,24 @@ class ThrottleUnavailable(errors.Throttled, web.HTTPServiceUnavailable):
         _answer(self, rejection)
 
 
-def error_for(rejection: Rejection) -> Throttled | ThrottleUnavailable:
+class ThrottleDenied(errors.Throttled, web.HTTPForbidden):
+    """A request of a client that is not to be served: answered with status 403 in the same way."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        _answer(self, rejection)
+
+
+_Refusal: TypeAlias = Throttled | ThrottleUnavailable | ThrottleDenied
+
+_BY_STATUS: Final[dict[int, type[_Refusal]]] = {429: Throttled, 503: ThrottleUnavailable, 403: ThrottleDenied}
+
+
+def error_for(rejection: Rejection) -> _Refusal:
     """The error that answers with the status of `rejection`."""
-    return (Throttled if rejection.status == Throttled.status_code else ThrottleUnavailable)(rejection)
+    return _BY_STATUS[rejection.status](rejection)
 
 
-def _answer(error: Throttled | ThrottleUnavailable, rejection: Rejection) -> None:
+def _answer(error: _Refusal, rejection: Rejection) -> None:
     error.rejection = rejection
     text = json.dumps(rejection.body)
     web.HTTPException.__init__(error, headers=rejection.headers, text=text, content_type="application/json")

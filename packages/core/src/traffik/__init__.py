@@ -10,7 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from traffik.clients import EXEMPTED
+    from traffik.clients import DENIED, EXEMPTED
     from traffik.costs import MAX_COST
     from traffik.decisions import NEVER, Decision, StrategyStat
     from traffik.errors import (
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
         Transition,
     )
     from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+    from traffik.trust import trust_no_proxies, trust_proxies
 
 __all__ = [
+    "DENIED",
     "EXEMPTED",
     "GCRA",
     "MAX_COST",
@@ -68,10 +70,12 @@ __all__ = [
     "WebSocketThrottle",
     "get_wait",
     "is_throttled",
+    "trust_no_proxies",
+    "trust_proxies",
 ]
 
 _HOMES = {
-    "clients": ("EXEMPTED",),
+    "clients": ("DENIED", "EXEMPTED"),
     "costs": ("MAX_COST",),
     "decisions": ("NEVER", "Decision", "StrategyStat"),
     "errors": (
@@ -98,6 +102,7 @@ _HOMES = {
         "Transition",
     ),
     "throttles": ("HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
+    "trust": ("trust_no_proxies", "trust_proxies"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

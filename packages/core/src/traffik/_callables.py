@@ -7,11 +7,11 @@ identifier is offered the connection and the context, so ``lambda request: …``
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Callback", "Context", "callback"]
+__all__ = ["Callback", "Context", "callback", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
 """What is known of one call: for the caller's functions, and its ``"scope"``."""
@@ -74,3 +74,36 @@ def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:
     if taken == 1:
         return lambda first, *_: function(first)
     return lambda *arguments: function(*arguments[:taken])
+
+
+def then(answer: Any, go_on: Callable[[Any], Any]) -> Any:
+    """What `go_on` makes of an answer: at once, or when it has been waited for if it must be."""
+    if isinstance(answer, str) or not isinstance(answer, Awaitable):
+        return go_on(answer)
+    return _Later(answer, go_on)
+
+
+def discard(awaitable: Awaitable[Any]) -> None:
+    """Give up what nobody will wait for; a coroutine that is merely dropped warns that it was never awaited."""
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
+
+
+class _Later:
+    """The rest of `then`. No coroutine: one that is closed before it has begun would not close what it waits for."""
+
+    __slots__ = ("_answer", "_go_on")
+
+    def __init__(self, answer: Awaitable[Any], go_on: Callable[[Any], Any]) -> None:
+        self._answer = answer
+        self._go_on = go_on
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        answer = self._go_on((yield from self._answer.__await__()))
+        if isinstance(answer, Awaitable):
+            answer = yield from answer.__await__()
+        return answer
+
+    def close(self) -> None:
+        discard(self._answer)

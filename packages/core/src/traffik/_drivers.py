@@ -5,10 +5,11 @@ A recipe yields a step only where something may really have to wait. The drivers
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, assert_never
+
+from traffik._callables import discard
 
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Charge
@@ -95,8 +96,7 @@ def _carry_out_sync(step: Step) -> Any:
         case Reset(backend, uid, key):
             return backend.reset_sync(uid, key)
         case Wait(awaitable, name):
-            if inspect.iscoroutine(awaitable):
-                awaitable.close()
+            discard(awaitable)
             raise TypeError(f"{name} is async, so sync code cannot use it: await the throttle itself, or make it sync")
         case _:
             assert_never(step)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from traffik._drivers import Apply, Recipe, Reset, Wait, drive
 from traffik.adapters import adapter_of
 from traffik.backends.base import Charge
-from traffik.clients import EXEMPTED
+from traffik.clients import DENIED, EXEMPTED
 from traffik.costs import MAX_COST, check_cost
-from traffik.decisions import ADMITTED, Decision, StrategyStat
-from traffik.keys import MAX_LENGTH, local_key
+from traffik.decisions import ADMITTED, REFUSED, Decision, StrategyStat
+from traffik.keys import MAX_LENGTH, as_text, local_key
 from traffik.rates import UNLIMITED
 from traffik.rejections import reject
 
@@ -77,9 +77,11 @@ def _at_hand(
 
 
 def _begun(limit: Limit, subject: Any, identity: object, cost: int) -> Recipe[Decision]:
-    """The rest of `begin` for an identity that is no text: it is exempted, of another kind, or must be waited for."""
+    """The rest of `begin` for an identity that is no text: exempted or denied, of another kind, or to be waited for."""
     key = yield from _key(limit, identity, limit.context)
-    return ADMITTED if key is None else (yield from _charged(limit, subject, limit.plan, key, cost, read_only=False))
+    if isinstance(key, Decision):
+        return key
+    return (yield from _charged(limit, subject, limit.plan, key, cost, read_only=False))
 
 
 def decide(
@@ -96,8 +98,8 @@ def decide(
         if cost == 0:
             return ADMITTED
     key = yield from _key(limit, _who(limit, subject, context), context)
-    if key is None:
-        return ADMITTED
+    if isinstance(key, Decision):
+        return key
     plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
     if cost > plan.ceiling:
         return plan.without_store(cost)
@@ -116,11 +118,11 @@ def _charged(limit: Limit, subject: Any, plan: Plan, key: str, cost: int, read_o
 
 
 def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[StrategyStat | None]:
-    """What is left for `subject`; None if it is exempted or the strategy cannot tell."""
+    """What is left for `subject`; None if it is exempted or denied, or the strategy cannot tell."""
     context = merged(limit, context)
     key = yield from _key(limit, _who(limit, subject, context), context)
     plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
-    if key is None or not plan.stats:
+    if isinstance(key, Decision) or not plan.stats:
         return None
     backend = limit.store(subject)
     decision: Decision = ADMITTED
@@ -134,7 +136,7 @@ def reset(limit: Limit, subject: Any, context: Context | None) -> Recipe[None]:
     """Forget what `subject` has used."""
     context = merged(limit, context)
     key = yield from _key(limit, _who(limit, subject, context), context)
-    if key is not None:
+    if not isinstance(key, Decision):
         yield Reset(limit.store(subject), limit.uid, key)
 
 
@@ -150,16 +152,18 @@ def _who(limit: Limit, subject: Any, context: Context) -> object:
     return limit.identity(subject) if limit.identifier is None else limit.identifier.call(subject, context)
 
 
-def _key(limit: Limit, identity: object, context: Context) -> Recipe[str | None]:
-    """The local key of an identity in the scope that `context` says; None if it is exempted."""
+def _key(limit: Limit, identity: object, context: Context) -> Recipe[str | Decision]:
+    """The local key of an identity in the scope that `context` says; the decision if it is exempted or denied."""
     who = "the identity" if limit.identifier is None else limit.identifier.name
     if type(identity) is not str:
         if isinstance(identity, Awaitable):
             identity = yield Wait(identity, who)
         if identity is EXEMPTED:
-            return None
+            return ADMITTED
+        if identity is DENIED:
+            return REFUSED
     scope = context.get("scope") if context else None
-    return local_key(None if scope is None else _text(scope, "the scope"), _text(identity, who))
+    return local_key(None if scope is None else as_text(scope, "the scope"), as_text(identity, who))
 
 
 def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Recipe[Plan]:
@@ -173,18 +177,3 @@ def _answer(callback: Callback, *arguments: Any) -> Recipe[Any]:
     if isinstance(answer, str | int) or not isinstance(answer, Awaitable):
         return answer
     return (yield Wait(answer, callback.name))
-
-
-def _text(value: object, what: str) -> str:
-    """An identity or scope as text; those kinds of value are taken whose text tells them apart."""
-    if type(value) is str:
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
-    from uuid import UUID
-
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"{what} is text, an integer or a UUID, not {value!r} ({type(value).__name__})")

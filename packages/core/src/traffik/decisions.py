@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from traffik.rates import Rate
 
-__all__ = ["ADMITTED", "NEVER", "UNAVAILABLE", "UNBOUNDED", "Decision", "StrategyStat"]
+__all__ = ["ADMITTED", "FORBIDDEN", "NEVER", "REFUSED", "UNAVAILABLE", "UNBOUNDED", "Decision", "StrategyStat"]
 
 NEVER: Final = 2**53 - 1
 """The wait, in microseconds, of a cost that can never fit (285 years: longer than any wait that ends, yet finite)."""
@@ -20,6 +20,9 @@ UNBOUNDED: Final = 2**53 - 1
 
 UNAVAILABLE: Final = "unavailable"
 """Why a decision refuses that nobody could make: the store is away. The client is not at fault."""
+
+FORBIDDEN: Final = "denied"
+"""Why a decision refuses whatever the quota is: the client is not to be served."""
 
 
 # A named tuple rather than a dataclass: one is made for every hit, and it is the cheapest immutable value to make.
@@ -37,7 +40,8 @@ class Decision(NamedTuple):
             store is full. ``"cached"``: refused by the deny cache for a larger cost than the one refused before, so the
             wait is enough but may be too long. ``"fallback"``, ``"allow"`` or ``"unavailable"``: the store does not
             answer, and the decision is that of a limiter in this process, of nobody, or that there can be none.
-            ``"on_error"``: the store does not answer, and a function given as `on_error` has decided.
+            ``"on_error"``: the store does not answer, and a function given as `on_error` has decided. ``"denied"``: the
+            identifier has answered `DENIED`, and nobody was asked.
     """
 
     allowed: bool
@@ -69,6 +73,9 @@ class Decision(NamedTuple):
 
 ADMITTED: Final = Decision(allowed=True, limit=UNBOUNDED, remaining=UNBOUNDED)
 """The decision when nothing is counted: a cost of 0, an exempted identity, a disabled throttle, an unlimited rate."""
+
+REFUSED: Final = Decision(allowed=False, limit=0, remaining=0, retry_after=NEVER, degraded=FORBIDDEN)
+"""The decision on a client that is denied."""
 
 
 class StrategyStat(NamedTuple):

@@ -13,7 +13,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-__all__ = ["MAX_LENGTH", "check_uid", "escape", "local_key", "partition_key"]
+__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "partition_key"]
 
 MAX_LENGTH: Final = 128
 """The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
@@ -49,6 +49,25 @@ def partition_key(namespace: str, uid: str, local: str) -> str:
     three parts can be read back from the key.
     """
     return f"{escape(namespace).replace(':', '%3A')}:{escape(uid)}:{{{escape(local)}}}"
+
+
+def as_text(value: object, what: str) -> str:
+    """An identity or scope as text; those kinds of value are taken whose text tells them apart.
+
+    Raises:
+        TypeError: it is another kind; `what` names it.
+    """
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    from uuid import UUID
+
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{what} is text, an integer or a UUID, not {value!r} ({type(value).__name__})")
 
 
 def check_uid(uid: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from traffik.decisions import UNAVAILABLE, Decision
+from traffik.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.headers import Policies, retry_after
 
 __all__ = ["Rejection", "reject"]
@@ -16,7 +16,7 @@ class Rejection:
 
     Attributes:
         decision: the refusal.
-        status: the HTTP status: 429, or 503 where the store is away and nobody can say.
+        status: the HTTP status: 429; 503 where the store is away and nobody can say; 403 for a client that is denied.
         detail: one sentence for the client.
         retry_after: seconds until the same cost is admitted, rounded up; None if it never will be.
         headers: header fields by name and value.
@@ -41,6 +41,8 @@ class Rejection:
 
 def reject(decision: Decision, policies: Policies) -> Rejection:
     """The rejection that belongs to a refused decision."""
+    if decision.degraded == FORBIDDEN:
+        return Rejection(decision, 403, "This client is not served.", None, ())
     wait = retry_after(decision)
     fields = tuple(policies.headers(decision))
     if decision.degraded == UNAVAILABLE:

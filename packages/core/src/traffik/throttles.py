@@ -1,7 +1,7 @@
 """Throttles: a limit meeting connections. These are the objects users hold.
 
 A throttle is written once and used with every framework that has an adapter, in async code by itself and in sync code
-through `Throttle.sync`. How a hit goes is in the recipes; whose quota it is by default is in `traffik.clients`.
+through `Throttle.sync`. How a hit goes is in the recipes; whose quota it is by default is in `traffik.trust`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
-from traffik import _recipes, adapters, uids
+from traffik import _recipes, adapters, trust, uids
 from traffik._callables import Context, callback
 from traffik._drivers import drive, drive_sync
-from traffik.clients import client_identity
+from traffik._watching import watched
+from traffik.backends import binding
 from traffik.decisions import Decision
-from traffik.errors import ConfigurationError
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 
@@ -58,7 +58,8 @@ class Throttle(Limit, Generic[C]):
         rate: a rate, text such as ``"100/min"`` or ``"10/s; 1000/hour"``, several of them, or a function of the
             connection (and the context) that answers one.
         identifier: whose quota it is: a function of the connection (and the context) that answers text, an integer, a
-            UUID, or `EXEMPTED`. If None, the address at the other end of the socket.
+            UUID, `EXEMPTED` or `DENIED`; some are ready in `traffik.identities`. If None, the address of the client:
+            the other end of the socket, or what the proxies say that `traffik.trust_proxies` has named.
         strategy: the algorithm; `SlidingWindow` if None.
         backend: the store; if None, the application's own, or else the only one that is open.
         cost: units of quota a hit takes, or a function as for `rate`.
@@ -81,6 +82,9 @@ class Throttle(Limit, Generic[C]):
     injects: ClassVar[type | None] = None
     """The class of connections that dependency injection is to hand over; None to ask the adapters."""
 
+    _unseen = 32
+    """Hits that are still looked at for a proxy that nobody has named."""
+
     def __init__(
         self,
         uid: str,
@@ -93,7 +97,7 @@ class Throttle(Limit, Generic[C]):
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
     ) -> None:
-        self.identifier = None if identifier is None else self._callback("the identifier", identifier)
+        self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
         self.handler = None
         if handle_throttled is not None:
@@ -184,7 +188,8 @@ class Throttle(Limit, Generic[C]):
     def look(self) -> None:
         """See whether the short way of a hit is open, and whether it needs the address alone."""
         super().look()
-        self._direct = self.short if self.identifier is None else None
+        by_peer = self.identifier is None and not self._unseen and trust.in_force() is None
+        self._direct = self.short if by_peer else None
 
     @property
     def plain(self) -> bool:
@@ -197,18 +202,18 @@ class Throttle(Limit, Generic[C]):
         return SyncThrottle(self)
 
     def identity(self, subject: C) -> str:
-        """The client's address, as `traffik.clients` groups it.
+        """The client's address, as `traffik.trust` finds it.
 
         Raises:
             ConfigurationError: the connection has no address.
         """
-        peer = adapters.adapter_of(subject).peer(subject)
-        if peer is None:
-            raise ConfigurationError(
-                f"{self!r} cannot tell clients apart: the connection has no address at its other end (a Unix socket, "
-                f"or a proxy that hides it); give the throttle an identifier"
-            )
-        return client_identity(peer)
+        if self._unseen and trust.in_force() is None:
+            left = self._unseen - 1
+            self._unseen = max(left, 0)  # from several threads it may be counted down too far
+            trust.look_for_proxies(subject)
+            if left <= 0:
+                binding.watch(self)  # opens the direct way
+        return trust.identity_of(subject)
 
     def app(self, subject: C) -> object | None:
         return adapters.adapter_of(subject).app(subject)

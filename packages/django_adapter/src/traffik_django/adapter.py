@@ -27,6 +27,10 @@ class HTTPAdapter:
         return connection.META.get("REMOTE_ADDR") or None
 
     def headers(self, connection: Any, name: str, /) -> Sequence[str]:
+        scope = getattr(connection, "scope", None)
+        if scope is not None:  # under ASGI, where META would mix up the names that differ by a hyphen alone
+            wanted = name.encode("latin-1")
+            return [value.decode("latin-1") for key, value in scope["headers"] if key == wanted]
         line: str | None = connection.headers.get(name)
         return () if line is None else (line,)  # WSGI has one line, whatever came
 

@@ -56,7 +56,7 @@ class ConsumerAdapter:
 
     def headers(self, connection: Any, name: str, /) -> Sequence[str]:
         wanted = name.encode("latin-1")
-        return [value.decode("latin-1") for key, value in connection.scope["headers"] if key == wanted]
+        return [value.decode("latin-1") for key, value in connection.scope.get("headers", ()) if key == wanted]
 
     def method(self, connection: Any, /) -> str:
         return "GET"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
@@ -80,5 +81,5 @@ def _page(request: HttpRequest, rejection: Rejection) -> str:
     except TemplateDoesNotExist as error:
         if error.args[0] != TEMPLATE:  # one that the project's own page includes
             raise
-    title = "Too Many Requests" if rejection.status == 429 else "Service Unavailable"
+    title = HTTPStatus(rejection.status).phrase
     return _PAGE.format(title=title, detail=escape(rejection.detail))

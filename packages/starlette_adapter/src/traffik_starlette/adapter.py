@@ -33,7 +33,7 @@ class HTTPAdapter:
 
     def headers(self, connection: HTTPConnection, name: str, /) -> Sequence[str]:
         wanted = name.encode("latin-1")
-        return [value.decode("latin-1") for key, value in connection.scope["headers"] if key == wanted]
+        return [value.decode("latin-1") for key, value in connection.scope.get("headers", ()) if key == wanted]
 
     def method(self, connection: HTTPConnection, /) -> str:
         method: str = connection.scope.get("method", "GET")
