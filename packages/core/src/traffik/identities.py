@@ -208,6 +208,8 @@ def combined(*identifiers: Identifier) -> Identifier:
 
     If one of them answers `DENIED` or `EXEMPTED`, the first that does decides.
     """
+    if not identifiers:
+        raise TypeError("combined takes identifiers, at least one")
     each = [_prepared(identifier) for identifier in identifiers]
 
     def identify(connection: Any, context: Context) -> object:
@@ -217,7 +219,9 @@ def combined(*identifiers: Identifier) -> Identifier:
 
 
 def first_of(*identifiers: Identifier) -> Known:
-    """The first of them that knows the client."""
+    """The first of them that knows the client: that does not answer None, for a function of your own."""
+    if not identifiers:
+        raise TypeError("first_of takes identifiers, at least one")
     each = [known.find if isinstance(known, Known) else _prepared(known).call for known in identifiers]
 
     def find(connection: Any, context: Context, place: int = 0) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
-from traffik import adapters
+from traffik import adapters, trust
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.throttles import Throttle
@@ -48,6 +48,8 @@ def start() -> Config:
         if _current is None:
             _current = read()
             use_identity(_current.identifier)
+            if _current.proxies is not None:
+                trust.trusted(_current.proxies)
             if _current.store is not None:
                 adapters.load_adapters()
                 _running.callback(_close, _current.store)
@@ -60,6 +62,8 @@ def stop() -> None:
     """Close the store and forget the settings; the next who asks reads them anew."""
     global _current  # noqa: PLW0603 - see start
     with _lock:
+        if _current is not None and _current.proxies is not None:
+            trust.trust_no_proxies()
         _current = None
         use_identity(None)
         _running.close()

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from traffik import throttles
 from traffik.backends import binding
-from traffik_django.identities import Identifier
+from traffik.identities import Identifier
 
 __all__ = ["HTTPThrottle", "use_identity"]
 

@@ -15,9 +15,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
+from traffik.clients import NETWORK_PREFIX, Proxies, proxies
 from traffik.errors import ConfigurationError
+from traffik.identities import Identifier
 from traffik.throttles import Throttle
-from traffik_django.identities import Identifier, named
+from traffik_django.identities import named
 from traffik_django.limits import HTTPThrottle
 from traffik_django.stores import store_of
 
@@ -26,7 +28,8 @@ __all__ = ["EVERYTHING", "Config", "Problem", "is_name", "read"]
 EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
 
-_KEYS: Final = ("HEADERS", "IDENTIFIER", "STORE", "THROTTLES", "URLS")
+_PROXIES: Final = ("TRUSTED_PROXIES", "PROXY_HEADER", "IPV6_PREFIX")
+_KEYS: Final = ("HEADERS", "IDENTIFIER", *_PROXIES, "STORE", "THROTTLES", "URLS")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 _OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "rate", "strategy")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
@@ -49,6 +52,7 @@ class Config:
     Attributes:
         store: the project's own; None where it has none.
         identifier: whose quota it is by default; None for the address.
+        proxies: what is trusted; None to leave it as it is.
         throttles: by their names.
         everywhere: those for every request.
         rules: patterns, each with the throttles for the views that match.
@@ -58,6 +62,7 @@ class Config:
 
     store: Backend | None = None
     identifier: Identifier | None = None
+    proxies: Proxies | None = None
     throttles: dict[str, Throttle[Any]] = field(default_factory=dict)
     everywhere: tuple[Throttle[Any], ...] = ()
     rules: list[tuple[str, tuple[Throttle[Any], ...]]] = field(default_factory=list)
@@ -104,9 +109,16 @@ def read() -> Config:
     config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
+    if not given.keys().isdisjoint(_PROXIES):
+        config.proxies = _made(config, 9, "['TRUSTED_PROXIES']", partial(_proxies, given))
     _read_throttles(config, given.get("THROTTLES", {}))
     _read_urls(config, given.get("URLS", {}))
     return config
+
+
+def _proxies(given: Mapping[str, Any]) -> Proxies:
+    header, prefix = given.get("PROXY_HEADER", "X-Forwarded-For"), given.get("IPV6_PREFIX", NETWORK_PREFIX)
+    return proxies(given.get("TRUSTED_PROXIES", ()), header, prefix)
 
 
 def _read_throttles(config: Config, given: Any) -> None:
@@ -183,6 +195,7 @@ _HINTS: Final = {
     3: "Write {'CACHE': 'default'}, {'BACKEND': 'dotted.path', 'LOCATION': …, 'OPTIONS': {…}}, a redis:// URL or None.",
     4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
+    9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
 }
 
 
