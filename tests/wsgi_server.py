@@ -14,7 +14,8 @@ PATIENCE = 10  # seconds
 def serve_by_threads(app: Any) -> Iterator[str]:
     """Serve `app` for as long as the context lasts; its address, ``127.0.0.1:port``."""
     sockets: dict[int, Any] = {}
-    server = waitress.create_server(app, map=sockets, host="127.0.0.1", port=0, threads=8)
+    options = {"threads": 8, "clear_untrusted_proxy_headers": False}  # by itself it keeps forwarding headers from us
+    server = waitress.create_server(app, map=sockets, host="127.0.0.1", port=0, **options)
 
     def close_all() -> None:
         for each in list(sockets.values()):

@@ -61,6 +61,9 @@ class Framework(ABC):
 
     websockets: ClassVar[bool] = True
 
+    tells_names_apart: ClassVar[bool] = True
+    """Whether the server keeps headers apart whose names differ by an underscore, or drops those that have one."""
+
     def body(self, detail: str) -> bytes:
         """The body of a refusal that an endpoint raises, byte for byte."""
         return json.dumps({"detail": detail}).encode()

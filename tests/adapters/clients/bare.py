@@ -28,6 +28,7 @@ class Quiet(WSGIRequestHandler):
 
 class BareClient(Framework):
     websockets = False
+    tells_names_apart = False
 
     @contextmanager
     def serving(self, service):

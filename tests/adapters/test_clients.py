@@ -1,0 +1,119 @@
+"""Whose quota it is, in every framework: trusted proxies and identifiers mean the same client everywhere."""
+
+import json
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.adapters.services import Call, Socket
+from traffik import HTTPThrottle, WebSocketThrottle, identities, notices, trust_no_proxies, trust_proxies
+
+LOOPBACK = ["127.0.0.0/8"]
+DETAIL = "This client is not served."
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_trusted_or_said():
+    notices.clear_notices()
+    yield
+    trust_no_proxies()
+    notices.clear_notices()
+
+
+@pytest.fixture
+def one(uid):
+    return HTTPThrottle(uid, "100/min")
+
+
+@pytest.fixture
+def counted_in(served, one):
+    """The key of a request with these headers."""
+    client = served(Call("hit", one), Call("stat", one))
+    return lambda *headers: client.get("/", headers=[*headers]).json()[1]["key"].partition("{")[2][:-1]
+
+
+def test_a_client_is_whom_a_trusted_proxy_names(counted_in):
+    trust_proxies(LOOPBACK)
+    assert counted_in(("X-Forwarded-For", "198.51.100.9, 192.0.2.1, 127.0.0.2")) == "192.0.2.1"
+    assert counted_in(("X-Forwarded-For", "198.51.100.9"), ("X-Forwarded-For", "192.0.2.1")) == "192.0.2.1"
+    assert counted_in(("X-Forwarded-For", "2001:db8:1:2::3")) == "2001:db8:1:2::/64"
+    assert counted_in(("Forwarded", "for=192.0.2.1"), ("X-Real-IP", "192.0.2.1")) == "127.0.0.1"
+
+
+def test_a_client_may_be_named_in_another_header(counted_in):
+    trust_proxies(1, header="Forwarded", ipv6_prefix=48)
+    elements = 'for=192.0.2.9;host="a,b", for="[2001:db8:1:2::3]:4711"'
+    assert counted_in(("Forwarded", elements), ("X-Forwarded-For", "192.0.2.1")) == "2001:db8:1::/48"
+
+
+def test_a_proxy_that_is_not_trusted_is_the_client(counted_in):
+    trust_proxies(["10.0.0.0/8"])
+    assert counted_in(("X-Forwarded-For", "192.0.2.1")) == "127.0.0.1"
+
+
+def test_a_header_whose_name_differs_by_an_underscore_is_another_one(framework, counted_in):
+    if not framework.tells_names_apart:
+        pytest.skip("the server of the standard library takes them for one")
+    trust_proxies(LOOPBACK)
+    assert counted_in(("X-Forwarded-For", "192.0.2.1"), ("X_Forwarded_For", "198.51.100.9")) == "192.0.2.1"
+
+
+def test_a_header_of_a_proxy_that_nobody_trusts_is_reported(counted_in):
+    assert counted_in(("X-Forwarded-For", "192.0.2.1")) == "127.0.0.1"
+    assert [notice.id for notice in notices.said()] == ["untrusted-proxy"]
+
+
+def test_identifiers_read_the_same_everywhere(served, uid):
+    identifier = identities.first_of(
+        identities.api_key("X-API-Key", {"k-1"}),
+        identities.bearer({"t-1": 42}.get),
+        identities.cookie("sid", {"s-1"}),
+    )
+    throttle = HTTPThrottle(uid, "100/min", identifier=identifier)
+    client = served(Call("stat", throttle))
+    headers = [{"X-API-Key": "k-1"}, {"Authorization": "Bearer t-1"}, {"Cookie": "a=b; sid=s-1"}, {"X-API-Key": "k-2"}]
+    keys = [client.get("/", headers=each).json()[0]["key"].partition("{")[2][:-1] for each in headers]
+    digests = [identities.digest(secret) for secret in ("k-1", "s-1")]
+    assert keys == [f"key:x-api-key:{digests[0]}", "bearer:42", f"cookie:sid:{digests[1]}", "127.0.0.1"]
+
+
+class TestADeniedClient:
+    def test_is_refused_with_a_status_of_its_own(self, framework, served, uid, store):
+        throttle = HTTPThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))
+        answer = served(Call("hit", throttle)).get("/")
+        assert (answer.status_code, answer.content) == (403, framework.body(DETAIL))
+        assert {"Retry-After", "RateLimit", "RateLimit-Policy"}.isdisjoint(answer.headers)
+        assert store.keys == 0
+
+    def test_is_refused_in_front_of_everything(self, served, uid):
+        answer = served(guards=[HTTPThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))]).get("/")
+        assert (answer.status_code, answer.json()) == (403, {"detail": DETAIL})
+
+    def test_opens_no_websocket(self, framework, served, uid):
+        if not framework.websockets:
+            pytest.skip("no WebSockets here")
+        door = WebSocketThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))
+        client = served(sockets={"/ws": Socket(door=[Call("hit", door)])})
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"ws://{client.base_url.netloc.decode()}/ws")
+        assert (refused.value.response.status_code, refused.value.response.body) == (403, framework.body(DETAIL))
+
+
+def test_a_websocket_has_the_same_client(framework, served, uid):
+    if not framework.websockets:
+        pytest.skip("no WebSockets here")
+    trust_proxies(LOOPBACK)
+    throttle = WebSocketThrottle(uid, "1/min")
+    client = served(sockets={"/ws": Socket(message=[Call("hit", throttle)])})
+    told = [say(client, address) for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2")]
+    assert told == ["hello", {"type": "rate_limit"}, "hello"]
+
+
+def say(client, address):
+    """What a message is answered on a new WebSocket of this client."""
+    headers = {"X-Forwarded-For": address}
+    with connect(f"ws://{client.base_url.netloc.decode()}/ws", additional_headers=headers) as socket:
+        socket.send("hello")
+        answer = socket.recv(timeout=5)
+    return {"type": json.loads(answer)["type"]} if answer.startswith("{") else answer
