@@ -122,17 +122,13 @@ def look_for_proxies(connection: Any) -> None:
     """Say so if a proxy seems to stand in front, and none is trusted."""
     adapter = adapter_of(connection)
     peer = adapter.peer(connection)
-    for name in FORWARDING:
-        lines = adapter.headers(connection, name)
-        # A server that believes the header itself hands over as peer what stands in it; that is settled, then.
-        if lines and not any(_taken_from(line, peer) for line in lines):
-            sentence = (
-                f"a request came with the header {name} and no proxy is trusted: if one stands in front, all its "
-                f"clients share one quota until you name it with traffik.trust_proxies"
-            )
-            notify("untrusted-proxy", name, sentence)
-            return
-
-
-def _taken_from(line: str, peer: str | None) -> bool:
-    return peer is not None and peer in line
+    found = {name: lines for name in FORWARDING if (lines := adapter.headers(connection, name))}
+    # A server that believes proxies itself hands over as peer what stands in a header: that is settled, then.
+    if not found or (peer and any(peer in line for lines in found.values() for line in lines)):
+        return
+    name = next(iter(found))
+    sentence = (
+        f"a request came with the header {name} and no proxy is trusted: if one stands in front, all its clients share "
+        f"one quota until you name it with traffik.trust_proxies"
+    )
+    notify("untrusted-proxy", name, sentence)

@@ -1,0 +1,140 @@
+"""Whose quota it is behind real proxies: uvicorn behind chains of them, over TCP and over a Unix socket."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from tests import forwarders
+from tests.servers import serve
+from traffik import HTTPThrottle, notices, trust_no_proxies, trust_proxies
+from traffik.backends.inmemory import InMemoryBackend
+
+CLIENT = "127.0.0.77"
+FORGED = [
+    ("X-Forwarded-For", "198.51.100.1, 127.0.0.11"),
+    ("X-Forwarded-For", "198.51.100.2"),
+    ("X-Real-IP", "8.8.8.8"),
+]
+KINDS = ["threads", *(["nginx"] if forwarders.NGINX else [])]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_trusted_or_said():
+    notices.clear_notices()
+    yield
+    trust_no_proxies()
+    notices.clear_notices()
+
+
+@pytest.fixture(scope="module")
+def application():
+    """Answers with the identity of its client."""
+    store = InMemoryBackend()
+    throttle = HTTPThrottle("proxies", "1000/min", backend=store)
+
+    async def endpoint(request: Request) -> PlainTextResponse:
+        stat = await throttle.stat(request)
+        return PlainTextResponse(stat.key.partition("{")[2][:-1])
+
+    return Starlette(routes=[Route("/", endpoint)], lifespan=store.lifespan)
+
+
+@pytest.fixture(scope="module")
+def upstream(application):
+    with serve(application, proxy_headers=False) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def chain(request, upstream, tmp_path_factory):
+    """The first of three proxies."""
+    if request.param == "nginx":
+        with forwarders.nginx(upstream, 3, tmp_path_factory.mktemp("nginx")) as address:
+            yield address
+    else:
+        with forwarders.threaded(upstream, 3) as address:
+            yield address
+
+
+def ask(address, headers=(), client=CLIENT):
+    """Who that client is, asking with these headers."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=client)) as session:
+        answer = session.get(f"http://{address}/", headers=[*headers])
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+PROXIES = [forwarders.address(place) for place in range(3)]
+
+
+@pytest.mark.parametrize("headers", [[], FORGED], ids=["honest", "forged"])
+class TestAClientBehindAChain:
+    @pytest.mark.parametrize("trusted", [PROXIES, 3], ids=["networks", "count"])
+    def test_is_who_the_outermost_trusted_proxy_saw(self, chain, headers, trusted):
+        trust_proxies(trusted)
+        assert ask(chain, headers) == CLIENT
+
+    @pytest.mark.parametrize("trusted", [PROXIES[1:], 2], ids=["networks", "count"])
+    def test_is_the_outermost_proxy_if_that_is_not_trusted(self, chain, headers, trusted):
+        trust_proxies(trusted)
+        assert ask(chain, headers) == PROXIES[0]
+
+    def test_is_the_innermost_proxy_if_none_is(self, chain, headers):
+        assert ask(chain, headers) == PROXIES[2]
+
+    def test_is_nobody_else_without_the_chain(self, upstream, headers):
+        trust_proxies(PROXIES)
+        assert ask(upstream, headers) == CLIENT
+
+
+def test_forwarded_says_the_same(upstream):
+    trust_proxies(PROXIES, header="Forwarded")
+    with forwarders.threaded(upstream, 3) as address:
+        assert ask(address, [("Forwarded", 'for=198.51.100.1;host="'), ("Forwarded", "for=127.0.0.11")]) == CLIENT
+
+
+def test_a_header_with_one_address_is_believed_whoever_has_set_it(chain, request):
+    trust_proxies(PROXIES, header="X-Real-IP")
+    # nginx sets it at every hop, so that the innermost proxy speaks of the one before it; the other lets it pass.
+    expected = PROXIES[1] if "nginx" in request.node.name else "8.8.8.8"
+    assert ask(chain, FORGED) == expected
+
+
+def test_a_server_that_believes_proxies_itself_needs_no_more(application):
+    own = {"proxy_headers": True, "forwarded_allow_ips": ",".join(PROXIES)}
+    with serve(application, **own) as upstream, forwarders.threaded(upstream, 3) as address:
+        assert ask(address, FORGED) == CLIENT
+        assert notices.said() == ()
+        trust_proxies(PROXIES)
+        assert ask(address, FORGED) == CLIENT
+
+
+class TestOnAUnixSocket:
+    @pytest.fixture
+    def over_unix(self, application, tmp_path):
+        """Asks on a Unix socket, as the proxy in front would."""
+        path = str(tmp_path / "socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            with (
+                serve(application, listener=listener, proxy_headers=False),
+                httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client,
+            ):
+                yield lambda *headers: client.get("http://localhost/", headers=[*headers])
+
+    def test_a_client_is_whom_the_proxy_names(self, over_unix):
+        trust_proxies(1)
+        assert over_unix(*FORGED, ("X-Forwarded-For", CLIENT)).text == CLIENT
+
+    @pytest.mark.parametrize("trusted", [None, PROXIES, 1])
+    def test_nobody_is_a_client_by_accident(self, over_unix, trusted):
+        if trusted is not None:
+            trust_proxies(trusted)
+        assert over_unix().status_code == 500
