@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from traffik import NEVER, Decision, Rate, Throttled
+from traffik.decisions import REFUSED as DENIED
 from traffik.headers import policies
 from traffik.rejections import reject
 
@@ -34,6 +35,12 @@ def test_a_cost_that_never_fits_says_so():
     assert (rejection.status, rejection.retry_after) == (429, None)
     assert "more than the limit of 100" in rejection.detail
     assert "Retry-After" not in dict(rejection.headers)
+
+
+def test_a_client_that_is_denied_is_told_no_quota():
+    rejection = reject(DENIED, POLICIES)
+    assert (rejection.status, rejection.retry_after, rejection.headers) == (403, None, ())
+    assert rejection.message == {"type": "rate_limit", "error": "This client is not served.", "retry_after": None}
 
 
 def test_every_answer_is_plain_json():

@@ -65,3 +65,10 @@ def test_a_refusal_is_of_this_package(uid, backend):
     with pytest.raises(traffik_django.Throttled) as caught:
         traffik_django.HTTPThrottle(uid, "0/min").sync.hit(RequestFactory().get("/"))
     assert isinstance(caught.value, Throttled)
+
+
+def test_names_that_differ_by_an_underscore_are_told_apart_under_asgi():
+    names = (b"x_forwarded_for", b"x-forwarded-for", b"x-forwarded-for")
+    headers = [(name, b"%d" % place) for place, name in enumerate(names)]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}
+    assert list(http.headers(ASGIRequest(scope, None), "x-forwarded-for")) == ["1", "2"]

@@ -4,10 +4,10 @@ import pytest
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, override_settings
 from django.urls import path
 
-from traffik import HTTPThrottle, TokenBucket
+from traffik import HTTPThrottle, TokenBucket, trust_no_proxies, trust_proxies
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
@@ -137,6 +137,11 @@ class TestTheChecks:
             ({"URLS": ["login"]}, 6),
             ({"URLS": {"*": "login"}}, 6),
             ({"URLS": {"*": 5}}, 6),
+            ({"TRUSTED_PROXIES": "everybody"}, 9),
+            ({"TRUSTED_PROXIES": 0}, 9),
+            ({"TRUSTED_PROXIES": None}, 9),
+            ({"TRUSTED_PROXIES": 1, "PROXY_HEADER": "X Forwarded For"}, 9),
+            ({"IPV6_PREFIX": 32}, 9),
         ],
         ids=str,
     )
@@ -218,6 +223,50 @@ class TestTheDefaultIdentity:
         configured(TRAFFIK={"IDENTIFIER": lambda request: "everybody", "THROTTLES": {"a": "1/min"}})
         asyncio.run(throttles["a"].hit(get("203.0.113.1")))
         assert not asyncio.run(throttles["a"].check(get("203.0.113.2")))
+
+
+class TestTrustedProxies:
+    @pytest.fixture
+    def counted_in(self):
+        """The key of a request that has come through a proxy, for a throttle of code and one of the settings."""
+
+        def keys():
+            request = RequestFactory().get(
+                "/",
+                REMOTE_ADDR="10.0.0.1",
+                headers={"X-Forwarded-For": "192.0.2.1", "Forwarded": 'for="[2001:db8::1]"'},
+            )
+            given = HTTPThrottle("trusting", "1/min", backend=InMemoryBackend())
+            stats = [each.sync.stat(request) for each in (given, throttles["a"])]
+            return {stat.key.partition("{")[2][:-1] for stat in stats}
+
+        return keys
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({}, "10.0.0.1"),
+            ({"TRUSTED_PROXIES": ["10.0.0.0/8"]}, "192.0.2.1"),
+            ({"TRUSTED_PROXIES": 1}, "192.0.2.1"),
+            ({"TRUSTED_PROXIES": "10.0.0.1", "PROXY_HEADER": "Forwarded"}, "2001:db8::/64"),
+            ({"TRUSTED_PROXIES": 1, "PROXY_HEADER": "Forwarded", "IPV6_PREFIX": 48}, "2001:db8::/48"),
+            ({"TRUSTED_PROXIES": 1, "IDENTIFIER": "ip"}, "192.0.2.1"),
+        ],
+        ids=str,
+    )
+    def test_are_those_in_force(self, configured, counted_in, given, expected):
+        with override_settings(TRAFFIK={**given, "THROTTLES": {"a": "1/min"}}):
+            assert counted_in() == {expected}
+        configured(TRAFFIK={"THROTTLES": {"a": "1/min"}})
+        assert counted_in() == {"10.0.0.1"}
+
+    def test_of_code_are_left_alone_by_settings_that_name_none(self, configured, counted_in):
+        trust_proxies(1)
+        try:
+            configured(TRAFFIK={"THROTTLES": {"a": "1/min"}})
+            assert counted_in() == {"192.0.2.1"}
+        finally:
+            trust_no_proxies()
 
 
 @pytest.fixture

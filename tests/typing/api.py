@@ -1,5 +1,6 @@
 """What a type checker must see in programs that use traffik; nothing here runs."""
 
+from ipaddress import ip_network
 from typing import Any, assert_type
 
 from aiohttp import web
@@ -10,11 +11,24 @@ from starlette.requests import HTTPConnection
 import traffik_aiohttp
 import traffik_django
 import traffik_starlette
-from traffik import Decision, HTTPThrottle, Limiter, Rate, StrategyStat, WebSocketThrottle, get_wait, is_throttled
+from traffik import (
+    Decision,
+    HTTPThrottle,
+    Limiter,
+    Rate,
+    StrategyStat,
+    WebSocketThrottle,
+    get_wait,
+    is_throttled,
+    trust_proxies,
+)
+from traffik import identities as ready
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.networks import Networks
 from traffik.throttles import Throttle
 from traffik_django import identities
 from traffik_starlette import ThrottleMiddleware, throttled
+from traffik_starlette import identities as of_starlette
 
 app = FastAPI(lifespan=InMemoryBackend().lifespan)
 throttle = HTTPThrottle(uid="http", rate="100/min")
@@ -78,6 +92,15 @@ async def decorated() -> None:
 
 
 of_django = traffik_django.HTTPThrottle("django", "5/s", identifier=identities.user)
+
+
+trust_proxies(["10.0.0.0/8", ip_network("2001:db8::/32")], header="Forwarded", ipv6_prefix=56)
+trust_proxies(1.5)  # type: ignore[arg-type]  # refused: neither networks nor a number
+known = ready.first_of(ready.api_key("X-API-Key", {"k-1"}), ready.bearer(lambda token: None), of_starlette.user)
+HTTPThrottle("ready", "5/s", identifier=ready.deny("192.0.2.0/24", ready.hashed(known, b"16 bytes or more")))
+HTTPThrottle("both", "5/s", identifier=ready.combined(ready.address(2), ready.user(lambda request: 5), waiting_rate))
+assert_type(ready.address()(object()), str)
+assert_type(ready.read_networks("allow.txt"), Networks)
 
 
 @traffik_django.throttled("5/s", of_django, "login", cost=2)
