@@ -137,6 +137,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Inputs without end for what reads the text of clients, led by its coverage; `-- -runs=1000000` for more."""
+    equip(session, "fuzz", "packages/core")
+    session.run("python", "tests/fuzz/forwarding.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation as a site in `site/`; a broken link is an error."""
     equip(session, "docs")

@@ -2,7 +2,8 @@
 
 `await throttle.hit(request)` under Starlette: find the adapter, the client and the store, decide, and keep the decision
 with the connection. The floor is that of a decision, handed the client's address as text. Every hit gets a fresh
-request, made outside the timed part; the last line has the making of it in both.
+request, made outside the timed part; the second line has the making of it in both. The last is a hit that a trusted
+proxy has passed on, which reads one address in X-Forwarded-For, to one that came directly.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.types import Scope
 
 from traffik import HTTPThrottle
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.identities import address
 
 __all__ = ["TITLE", "measure", "scope_for"]
 
@@ -47,7 +49,7 @@ def scope_for(app: object = None) -> Scope:
 
 
 def measure() -> list[Result]:
-    """The hit alone, and with the making of the request."""
+    """The hit alone, with the making of the request, and behind a proxy."""
     return asyncio.run(_measure())
 
 
@@ -56,6 +58,7 @@ async def _measure() -> list[Result]:
     app = object()
     floor = sliding_window(AMPLE)
     throttle = HTTPThrottle("request", AMPLE)
+    behind = HTTPThrottle("request behind", AMPLE, identifier=address(["10.0.0.0/8"]))
 
     async def ours_whole(_: object) -> None:
         await throttle.hit(Request(scope_for(app)))
@@ -66,17 +69,24 @@ async def _measure() -> list[Result]:
     def requests() -> list[Request]:
         return [Request(scope_for(app)) for _ in range(HITS)]
 
+    def passed_on() -> list[Request]:
+        scope = scope_for(app)
+        scope |= {"client": ("10.0.0.1", 50000), "headers": [*scope["headers"], (b"x-forwarded-for", b"192.0.2.1")]}
+        return [Request(scope.copy()) for _ in range(HITS)]
+
     async with backend.lifespan(app):
         works: dict[str, Work] = {
             "ours": _each(throttle.hit, requests),
             "floor": _each(floor, lambda: ["192.0.2.1"] * HITS),
             "ours whole": _each(ours_whole, lambda: range(HITS)),
             "floor whole": _each(floor_whole, lambda: range(HITS)),
+            "behind": _each(behind.hit, passed_on),
         }
         times = await interleaved(works, ROUNDS)
     return [
         judged("throttle.hit(request)", times["ours"], times["floor"], GOAL),
         judged("the request made in both", times["ours whole"], times["floor whole"], None),
+        judged("throttle.hit(request) behind a proxy, to one without", times["behind"], times["ours"], None),
     ]
 
 
