@@ -134,7 +134,10 @@ class AsyncLane:
         """Wake those whose answers have come, and send on those that have not been carried out."""
         again: list[Entry] = []
         trouble: BackendError | None = None
-        for entry, outcome in sent.settle(replies):
+        settled = sent.settle(replies)
+        if sent.foreign and self._fleet.topology is not None:
+            self._fleet.topology.across = False
+        for entry, outcome in settled:
             if type(outcome) is Turn:
                 self._turn(entry, outcome, again)
                 continue
