@@ -11,7 +11,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from traffik.clients import EXEMPTED
-from traffik.decisions import UNAVAILABLE, Decision
+from traffik.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rates
 from traffik_django.identities import ip
@@ -50,8 +50,8 @@ class RateThrottle(BaseThrottle):
             return True
         throttle = self._throttle(scope)
         self.decision = throttle.sync.decide(request)
-        if self.decision.degraded == UNAVAILABLE:
-            throttle.sync.refuse(request, self.decision)  # 503, which DRF has no word for
+        if self.decision.degraded in {FORBIDDEN, UNAVAILABLE}:
+            throttle.sync.refuse(request, self.decision)  # 403 and 503, for which a throttle of DRF has no word
         return self.decision.allowed
 
     def wait(self) -> float | None:
