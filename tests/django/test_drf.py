@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from traffik import HTTPThrottle
+from traffik import DENIED, HTTPThrottle
 from traffik_django import throttled
 from traffik_django.drf import AnonRateThrottle, RateThrottle, ScopedRateThrottle, UserRateThrottle
 
@@ -26,6 +26,11 @@ def client():
 
 class Dear(RateThrottle):
     rate = "2/min"
+
+
+class Denying(RateThrottle):
+    rate = "9/min"
+    identify = staticmethod(lambda request: DENIED)
 
 
 def view_of(*throttles, scope=None):
@@ -105,6 +110,11 @@ class TestAThrottleClass:
         serve_urls(path("", view_of(ScopedRateThrottle, scope="away")), **rates(away="5/s"), TRAFFIK=away)
         response = client.get("/")
         assert (response.status_code, response.json()["detail"][:31]) == (503, "The rate limiter is unavailable")
+
+    def test_is_403_for_a_client_that_is_denied(self, client, serve_urls):
+        serve_urls(path("", view_of(Denying)))
+        response = client.get("/")
+        assert (response.status_code, response.json()) == (403, {"detail": "This client is not served."})
 
     def test_works_on_functions_and_viewsets(self, client, serve_urls):
         @api_view(["GET"])
