@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from uuid import UUID
 
@@ -275,6 +276,22 @@ class TestADeniedClient:
         for context in (None, {"scope": "a"}):
             with pytest.raises(Throttled):
                 await throttle.hit(request("192.0.2.1"), context=context)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda known: api_key("X-API-Key", known),
+        lambda known: first_of(api_key("X-API-Key", known)),
+        lambda known: hashed(combined(address(), deny("10.0.0.0/8", api_key("X-API-Key", known))), SECRET),
+    ],
+    ids=["by itself", "first", "wrapped"],
+)
+def test_what_is_async_is_an_error_in_sync_code_that_leaves_nothing_behind(make, store):
+    throttle = HTTPThrottle("identities", "1/min", identifier=make(later({"k-1"}.__contains__)), backend=store)
+    with pytest.raises(TypeError, match=r"the identifier .* is async, so sync code cannot use it"):
+        throttle.sync.hit(request(x_api_key="k-1"))
+    gc.collect()  # a coroutine that nobody closed would warn
 
 
 def test_everyone_is_one():
