@@ -88,6 +88,10 @@ class TestContract(AdapterContract):
     adapter = http
     websocket_adapter = consumer
 
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio"  # Channels runs on no other
+
     def http_connection(self, *args, **kwargs):
         return test_adapter.TestWSGI().http_connection(*args, **kwargs)
 
@@ -100,7 +104,8 @@ class TestContract(AdapterContract):
         import json
 
         async def send(message):
-            messages.append(json.loads(message["text"]))
+            if message["type"] == "websocket.send":
+                messages.append(json.loads(message["text"]))
 
         connection = AsyncWebsocketConsumer()
         connection.scope, connection.base_send = {"client": ("203.0.113.7", 50_000)}, send

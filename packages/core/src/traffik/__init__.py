@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Throttled,
         TraffikError,
     )
+    from traffik.floods import Floods
     from traffik.limiter import Limiter
     from traffik.rates import UNLIMITED, Rate
     from traffik.strategies import (
@@ -52,6 +53,7 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
+    "Floods",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
@@ -85,6 +87,7 @@ _HOMES = {
         "Throttled",
         "TraffikError",
     ),
+    "floods": ("Floods",),
     "limiter": ("Limiter",),
     "rates": ("UNLIMITED", "Rate"),
     "strategies": (

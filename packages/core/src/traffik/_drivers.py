@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, assert_ne
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Charge
 
-__all__ = ["Apply", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync"]
+__all__ = ["Apply", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync", "sleep"]
 
 T = TypeVar("T")
 
@@ -74,6 +74,13 @@ def drive_sync(recipe: Recipe[T]) -> T:
             result: T = end.value
             return result
         answer = _carry_out_sync(step)
+
+
+async def sleep(wait: int) -> None:
+    """Let `wait` µs pass."""
+    import anyio  # here, since only those who pause need it
+
+    await anyio.sleep(wait / 1_000_000)
 
 
 async def _carry_out(step: Step) -> Any:

@@ -16,6 +16,7 @@ from traffik._drivers import drive, drive_sync
 from traffik.clients import client_identity
 from traffik.decisions import Decision
 from traffik.errors import ConfigurationError
+from traffik.floods import Floods, follow
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 
@@ -65,6 +66,8 @@ class Throttle(Limit, Generic[C]):
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
         handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
             instead of the framework's own rejection; when it returns, `hit` returns.
+        floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
+            and that is all.
 
     All functions may be sync or async.
 
@@ -92,7 +95,11 @@ class Throttle(Limit, Generic[C]):
         cost: CostOption = 1,
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
+        floods: Floods | None = None,
     ) -> None:
+        if floods is not None and not (self.websocket and isinstance(floods, Floods)):
+            raise TypeError(f"floods is a Floods, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}")
+        self.floods = None if floods == Floods() else floods
         self.identifier = None if identifier is None else self._callback("the identifier", identifier)
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
         self.handler = None
@@ -184,7 +191,7 @@ class Throttle(Limit, Generic[C]):
     def look(self) -> None:
         """See whether the short way of a hit is open, and whether it needs the address alone."""
         super().look()
-        self._direct = self.short if self.identifier is None else None
+        self._direct = self.short if self.identifier is None and self.floods is None else None
 
     @property
     def plain(self) -> bool:
@@ -216,9 +223,8 @@ class Throttle(Limit, Generic[C]):
     def remember(self, connection: C, decision: Decision) -> None:
         """Keep `decision` with the connection as its most recent one."""
         memory = adapters.adapter_of(connection).memory(connection)
-        if memory:
-            memory.pop(self, None)  # so that it comes last
-        memory[self] = decision
+        before = memory.pop(self, None) if memory else None  # so that it comes last
+        memory[self] = decision if self.floods is None else follow(before, decision)
 
     @property
     def __signature__(self) -> inspect.Signature:

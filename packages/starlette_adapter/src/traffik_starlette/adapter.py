@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from starlette.routing import Host, Mount
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from traffik.adapters import Memory
+from traffik.floods import REASON
 from traffik.rejections import Rejection
 from traffik_starlette.errors import Throttled, WebSocketThrottled
 
@@ -69,19 +70,35 @@ class WebSocketAdapter(HTTPAdapter):
     injects = WebSocket
     websocket = True
 
+    def accepted(self, connection: WebSocket, /) -> bool:
+        return connection.application_state is not WebSocketState.CONNECTING
+
+    def pause(self, connection: WebSocket, sleep: Callable[[], Awaitable[None]], /) -> Awaitable[None] | None:
+        return sleep() if _is_open(connection) else None
+
+    def close(self, connection: WebSocket, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
+        if _is_open(connection):
+            raise WebSocketThrottled(rejection, code, REASON)
+        return None
+
     def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
         if not isinstance(connection, WebSocket):
             raise TypeError(f"this is the adapter of WebSockets, not of {connection!r}")
-        if connection.application_state is not WebSocketState.CONNECTING:
+        if self.accepted(connection):
             return _notify(connection, rejection)
         if "websocket.http.response" in connection.scope.get("extensions", {}):
             raise Throttled(rejection)
         raise WebSocketThrottled(rejection)
 
 
+def _is_open(connection: WebSocket) -> bool:
+    """Whether the program has accepted it and not closed it, and no message to its client was in vain."""
+    return connection.application_state is WebSocketState.CONNECTED
+
+
 async def _notify(connection: WebSocket, rejection: Rejection) -> None:
     """Tell the client; one that has gone already is told by the next `receive`, as ever."""
-    if connection.application_state is WebSocketState.CONNECTED:
+    if _is_open(connection):
         with suppress(WebSocketDisconnect):
             await connection.send_json(rejection.message)
 
