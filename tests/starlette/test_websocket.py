@@ -69,7 +69,7 @@ class TestAfterItsAccept:
         )
         await websocket.accept()
         assert await throttle.hit(websocket) is websocket
-        assert WebSocketState.DISCONNECTED is websocket.application_state
+        assert WebSocketState.CONNECTED is websocket.application_state  # so that the next `receive` tells
 
     async def test_nothing_is_sent_after_the_program_has_closed_it(self, uid):
         throttle = WebSocketThrottle(uid, "0/min")

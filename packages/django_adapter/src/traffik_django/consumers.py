@@ -33,6 +33,7 @@ __all__ = [
 
 _ACCEPTED = "traffik.accepted"
 _CLOSED = "traffik.closed"
+_LEFT = "traffik.left"
 _PAUSE = "traffik.pause"
 
 
@@ -59,6 +60,11 @@ class ThrottledConsumerMixin:
         """Accept the WebSocket, as ever; what the base answers may have to be awaited, as ever."""
         self.scope[_ACCEPTED] = True
         return super().accept(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """Close it, as ever; what the base answers may have to be awaited, as ever."""
+        self.scope[_CLOSED] = True
+        return super().close(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
 
     async def dispatch(self, message: Any) -> None:
         """Handle a message, as ever, and wait as long as it has asked to."""
@@ -111,9 +117,11 @@ class ConsumerAdapter:
         return None
 
     def close(self, connection: Any, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
-        if _CLOSED in connection.scope:
+        if _LEFT in connection.scope:
             raise ConsumerClosed(rejection)
-        connection.scope[_CLOSED] = True
+        if _CLOSED in connection.scope:
+            return None
+        connection.scope[_LEFT] = True
         if not connection._sync:
             return _close(connection, rejection, code)
         with suppress(OSError):  # the client has gone already
@@ -123,8 +131,15 @@ class ConsumerAdapter:
         raise ConsumerClosed(rejection)
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        if _CLOSED in connection.scope:
+            return None
         if self.accepted(connection):
-            return _send(connection, json.dumps(rejection.message, separators=(",", ":")))
+            text = json.dumps(rejection.message, separators=(",", ":"))
+            if not connection._sync:
+                return _send(connection, text)
+            with suppress(OSError):
+                connection.send(text_data=text)
+            return None
         if "websocket.http.response" not in connection.scope.get("extensions", {}):
             raise ConsumerThrottled(rejection)
         if connection._sync:
@@ -157,10 +172,9 @@ def _answer(rejection: Rejection) -> tuple[dict[str, Any], dict[str, Any]]:
     return start, {"type": "websocket.http.response.body", "body": body}
 
 
-def _send(connection: Any, text: str) -> Awaitable[None] | None:
-    """Send it; what an async consumer answers has to be awaited."""
-    sending: Awaitable[None] | None = connection.send(text_data=text)
-    return sending
+async def _send(connection: Any, text: str) -> None:
+    with suppress(OSError):  # the client has gone already, as the next message tells
+        await connection.send(text_data=text)
 
 
 consumer = ConsumerAdapter()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from starlette.requests import HTTPConnection
 from starlette.routing import Host, Mount
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from traffik.adapters import Memory
@@ -19,6 +20,8 @@ __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
 MEMORY: Final = "traffik.decisions"
 """The key of the scope under which the decisions about a connection are kept."""
+
+_GONE: Final = "traffik.gone"
 
 
 class HTTPAdapter:
@@ -78,7 +81,7 @@ class WebSocketAdapter(HTTPAdapter):
 
     def close(self, connection: WebSocket, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
         if _is_open(connection):
-            raise WebSocketThrottled(rejection, code, REASON)
+            _close(connection, rejection, code)
         return None
 
     def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
@@ -93,14 +96,30 @@ class WebSocketAdapter(HTTPAdapter):
 
 def _is_open(connection: WebSocket) -> bool:
     """Whether the program has accepted it and not closed it, and no message to its client was in vain."""
-    return connection.application_state is WebSocketState.CONNECTED
+    return connection.application_state is WebSocketState.CONNECTED and _GONE not in connection.scope
 
 
 async def _notify(connection: WebSocket, rejection: Rejection) -> None:
     """Tell the client; one that has gone already is told by the next `receive`, as ever."""
     if _is_open(connection):
-        with suppress(WebSocketDisconnect):
+        try:
             await connection.send_json(rejection.message)
+        except WebSocketDisconnect:
+            connection.scope[_GONE] = True
+            # Else the next `receive` would be an error of the program, as if it had never accepted.
+            connection.application_state = WebSocketState.CONNECTED
+
+
+def _close(connection: WebSocket, rejection: Rejection, code: int) -> NoReturn:
+    """Let Starlette close it and end the endpoint; that the client may have gone is no error of the program."""
+    send = connection._send
+
+    async def send_if_it_is_there(message: Message) -> None:
+        with suppress(OSError):
+            await send(message)
+
+    connection._send = send_if_it_is_there
+    raise WebSocketThrottled(rejection, code, REASON)
 
 
 http = HTTPAdapter()
