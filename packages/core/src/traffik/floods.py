@@ -14,8 +14,10 @@ from traffik.decisions import ADMITTED, UNAVAILABLE, Decision
 
 __all__ = ["MAX_PAUSE", "REASON", "TRY_AGAIN_LATER", "VIOLATION", "Floods", "InEpisode", "Reaction", "follow"]
 
-MAX_PAUSE: Final = 60_000_000
-"""The longest pause, in µs. Who does not read does not notice either that the client has gone."""
+MAX_PAUSE: Final = 20_000_000
+"""The longest pause, in µs. Who does not read notices neither that the client has gone nor that the server is to stop;
+uvicorn waits 20 seconds for a pong, and those who stop servers 30 for their end.
+"""
 
 REASON: Final = "Rate limit exceeded"
 """Why a WebSocket is closed, for its client; a close frame has room for 123 bytes."""
@@ -55,7 +57,7 @@ class Floods:
     Attributes:
         notify: whether the client is told of ``"every"`` refusal, or ``"once"`` an episode.
         pause: whether a refused hit returns only when its wait is over, so that nothing is read meanwhile and TCP holds
-            the client back. For a minute at most, and not at all where no wait would help.
+            the client back. For 20 seconds at most, and not at all where no wait would help.
         close_after: refused hits in a row, 1 or more, after which the WebSocket is closed: with code 1008, or with 1013
             where the store is away and the client is not at fault. None never closes.
 
@@ -68,7 +70,7 @@ class Floods:
     close_after: int | None = None
 
     def __post_init__(self) -> None:
-        if self.notify not in {"every", "once"}:
+        if self.notify not in ("every", "once"):
             raise ValueError(f'notify is "every" or "once", not {self.notify!r}')
         if not isinstance(self.pause, bool):
             raise TypeError(f"pause is True or False, not {self.pause!r}: how long it takes follows from the rate")
