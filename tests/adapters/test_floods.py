@@ -5,7 +5,7 @@ import tracemalloc
 from socket import SO_RCVBUF, SOL_SOCKET
 from threading import Event
 
-import anyio
+import anyio.to_thread
 import pytest
 
 from tests.adapters.clients.aiohttp import AiohttpClient
@@ -60,8 +60,7 @@ def gate(monkeypatch):
     gate = Event()
 
     async def sleep(_):
-        while not gate.is_set():
-            await anyio.sleep(0.01)
+        await anyio.to_thread.run_sync(gate.wait)
 
     monkeypatch.setattr(_drivers, "sleep", sleep)
     yield gate

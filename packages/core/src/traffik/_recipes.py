@@ -33,7 +33,7 @@ A = TypeVar("A")
 
 
 def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
-    """Tell a refused client, in the throttle's own way or else the framework's; hold it back or close it, if it is to."""
+    """Tell a refused client, in the throttle's own way or else the framework's; then hold it back or close it."""
     floods = throttle.floods
     adapter = None if floods is None else socket_adapter_of(connection)
     if floods is None or adapter is None or not adapter.accepted(connection):

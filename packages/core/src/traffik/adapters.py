@@ -154,7 +154,9 @@ def socket_adapter_of(connection: object) -> SocketAdapter | None:
         return None
     missing = [name for name in ("accepted", "pause", "close") if not hasattr(adapter, name)]
     if missing:
-        raise ConfigurationError(f"{adapter!r} cannot deal with floods: it has no {', '.join(missing)}; see SocketAdapter")
+        raise ConfigurationError(
+            f"{adapter!r} cannot deal with floods: it has no {', '.join(missing)}; see SocketAdapter"
+        )
     return cast("SocketAdapter", adapter)
 
 
