@@ -182,7 +182,11 @@ def _key(limit: Limit, identity: object, context: Context) -> Recipe[str | None]
         if identity is EXEMPTED:
             return None
     scope = context.get("scope") if context else None
-    return local_key(None if scope is None else _text(scope, "the scope"), _text(identity, who))
+    if scope is not None:
+        scope = _text(scope, "the scope")
+        if limit.scopes is not None:
+            limit.note_scope(scope)
+    return local_key(scope, _text(identity, who))
 
 
 def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Recipe[Plan]:

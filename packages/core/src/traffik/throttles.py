@@ -10,11 +10,11 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
-from traffik import _recipes, adapters, uids
+from traffik import _misconfiguration, _recipes, adapters, uids
 from traffik._callables import Context, callback
 from traffik._drivers import drive, drive_sync
 from traffik.clients import client_identity
-from traffik.decisions import Decision
+from traffik.decisions import ADMITTED, Decision
 from traffik.errors import ConfigurationError
 from traffik.floods import Floods, follow
 from traffik.keys import MAX_LENGTH
@@ -84,6 +84,8 @@ class Throttle(Limit, Generic[C]):
     injects: ClassVar[type | None] = None
     """The class of connections that dependency injection is to hand over; None to ask the adapters."""
 
+    _seen_twice = False
+
     def __init__(
         self,
         uid: str,
@@ -131,7 +133,7 @@ class Throttle(Limit, Generic[C]):
         if decision is None:
             begun = _recipes.start(self, connection, cost, context)
             decision = begun if isinstance(begun, Decision) else await begun
-            self.remember(connection, decision)
+            self.remember(connection, decision, cost is None and context is None)
         if not decision.allowed:
             await drive(_recipes.refuse(self, connection, decision, context))
         return connection
@@ -161,7 +163,7 @@ class Throttle(Limit, Generic[C]):
         if decision is None:
             begun = _recipes.start(self, connection, cost, context)
             decision = begun if isinstance(begun, Decision) else await begun
-            self.remember(connection, decision)
+            self.remember(connection, decision, cost is None and context is None)
         return decision
 
     def _at_once(self, connection: C) -> Decision | None:
@@ -180,7 +182,9 @@ class Throttle(Limit, Generic[C]):
         decision = charge(peer, cost)
         memory = adapter.memory(connection)
         if memory:
-            memory.pop(self, None)  # so that it comes last
+            before = memory.pop(self, None)  # so that it comes last
+            if before is not None and not self.websocket:
+                self._see_twice(adapter, before, decision)
         memory[self] = decision
         return decision
 
@@ -220,11 +224,21 @@ class Throttle(Limit, Generic[C]):
     def app(self, subject: C) -> object | None:
         return adapters.adapter_of(subject).app(subject)
 
-    def remember(self, connection: C, decision: Decision) -> None:
-        """Keep `decision` with the connection as its most recent one."""
-        memory = adapters.adapter_of(connection).memory(connection)
+    def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
+        """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
+        adapter = adapters.adapter_of(connection)
+        memory = adapter.memory(connection)
         before = memory.pop(self, None) if memory else None  # so that it comes last
+        if before is not None and usual and not self.websocket:
+            self._see_twice(adapter, before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
+
+    def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
+        """Of a request that is decided on again, see whether it was counted both times."""
+        counted = before.allowed and before is not ADMITTED and decision is not ADMITTED
+        if counted and not self._seen_twice and not adapter.websocket:
+            self._seen_twice = True
+            _misconfiguration.counted_twice(self.uid)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -283,7 +297,7 @@ class SyncThrottle(Generic[C]):
         if decision is None:
             begun = _recipes.begin(throttle, connection, cost, context)
             decision = begun if isinstance(begun, Decision) else drive_sync(begun)
-            throttle.remember(connection, decision)
+            throttle.remember(connection, decision, cost is None and context is None)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
