@@ -1,11 +1,11 @@
 """WebSockets: told after they are prepared, denied before."""
 
 import pytest
-from aiohttp import WSServerHandshakeError, web
+from aiohttp import WSMsgType, WSServerHandshakeError, web
 
 from tests.aiohttp_server import calling
-from traffik import HTTPThrottle, WebSocketThrottle, is_throttled
-from traffik_aiohttp import WebSocketConnection
+from traffik import Floods, HTTPThrottle, WebSocketThrottle, is_throttled
+from traffik_aiohttp import WebSocketConnection, adapter
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -93,6 +93,30 @@ class TestAfterItIsPrepared:
         async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
             await socket.receive(timeout=5)
         assert is_throttled(hits[0])
+
+    @pytest.mark.parametrize("floods", [Floods(pause=True), Floods(close_after=1)])
+    async def test_what_the_program_has_closed_is_left_alone(self, uid, floods):
+        throttle, hits = WebSocketThrottle(uid, "1/min", floods=floods), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            await ws.close()
+            connection = WebSocketConnection(request, ws)
+            hits.extend([await throttle.hit(connection) for _ in range(2)])
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert is_throttled(hits[1])
+
+    async def test_a_client_that_does_not_answer_a_close_is_cut_off(self, uid, monkeypatch):
+        monkeypatch.setattr(adapter, "_PATIENCE", 0.05)
+        app = echo(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)))
+        async with calling(app) as session, session.ws_connect("/", autoclose=False) as socket:
+            await socket.send_str("one")
+            kinds = [(await socket.receive(timeout=5)).type for _ in range(3)]
+        assert kinds == [WSMsgType.TEXT, WSMsgType.CLOSE, WSMsgType.CLOSED]
 
     async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
         throttle, hits = WebSocketThrottle(uid, "0/min"), []

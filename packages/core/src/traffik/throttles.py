@@ -123,7 +123,8 @@ class Throttle(Limit, Generic[C]):
 
         Raises:
             Throttled: an HTTP connection, or a WebSocket before its accept, is refused: the framework's own error,
-                which it answers with status 429. (A WebSocket after its accept is sent a message instead.)
+                which it answers with status 429. (A WebSocket after its accept is sent a message instead, or whatever
+                `floods` says; to close it, some frameworks have an error raised.)
             AdapterNotFoundError: no adapter knows this kind of connection.
             BackendNotFoundError: none, or more than one, store could be meant.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
