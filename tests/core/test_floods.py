@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.core import toy
 from traffik import EXEMPTED, NEVER, Decision, Floods, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
 from traffik.adapters import register_adapter
+from traffik.backends.inmemory import InMemoryBackend
 from traffik.decisions import ADMITTED, UNAVAILABLE
 from traffik.errors import ConfigurationError
 from traffik.floods import MAX_PAUSE, Reaction, follow
@@ -150,6 +151,17 @@ class TestConnection:
         with clock.skipping_pauses() as pauses:
             await throttle.hit(socket, 2)
         assert (socket.messages[0]["retry_after"], pauses) == (None, [])
+
+    async def test_a_store_that_has_to_be_waited_for_makes_no_difference(self, clock):
+        class Distant(InMemoryBackend):
+            in_process = False
+
+        floods = Floods(notify="once", close_after=3)
+        throttle = WebSocketThrottle("floods", "1/min", backend=Distant(clock=clock), floods=floods)
+        socket = toy.Socket([])
+        for cost in (1, 1, 1, 0, None):
+            await throttle.hit(socket, cost)
+        assert (len(socket.messages), socket.closed) == (1, 1008)
 
     async def test_a_paused_message_stays_refused(self, line, clock):
         throttle, socket = line(pause=True), toy.Socket([])
