@@ -44,11 +44,11 @@ class RawClient:
         """Read, as fast as it comes, until the server has closed."""
         self._listener.start()
 
-    def flood(self, frames: int) -> int:
-        """Write so many small text frames; how many went out before the server closed or read no more for a second."""
+    def flood(self, frames: int, patience: float = PATIENCE) -> int:
+        """Write so many small text frames; how many went out before the server closed, or read no more for so long."""
         size, sent = frames * len(SMALL), 0
         with suppress(ConnectionError):
-            while sent < size and select((), (self.connection,), (), 1)[1]:
+            while sent < size and select((), (self.connection,), (), patience)[1]:
                 start = sent % len(SMALL)
                 sent += self.connection.send(BULK[start : start + size - sent])
         return sent // len(SMALL)

@@ -1,9 +1,12 @@
 """WebSockets: told after they are prepared, denied before."""
 
-import pytest
-from aiohttp import WSMsgType, WSServerHandshakeError, web
+from time import monotonic
 
-from tests.aiohttp_server import calling
+import pytest
+from aiohttp import WSServerHandshakeError, web
+
+from tests.adapters.frames import raw_client
+from tests.aiohttp_server import calling, serve_aiohttp
 from traffik import Floods, HTTPThrottle, WebSocketThrottle, is_throttled
 from traffik_aiohttp import WebSocketConnection, adapter
 
@@ -110,14 +113,6 @@ class TestAfterItIsPrepared:
             await socket.receive(timeout=5)
         assert is_throttled(hits[1])
 
-    async def test_a_client_that_does_not_answer_a_close_is_cut_off(self, uid, monkeypatch):
-        monkeypatch.setattr(adapter, "_PATIENCE", 0.05)
-        app = echo(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)))
-        async with calling(app) as session, session.ws_connect("/", autoclose=False) as socket:
-            await socket.send_str("one")
-            kinds = [(await socket.receive(timeout=5)).type for _ in range(3)]
-        assert kinds == [WSMsgType.TEXT, WSMsgType.CLOSE, WSMsgType.CLOSED]
-
     async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
         throttle, hits = WebSocketThrottle(uid, "0/min"), []
 
@@ -146,6 +141,17 @@ class TestAfterItIsPrepared:
         async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
             await socket.receive(timeout=5)
         assert len(errors) == 1
+
+
+def test_a_client_that_does_not_answer_a_close_is_cut_off(uid, monkeypatch):
+    monkeypatch.setattr(adapter, "_PATIENCE", 0.05)  # aiohttp itself has more
+    app = echo(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)))
+    with serve_aiohttp(app) as address, raw_client(address, "/") as client:
+        client.flood(1)
+        client.listen()
+        start = monotonic()
+        assert [frame.code for frame in client.received() if frame.kind == 8] == [1008]
+        assert monotonic() - start < 5
 
 
 class TestBeforeItIsPrepared:

@@ -102,7 +102,7 @@ class WebSocketAdapter:
         return None if connection.response.closed else _close(connection, code)
 
     def reject(self, connection: WebSocketConnection, rejection: Rejection, /) -> Awaitable[None] | None:
-        if not self.accepted(connection):
+        if not connection.response.prepared:
             raise error_for(rejection)
         return _notify(connection.response, rejection)
 

@@ -149,14 +149,6 @@ class ConsumerAdapter:
         return _deny(connection, rejection)
 
 
-async def _close(connection: Any, rejection: Rejection, code: int) -> None:
-    with suppress(OSError):  # the client has gone already
-        await connection.close(code=code, reason=REASON)
-    with suppress(StopConsumer):
-        await connection.websocket_disconnect({"type": "websocket.disconnect", "code": code})
-    raise ConsumerClosed(rejection)
-
-
 async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection) -> None:
     for message in _answer(rejection):
         await connection.base_send(message)
@@ -175,6 +167,14 @@ def _answer(rejection: Rejection) -> tuple[dict[str, Any], dict[str, Any]]:
 async def _send(connection: Any, text: str) -> None:
     with suppress(OSError):  # the client has gone already, as the next message tells
         await connection.send(text_data=text)
+
+
+async def _close(connection: Any, rejection: Rejection, code: int) -> None:
+    with suppress(OSError):  # the client has gone already
+        await connection.close(code=code, reason=REASON)
+    with suppress(StopConsumer):
+        await connection.websocket_disconnect({"type": "websocket.disconnect", "code": code})
+    raise ConsumerClosed(rejection)
 
 
 consumer = ConsumerAdapter()
