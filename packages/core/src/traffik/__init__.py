@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from traffik.limiter import Limiter
     from traffik.rates import UNLIMITED, Rate
+    from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -57,6 +58,7 @@ __all__ = [
     "Limiter",
     "Rate",
     "RateError",
+    "Rule",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -87,6 +89,7 @@ _HOMES = {
     ),
     "limiter": ("Limiter",),
     "rates": ("UNLIMITED", "Rate"),
+    "rules": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",
