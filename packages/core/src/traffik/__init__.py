@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from traffik.limiter import Limiter
     from traffik.rates import UNLIMITED, Rate
+    from traffik.registry import group
     from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
@@ -69,6 +70,7 @@ __all__ = [
     "Transition",
     "WebSocketThrottle",
     "get_wait",
+    "group",
     "is_throttled",
 ]
 
@@ -89,6 +91,7 @@ _HOMES = {
     ),
     "limiter": ("Limiter",),
     "rates": ("UNLIMITED", "Rate"),
+    "registry": ("group",),
     "rules": ("Rule",),
     "strategies": (
         "GCRA",

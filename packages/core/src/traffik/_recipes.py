@@ -22,6 +22,7 @@ from traffik.rejections import reject
 if TYPE_CHECKING:
     from traffik._callables import Callback, Context
     from traffik.limits import Limit
+    from traffik.rules import RuleSet
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
@@ -89,6 +90,8 @@ def decide(
     if not limit.enabled:
         return ADMITTED
     context = merged(limit, context)
+    if limit.rules is not None and not (yield from _applies(limit.rules, subject, context)):
+        return ADMITTED
     if cost is None:
         cost = limit.cost if limit.price is None else (yield from _answer(limit.price, subject, context))
     if type(cost) is not int or not 0 < cost <= MAX_COST:
@@ -143,6 +146,21 @@ def merged(limit: Limit, context: Context | None) -> Context:
     if context is None:
         return limit.context
     return {**limit.context, **context} if limit.context else context
+
+
+def _applies(rules: RuleSet, connection: Any, context: Context) -> Recipe[bool]:
+    """Whether rules are for `connection`; a predicate is asked only if nothing else tells."""
+    adapter = adapter_of(connection)
+    verdict = rules.judge(adapter.method(connection), adapter.path(connection))
+    if isinstance(verdict, bool):
+        return verdict
+    for predicate in verdict.bypasses:
+        if (yield from _answer(predicate, connection, context)):
+            return False
+    for predicate in verdict.applies:
+        if (yield from _answer(predicate, connection, context)):
+            return True
+    return not verdict.applies
 
 
 def _who(limit: Limit, subject: Any, context: Context) -> object:

@@ -15,6 +15,7 @@ from traffik.costs import check_cost
 from traffik.headers import Policies, policies
 from traffik.keys import check_uid
 from traffik.rates import Rate, Rates, parse_rates
+from traffik.rules import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Limit:
     """What a callable option is called with, before the context."""
 
     identifier: Callback | None = None
+
+    rules: RuleSet | None = None
+    """Which subjects it is for; None for all of them."""
 
     def __init__(
         self,
@@ -80,7 +84,7 @@ class Limit:
         self.short = self.far = None
         # The only store that is open is the one that every application means.
         backend = binding.open_one() if self.backend is None else self.backend
-        asks = self.rating is not None or self.price is not None or self.context
+        asks = self.rating is not None or self.price is not None or self.rules is not None or self.context
         if backend is None or asks or not self.enabled or not 0 < self.cost <= self.plan.ceiling:
             return
         if backend.in_process:
@@ -97,6 +101,9 @@ class Limit:
         """Count again, from where it stood."""
         self.enabled = True
         binding.watch(self)
+
+    def take_rule(self, rule: Rule) -> None:
+        """Be told of a rule for a group that it is in; what it counts may have neither path nor method."""
 
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""

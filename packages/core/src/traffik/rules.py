@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from traffik._callables import Callback, callback
 
-__all__ = ["Questions", "Rule", "RuleSet", "When", "normal_path"]
+__all__ = ["Questions", "Rule", "RuleSet", "When", "normal_path", "rule_set"]
 
 When: TypeAlias = Callable[..., bool | Awaitable[bool]]
 """What an argument named `when` takes: a function of the connection and the context, sync or async."""
@@ -147,6 +147,16 @@ class RuleSet:
         if applies is None:
             return False
         return Questions(tuple(bypasses), applies) if bypasses or applies else True
+
+
+def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
+    """One rule or several as a set; None if there are none.
+
+    Raises:
+        TypeError: something else is among them.
+    """
+    each = (given,) if isinstance(given, Rule) or not isinstance(given, Iterable) else tuple(given)
+    return RuleSet(each) if each else None
 
 
 def normal_path(path: str) -> str:
