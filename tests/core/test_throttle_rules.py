@@ -49,6 +49,13 @@ async def test_what_a_throttle_is_not_for_is_not_counted_and_remembered_as_admit
     assert (await throttle.check(connection)).rate is None
 
 
+@pytest.mark.parametrize("cost", [-1, True, 1.0])
+async def test_a_cost_that_is_none_is_an_error_there_too(cost, shut):
+    for rules in ([Rule("/a")], [Rule("/a", when=lambda: True)]):
+        with pytest.raises((TypeError, ValueError), match="cost"):
+            await shut(*rules).hit(request("/b"), cost)
+
+
 async def test_a_connection_that_was_refused_elsewhere_is_not_throttled_here(store):
     throttle = HTTPThrottle("rules", "0/min", rules=Rule("/free", bypass=True), backend=store)
     connection = request()

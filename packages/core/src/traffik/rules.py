@@ -22,9 +22,6 @@ When: TypeAlias = Callable[..., bool | Awaitable[bool]]
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method (RFC 9110, section 9.1)."""
 
-_ODD: Final = re.compile(r"//|/\.\.?(?:/|\Z)|\A(?!/)")
-"""What a path has that is not in its normal form, but for a slash at its end."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -53,6 +50,7 @@ class Rule:
     when: When | None = None
     bypass: bool = False
     predicate: Callback | None = field(init=False, repr=False, compare=False)
+    _methods: frozenset[str] = field(init=False, repr=False, compare=False)
     _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +60,9 @@ class Rule:
                 "without rules a throttle is for everything, and disable() switches it off"
             )
         set_field = object.__setattr__
-        set_field(self, "methods", _methods(self.methods))
+        methods = _methods(self.methods)
+        set_field(self, "methods", methods)
+        set_field(self, "_methods", methods | {"HEAD"} if "GET" in methods else methods)
         set_field(self, "_pattern", _compiled(self.path))
         offered = ("connection", "context")
         predicate = None if self.when is None else callback("the predicate of a rule", self.when, offered)
@@ -70,23 +70,21 @@ class Rule:
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request of `method` for `path`, percent-decoded, is one of these; the predicate is not asked."""
-        if self.methods:
-            method = method.upper()
-            if method not in self.methods and not (method == "HEAD" and "GET" in self.methods):
-                return False
+        if self._methods and method not in self._methods and method.upper() not in self._methods:
+            return False
         if self._pattern is None:
             return True
         found = self._pattern.fullmatch
         if not self.bypass:
             if found(path):
                 return True
-            if isinstance(self.path, str) and not _ODD.search(path):
+            if not _is_odd(path) and isinstance(self.path, str):
                 return False  # a slash at the end makes no difference to a pattern
             bare = normal_path(path)
             return found(bare) is not None or found(f"{bare}/") is not None
         if not found(path):
             return False
-        if not _ODD.search(path):
+        if not _is_odd(path):
             return True
         # With the slash that the path has, so that a regular expression may ask for it.
         bare = normal_path(path)
@@ -116,6 +114,7 @@ class RuleSet:
     rules: tuple[Rule, ...] = ()
     _bypasses: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
     _applies: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
+    _asks: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for rule in self.rules:
@@ -126,6 +125,7 @@ class RuleSet:
         object.__setattr__(self, "rules", each)
         object.__setattr__(self, "_bypasses", tuple(rule for rule in cheap_first if rule.bypass))
         object.__setattr__(self, "_applies", tuple(rule for rule in cheap_first if not rule.bypass))
+        object.__setattr__(self, "_asks", any(rule.predicate for rule in each))
 
     def with_rule(self, rule: Rule) -> RuleSet:
         """These and `rule`.
@@ -137,6 +137,18 @@ class RuleSet:
 
     def judge(self, method: str, path: str) -> bool | Questions:
         """Whether the throttle applies to a request of `method` for `path`, or what is to be asked to know."""
+        if self._asks:
+            return self._sift(method, path)
+        for rule in self._bypasses:
+            if rule.matches(method, path):
+                return False
+        for rule in self._applies:
+            if rule.matches(method, path):
+                return True
+        return not self._applies
+
+    def _sift(self, method: str, path: str) -> bool | Questions:
+        """`judge` where there are predicates."""
         bypasses: list[Callback] = []
         for rule in self._bypasses:
             if rule.matches(method, path):
@@ -165,7 +177,7 @@ def normal_path(path: str) -> str:
     It begins with a slash, and ends with one only if it is no more than that. As in `posixpath.normpath`, by which file
     servers go, slashes come first: ``/a//../b`` is ``/b``. What follows a semicolon belongs to its segment.
     """
-    if not _ODD.search(path):
+    if not _is_odd(path):
         return path.rstrip("/") or "/"
     kept: list[str] = []
     for segment in path.split("/"):
@@ -174,6 +186,11 @@ def normal_path(path: str) -> str:
         elif segment not in {"", "."}:
             kept.append(segment)
     return "/" + "/".join(kept)
+
+
+def _is_odd(path: str) -> bool:
+    """Whether a path may have another normal form, but for a slash at its end."""
+    return "//" in path or "/." in path or not path.startswith("/")
 
 
 def _predicates(rules: Iterable[Rule], method: str, path: str) -> tuple[Callback, ...] | None:

@@ -60,16 +60,19 @@ class ThrottleMiddleware:
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._websocket:
                 websocket = WebSocket(scope, receive, send)
-                if await self._refuses(self._websocket, websocket, receive, send):
+                if await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send):
                     return
             await self.app(scope, receive, send)
             return
         memory: Memory = scope.setdefault(MEMORY, {})
         if self._http:
             # A whole request is only made for somebody who looks at it, such as a rule that was added later.
-            plain = self._plain and all(throttle.rules is None for throttle in self._http)
+            plain = self._plain
+            for throttle in self._http:
+                if throttle.rules is not None:
+                    plain = False
             request = HTTPConnection(scope) if plain else Request(scope, receive, send)
-            if await self._refuses(self._http, request, receive, send):
+            if await self._refuses(self._http, request, memory, receive, send):
                 return
         # One writer is enough: the outermost, who sees everything.
         if not self._headers or scope.get(_WRITES):
@@ -90,10 +93,14 @@ class ThrottleMiddleware:
         await self.app(scope, receive, sender)
 
     async def _refuses(
-        self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
+        self,
+        throttles: Iterable[Throttle[Any]],
+        connection: HTTPConnection,
+        memory: Memory,
+        receive: Receive,
+        send: Send,
     ) -> bool:
         """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
-        memory: Memory = connection.scope.setdefault(MEMORY, {})
         for throttle in throttles:
             if throttle in memory:
                 continue
