@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket
-from traffik import HTTPThrottle, WebSocketThrottle
+from traffik import HTTPThrottle, Rule, WebSocketThrottle
 
 TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
 
@@ -102,3 +102,10 @@ def test_a_disabled_throttle_refuses_nothing(open_socket, one):
     one.disable()
     with open_socket(Socket(message=[Call("hit", one)])) as socket:
         assert [say(socket, text) for text in ("one", "two")] == ["one", "two"]
+
+
+def test_a_rule_is_about_the_path_of_the_handshake(open_socket, uid):
+    here, there = (WebSocketThrottle(uid, "0/min", rules=[Rule(path)]) for path in ("/ws", "/other"))
+    with open_socket(Socket(message=[Call("hit", here), Call("hit", there)])) as socket:
+        assert json.loads(say(socket, "one"))["type"] == "rate_limit"
+        assert socket.recv(timeout=5) == "one"
