@@ -31,7 +31,7 @@ def test_repeated_slashes_that_a_router_leaves_out(path):
 
 @pytest.mark.parametrize("path", ["/login/", "/./login", "/login/.", "/api/../login", "/../login"])
 def test_a_slash_at_the_end_and_dot_segments(path):
-    """CWE-551, a decision before the path is in its normal form; CVE-2016-5007 was one by a trailing slash."""
+    """CWE-551: what decides by the path sees it before it is in its normal form."""
     assert refuses(Rule("/login"), path=path)
 
 

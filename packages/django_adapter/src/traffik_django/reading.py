@@ -171,8 +171,10 @@ def _rule(given: Any) -> Any:
     for key in given:
         if key not in _RULE:
             raise ValueError(f"no argument of a rule is called {key!r}. {_close(str(key), _RULE)}")
-    when = given.get("when")
-    return Rule(**{**given, "when": import_string(when) if isinstance(when, str) else when})
+    arguments: dict[str, Any] = dict(given)
+    if isinstance(arguments.get("when"), str):
+        arguments["when"] = import_string(arguments["when"])
+    return Rule(**arguments)
 
 
 def _identifier(given: Any) -> Identifier:
