@@ -3,7 +3,7 @@
 import pytest
 
 from tests.adapters.services import Call
-from traffik import HTTPThrottle, Rule, group, registry
+from traffik import HTTPThrottle, Rule, group, registry, uids
 
 
 @pytest.fixture
@@ -13,9 +13,10 @@ def shut(uid):
 
 
 @pytest.fixture
-def groups():
+def groups(monkeypatch):
+    """Groups without the limits of other tests."""
+    monkeypatch.setattr(uids, "_claimed", {})
     yield
-    group("*").enable()
     registry.forget_groups()
 
 

@@ -153,6 +153,18 @@ async def test_a_rule_that_is_added_is_seen_by_the_next_hit(store):
     assert await admitted(throttle, request("/health"), request("/a"), request("/b")) == [True, True, False]
 
 
+async def test_a_rule_that_is_taken_back_is_asked_no_more(store):
+    rules = [Rule("/a"), Rule("/b"), Rule("/a/x", bypass=True)]
+    throttle = HTTPThrottle("rules", "0/min", rules=rules, backend=store)
+    throttle.remove_rule(Rule("/a"))
+    assert await admitted(throttle, request("/a"), request("/b")) == [True, False]
+    throttle.remove_rule(Rule("/b"))
+    assert await admitted(throttle, request("/a"), request("/a/x")) == [False, True]
+    throttle.remove_rule(Rule("/a/x", bypass=True))
+    throttle.remove_rule(Rule("/nowhere"))
+    assert (throttle.rules, await admitted(throttle, request("/a/x"))) == (None, [False])
+
+
 async def test_a_rule_that_is_added_is_seen_in_another_thread_and_its_loop(store):
     throttle = HTTPThrottle("rules", "0/min", backend=store)
     seen, added, ready = [], threading.Event(), threading.Event()

@@ -110,6 +110,9 @@ class Limit:
     def take_rule(self, rule: Rule) -> None:
         """Be told of a rule for a group that it is in; what it counts may have neither path nor method."""
 
+    def drop_rule(self, rule: Rule) -> None:
+        """Be told that it is taken back."""
+
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""
         return subject

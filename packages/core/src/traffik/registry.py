@@ -57,6 +57,14 @@ class Group:
             for limit in self:
                 limit.take_rule(rule)
 
+    def remove_rule(self, rule: Rule) -> None:
+        """Take `rule` back from every throttle of the group that has it, and from those to come."""
+        with _lock:
+            if (self.pattern, rule) in _rules:
+                _rules.remove((self.pattern, rule))
+            for limit in self:
+                limit.drop_rule(rule)
+
     def disable(self) -> None:
         """Let every limit of the group admit everything and count nothing, until it is enabled, alone or in a group."""
         self._switch(on=False)

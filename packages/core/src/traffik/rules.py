@@ -135,6 +135,10 @@ class RuleSet:
         """
         return RuleSet((*self.rules, rule))
 
+    def without_rule(self, rule: Rule) -> RuleSet | None:
+        """These but for `rule`; None if there are none left."""
+        return rule_set(tuple(each for each in self.rules if each != rule))
+
     def judge(self, method: str, path: str) -> bool | Questions:
         """Whether the throttle applies to a request of `method` for `path`, or what is to be asked to know."""
         if self._asks:

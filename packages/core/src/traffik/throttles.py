@@ -203,7 +203,13 @@ class Throttle(Limit, Generic[C]):
             self.rules = (self.rules or RuleSet()).with_rule(rule)
             self.look()
 
-    take_rule = add_rule
+    def remove_rule(self, rule: Rule) -> None:
+        """Ask `rule` no more, if it has it; without rules it is for everything."""
+        with binding.lock:
+            self.rules = self.rules and self.rules.without_rule(rule)
+            self.look()
+
+    take_rule, drop_rule = add_rule, remove_rule
 
     @property
     def plain(self) -> bool:
