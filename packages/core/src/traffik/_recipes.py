@@ -44,16 +44,14 @@ def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
     """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
     # Each way is read once: another thread may close it.
-    short, ruled = limit.short, limit.ruled
-    if short is not None and context is None:
-        begun = _at_hand(limit, short, subject, cost)
-        if begun is not None:
-            return begun
-    if ruled is not None and limit.rules is not None and context is None:
-        verdict = limit.rules.judge(*_head(subject))
+    short, ruled, rules = limit.short, limit.ruled_short, limit.rules
+    if ruled is not None and rules is not None and context is None:
+        verdict = rules.judge(*_head(subject))
         if verdict is False and cost is None:
             return ADMITTED
-        begun = _at_hand(limit, ruled, subject, cost) if verdict is True else None
+        short = ruled if verdict is True else None
+    if short is not None and context is None:
+        begun = _at_hand(limit, short, subject, cost)
         if begun is not None:
             return begun
     return decide(limit, subject, cost, context)
@@ -62,7 +60,12 @@ def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None)
 def start(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Awaitable[Decision]:
     """`begin` for async code: the decision, or what to wait for."""
     begun: Decision | Awaitable[Decision] | Recipe[Decision] | None = None
-    far = limit.far
+    far, ruled, rules = limit.far, limit.ruled_far, limit.rules
+    if ruled is not None and rules is not None and context is None:
+        verdict = rules.judge(*_head(subject))
+        if verdict is False and cost is None:
+            return ADMITTED
+        far = ruled if verdict is True else None
     if far is not None and context is None:
         begun = _at_hand(limit, far, subject, cost)
     if begun is None:

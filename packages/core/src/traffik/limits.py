@@ -77,25 +77,25 @@ class Limit:
         self.place = uids.place_of_caller()
         self.short: _Short | None = None
         self.far: _Far | None = None
-        self.ruled: _Short | None = None  # the short way, where rules are asked first
+        # The same ways where rules are asked first.
+        self.ruled_short: _Short | None = None
+        self.ruled_far: _Far | None = None
         binding.watch(self)
 
     def look(self) -> None:
         """See whether a short way of a hit is open: nothing to ask of anybody but the store."""
-        self.short = self.far = self.ruled = None
+        self.short = self.far = self.ruled_short = self.ruled_far = None
         # The only store that is open is the one that every application means.
         backend = binding.open_one() if self.backend is None else self.backend
         asks = self.rating is not None or self.price is not None or self.context
         if backend is None or asks or not self.enabled or not 0 < self.cost <= self.plan.ceiling:
             return
         if backend.in_process:
-            way = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
-            if self.rules is None:
-                self.short = way
-            else:
-                self.ruled = way
-        elif self.rules is None:
-            self.far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
+            self.short, self.ruled_short = (short, None) if self.rules is None else (None, short)
+        else:
+            far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            self.far, self.ruled_far = (far, None) if self.rules is None else (None, far)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
