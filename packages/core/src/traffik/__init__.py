@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from traffik.floods import Floods
     from traffik.limiter import Limiter
     from traffik.rates import UNLIMITED, Rate
+    from traffik.registry import group
+    from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -59,6 +61,7 @@ __all__ = [
     "Limiter",
     "Rate",
     "RateError",
+    "Rule",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -69,6 +72,7 @@ __all__ = [
     "Transition",
     "WebSocketThrottle",
     "get_wait",
+    "group",
     "is_throttled",
 ]
 
@@ -90,6 +94,8 @@ _HOMES = {
     "floods": ("Floods",),
     "limiter": ("Limiter",),
     "rates": ("UNLIMITED", "Rate"),
+    "registry": ("group",),
+    "rules": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",
