@@ -2,8 +2,9 @@
 
 `await throttle.hit(request)` under Starlette: find the adapter, the client and the store, decide, and keep the decision
 with the connection. The floor is that of a decision, handed the client's address as text. Every hit gets a fresh
-request, made outside the timed part; the second line has the making of it in both. The last is a hit that a trusted
-proxy has passed on, which reads one address in X-Forwarded-For, to one that came directly.
+request, made outside the timed part; the last line but one has the making of it in both. Rules ask for the method and
+the path. The last line is a hit that a trusted proxy has passed on, which reads one address in X-Forwarded-For, to one
+that came directly.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from measure import Result, Work, interleaved, judged
 from starlette.requests import Request
 from starlette.types import Scope
 
-from traffik import HTTPThrottle
+from traffik import HTTPThrottle, Rule
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.identities import address
 
@@ -59,6 +60,8 @@ async def _measure() -> list[Result]:
     floor = sliding_window(AMPLE)
     throttle = HTTPThrottle("request", AMPLE)
     behind = HTTPThrottle("request behind", AMPLE, identifier=address(["10.0.0.0/8"]))
+    applies = HTTPThrottle("applies", AMPLE, rules=[Rule("/api/**"), Rule("/", methods=["GET"])])
+    bypassed = HTTPThrottle("bypassed", AMPLE, rules=[Rule("/", bypass=True)])
 
     async def ours_whole(_: object) -> None:
         await throttle.hit(Request(scope_for(app)))
@@ -77,6 +80,8 @@ async def _measure() -> list[Result]:
     async with backend.lifespan(app):
         works: dict[str, Work] = {
             "ours": _each(throttle.hit, requests),
+            "applies": _each(applies.hit, requests),
+            "bypassed": _each(bypassed.hit, requests),
             "floor": _each(floor, lambda: ["192.0.2.1"] * HITS),
             "ours whole": _each(ours_whole, lambda: range(HITS)),
             "floor whole": _each(floor_whole, lambda: range(HITS)),
@@ -85,6 +90,8 @@ async def _measure() -> list[Result]:
         times = await interleaved(works, ROUNDS)
     return [
         judged("throttle.hit(request)", times["ours"], times["floor"], GOAL),
+        judged("the same where the second of two rules applies", times["applies"], times["floor"], None),
+        judged("the same where a rule lets it by", times["bypassed"], times["floor"], None),
         judged("the request made in both", times["ours whole"], times["floor whole"], None),
         judged("throttle.hit(request) behind a proxy, to one without", times["behind"], times["ours"], None),
     ]

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
         Throttled,
         TraffikError,
     )
+    from traffik.floods import Floods
     from traffik.limiter import Limiter
     from traffik.rates import UNLIMITED, Rate
+    from traffik.registry import group
+    from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -54,11 +57,13 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
+    "Floods",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
     "Rate",
     "RateError",
+    "Rule",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -69,6 +74,7 @@ __all__ = [
     "Transition",
     "WebSocketThrottle",
     "get_wait",
+    "group",
     "is_throttled",
     "trust_no_proxies",
     "trust_proxies",
@@ -89,8 +95,11 @@ _HOMES = {
         "Throttled",
         "TraffikError",
     ),
+    "floods": ("Floods",),
     "limiter": ("Limiter",),
     "rates": ("UNLIMITED", "Rate"),
+    "registry": ("group",),
+    "rules": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",

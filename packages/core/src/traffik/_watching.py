@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from traffik._callables import Callback, then
+from traffik._misconfiguration import one_identity
 from traffik.clients import DENIED, EXEMPTED
 from traffik.errors import ConfigurationError
 from traffik.identities import is_everyone
-from traffik.notices import notify
 from traffik.trust import address_of
 
 if TYPE_CHECKING:
@@ -66,9 +66,4 @@ class _Watch:
             return
         throttle.identifier = self._identifier
         if one and len(self._clients) >= _CLIENTS:
-            sentence = (
-                f"{self._identifier.name} of the throttle {throttle.uid!r} has answered the same for {_CLIENTS} "
-                f"clients, which share one quota: let it tell them apart, or say that you want this with "
-                f"traffik.identities.everyone"
-            )
-            notify("one-identity", throttle.uid, sentence)
+            one_identity(throttle.uid, self._identifier.name, _CLIENTS)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from traffik._misconfiguration import everything_trusted, untrusted_proxy
 from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.clients import FORWARDING, NETWORK_PREFIX, Proxies, client_identity, proxies
 from traffik.errors import ConfigurationError
 from traffik.networks import Networks
-from traffik.notices import notify
 
 if TYPE_CHECKING:
     from traffik.clients import ProxiesOption
@@ -69,11 +69,7 @@ def trusted(setting: Proxies | None) -> None:
 def warn_of_vast_trust(setting: Proxies) -> None:
     """Say so if `setting` believes everybody."""
     if isinstance(setting.trusted, Networks) and setting.trusted.vast:
-        sentence = (
-            f"the trusted proxies are half of all addresses and more, so that any client can write another's address "
-            f"into {setting.header} and be counted as that: name the networks of your proxies"
-        )
-        notify("everything-trusted", setting.header, sentence)
+        everything_trusted(setting.header)
 
 
 def in_force() -> Proxies | None:
@@ -126,9 +122,4 @@ def look_for_proxies(connection: Any) -> None:
     # A server that believes proxies itself hands over as peer what stands in a header: that is settled, then.
     if not found or (peer and any(peer in line for lines in found.values() for line in lines)):
         return
-    name = next(iter(found))
-    sentence = (
-        f"a request came with the header {name} and no proxy is trusted: if one stands in front, all its clients share "
-        f"one quota until you name it with traffik.trust_proxies"
-    )
-    notify("untrusted-proxy", name, sentence)
+    untrusted_proxy(next(iter(found)))
