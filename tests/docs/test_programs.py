@@ -30,7 +30,7 @@ from tests.aiohttp_server import calling
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
 from tests.redis.servers import server
-from traffik import registry, uids
+from traffik import registry, trust, uids
 from traffik.adapters import subapps_of
 from traffik.backends import binding
 from traffik.testing import StrategyContract
@@ -59,6 +59,7 @@ def address(page, request):
 def nothing_made_before(monkeypatch):
     """A reader has the programs of no other page running."""
     monkeypatch.setattr(uids, "_claimed", {})
+    monkeypatch.setattr(trust, "_in_force", None)
     monkeypatch.setattr(binding, "_made", WeakSet())
     yield
     registry.forget_groups()
