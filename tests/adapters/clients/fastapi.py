@@ -8,16 +8,18 @@ from starlette.routing import WebSocketRoute
 from tests.adapters.clients.starlette import endpoint_of
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
-from traffik_starlette import ThrottleMiddleware
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled
 
 
 class FastAPIClient(Framework):
-    def body(self, detail):
+    def body(self, detail, violated=None):
         return json.dumps({"detail": detail}, separators=(",", ":")).encode()
 
     def serving(self, service):
         app, inner = FastAPI(lifespan=service.backend.lifespan), FastAPI()
         app.add_middleware(ThrottleMiddleware, service.guards)
+        if service.handled:
+            app.add_exception_handler(Throttled, answer_throttled)
         app.mount("/in", inner)
         for where, routes in ((app, service.routes), (inner, service.mounted)):
             for path, calls in routes.items():

@@ -8,11 +8,11 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik import is_throttled
-from traffik_starlette import ThrottleMiddleware
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled
 
 
 class StarletteClient(Framework):
-    def body(self, detail):
+    def body(self, detail, violated=None):
         return detail.encode()
 
     def serving(self, service):
@@ -20,7 +20,9 @@ class StarletteClient(Framework):
         routes += [self.route(*each) for each in service.routes.items()]
         routes += [self.socket(*each) for each in service.sockets.items()]
         middleware = [Middleware(ThrottleMiddleware, service.guards)]
-        app = Starlette(routes=routes, middleware=middleware, lifespan=service.backend.lifespan)
+        handlers = {Throttled: answer_throttled} if service.handled else {}
+        options = {"middleware": middleware, "exception_handlers": handlers, "lifespan": service.backend.lifespan}
+        app = Starlette(routes=routes, **options)
         return serve(app, proxy_headers=False)  # uvicorn believes them from its own machine
 
     def route(self, path, calls):

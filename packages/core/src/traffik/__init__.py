@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.answers import use_outgoing
     from traffik.clients import EXEMPTED
     from traffik.costs import MAX_COST
     from traffik.decisions import NEVER, Decision, StrategyStat
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         TraffikError,
     )
     from traffik.limiter import Limiter
+    from traffik.outgoing import Outgoing
     from traffik.rates import UNLIMITED, Rate
     from traffik.strategies import (
         GCRA,
@@ -55,6 +57,7 @@ __all__ = [
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
+    "Outgoing",
     "Rate",
     "RateError",
     "SlidingLog",
@@ -68,9 +71,11 @@ __all__ = [
     "WebSocketThrottle",
     "get_wait",
     "is_throttled",
+    "use_outgoing",
 ]
 
 _HOMES = {
+    "answers": ("use_outgoing",),
     "clients": ("EXEMPTED",),
     "costs": ("MAX_COST",),
     "decisions": ("NEVER", "Decision", "StrategyStat"),
@@ -86,6 +91,7 @@ _HOMES = {
         "TraffikError",
     ),
     "limiter": ("Limiter",),
+    "outgoing": ("Outgoing",),
     "rates": ("UNLIMITED", "Rate"),
     "strategies": (
         "GCRA",

@@ -83,6 +83,7 @@ def _guarded(
 
     guard: Any = guarded if _is_async(endpoint) else guarded_sync
     guard.__signature__ = signature
+    guard.throttles = tuple(throttles)  # for `document_throttles`
     return cast("_Endpoint", guard)
 
 

@@ -17,7 +17,7 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["Watcher", "bound", "closed", "hide", "lock", "made", "open_one", "opened", "resolve", "watch"]
+__all__ = ["Watcher", "bound", "closed", "hide", "lock", "made", "open_one", "opened", "resolve", "tell", "watch"]
 
 
 class Watcher(Protocol):
@@ -61,7 +61,7 @@ def opened(backend: Backend) -> bool:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
         if first:
-            _tell()
+            tell()
         return first
 
 
@@ -72,11 +72,12 @@ def closed(backend: Backend) -> bool:
         last = _open[backend] == 0
         if last:
             del _open[backend]
-            _tell()
+            tell()
         return last
 
 
-def _tell() -> None:
+def tell() -> None:
+    """Let everybody who watches look anew; called under `lock`."""
     for watcher in tuple(_watchers):
         watcher.look()
 
