@@ -48,10 +48,10 @@ def fields_of(memory: Memory, written: Collection[bytes] = ()) -> Iterable[RawFi
         written: the names, in lower case, of what an answer with status 400 and more has already: a rejection brings
             its own, and gets no others.
     """
-    pairs = [(throttle.policies(decision), decision) for throttle, decision in memory.items()]
-    if len(pairs) == 1:
-        ((known, decision),) = pairs
-        fields: Iterable[RawField] = known.raw_fields(decision)
+    fields: Iterable[RawField] = ()
+    if len(memory) == 1:
+        for throttle, decision in memory.items():
+            fields = throttle.policies(decision).raw_fields(decision)
     else:
-        fields = together(pairs)
+        fields = together((throttle.policies(decision), decision) for throttle, decision in memory.items())
     return () if written and any(name in written for name, _ in fields) else fields

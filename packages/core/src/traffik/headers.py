@@ -83,9 +83,11 @@ class Policies:
 
     def likeness(self, decision: Decision) -> Hashable:
         """Decisions that are alike in this are refused in the same words, so that these can be kept ready."""
-        if self.outgoing is DEFAULT:
-            return self, decision.rate, decision.remaining, decision.wait_seconds, decision.degraded
-        return self, decision, decision.partition
+        if self.outgoing is not DEFAULT:
+            return self, decision, decision.partition
+        # To hash a rate takes longer than all the rest.
+        rate = decision[5] if len(self.names) > 1 else None
+        return self, decision[2], -(-decision[3] // _SECOND), rate, decision[6]
 
 
 def policies(uid: str, rates: Sequence[Rate], outgoing: Outgoing = DEFAULT) -> Policies:
@@ -128,26 +130,30 @@ def retry_after(decision: Decision) -> int | None:
 def _quick(names: Sequence[str], rates: Sequence[Rate], field: str) -> Callable[[Decision], RawFields]:
     """`_draft_11` as bytes, for limits that say no partition key: runs once for every answer."""
     listed = (b"ratelimit-policy", field.encode())
-    forms = {rate: f'"{name}"'.encode() + b";r=%d;t=%d" for rate, name in zip(rates, names, strict=True)}
-    only = next(iter(forms.values())) if len(forms) == 1 else b""
+    alone = (listed,) if rates else ()
+    forms: dict[Rate | None, bytes] = {}
+    for name, rate in zip(names, rates, strict=True):
+        forms.setdefault(rate, f'"{name}"'.encode() + b";r=%d;t=%d")
+    only = next(iter(forms.values())) if len(rates) == 1 else None
+    largest, never, second = _LARGEST, NEVER, _SECOND
 
     def raw_fields(decision: Decision) -> RawFields:
         # By index, since to unpack a named tuple takes longer.
         rate, left = decision[5], decision[2]
         if decision[0]:
+            if rate is None:
+                return ()
             wait = decision[4]
         else:
             wait = decision[3]
-            if wait >= NEVER:
-                rate = None
-        if rate is None:
-            return () if decision[0] or not rates else (listed,)
-        form = only or forms.get(rate)
-        if form is None:
-            return (listed,)
-        if left > _LARGEST:
-            left = _LARGEST
-        return listed, (b"ratelimit", form % (left, -(-wait // _SECOND)))
+            if rate is None or wait >= never:
+                return alone
+        if left > largest:
+            left = largest
+        if only is not None:
+            return listed, (b"ratelimit", only % (left, -(-wait // second)))
+        form = forms.get(rate)
+        return alone if form is None else (listed, (b"ratelimit", form % (left, -(-wait // second))))
 
     return raw_fields
 

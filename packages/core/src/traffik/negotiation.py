@@ -25,10 +25,11 @@ _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 def kind_for(lines: Sequence[str]) -> str:
     """`PROBLEM`, `JSON` or `HTML`, for a client with these lines of Accept; of equals, the first of the three."""
-    if sum(map(len, lines)) > LONGEST_ACCEPT:
+    accept = lines[0] if len(lines) == 1 else ",".join(lines)
+    if accept in {"", "*/*"} or len(accept) > LONGEST_ACCEPT:
         return PROBLEM
-    accept = ",".join(lines).lower()
-    if "json" not in accept and "text/" not in accept:  # */* or nothing, as most programs have it
+    accept = accept.lower()
+    if "json" not in accept and "text/" not in accept:
         return PROBLEM
     return _kind_for(accept)
 

@@ -19,7 +19,7 @@ from traffik.decisions import Decision
 from traffik.negotiation import kind_for
 from traffik.rejections import reject
 from traffik.throttles import Throttle
-from traffik_starlette.adapter import MEMORY, http
+from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
 
 __all__ = ["ThrottleMiddleware"]
@@ -116,8 +116,10 @@ class ThrottleMiddleware:
         self, throttle: Throttle[Any], decision: Decision, connection: HTTPConnection, send: Send
     ) -> None:
         """Send the rejection as bytes that are ready, without the detours of an exception or a response object."""
-        status, fields, body = self._ready(throttle, decision, http.headers(connection, "accept"))
-        kind = "websocket.http.response" if connection.scope["type"] == "websocket" else "http.response"
+        scope = connection.scope
+        accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+        status, fields, body = self._ready(throttle, decision, accept)
+        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
         await send({"type": f"{kind}.start", "status": status, "headers": fields.copy()})
         await send({"type": f"{kind}.body", "body": body})
 
