@@ -45,6 +45,7 @@ class Service:
         backend: the application's store.
         routes: what a GET of a path does; it is answered with what the calls answer, as JSON.
         guards: throttles of a middleware in front of everything.
+            Below ``/stream`` it comes in parts, where the framework can.
         mounted: the same as `routes` for another application, mounted below ``/in``, that has no store of its own.
         sockets: WebSockets by path.
         handled: whether refusals that endpoints raise are answered by our handler where they are not anyway.
@@ -80,6 +81,11 @@ def problem(detail: str, violated: str | None) -> bytes:
         return json.dumps({**kind, "detail": detail}).encode()
     kind = {"type": f"{registry}#quota-exceeded", "title": "Quota Exceeded", "status": 429}
     return json.dumps({**kind, "detail": detail, "violated-policies": [violated]}).encode()
+
+
+def parts(answers: Sequence[Any]) -> list[bytes]:
+    """The answer of a route, as JSON in parts."""
+    return [b"[", ", ".join(json.dumps(answer) for answer in answers).encode(), b"]"]
 
 
 async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:

@@ -89,6 +89,12 @@ class TestFields:
         answer = served(guards=[throttle]).get("/nowhere")
         assert (answer.status_code, answer.headers["X-RateLimit-Remaining"]) == (404, "4")
 
+    def test_are_on_streams(self, served, uid):
+        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-11", "draft-06")))
+        answer = served(routes={"/stream": [Call("hit", throttle)]}).get("/stream")
+        assert (answer.json(), answer.headers["RateLimit-Remaining"]) == (["the connection"], "4")
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+
     def test_may_be_those_of_the_whole_process(self, guarded):
         use_outgoing(Outgoing(fields="draft-06"))
         try:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tests.adapters.services import Framework, carry_out
+from tests.adapters.services import Framework, carry_out, parts
 from tests.aiohttp_server import serve_aiohttp
 from traffik import is_throttled
 from traffik_aiohttp import WebSocketConnection, setup
@@ -22,7 +22,14 @@ class AiohttpClient(Framework):
 
     def route(self, app, path, calls):
         async def handler(request):
-            return web.json_response(await carry_out(request, calls))
+            answers = await carry_out(request, calls)
+            if not path.startswith("/stream"):
+                return web.json_response(answers)
+            response = web.StreamResponse()
+            await response.prepare(request)
+            for part in parts(answers):
+                await response.write(part)
+            return response
 
         app.router.add_get(path, handler)
 

@@ -7,11 +7,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import JsonResponse
+from django.http import JsonResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import include, path
 
-from tests.adapters.services import Framework, carry_out, carry_out_sync
+from tests.adapters.services import Framework, carry_out, carry_out_sync, parts
 from tests.django.project import set_up
 from tests.servers import serve
 from tests.wsgi_server import serve_by_threads
@@ -60,7 +60,15 @@ class DjangoASGIClient(Framework):
 
     def route(self, where, calls):
         async def view(request):
-            return JsonResponse(await carry_out(request, calls), safe=False)
+            answers = await carry_out(request, calls)
+            if not where.startswith("/stream"):
+                return JsonResponse(answers, safe=False)
+
+            async def stream():
+                for part in parts(answers):
+                    yield part
+
+            return StreamingHttpResponse(stream())
 
         return path(where.removeprefix("/"), view)
 
@@ -72,4 +80,10 @@ class DjangoWSGIClient(DjangoASGIClient):
         return serve_by_threads(WSGIHandler())
 
     def route(self, where, calls):
-        return path(where.removeprefix("/"), lambda request: JsonResponse(carry_out_sync(request, calls), safe=False))
+        def view(request):
+            answers = carry_out_sync(request, calls)
+            if where.startswith("/stream"):
+                return StreamingHttpResponse(iter(parts(answers)))
+            return JsonResponse(answers, safe=False)
+
+        return path(where.removeprefix("/"), view)

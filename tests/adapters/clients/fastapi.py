@@ -5,7 +5,7 @@ import json
 from fastapi import FastAPI, Request
 from starlette.routing import WebSocketRoute
 
-from tests.adapters.clients.starlette import endpoint_of
+from tests.adapters.clients.starlette import answer_of, endpoint_of
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled
@@ -30,4 +30,5 @@ class FastAPIClient(Framework):
     def route(self, app, path, calls):
         @app.get(path)
         async def endpoint(request: Request):
-            return await carry_out(request, calls)
+            answers = await carry_out(request, calls)
+            return answer_of(path, answers) if path.startswith("/stream") else answers

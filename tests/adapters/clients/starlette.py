@@ -2,10 +2,10 @@
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from tests.adapters.services import Framework, carry_out
+from tests.adapters.services import Framework, carry_out, parts
 from tests.servers import serve
 from traffik import is_throttled
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled
@@ -27,12 +27,23 @@ class StarletteClient(Framework):
 
     def route(self, path, calls):
         async def endpoint(request):
-            return JSONResponse(await carry_out(request, calls))
+            return answer_of(path, await carry_out(request, calls))
 
         return Route(path, endpoint)
 
     def socket(self, path, socket):
         return WebSocketRoute(path, endpoint_of(socket))
+
+
+def answer_of(path, answers):
+    if not path.startswith("/stream"):
+        return JSONResponse(answers)
+
+    async def stream():
+        for part in parts(answers):
+            yield part
+
+    return StreamingResponse(stream(), media_type="application/json")
 
 
 def endpoint_of(socket):
