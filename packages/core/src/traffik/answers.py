@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from traffik.adapters import Memory
 from traffik.backends import binding
-from traffik.headers import RawField, together
+from traffik.headers import RawField, RawFields, together
 from traffik.outgoing import DEFAULT, Outgoing
 
 __all__ = ["fields_of", "outgoing_by_default", "use_outgoing"]
@@ -48,10 +48,13 @@ def fields_of(memory: Memory, written: Collection[bytes] = ()) -> Iterable[RawFi
         written: the names, in lower case, of what an answer with status 400 and more has already: a rejection brings
             its own, and gets no others.
     """
-    fields: Iterable[RawField] = ()
-    if len(memory) == 1:
+    if len(memory) == 1 and not written:  # Nearly always.
         for throttle, decision in memory.items():
-            fields = throttle.policies(decision).raw_fields(decision)
-    else:
-        fields = together((throttle.policies(decision), decision) for throttle, decision in memory.items())
-    return () if written and any(name in written for name, _ in fields) else fields
+            only: RawFields = throttle.policies(decision).raw_fields(decision)
+            return only
+    fields = together((throttle.policies(decision), decision) for throttle, decision in memory.items())
+    return () if _common(fields, written) else fields
+
+
+def _common(fields: Iterable[RawField], written: Collection[bytes]) -> bool:
+    return any(name in written for name, _ in fields)
