@@ -13,6 +13,7 @@ from traffik import NEVER, Decision, Outgoing, Rate
 from traffik.decisions import UNAVAILABLE, PartitionedDecision
 from traffik.headers import policies, policy_name, retry_after, together
 from traffik.outgoing import DEFAULT, FIELDS, UNITS
+from traffik.rejections import reject
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 SECRET = bytes(range(32))
@@ -198,16 +199,22 @@ class TestSeveralDecisions:
 
 
 class TestLikeness:
-    def test_is_what_a_refusal_says(self):
-        known = policies("api", [MINUTE])
+    @pytest.mark.parametrize("outgoing", [DEFAULT, ALL, Outgoing(problem=False)], ids=repr)
+    def test_is_what_a_refusal_says(self, outgoing):
+        known = policies("api", [MINUTE], outgoing)
         later = REFUSED._replace(retry_after=2_400_000, reset_after=1)
         assert known.likeness(REFUSED) == known.likeness(later)
+        assert reject(REFUSED, known).reply([]) == reject(later, known).reply([])
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(retry_after=3_400_000))
 
     def test_is_of_one_client_where_clients_are_told_apart(self):
         known = policies("api", [MINUTE], Outgoing(jitter=5))
         one, two = (PartitionedDecision.of(REFUSED, mark) for mark in (b"1", b"2"))
         assert known.likeness(one) != known.likeness(two)
+
+    def test_is_of_one_decision_where_a_function_may_look_at_all_of_it(self):
+        known = policies("api", [MINUTE], Outgoing(fields=[lambda *_: ()]))
+        assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(reset_after=1))
 
 
 def test_an_admitted_hit_has_no_retry_after():

@@ -42,6 +42,7 @@ class Policies:
         rates: the rates.
         outgoing: what goes out with a decision.
         field: the value of ``RateLimit-Policy``, without partition keys; empty if nothing limits.
+        varied: whether refusals in the same seconds may read differently: to each client, or by a function.
         raw_fields: answers all fields of a decision but ``Retry-After``, as bytes; none if nothing was counted.
     """
 
@@ -49,6 +50,7 @@ class Policies:
     rates: tuple[Rate, ...]
     outgoing: Outgoing
     field: str
+    varied: bool
     raw_fields: Callable[[Decision], RawFields]
 
     def headers(self, decision: Decision) -> list[tuple[str, str]]:
@@ -83,7 +85,7 @@ class Policies:
 
     def likeness(self, decision: Decision) -> Hashable:
         """Decisions that are alike in this are refused in the same words, so that these can be kept ready."""
-        if self.outgoing is not DEFAULT:
+        if self.varied:
             return self, decision, decision.partition
         # To hash a rate takes longer than all the rest.
         rate = decision[5] if len(self.names) > 1 else None
@@ -96,7 +98,8 @@ def policies(uid: str, rates: Sequence[Rate], outgoing: Outgoing = DEFAULT) -> P
     names = (name,) if len(rates) == 1 else tuple(f"{name[:60]}.{place}" for place in range(1, len(rates) + 1))
     field = _listed(names, rates, outgoing)
     quick = _quick(names, rates, field)
-    known = Policies(names, tuple(rates), outgoing, field, quick)
+    varied = outgoing.keyed or not all(isinstance(each, str) for each in outgoing.fields)
+    known = Policies(names, tuple(rates), outgoing, field, varied, quick)
     if outgoing.fields != DEFAULT.fields or outgoing.keyed:
         object.__setattr__(known, "raw_fields", lambda decision: _written(known, decision))
     return known

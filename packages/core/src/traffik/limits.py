@@ -86,7 +86,7 @@ class Limit:
         outgoing = self.outgoing
         if self._own_policies.outgoing is not outgoing:
             self._own_policies = policies(self.uid, self.plan.rates, outgoing)
-            self._policies.clear()
+            self._policies = {}
         # The only store that is open is the one that every application means.
         backend = binding.open_one() if self.backend is None else self.backend
         asks = self.rating is not None or self.price is not None or self.context
@@ -138,10 +138,11 @@ class Limit:
         """The policies that go out with `decision`: all of a fixed limit, the one that binds of a callable rate."""
         if self.rating is None or decision.rate is None:
             return self._own_policies
-        found = self._policies.get(decision.rate)
+        table = self._policies  # taken first: whatever is stored in it belongs to what went out then
+        found = table.get(decision.rate)
         if found is None:
             found = policies(self.uid, (decision.rate,), self._own_policies.outgoing)
-            _remember(self._policies, decision.rate, found)
+            _remember(table, decision.rate, found)
         return found
 
     @property
