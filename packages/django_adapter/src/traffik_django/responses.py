@@ -10,8 +10,8 @@ from django.template import TemplateDoesNotExist, loader
 from traffik.adapters import Memory
 from traffik.answers import fields_of
 from traffik.negotiation import HTML
-from traffik.rejections import Rejection, Reply
-from traffik_django.adapter import MEMORY, http
+from traffik.rejections import Rejection
+from traffik_django.adapter import MEMORY
 
 __all__ = ["TEMPLATE", "Answer", "add_headers"]
 
@@ -26,17 +26,22 @@ class Answer:
 
     def __init__(self, rejection: Rejection) -> None:
         self.rejection = rejection
-        self._replies: dict[str, Reply] = {}
+        self._replies: dict[str, tuple[bytes, dict[str, str]]] = {}
 
     def to(self, request: HttpRequest) -> HttpResponse:
         """The answer to this request, with the headers of the rejection."""
-        accept = http.headers(request, "accept")
+        # Of META, since `request.headers` would read all the others too.
+        line = request.META.get("HTTP_ACCEPT")
+        accept = () if line is None else (line,)
         kind = self.rejection.kind(accept)
-        reply = self._replies.get(kind)
-        if reply is None:
-            reply = self._replies[kind] = self.rejection.reply(accept)
-        body = (kind == HTML and _page(request, self.rejection)) or reply.body
-        return HttpResponse(body, status=reply.status, headers=dict(reply.headers))
+        ready = self._replies.get(kind)
+        if ready is None:
+            _, fields, body = self.rejection.reply(accept)
+            ready = self._replies[kind] = body, dict(fields)
+        body, headers = ready
+        if kind == HTML:
+            body = _page(request, self.rejection) or body
+        return HttpResponse(body, status=self.rejection.status, headers=headers)
 
 
 def add_headers(request: HttpRequest, response: Any) -> None:
@@ -53,12 +58,12 @@ def add_headers(request: HttpRequest, response: Any) -> None:
         response.headers[name] = value.decode()
 
 
-def _page(request: HttpRequest, rejection: Rejection) -> str | None:
+def _page(request: HttpRequest, rejection: Rejection) -> bytes | None:
     """The project's own page; None if it has none."""
     context = {"detail": rejection.detail, "retry_after": rejection.retry_after, "rejection": rejection}
     try:
-        return loader.get_template(TEMPLATE).render(context, request)
+        return loader.get_template(TEMPLATE).render(context, request).encode()
     except TemplateDoesNotExist as error:
         if error.args[0] != TEMPLATE:  # one that the project's own page includes
             raise
-    return None
+        return None
