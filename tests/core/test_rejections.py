@@ -108,6 +108,11 @@ class TestAReply:
         assert page.startswith("<!doctype html>")
         assert not any(word in page for word in ("<script", "<style", "<link", "href=", "src=", "http"))
 
+    def test_of_another_status_is_what_that_says(self):
+        rejection = Rejection(REFUSED, 403, "No.", None, ())
+        assert rejection.body == {"title": "Forbidden", "status": 403, "detail": "No."}
+        assert "<h1>Forbidden</h1><p>No.</p>" in rejection.page
+
     def test_is_escaped(self):
         page = Rejection(REFUSED, 429, "<b>&\"'", 1, ()).page
         assert "<p>&lt;b&gt;&amp;&quot;&#x27;</p>" in page

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from traffik.decisions import UNAVAILABLE, Decision
@@ -24,7 +25,10 @@ QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-e
 REDUCED_CAPACITY: Final = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 """The type of a problem with status 503."""
 
-_TITLES: Final = {QUOTA_EXCEEDED: "Quota Exceeded", REDUCED_CAPACITY: "Temporary Reduced Capacity"}
+_KINDS: Final = {
+    429: {"type": QUOTA_EXCEEDED, "title": "Quota Exceeded"},
+    503: {"type": REDUCED_CAPACITY, "title": "Temporary Reduced Capacity"},
+}
 
 # Self-contained, and without a style, which a strict policy of the site would not let through.
 _PAGE: Final = """<!doctype html>
@@ -83,8 +87,9 @@ class Rejection:
         """The body of an HTTP answer, as JSON has it."""
         if not self.problem:
             return {"detail": self.detail}
-        kind = REDUCED_CAPACITY if self.status == 503 else QUOTA_EXCEEDED
-        body: dict[str, object] = {"type": kind, "title": _TITLES[kind], "status": self.status, "detail": self.detail}
+        # A problem of no type is what its status says (RFC 9457, section 4.2.1).
+        kind = _KINDS.get(self.status, {"title": self.heading})
+        body: dict[str, object] = {**kind, "status": self.status, "detail": self.detail}
         return {**body, "violated-policies": list(self.violated)} if self.violated else body
 
     @property
@@ -95,7 +100,7 @@ class Rejection:
     @property
     def heading(self) -> str:
         """What the status is called."""
-        return "Service Unavailable" if self.status == 503 else "Too Many Requests"
+        return HTTPStatus(self.status).phrase
 
     @property
     def page(self) -> str:

@@ -77,9 +77,10 @@ def closed(backend: Backend) -> bool:
 
 
 def tell() -> None:
-    """Let everybody who watches look anew; called under `lock`."""
-    for watcher in tuple(_watchers):
-        watcher.look()
+    """Let all who watch look again."""
+    with lock:
+        for watcher in tuple(_watchers):
+            watcher.look()
 
 
 @contextmanager
