@@ -45,9 +45,11 @@ class Service:
         backend: the application's store.
         routes: what a GET of a path does; it is answered with what the calls answer, as JSON.
         guards: throttles of a middleware in front of everything.
-            Below ``/stream`` it comes in parts, where the framework can.
         mounted: the same as `routes` for another application, mounted below ``/in``, that has no store of its own.
         sockets: WebSockets by path.
+        decorated: throttles that a decorator names in front of a route, by its path.
+        forbidden: the same as `routes`, and then the framework's own answer 403, raised.
+        streams: the same as `routes`, but answered ``ab``, in two parts.
         handled: whether refusals that endpoints raise are answered by our handler where they are not anyway.
     """
 
@@ -56,6 +58,9 @@ class Service:
     guards: Sequence[Throttle[Any]] = ()
     mounted: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     sockets: Mapping[str, Socket] = field(default_factory=dict)
+    decorated: Mapping[str, Sequence[Throttle[Any]]] = field(default_factory=dict)
+    forbidden: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    streams: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     handled: bool = False
 
 
@@ -63,6 +68,9 @@ class Framework(ABC):
     """The client of one framework: it writes a service in the framework's way and serves it on loopback."""
 
     websockets: ClassVar[bool] = True
+    asynchronous: ClassVar[bool] = True
+    answers: ClassVar[bool] = True
+    """Whether it has streams, and errors of its own."""
 
     def body(self, detail: str, violated: str | None = None) -> bytes:
         """The body of a refusal that an endpoint raises, byte for byte; of a store that is away without a policy."""
@@ -81,11 +89,6 @@ def problem(detail: str, violated: str | None) -> bytes:
         return json.dumps({**kind, "detail": detail}).encode()
     kind = {"type": f"{registry}#quota-exceeded", "title": "Quota Exceeded", "status": 429}
     return json.dumps({**kind, "detail": detail, "violated-policies": [violated]}).encode()
-
-
-def parts(answers: Sequence[Any]) -> list[bytes]:
-    """The answer of a route, as JSON in parts."""
-    return [b"[", ", ".join(json.dumps(answer) for answer in answers).encode(), b"]"]
 
 
 async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:

@@ -84,15 +84,18 @@ class TestFields:
             f'"{uid}-3";r=2;t=120',
         ]
 
-    def test_are_on_errors(self, served, uid):
+    def test_are_on_what_is_not_found(self, served, uid):
         throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields="x-ratelimit"))
         answer = served(guards=[throttle]).get("/nowhere")
         assert (answer.status_code, answer.headers["X-RateLimit-Remaining"]) == (404, "4")
 
-    def test_are_on_streams(self, served, uid):
+    @pytest.mark.parametrize(("what", "status"), [("forbidden", 403), ("streams", 200)])
+    def test_are_on_errors_that_are_raised_and_on_streams(self, framework, served, uid, what, status):
+        if not framework.answers:
+            pytest.skip("neither here")
         throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-11", "draft-06")))
-        answer = served(routes={"/stream": [Call("hit", throttle)]}).get("/stream")
-        assert (answer.json(), answer.headers["RateLimit-Remaining"]) == (["the connection"], "4")
+        answer = served(**{what: {"/x": [Call("hit", throttle)]}}).get("/x")
+        assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")
         assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
 
     def test_may_be_those_of_the_whole_process(self, guarded):

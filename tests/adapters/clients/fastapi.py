@@ -5,10 +5,10 @@ import json
 from fastapi import FastAPI, Request
 from starlette.routing import WebSocketRoute
 
-from tests.adapters.clients.starlette import answer_of, endpoint_of
+from tests.adapters.clients.starlette import endpoint_of, forbid, stream
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
-from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
 
 
 class FastAPIClient(Framework):
@@ -21,14 +21,19 @@ class FastAPIClient(Framework):
         if service.handled:
             app.add_exception_handler(Throttled, answer_throttled)
         app.mount("/in", inner)
-        for where, routes in ((app, service.routes), (inner, service.mounted)):
-            for path, calls in routes.items():
-                self.route(where, path, calls)
+        for path, calls in service.routes.items():
+            self.route(app, path, calls, service.decorated.get(path))
+        for path, calls in service.mounted.items():
+            self.route(inner, path, calls)
+        for path, calls in service.forbidden.items():
+            self.route(app, path, calls, then=forbid)
+        for path, calls in service.streams.items():
+            self.route(app, path, calls, then=stream)
         app.router.routes += [WebSocketRoute(path, endpoint_of(socket)) for path, socket in service.sockets.items()]
         return serve(app, proxy_headers=False)
 
-    def route(self, app, path, calls):
-        @app.get(path)
+    def route(self, app, path, calls, throttles=None, then=list):
         async def endpoint(request: Request):
-            answers = await carry_out(request, calls)
-            return answer_of(path, answers) if path.startswith("/stream") else answers
+            return then(await carry_out(request, calls))
+
+        app.get(path)(throttled(*throttles)(endpoint) if throttles else endpoint)

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
         Throttled,
         TraffikError,
     )
+    from traffik.floods import Floods
     from traffik.limiter import Limiter
     from traffik.outgoing import Outgoing
     from traffik.rates import UNLIMITED, Rate
+    from traffik.registry import group
+    from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -54,12 +57,14 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
+    "Floods",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
     "Outgoing",
     "Rate",
     "RateError",
+    "Rule",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -70,6 +75,7 @@ __all__ = [
     "Transition",
     "WebSocketThrottle",
     "get_wait",
+    "group",
     "is_throttled",
     "use_outgoing",
 ]
@@ -90,9 +96,12 @@ _HOMES = {
         "Throttled",
         "TraffikError",
     ),
+    "floods": ("Floods",),
     "limiter": ("Limiter",),
     "outgoing": ("Outgoing",),
     "rates": ("UNLIMITED", "Rate"),
+    "registry": ("group",),
+    "rules": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",

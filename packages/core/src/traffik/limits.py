@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from traffik import answers, uids
+from traffik import _misconfiguration, answers, uids
 from traffik._callables import Callback, Context, callback
 from traffik.backends import binding
 from traffik.costs import check_cost
@@ -17,6 +17,7 @@ from traffik.headers import Policies, policies
 from traffik.keys import check_uid
 from traffik.outgoing import Outgoing
 from traffik.rates import Rate, Rates, parse_rates
+from traffik.rules import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Limit:
 
     identifier: Callback | None = None
 
+    rules: RuleSet | None = None
+    """Which subjects it is for; None for all of them."""
+
     def __init__(
         self,
         uid: str,
@@ -78,11 +82,19 @@ class Limit:
         self.place = uids.place_of_caller()
         self.short: _Short | None = None
         self.far: _Far | None = None
+        self.scopes: set[int] | None = set()
+        if self.price is None and 0 < self.plan.capacity < self.cost:
+            _misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
+        if binding.any_open():
+            _misconfiguration.limit_made(self.uid, self.place)
+        # The same ways where rules are asked first.
+        self.ruled_short: _Short | None = None
+        self.ruled_far: _Far | None = None
         binding.watch(self)
 
     def look(self) -> None:
         """See whether a short way of a hit is open: nothing to ask of anybody but the store."""
-        self.short = self.far = None
+        self.short = self.far = self.ruled_short = self.ruled_far = None
         outgoing = self.outgoing
         if self._own_policies.outgoing is not outgoing:
             self._own_policies = policies(self.uid, self.plan.rates, outgoing)
@@ -94,9 +106,20 @@ class Limit:
             return
         if backend.in_process:
             charger = backend.charger(self.uid, self.plan)
-            self.short = (_marking(charger, self) if outgoing.keyed else charger, self.plan.ceiling, self.cost)
+            short = (_marking(charger, self) if outgoing.keyed else charger, self.plan.ceiling, self.cost)
+            self.short, self.ruled_short = (short, None) if self.rules is None else (None, short)
         elif not outgoing.keyed:
-            self.far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            self.far, self.ruled_far = (far, None) if self.rules is None else (None, far)
+
+    def note_scope(self, scope: str) -> None:
+        """Count the scopes it is hit in, until there are too many to be meant."""
+        scopes = self.scopes
+        if scopes is not None:
+            scopes.add(hash(scope))
+            if len(scopes) > _misconfiguration.MOST_SCOPES:
+                self.scopes = None
+                _misconfiguration.many_scopes(self.uid)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
@@ -107,6 +130,12 @@ class Limit:
         """Count again, from where it stood."""
         self.enabled = True
         binding.watch(self)
+
+    def take_rule(self, rule: Rule) -> None:
+        """Be told of a rule for a group that it is in; what it counts may have neither path nor method."""
+
+    def drop_rule(self, rule: Rule) -> None:
+        """Be told that it is taken back."""
 
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""
