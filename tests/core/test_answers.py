@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core import toy
-from traffik import HTTPThrottle, Limiter, Outgoing, Throttled, WebSocketThrottle, use_outgoing
+from traffik import HTTPThrottle, Limiter, Outgoing, Rule, Throttled, WebSocketThrottle, use_outgoing
 from traffik.answers import fields_of, outgoing_by_default
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.decisions import PartitionedDecision
@@ -81,7 +81,7 @@ class TestAClientThatIsToldApart:
     def asked(self):
         return []
 
-    @pytest.fixture(params=["direct", "sync identifier", "async identifier", "scope"])
+    @pytest.fixture(params=["direct", "sync identifier", "async identifier", "scope", "rules"])
     def throttle(self, request, store, asked):
         def sync_identifier(connection):
             asked.append(connection)
@@ -91,8 +91,8 @@ class TestAClientThatIsToldApart:
             return sync_identifier(connection)
 
         given = {"sync identifier": sync_identifier, "async identifier": async_identifier}.get(request.param)
-        scoped = {"context": {"scope": "one"}} if request.param == "scope" else {}
-        return HTTPThrottle("answers", "1/min", backend=store, outgoing=KEYED, identifier=given, **scoped)
+        more = {"scope": {"context": {"scope": "one"}}, "rules": {"rules": Rule("/**")}}.get(request.param, {})
+        return HTTPThrottle("answers", "1/min", backend=store, outgoing=KEYED, identifier=given, **more)
 
     async def test_has_one_partition_in_all_it_is_told(self, throttle, asked):
         admitted, checked = await throttle.decide(toy.Request()), await throttle.check(toy.Request())
