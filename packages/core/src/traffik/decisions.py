@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from traffik.rates import Rate
 
 __all__ = ["ADMITTED", "NEVER", "UNAVAILABLE", "UNBOUNDED", "Decision", "PartitionedDecision", "StrategyStat"]
@@ -78,7 +80,7 @@ class PartitionedDecision(Decision):
     _partition: bytes = b""
 
     @classmethod
-    def of(cls, decision: Decision, partition: bytes) -> PartitionedDecision:
+    def of(cls, decision: Decision, partition: bytes) -> Self:
         """The same decision, knowing its partition."""
         made = cls._make(decision)
         made._partition = partition
