@@ -79,16 +79,16 @@ def test_identifiers_read_the_same_everywhere(served, uid):
 
 
 class TestADeniedClient:
-    def test_is_refused_with_a_status_of_its_own(self, framework, served, uid, store):
+    def test_is_refused_with_a_status_of_its_own(self, served, uid, store):
         throttle = HTTPThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))
         answer = served(Call("hit", throttle)).get("/")
-        assert (answer.status_code, answer.content) == (403, framework.body(DETAIL))
+        assert (answer.status_code, DETAIL in answer.text) == (403, True)
         assert {"Retry-After", "RateLimit", "RateLimit-Policy"}.isdisjoint(answer.headers)
         assert store.keys == 0
 
     def test_is_refused_in_front_of_everything(self, served, uid):
         answer = served(guards=[HTTPThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))]).get("/")
-        assert (answer.status_code, answer.json()) == (403, {"detail": DETAIL})
+        assert (answer.status_code, answer.json()["detail"]) == (403, DETAIL)
 
     def test_opens_no_websocket(self, framework, served, uid):
         if not framework.websockets:
@@ -97,7 +97,8 @@ class TestADeniedClient:
         client = served(sockets={"/ws": Socket(door=[Call("hit", door)])})
         with pytest.raises(InvalidStatus) as refused:
             connect(f"ws://{client.base_url.netloc.decode()}/ws")
-        assert (refused.value.response.status_code, refused.value.response.body) == (403, framework.body(DETAIL))
+        assert refused.value.response.status_code == 403
+        assert DETAIL in refused.value.response.body.decode()
 
 
 def test_a_websocket_has_the_same_client(framework, served, uid):

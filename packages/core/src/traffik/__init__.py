@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.answers import use_outgoing
     from traffik.clients import DENIED, EXEMPTED
     from traffik.costs import MAX_COST
     from traffik.decisions import NEVER, Decision, StrategyStat
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
     from traffik.floods import Floods
     from traffik.limiter import Limiter
+    from traffik.outgoing import Outgoing
     from traffik.rates import UNLIMITED, Rate
     from traffik.registry import group
     from traffik.rules import Rule
@@ -61,6 +63,7 @@ __all__ = [
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
+    "Outgoing",
     "Rate",
     "RateError",
     "Rule",
@@ -78,9 +81,11 @@ __all__ = [
     "is_throttled",
     "trust_no_proxies",
     "trust_proxies",
+    "use_outgoing",
 ]
 
 _HOMES = {
+    "answers": ("use_outgoing",),
     "clients": ("DENIED", "EXEMPTED"),
     "costs": ("MAX_COST",),
     "decisions": ("NEVER", "Decision", "StrategyStat"),
@@ -97,6 +102,7 @@ _HOMES = {
     ),
     "floods": ("Floods",),
     "limiter": ("Limiter",),
+    "outgoing": ("Outgoing",),
     "rates": ("UNLIMITED", "Rate"),
     "registry": ("group",),
     "rules": ("Rule",),

@@ -15,6 +15,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from traffik import adapters, trust
+from traffik.answers import use_outgoing
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.throttles import Throttle
@@ -49,7 +50,11 @@ def start() -> Config:
             _current = read()
             use_identity(_current.identifier)
             if _current.proxies is not None:
+                _running.callback(trust.trust_no_proxies)
                 trust.trusted(_current.proxies)
+            if _current.outgoing is not None:
+                _running.callback(use_outgoing, None)
+                use_outgoing(_current.outgoing)
             if _current.store is not None:
                 adapters.load_adapters()
                 _running.callback(_close, _current.store)
@@ -62,8 +67,6 @@ def stop() -> None:
     """Close the store and forget the settings; the next who asks reads them anew."""
     global _current  # noqa: PLW0603 - see start
     with _lock:
-        if _current is not None and _current.proxies is not None:
-            trust.trust_no_proxies()
         _current = None
         use_identity(None)
         _running.close()
