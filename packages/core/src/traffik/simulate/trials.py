@@ -1,0 +1,62 @@
+"""What is tried, from the words of a command: rates, the name of a strategy and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from traffik.costs import check_cost
+from traffik.errors import ConfigurationError
+from traffik.rates import Rate, parse_rates
+from traffik.simulate.scenarios import Trial
+from traffik.simulate.selectors import selector
+from traffik.strategies import plan
+from traffik.strategies.named import strategy_named
+
+__all__ = ["named", "period_of", "trial_of"]
+
+_UID: Final = "replay"
+
+
+def trial_of(
+    rates: str | Sequence[str | Rate],
+    *,
+    uid: str = _UID,
+    strategy: str | None = None,
+    burst: int | None = None,
+    cost: int = 1,
+    key: str = "ip",
+) -> Trial:
+    """A throttle to try.
+
+    Args:
+        rates: one or several; they are one throttle, all or nothing. None at all is unlimited.
+        uid: its name.
+        strategy: the name of an algorithm; the sliding window counter if None.
+        burst: of a meter; its limit if None.
+        cost: units of quota that a request takes, at least 1.
+        key: whose quota it is, as `traffik.simulate.selectors` reads it.
+
+    Raises:
+        RateError: something is no rate, or the strategy cannot count it.
+        ConfigurationError: the strategy or the key is none.
+        ValueError: the cost is out of its range.
+    """
+    if check_cost(cost) == 0:
+        raise ConfigurationError("a cost of 0 takes nothing, so there is nothing to try: give 1 or more")
+    parsed = parse_rates(rates) if rates else ()
+    return Trial(uid, plan(strategy_named(strategy, burst=burst), parsed), cost, selector(key))
+
+
+def named(trial: Trial) -> str:
+    """What a scenario of this one throttle is called: its rates."""
+    return "; ".join(map(str, trial.plan.rates)) or "unlimited"
+
+
+def period_of(text: str) -> int:
+    """The span of time that `text` spells, such as ``10s``, in µs.
+
+    Raises:
+        RateError: it spells none.
+    """
+    return 0 if text.strip() in {"0", "0s"} else Rate.parse(f"1/{text}").period
