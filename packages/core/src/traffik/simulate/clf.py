@@ -14,7 +14,7 @@ from typing import Final
 
 from traffik.errors import ConfigurationError
 from traffik.simulate.batches import SHOWN, Batch, Hit, Malformed, Run, Wanted, grouped
-from traffik.simulate.selectors import Selector
+from traffik.simulate.selectors import Selector, header_key
 from traffik.simulate.times import bracketed
 
 __all__ = ["CommonLog", "looks_common"]
@@ -170,6 +170,9 @@ _Parts = tuple["re.Match[bytes]", "re.Match[bytes] | None", "re.Match[bytes] | N
 
 def _pick(chosen: Selector, name: str, line: bytes, parts: _Parts) -> bytes | None:
     match, tail, asked = parts
+    if chosen.kind == "header":
+        value = None if tail is None else tail[name]
+        return match["host"] if value in {None, b"", b"-"} else header_key(chosen.name, value)
     if chosen.kind == "regex":
         found = re.search(chosen.name.encode(), line)
         return None if found is None else (found[1] if found.re.groups else found[0])

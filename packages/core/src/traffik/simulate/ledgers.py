@@ -16,8 +16,8 @@ from typing import Any, Final, TypeAlias
 
 from traffik.decisions import NEVER, Decision
 from traffik.simulate.batches import Hit
-from traffik.simulate.selectors import Selector, identity_of
-from traffik.strategies import Kernel, Plan
+from traffik.simulate.selectors import Selector, identity_of, is_address
+from traffik.strategies import Kernel, Plan, State
 
 __all__ = ["MOST", "Entry", "Folded", "Ledger", "Refusals"]
 
@@ -135,7 +135,7 @@ class Ledger:
         return plain + list(self._groups.items())
 
     def _shared(self, key: bytes) -> bool:
-        return self.selector.kind == "ip" and b":" in key
+        return is_address(self.selector, key)
 
     def _arrive(self, key: Hit, now: int) -> Entry | None:
         """The entry of a key not seen before; None if it is none."""
@@ -217,4 +217,9 @@ def _lapsed(entry: Entry, now: int, *, harsh: bool) -> bool:
 
 def _settled(decision: Decision) -> Kernel:
     """The kernel of a cost beyond what a store is asked about, whose answer needs no state."""
-    return lambda state, cost, now: (decision, None, 0)
+
+
+    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:  # noqa: ARG001 - a seam
+        return decision, None, 0
+
+    return kernel

@@ -1,4 +1,4 @@
-"""A limit, or several at once, tried on traffic: each request is decided by every throttle that applies to it, in order.
+"""A limit, or several at once, tried on traffic: every throttle that applies to a request decides on it, in order.
 
 As in production, the first throttle that refuses a request ends it: those behind are not asked, those before have
 counted it. Several scenarios are tried side by side on one reading of a log.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+from urllib.parse import unquote
 
 from traffik.simulate.batches import Hit, Wanted
 from traffik.simulate.ledgers import MOST, Ledger
@@ -110,7 +111,7 @@ class Scenario:
         if found is None:
             if len(self._routes) >= _ROUTES:
                 self._routes.clear()
-            method, path = (_text(part) for part in request)
+            method, path = _text(request[0]), unquote(_text(request[1]))
             found = self._routes[request] = [
                 place for place, trial in enumerate(self.trials) if trial.applies is None or trial.applies(method, path)
             ]

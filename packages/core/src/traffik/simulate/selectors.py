@@ -1,7 +1,8 @@
 """Whose quota a logged request takes: the text after ``--key``, and what it picks out of a line.
 
-``ip`` is the address, grouped as a throttle does it; ``header:NAME`` and ``field:NAME`` are taken as they stand;
-``regex:PATTERN`` is the first group (or all) of what matches in the line.
+``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, as ``name=value``, or the address where
+there is none, so that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first
+group (or all) of what matches in the line. A line without a key is not limited.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from traffik.clients import client_identity
 from traffik.errors import ConfigurationError
 
-__all__ = ["Selector", "identity_of", "selector"]
+__all__ = ["Selector", "header_key", "identity_of", "is_address", "selector"]
 
 _KINDS: Final = ("ip", "header", "field", "regex")
 _GRAMMAR: Final = 'a key is "ip", "header:NAME", "field:NAME" or "regex:PATTERN"'
@@ -52,8 +53,18 @@ def selector(text: str) -> Selector:
     return Selector(kind, name)
 
 
+def header_key(name: str, value: bytes) -> bytes:
+    """The key of a client that sent the header `name`."""
+    return name.lower().encode() + b"=" + value
+
+
+def is_address(chosen: Selector, raw: bytes) -> bool:
+    """Whether `raw`, as it stands in the log, is an IPv6 address, so that it may mean the same as another."""
+    if b":" not in raw:
+        return False
+    return chosen.kind == "ip" or (chosen.kind == "header" and not raw.startswith(header_key(chosen.name, b"")))
+
+
 def identity_of(chosen: Selector, raw: bytes) -> bytes:
     """The identity that `raw`, as it stands in the log, means."""
-    if chosen.kind != "ip" or b":" not in raw:
-        return raw
-    return client_identity(raw.decode("utf-8", "replace")).encode()
+    return client_identity(raw.decode("utf-8", "replace")).encode() if is_address(chosen, raw) else raw

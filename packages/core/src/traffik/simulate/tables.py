@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from traffik.errors import ConfigurationError
 from traffik.simulate.batches import SHOWN, Batch, Hit, Malformed, Wanted, grouped
-from traffik.simulate.selectors import Selector
+from traffik.simulate.selectors import Selector, header_key
 from traffik.simulate.times import instant
 
 __all__ = ["CsvTable", "Fields", "JsonLines", "looks_json", "sniffed"]
@@ -97,7 +97,7 @@ class CsvTable:
 
     def __post_init__(self) -> None:
         sought = ["time"]
-        sought += ["ip"] if any(chosen.kind == "ip" for chosen in self.wanted.selectors) else []
+        sought += ["ip"] if any(chosen.kind in {"ip", "header"} for chosen in self.wanted.selectors) else []
         for what in sought:
             if not set(self.fields.names(what)) & set(self.columns):
                 raise ConfigurationError(
@@ -181,13 +181,13 @@ def _pick(chosen: Selector, record: _Record, fields: Fields, line: bytes) -> byt
     if chosen.kind == "regex":
         found = re.search(chosen.name.encode(), line)
         return None if found is None else (found[1] if found.re.groups else found[0])
-    if chosen.kind == "ip":
-        value = _first(record, fields.names("ip"))
-    elif chosen.kind == "header":
-        value = _header(record, chosen.name)
-    else:
-        value = _field(record, chosen.name)
-    return _bytes(value)
+    if chosen.kind == "field":
+        return _bytes(_field(record, chosen.name))
+    if chosen.kind == "header":
+        value = _bytes(_header(record, chosen.name))
+        if value and value != b"-":
+            return header_key(chosen.name, value)
+    return _bytes(_first(record, fields.names("ip")))
 
 
 def _header(record: _Record, name: str) -> Any:

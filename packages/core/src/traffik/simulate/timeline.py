@@ -30,6 +30,9 @@ class Peak(NamedTuple):
     at: int = 0
 
 
+_NONE: Final = Peak()
+
+
 class Step(NamedTuple):
     """What happened in one step of time.
 
@@ -57,8 +60,8 @@ class Timeline:
 
     first: int | None = None
     last: int = 0
-    second: Peak = Peak()
-    minute: Peak = Peak()
+    second: Peak = _NONE
+    minute: Peak = _NONE
     _step: int = 0
     _steps: dict[int, list[int]] = field(default_factory=dict)
     _now: int = -1

@@ -7,13 +7,15 @@ from typing import Final
 
 from traffik.costs import check_cost
 from traffik.errors import ConfigurationError
+from traffik.limitfile import LimitEntry
 from traffik.rates import Rate, parse_rates
-from traffik.simulate.scenarios import Trial
+from traffik.rules import Rule, RuleSet
+from traffik.simulate.scenarios import Applies, Trial
 from traffik.simulate.selectors import selector
 from traffik.strategies import plan
 from traffik.strategies.named import strategy_named
 
-__all__ = ["named", "period_of", "trial_of"]
+__all__ = ["named", "period_of", "trial_of", "trials_of"]
 
 _UID: Final = "replay"
 
@@ -46,6 +48,26 @@ def trial_of(
         raise ConfigurationError("a cost of 0 takes nothing, so there is nothing to try: give 1 or more")
     parsed = parse_rates(rates) if rates else ()
     return Trial(uid, plan(strategy_named(strategy, burst=burst), parsed), cost, selector(key))
+
+
+def trials_of(limits: Sequence[LimitEntry]) -> list[Trial]:
+    """The throttles that a file of limits describes, to be tried."""
+    return [
+        Trial(
+            entry.uid,
+            plan(entry.strategy, entry.rates),
+            entry.cost,
+            selector(entry.key),
+            _applies(entry.rules) if entry.rules else None,
+        )
+        for entry in limits
+    ]
+
+
+def _applies(rules: Sequence[Rule]) -> Applies:
+    judged = RuleSet(tuple(rules))
+    # A file holds no predicates, so that nothing is left to be asked.
+    return lambda method, path: judged.judge(method, path) is True
 
 
 def named(trial: Trial) -> str:
