@@ -110,9 +110,25 @@ def read_limits(path: str | Path) -> tuple[LimitEntry, ...]:
 
 
 def _identifier(key: str) -> Callable[[Any], str] | None:
+    """What finds the client; one that does not send the header is counted by its address."""
     if key == "ip":
         return None
-    raise NotImplementedError
+    from traffik.adapters import adapter_of
+    from traffik.clients import client_identity
+
+    name = key.partition(":")[2].lower()
+
+    def identifier(connection: Any) -> str:
+        adapter = adapter_of(connection)
+        values = adapter.headers(connection, name)
+        if len(values) == 1 and values[0]:
+            return f"header:{name}:{values[0]}"
+        peer = adapter.peer(connection)
+        if peer is None:
+            raise ConfigurationError(f"the connection has neither a header {name!r} nor an address: give it one")
+        return client_identity(peer)
+
+    return identifier
 
 
 class _Reader:
@@ -149,7 +165,7 @@ class _Reader:
         self._known(table, where, _THROTTLE)
         for key in ("uid", "rate"):
             if key not in table:
-                example = "uid = \"api\"" if key == "uid" else "rate = \"100/min\""
+                example = 'uid = "api"' if key == "uid" else 'rate = "100/min"'
                 self._refuse(where, f"this throttle has no {key}: add {example}")
         rules = self._tables(table, where, "rule")
         rates = self._made(where, "rate", table["rate"], _rates)

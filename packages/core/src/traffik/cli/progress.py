@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from traffik.cli.sources import Source
+from traffik.cli.sources import Readable
 
 __all__ = ["watched"]
 
 
 @contextmanager
-def watched(sources: list[Source], what: str) -> Iterator[Callable[[int], object]]:
+def watched(sources: Sequence[Readable], what: str) -> Iterator[Callable[[int], object]]:
     """What is to be told the bytes read; shows them while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal or not sys.stderr.isatty():

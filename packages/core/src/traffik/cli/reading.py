@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from multiprocessing import get_context
 from typing import Final
 
-from traffik.cli.sources import Source
+from traffik.cli.sources import Readable
 from traffik.simulate.batches import Batch, LineReader, Run
 from traffik.simulate.formats import Format
 from traffik.simulate.logs import Log
@@ -29,7 +29,7 @@ _HEAD: Final = 1 << 16
 
 
 def runs_of(
-    sources: list[Source], form: Format, window: int, read: Readers, moved: Callable[[int], object]
+    sources: Sequence[Readable], form: Format, window: int, read: Readers, moved: Callable[[int], object]
 ) -> tuple[list[Log], Iterator[Run]]:
     """The logs, which know more as reading goes on, and all their hits in the order of time.
 
@@ -44,7 +44,9 @@ def runs_of(
     return logs, in_time(streams)
 
 
-def _batches(source: Source, form: Format, log: Log, read: Readers, moved: Callable[[int], object]) -> Iterator[Batch]:
+def _batches(
+    source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
+) -> Iterator[Batch]:
     blocks = source.blocks(moved)
     first = next(blocks, b"")
     opened = form.open(first[:_HEAD] if len(first) > _HEAD else first)

@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 import zstandard
 
 from traffik.errors import ConfigurationError
+from traffik.simulate.synthetic import Traffic
 
-__all__ = ["Source", "spooled"]
+__all__ = ["Made", "Readable", "Source", "spooled"]
 
 _BLOCK: Final = 1 << 20
 _LONGEST: Final = 1 << 23
@@ -27,6 +28,44 @@ _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 _STDIN: Final = "-"
+
+
+class Readable(Protocol):
+    """Something to read a log from; again and again, if it is asked to."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Bytes as they are stored; None if nobody knows."""
+        ...
+
+    def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
+        """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A log that is made up.
+
+    Attributes:
+        traffic: what it holds.
+        name: what it is called.
+        size: nobody knows.
+    """
+
+    traffic: Traffic
+    name: str = "synthetic"
+    size: None = None
+
+    def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
+        for block in self.traffic.blocks():
+            yield block
+            moved(len(block))
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,6 @@ def _lapsed(entry: Entry, now: int, *, harsh: bool) -> bool:
 def _settled(decision: Decision) -> Kernel:
     """The kernel of a cost beyond what a store is asked about, whose answer needs no state."""
 
-
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:  # noqa: ARG001 - a seam
         return decision, None, 0
 

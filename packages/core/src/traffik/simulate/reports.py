@@ -15,9 +15,10 @@ from traffik.simulate.ledgers import Entry, Ledger, Refusals
 from traffik.simulate.scenarios import Scenario, Trial
 from traffik.simulate.timeline import Peak, Step
 
-__all__ = ["Bin", "LimitReport", "Longest", "ScenarioReport", "Worst", "report_of"]
+__all__ = ["WORST", "Bin", "LimitReport", "Longest", "ScenarioReport", "Worst", "report_of"]
 
 WORST: Final = 20
+"""Worst-hit clients of a throttle that a report holds by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Whose quota a logged request takes: the text after ``--key``, and what it picks out of a line.
 
-``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, as ``name=value``, or the address where
+``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, or the address where
 there is none, so that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first
 group (or all) of what matches in the line. A line without a key is not limited.
 """
@@ -55,7 +55,7 @@ def selector(text: str) -> Selector:
 
 def header_key(name: str, value: bytes) -> bytes:
     """The key of a client that sent the header `name`."""
-    return name.lower().encode() + b"=" + value
+    return b"header:%s:%s" % (name.lower().encode(), value)
 
 
 def is_address(chosen: Selector, raw: bytes) -> bool:

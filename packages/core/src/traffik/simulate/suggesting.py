@@ -261,5 +261,3 @@ def _rounded(limit: Fraction) -> int:
     whole = max(ceil(limit), 1)
     digits = 10 ** max(len(str(whole)) - 2, 0)
     return -(-whole // digits) * digits
-
-

@@ -84,9 +84,7 @@ class Traffic:
 
     def _shares(self) -> list[float]:
         """The part of the load that falls on each minute: least at four in the morning, most at four in the afternoon."""
-        weights = [
-            1.1 + math.sin((minute / 60 - 10) / 24 * 2 * math.pi) for minute in range(self.hours * 60)
-        ]
+        weights = [1.1 + math.sin((minute / 60 - 10) / 24 * 2 * math.pi) for minute in range(self.hours * 60)]
         total = sum(weights)
         return [weight / total for weight in weights]
 
