@@ -13,7 +13,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-__all__ = ["MAX_LENGTH", "check_uid", "escape", "local_key", "partition_key"]
+__all__ = ["MAX_LENGTH", "check_uid", "escape", "local_key", "local_of", "partition_key"]
 
 MAX_LENGTH: Final = 128
 """The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
@@ -49,6 +49,13 @@ def partition_key(namespace: str, uid: str, local: str) -> str:
     three parts can be read back from the key.
     """
     return f"{escape(namespace).replace(':', '%3A')}:{escape(uid)}:{{{escape(local)}}}"
+
+
+def local_of(whole: str) -> str:
+    """The local key in a whole one."""
+    from urllib.parse import unquote
+
+    return unquote(whole.partition("{")[2].removesuffix("}"), errors="surrogatepass")
 
 
 def check_uid(uid: object) -> str:

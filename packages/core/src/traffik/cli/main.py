@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from traffik.cli import facts, keys
+from traffik.cli.lint import lint
 from traffik.cli.replay import replay
 from traffik.errors import TraffikError
 
@@ -22,7 +24,20 @@ def cli() -> None:
     """Rate limits, tried, explained and looked after."""
 
 
-cli.add_command(replay)
+for _command in (
+    replay,
+    keys.explain,
+    keys.stat,
+    keys.top,
+    keys.reset,
+    facts.adapters,
+    facts.rate,
+    facts.schema,
+    facts.synthetic,
+    facts.completion,
+    lint,
+):
+    cli.add_command(_command)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -63,12 +63,24 @@ def _trouble(out: Console, log: LogReport) -> None:
         )
 
 
+def _exact(found: ScenarioReport) -> bool:
+    return all(limit.exact for limit in found.limits)
+
+
+def _longest(found: ScenarioReport) -> str:
+    waits = [limit.longest for limit in found.limits if limit.longest is not None]
+    if not waits:
+        return "none"
+    longest = max(waits, key=lambda each: each.wait)
+    return f"{span(longest.wait)}, {longest.key}"
+
+
 _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
     ("requests", lambda found: number(found.requests)),
     ("refused", lambda found: f"{number(found.refused)} ({percent(found.refused, found.requests)})"),
     ("clients", lambda found: ("" if _exact(found) else "at most ") + number(found.clients)),
     ("refused at least once", lambda found: f"{number(found.touched)} ({percent(found.touched, found.clients)})"),
-    ("longest wait", lambda found: _longest(found)),
+    ("longest wait", _longest),
     ("busiest second", lambda found: f"{number(found.second.requests)} requests, {moment(found.second.at)}"),
     ("busiest minute", lambda found: f"{number(found.minute.requests)} requests, {moment(found.minute.at)}"),
     ("first", lambda found: "" if found.first is None else moment(found.first)),
@@ -81,18 +93,6 @@ def _summary(reports: list[ScenarioReport]) -> Table:
     for name, cell in _ROWS:
         table.add_row(name, *(escape(cell(report)) for report in reports))
     return table
-
-
-def _exact(found: ScenarioReport) -> bool:
-    return all(limit.exact for limit in found.limits)
-
-
-def _longest(found: ScenarioReport) -> str:
-    waits = [limit.longest for limit in found.limits if limit.longest is not None]
-    if not waits:
-        return "none"
-    longest = max(waits, key=lambda each: each.wait)
-    return f"{span(longest.wait)}, {longest.key}"
 
 
 def _policies(found: ScenarioReport) -> Table:

@@ -64,8 +64,8 @@ class Format:
         if not lines:
             return "combined"  # nothing to read, in any format
         raise ConfigurationError(
-            f"this is no log in a known format (Common or Combined Log Format, JSON lines, CSV that names its columns): "
-            f"it begins with {first[:80]!r}; say which with --format"
+            f"this is no log in a known format (Common or Combined Log Format, JSON lines, CSV that names its "
+            f"columns): it begins with {first[:80]!r}; say which with --format"
         )
 
 

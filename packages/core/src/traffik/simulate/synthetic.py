@@ -55,7 +55,7 @@ class Traffic:
     requests: int = 100_000
     clients: int = 2_000
     scraper: int = 2
-    storm: int = 40
+    storm: int = 12
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -83,7 +83,7 @@ class Traffic:
                 yield "".join(_line(chance, at, address) for at, address in lines).encode()
 
     def _shares(self) -> list[float]:
-        """The part of the load that falls on each minute: least at four in the morning, most at four in the afternoon."""
+        """The part of the load that falls on each minute: least at four in the morning, most at four past noon."""
         weights = [1.1 + math.sin((minute / 60 - 10) / 24 * 2 * math.pi) for minute in range(self.hours * 60)]
         total = sum(weights)
         return [weight / total for weight in weights]
@@ -98,7 +98,7 @@ class Traffic:
     def _retry(
         self, chance: Random, minute: int, addresses: list[str], waiting: dict[int, list[tuple[int, str]]]
     ) -> None:
-        """For ten minutes from half past three in the afternoon, each of some clients retries every second or two."""
+        """For ten minutes from half past three in the afternoon, each of some clients retries every second or so."""
         if not self.storm or not 930 <= minute % 1440 < 940:
             return
         hits = waiting.setdefault(minute, [])
