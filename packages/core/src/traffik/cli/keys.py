@@ -20,7 +20,8 @@ from traffik.clients import client_identity
 from traffik.decisions import Decision
 from traffik.errors import ConfigurationError
 from traffik.keys import check_uid, local_key
-from traffik.limitfile import LimitEntry, read_limits
+from traffik.limitentries import LimitEntry
+from traffik.limitfile import read_limits
 from traffik.simulate.trials import trial_of
 from traffik.strategies import Plan, plan
 from traffik.strategies.named import STRATEGIES

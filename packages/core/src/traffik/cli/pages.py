@@ -52,8 +52,9 @@ def _lead(main: ScenarioReport) -> str:
         return "<p>The log holds no request.</p>"
     return (
         f"<p><strong>{number(main.refused)}</strong> of {number(main.requests)} requests "
-        f"({percent(main.refused, main.requests)}) would have been refused, and <strong>{number(main.touched)}</strong> "
-        f"of {number(main.clients)} clients ({percent(main.touched, main.clients)}) at least once, "
+        f"({percent(main.refused, main.requests)}) would have been refused, and "
+        f"<strong>{number(main.touched)}</strong> of {number(main.clients)} clients "
+        f"({percent(main.touched, main.clients)}) at least once, "
         f"from {moment(main.first)} to {moment(main.last)} UTC.</p>"
     )
 

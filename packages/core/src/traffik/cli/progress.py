@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,7 +15,7 @@ __all__ = ["watched"]
 
 
 @contextmanager
-def watched(sources: Sequence[Readable], what: str) -> Iterator[Callable[[int], object]]:
+def watched(sources: Sequence[Readable], what: str) -> Generator[Callable[[int], object]]:
     """What is to be told the bytes read; shows them while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal or not sys.stderr.isatty():

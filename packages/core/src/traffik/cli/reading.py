@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
@@ -58,7 +58,7 @@ def _batches(
 
 
 @contextmanager
-def readers(jobs: int) -> Iterator[Readers]:
+def readers(jobs: int) -> Generator[Readers]:
     """What reads blocks with so many processes, this one included."""
     if jobs == 1:
         yield lambda reader, blocks: map(reader.read, blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -129,7 +129,7 @@ def _keys_only(found: Distribution, place: int, bare: bool) -> Callable[[int, li
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _uncollected() -> Generator[None]:
     """Without the collector of cycles: a replay makes none, and many objects for it to look at in vain."""
     was = gc.isenabled()
     gc.disable()

@@ -11,12 +11,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import zstandard
 
 from traffik.errors import ConfigurationError
 from traffik.simulate.synthetic import Traffic
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["Made", "Readable", "Source", "spooled"]
 
@@ -104,45 +107,33 @@ class Source:
     def _open(self) -> _Counted:
         if self.spool is not None:
             self.spool.seek(0)
-            return _Counted(_Kept(self.spool))
-        return _Counted(sys.stdin.buffer if self.name == _STDIN else Path(self.name).open("rb", buffering=0))
-
-
-class _Kept(io.RawIOBase):
-    """A file that stays open when its reader is done."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]  # what io hands over is a buffer, without saying so
-        data = self._file.read(len(view))
-        view[: len(data)] = data
-        return len(data)
+            return _Counted(self.spool, keep=True)
+        if self.name == _STDIN:
+            return _Counted(sys.stdin.buffer, keep=True)
+        return _Counted(Path(self.name).open("rb"), keep=False)
 
 
 class _Counted(io.RawIOBase):
-    """A file that knows how much of it has been read."""
+    """A file that knows how much of it has been read, and that is closed with this unless it is to be kept."""
 
-    def __init__(self, file: IO[bytes] | io.RawIOBase) -> None:
+    def __init__(self, file: IO[bytes], *, keep: bool) -> None:
         super().__init__()
         self._file = file
+        self._keep = keep
         self.taken = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        taken: int = self._file.readinto(buffer) or 0  # type: ignore[union-attr]  # every binary file has it
-        self.taken += taken
-        return taken
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        self.taken += len(data)
+        return len(data)
 
     def close(self) -> None:
-        if not self.closed and self._file is not sys.stdin.buffer:
+        if not self.closed and not self._keep:
             self._file.close()
         super().close()
 
@@ -158,18 +149,20 @@ def _spool() -> IO[bytes]:
     return file
 
 
-def _plain(raw: _Counted) -> IO[bytes]:
+def _plain(raw: _Counted) -> io.BufferedIOBase | zstandard.ZstdDecompressionReader:
     """What is in the file, taken out of its compression."""
     buffered = io.BufferedReader(raw, _BLOCK)
     head = buffered.peek(4)[:4]
     if head.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=buffered)  # type: ignore[return-value]  # it reads like any other file
+        return gzip.GzipFile(fileobj=buffered)
     if head == _ZSTD:
-        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)  # type: ignore[return-value]  # as above
+        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
     return buffered
 
 
-def _lines(plain: IO[bytes], raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:
+def _lines(
+    plain: io.BufferedIOBase | zstandard.ZstdDecompressionReader, raw: _Counted, moved: Callable[[int], object]
+) -> Iterator[bytes]:
     rest, told = b"", 0
     while block := plain.read(_BLOCK):
         cut = block.rfind(b"\n") + 1

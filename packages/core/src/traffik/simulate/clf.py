@@ -172,7 +172,7 @@ def _pick(chosen: Selector, name: str, line: bytes, parts: _Parts) -> bytes | No
     match, tail, asked = parts
     if chosen.kind == "header":
         value = None if tail is None else tail[name]
-        return match["host"] if value in {None, b"", b"-"} else header_key(chosen.name, value)
+        return header_key(chosen.name, value) if value and value != b"-" else match["host"]
     if chosen.kind == "regex":
         found = re.search(chosen.name.encode(), line)
         return None if found is None else (found[1] if found.re.groups else found[0])

@@ -174,7 +174,8 @@ class Ledger:
                 break
             gone = [identity for identity, entry in self.entries() if _lapsed(entry, now, harsh=harsh)]
             for identity in gone:
-                self.folded.add(self._groups.pop(identity, None) or self.table.pop(identity))
+                grouped = identity in self._groups
+                self.folded.add(self._groups.pop(identity) if grouped else self.table.pop(identity))
             alive = {id(entry) for entry in self._groups.values()}
             self.table = {
                 key: entry for key, entry in self.table.items() if not self._shared(key) or id(entry) in alive

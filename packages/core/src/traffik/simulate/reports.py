@@ -153,9 +153,11 @@ class ScenarioReport:
 
     def plain(self) -> dict[str, object]:
         """As JSON has it."""
-        return {**asdict(self), "steps": [step._asdict() for step in self.steps]} | {
-            name: {"requests": peak.requests, "at": peak.at}
-            for name, peak in (("second", self.second), ("minute", self.minute))
+        return {
+            **asdict(self),
+            "steps": [step._asdict() for step in self.steps],
+            "second": self.second._asdict(),
+            "minute": self.minute._asdict(),
         }
 
 

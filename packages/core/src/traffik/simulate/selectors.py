@@ -1,8 +1,8 @@
 """Whose quota a logged request takes: the text after ``--key``, and what it picks out of a line.
 
-``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, or the address where there is none, so
-that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first group (or all) of
-what matches in the line. A line without a key is not limited.
+``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, or the address where there is none,
+so that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first group (or
+all) of what matches in the line. A line without a key is not limited.
 """
 
 from __future__ import annotations

@@ -259,5 +259,5 @@ def _found(scenario: Scenario) -> _Found:
 def _rounded(limit: Fraction) -> int:
     """Up to two figures, as people write limits."""
     whole = max(ceil(limit), 1)
-    digits = 10 ** max(len(str(whole)) - 2, 0)
-    return -(-whole // digits) * digits
+    step = int("1" + "0" * max(len(str(whole)) - 2, 0))
+    return -(-whole // step) * step

@@ -192,7 +192,8 @@ def _pick(chosen: Selector, record: _Record, fields: Fields, line: bytes) -> byt
 
 def _header(record: _Record, name: str) -> Any:
     """A header: in an object of them, in any case, or in a field of its own, as nginx names it."""
-    headers = next((record[key] for key in ("headers", "request_headers") if isinstance(record.get(key), dict)), {})
+    nested = (record.get(key) for key in ("headers", "request_headers"))
+    headers: dict[str, Any] = next((each for each in nested if isinstance(each, dict)), {})
     for key, value in headers.items():
         if key.lower() == name.lower():
             return value

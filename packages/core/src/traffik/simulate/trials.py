@@ -7,7 +7,7 @@ from typing import Final
 
 from traffik.costs import check_cost
 from traffik.errors import ConfigurationError
-from traffik.limitfile import LimitEntry
+from traffik.limitentries import LimitEntry
 from traffik.rates import Rate, parse_rates
 from traffik.rules import Rule, RuleSet
 from traffik.simulate.scenarios import Applies, Trial
