@@ -15,7 +15,7 @@ from traffik.cli.shown import show
 from traffik.errors import ConfigurationError
 from traffik.simulate.conditions import Condition
 
-__all__ = ["document", "failed", "present"]
+__all__ = ["checked", "document", "failed", "present"]
 
 _PICTURES = (".png", ".svg", ".pdf")
 

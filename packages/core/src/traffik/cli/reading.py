@@ -64,7 +64,7 @@ def readers(jobs: int) -> Generator[Readers]:
         yield lambda reader, blocks: map(reader.read, blocks)
         return
     # Spawned and not forked: the progress display has a thread.
-    with ProcessPoolExecutor(jobs - 1, get_context("spawn"), _leave_interrupts_alone) as pool:
+    with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
         try:
             yield lambda reader, blocks: _ahead(pool, jobs, reader, blocks)
         except BaseException:
@@ -76,12 +76,22 @@ def _ahead(pool: Executor, jobs: int, reader: LineReader, blocks: Iterable[bytes
     """Batches in order, of which a few are in the making."""
     waiting: deque[Future[Batch]] = deque()
     for block in blocks:
-        waiting.append(pool.submit(reader.read, block))
+        with _uninterrupted():
+            waiting.append(pool.submit(reader.read, block))
         if len(waiting) > 2 * jobs:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
 
 
-def _leave_interrupts_alone() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """An interrupt waits; and processes that are begun meanwhile never hear of one, since it is this one's to end them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

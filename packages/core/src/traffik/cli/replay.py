@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from traffik.cli.answers import failed, present
+from traffik.cli.answers import checked, failed, present
 from traffik.cli.runs import Reading, Tries, replayed
 from traffik.cli.sources import Made, Readable, Source, spooled
 from traffik.errors import ConfigurationError
@@ -60,6 +60,8 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     FILES are logs in Common or Combined Log Format, JSON lines or CSV that names its columns; plain, gzip or zstd; - is
     standard input. Several are merged by time.
     """
+    if options["plot"]:
+        checked(options["plot"])
     conditions = [condition(text) for text in options["conditions"]]
     target = None if options["target"] is None else target_of(options["target"])
     tries = _tries(options)

@@ -147,10 +147,12 @@ class Ledger:
         if not self._shared(key):
             entry = self.table[key] = [_BEFORE, None, 0, None]
             return entry
+        # Several addresses may be one client: a network of IPv6, or an address of IPv4 written as one of IPv6.
         identity = identity_of(self.selector, key)
-        found = self._groups.get(identity)
+        home = self._groups if b":" in identity else self.table
+        found = home.get(identity)
         if found is None:
-            found = self._groups[identity] = [_BEFORE, None, 0, None]
+            found = home[identity] = [_BEFORE, None, 0, None]
         self.table[key] = found
         return found
 
@@ -176,10 +178,10 @@ class Ledger:
             for identity in gone:
                 grouped = identity in self._groups
                 self.folded.add(self._groups.pop(identity) if grouped else self.table.pop(identity))
-            alive = {id(entry) for entry in self._groups.values()}
-            self.table = {
-                key: entry for key, entry in self.table.items() if not self._shared(key) or id(entry) in alive
-            }
+            alive = {id(entry) for _, entry in self.entries()}
+            # From the table itself, since `decide` is at work on it.
+            for key in [key for key, entry in self.table.items() if id(entry) not in alive]:
+                del self.table[key]
         # Only what lives may be beyond the bound; the next look is when there is that much again.
         self._room = max(self.most, 2 * len(self.table))
 

@@ -121,7 +121,9 @@ class Distribution:
         for identity in gone:
             self._close(self._windows.pop(identity))
         alive = {id(entry) for entry in self._windows.values()}
-        self._raw = {key: entry for key, entry in self._raw.items() if id(entry) in alive}
+        # From the table itself, since `add` is at work on it.
+        for key in [key for key, entry in self._raw.items() if id(entry) not in alive]:
+            del self._raw[key]
         self.most = max(self.most, 2 * len(self._raw))
 
     def _close(self, entry: list[int]) -> None:

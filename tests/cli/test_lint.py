@@ -1,0 +1,53 @@
+"""`traffik lint` says what cannot be meant, and where it was written."""
+
+from __future__ import annotations
+
+BAD = """
+from traffik import HTTPThrottle, Limiter, TokenBucket
+
+never = HTTPThrottle("never", "0/min")
+dear = HTTPThrottle("dear", "5/min", cost=6)
+idle = HTTPThrottle("idle", "1/s; 1000/s")
+free = Limiter("free", "unlimited")
+one, two = HTTPThrottle("api data", "5/s"), HTTPThrottle("api-data", "5/s")
+app = None
+"""
+GOOD = """
+from traffik import HTTPThrottle
+from traffik.backends.inmemory import InMemoryBackend
+
+store = InMemoryBackend()
+class site:
+    throttle = HTTPThrottle("good", "10/s; 1000/hour")
+"""
+
+
+def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
+    (tmp_path / "bad.py").write_text(BAD)
+    said = shell("lint", "bad:app")
+    kinds = {line.rpartition("[")[2].removesuffix("]"): line for line in said.out.splitlines()}
+    assert {"admits-nothing", "cost-above-capacity", "idle-rate", "unlimited", "one-policy-name", "no-store"} <= set(
+        kinds
+    )
+    assert f"{tmp_path / 'bad.py'}:4: never: " in kinds["admits-nothing"]
+    assert "the rate 1000/s never binds, since 1/s allows no more" in kinds["idle-rate"]
+    assert (1, "6 limits, 6 findings\n") == (said.code, said.err)
+
+
+def test_where_nothing_is_wrong_nothing_is_said(shell, tmp_path):
+    (tmp_path / "good.py").write_text(GOOD)
+    said = shell("lint", "good:site.throttle")
+    assert (0, "", "1 limits, 0 findings\n") == (said.code, said.out, said.err)
+
+
+def test_a_module_that_fails_says_where(shell, tmp_path):
+    (tmp_path / "broken.py").write_text("x = 1\nx.y\n")
+    said = shell("lint", "broken")
+    assert 2 == said.code
+    assert "broken fails when it is imported: AttributeError" in said.err or "broken: " in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_app_that_is_not_there(shell, tmp_path):
+    (tmp_path / "good.py").write_text(GOOD)
+    assert "has no attribute 'nothing'" in shell("lint", "good:nothing").err
