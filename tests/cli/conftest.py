@@ -43,6 +43,7 @@ def shell(tmp_path):
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | environ,
             timeout=60,
+            check=False,
         )
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -9,7 +9,7 @@ import pytest
 
 def test_a_rate_is_explained_for_every_strategy(traffik):
     said = traffik("rate", "100/min")
-    assert (0, "") == (said.code, said.err)
+    assert (said.code, said.err) == (0, "")
     assert "100 in 1 min, one every 600 ms if evenly" in said.out
     for name in ("sliding-window", "fixed-window", "sliding-log", "token-bucket", "leaky-bucket", "gcra"):
         assert name in said.out
@@ -26,7 +26,7 @@ def test_rates_without_a_limit(traffik):
 
 def test_adapters_and_stores_are_listed(traffik):
     said = traffik("adapters")
-    assert 0 == said.code
+    assert said.code == 0
     assert "Redis" in said.out
 
 

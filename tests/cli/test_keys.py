@@ -44,9 +44,9 @@ RATE = ("--rate", "10/min")
 
 def test_explain_says_what_hits_would_be_answered(used, traffik):
     facts = json.loads(traffik("explain", *used, *RATE, "--id", "203.0.113.7", "--json").out)
-    assert "traffik:api:data:{203.0.113.7}" == facts["key"]
-    assert (0, 10, ["10/min"]) == (facts["remaining"], facts["capacity"], facts["rates"])
-    assert [False, False, False] == [fate["allowed"] for fate in facts["costs"].values()]
+    assert facts["key"] == "traffik:api:data:{203.0.113.7}"
+    assert (facts["remaining"], facts["capacity"], facts["rates"]) == (0, 10, ["10/min"])
+    assert [fate["allowed"] for fate in facts["costs"].values()] == [False, False, False]
     assert 0 < facts["costs"]["1"]["wait"] < facts["costs"]["10"]["wait"] <= 120_000_000
     assert None is facts["costs"]["100"]["wait"]
     assert 0 < facts["forgotten_in"] <= 121_000_000
@@ -61,7 +61,7 @@ def test_explain_takes_nothing(used, traffik):
 def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY)
     said = traffik("explain", *used, "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")
-    assert (0, "") == (said.code, said.err)
+    assert (said.code, said.err) == (0, "")
     for words in ("7 of 10", "admitted", "never admitted", "applies to GET /api/**", "traffik:api:data:{203.0.113.8}"):
         assert words in said.out
 
@@ -71,15 +71,17 @@ def test_a_client_that_has_used_nothing(used, traffik):
 
 
 def test_stat_is_a_line(used, traffik):
-    assert "7 of 10 left\n" == traffik("stat", *used, *RATE, "--id", "203.0.113.8").out
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out.startswith("0 of 10 left; the next in ")
 
 
 def test_top_shows_those_first_that_have_least_left(used, traffik):
     found = json.loads(traffik("top", *used, *RATE, "--json").out)
-    assert (True, 3) == (found["complete"], found["keys"])
-    assert [("203.0.113.7", 0), ("203.0.113.8", 7), ("user:é", 9)] == [
-        (w["key"], w["remaining"]) for w in found["worst"]
+    assert (found["complete"], found["keys"]) == (True, 3)
+    assert [(w["key"], w["remaining"]) for w in found["worst"]] == [
+        ("203.0.113.7", 0),
+        ("203.0.113.8", 7),
+        ("user:é", 9),
     ]
     assert "203.0.113.7" in traffik("top", *used, *RATE).out
 
@@ -89,16 +91,16 @@ def test_top_says_when_it_has_not_seen_all(used, traffik):
 
 
 def test_reset_forgets_one_or_all(used, traffik):
-    assert "forgotten\n" == traffik("reset", *used, "--id", "203.0.113.7").out
-    assert "10 of 10 left\n" == traffik("stat", *used, *RATE, "--id", "203.0.113.7").out
-    assert "7 of 10 left\n" == traffik("stat", *used, *RATE, "--id", "203.0.113.8").out
-    assert "forgotten\n" == traffik("reset", *used, "--yes").out
-    assert "10 of 10 left\n" == traffik("stat", *used, *RATE, "--id", "203.0.113.8").out
+    assert traffik("reset", *used, "--id", "203.0.113.7").out == "forgotten\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out == "10 of 10 left\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
+    assert traffik("reset", *used, "--yes").out == "forgotten\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "10 of 10 left\n"
 
 
 def test_all_are_forgotten_only_after_a_question(used, shell):
     said = shell("reset", *used, given=b"n\n")
-    assert 130 == said.code
+    assert said.code == 130
     assert "Forget what every client of api:data has used?" in said.err
 
 
@@ -110,5 +112,5 @@ def test_a_throttle_that_the_file_does_not_have(used, traffik, tmp_path):
 
 def test_a_store_that_is_away_is_an_error(traffik):
     said = traffik("stat", "--store", "redis://127.0.0.1:1", "--throttle", "a", "--id", "b", *RATE)
-    assert 2 == said.code
+    assert said.code == 2
     assert said.err.startswith("traffik: ")

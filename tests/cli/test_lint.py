@@ -31,19 +31,19 @@ def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
     )
     assert f"{tmp_path / 'bad.py'}:4: never: " in kinds["admits-nothing"]
     assert "the rate 1000/s never binds, since 1/s allows no more" in kinds["idle-rate"]
-    assert (1, "6 limits, 6 findings\n") == (said.code, said.err)
+    assert (said.code, said.err) == (1, "6 limits, 6 findings\n")
 
 
 def test_where_nothing_is_wrong_nothing_is_said(shell, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     said = shell("lint", "good:site.throttle")
-    assert (0, "", "1 limits, 0 findings\n") == (said.code, said.out, said.err)
+    assert (said.code, said.out, said.err) == (0, "", "1 limits, 0 findings\n")
 
 
 def test_a_module_that_fails_says_where(shell, tmp_path):
     (tmp_path / "broken.py").write_text("x = 1\nx.y\n")
     said = shell("lint", "broken")
-    assert 2 == said.code
+    assert said.code == 2
     assert "broken fails when it is imported: AttributeError" in said.err or "broken: " in said.err
     assert "Traceback" not in said.err
 

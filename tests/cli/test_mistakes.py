@@ -41,7 +41,7 @@ MISTAKES = [
 def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = traffik(*arguments)
-    assert 2 == said.code
+    assert said.code == 2
     assert sentence in said.err
     assert "Traceback" not in said.err
 
@@ -55,14 +55,14 @@ def test_a_file_that_is_cut_short_is_a_mistake(traffik, tmp_path):
 
 def test_the_command_is_a_module_too(shell):
     said = shell("--version")
-    assert (0, "") == (said.code, said.err)
+    assert (said.code, said.err) == (0, "")
     assert "traffik, version" in said.out
 
 
 def test_what_is_not_installed_is_named_with_its_pip_line(shell, tmp_path):
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError('No module named click', name='click')")
     said = shell("replay", PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
-    assert (1, "traffik: the command line needs click: pip install 'traffik[cli]'\n") == (said.code, said.err)
+    assert (said.code, said.err) == (1, "traffik: the command line needs click: pip install 'traffik[cli]'\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
@@ -78,12 +78,12 @@ def test_an_interrupt_ends_it_quietly(jobs):
         time.sleep(0.2)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert (130, b"interrupted") == (process.returncode, err.strip())
+    assert (process.returncode, err.strip()) == (130, b"interrupted")
 
 
 def test_a_reader_that_has_enough_is_no_error(access_log):
     command = f"{sys.executable} -m traffik synthetic requests=20000 | head -n 1"
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, shell=True, env=environ, capture_output=True, timeout=60)
-    assert b"" == done.stderr
-    assert 1 == done.stdout.count(b"\n")
+    done = subprocess.run(command, shell=True, env=environ, capture_output=True, timeout=60, check=True)
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1

@@ -27,7 +27,7 @@ methods = ["POST"]
 
 def scenarios(said):
     """What is in every report but for how long it took and what the logs are called."""
-    assert (0, "") == (said.code, said.err)
+    assert (said.code, said.err) == (0, "")
     return json.loads(said.out)["scenarios"]
 
 
@@ -38,14 +38,14 @@ def tried(access_log):
 
 def test_a_table_says_who_would_have_been_refused(traffik, access_log):
     said = traffik("replay", access_log, "--rate", "60/min")
-    assert (0, "") == (said.code, said.err)
+    assert (said.code, said.err) == (0, "")
     assert SCRAPER in said.out
     assert "10,979" in said.out
 
 
 def test_json_says_the_same(traffik, tried):
     (found,) = scenarios(traffik("replay", *tried))
-    assert ("60/min", 10_979, SCRAPER) == (found["name"], found["refused"], found["limits"][0]["worst"][0]["key"])
+    assert (found["name"], found["refused"], found["limits"][0]["worst"][0]["key"]) == ("60/min", 10_979, SCRAPER)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, lambda data: data])
@@ -71,7 +71,7 @@ def test_standard_input_is_a_log_and_can_be_read_twice(shell, access_log, traffi
     assert scenarios(traffik("replay", *tried)) == scenarios(said)
     said = shell("replay", "-", "--json", "--target-refused", "1% of clients", given=content)
     (suggested,) = json.loads(said.out)["suggestions"]
-    assert [False, True] == sorted({each["met"] for each in suggested["tried"]})
+    assert sorted({each["met"] for each in suggested["tried"]}) == [False, True]
 
 
 def test_processes_at_work_change_nothing(traffik, tried, access_log, tmp_path):
@@ -79,12 +79,12 @@ def test_processes_at_work_change_nothing(traffik, tried, access_log, tmp_path):
     one, three = (traffik("replay", *tried[:-1], tmp_path / "twice", "--jobs", jobs) for jobs in (1, 3))
     assert scenarios(one) == scenarios(three)
     assert json.loads(one.out)["logs"] == json.loads(three.out)["logs"]
-    assert [26_604] != json.loads(one.out)["logs"][0]["shown"]
+    assert json.loads(one.out)["logs"][0]["shown"] != [26_604]
 
 
 def test_a_comparison_stands_beside_it(traffik, tried):
     first, second = scenarios(traffik("replay", *tried, "--compare", "30/min"))
-    assert ("60/min", "30/min") == (first["name"], second["name"])
+    assert (first["name"], second["name"]) == ("60/min", "30/min")
     assert first["refused"] < second["refused"]
 
 
@@ -92,7 +92,7 @@ def test_a_policy_is_tried_and_compared(traffik, access_log, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY)
     call = ("replay", access_log, "--policy", tmp_path / "limits.toml", "--compare", "60/min")
     policy, rate = scenarios(traffik(*call, "--json"))
-    assert ["everything", "logins"] == [limit["uid"] for limit in policy["limits"]]
+    assert [limit["uid"] for limit in policy["limits"]] == ["everything", "logins"]
     assert policy["limits"][0]["refused"] == rate["refused"] < policy["refused"]
     assert "By throttle" in traffik(*call).out
 
@@ -139,4 +139,4 @@ def test_the_keys_may_be_another_field(traffik, tmp_path):
     (tmp_path / "log.csv").write_text("time,user\n" + rows)
     call = ("replay", tmp_path / "log.csv", "--rate", "50/min", "--key", "field:user")
     (found,) = scenarios(traffik(*call, "--json"))
-    assert ["ada"] == [each["key"] for each in found["limits"][0]["worst"]]
+    assert [each["key"] for each in found["limits"][0]["worst"]] == ["ada"]

@@ -82,11 +82,11 @@ def path(tmp_path):
 
 def test_all_of_it_is_read():
     data, chat = entries_of("limits.toml", WHOLE)
-    assert ("api:data", 2, "header:X-Client", False, 2) == (data.uid, data.cost, data.key, data.websocket, data.line)
+    assert (data.uid, data.cost, data.key, data.websocket, data.line) == ("api:data", 2, "header:X-Client", False, 2)
     assert (Rate(10, 1_000_000), Rate(1000, 3_600_000_000)) == data.rates
     assert (TokenBucket(20, debt=5), FixedWindow()) == (data.strategy, chat.strategy)
     assert (Rule("/api/**", methods=["GET", "POST"]), Rule("/api/health", bypass=True)) == data.rules
-    assert (True, (), 19) == (chat.websocket, chat.rules, chat.line)
+    assert (chat.websocket, chat.rules, chat.line) == (True, (), 19)
 
 
 @pytest.mark.parametrize(("text", "line", "why"), MISTAKES, ids=[each[2] for each in MISTAKES])
@@ -114,7 +114,7 @@ def test_an_application_gets_throttles_by_their_uids(path, store):
 def test_its_throttles_count_what_the_file_says(path, store):
     throttle = load_throttles(path, backend=store)["api:data"]
     asked = Request(path="/api/a")
-    assert [True, False] == [throttle.sync.check(asked, cost).allowed for cost in (10, 26)]
+    assert [throttle.sync.check(asked, cost).allowed for cost in (10, 26)] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A slow and exact model of a replay: the store of production on a clock that follows the log, one hit after another."""
+"""A slow and exact model of a replay: the store of production on a clock that follows the log, hit by hit."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def read(lines, *keys, request=False):
 def test_both_ways_of_reading_find_host_and_time(line, before):
     lines = [line] if before == "alone" else [LINES["plain"], line, line]
     for batch in (read(lines), read(lines, "ip", "field:user")):
-        assert 0 == batch.malformed
+        assert batch.malformed == 0
         assert [NOW] * len(lines) == [now for now, hits in batch.runs for _ in hits]
     assert [b"192.0.2.1"] * len(lines) == [hit for _, hits in read(lines).runs for hit in hits]
 
@@ -52,7 +52,7 @@ def test_both_ways_of_reading_leave_out_what_they_cannot_read(line, before):
     lines = [line] if before == "alone" else [LINES["plain"], line]
     for batch in (read(lines), read(lines, "ip", "field:user")):
         assert [len(lines)] == [shown.line for shown in batch.shown]
-        assert 1 == batch.malformed
+        assert batch.malformed == 1
 
 
 @pytest.mark.parametrize(

@@ -69,5 +69,5 @@ def test_a_unit_of_time_that_is_none():
 
 @pytest.mark.parametrize("text", ["x", "-1%", "101%", "", "1e3%"])
 def test_what_is_no_share(text):
-    with pytest.raises(ConfigurationError, match="no share|no number"):
+    with pytest.raises(ConfigurationError, match=r"no share|no number"):
         share(text)

@@ -36,7 +36,7 @@ def test_every_format_gives_the_same_report(name, replay):
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_log_without_lines_is_no_error(name, replay):
     report, _ = replay([FORMATS[name]([])], "5/20s")
-    assert (0, 0, None) == (report.requests, report.refused, report.first)
+    assert (report.requests, report.refused, report.first) == (0, 0, None)
 
 
 def test_what_is_no_log_is_refused_with_its_beginning(replay):
@@ -48,8 +48,8 @@ def test_malformed_lines_are_counted_and_shown_by_number(replay):
     good = FORMATS["combined"](HITS[:1])
     content = good + b"what?\n\n" + good + b'1.2.3.4 - - [99/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n'
     report, (log,) = replay([content], "5/20s")
-    assert (2, 5, 2) == (report.requests, log.lines, log.malformed)
-    assert [(2, "no host, time and request"), (5, "not a time: [99/Oct/2025:00:00:00 +0000]")] == log.shown
+    assert (report.requests, log.lines, log.malformed) == (2, 5, 2)
+    assert log.shown == [(2, "no host, time and request"), (5, "not a time: [99/Oct/2025:00:00:00 +0000]")]
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_malformed_lines_are_counted_and_shown_by_number(replay):
 )
 def test_a_malformed_line_of_json_says_what_is_amiss(line, reason, replay):
     _, (log,) = replay([FORMATS["json"](HITS[:1]) + line + b"\n"], "5/20s", form="json")
-    assert [2] == [shown.line for shown in log.shown]
+    assert [shown.line for shown in log.shown] == [2]
     assert log.shown[0].reason.startswith(reason)
 
 
 def test_a_row_with_another_number_of_columns_is_malformed(replay):
     _, (log,) = replay([b"time,ip\n1760054400,192.0.2.1\n1760054401\n"], "5/20s")
-    assert [(2, "1 columns, not 2")] == log.shown
+    assert log.shown == [(2, "1 columns, not 2")]
 
 
 def test_fields_are_found_where_they_are_said_to_be():
@@ -79,7 +79,7 @@ def test_fields_are_found_where_they_are_said_to_be():
     wanted = Wanted((Selector("ip"),))
     content = json.dumps({"when": {"start": 1_760_054_400}, "from": "192.0.2.1"}).encode()
     batch = Format("json", wanted, fields).open(content).reader.read(content)
-    assert [(START, [b"192.0.2.1"])] == batch.runs
+    assert batch.runs == [(START, [b"192.0.2.1"])]
 
 
 def test_a_csv_without_the_column_says_which_there_are(replay):
@@ -93,4 +93,4 @@ def test_a_csv_without_the_column_says_which_there_are(replay):
 
 def test_other_delimiters_are_seen(replay):
     report, _ = replay([b"time;ip\n1760054400;192.0.2.1\n1760054400;192.0.2.1\n"], "1/s")
-    assert (2, 1) == (report.requests, report.refused)
+    assert (report.requests, report.refused) == (2, 1)

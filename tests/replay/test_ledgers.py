@@ -27,7 +27,7 @@ def test_keys_that_live_are_all_kept():
     kept = ledger("5/hour", 10)
     for second in range(1000):
         kept.decide(second * SECOND, [b"%d" % second])
-    assert (1000, 0) == (len(kept.entries()), kept.folded.keys)
+    assert (len(kept.entries()), kept.folded.keys) == (1000, 0)
 
 
 def test_folding_changes_no_decision():
@@ -36,27 +36,27 @@ def test_folding_changes_no_decision():
     for second in range(3000):
         keys = [b"%d" % (second % 40 * 10 + chance.randrange(60)) for _ in range(chance.choice([0, 1, 3, 40]))]
         assert large.decide(second * SECOND, keys) == small.decide(second * SECOND, keys)
-    assert 0 < small.folded.keys
-    assert 0 == large.folded.keys
+    assert small.folded.keys > 0
+    assert large.folded.keys == 0
 
 
 def test_the_refused_are_folded_last_and_their_refusals_kept():
     kept = ledger("1/s", 10)
     for second in range(0, 1000, 5):
         kept.decide(second * SECOND, [b"bad", b"bad", b"good %d" % second])
-    refusals = kept.table[b"bad"][3]
-    assert (200, 0, 0) == (refusals.count, refusals.first, kept.folded.touched)
+    refusals = kept.table[b"bad"].refusals
+    assert (refusals.count, refusals.first, kept.folded.touched) == (200, 0, 0)
 
 
 def test_addresses_of_one_network_fold_as_one():
     kept = ledger("1/s", 10)
     for second in range(0, 1000, 5):
         kept.decide(second * SECOND, [b"2001:db8:0:%x::%x" % (second, host) for host in range(3)])
-    assert 200 == kept.folded.keys + len(kept.entries())
-    assert 400 == kept.folded.refusals.total() + sum(entry[3].count for _, entry in kept.entries())
+    assert kept.folded.keys + len(kept.entries()) == 200
+    assert kept.folded.refusals.total() + sum(entry.refusals.count for _, entry in kept.entries()) == 400
 
 
 def test_a_hit_without_a_key_is_not_limited():
     kept = ledger("1/hour", 10, "user")
-    assert 0 == kept.decide(0, [None, None, b"", b"-", b"ada"])
-    assert (5, 4, 1) == (kept.requests, kept.keyless, len(kept.entries()))
+    assert kept.decide(0, [None, None, b"", b"-", b"ada"]) == 0
+    assert (kept.requests, kept.keyless, len(kept.entries())) == (5, 4, 1)

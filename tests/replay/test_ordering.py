@@ -25,7 +25,7 @@ def test_what_comes_out_is_in_order_and_complete(times, window):
 def test_within_the_window_it_is_a_stable_sort(times):
     order, out = arranged(times, 50)
     assert sorted(((now, place) for place, now in enumerate(times)), key=lambda hit: hit[0]) == out
-    assert 0 == order.late
+    assert order.late == 0
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(0, 60))
@@ -39,10 +39,10 @@ def test_what_is_out_of_order_is_counted(times, window):
 
 def test_what_comes_too_late_is_taken_at_the_time_reached():
     order, out = arranged([0, 10, 30, 5, 31], 10)
-    assert [(0, 0), (10, 1), (10, 3), (30, 2), (31, 4)] == out
-    assert (1, 1, 25) == (order.disordered, order.late, order.worst)
+    assert out == [(0, 0), (10, 1), (10, 3), (30, 2), (31, 4)]
+    assert (order.disordered, order.late, order.worst) == (1, 1, 25)
 
 
 def test_of_several_logs_the_first_goes_first_at_one_instant():
     logs = [iter([(1, ["a"]), (2, ["b"])]), iter([(1, ["c"]), (3, ["d"])]), iter([])]
-    assert [(1, ["a"]), (1, ["c"]), (2, ["b"]), (3, ["d"])] == list(in_time(logs))
+    assert list(in_time(logs)) == [(1, ["a"]), (1, ["c"]), (2, ["b"]), (3, ["d"])]

@@ -41,38 +41,38 @@ def test_each_throttle_decides_on_the_requests_its_rules_say(policy, replay):
     requests = ["GET /health"] * 9 + ["POST /login?next=/"] * 3 + ["GET /login"] * 2 + ["GET /a"]
     report, _ = replay([b"".join(line(request, agent="curl") for request in requests)], policy)
     everything, logins = report.limits
-    assert (6, 0, 3, 1) == (everything.requests, everything.refused, logins.requests, logins.refused)
-    assert ["header:user-agent:curl"] == [each.key for each in logins.worst]
-    assert (15, 1) == (report.requests, report.refused)
+    assert (everything.requests, everything.refused, logins.requests, logins.refused) == (6, 0, 3, 1)
+    assert [each.key for each in logins.worst] == ["header:user-agent:curl"]
+    assert (report.requests, report.refused) == (15, 1)
 
 
 def test_a_throttle_behind_the_one_that_refuses_is_not_asked(policy, replay):
     report, _ = replay([line("GET /a") * 6 + line("POST /login") * 3], policy)
     everything, logins = report.limits
-    assert (9, 3, 0) == (everything.requests, everything.refused, logins.requests)
+    assert (everything.requests, everything.refused, logins.requests) == (9, 3, 0)
 
 
 def test_a_path_is_decoded_before_rules_see_it(policy, replay):
     report, _ = replay([line("POST /%6Cogin") * 3], policy)
-    assert 1 == report.limits[1].refused
+    assert report.limits[1].refused == 1
 
 
 def test_one_throttle_with_rules_counts_what_they_say(policy, replay):
     report, _ = replay([line("POST /login", client="192.0.2.7") * 4 + line("GET /a") * 4], policy[1:])
-    assert (8, 2, 4) == (report.requests, report.refused, report.limits[0].requests)
-    assert ["192.0.2.7"] == [each.key for each in report.limits[0].worst]
+    assert (report.requests, report.refused, report.limits[0].requests) == (8, 2, 4)
+    assert [each.key for each in report.limits[0].worst] == ["192.0.2.7"]
 
 
 def test_throttles_with_other_keys_each_have_their_own(replay):
     trials = [trial_of("2/min", uid="agents", key="field:agent"), trial_of("3/min", uid="hosts")]
     content = b"".join(line("GET /", agent=agent) for agent in "aabbcc")
     report, _ = replay([content], trials)
-    assert [0, 3] == [limit.refused for limit in report.limits]
-    assert [3, 1] == [limit.clients for limit in report.limits]
+    assert [limit.refused for limit in report.limits] == [0, 3]
+    assert [limit.clients for limit in report.limits] == [3, 1]
 
 
 def test_throttles_with_one_key_are_asked_in_turn(replay):
     trials = [trial_of("2/min", uid="one"), trial_of("1/min", uid="two")]
     report, _ = replay([line("GET /") * 4], trials)
-    assert [(4, 2), (2, 1)] == [(limit.requests, limit.refused) for limit in report.limits]
-    assert (3, START) == (report.refused, report.first)
+    assert [(limit.requests, limit.refused) for limit in report.limits] == [(4, 2), (2, 1)]
+    assert (report.refused, report.first) == (3, START)

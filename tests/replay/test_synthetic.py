@@ -22,14 +22,14 @@ def test_the_same_seed_gives_the_same_lines(content):
 
 def test_every_line_is_read_and_in_order(content, replay):
     report, (log,) = replay([content], "unlimited")
-    assert (0, 0) == (log.malformed, log.disordered)
+    assert (log.malformed, log.disordered) == (0, 0)
     assert report.requests == log.lines == content.count(b"\n")
 
 
 def test_it_has_what_it_says(content, replay):
     report, _ = replay([content], "30/min")
     (worst, *others) = report.limits[0].worst
-    assert (SCRAPER, 21_600) == (worst.key, worst.requests)
+    assert (worst.key, worst.requests) == (SCRAPER, 21_600)
     assert {15} == {each.first // 3_600_000_000 % 24 for each in others}  # the storm, in the afternoon
     by_hour = {step.at // 3_600_000_000 % 24: 0 for step in report.steps}
     for step in report.steps:

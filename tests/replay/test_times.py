@@ -55,7 +55,7 @@ def test_seconds_with_a_fraction_are_read_to_the_microsecond(now):
     ],
 )
 def test_one_instant_in_many_forms(value):
-    assert NOW == instant(value)
+    assert instant(value) == NOW
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def _ahead(pool: Executor, jobs: int, reader: LineReader, blocks: Iterable[bytes
 
 @contextmanager
 def _uninterrupted() -> Generator[None]:
-    """An interrupt waits; and processes that are begun meanwhile never hear of one, since it is this one's to end them."""
+    """An interrupt waits; processes that are begun meanwhile never hear of one, since it is this one's to end them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from traffik.decisions import NEVER, Decision
 from traffik.simulate.batches import Hit
@@ -25,12 +25,6 @@ MOST: Final = 1_000_000
 """Keys, dead ones too, that are told apart."""
 
 _BEFORE: Final = -(2**63)
-
-Entry: TypeAlias = list[Any]
-"""Of one key: the instant at which its state lapses, the state, its requests, and its `Refusals` (or None).
-
-A list, and not an object with names: one is read and written for every line of a log.
-"""
 
 
 @dataclass(slots=True)
@@ -50,6 +44,25 @@ class Refusals:
     last: int = 0
     longest: int = 0
     by: Counter[str] = field(default_factory=Counter)
+
+
+class Entry:
+    """What is known of one key. Read and written for every line of a log, so it is no more than it has to be.
+
+    Attributes:
+        lapses: the instant at which its state lapses.
+        state: what its last admitted hit has left.
+        requests: how many there were.
+        refusals: what became of those refused; None if none was.
+    """
+
+    __slots__ = ("lapses", "refusals", "requests", "state")
+
+    def __init__(self) -> None:
+        self.lapses = _BEFORE
+        self.state: State | None = None
+        self.requests = 0
+        self.refusals: Refusals | None = None
 
 
 class Ledger:
@@ -111,19 +124,21 @@ class Ledger:
                 if found is None:
                     continue
                 entry = found
-            entry[2] += 1
-            if now >= entry[0]:
+            entry.requests += 1
+            if now >= entry.lapses:
                 if fresh is None:
                     fresh, born, ttl = kernel(None, cost, now)
                     until = now + ttl if born is not None else _BEFORE
-                entry[0], entry[1] = until, born
+                entry.lapses = until
+                entry.state = born
                 if not fresh[0]:
                     refused += 1
                     self._refuse(key, entry, fresh, now)
                 continue
-            decision, state, ttl = kernel(entry[1], cost, now)
+            decision, state, ttl = kernel(entry.state, cost, now)
             if state is not None:
-                entry[0], entry[1] = now + ttl, state
+                entry.lapses = now + ttl
+                entry.state = state
             if not decision[0]:
                 refused += 1
                 self._refuse(key, entry, decision, now)
@@ -131,7 +146,9 @@ class Ledger:
 
     def entries(self) -> list[tuple[bytes, Entry]]:
         """Every key that is told apart, with its entry, once."""
-        plain = [(key, entry) for key, entry in self.table.items() if not self._shared(key)]
+        if self.selector.kind not in {"ip", "header"}:
+            return list(self.table.items())
+        plain = [(key, entry) for key, entry in self.table.items() if b":" not in key or not self._shared(key)]
         return plain + list(self._groups.items())
 
     def _shared(self, key: bytes) -> bool:
@@ -145,21 +162,21 @@ class Ledger:
         if len(self.table) >= self._room:
             self._make_room(now)
         if not self._shared(key):
-            entry = self.table[key] = [_BEFORE, None, 0, None]
+            entry = self.table[key] = Entry()
             return entry
         # Several addresses may be one client: a network of IPv6, or an address of IPv4 written as one of IPv6.
         identity = identity_of(self.selector, key)
         home = self._groups if b":" in identity else self.table
         found = home.get(identity)
         if found is None:
-            found = home[identity] = [_BEFORE, None, 0, None]
+            found = home[identity] = Entry()
         self.table[key] = found
         return found
 
     def _refuse(self, key: bytes, entry: Entry, decision: Decision, now: int) -> None:
-        refusals = entry[3]
+        refusals = entry.refusals
         if refusals is None:
-            refusals = entry[3] = Refusals(first=now)
+            refusals = entry.refusals = Refusals(first=now)
         refusals.count += 1
         refusals.last = now
         refusals.by[str(decision.rate)] += 1
@@ -207,15 +224,15 @@ class Folded:
     def add(self, entry: Entry) -> None:
         """Fold one entry."""
         self.keys += 1
-        self.sizes[entry[2].bit_length()] += 1
-        if entry[3] is not None:
+        self.sizes[entry.requests.bit_length()] += 1
+        if entry.refusals is not None:
             self.touched += 1
-            self.touched_sizes[entry[2].bit_length()] += 1
-            self.refusals.update(entry[3].by)
+            self.touched_sizes[entry.requests.bit_length()] += 1
+            self.refusals.update(entry.refusals.by)
 
 
 def _lapsed(entry: Entry, now: int, *, harsh: bool) -> bool:
-    return now >= entry[0] and (harsh or entry[3] is None)
+    return now >= entry.lapses and (harsh or entry.refusals is None)
 
 
 def _settled(decision: Decision) -> Kernel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict, dataclass
 from heapq import nlargest
-from typing import Final
+from typing import Final, TypeAlias
 
 from traffik.decisions import NEVER
 from traffik.simulate.ledgers import Entry, Ledger, Refusals
@@ -181,10 +181,10 @@ def report_of(scenario: Scenario, worst: int = WORST) -> ScenarioReport:
 
 def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
     entries = ledger.entries()
-    hit = [(key, entry) for key, entry in entries if entry[3] is not None]
+    hit = [(key, entry, entry.refusals) for key, entry in entries if entry.refusals is not None]
     by: Counter[str] = Counter(ledger.folded.refusals)
-    for _, entry in hit:
-        by.update(entry[3].by)
+    for _, _, refusals in hit:
+        by.update(refusals.by)
     wait, key, at = ledger.longest
     return LimitReport(
         uid=trial.uid,
@@ -199,31 +199,30 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
         touched=len(hit) + ledger.folded.touched,
         keyless=ledger.keyless,
         longest=Longest(wait, _text(key), at) if wait else None,
-        worst=[_worst(*pair) for pair in nlargest(worst, hit, key=_badness)],
+        worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
         sizes=_sizes(entries, ledger),
     )
 
 
-def _badness(pair: tuple[bytes, Entry]) -> tuple[int, int, bytes]:
-    key, entry = pair
-    return entry[3].count, entry[2], key
+_Hit: TypeAlias = tuple[bytes, Entry, Refusals]
 
 
-def _worst(key: bytes, entry: Entry) -> Worst:
-    refusals: Refusals = entry[3]
+def _badness(hit: _Hit) -> tuple[int, int, bytes]:
+    key, entry, refusals = hit
+    return refusals.count, entry.requests, key
+
+
+def _worst(key: bytes, entry: Entry, refusals: Refusals) -> Worst:
     wait = None if refusals.longest == NEVER else refusals.longest
-    return Worst(
-        _text(key), entry[2], refusals.count, refusals.first, refusals.last, wait, dict(sorted(refusals.by.items()))
-    )
+    by = dict(sorted(refusals.by.items()))
+    return Worst(_text(key), entry.requests, refusals.count, refusals.first, refusals.last, wait, by)
 
 
 def _sizes(entries: list[tuple[bytes, Entry]], ledger: Ledger) -> list[Bin]:
     clients: Counter[int] = Counter(ledger.folded.sizes)
     touched: Counter[int] = Counter(ledger.folded.touched_sizes)
-    for _, entry in entries:
-        bits = entry[2].bit_length()
-        clients[bits] += 1
-        touched[bits] += entry[3] is not None
+    clients.update(entry.requests.bit_length() for _, entry in entries)
+    touched.update(entry.requests.bit_length() for _, entry in entries if entry.refusals is not None)
     return [Bin(1 << bits - 1, (1 << bits) - 1, clients[bits], touched[bits]) for bits in sorted(clients)]
 
 

@@ -254,7 +254,7 @@ class _Found:
 def _found(scenario: Scenario) -> _Found:
     ledger = scenario.ledgers[0]
     entries = ledger.entries()
-    touched = sum(entry[3] is not None for _, entry in entries) + ledger.folded.touched
+    touched = sum(entry.refusals is not None for _, entry in entries) + ledger.folded.touched
     return _Found(scenario.requests, scenario.refused, len(entries) + ledger.folded.keys, touched)
 
 
