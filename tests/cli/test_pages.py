@@ -89,7 +89,7 @@ def test_it_opens_in_a_browser_without_complaints(page, chromium, tmp_path):
 
 
 def test_a_table_sorts_by_the_column_that_is_pressed(page, chromium, tmp_path):
-    heading = page.read_text().index("Worst hit by replay")
+    heading = page.read_text().index("Worst hit by 20/min")
     place = page.read_text()[:heading].count("<table>")
     pressed = tmp_path / "pressed.html"
     pressed.write_text(page.read_text().replace("</body>", PRESS.format(table=place, column=1) * 2 + "</body>"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.replay.exact import START
+from traffik.errors import ConfigurationError
 from traffik.limitentries import entries_of
 from traffik.simulate.trials import trial_of, trials_of
 
@@ -61,6 +62,13 @@ def test_one_throttle_with_rules_counts_what_they_say(policy, replay):
     report, _ = replay([line("POST /login", client="192.0.2.7") * 4 + line("GET /a") * 4], policy[1:])
     assert (report.requests, report.refused, report.limits[0].requests) == (8, 2, 4)
     assert [each.key for each in report.limits[0].worst] == ["192.0.2.7"]
+
+
+def test_throttles_of_websockets_are_left_out():
+    chat = '[[throttle]]\nuid = "chat"\nrate = "1/s"\nwebsocket = true\n'
+    assert ["everything", "logins"] == [trial.uid for trial in trials_of(entries_of("limits.toml", chat + POLICY))]
+    with pytest.raises(ConfigurationError, match="all throttles in the file guard WebSockets"):
+        trials_of(entries_of("limits.toml", chat))
 
 
 def test_throttles_with_other_keys_each_have_their_own(replay):

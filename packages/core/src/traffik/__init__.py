@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TraffikError,
     )
     from traffik.limiter import Limiter
+    from traffik.limitfile import load_throttles
     from traffik.rates import UNLIMITED, Rate
     from traffik.strategies import (
         GCRA,
@@ -68,6 +69,7 @@ __all__ = [
     "WebSocketThrottle",
     "get_wait",
     "is_throttled",
+    "load_throttles",
 ]
 
 _HOMES = {
@@ -86,6 +88,7 @@ _HOMES = {
         "TraffikError",
     ),
     "limiter": ("Limiter",),
+    "limitfile": ("load_throttles",),
     "rates": ("UNLIMITED", "Rate"),
     "strategies": (
         "GCRA",

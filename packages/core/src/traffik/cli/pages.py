@@ -12,7 +12,7 @@ from typing import Final
 
 from traffik.cli.plots import svg
 from traffik.cli.runs import Outcome
-from traffik.cli.words import moment, number, percent, span
+from traffik.cli.words import clients, moment, number, percent, span
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import LimitReport, ScenarioReport
 from traffik.simulate.suggesting import Suggestion
@@ -107,10 +107,10 @@ def _limit(limit: LimitReport) -> str:
         for each in limit.worst
     ]
     names = ("client", "requests", "refused", "share", "first refusal", "last refusal", "longest wait", "by")
-    about = f"by {escape(limit.key)}, {escape(limit.strategy)}; {number(limit.touched)} clients in all"
+    about = f"by {escape(limit.key)}, {escape(limit.strategy)}; {clients(limit.touched)} in all"
     if not rows:
-        return f"<h2>{escape(limit.uid)}: {escape(limit.rates)}</h2><p>Nobody was refused ({about}).</p>"
-    return _table(f"Worst hit by {limit.uid}: {limit.rates}", names, rows) + f"<p>{about}</p>"
+        return f"<h2>{escape(limit.title)}</h2><p>Nobody was refused ({about}).</p>"
+    return _table(f"Worst hit by {limit.title}", names, rows) + f"<p>{about}</p>"
 
 
 def _logs(logs: Sequence[LogReport]) -> str:

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -31,6 +32,9 @@ _QUIET: Final = "#888888"
 """Blue and red of Paul Tol's schemes, which those who cannot tell red from green can tell apart too."""
 
 _WIDTH: Final = 9.0
+_SETTINGS: Final = {"svg.fonttype": "none", "svg.hashsalt": "traffik"}
+"""In a page text stays text, to be found and read aloud; and a page made twice is the same."""
+
 _DAY: Final = 86_400_000_000
 
 
@@ -41,7 +45,8 @@ def save(outcome: Outcome, path: Path) -> None:
         ConfigurationError: it cannot be written.
     """
     try:
-        figure(outcome).savefig(path, dpi=120)
+        with rc_context(_SETTINGS):
+            figure(outcome).savefig(path, dpi=100)
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
@@ -49,8 +54,8 @@ def save(outcome: Outcome, path: Path) -> None:
 def svg(outcome: Outcome) -> str:
     """The picture as an element of a page."""
     buffer = io.BytesIO()
-    # Without the date a page made twice is the same; text stays text, to be found and read aloud.
-    figure(outcome).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with rc_context(_SETTINGS):
+        figure(outcome).savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().decode()
     return text[text.index("<svg") :]
 

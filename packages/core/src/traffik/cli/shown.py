@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from traffik.cli.runs import Outcome
-from traffik.cli.words import moment, number, percent, span
+from traffik.cli.words import clients, moment, number, percent, span
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import LimitReport, ScenarioReport
 from traffik.simulate.suggesting import Suggestion
@@ -45,7 +45,7 @@ def _logs(out: Console, outcome: Outcome) -> None:
         out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {log.format}")
         _trouble(out, log)
     lines = sum(log.lines for log in outcome.logs)
-    if outcome.seconds > 0:
+    if outcome.seconds > 0 and out.is_terminal:
         out.print(f"[dim]{outcome.seconds:.1f} s, {number(int(lines / outcome.seconds))} lines/s[/]")
 
 
@@ -89,7 +89,12 @@ _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
 
 
 def _summary(reports: list[ScenarioReport]) -> Table:
-    table = Table("", *(escape(report.name) for report in reports), title="What would have been", title_justify="left")
+    table = Table(
+        "",
+        *(escape(report.name) for report in reports),
+        title="What would have been (times in UTC)",
+        title_justify="left",
+    )
     for name, cell in _ROWS:
         table.add_row(name, *(escape(cell(report)) for report in reports))
     return table
@@ -112,19 +117,24 @@ def _policies(found: ScenarioReport) -> Table:
 
 
 def _worst(limit: LimitReport, top: int) -> Table:
-    title = f"Worst hit by {escape(limit.uid)}, {escape(limit.rates)} ({number(limit.touched)} clients in all)"
-    columns = ("client", "requests", "refused", "first refusal", "last refusal", "longest wait", "by")
-    table = Table(*columns, title=title, title_justify="left")
+    title = f"Worst hit by {escape(limit.title)} ({clients(limit.touched)} in all)"
+    several = len(limit.refused_by) > 1
+    table = Table(title=title, title_justify="left")
+    table.add_column("client", overflow="fold")
+    names = ("requests", "refused", "first refusal", "last refusal", "longest wait", "by")
+    for name in names if several else names[:-1]:
+        table.add_column(name)
     for each in limit.worst[:top]:
-        table.add_row(
+        cells = (
             escape(each.key),
             number(each.requests),
             f"{number(each.refused)} ({percent(each.refused, each.requests)})",
             moment(each.first),
             moment(each.last),
             span(each.longest_wait),
-            escape(", ".join(each.by) if len(limit.refused_by) < 2 else _shares(each.by)),
+            escape(_shares(each.by)),
         )
+        table.add_row(*cells[: len(table.columns)])
     return table
 
 

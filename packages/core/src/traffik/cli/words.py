@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-__all__ = ["moment", "number", "percent", "span"]
+__all__ = ["clients", "moment", "number", "percent", "span"]
 
 _SPANS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -14,6 +14,11 @@ _EPOCH: Final = date(1970, 1, 1).toordinal()
 def number(count: int) -> str:
     """``12,345``."""
     return f"{count:,}"
+
+
+def clients(count: int) -> str:
+    """``1 client``, ``12,345 clients``."""
+    return f"{number(count)} client{'' if count == 1 else 's'}"
 
 
 def percent(part: float, whole: float) -> str:

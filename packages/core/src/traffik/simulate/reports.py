@@ -14,6 +14,7 @@ from traffik.decisions import NEVER
 from traffik.simulate.ledgers import Entry, Ledger, Refusals
 from traffik.simulate.scenarios import Scenario, Trial
 from traffik.simulate.timeline import Peak, Step
+from traffik.simulate.trials import UNNAMED
 
 __all__ = ["WORST", "Bin", "LimitReport", "Longest", "ScenarioReport", "Worst", "report_of"]
 
@@ -111,6 +112,11 @@ class LimitReport:
     longest: Longest | None
     worst: list[Worst]
     sizes: list[Bin]
+
+    @property
+    def title(self) -> str:
+        """What it is called: by its uid, if somebody gave it one, and by its rates."""
+        return self.rates if self.uid == UNNAMED else f"{self.uid}, {self.rates}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,16 @@ from traffik.simulate.selectors import selector
 from traffik.strategies import plan
 from traffik.strategies.named import strategy_named
 
-__all__ = ["named", "period_of", "trial_of", "trials_of"]
+__all__ = ["UNNAMED", "named", "period_of", "trial_of", "trials_of"]
 
-_UID: Final = "replay"
+UNNAMED: Final = "replay"
+"""The uid of a throttle that has none: one that was given by its rates alone."""
 
 
 def trial_of(
     rates: str | Sequence[str | Rate],
     *,
-    uid: str = _UID,
+    uid: str = UNNAMED,
     strategy: str | None = None,
     burst: int | None = None,
     cost: int = 1,
@@ -51,8 +52,12 @@ def trial_of(
 
 
 def trials_of(limits: Sequence[LimitEntry]) -> list[Trial]:
-    """The throttles that a file of limits describes, to be tried."""
-    return [
+    """The throttles that a file of limits describes, to be tried on requests: those for WebSockets are left out.
+
+    Raises:
+        ConfigurationError: none is left.
+    """
+    found = [
         Trial(
             entry.uid,
             plan(entry.strategy, entry.rates),
@@ -61,7 +66,11 @@ def trials_of(limits: Sequence[LimitEntry]) -> list[Trial]:
             _applies(entry.rules) if entry.rules else None,
         )
         for entry in limits
+        if not entry.websocket
     ]
+    if not found:
+        raise ConfigurationError("all throttles in the file guard WebSockets, whose messages are in no access log")
+    return found
 
 
 def _applies(rules: Sequence[Rule]) -> Applies:
