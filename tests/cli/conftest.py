@@ -52,9 +52,9 @@ def shell(tmp_path):
 
 @pytest.fixture(scope="session")
 def access_log(tmp_path_factory):
-    """A day of made-up traffic."""
+    """Three hours of made-up traffic, the scraper in the last of them."""
     from traffik.simulate.synthetic import Traffic
 
     path = tmp_path_factory.mktemp("logs") / "access.log"
-    path.write_bytes(b"".join(Traffic(requests=5000, clients=200).blocks()))
+    path.write_bytes(b"".join(Traffic(hours=3, requests=3000, clients=200).blocks()))
     return path

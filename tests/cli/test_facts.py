@@ -46,4 +46,4 @@ def test_completion_knows_the_commands(shell):
 
 
 def test_made_up_traffic_is_written_the_same_each_time(shell):
-    assert shell("synthetic", "hours=1").out == shell("synthetic", "hours=1").out != ""
+    assert shell("synthetic", "hours=1,requests=900").out == shell("synthetic", "hours=1,requests=900").out != ""

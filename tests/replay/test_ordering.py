@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffik.simulate.ordering import Order, in_time
+from traffik.simulate.ordering import Sorter, in_time
 
 
 def arranged(times, window):
-    order = Order(window)
+    order = Sorter(window)
     given_runs = [(now, [place]) for place, now in enumerate(times)]
     return order, [(now, hit) for now, hits in order.arrange(iter(given_runs)) for hit in hits]
 

@@ -66,7 +66,7 @@ def test_one_throttle_with_rules_counts_what_they_say(policy, replay):
 
 def test_throttles_of_websockets_are_left_out():
     chat = '[[throttle]]\nuid = "chat"\nrate = "1/s"\nwebsocket = true\n'
-    assert ["everything", "logins"] == [trial.uid for trial in trials_of(entries_of("limits.toml", chat + POLICY))]
+    assert [trial.uid for trial in trials_of(entries_of("limits.toml", chat + POLICY))] == ["everything", "logins"]
     with pytest.raises(ConfigurationError, match="all throttles in the file guard WebSockets"):
         trials_of(entries_of("limits.toml", chat))
 

@@ -28,7 +28,7 @@ _KEY: Final = re.compile(r"ip|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _Where: TypeAlias = tuple[str | int, ...]
 """The way to something in the file: names of tables and keys, places in lists."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class _Reader:
             if key not in names:
                 self._refuse((*where, key), f"{key!r} is not known here; there are {', '.join(names)}")
 
-    def _made(self, where: _Where, key: str, value: Any, make: Callable[[Any], T]) -> T:
+    def _made(self, where: _Where, key: str, value: Any, make: Callable[[Any], _T]) -> _T:
         try:
             return make(value)
         except (ConfigurationError, TypeError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from traffik.cli.runs import Outcome
+from traffik.cli.runs import Found
 from traffik.cli.shown import show
 from traffik.errors import ConfigurationError
 from traffik.simulate.conditions import Condition
@@ -20,7 +20,7 @@ __all__ = ["checked", "document", "failed", "present"]
 _PICTURES = (".png", ".svg", ".pdf")
 
 
-def present(outcome: Outcome, options: Mapping[str, Any]) -> None:
+def present(outcome: Found, options: Mapping[str, Any]) -> None:
     """Show what was found, and write what was asked for.
 
     Raises:
@@ -44,7 +44,7 @@ def present(outcome: Outcome, options: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
-def failed(outcome: Outcome, conditions: Sequence[Condition]) -> int:
+def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
     """1 if one of the conditions holds for what was asked about, and says which; else 0."""
     held = [each for each in conditions if each.holds(outcome.reports[0], outcome.logs)]
     for each in held:
@@ -52,7 +52,7 @@ def failed(outcome: Outcome, conditions: Sequence[Condition]) -> int:
     return 1 if held else 0
 
 
-def document(outcome: Outcome) -> dict[str, object]:
+def document(outcome: Found) -> dict[str, object]:
     """The outcome as JSON has it: instants are µs since the epoch, spans µs, shares from 0 to 1."""
     return {
         "version": 1,

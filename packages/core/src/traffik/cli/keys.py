@@ -26,7 +26,7 @@ from traffik.simulate.trials import trial_of
 from traffik.strategies import Plan, plan
 from traffik.strategies.named import STRATEGIES
 
-__all__ = ["explain", "reset", "stat", "top"]
+__all__ = ["explain", "reset_keys", "stat_key", "top"]
 
 _COSTS: Final = (1, 10, 100)
 _BATCH: Final = 100
@@ -115,12 +115,12 @@ def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None
     out.print(table)
 
 
-@click.command()
+@click.command("stat")
 @_of_store
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier answers.")
 @click.option("--scope", help="The scope, if the application gives one.")
-def stat(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
+def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
     """Say what is left of one client's quota, in a line. Takes nothing."""
     limit = _limit(uid, **how)
     key = limit.key(identity, scope)
@@ -165,12 +165,12 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
     console().print(table)
 
 
-@click.command()
+@click.command("reset")
 @_of_store
 @click.option("--id", "identity", help="The client, as its identifier answers; all of the throttle's if left out.")
 @click.option("--scope", help="The scope, if the application gives one.")
 @click.option("--yes", is_flag=True, help="Do not ask before all clients are forgotten.")
-def reset(url: str, namespace: str, uid: str, identity: str | None, scope: str | None, yes: bool) -> None:
+def reset_keys(url: str, namespace: str, uid: str, identity: str | None, scope: str | None, yes: bool) -> None:
     """Forget what one client, or every client of a throttle, has used."""
     check_uid(uid)
     if identity is None and not yes:

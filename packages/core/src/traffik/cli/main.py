@@ -27,9 +27,9 @@ def cli() -> None:
 for _command in (
     replay,
     keys.explain,
-    keys.stat,
+    keys.stat_key,
     keys.top,
-    keys.reset,
+    keys.reset_keys,
     facts.adapters,
     facts.rate,
     facts.schema,

@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 from traffik.cli.plots import svg
-from traffik.cli.runs import Outcome
+from traffik.cli.runs import Found
 from traffik.cli.words import clients, moment, number, percent, span
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import LimitReport, ScenarioReport
@@ -22,7 +22,7 @@ __all__ = ["page"]
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(outcome: Outcome) -> str:
+def page(outcome: Found) -> str:
     """The whole page, as HTML."""
     main = outcome.reports[0]
     body = [

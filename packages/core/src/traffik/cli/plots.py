@@ -8,14 +8,14 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from traffik.cli.runs import Outcome
+from traffik.cli.runs import Found
 from traffik.cli.words import moment, number, percent, span
 from traffik.errors import ConfigurationError
 from traffik.simulate.reports import ScenarioReport
@@ -32,13 +32,13 @@ _QUIET: Final = "#888888"
 """Blue and red of Paul Tol's schemes, which those who cannot tell red from green can tell apart too."""
 
 _WIDTH: Final = 9.0
-_SETTINGS: Final = {"svg.fonttype": "none", "svg.hashsalt": "traffik"}
+_SETTINGS: Final[dict[Any, str]] = {"svg.fonttype": "none", "svg.hashsalt": "traffik"}
 """In a page text stays text, to be found and read aloud; and a page made twice is the same."""
 
 _DAY: Final = 86_400_000_000
 
 
-def save(outcome: Outcome, path: Path) -> None:
+def save(outcome: Found, path: Path) -> None:
     """Draw all of it into `path`, in the kind of picture that its name says.
 
     Raises:
@@ -51,7 +51,7 @@ def save(outcome: Outcome, path: Path) -> None:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
-def svg(outcome: Outcome) -> str:
+def svg(outcome: Found) -> str:
     """The picture as an element of a page."""
     buffer = io.BytesIO()
     with rc_context(_SETTINGS):
@@ -60,7 +60,7 @@ def svg(outcome: Outcome) -> str:
     return text[text.index("<svg") :]
 
 
-def figure(outcome: Outcome) -> Figure:
+def figure(outcome: Found) -> Figure:
     """The picture: over time for every scenario, then clients by requests, then the suggestion."""
     reports = outcome.reports
     rows = len(reports) + 1 + len(outcome.suggestions)

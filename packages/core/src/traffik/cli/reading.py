@@ -15,14 +15,14 @@ from multiprocessing import get_context
 from typing import Final
 
 from traffik.cli.sources import Readable
-from traffik.simulate.batches import Batch, LineReader, Run
+from traffik.simulate.batches import LineReader, Parsed, Run
 from traffik.simulate.formats import Format
 from traffik.simulate.logs import Log
 from traffik.simulate.ordering import in_time
 
 __all__ = ["Readers", "readers", "runs_of"]
 
-Readers = Callable[[LineReader, Iterable[bytes]], Iterator[Batch]]
+Readers = Callable[[LineReader, Iterable[bytes]], Iterator[Parsed]]
 """Reads blocks, in order."""
 
 _HEAD: Final = 1 << 16
@@ -46,7 +46,7 @@ def runs_of(
 
 def _batches(
     source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
-) -> Iterator[Batch]:
+) -> Iterator[Parsed]:
     blocks = source.blocks(moved)
     first = next(blocks, b"")
     opened = form.open(first[:_HEAD] if len(first) > _HEAD else first)
@@ -72,9 +72,9 @@ def readers(jobs: int) -> Generator[Readers]:
             raise
 
 
-def _ahead(pool: Executor, jobs: int, reader: LineReader, blocks: Iterable[bytes]) -> Iterator[Batch]:
+def _ahead(pool: Executor, jobs: int, reader: LineReader, blocks: Iterable[bytes]) -> Iterator[Parsed]:
     """Batches in order, of which a few are in the making."""
-    waiting: deque[Future[Batch]] = deque()
+    waiting: deque[Future[Parsed]] = deque()
     for block in blocks:
         with _uninterrupted():
             waiting.append(pool.submit(reader.read, block))

@@ -22,7 +22,7 @@ from traffik.simulate.suggesting import Distribution, Suggestion, Target, sugges
 from traffik.simulate.tables import Fields
 from traffik.strategies import plan
 
-__all__ = ["Outcome", "Reading", "Tries", "replayed"]
+__all__ = ["Found", "Reading", "Tries", "replayed"]
 
 Tries: TypeAlias = Mapping[str, Sequence[Trial]]
 """What is tried side by side: throttles by the name of the scenario they make."""
@@ -50,7 +50,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Found:
     """All that a replay found.
 
     Attributes:
@@ -66,7 +66,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Sequence[int], worst: int) -> Outcome:
+def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Sequence[int], worst: int) -> Found:
     """Replay what is read, and look for limits that meet the target.
 
     Args:
@@ -85,7 +85,7 @@ def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Seq
     scenarios, logs = _decided(reading, tries, "replay", found)
     suggestions = [_suggested(reading, each, target, model) for each in found if target is not None]
     reports = [report_of(scenario, worst) for scenario in scenarios]
-    return Outcome(reports, logs, suggestions, time.perf_counter() - began)
+    return Found(reports, logs, suggestions, time.perf_counter() - began)
 
 
 def _suggested(reading: Reading, found: Distribution, target: Target, model: Trial) -> Suggestion:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from traffik.cli.runs import Outcome
+from traffik.cli.runs import Found
 from traffik.cli.words import clients, moment, number, percent, span
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import LimitReport, ScenarioReport
@@ -25,7 +25,7 @@ def console() -> Console:
     return found if found.is_terminal else Console(width=_WIDE, highlight=False)
 
 
-def show(outcome: Outcome, top: int) -> None:
+def show(outcome: Found, top: int) -> None:
     """Print what was found, with so many of the worst-hit clients."""
     out = console()
     _logs(out, outcome)
@@ -40,7 +40,7 @@ def show(outcome: Outcome, top: int) -> None:
         _suggest(out, suggestion)
 
 
-def _logs(out: Console, outcome: Outcome) -> None:
+def _logs(out: Console, outcome: Found) -> None:
     for log in outcome.logs:
         out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {log.format}")
         _trouble(out, log)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from traffik.simulate.selectors import Selector
 
-__all__ = ["SHOWN", "Batch", "Hit", "LineReader", "Malformed", "Run", "Wanted", "grouped"]
+__all__ = ["SHOWN", "Hit", "LineReader", "Malformed", "Parsed", "Run", "Wanted", "grouped"]
 
 Hit: TypeAlias = Any
 """One request: `bytes` (or None, without a key) where only a key is wanted, else a tuple."""
@@ -36,7 +36,7 @@ class Malformed(NamedTuple):
     reason: str
 
 
-class Batch(NamedTuple):
+class Parsed(NamedTuple):
     """What is in a block.
 
     Attributes:
@@ -73,7 +73,7 @@ class Wanted:
 class LineReader(Protocol):
     """Reads one format. It may be sent to another process."""
 
-    def read(self, block: bytes) -> Batch:
+    def read(self, block: bytes) -> Parsed:
         """Read whole lines."""
         ...
 

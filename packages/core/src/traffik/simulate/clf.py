@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from traffik.errors import ConfigurationError
-from traffik.simulate.batches import SHOWN, Batch, Hit, Malformed, Run, Wanted, grouped
+from traffik.simulate.batches import SHOWN, Hit, Malformed, Parsed, Run, Wanted, grouped
 from traffik.simulate.selectors import Selector, header_key
 from traffik.simulate.times import bracketed
 
@@ -55,7 +55,7 @@ class CommonLog:
         for chosen in self.wanted.selectors:
             _field(chosen)
 
-    def read(self, block: bytes) -> Batch:
+    def read(self, block: bytes) -> Parsed:
         lines = block.split(b"\n")
         if lines and not lines[-1]:
             lines.pop()
@@ -63,12 +63,12 @@ class CommonLog:
             return _hosts(lines)
         return self._all(lines)
 
-    def _all(self, lines: list[bytes]) -> Batch:
+    def _all(self, lines: list[bytes]) -> Parsed:
         bad: list[Malformed] = []
         times: dict[bytes, int | None] = {}
         fields = [(chosen, _field(chosen)) for chosen in self.wanted.selectors]
         hits = list(self._hits(lines, bad, times, fields))
-        return Batch(grouped(hits), len(lines), len(bad), bad[:SHOWN])
+        return Parsed(grouped(hits), len(lines), len(bad), bad[:SHOWN])
 
     def _hits(
         self,
@@ -96,7 +96,7 @@ class CommonLog:
                 yield now, keys
 
 
-def _hosts(lines: list[bytes]) -> Batch:
+def _hosts(lines: list[bytes]) -> Parsed:
     """The quick way: only hosts are wanted."""
     runs: list[Run] = []
     bad: list[Malformed] = []
@@ -125,7 +125,7 @@ def _hosts(lines: list[bytes]) -> Batch:
         keys = [host]
         append = keys.append
         runs.append((now, keys))
-    return Batch(runs, len(lines), len(bad), bad[:SHOWN])
+    return Parsed(runs, len(lines), len(bad), bad[:SHOWN])
 
 
 def _by_pattern(line: bytes, times: dict[bytes, int | None]) -> tuple[int | None, bytes]:

@@ -19,7 +19,7 @@ from traffik.simulate.batches import Hit
 from traffik.simulate.selectors import Selector, identity_of, is_address
 from traffik.strategies import Kernel, Plan, State
 
-__all__ = ["MOST", "Entry", "Folded", "Ledger", "Refusals"]
+__all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
 
 MOST: Final = 1_000_000
 """Keys, dead ones too, that are told apart."""
@@ -46,7 +46,7 @@ class Refusals:
     by: Counter[str] = field(default_factory=Counter)
 
 
-class Entry:
+class Tally:
     """What is known of one key. Read and written for every line of a log, so it is no more than it has to be.
 
     Attributes:
@@ -100,13 +100,13 @@ class Ledger:
         self.plan = plan
         self.selector = selector
         self.most = most
-        self.table: dict[Hit, Entry] = {}
+        self.table: dict[Hit, Tally] = {}
         """By the key as it stands in the log; several may stand for one identity, and then share its entry."""
         self.requests = 0
         self.keyless = 0
         self.folded = Folded()
         self.longest: tuple[int, bytes, int] = (0, b"", 0)
-        self._groups: dict[bytes, Entry] = {}
+        self._groups: dict[bytes, Tally] = {}
         self._room = most
         self._cost = cost
         self._kernel = plan.kernel if cost <= plan.ceiling else _settled(plan.without_store(cost))
@@ -144,7 +144,7 @@ class Ledger:
                 self._refuse(key, entry, decision, now)
         return refused
 
-    def entries(self) -> list[tuple[bytes, Entry]]:
+    def entries(self) -> list[tuple[bytes, Tally]]:
         """Every key that is told apart, with its entry, once."""
         if self.selector.kind not in {"ip", "header"}:
             return list(self.table.items())
@@ -154,7 +154,7 @@ class Ledger:
     def _shared(self, key: bytes) -> bool:
         return is_address(self.selector, key)
 
-    def _arrive(self, key: Hit, now: int) -> Entry | None:
+    def _arrive(self, key: Hit, now: int) -> Tally | None:
         """The entry of a key not seen before; None if it is none."""
         if not key or key == b"-":
             self.keyless += 1
@@ -162,18 +162,18 @@ class Ledger:
         if len(self.table) >= self._room:
             self._make_room(now)
         if not self._shared(key):
-            entry = self.table[key] = Entry()
+            entry = self.table[key] = Tally()
             return entry
         # Several addresses may be one client: a network of IPv6, or an address of IPv4 written as one of IPv6.
         identity = identity_of(self.selector, key)
         home = self._groups if b":" in identity else self.table
         found = home.get(identity)
         if found is None:
-            found = home[identity] = Entry()
+            found = home[identity] = Tally()
         self.table[key] = found
         return found
 
-    def _refuse(self, key: bytes, entry: Entry, decision: Decision, now: int) -> None:
+    def _refuse(self, key: bytes, entry: Tally, decision: Decision, now: int) -> None:
         refusals = entry.refusals
         if refusals is None:
             refusals = entry.refusals = Refusals(first=now)
@@ -221,7 +221,7 @@ class Folded:
     sizes: Counter[int] = field(default_factory=Counter)
     touched_sizes: Counter[int] = field(default_factory=Counter)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Tally) -> None:
         """Fold one entry."""
         self.keys += 1
         self.sizes[entry.requests.bit_length()] += 1
@@ -231,7 +231,7 @@ class Folded:
             self.refusals.update(entry.refusals.by)
 
 
-def _lapsed(entry: Entry, now: int, *, harsh: bool) -> bool:
+def _lapsed(entry: Tally, now: int, *, harsh: bool) -> bool:
     return now >= entry.lapses and (harsh or entry.refusals is None)
 
 

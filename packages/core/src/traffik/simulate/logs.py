@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from traffik.simulate.batches import SHOWN, Batch, Malformed, Run
-from traffik.simulate.ordering import Order
+from traffik.simulate.batches import SHOWN, Malformed, Parsed, Run
+from traffik.simulate.ordering import Sorter
 
 __all__ = ["Log", "LogReport"]
 
@@ -51,12 +51,12 @@ class Log:
     lines: int = 0
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
-    _order: Order = field(init=False)
+    _order: Sorter = field(init=False)
 
     def __post_init__(self) -> None:
-        self._order = Order(self.window)
+        self._order = Sorter(self.window)
 
-    def runs(self, batches: Iterable[Batch]) -> Iterator[Run]:
+    def runs(self, batches: Iterable[Parsed]) -> Iterator[Run]:
         """The hits of all batches, in the order of time."""
         return self._order.arrange(self._counted(batches))
 
@@ -74,7 +74,7 @@ class Log:
             order.worst,
         )
 
-    def _counted(self, batches: Iterable[Batch]) -> Iterator[Run]:
+    def _counted(self, batches: Iterable[Parsed]) -> Iterator[Run]:
         for runs, lines, malformed, shown in batches:
             for line, reason in shown[: SHOWN - len(self.shown)]:
                 self.shown.append(Malformed(self.lines + line, reason))

@@ -13,11 +13,11 @@ from itertools import count
 
 from traffik.simulate.batches import Hit, Run
 
-__all__ = ["Order", "in_time"]
+__all__ = ["Sorter", "in_time"]
 
 
 @dataclass(slots=True)
-class Order:
+class Sorter:
     """Puts the runs of one log in order.
 
     Args:

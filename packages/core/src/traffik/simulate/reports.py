@@ -11,9 +11,9 @@ from heapq import nlargest
 from typing import Final, TypeAlias
 
 from traffik.decisions import NEVER
-from traffik.simulate.ledgers import Entry, Ledger, Refusals
+from traffik.simulate.ledgers import Ledger, Refusals, Tally
 from traffik.simulate.scenarios import Scenario, Trial
-from traffik.simulate.timeline import Peak, Step
+from traffik.simulate.timeline import Peak, Stretch
 from traffik.simulate.trials import UNNAMED
 
 __all__ = ["WORST", "Bin", "LimitReport", "Longest", "ScenarioReport", "Worst", "report_of"]
@@ -142,7 +142,7 @@ class ScenarioReport:
     first: int | None
     last: int | None
     step: int
-    steps: list[Step]
+    steps: list[Stretch]
     second: Peak
     minute: Peak
     limits: list[LimitReport]
@@ -210,7 +210,7 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
     )
 
 
-_Hit: TypeAlias = tuple[bytes, Entry, Refusals]
+_Hit: TypeAlias = tuple[bytes, Tally, Refusals]
 
 
 def _badness(hit: _Hit) -> tuple[int, int, bytes]:
@@ -218,13 +218,13 @@ def _badness(hit: _Hit) -> tuple[int, int, bytes]:
     return refusals.count, entry.requests, key
 
 
-def _worst(key: bytes, entry: Entry, refusals: Refusals) -> Worst:
+def _worst(key: bytes, entry: Tally, refusals: Refusals) -> Worst:
     wait = None if refusals.longest == NEVER else refusals.longest
     by = dict(sorted(refusals.by.items()))
     return Worst(_text(key), entry.requests, refusals.count, refusals.first, refusals.last, wait, by)
 
 
-def _sizes(entries: list[tuple[bytes, Entry]], ledger: Ledger) -> list[Bin]:
+def _sizes(entries: list[tuple[bytes, Tally]], ledger: Ledger) -> list[Bin]:
     clients: Counter[int] = Counter(ledger.folded.sizes)
     touched: Counter[int] = Counter(ledger.folded.touched_sizes)
     clients.update(entry.requests.bit_length() for _, entry in entries)

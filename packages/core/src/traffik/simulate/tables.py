@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from traffik.errors import ConfigurationError
-from traffik.simulate.batches import SHOWN, Batch, Hit, Malformed, Wanted, grouped
+from traffik.simulate.batches import SHOWN, Hit, Malformed, Parsed, Wanted, grouped
 from traffik.simulate.selectors import Selector, header_key
 from traffik.simulate.times import instant
 
@@ -78,7 +78,7 @@ class JsonLines:
     wanted: Wanted
     fields: Fields = field(default_factory=Fields)
 
-    def read(self, block: bytes) -> Batch:
+    def read(self, block: bytes) -> Parsed:
         return _read(block, self.wanted, self.fields, _object)
 
 
@@ -108,7 +108,7 @@ class CsvTable:
             if chosen.kind == "field" and chosen.name not in self.columns:
                 raise ConfigurationError(f"no column is called {chosen.name!r}; there are {', '.join(self.columns)}")
 
-    def read(self, block: bytes) -> Batch:
+    def read(self, block: bytes) -> Parsed:
         return _read(block, self.wanted, self.fields, self._row)
 
     def _row(self, line: bytes) -> _Record | str:
@@ -126,13 +126,13 @@ def _object(line: bytes) -> _Record | str:
     return found if isinstance(found, dict) else "no object"
 
 
-def _read(block: bytes, wanted: Wanted, fields: Fields, parse: Any) -> Batch:
+def _read(block: bytes, wanted: Wanted, fields: Fields, parse: Any) -> Parsed:
     bad: list[Malformed] = []
     lines = block.split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
     hits = list(_hits(lines, wanted, fields, parse, bad))
-    return Batch(grouped(hits), len(lines), len(bad), bad[:SHOWN])
+    return Parsed(grouped(hits), len(lines), len(bad), bad[:SHOWN])
 
 
 def _hits(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-__all__ = ["Peak", "Step", "Timeline"]
+__all__ = ["Peak", "Stretch", "Timeline"]
 
 _SECOND: Final = 1_000_000
 # Each divides the next, so that steps can be joined.
@@ -33,7 +33,7 @@ class Peak(NamedTuple):
 _NONE: Final = Peak()
 
 
-class Step(NamedTuple):
+class Stretch(NamedTuple):
     """What happened in one step of time.
 
     Attributes:
@@ -87,12 +87,12 @@ class Timeline:
         self._requests += requests
         self._refused += refused
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[Stretch]:
         """All steps, in order, those without a request left out."""
         self._flush()
         width = _STEPS[self._step]
         return [
-            Step(place * width * _SECOND, requests, refused)
+            Stretch(place * width * _SECOND, requests, refused)
             for place, (requests, refused) in sorted(self._steps.items())
         ]
 
