@@ -10,7 +10,17 @@ from starlette.requests import HTTPConnection
 import traffik_aiohttp
 import traffik_django
 import traffik_starlette
-from traffik import Decision, HTTPThrottle, Limiter, Rate, StrategyStat, WebSocketThrottle, get_wait, is_throttled
+from traffik import (
+    Decision,
+    Floods,
+    HTTPThrottle,
+    Limiter,
+    Rate,
+    StrategyStat,
+    WebSocketThrottle,
+    get_wait,
+    is_throttled,
+)
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.throttles import Throttle
 from traffik_django import identities
@@ -39,6 +49,8 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(await typed(request, cost=3), Request)
     assert_type(typed.sync.hit(request), Request)
     assert_type(await typed_ws.hit(websocket), WebSocket)
+    WebSocketThrottle("f", "1/s", floods=Floods(notify="once", pause=True, close_after=3))
+    Floods(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
     await typed.hit(websocket)  # type: ignore[arg-type]  # refused: a WebSocket is no Request
     await typed_ws.hit(request)  # type: ignore[arg-type]  # refused: nor the other way round
     await typed.hit(request, cost=1.5)  # type: ignore[arg-type]  # refused: a cost is an integer

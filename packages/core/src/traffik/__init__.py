@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Throttled,
         TraffikError,
     )
+    from traffik.floods import Floods
     from traffik.limiter import Limiter
     from traffik.limitfile import load_throttles
     from traffik.rates import UNLIMITED, Rate
@@ -53,6 +54,7 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
+    "Floods",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
@@ -87,6 +89,7 @@ _HOMES = {
         "Throttled",
         "TraffikError",
     ),
+    "floods": ("Floods",),
     "limiter": ("Limiter",),
     "limitfile": ("load_throttles",),
     "rates": ("UNLIMITED", "Rate"),

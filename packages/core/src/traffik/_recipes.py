@@ -7,10 +7,12 @@ whose parts are all at hand yields none. It reads no clock and does no I/O itsel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from traffik import _drivers
 from traffik._drivers import Apply, Recipe, Reset, Wait, drive
-from traffik.adapters import adapter_of
+from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.backends.base import Charge
 from traffik.clients import EXEMPTED
 from traffik.costs import MAX_COST, check_cost
@@ -31,13 +33,34 @@ A = TypeVar("A")
 
 
 def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
-    """Tell a refused client, in the throttle's own way or else the framework's."""
+    """Tell a refused client, in the throttle's own way or else the framework's; then hold it back or close it."""
+    floods = throttle.floods
+    adapter = None if floods is None else socket_adapter_of(connection)
+    if floods is None or adapter is None or not adapter.accepted(connection):
+        yield from _tell(throttle, connection, decision, context)
+        return
+    reaction = floods.reaction(adapter.memory(connection).get(throttle, decision))
+    if reaction.tell:
+        yield from _tell(throttle, connection, decision, context)
+    if reaction.close is not None:
+        rejection = reject(decision, throttle.policies(decision))
+        yield from _done(adapter.close(connection, rejection, reaction.close), "closing", connection)
+    elif reaction.pause:
+        yield from _done(adapter.pause(connection, partial(_drivers.sleep, reaction.pause)), "the pause", connection)
+
+
+def _tell(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
     if throttle.handler is not None:
         yield from _answer(throttle.handler, connection, decision, throttle, merged(throttle, context))
         return
-    sending = adapter_of(connection).reject(connection, reject(decision, throttle.policies(decision)))
-    if sending is not None:
-        yield Wait(sending, f"the rejection of a {type(connection).__name__}")
+    rejection = reject(decision, throttle.policies(decision))
+    yield from _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection)
+
+
+def _done(doing: Awaitable[None] | None, what: str, connection: Any) -> Recipe[None]:
+    """Wait for what an adapter does with a connection, if it has to be waited for."""
+    if doing is not None:
+        yield Wait(doing, f"{what} of a {type(connection).__name__}")
 
 
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
@@ -159,7 +182,11 @@ def _key(limit: Limit, identity: object, context: Context) -> Recipe[str | None]
         if identity is EXEMPTED:
             return None
     scope = context.get("scope") if context else None
-    return local_key(None if scope is None else _text(scope, "the scope"), _text(identity, who))
+    if scope is not None:
+        scope = _text(scope, "the scope")
+        if limit.scopes is not None:
+            limit.note_scope(scope)
+    return local_key(scope, _text(identity, who))
 
 
 def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Recipe[Plan]:

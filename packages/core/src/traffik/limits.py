@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from traffik import uids
+from traffik import _misconfiguration, uids
 from traffik._callables import Callback, Context, callback
 from traffik.backends import binding
 from traffik.costs import check_cost
@@ -73,6 +73,11 @@ class Limit:
         self.place = uids.place_of_caller()
         self.short: _Short | None = None
         self.far: _Far | None = None
+        self.scopes: set[int] | None = set()
+        if self.price is None and 0 < self.plan.capacity < self.cost:
+            _misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
+        if binding.any_open():
+            _misconfiguration.limit_made(self.uid, self.place)
         binding.watch(self)
 
     def look(self) -> None:
@@ -87,6 +92,15 @@ class Limit:
             self.short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
         else:
             self.far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+
+    def note_scope(self, scope: str) -> None:
+        """Count the scopes it is hit in, until there are too many to be meant."""
+        scopes = self.scopes
+        if scopes is not None:
+            scopes.add(hash(scope))
+            if len(scopes) > _misconfiguration.MOST_SCOPES:
+                self.scopes = None
+                _misconfiguration.many_scopes(self.uid)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""

@@ -17,7 +17,7 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["Watcher", "bound", "closed", "hide", "lock", "made", "open_one", "opened", "resolve", "watch"]
+__all__ = ["Watcher", "any_open", "bound", "closed", "hide", "lock", "made", "open_one", "opened", "resolve", "watch"]
 
 
 class Watcher(Protocol):
@@ -97,6 +97,11 @@ def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator
                 backends.remove(backend)
                 if not backends:
                     del table[id(place)]
+
+
+def any_open() -> bool:
+    """Whether any store is open."""
+    return bool(_open)
 
 
 def open_one() -> Backend | None:
