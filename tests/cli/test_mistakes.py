@@ -26,7 +26,10 @@ MISTAKES = [
     (("replay", "-", "--rate", "5/s", "--burst", "5"), "sliding-window has no burst"),
     (("replay", "x", "--rate", "5/s", "--synthetic", "default"), "leave the files out"),
     (("replay", "--synthetic", "days=1", "--rate", "5/s"), "no setting of synthetic traffic"),
-    (("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--plot", "x.bmp"), "no picture that can be drawn"),
+    (
+        ("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--plot", "x.bmp"),
+        "no picture that can be drawn",
+    ),
     (("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--html", "no/x.html"), "cannot write"),
     (("replay", "-", "--rate", "5/s", "--window", "soon"), "not a unit of time"),
     (("stat", "--store", "memory://", "--throttle", "a", "--id", "b", "--rate", "1/s"), "no store that a command"),

@@ -79,8 +79,7 @@ def test_processes_at_work_change_nothing(traffik, tried, access_log, tmp_path):
     one, three = (traffik("replay", *tried[:-1], tmp_path / "twice", "--jobs", jobs) for jobs in (1, 3))
     assert scenarios(one) == scenarios(three)
     assert json.loads(one.out)["logs"] == json.loads(three.out)["logs"]
-    lines = access_log.read_bytes().count(b"
-")
+    lines = access_log.read_bytes().count(b"\n")
     assert [shown["line"] for shown in json.loads(three.out)["logs"][0]["shown"]] == [lines + 1]
 
 

@@ -7,6 +7,7 @@ of the throttles that are alive then.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -82,9 +83,6 @@ def _of_one(limit: Limit) -> Iterator[Finding]:
         yield _finding(limit, "unlimited", "is unlimited, so it counts nothing: give it a rate, or take it away")
     if any(rate.limit == 0 for rate in rates):
         yield _finding(limit, "admits-nothing", "has a limit of 0, so it admits nothing")
-    elif rates and limit.price is None and limit.cost > limit.plan.capacity:
-        sentence = f"takes {limit.cost} a hit and holds {limit.plan.capacity}, so it admits nothing: lower the cost"
-        yield _finding(limit, "cost-above-capacity", sentence)
     for loose, tight in permutations(rates, 2):
         if _idle(loose, tight):
             sentence = f"the rate {loose} never binds, since {tight} allows no more: leave it out, or lower it"
@@ -109,6 +107,8 @@ def _alive() -> list[Limit]:
 def _import(target: str) -> Any:
     name, _, attribute = target.partition(":")
     sys.path.insert(0, str(Path.cwd()))
+    # What is noticed is printed once, as findings.
+    logging.getLogger("traffik.notices").setLevel(logging.CRITICAL)
     try:
         found: Any = importlib.import_module(name)
         for part in filter(None, attribute.split(".")):
