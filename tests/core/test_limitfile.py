@@ -127,7 +127,7 @@ def test_a_header_is_the_key_or_else_the_address(lines, key, path, store):
     assert f"traffik:api:data:{{{key}}}" == throttle.sync.stat(asked).key
 
 
-@pytest.mark.parametrize(("asked", "left"), [("/api/a", 18), ("/api/health", 20), ("/other", 20)])
+@pytest.mark.parametrize(("asked", "left"), [("/api/a", 23), ("/api/health", 25), ("/other", 25)])
 def test_its_rules_are_those_of_the_file(asked, left, path, store):
     throttle = load_throttles(path, backend=store)["api:data"]
     throttle.sync.hit(Request(path=asked))

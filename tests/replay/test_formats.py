@@ -6,14 +6,17 @@ import json
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.replay.exact import START
 from tests.replay.logs import FORMATS
 from traffik.errors import ConfigurationError
 from traffik.simulate.batches import Wanted
+from traffik.simulate.clf import CommonLog
 from traffik.simulate.formats import Format
 from traffik.simulate.selectors import Selector
-from traffik.simulate.tables import Fields
+from traffik.simulate.tables import CsvTable, Fields, JsonLines
 from traffik.simulate.trials import trial_of
 
 chance = Random(3)
@@ -94,3 +97,47 @@ def test_a_csv_without_the_column_says_which_there_are(replay):
 def test_other_delimiters_are_seen(replay):
     report, _ = replay([b"time;ip\n1760054400;192.0.2.1\n1760054400;192.0.2.1\n"], "1/s")
     assert (report.requests, report.refused) == (2, 1)
+
+
+READERS = {
+    "combined": CommonLog(Wanted((Selector("ip"),))),
+    "combined, with requests": CommonLog(Wanted((Selector("field", "agent"), Selector("ip")), request=True)),
+    "json": JsonLines(Wanted((Selector("header", "X-Key"),), request=True)),
+    "csv": CsvTable(Wanted((Selector("ip"),)), Fields(), ",", ("time", "ip")),
+}
+PIECES = [
+    b'"',
+    b"[",
+    b"]",
+    b" ",
+    b"\\",
+    b"{",
+    b"}",
+    b":",
+    b",",
+    b"-",
+    b"1760054400",
+    b'{"time":1,"ip":',
+    b"\xff",
+    b"\x00",
+    b"\r",
+]
+PIECES += [
+    b"10/Oct/2025:13:55:36 +0000",
+    b"1e999",
+    b"9" * 5000,
+    b"a" * 200_000,
+    b"NaN",
+    b"\n",
+    b'"headers":',
+    b"192.0.2.1",
+]
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(content=st.lists(st.sampled_from(PIECES) | st.binary(max_size=4)).map(b"".join))
+def test_no_line_is_fatal(name, content):
+    parsed = READERS[name].read(content)
+    blank = sum(not line.strip() for line in content.split(b"\n")[: parsed.lines])
+    assert parsed.lines == content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
+    assert sum(len(hits) for _, hits in parsed.runs) + parsed.malformed + blank == parsed.lines

@@ -112,7 +112,10 @@ class CsvTable:
         return _read(block, self.wanted, self.fields, self._row)
 
     def _row(self, line: bytes) -> _Record | str:
-        values = next(csv.reader([line.decode("utf-8", "replace")], delimiter=self.delimiter), [])
+        try:
+            values = next(csv.reader([line.decode("utf-8", "replace")], delimiter=self.delimiter), [])
+        except csv.Error as error:
+            return f"no CSV: {error}"
         if len(values) != len(self.columns):
             return f"{len(values)} columns, not {len(self.columns)}"
         return dict(zip(self.columns, values, strict=True))

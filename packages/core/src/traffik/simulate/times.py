@@ -27,7 +27,7 @@ _ISO: Final = re.compile(
     r"\s*(?:[Zz]|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?)?",
     re.ASCII,
 )
-_NUMBER: Final = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"-?\d{1,25}(?:\.\d{0,25})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 # The sizes at which a number of the present age is taken for a finer unit, and the µs in one of it.
 _UNITS: Final = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3))

@@ -217,7 +217,7 @@ class RedisBackend(Backend):
         Raises:
             BackendError: they do not answer.
         """
-        value, ttl = self._sync.housekeep(housekeeping.held(self.settings, self.partition_key(uid, key)))
+        value, ttl = self._sync.housekeep(housekeeping.look_up(self.settings, self.partition_key(uid, key)))
         return Held(value, None if ttl < 0 else ttl * 1000)
 
     def list_sync(self, uid: str, most: int) -> Listing:

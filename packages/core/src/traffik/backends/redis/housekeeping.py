@@ -10,7 +10,7 @@ from traffik.backends.redis.settings import Endpoint, Settings
 from traffik.backends.redis.visits import Visit, Visits, check, check_greeting, greeting, learn, locate
 from traffik.backends.redis.wire import Command
 
-__all__ = ["forget", "held", "look_around", "walk"]
+__all__ = ["forget", "look_around", "look_up", "walk"]
 
 _PAGE = "1000"
 
@@ -55,7 +55,7 @@ def forget(settings: Settings, keys: tuple[str, bool]) -> Visits[None]:
                 check(endpoint, [reply])
 
 
-def held(settings: Settings, key: str) -> Visits[tuple[bytes | None, int]]:
+def look_up(settings: Settings, key: str) -> Visits[tuple[bytes | None, int]]:
     """The value of a key, and ms until it is forgotten.
 
     Raises:
