@@ -31,13 +31,13 @@ def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
     )
     assert f"{tmp_path / 'bad.py'}:4: never: " in kinds["admits-nothing"]
     assert "the rate 1000/s never binds, since 1/s allows no more" in kinds["idle-rate"]
-    assert (said.code, said.err) == (1, "6 limits, 6 findings\n")
+    assert (said.code, said.err) == (1, "limits: 6, findings: 6\n")
 
 
 def test_where_nothing_is_wrong_nothing_is_said(shell, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     said = shell("lint", "good:site.throttle")
-    assert (said.code, said.out, said.err) == (0, "", "1 limits, 0 findings\n")
+    assert (said.code, said.out, said.err) == (0, "", "limits: 1, findings: 0\n")
 
 
 def test_a_module_that_fails_says_where(shell, tmp_path):

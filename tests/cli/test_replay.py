@@ -141,3 +141,11 @@ def test_the_keys_may_be_another_field(traffik, tmp_path):
     call = ("replay", tmp_path / "log.csv", "--rate", "50/min", "--key", "field:user")
     (found,) = scenarios(traffik(*call, "--json"))
     assert [each["key"] for each in found["limits"][0]["worst"]] == ["ada"]
+
+
+def test_what_a_client_wrote_does_not_reach_the_terminal(traffik, tmp_path):
+    row = json.dumps({"time": 1_760_054_400, "user": "\x1b]0;taken\x07[red]"})
+    (tmp_path / "log").write_text(f"{row}\n{row}\n" + json.dumps({"time": "\x1b[2J"}))
+    said = traffik("replay", tmp_path / "log", "--rate", "1/min", "--key", "field:user")
+    assert "\x1b" not in said.out
+    assert "\\x1b]0;taken\\x07[red]" in said.out

@@ -52,8 +52,7 @@ def lint(target: str) -> int:
     for each in found:
         where = f"{each.place}: " if each.place else ""
         click.echo(f"{where}{each.about}: {each.sentence} [{each.kind}]")
-    limits = len(_alive())
-    click.echo(f"{limits} limits, {len(found)} findings", err=True)
+    click.echo(f"limits: {len(_alive())}, findings: {len(found)}", err=True)
     return 1 if found else 0
 
 

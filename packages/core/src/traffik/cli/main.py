@@ -60,11 +60,5 @@ def _ended(error: Exception) -> int:
         # Whoever read the output has gone, and wants no more of it; nor may the interpreter try at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    if (
-        isinstance(error, ValueError | TypeError)
-        and not isinstance(error, TraffikError)
-        and os.environ.get("TRAFFIK_DEBUG")
-    ):
-        raise error
     click.echo(f"traffik: {error}", err=True)
     return 2

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from traffik.cli.runs import Found
-from traffik.cli.words import clients, moment, number, percent, span
+from traffik.cli.words import clients, moment, number, percent, printable, span
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import LimitReport, ScenarioReport
 from traffik.simulate.suggesting import Suggestion
@@ -53,7 +53,7 @@ def _trouble(out: Console, log: LogReport) -> None:
     if log.malformed:
         out.print(f"  [yellow]{number(log.malformed)} malformed lines left out[/]:")
         for line in log.shown:
-            out.print(f"    {escape(log.name)}:{line.line}: {escape(line.reason)}")
+            out.print(f"    {escape(log.name)}:{line.line}: {escape(printable(line.reason))}")
         if log.malformed > len(log.shown):
             out.print(f"    … and {number(log.malformed - len(log.shown))} more")
     if log.disordered:
@@ -72,7 +72,7 @@ def _longest(found: ScenarioReport) -> str:
     if not waits:
         return "none"
     longest = max(waits, key=lambda each: each.wait)
-    return f"{span(longest.wait)}, {longest.key}"
+    return f"{span(longest.wait)}, {printable(longest.key)}"
 
 
 _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
@@ -126,7 +126,7 @@ def _worst(limit: LimitReport, top: int) -> Table:
         table.add_column(name)
     for each in limit.worst[:top]:
         cells = (
-            escape(each.key),
+            escape(printable(each.key)),
             number(each.requests),
             f"{number(each.refused)} ({percent(each.refused, each.requests)})",
             moment(each.first),

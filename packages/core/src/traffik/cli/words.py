@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-__all__ = ["clients", "moment", "number", "percent", "span"]
+__all__ = ["clients", "moment", "number", "percent", "printable", "span"]
 
 _SPANS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -27,6 +27,11 @@ def percent(part: float, whole: float) -> str:
     if 0 < share < 0.001:
         return "< 0.001 %"
     return f"{share:.3g} %" if share < 10 else f"{share:.1f} %"
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: a client may have written it."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def span(micros: int | None) -> str:
