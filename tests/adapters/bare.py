@@ -3,6 +3,7 @@ from http.client import responses
 
 from traffik import Throttled
 from traffik.adapters import register_adapter
+from traffik.guards import hit_each_sync
 
 
 class Request:
@@ -58,8 +59,7 @@ class App:
 
     def answer(self, request, path):
         request.environ["bare.app"] = self
-        for throttle in self.guards:
-            throttle.sync.hit(request)
+        hit_each_sync(self.guards, request)
         for prefix, inner in self.mounted.items():
             if path.startswith(f"{prefix}/"):
                 return inner.answer(request, path.removeprefix(prefix))

@@ -47,6 +47,9 @@ class Service:
         guards: throttles of a middleware in front of everything.
         mounted: the same as `routes` for another application, mounted below ``/in``, that has no store of its own.
         sockets: WebSockets by path.
+        decorated: throttles that a decorator names in front of a route, by its path.
+        forbidden: the same as `routes`, and then the framework's own answer 403, raised.
+        streams: the same as `routes`, but answered ``ab``, in two parts.
     """
 
     backend: Backend
@@ -54,12 +57,18 @@ class Service:
     guards: Sequence[Throttle[Any]] = ()
     mounted: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     sockets: Mapping[str, Socket] = field(default_factory=dict)
+    decorated: Mapping[str, Sequence[Throttle[Any]]] = field(default_factory=dict)
+    forbidden: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    streams: Mapping[str, Sequence[Call]] = field(default_factory=dict)
 
 
 class Framework(ABC):
     """The client of one framework: it writes a service in the framework's way and serves it on loopback."""
 
     websockets: ClassVar[bool] = True
+    asynchronous: ClassVar[bool] = True
+    answers: ClassVar[bool] = True
+    """Whether it has streams, and errors of its own."""
 
     def body(self, detail: str) -> bytes:
         """The body of a refusal that an endpoint raises, byte for byte."""

@@ -8,7 +8,7 @@ from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket
 from tests.redis.servers import free_port
-from traffik import Floods, HTTPThrottle, WebSocketThrottle
+from traffik import Floods, HTTPThrottle, Rule, WebSocketThrottle
 from traffik.backends.redis import RedisBackend
 
 TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
@@ -139,3 +139,10 @@ def test_while_the_store_is_away_a_client_is_asked_to_come_back(line):
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=5)
     assert closed.value.rcvd.code == 1013
+
+
+def test_a_rule_is_about_the_path_of_the_handshake(open_socket, uid):
+    here, there = (WebSocketThrottle(uid, "0/min", rules=[Rule(path)]) for path in ("/ws", "/other"))
+    with open_socket(Socket(message=[Call("hit", here), Call("hit", there)])) as socket:
+        assert json.loads(say(socket, "one"))["type"] == "rate_limit"
+        assert socket.recv(timeout=5) == "one"

@@ -156,6 +156,16 @@ class TestAHitInAView:
         serve_urls(path("", Things.as_view({"get": "list"})), middleware=[])
         assert statuses(client, "/", "/") == [200, 429]
 
+    def test_is_not_done_twice_where_the_middleware_has_done_it(self, client, serve_urls):
+        class Things(ViewSet):
+            @throttled("things")
+            def list(self, request):
+                return Response([])
+
+        things = {"THROTTLES": {"things": "2/min"}, "URLS": {"*": "things"}}
+        serve_urls(path("", Things.as_view({"get": "list"})), TRAFFIK=things)
+        assert statuses(client, "/", "/", "/") == [200, 200, 429]
+
 
 @pytest.fixture
 def rf_request():

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import path
 
-from traffik import HTTPThrottle, TokenBucket
+from traffik import HTTPThrottle, Rule, TokenBucket
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
@@ -59,6 +59,19 @@ class TestThrottles:
         for limit in (1, 2):
             configured(TRAFFIK={"THROTTLES": {"login": f"{limit}/min"}})
             assert [view(get()).status_code for _ in range(3)].count(200) == limit
+
+    @pytest.mark.parametrize(
+        "rules",
+        [
+            [Rule("/free", when=callable, bypass=True)],
+            Rule("/free", when=callable, bypass=True),
+            {"path": "/free", "when": "builtins.callable", "bypass": True},
+            ({"path": "/free", "bypass": True, "when": callable},),
+        ],
+    )
+    def test_have_rules(self, rules, configured):
+        configured(TRAFFIK={"THROTTLES": {"login": {"rate": "5/min", "rules": rules}}})
+        assert throttles["login"].rules.rules == (Rule("/free", when=callable, bypass=True),)
 
     def test_hit_the_store_of_the_project_among_others(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
@@ -127,6 +140,11 @@ class TestTheChecks:
             ({"STORE": {"WHERE": "here"}}, 3),
             ({"STORE": {"OPTIONS": {"max_keys": 0}}}, 3),
             ({"IDENTIFIER": "somebody"}, 4),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": 5}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": ["/a"]}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"path": "a"}}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"pth": "/a"}}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"when": "no.such.function"}}}}, 5),
             ({"IDENTIFIER": 5}, 4),
             ({"IDENTIFIER": "no.such.function"}, 4),
             ({"THROTTLES": ["5/min"]}, 5),

@@ -1,5 +1,6 @@
 """What a type checker must see in programs that use traffik; nothing here runs."""
 
+import re
 from typing import Any, assert_type
 
 from aiohttp import web
@@ -16,9 +17,11 @@ from traffik import (
     HTTPThrottle,
     Limiter,
     Rate,
+    Rule,
     StrategyStat,
     WebSocketThrottle,
     get_wait,
+    group,
     is_throttled,
 )
 from traffik.backends.inmemory import InMemoryBackend
@@ -74,6 +77,23 @@ async def tell(request: Request, decision: Decision) -> None:
 
 
 HTTPThrottle("options", waiting_rate, cost=plain_cost, identifier=lambda request: "a", handle_throttled=tell)
+
+
+async def is_free(request: Request, context: dict[str, Any]) -> bool:
+    return context["plan"] == "free" and "debug" not in request.headers
+
+
+HTTPThrottle(
+    "ruled", "1/s", rules=[Rule("/api/**", methods=["GET"], when=is_free), Rule(re.compile("/a"), bypass=True)]
+)
+WebSocketThrottle("ruled", "1/s", rules=Rule("/chat")).add_rule(Rule(methods={"GET"}, when=lambda _: True))
+assert_type(Rule("/api/**").matches("GET", "/api"), bool)
+assert_type([limit.uid for limit in group("api:*")], list[str])
+group("*").add_rule(Rule("/api/**"))
+Rule("/api/**", ["GET"])  # type: ignore[call-arg]  # refused: all but the path have names
+Rule(b"/api")  # type: ignore[arg-type]  # refused: a path is text
+HTTPThrottle("wrong", "1/s", rules=["/api"])  # type: ignore[list-item]  # refused: text is no rule
+
 HTTPThrottle("wrong", 5)  # type: ignore[arg-type]  # refused: a number is no rate
 HTTPThrottle("wrong", "1/s", cost="1")  # type: ignore[arg-type]  # refused: a cost is an integer
 HTTPThrottle("wrong", "1/s", None)  # type: ignore[call-arg]  # refused: options have names

@@ -40,7 +40,8 @@ class HTTPAdapter:
         return connection.method
 
     def path(self, connection: web.BaseRequest, /) -> str:
-        return connection.path
+        # A slash that is written %2F is no slash to aiohttp's router, nor is it to a rule.
+        return connection.rel_url.path_safe.replace("%25", "%")
 
     def app(self, connection: web.BaseRequest, /) -> object | None:
         # `request.app` asserts that the request has been routed; not every one has.

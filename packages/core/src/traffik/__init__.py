@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from traffik.limiter import Limiter
     from traffik.limitfile import load_throttles
     from traffik.rates import UNLIMITED, Rate
+    from traffik.registry import group
+    from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -60,6 +62,7 @@ __all__ = [
     "Limiter",
     "Rate",
     "RateError",
+    "Rule",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -70,6 +73,7 @@ __all__ = [
     "Transition",
     "WebSocketThrottle",
     "get_wait",
+    "group",
     "is_throttled",
     "load_throttles",
 ]
@@ -93,6 +97,8 @@ _HOMES = {
     "limiter": ("Limiter",),
     "limitfile": ("load_throttles",),
     "rates": ("UNLIMITED", "Rate"),
+    "registry": ("group",),
+    "rules": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",

@@ -24,6 +24,7 @@ from traffik.rejections import reject
 if TYPE_CHECKING:
     from traffik._callables import Callback, Context
     from traffik.limits import Limit
+    from traffik.rules import RuleSet
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
@@ -65,8 +66,15 @@ def _done(doing: Awaitable[None] | None, what: str, connection: Any) -> Recipe[N
 
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
     """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
-    if limit.short is not None and context is None:
-        begun = _at_hand(limit, limit.short, subject, cost)
+    # Each way is read once: another thread may close it.
+    short, ruled, rules = limit.short, limit.ruled_short, limit.rules
+    if ruled is not None and rules is not None and context is None:
+        verdict = rules.judge(*_head(subject))
+        if verdict is False and cost is None:
+            return ADMITTED
+        short = ruled if verdict is True else None
+    if short is not None and context is None:
+        begun = _at_hand(limit, short, subject, cost)
         if begun is not None:
             return begun
     return decide(limit, subject, cost, context)
@@ -75,8 +83,14 @@ def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None)
 def start(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Awaitable[Decision]:
     """`begin` for async code: the decision, or what to wait for."""
     begun: Decision | Awaitable[Decision] | Recipe[Decision] | None = None
-    if limit.far is not None and context is None:
-        begun = _at_hand(limit, limit.far, subject, cost)
+    far, ruled, rules = limit.far, limit.ruled_far, limit.rules
+    if ruled is not None and rules is not None and context is None:
+        verdict = rules.judge(*_head(subject))
+        if verdict is False and cost is None:
+            return ADMITTED
+        far = ruled if verdict is True else None
+    if far is not None and context is None:
+        begun = _at_hand(limit, far, subject, cost)
     if begun is None:
         begun = begin(limit, subject, cost, context)
     return begun if isinstance(begun, Decision | Awaitable) else drive(begun)
@@ -112,6 +126,11 @@ def decide(
     if not limit.enabled:
         return ADMITTED
     context = merged(limit, context)
+    if limit.rules is not None:
+        if cost is not None:
+            check_cost(cost)
+        if not (yield from _applies(limit.rules, subject, context)):
+            return ADMITTED
     if cost is None:
         cost = limit.cost if limit.price is None else (yield from _answer(limit.price, subject, context))
     if type(cost) is not int or not 0 < cost <= MAX_COST:
@@ -166,6 +185,26 @@ def merged(limit: Limit, context: Context | None) -> Context:
     if context is None:
         return limit.context
     return {**limit.context, **context} if limit.context else context
+
+
+def _applies(rules: RuleSet, connection: Any, context: Context) -> Recipe[bool]:
+    """Whether rules are for `connection`; a predicate is asked only if nothing else tells."""
+    verdict = rules.judge(*_head(connection))
+    if isinstance(verdict, bool):
+        return verdict
+    for predicate in verdict.bypasses:
+        if (yield from _answer(predicate, connection, context)):
+            return False
+    for predicate in verdict.applies:
+        if (yield from _answer(predicate, connection, context)):
+            return True
+    return not verdict.applies
+
+
+def _head(connection: Any) -> tuple[str, str]:
+    """What rules are about: the method and the path."""
+    adapter = adapter_of(connection)
+    return adapter.method(connection), adapter.path(connection)
 
 
 def _who(limit: Limit, subject: Any, context: Context) -> object:

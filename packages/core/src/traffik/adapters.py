@@ -63,7 +63,10 @@ class Adapter(Protocol):
         ...
 
     def path(self, connection: Any, /) -> str:
-        """The whole path, percent-decoded: with the prefixes of mounted applications, without the query."""
+        """The whole path, percent-decoded: with the prefixes of mounted applications, without the query.
+
+        A slash that was encoded stays so (``%2F``) where the framework's router takes it for a part of a segment.
+        """
         ...
 
     def app(self, connection: Any, /) -> object | None:

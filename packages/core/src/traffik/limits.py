@@ -15,6 +15,7 @@ from traffik.costs import check_cost
 from traffik.headers import Policies, policies
 from traffik.keys import check_uid
 from traffik.rates import Rate, Rates, parse_rates
+from traffik.rules import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ class Limit:
 
     identifier: Callback | None = None
 
+    rules: RuleSet | None = None
+    """Which subjects it is for; None for all of them."""
+
     def __init__(
         self,
         uid: str,
@@ -78,20 +82,25 @@ class Limit:
             _misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
         if binding.any_open():
             _misconfiguration.limit_made(self.uid, self.place)
+        # The same ways where rules are asked first.
+        self.ruled_short: _Short | None = None
+        self.ruled_far: _Far | None = None
         binding.watch(self)
 
     def look(self) -> None:
         """See whether a short way of a hit is open: nothing to ask of anybody but the store."""
-        self.short = self.far = None
+        self.short = self.far = self.ruled_short = self.ruled_far = None
         # The only store that is open is the one that every application means.
         backend = binding.open_one() if self.backend is None else self.backend
         asks = self.rating is not None or self.price is not None or self.context
         if backend is None or asks or not self.enabled or not 0 < self.cost <= self.plan.ceiling:
             return
         if backend.in_process:
-            self.short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
+            short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
+            self.short, self.ruled_short = (short, None) if self.rules is None else (None, short)
         else:
-            self.far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            self.far, self.ruled_far = (far, None) if self.rules is None else (None, far)
 
     def note_scope(self, scope: str) -> None:
         """Count the scopes it is hit in, until there are too many to be meant."""
@@ -111,6 +120,12 @@ class Limit:
         """Count again, from where it stood."""
         self.enabled = True
         binding.watch(self)
+
+    def take_rule(self, rule: Rule) -> None:
+        """Be told of a rule for a group that it is in; what it counts may have neither path nor method."""
+
+    def drop_rule(self, rule: Rule) -> None:
+        """Be told that it is taken back."""
 
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""

@@ -7,18 +7,20 @@ through `Throttle.sync`. How a hit goes is in the recipes; whose quota it is by 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
-from traffik import _misconfiguration, _recipes, adapters, uids
+from traffik import _misconfiguration, _recipes, adapters, registry, uids
 from traffik._callables import Context, callback
 from traffik._drivers import drive, drive_sync
+from traffik.backends import binding
 from traffik.clients import client_identity
 from traffik.decisions import ADMITTED, Decision
 from traffik.errors import ConfigurationError
 from traffik.floods import Floods, follow
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
+from traffik.rules import Rule, RuleSet, rule_set
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -68,6 +70,8 @@ class Throttle(Limit, Generic[C]):
             instead of the framework's own rejection; when it returns, `hit` returns.
         floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
             and that is all.
+        rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
+            admitted and not counted.
 
     All functions may be sync or async.
 
@@ -98,10 +102,12 @@ class Throttle(Limit, Generic[C]):
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
         floods: Floods | None = None,
+        rules: Rule | Iterable[Rule] = (),
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, Floods)):
             raise TypeError(f"floods is a Floods, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}")
         self.floods = None if floods == Floods() else floods
+        self.rules = rule_set(rules)
         self.identifier = None if identifier is None else self._callback("the identifier", identifier)
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
         self.handler = None
@@ -109,6 +115,7 @@ class Throttle(Limit, Generic[C]):
             offered = ("connection", "decision", "throttle", "context")
             self.handler = callback("the throttled handler", handle_throttled, offered)
         uids.claim(self)
+        registry.join(self)
 
     async def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """Take `cost` units of the connection's quota, all or nothing; reject the connection if they are not there.
@@ -197,6 +204,24 @@ class Throttle(Limit, Generic[C]):
         """See whether the short way of a hit is open, and whether it needs the address alone."""
         super().look()
         self._direct = self.short if self.identifier is None and self.floods is None else None
+
+    def add_rule(self, rule: Rule) -> None:
+        """Ask `rule` too, from now on, in every thread and loop.
+
+        Raises:
+            TypeError: it is no rule.
+        """
+        with binding.lock:
+            self.rules = (self.rules or RuleSet()).with_rule(rule)
+            self.look()
+
+    def remove_rule(self, rule: Rule) -> None:
+        """Ask `rule` no more, if it has it; without rules it is for everything."""
+        with binding.lock:
+            self.rules = self.rules and self.rules.without_rule(rule)
+            self.look()
+
+    take_rule, drop_rule = add_rule, remove_rule
 
     @property
     def plain(self) -> bool:

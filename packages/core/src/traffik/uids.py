@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from traffik.limits import Limit
 
-__all__ = ["claim", "holder", "place_of_caller"]
+__all__ = ["claim", "held", "holder", "place_of_caller"]
 
 _lock = RLock()
 _claimed: dict[str, WeakSet[Limit]] = {}
@@ -51,6 +51,12 @@ def holder(uid: str) -> Limit | None:
     """A limit that has the uid; None if nobody holds one."""
     with _lock:
         return next(iter(_claimed.get(uid, ())), None)
+
+
+def held() -> list[Limit]:
+    """Every limit that somebody holds."""
+    with _lock:
+        return [limit for limits in _claimed.values() for limit in limits]
 
 
 def place_of_caller() -> str:

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
 from traffik.errors import ConfigurationError
+from traffik.rules import Rule
 from traffik.throttles import Throttle
 from traffik_django.identities import Identifier, named
 from traffik_django.limits import HTTPThrottle
@@ -28,7 +29,8 @@ EVERYTHING: Final = "*"
 
 _KEYS: Final = ("HEADERS", "IDENTIFIER", "STORE", "THROTTLES", "URLS")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
-_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "rate", "strategy")
+_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "rate", "rules", "strategy")
+_RULE: Final = ("bypass", "methods", "path", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
 """Options that may be the dotted path of what is meant: a function, a strategy or its class."""
 
@@ -151,12 +153,28 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         raise ValueError("a throttle needs a rate, such as '5/min'")
     if options.get("identifier") is not None:
         options["identifier"] = _identifier(options["identifier"])
+    if "rules" in options:
+        rules = options["rules"]
+        options["rules"] = [_rule(each) for each in ([rules] if isinstance(rules, Mapping | Rule) else rules)]
     for key in _DOTTED:
         if isinstance(options.get(key), str):
             found = import_string(options[key])
             options[key] = found() if isinstance(found, type) else found
     # With its store, so that the settings of one test never meet those of another.
     return HTTPThrottle(name, options.pop("rate"), backend=config.store, **options)
+
+
+def _rule(given: Any) -> Any:
+    """A rule, or the arguments of one; whatever else it is, the throttle refuses it."""
+    if not isinstance(given, Mapping):
+        return given
+    for key in given:
+        if key not in _RULE:
+            raise ValueError(f"no argument of a rule is called {key!r}. {_close(str(key), _RULE)}")
+    arguments: dict[str, Any] = dict(given)
+    if isinstance(arguments.get("when"), str):
+        arguments["when"] = import_string(arguments["when"])
+    return Rule(**arguments)
 
 
 def _identifier(given: Any) -> Identifier:

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 
 from traffik.adapters import Memory
 from traffik.decisions import Decision
+from traffik.guards import Throttles, each_of
 from traffik.rejections import reject
 from traffik.throttles import Throttle
 from traffik_starlette.adapter import MEMORY
@@ -25,6 +26,9 @@ __all__ = ["ThrottleMiddleware"]
 
 _Fields: TypeAlias = list[tuple[bytes, bytes]]
 _Ready: TypeAlias = tuple[int, _Fields, bytes]
+
+_WRITES: Final = "traffik.headers"
+"""The key of the scope that says that a middleware will write the headers."""
 
 _PREPARED: Final = 1024
 """Refusals kept ready by one middleware; they differ in what is left and in the seconds to wait."""
@@ -38,18 +42,14 @@ class ThrottleMiddleware:
 
     Args:
         app: the application inside.
-        throttles: one or several, hit in this order; the first that refuses answers.
+        throttles: one or several, hit in this order; the first that refuses answers. One that has been hit already, by
+            another middleware say, is not hit again.
         headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
     """
 
-    def __init__(
-        self, app: ASGIApp, throttles: Throttle[Any] | Iterable[Throttle[Any]] = (), *, headers: bool = True
-    ) -> None:
+    def __init__(self, app: ASGIApp, throttles: Throttles = (), *, headers: bool = True) -> None:
         self.app = app
-        each = [throttles] if isinstance(throttles, Throttle) else list(throttles)
-        for throttle in each:
-            if not isinstance(throttle, Throttle):
-                raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
+        each = each_of(throttles)
         self._http = [throttle for throttle in each if not throttle.websocket]
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
@@ -60,19 +60,25 @@ class ThrottleMiddleware:
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._websocket:
                 websocket = WebSocket(scope, receive, send)
-                if await self._refuses(self._websocket, websocket, receive, send):
+                if await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send):
                     return
             await self.app(scope, receive, send)
             return
         memory: Memory = scope.setdefault(MEMORY, {})
         if self._http:
-            # A whole request is only made for somebody who looks at it.
-            request = HTTPConnection(scope) if self._plain else Request(scope, receive, send)
-            if await self._refuses(self._http, request, receive, send):
+            # A whole request is only made for somebody who looks at it, such as a rule that was added later.
+            plain = self._plain
+            for throttle in self._http:
+                if throttle.rules is not None:
+                    plain = False
+            request = HTTPConnection(scope) if plain else Request(scope, receive, send)
+            if await self._refuses(self._http, request, memory, receive, send):
                 return
-        if not self._headers:
+        # One writer is enough: the outermost, who sees everything.
+        if not self._headers or scope.get(_WRITES):
             await self.app(scope, receive, send)
             return
+        scope[_WRITES] = True
 
         def sender(message: Message) -> Awaitable[None]:
             if memory and message["type"] == "http.response.start":
@@ -87,10 +93,17 @@ class ThrottleMiddleware:
         await self.app(scope, receive, sender)
 
     async def _refuses(
-        self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
+        self,
+        throttles: Iterable[Throttle[Any]],
+        connection: HTTPConnection,
+        memory: Memory,
+        receive: Receive,
+        send: Send,
     ) -> bool:
-        """Hit `throttles` until one refuses; whether that was answered."""
+        """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
         for throttle in throttles:
+            if throttle in memory:
+                continue
             decision = await throttle.decide(connection)
             if not decision.allowed and await self._refuse(throttle, connection, decision, receive, send):
                 return True
