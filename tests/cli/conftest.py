@@ -56,5 +56,5 @@ def access_log(tmp_path_factory):
     from traffik.simulate.synthetic import Traffic
 
     path = tmp_path_factory.mktemp("logs") / "access.log"
-    path.write_bytes(b"".join(Traffic(hours=3, requests=3000, clients=200).blocks()))
+    path.write_bytes(b"".join(Traffic(hours=3, requests=3000, clients=200, scraper=2).blocks()))
     return path

@@ -29,7 +29,7 @@ def test_every_line_is_read_and_in_order(content, replay):
 def test_it_has_what_it_says(content, replay):
     report, _ = replay([content], "30/min")
     (worst, *others) = report.limits[0].worst
-    assert (worst.key, worst.requests) == (SCRAPER, 21_600)
+    assert (worst.key, worst.requests) == (SCRAPER, 10_800)
     assert {15} == {each.first // 3_600_000_000 % 24 for each in others}  # the storm, in the afternoon
     by_hour = {step.at // 3_600_000_000 % 24: 0 for step in report.steps}
     for step in report.steps:

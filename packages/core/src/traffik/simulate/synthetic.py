@@ -52,9 +52,9 @@ class Traffic:
 
     seed: int = 1
     hours: int = 24
-    requests: int = 100_000
-    clients: int = 2_000
-    scraper: int = 2
+    requests: int = 50_000
+    clients: int = 1_000
+    scraper: int = 1
     storm: int = 12
 
     def __post_init__(self) -> None:
