@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
+import pytest
+
+from traffik import Limiter, uids
+from traffik.backends import binding
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.cli.lint import findings_of
+
 BAD = """
 from traffik import HTTPThrottle, Limiter, TokenBucket
 
@@ -51,3 +60,38 @@ def test_a_module_that_fails_says_where(shell, tmp_path):
 def test_an_app_that_is_not_there(shell, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     assert "has no attribute 'nothing'" in shell("lint", "good:nothing").err
+
+
+@pytest.fixture
+def findings(monkeypatch):
+    """The kinds of findings about some limits, where a store has been made."""
+    monkeypatch.setattr(uids, "_claimed", {})
+    store = InMemoryBackend()
+
+    def kinds(*limits, made=(store,)):
+        monkeypatch.setattr(binding, "_made", WeakSet(made))
+        return [found.kind for found in findings_of(list(limits))]
+
+    return kinds
+
+
+@pytest.mark.parametrize(
+    ("rate", "kinds"),
+    [
+        ("10/s; 1000/hour", []),
+        ("10/s; 600/min", []),
+        ("10/s; 620/min", ["idle-rate"]),
+        ("0/s", ["admits-nothing"]),
+        ("unlimited", ["unlimited"]),
+        (lambda identity: "0/s", []),
+    ],
+)
+def test_rates_that_cannot_be_meant(rate, kinds, findings):
+    assert findings(Limiter("a", rate)) == kinds
+
+
+def test_names_on_the_wire_and_stores(findings):
+    one, two = Limiter("a b", "1/s"), Limiter("a-b", "1/s")
+    assert findings(one, two) == ["one-policy-name"]
+    assert findings(one, made=()) == ["no-store"]
+    assert findings(made=()) == []

@@ -15,7 +15,7 @@ from traffik.errors import ConfigurationError
 from traffik.simulate.batches import Wanted
 from traffik.simulate.clf import CommonLog
 from traffik.simulate.formats import Format
-from traffik.simulate.selectors import Selector
+from traffik.simulate.selectors import Selector, selector
 from traffik.simulate.tables import CsvTable, Fields, JsonLines
 from traffik.simulate.trials import trial_of
 
@@ -141,3 +141,30 @@ def test_no_line_is_fatal(name, content):
     blank = sum(not line.strip() for line in content.split(b"\n")[: parsed.lines])
     assert parsed.lines == content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
     assert sum(len(hits) for _, hits in parsed.runs) + parsed.malformed + blank == parsed.lines
+
+
+RECORDS = [
+    ({"headers": {"X-KEY": "ada"}, "method": "POST", "path": "/a?b=c"}, (b"header:x-key:ada", b"POST", b"/a")),
+    ({"http_x_key": "ada", "request_method": "GET", "uri": "/a"}, (b"header:x-key:ada", b"GET", b"/a")),
+    ({"X-Key": "ada", "request": "PUT /a?b HTTP/1.1"}, (b"header:x-key:ada", b"PUT", b"/a")),
+    ({"x_key": 7, "request": "-"}, (b"header:x-key:7", None, None)),
+    ({"headers": {}, "client": "192.0.2.1"}, (b"192.0.2.1", None, None)),
+    ({"headers": {"x-key": "-"}, "ip": "192.0.2.1"}, (b"192.0.2.1", None, None)),
+    ({"headers": {"x-key": {"a": 1}}, "ip": None}, (None, None, None)),
+]
+
+
+@pytest.mark.parametrize(("record", "expected"), RECORDS, ids=[str(each[0]) for each in RECORDS])
+def test_headers_and_requests_are_found_in_records(record, expected):
+    reader = JsonLines(Wanted((Selector("header", "X-Key"),), request=True))
+    parsed = reader.read(json.dumps({"time": START // 1_000_000, **record}).encode())
+    assert parsed.runs == [(START, [expected])]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [("field:user.id", b"7"), ("field:user", None), ("field:user.id.x", None), ("regex:user.: .(.)", b'"')],
+)
+def test_other_keys_are_found_in_records(key, expected):
+    record = json.dumps({"time": START // 1_000_000, "user": {"id": 7}}).encode()
+    assert JsonLines(Wanted((selector(key),))).read(record).runs == [(START, [expected])]
