@@ -13,6 +13,7 @@ from traffik.errors import ConfigurationError
 from traffik.limitentries import entries_of
 from traffik.limitfile import SCHEMA, load_throttles, read_limits
 from traffik.rules import Rule
+from traffik.strategies.named import STRATEGIES
 
 WHOLE = """\
 # What the service admits.
@@ -142,6 +143,7 @@ def test_the_schema_knows_the_same_names():
     ]
     tables = [schema["$defs"][name]["properties"] for name in ("throttle", "rule")]
     assert [sorted(each) for each in known] == [sorted(each) for each in tables]
+    assert tables[0]["strategy"]["enum"] == list(STRATEGIES)
 
 
 def refused(extra):

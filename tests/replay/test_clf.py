@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from traffik.errors import ConfigurationError
 from traffik.simulate.batches import Wanted
@@ -53,6 +55,17 @@ def test_both_ways_of_reading_leave_out_what_they_cannot_read(line, before):
     for batch in (read(lines), read(lines, "ip", "field:user")):
         assert [len(lines)] == [shown.line for shown in batch.shown]
         assert batch.malformed == 1
+
+
+PARTS = [*LINES.values(), *BAD.values(), *(line.replace(b"GET", b"POST") for line in LINES.values()), b""]
+
+
+@given(st.lists(st.sampled_from(PARTS)))
+def test_the_quick_way_with_requests_reads_what_the_pattern_reads(lines):
+    quick, slow = read(lines, "ip", request=True), read(lines, "ip", "field:host", request=True)
+    assert quick[1:] == slow[1:]
+    expected = [(now, (host, *asked)) for now, hits in slow.runs for host, _, *asked in hits]
+    assert [(now, hit) for now, hits in quick.runs for hit in hits] == expected
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ _LINE: Final = re.compile(
     rb"(?P<host>\S+) (?P<ident>\S*) (?P<user>.*?) ?(?P<time>\[[^\]\[]*\]) (?P<rest>.*)", re.DOTALL
 )
 _REST: Final = re.compile(
-    rb'"(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}|-)(?: (?P<bytes>\d+|-))?'
+    rb'"(?P<request>(?:[^"\\]|\\.)*)"(?: (?P<status>\d{3}|-))?(?: (?P<bytes>\d+|-))?'
     rb'(?: "(?P<referer>(?:[^"\\]|\\.)*)")?(?: "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _REQUEST: Final = re.compile(rb"(?P<method>[!#$%&'*+.^_`|~0-9A-Za-z-]+) (?P<target>\S+)(?: HTTP/[0-9.]+)?")
@@ -59,8 +59,8 @@ class CommonLog:
         lines = block.split(b"\n")
         if lines and not lines[-1]:
             lines.pop()
-        if self.wanted.bare and self.wanted.selectors[0].kind == "ip":
-            return _hosts(lines)
+        if [chosen.kind for chosen in self.wanted.selectors] == ["ip"]:
+            return _requests(lines) if self.wanted.request else _hosts(lines)
         return self._all(lines)
 
     def _all(self, lines: list[bytes]) -> Parsed:
@@ -126,6 +126,49 @@ def _hosts(lines: list[bytes]) -> Parsed:
         append = keys.append
         runs.append((now, keys))
     return Parsed(runs, len(lines), len(bad), bad[:SHOWN])
+
+
+def _requests(lines: list[bytes]) -> Parsed:
+    """The quick way: hosts and requests are wanted."""
+    runs: list[Run] = []
+    bad: list[Malformed] = []
+    times: dict[bytes, int | None] = {}
+    known: dict[bytes, tuple[bytes | None, bytes | None]] = {}
+    last = zone = None
+    hits: list[Hit] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            head, request, _ = line.split(b'"', 2)
+            host, _, _, stamp, behind, more = head.split(b" ", 5)
+        except ValueError:
+            host = request = stamp = behind = more = b""
+        if host and not more and b"\\" not in request:
+            asked = known.get(request)
+            if asked is None:
+                asked = known[request] = _request(_REQUEST.match(request))
+            if stamp == last and behind == zone:
+                hits.append((host, *asked))
+                continue
+            now = _cached(times, stamp + b" " + behind)
+            if now is not None:
+                last, zone, hits = stamp, behind, [(host, *asked)]
+                runs.append((now, hits))
+                continue
+        now, hit = _whole_by_pattern(line, times)
+        last = None
+        if now is not None:
+            runs.append((now, [hit]))
+        elif line.strip():
+            bad.append(Malformed(number, _complaint(line)))
+    return Parsed(runs, len(lines), len(bad), bad[:SHOWN])
+
+
+def _whole_by_pattern(line: bytes, times: dict[bytes, int | None]) -> tuple[int | None, Hit]:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None, None
+    tail = _REST.match(match["rest"])
+    return _cached(times, match["time"]), (match["host"], *_request(tail and _REQUEST.match(tail["request"])))
 
 
 def _by_pattern(line: bytes, times: dict[bytes, int | None]) -> tuple[int | None, bytes]:

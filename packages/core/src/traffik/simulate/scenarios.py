@@ -101,8 +101,10 @@ class Scenario:
         return sum(any(ledger.decide(now, [key]) for ledger in self.ledgers) for key in keys)
 
     def _refused(self, now: int, hit: Hit) -> bool:
-        asked = self._route(hit) if self.wanted.request else range(len(self.ledgers))
-        return any(self.ledgers[each].decide(now, [hit[self._places[each]]]) for each in asked)
+        for each in self._route(hit) if self.wanted.request else range(len(self.ledgers)):
+            if self.ledgers[each].decide(now, [hit[self._places[each]]]):
+                return True
+        return False
 
     def _route(self, hit: Hit) -> list[int]:
         """The throttles that apply to a request, by their places."""
