@@ -87,7 +87,7 @@ def test_a_refused_handshake_is_answered_with_a_status(framework, open_socket, u
     response = denied.value.response
     assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
     assert response.headers["RateLimit"] == f'"{uid}";r=0;t=120'
-    assert response.body == framework.body("Too many requests. Retry in 120 seconds.")
+    assert response.body == framework.body("Too many requests. Retry in 120 seconds.", uid)
 
 
 def test_a_throttle_in_front_of_everything_refuses_the_handshake(served, one):

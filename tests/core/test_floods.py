@@ -11,7 +11,7 @@ from tests.core import toy
 from traffik import EXEMPTED, NEVER, Decision, Floods, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
 from traffik.adapters import register_adapter
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.decisions import ADMITTED, UNAVAILABLE
+from traffik.decisions import ADMITTED, UNAVAILABLE, PartitionedDecision
 from traffik.errors import ConfigurationError
 from traffik.floods import MAX_PAUSE, Reaction, follow
 
@@ -45,6 +45,10 @@ def test_a_hit_that_takes_nothing_does_not_end_an_episode():
 
 def test_a_pause_is_the_wait():
     assert [each.pause for each in reactions(Floods(pause=True), [NO])] == [5_000_000]
+
+
+def test_what_is_remembered_knows_whose_it_is():
+    assert follow(None, PartitionedDecision.of(NO, b"whose")).partition == b"whose"
 
 
 @pytest.mark.parametrize(("wait", "pause"), [(MAX_PAUSE + 1, MAX_PAUSE), (NEVER - 1, MAX_PAUSE), (NEVER, 0)])

@@ -1,6 +1,7 @@
 """Consumers of Channels, sync and async: a message for each refused one, a denial before the handshake."""
 
 import asyncio
+import json
 
 import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
@@ -90,7 +91,8 @@ def test_a_server_that_can_is_told_the_status(talk):
         429,
         b"120",
     )
-    assert body["body"] == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+    assert json.loads(body["body"])["detail"] == "Too many requests. Retry in 120 seconds."
+    assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
 
 
 def test_without_the_mixin_a_consumer_counts_as_accepted(talk):

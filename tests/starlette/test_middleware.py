@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
+from tests.adapters.services import problem
 from tests.callers import DENIAL, calling, converse, get, statuses
 from traffik import BackendNotFoundError, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
@@ -104,7 +105,8 @@ class TestARefusedRequest:
     async def test_has_the_body_and_the_headers_of_every_rejection(self, uid):
         app = app_behind(HTTPThrottle(uid, "1/min"))
         refused = [await get(app) for _ in range(2)][1]
-        assert refused.json() == {"detail": "Too many requests. Retry in 120 seconds."}
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert refused.content == problem("Too many requests. Retry in 120 seconds.", uid)
         assert {name: refused.headers[name] for name in ("Retry-After", "RateLimit", "RateLimit-Policy")} == {
             "Retry-After": "120",
             "RateLimit": f'"{uid}";r=0;t=120',
@@ -157,7 +159,7 @@ class TestAWebSocket:
         (opened,), (start, body) = [await converse(app, **DENIAL) for _ in range(2)]
         assert (opened["type"], start["type"]) == ("websocket.accept", "websocket.http.response.start")
         assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"120")
-        assert body["body"] == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+        assert body["body"] == problem("Too many requests. Retry in 120 seconds.", uid)
 
     async def test_is_closed_where_the_server_cannot(self, uid):
         (close,) = await converse(self.app_behind(WebSocketThrottle(uid, "0/min")))

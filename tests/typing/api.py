@@ -16,6 +16,7 @@ from traffik import (
     Floods,
     HTTPThrottle,
     Limiter,
+    Outgoing,
     Rate,
     Rule,
     StrategyStat,
@@ -24,11 +25,14 @@ from traffik import (
     group,
     is_throttled,
     load_throttles,
+    use_outgoing,
 )
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.headers import Policies
+from traffik.rejections import Reply
 from traffik.throttles import Throttle
 from traffik_django import identities
-from traffik_starlette import ThrottleMiddleware, throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
 
 app = FastAPI(lifespan=InMemoryBackend().lifespan)
 throttle = HTTPThrottle(uid="http", rate="100/min")
@@ -36,6 +40,8 @@ typed = traffik_starlette.HTTPThrottle(uid="typed", rate=Rate(100, 60_000_000))
 typed_ws = traffik_starlette.WebSocketThrottle("ws", ["10/s", Rate(1000, 3_600_000_000)])
 app.add_middleware(ThrottleMiddleware, throttle)
 app.add_middleware(ThrottleMiddleware, [typed, typed_ws], headers=False)
+app.add_exception_handler(Throttled, answer_throttled)
+document_throttles(app)
 
 
 async def any_connection(request: Request, websocket: WebSocket) -> None:
@@ -73,6 +79,11 @@ async def waiting_rate(request: Request, context: dict[str, Any]) -> str:
     return f"{context['limit']}/min"
 
 
+def answer(error: Throttled) -> bytes:
+    assert_type(error.rejection.reply(["text/html"]), Reply)
+    return error.rejection.reply([]).body
+
+
 async def tell(request: Request, decision: Decision) -> None:
     assert_type(decision.wait_seconds, int)
 
@@ -98,6 +109,16 @@ HTTPThrottle("wrong", "1/s", rules=["/api"])  # type: ignore[list-item]  # refus
 HTTPThrottle("wrong", 5)  # type: ignore[arg-type]  # refused: a number is no rate
 HTTPThrottle("wrong", "1/s", cost="1")  # type: ignore[arg-type]  # refused: a cost is an integer
 HTTPThrottle("wrong", "1/s", None)  # type: ignore[call-arg]  # refused: options have names
+
+
+def written(policies: Policies, decision: Decision) -> list[tuple[str, str]]:
+    assert_type(policies.seconds(decision), int | None)
+    return [("X-Left", str(decision.remaining))]
+
+
+use_outgoing(Outgoing(fields=("draft-11", written), unit="requests", partition_secret=b"0" * 16, jitter=5))
+HTTPThrottle("out", "1/s", outgoing=Outgoing(fields="x-ratelimit", problem=False))
+HTTPThrottle("wrong", "1/s", outgoing="x-ratelimit")  # type: ignore[arg-type]  # refused: a name is only a part of it
 
 
 @throttled("5/s", typed, cost=2)

@@ -8,16 +8,18 @@ from starlette.routing import WebSocketRoute
 from tests.adapters.clients.starlette import endpoint_of, forbid, stream
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
-from traffik_starlette import ThrottleMiddleware, throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
 
 
 class FastAPIClient(Framework):
-    def body(self, detail):
+    def body(self, detail, violated=None):
         return json.dumps({"detail": detail}, separators=(",", ":")).encode()
 
     def serving(self, service):
         app, inner = FastAPI(lifespan=service.backend.lifespan), FastAPI()
         app.add_middleware(ThrottleMiddleware, service.guards)
+        if service.handled:
+            app.add_exception_handler(Throttled, answer_throttled)
         app.mount("/in", inner)
         for path, calls in service.routes.items():
             self.route(app, path, calls, service.decorated.get(path))

@@ -9,11 +9,11 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik import is_throttled
-from traffik_starlette import ThrottleMiddleware, throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
 
 
 class StarletteClient(Framework):
-    def body(self, detail):
+    def body(self, detail, violated=None):
         return detail.encode()
 
     def serving(self, service):
@@ -23,7 +23,9 @@ class StarletteClient(Framework):
         routes += [self.route(path, calls, then=stream) for path, calls in service.streams.items()]
         routes += [self.socket(*each) for each in service.sockets.items()]
         middleware = [Middleware(ThrottleMiddleware, service.guards)]
-        app = Starlette(routes=routes, middleware=middleware, lifespan=service.backend.lifespan)
+        handlers = {Throttled: answer_throttled} if service.handled else {}
+        options = {"middleware": middleware, "exception_handlers": handlers, "lifespan": service.backend.lifespan}
+        app = Starlette(routes=routes, **options)
         return serve(app, proxy_headers=False)  # uvicorn believes them from its own machine
 
     def route(self, path, calls, throttles=None, then=JSONResponse):

@@ -63,7 +63,7 @@ class HTTPAdapter:
         return memory
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
-        raise error_for(rejection)
+        raise error_for(rejection, self.headers(connection, "accept"))
 
 
 class WebSocketAdapter:
@@ -104,7 +104,7 @@ class WebSocketAdapter:
 
     def reject(self, connection: WebSocketConnection, rejection: Rejection, /) -> Awaitable[None] | None:
         if not connection.response.prepared:
-            raise error_for(rejection)
+            raise error_for(rejection, self.headers(connection, "accept"))
         return _notify(connection.response, rejection)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from traffik.answers import fields_of
 from traffik.guards import Throttles, each_of, hit_each
 from traffik_aiohttp.adapter import http
 
@@ -51,16 +52,15 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
     Errors and streams have them too. A rejection brings its own.
     """
     memory = http.memory(request)
-    fields = response.headers
-    if not memory or (response.status >= 400 and "RateLimit-Policy" in fields):
+    if not memory:
         return
     shared = vars(request.writer)
     if shared.get(_WRITTEN) is response:  # an application and the one it is mounted in both ask for headers
         return
     shared[_WRITTEN] = response
-    for throttle, decision in memory.items():
-        for name, value in throttle.policies(decision).raw_fields(decision):
-            fields.add(name.decode(), value.decode())
+    written = () if response.status < 400 else {name.lower().encode() for name in response.headers}
+    for name, value in fields_of(memory, written):
+        response.headers.add(name.decode(), value.decode())
 
 
 def names_of(route: web.AbstractRoute) -> tuple[str, ...]:

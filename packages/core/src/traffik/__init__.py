@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.answers import use_outgoing
     from traffik.clients import EXEMPTED
     from traffik.costs import MAX_COST
     from traffik.decisions import NEVER, Decision, StrategyStat
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from traffik.floods import Floods
     from traffik.limiter import Limiter
     from traffik.limitfile import load_throttles
+    from traffik.outgoing import Outgoing
     from traffik.rates import UNLIMITED, Rate
     from traffik.registry import group
     from traffik.rules import Rule
@@ -60,6 +62,7 @@ __all__ = [
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
+    "Outgoing",
     "Rate",
     "RateError",
     "Rule",
@@ -76,9 +79,11 @@ __all__ = [
     "group",
     "is_throttled",
     "load_throttles",
+    "use_outgoing",
 ]
 
 _HOMES = {
+    "answers": ("use_outgoing",),
     "clients": ("EXEMPTED",),
     "costs": ("MAX_COST",),
     "decisions": ("NEVER", "Decision", "StrategyStat"),
@@ -96,6 +101,7 @@ _HOMES = {
     "floods": ("Floods",),
     "limiter": ("Limiter",),
     "limitfile": ("load_throttles",),
+    "outgoing": ("Outgoing",),
     "rates": ("UNLIMITED", "Rate"),
     "registry": ("group",),
     "rules": ("Rule",),

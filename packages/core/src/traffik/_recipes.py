@@ -142,7 +142,7 @@ def decide(
         return ADMITTED
     plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
     if cost > plan.ceiling:
-        return plan.without_store(cost)
+        return limit.marked(plan.without_store(cost), key)
     if read_only and not plan.stats:
         return ADMITTED
     return (yield from _charged(limit, subject, plan, key, cost, read_only))
@@ -152,9 +152,9 @@ def _charged(limit: Limit, subject: Any, plan: Plan, key: str, cost: int, read_o
     """The store's decision."""
     backend = limit.store(subject)
     if backend.in_process:
-        return (backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost)
+        return limit.marked((backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost), key)
     decisions: list[Decision] = yield Apply(backend, (Charge(limit.uid, plan, key, cost, read_only),))
-    return decisions[0]
+    return limit.marked(decisions[0], key)
 
 
 def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[StrategyStat | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from traffik.decisions import ADMITTED, UNAVAILABLE, Decision
+from traffik.decisions import ADMITTED, UNAVAILABLE, Decision, PartitionedDecision
 
 __all__ = ["MAX_PAUSE", "REASON", "TRY_AGAIN_LATER", "VIOLATION", "Floods", "InEpisode", "Reaction", "follow"]
 
@@ -43,7 +43,7 @@ class Reaction(NamedTuple):
     pause: int
 
 
-class InEpisode(Decision):
+class InEpisode(PartitionedDecision):
     """A decision as a connection remembers it during an episode."""
 
     refused: int
@@ -100,6 +100,6 @@ def follow(before: Decision | None, decision: Decision) -> Decision:
             return decision
     else:
         refused += 1
-    remembered = InEpisode._make(decision)
+    remembered = InEpisode.of(decision, decision.partition)
     remembered.refused = refused
     return remembered

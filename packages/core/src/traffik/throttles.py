@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from traffik.backends.base import Backend
     from traffik.decisions import StrategyStat
+    from traffik.outgoing import Outgoing
     from traffik.strategies import Strategy
 
     C = TypeVar("C", default=Any)
@@ -68,6 +69,8 @@ class Throttle(Limit, Generic[C]):
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
         handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
             instead of the framework's own rejection; when it returns, `hit` returns.
+        outgoing: which header fields go out, and how a refusal reads; if None, the default of the process
+            (`traffik.answers.use_outgoing`).
         floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
             and that is all.
         rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
@@ -101,6 +104,7 @@ class Throttle(Limit, Generic[C]):
         cost: CostOption = 1,
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
+        outgoing: Outgoing | None = None,
         floods: Floods | None = None,
         rules: Rule | Iterable[Rule] = (),
     ) -> None:
@@ -109,7 +113,7 @@ class Throttle(Limit, Generic[C]):
         self.floods = None if floods == Floods() else floods
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else self._callback("the identifier", identifier)
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, outgoing=outgoing)
         self.handler = None
         if handle_throttled is not None:
             offered = ("connection", "decision", "throttle", "context")

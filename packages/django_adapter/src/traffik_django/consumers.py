@@ -19,7 +19,7 @@ from traffik import errors
 from traffik.adapters import Memory
 from traffik.errors import ConfigurationError
 from traffik.floods import REASON
-from traffik.rejections import Rejection
+from traffik.rejections import Rejection, Reply
 from traffik_django.adapter import MEMORY
 
 __all__ = [
@@ -142,26 +142,26 @@ class ConsumerAdapter:
             return None
         if "websocket.http.response" not in connection.scope.get("extensions", {}):
             raise ConsumerThrottled(rejection)
+        messages = _answer(rejection.reply(self.headers(connection, "accept")))
         if connection._sync:
-            for message in _answer(rejection):
+            for message in messages:
                 connection.base_send(message)
             raise ConsumerDenied(rejection)
-        return _deny(connection, rejection)
+        return _deny(connection, rejection, messages)
 
 
-async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection) -> None:
-    for message in _answer(rejection):
+async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection, messages: Iterable[dict[str, Any]]) -> None:
+    for message in messages:
         await connection.base_send(message)
     raise ConsumerDenied(rejection)
 
 
-def _answer(rejection: Rejection) -> tuple[dict[str, Any], dict[str, Any]]:
+def _answer(reply: Reply) -> tuple[dict[str, Any], dict[str, Any]]:
     """What denies a handshake with a status, where the server can."""
-    body = json.dumps(rejection.body).encode()
-    fields = [(name.lower().encode(), value.encode()) for name, value in rejection.headers]
-    fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    start = {"type": "websocket.http.response.start", "status": rejection.status, "headers": fields}
-    return start, {"type": "websocket.http.response.body", "body": body}
+    fields = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    fields.append((b"content-length", b"%d" % len(reply.body)))
+    start = {"type": "websocket.http.response.start", "status": reply.status, "headers": fields}
+    return start, {"type": "websocket.http.response.body", "body": reply.body}
 
 
 async def _send(connection: Any, text: str) -> None:

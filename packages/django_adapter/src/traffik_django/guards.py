@@ -80,7 +80,7 @@ async def refusal_async(
 def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) -> HttpResponse:
     """The answer; what goes out for the same limit, remainder and wait is prepared once."""
     known = throttle.policies(decision)
-    key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds, decision.degraded)
+    key = known.likeness(decision)
     answer = _prepared.get(key)
     if answer is None:
         if len(_prepared) >= _PREPARED:

@@ -73,6 +73,7 @@ def _guarded(
 
     guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
     guard.__signature__ = signature
+    guard.throttles = tuple(throttles)  # for `document_throttles`
     return cast("_Endpoint", guard)
 
 
