@@ -102,6 +102,7 @@ def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None
         "remaining": answers[0].remaining,
         "capacity": limit.plan.capacity,
         "whole_in": answers[0].reset_after,
+        "binding": None if answers[0].rate is None else str(answers[0].rate),
         "costs": {str(cost): _fate(answer) for cost, answer in zip(_COSTS, answers[1:], strict=True)},
         "rules": [str(rule) for rule in _rules(limit)],
     }
@@ -161,7 +162,9 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
         "client", "left", "next in", "whole in", title=f"{number(len(worst))} keys{more}", title_justify="left"
     )
     for key, each in worst[:shown]:
-        table.add_row(escape(repr(key)[1:-1]), number(each.remaining), span(each.retry_after), span(each.reset_after))
+        table.add_row(
+            escape(repr(key)[1:-1]), number(each.remaining), _until(each.retry_after), _until(each.reset_after)
+        )
     console().print(table)
 
 
@@ -229,8 +232,8 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("rate", "; ".join(facts["rates"]) or "unlimited"),
         ("strategy", facts["strategy"]),
         ("state", facts["state"] or "none: a client that has used nothing"),
-        ("left", f"{number(facts['remaining'])} of {number(facts['capacity'])}"),
-        ("whole again in", span(facts["whole_in"]) if facts["whole_in"] else "now"),
+        ("left", f"{number(facts['remaining'])} of {number(facts['capacity'])}{_binding(facts)}"),
+        ("whole again in", f"{_until(facts['whole_in'])}{_binding(facts)}"),
     ]
     if facts["forgotten_in"] is not None:
         rows.append(("forgotten in", span(facts["forgotten_in"])))
@@ -238,6 +241,15 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append((f"a hit of {cost}", "admitted" if fate["allowed"] else f"refused; {_later(fate['wait'])}"))
     rows += [("rule", rule) for rule in facts["rules"]]
     return rows
+
+
+def _binding(facts: dict[str, Any]) -> str:
+    """Of several rates, the one that what is said is about."""
+    return f" (by {facts['binding']})" if len(facts["rates"]) > 1 else ""
+
+
+def _until(micros: int) -> str:
+    return span(micros) if micros else "now"
 
 
 def _later(wait: int | None) -> str:
