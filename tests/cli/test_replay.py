@@ -149,3 +149,12 @@ def test_what_a_client_wrote_does_not_reach_the_terminal(traffik, tmp_path):
     said = traffik("replay", tmp_path / "log", "--rate", "1/min", "--key", "field:user")
     assert "\x1b" not in said.out
     assert "\\x1b]0;taken\\x07[red]" in said.out
+
+
+def test_a_log_in_which_nothing_can_be_read_is_told_as_such(traffik, tmp_path):
+    (tmp_path / "log").write_text("what?\n")
+    said = traffik("replay", tmp_path / "log", "--rate", "1/min", "--format", "combined", "--html", tmp_path / "a.html")
+    assert said.code == 0
+    assert "1 malformed lines" in said.out
+    assert "1970" not in said.out
+    assert "The log holds no request." in (tmp_path / "a.html").read_text()

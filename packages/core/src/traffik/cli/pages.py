@@ -158,4 +158,4 @@ def _time(micros: int) -> str:
 
 
 def _peak(requests: int, at: int) -> str:
-    return _cell(f"{number(requests)}, {moment(at)}", requests)
+    return _cell(f"{number(requests)}, {moment(at)}" if requests else "none", requests)

@@ -13,6 +13,7 @@ from traffik.cli.words import clients, moment, number, percent, printable, span
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import LimitReport, ScenarioReport
 from traffik.simulate.suggesting import Suggestion
+from traffik.simulate.timeline import Peak
 
 __all__ = ["console", "show"]
 
@@ -63,6 +64,10 @@ def _trouble(out: Console, log: LogReport) -> None:
         )
 
 
+def _busiest(peak: Peak) -> str:
+    return f"{number(peak.requests)} requests, {moment(peak.at)}" if peak.requests else "none"
+
+
 def _exact(found: ScenarioReport) -> bool:
     return all(limit.exact for limit in found.limits)
 
@@ -70,7 +75,7 @@ def _exact(found: ScenarioReport) -> bool:
 def _longest(found: ScenarioReport) -> str:
     waits = [limit.longest for limit in found.limits if limit.longest is not None]
     if not waits:
-        return "none"
+        return span(None) if found.refused else "none"
     longest = max(waits, key=lambda each: each.wait)
     return f"{span(longest.wait)}, {printable(longest.key)}"
 
@@ -81,8 +86,8 @@ _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
     ("clients", lambda found: ("" if _exact(found) else "at most ") + number(found.clients)),
     ("refused at least once", lambda found: f"{number(found.touched)} ({percent(found.touched, found.clients)})"),
     ("longest wait", _longest),
-    ("busiest second", lambda found: f"{number(found.second.requests)} requests, {moment(found.second.at)}"),
-    ("busiest minute", lambda found: f"{number(found.minute.requests)} requests, {moment(found.minute.at)}"),
+    ("busiest second", lambda found: _busiest(found.second)),
+    ("busiest minute", lambda found: _busiest(found.minute)),
     ("first", lambda found: "" if found.first is None else moment(found.first)),
     ("last", lambda found: "" if found.last is None else moment(found.last)),
 )
