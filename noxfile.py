@@ -177,6 +177,7 @@ def build(session: nox.Session) -> None:
         session.run(python, "-I", "-W", "error", f"tests/smoke/{script}", external=True)
 
     stranger("core_alone.py", core)
+    stranger("command_line.py", f"{core}[cli]")
     stranger("django_project.py", f"{core}[django]", django)
     stranger("starlette_app.py", f"{core}[starlette]", starlette, "httpx2")
     stranger("aiohttp_app.py", f"{core}[aiohttp]", aiohttp)

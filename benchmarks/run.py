@@ -28,6 +28,7 @@ NAMES = (
     "memory",
     "redis_store",
     "imports",
+    "replay",
 )
 
 

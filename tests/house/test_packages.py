@@ -40,8 +40,9 @@ def test_a_wheel_carries_the_license_and_its_types(package, root, tmp_path):
     assert "py.typed" in inside
 
 
-def test_the_core_carries_its_lua(root, tmp_path):
-    sources = {path.name: path.read_bytes() for path in root.glob("packages/core/src/**/*.lua")}
+@pytest.mark.parametrize("kind", ["lua", "json", "css", "js"])
+def test_the_core_carries_what_is_no_python(kind, root, tmp_path):
+    sources = {path.name: path.read_bytes() for path in root.glob(f"packages/core/src/**/*.{kind}")}
     inside = wheel_of("core", root, tmp_path)
     assert sources
     assert {name: inside.get(name) for name in sources} == sources

@@ -25,6 +25,7 @@ from traffik import (
     get_wait,
     group,
     is_throttled,
+    load_throttles,
     trust_proxies,
     use_outgoing,
 )
@@ -185,3 +186,6 @@ async def aiohttp_handler(request: web.Request) -> web.Response:
 class AiohttpView(web.View):
     async def get(self) -> web.Response:
         return await aiohttp_handler(self.request)
+
+
+assert_type(load_throttles("limits.toml"), dict[str, HTTPThrottle[Any] | WebSocketThrottle[Any]])

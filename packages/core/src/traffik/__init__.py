@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from traffik.floods import Floods
     from traffik.limiter import Limiter
+    from traffik.limitfile import load_throttles
     from traffik.outgoing import Outgoing
     from traffik.rates import UNLIMITED, Rate
     from traffik.registry import group
@@ -79,6 +80,7 @@ __all__ = [
     "get_wait",
     "group",
     "is_throttled",
+    "load_throttles",
     "trust_no_proxies",
     "trust_proxies",
     "use_outgoing",
@@ -102,6 +104,7 @@ _HOMES = {
     ),
     "floods": ("Floods",),
     "limiter": ("Limiter",),
+    "limitfile": ("load_throttles",),
     "outgoing": ("Outgoing",),
     "rates": ("UNLIMITED", "Rate"),
     "registry": ("group",),

@@ -13,7 +13,7 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "partition_key"]
+__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key"]
 
 MAX_LENGTH: Final = 128
 """The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
@@ -68,6 +68,13 @@ def as_text(value: object, what: str) -> str:
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{what} is text, an integer or a UUID, not {value!r} ({type(value).__name__})")
+
+
+def local_of(whole: str) -> str:
+    """The local key in a whole one."""
+    from urllib.parse import unquote
+
+    return unquote(whole.partition("{")[2].removesuffix("}"), errors="surrogatepass")
 
 
 def check_uid(uid: object) -> str:

@@ -22,6 +22,7 @@ from traffik.backends.base import Backend, Charge, Sender
 from traffik.backends.breaker import Breaker, Circuit
 from traffik.backends.denials import Denials, DenyCache
 from traffik.backends.failures import Failures, OnError
+from traffik.backends.looks import Held, Listing
 from traffik.backends.redis import async_fleet, housekeeping, sync_fleet
 from traffik.backends.redis.drivers import AsyncDriver, SyncDriver
 from traffik.backends.redis.script import CHARGE, Order
@@ -31,7 +32,7 @@ from traffik.backends.redis.steps import Core
 from traffik.backends.redis.visits import PATIENCE
 from traffik.decisions import Decision
 from traffik.errors import BackendError
-from traffik.keys import escape, partition_key
+from traffik.keys import escape, local_of, partition_key
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan
@@ -213,6 +214,25 @@ class RedisBackend(Backend):
     def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
         self._sync.housekeep(housekeeping.forget(self.settings, self._pattern(uid, key)))
         self._forget()
+
+    def held_sync(self, uid: str, key: str) -> Held:
+        """What the servers hold for a local key of the throttle `uid`.
+
+        Raises:
+            BackendError: they do not answer.
+        """
+        value, ttl = self._sync.housekeep(housekeeping.look_up(self.settings, self.partition_key(uid, key)))
+        return Held(value, None if ttl < 0 else ttl * 1000)
+
+    def list_sync(self, uid: str, most: int) -> Listing:
+        """Local keys of the throttle `uid`, at most so many. Walks through all keys of the servers with SCAN.
+
+        Raises:
+            BackendError: they do not answer.
+        """
+        pattern, _ = self._pattern(uid, None)
+        keys, complete = self._sync.housekeep(housekeeping.walk(self.settings, pattern, most))
+        return Listing([local_of(key.decode()) for key in keys], complete)
 
     def _pattern(self, uid: str | None, key: str | None) -> tuple[str, bool]:
         """The keys that a reset means, and whether that is a pattern."""

@@ -1,4 +1,4 @@
-"""What is done with the servers besides deciding, as visits: a look at how they are set up, and forgetting keys."""
+"""What is done with the servers besides deciding, as visits: a look at how they are set up, at keys, and forgetting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from traffik.backends.redis.settings import Endpoint, Settings
 from traffik.backends.redis.visits import Visit, Visits, check, check_greeting, greeting, learn, locate
 from traffik.backends.redis.wire import Command
 
-__all__ = ["forget", "look_around"]
+__all__ = ["forget", "look_around", "look_up", "walk"]
 
 _PAGE = "1000"
 
@@ -53,6 +53,41 @@ def forget(settings: Settings, keys: tuple[str, bool]) -> Visits[None]:
             (reply,) = yield Visit(endpoint, settings.login, (("UNLINK", text),))
             if not str(reply).startswith("MOVED"):
                 check(endpoint, [reply])
+
+
+def look_up(settings: Settings, key: str) -> Visits[tuple[bytes | None, int]]:
+    """The value of a key, and ms until it is forgotten.
+
+    Raises:
+        BackendError: a server does not answer.
+    """
+    for endpoint in (yield from _holders(settings)):
+        replies = yield Visit(endpoint, settings.login, (("GET", key), ("PTTL", key)))
+        if not str(replies[0]).startswith("MOVED"):
+            check(endpoint, replies)
+            return replies[0], replies[1]
+    return None, -2
+
+
+def walk(settings: Settings, pattern: str, most: int) -> Visits[tuple[list[bytes], bool]]:
+    """Keys that a pattern means, at most so many, and whether these are all; a page of the server's keys at a time.
+
+    Raises:
+        BackendError: a server does not answer.
+    """
+    found: dict[bytes, None] = {}
+    for endpoint in (yield from _holders(settings)):
+        cursor = b"0"
+        while True:
+            replies = yield Visit(endpoint, settings.login, (("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE),))
+            check(endpoint, replies)
+            cursor, keys = replies[0]
+            found.update(dict.fromkeys(keys))
+            if len(found) > most:
+                return list(found)[:most], False
+            if cursor == b"0":
+                break
+    return list(found), True
 
 
 def _holders(settings: Settings) -> Visits[Iterable[Endpoint]]:

@@ -1,0 +1,167 @@
+"""What it takes to read and decide an access log: per line, against a loop that only splits the line and counts.
+
+The log holds five million lines of Combined Log Format from 100,000 clients, of whom some come often. The floor is the
+least that can be called reading it: for each line, the first word, and a count in a dict. Logs of two densities are
+decided: one in which most clients have a fresh quota when they come again, and one in which hardly anyone has.
+
+Memory is what the process holds at its peak beyond what it held before; it follows the clients, not the lines.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+from statistics import median
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+from measure import Result
+
+from traffik.cli.runs import Reading, replayed
+from traffik.cli.sources import Source
+from traffik.simulate.ledgers import MOST
+from traffik.simulate.tables import Fields
+from traffik.simulate.trials import trial_of
+
+TITLE = "reading and deciding an access log, a line"
+
+LINES = int(os.environ.get("TRAFFIK_BENCH_LINES", "5000000"))
+CLIENTS = 100_000
+ROUNDS = 3
+PART = 1_000_000
+"""Lines that a round reads of each kind: enough to be even, few enough that the floor is measured right beside."""
+
+
+def measure() -> list[Result]:
+    """Write the logs, and time both loops over them in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "access.log"
+        write(log, LINES)
+        part = Path(folder) / "part.log"
+        write(part, min(PART, LINES))
+        results = [
+            compared(part, "100/min", "most of the quota fresh, 100/min : a loop that counts first words", 4.0),
+            compared(part, "5000/day", "the hardest, hardly any fresh, 5000/day : the same loop", None),
+            compared(part, "100/min", "most of the quota fresh : a loop that splits at every space", None, split=True),
+        ]
+        return [*results, *whole(log)]
+
+
+def write(path: Path, lines: int) -> None:
+    """A log of so many lines, the same each time: about fifty a second, clients by Zipf's law."""
+    chance = Random(1)
+    addresses = [
+        f"{chance.randrange(1, 224)}.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(256)}"
+        for _ in range(CLIENTS)
+    ]
+    weights = [1 / (rank + 1) ** 0.6 for rank in range(CLIENTS)]
+    tail = '"GET /api/items/%d?page=%d HTTP/1.1" 200 %d "https://example.org/" "Mozilla/5.0 (X11; Linux x86_64)"\n'
+    tails = [tail % (item, item % 7, item * 13 % 5000) for item in range(500)]
+    with path.open("w") as file:
+        for start in range(0, lines, 100_000):
+            picked = chance.choices(addresses, weights, k=min(100_000, lines - start))
+            file.write("".join(_line(address, start + place, tails) for place, address in enumerate(picked)))
+
+
+def _line(address: str, number: int, tails: list[str]) -> str:
+    second = number // 50
+    clock = f"{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}"
+    return f"{address} - - [{10 + second // 86400:02}/Oct/2025:{clock} +0000] {tails[number % 500]}"
+
+
+def compared(log: Path, rate: str, subject: str, goal: float | None, *, split: bool = False) -> Result:
+    """How many times the floor a replay takes, each round beside its own."""
+    ratios, detail = [], ""
+    lines = min(PART, LINES)
+    for _ in range(ROUNDS):
+        floor = splitting(log) if split else counting(log)
+        ours = deciding(log, rate)
+        ratios.append(ours / floor)
+        detail = f"{ours / lines * 1e6:.2f} µs : {floor / lines * 1e6:.2f} µs"
+    return Result(subject, median(ratios), min(ratios), max(ratios), goal=goal, detail=detail)
+
+
+def counting(log: Path) -> float:
+    """Seconds of the least loop."""
+    counts: dict[bytes, int] = {}
+    start = process_time()
+    with log.open("rb") as file:
+        for line in file:
+            client = line.split(b" ", 1)[0]
+            counts[client] = counts.get(client, 0) + 1
+    return process_time() - start
+
+
+def splitting(log: Path) -> float:
+    """Seconds of a loop that splits the whole line."""
+    counts: dict[bytes, int] = {}
+    start = process_time()
+    with log.open("rb") as file:
+        for line in file:
+            client = line.split()[0]
+            counts[client] = counts.get(client, 0) + 1
+    return process_time() - start
+
+
+def deciding(log: Path, rate: str) -> float:
+    """Seconds of a replay."""
+    reading = Reading([Source(str(log))], "auto", Fields(), 10_000_000, 1, MOST)
+    start = process_time()
+    replayed(reading, {rate: [trial_of(rate)]}, None, [], 10)
+    return process_time() - start
+
+
+def whole(log: Path) -> list[Result]:
+    """The whole log, in processes of their own, by the clock on the wall; and the memory that it takes."""
+    one, two = alone(log, 1), alone(log, 2)
+    empty = log.with_name("empty.log")
+    empty.write_bytes(b"")
+    base = alone(empty, 1)
+    rate, memory = LINES / one.busy / 1e3, (one.peak - base.peak) / 1024
+    gain = one.wall / two.wall
+    return [
+        Result("lines a second of one core, thousands", rate, rate, rate, "k/s", 400.0, at_least=True),
+        Result("the time of one process : that of --jobs 2", gain, gain, gain),
+        Result("memory beyond an empty log's, of which clients are all", memory, memory, memory, "MB"),
+    ]
+
+
+class Run(NamedTuple):
+    """What a process took: seconds by the clock on the wall and of a core, kilobytes at its peak."""
+
+    wall: float
+    busy: float
+    peak: int
+
+
+def alone(log: Path, jobs: int) -> Run:
+    """What a process takes that replays `log`."""
+    command = [sys.executable, __file__, str(log), str(jobs)]
+    wall, busy, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return Run(float(wall), float(busy), int(peak))
+
+
+def main() -> None:
+    """Replay the log that is named, and print what it took."""
+    wall, busy = perf_counter(), process_time()
+    reading = Reading([Source(sys.argv[1])], "combined", Fields(), 10_000_000, int(sys.argv[2]), MOST)
+    replayed(reading, {"100/min": [trial_of("100/min")]}, None, [], 10)
+    print(perf_counter() - wall, process_time() - busy, _peak())
+
+
+def _peak() -> int:
+    """Kilobytes at the peak. What `getrusage` says begins with what the parent held."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1])
+
+
+if __name__ == "__main__":
+    main()

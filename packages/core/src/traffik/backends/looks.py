@@ -1,0 +1,44 @@
+"""What a store may show of its keys, to people who look after it. No hit needs it, and not every store has it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+__all__ = ["Held", "Listing", "Shows"]
+
+
+class Held(NamedTuple):
+    """What a store holds under one key.
+
+    Attributes:
+        value: the state as it is written there; None if there is none.
+        ttl: µs until it is forgotten; None if there is nothing to forget.
+    """
+
+    value: bytes | None
+    ttl: int | None
+
+
+class Listing(NamedTuple):
+    """The keys of one throttle in a store.
+
+    Attributes:
+        keys: local keys, in no order, each once.
+        complete: whether these are all.
+    """
+
+    keys: list[str]
+    complete: bool
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A store that can show what it holds."""
+
+    def held_sync(self, uid: str, key: str) -> Held:
+        """What is held for a local key of the throttle `uid`."""
+        ...
+
+    def list_sync(self, uid: str, most: int) -> Listing:
+        """Local keys of the throttle `uid`, at most so many; looks at every key of the store to find them."""
+        ...

@@ -1,0 +1,64 @@
+"""The command ``traffik``: its subcommands, and how every error ends: a message and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import click
+
+from traffik.cli import facts, keys
+from traffik.cli.lint import lint
+from traffik.cli.replay import replay
+from traffik.errors import TraffikError
+
+__all__ = ["cli", "run"]
+
+_INTERRUPTED: Final = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="traffik")
+def cli() -> None:
+    """Rate limits, tried, explained and looked after."""
+
+
+for _command in (
+    replay,
+    keys.explain,
+    keys.stat_key,
+    keys.top,
+    keys.reset_keys,
+    facts.adapters,
+    facts.rate,
+    facts.schema,
+    facts.synthetic,
+    facts.completion,
+    lint,
+):
+    cli.add_command(_command)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
+    try:
+        code = cli.main(arguments, prog_name="traffik", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (TraffikError, ValueError, TypeError, OSError) as error:
+        return _ended(error)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _ended(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has gone, and wants no more of it; nor may the interpreter try at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    click.echo(f"traffik: {error}", err=True)
+    return 2

@@ -1,0 +1,55 @@
+"""Numbers, shares, spans and instants as people read them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+__all__ = ["clients", "moment", "number", "percent", "printable", "span"]
+
+_SPANS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+def number(count: int) -> str:
+    """``12,345``."""
+    return f"{count:,}"
+
+
+def clients(count: int) -> str:
+    """``1 client``, ``12,345 clients``."""
+    return f"{number(count)} client{'' if count == 1 else 's'}"
+
+
+def percent(part: float, whole: float) -> str:
+    """``0.12 %`` of `whole`; a little is not written as nothing."""
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 0.001:
+        return "< 0.001 %"
+    return f"{share:.3g} %" if share < 10 else f"{share:.1f} %"
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: a client may have written it."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def span(micros: int | None) -> str:
+    """``1 min 2 s``, to two units; a wait without end is ``never admitted``."""
+    if micros is None:
+        return "never admitted"
+    parts: list[str] = []
+    for unit, size in _SPANS:
+        if micros >= size and len(parts) < 2:
+            parts.append(f"{micros // size} {unit}")
+            micros %= size
+        elif parts:
+            break
+    return " ".join(parts) or f"{micros} µs"
+
+
+def moment(micros: int) -> str:
+    """``2025-10-10 13:55:36``, UTC."""
+    seconds = micros // 1_000_000
+    day = date.fromordinal(_EPOCH + seconds // 86_400)
+    return f"{day.isoformat()} {seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,0 +1,131 @@
+"""What happened when, in memory that does not grow with the length of a log.
+
+Requests and refusals are counted in steps of time that get longer as the log does; the busiest second and minute are
+kept exactly. Times come in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+__all__ = ["Peak", "Stretch", "Timeline"]
+
+_SECOND: Final = 1_000_000
+# Each divides the next, so that steps can be joined.
+_STEPS: Final = (1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400, 604_800, 4_838_400, 48_384_000)
+_MOST: Final = 600
+"""Steps kept at most."""
+
+
+class Peak(NamedTuple):
+    """The busiest stretch of a fixed length.
+
+    Attributes:
+        requests: how many there were.
+        at: when it began, µs since the epoch.
+    """
+
+    requests: int = 0
+    at: int = 0
+
+
+_NONE: Final = Peak()
+
+
+class Stretch(NamedTuple):
+    """What happened in one step of time.
+
+    Attributes:
+        at: when it began, µs since the epoch.
+        requests: all there were.
+        refused: those refused.
+    """
+
+    at: int
+    requests: int
+    refused: int
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Counts in time.
+
+    Attributes:
+        first: the first instant, µs; None before there is one.
+        last: the last.
+        second: the busiest second.
+        minute: the busiest minute.
+    """
+
+    first: int | None = None
+    last: int = 0
+    second: Peak = _NONE
+    minute: Peak = _NONE
+    _step: int = 0
+    _steps: dict[int, list[int]] = field(default_factory=dict)
+    _now: int = -1
+    _requests: int = 0
+    _refused: int = 0
+    _minute: int = -1
+    _in_minute: int = 0
+
+    @property
+    def step(self) -> int:
+        """How long a step is, µs."""
+        return _STEPS[self._step] * _SECOND
+
+    def add(self, now: int, requests: int, refused: int) -> None:
+        """So many requests, and refusals among them, at `now`, which is never before the last."""
+        if self.first is None:
+            self.first = now
+        self.last = now
+        second = now // _SECOND
+        if second != self._now:
+            self._flush()
+            self._now = second
+        self._requests += requests
+        self._refused += refused
+
+    def steps(self) -> list[Stretch]:
+        """All steps, in order, those without a request left out."""
+        self._flush()
+        width = _STEPS[self._step]
+        return [
+            Stretch(place * width * _SECOND, requests, refused)
+            for place, (requests, refused) in sorted(self._steps.items())
+        ]
+
+    def _flush(self) -> None:
+        """Enter the second that is over."""
+        if not self._requests:
+            return
+        if self._requests > self.second.requests:
+            self.second = Peak(self._requests, self._now * _SECOND)
+        minute = self._now // 60
+        if minute != self._minute:
+            self._minute, self._in_minute = minute, 0
+        self._in_minute += self._requests
+        if self._in_minute > self.minute.requests:
+            self.minute = Peak(self._in_minute, minute * 60 * _SECOND)
+        place = self._now // _STEPS[self._step]
+        step = self._steps.get(place)
+        if step is None:
+            step = self._steps[place] = [0, 0]
+            if len(self._steps) > _MOST and self._step + 1 < len(_STEPS):
+                step = self._join()
+        step[0] += self._requests
+        step[1] += self._refused
+        self._requests = self._refused = 0
+
+    def _join(self) -> list[int]:
+        """Make the steps longer; the one of the present second."""
+        ratio = _STEPS[self._step + 1] // _STEPS[self._step]
+        self._step += 1
+        joined: dict[int, list[int]] = {}
+        for place, (requests, refused) in self._steps.items():
+            step = joined.setdefault(place // ratio, [0, 0])
+            step[0] += requests
+            step[1] += refused
+        self._steps = joined
+        return joined[self._now // _STEPS[self._step]]

@@ -1,0 +1,60 @@
+"""The command, called in this process or as a person calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from traffik.cli.main import run
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def traffik(capsys):
+    """Call the command in this process; as from a shell, but for standard input."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Call the command as a process of its own, in an empty folder."""
+
+    def call(*arguments, given=b"", **environ):
+        done = subprocess.run(
+            [sys.executable, "-m", "traffik", *map(str, arguments)],
+            input=given,
+            capture_output=True,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | environ,
+            timeout=60,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def access_log(tmp_path_factory):
+    """Three hours of made-up traffic, the scraper in the last of them."""
+    from traffik.simulate.synthetic import Traffic
+
+    path = tmp_path_factory.mktemp("logs") / "access.log"
+    path.write_bytes(b"".join(Traffic(hours=3, requests=3000, clients=200, scraper=2).blocks()))
+    return path

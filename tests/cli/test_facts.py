@@ -1,0 +1,49 @@
+"""What the command says of rates, adapters and files of limits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def test_a_rate_is_explained_for_every_strategy(traffik):
+    said = traffik("rate", "100/min")
+    assert (said.code, said.err) == (0, "")
+    assert "100 in 1 min, one every 600 ms if evenly" in said.out
+    for name in ("sliding-window", "fixed-window", "sliding-log", "token-bucket", "leaky-bucket", "gcra"):
+        assert name in said.out
+
+
+def test_a_strategy_that_cannot_count_a_rate_says_so(traffik):
+    assert "takes limits up to" in " ".join(traffik("rate", "20000/hour").out.split())
+
+
+def test_rates_without_a_limit(traffik):
+    assert "unlimited" in traffik("rate", "unlimited").out
+    assert "nothing is admitted" in traffik("rate", "0/min").out
+
+
+def test_adapters_and_stores_are_listed(traffik):
+    said = traffik("adapters")
+    assert said.code == 0
+    assert "Redis" in said.out
+
+
+def test_the_schema_is_published(traffik):
+    schema = json.loads(traffik("schema").out)
+    assert {"uid", "rate", "rule"} <= set(schema["$defs"]["throttle"]["properties"])
+
+
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+def test_shells_can_complete_it(kind, traffik):
+    assert "_TRAFFIK_COMPLETE" in traffik("completion", kind).out
+
+
+def test_completion_knows_the_commands(shell):
+    said = shell(_TRAFFIK_COMPLETE="bash_complete", COMP_WORDS="traffik re", COMP_CWORD="1")
+    assert {"plain,replay", "plain,reset"} == set(said.out.split())
+
+
+def test_made_up_traffic_is_written_the_same_each_time(shell):
+    assert shell("synthetic", "hours=1,requests=900").out == shell("synthetic", "hours=1,requests=900").out != ""

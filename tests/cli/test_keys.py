@@ -1,0 +1,116 @@
+"""Commands about keys, on a real server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.redis.servers import server
+from traffik import Limiter
+from traffik.backends.redis import RedisBackend
+
+POLICY = """
+[[throttle]]
+uid = "api:data"
+rate = "10/min"
+
+[[throttle.rule]]
+path = "/api/**"
+methods = ["GET"]
+"""
+
+
+@pytest.fixture(scope="module")
+def redis_server():
+    with server() as one:
+        yield one
+
+
+@pytest.fixture
+def used(redis_server):
+    """A store in which some clients have used some of their quota."""
+    redis_server.command("FLUSHALL")
+    with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
+        limiter = Limiter("api:data", "10/min", backend=store)
+        for client, hits in (("203.0.113.7", 12), ("203.0.113.8", 3), ("user:é", 1)):
+            for _ in range(hits):
+                limiter.sync.hit(client)
+    return ("--store", redis_server.url, "--throttle", "api:data")
+
+
+RATE = ("--rate", "10/min")
+
+
+def test_explain_says_what_hits_would_be_answered(used, traffik):
+    facts = json.loads(traffik("explain", *used, *RATE, "--id", "203.0.113.7", "--json").out)
+    assert facts["key"] == "traffik:api:data:{203.0.113.7}"
+    assert (facts["remaining"], facts["capacity"], facts["rates"]) == (0, 10, ["10/min"])
+    assert [fate["allowed"] for fate in facts["costs"].values()] == [False, False, False]
+    assert 0 < facts["costs"]["1"]["wait"] < facts["costs"]["10"]["wait"] <= 120_000_000
+    assert None is facts["costs"]["100"]["wait"]
+    assert 0 < facts["forgotten_in"] <= 121_000_000
+    assert facts["state"]
+
+
+def test_explain_takes_nothing(used, traffik):
+    before, after = (json.loads(traffik("stat", *used, *RATE, "--id", "203.0.113.8", "--json").out) for _ in range(2))
+    assert 7 == before["remaining"] == after["remaining"]
+
+
+def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
+    (tmp_path / "limits.toml").write_text(POLICY)
+    said = traffik("explain", *used, "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")
+    assert (said.code, said.err) == (0, "")
+    for words in ("7 of 10", "admitted", "never admitted", "applies to GET /api/**", "traffik:api:data:{203.0.113.8}"):
+        assert words in said.out
+
+
+def test_a_client_that_has_used_nothing(used, traffik):
+    assert "none: a client that has used nothing" in traffik("explain", *used, *RATE, "--id", "203.0.113.9").out
+
+
+def test_stat_is_a_line(used, traffik):
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out.startswith("0 of 10 left; the next in ")
+
+
+def test_top_shows_those_first_that_have_least_left(used, traffik):
+    found = json.loads(traffik("top", *used, *RATE, "--json").out)
+    assert (found["complete"], found["keys"]) == (True, 3)
+    assert [(w["key"], w["remaining"]) for w in found["worst"]] == [
+        ("203.0.113.7", 0),
+        ("203.0.113.8", 7),
+        ("user:é", 9),
+    ]
+    assert "203.0.113.7" in traffik("top", *used, *RATE).out
+
+
+def test_top_says_when_it_has_not_seen_all(used, traffik):
+    assert "and there are more: raise --most" in traffik("top", *used, *RATE, "--most", "1").out
+
+
+def test_reset_forgets_one_or_all(used, traffik):
+    assert traffik("reset", *used, "--id", "203.0.113.7").out == "forgotten\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out == "10 of 10 left\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
+    assert traffik("reset", *used, "--yes").out == "forgotten\n"
+    assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "10 of 10 left\n"
+
+
+def test_all_are_forgotten_only_after_a_question(used, shell):
+    said = shell("reset", *used, given=b"n\n")
+    assert said.code == 130
+    assert "Forget what every client of api:data has used?" in said.err
+
+
+def test_a_throttle_that_the_file_does_not_have(used, traffik, tmp_path):
+    (tmp_path / "limits.toml").write_text(POLICY.replace("api:data", "other"))
+    said = traffik("stat", *used, "--policy", tmp_path / "limits.toml", "--id", "x")
+    assert "describes no throttle 'api:data'; there are other" in said.err
+
+
+def test_a_store_that_is_away_is_an_error(traffik):
+    said = traffik("stat", "--store", "redis://127.0.0.1:1", "--throttle", "a", "--id", "b", *RATE)
+    assert said.code == 2
+    assert said.err.startswith("traffik: ")

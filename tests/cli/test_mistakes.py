@@ -1,0 +1,92 @@
+"""Whatever is wrong is said in a sentence, with exit code 2; an interrupt and a closed pipe end quietly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+MISTAKES = [
+    (("replay",), "what is to be tried? give --rate"),
+    (("replay", "--rate", "5/s"), "which log?"),
+    (("replay", "nowhere", "--rate", "5/s"), "cannot read nowhere: No such file"),
+    (("replay", ".", "--rate", "5/s"), ". is a folder"),
+    (("replay", "-", "-", "--rate", "5/s"), "standard input can be read once"),
+    (("replay", "-", "--rate", "5/fortnight"), "'fortnight' is not a unit of time"),
+    (("replay", "-", "--rate", "5/s", "--key", "user"), "'user' is no key"),
+    (("replay", "-", "--rate", "5/s", "--fail-if", "x"), "'x' is no condition"),
+    (("replay", "-", "--rate", "5/s", "--policy", "limits.toml"), "what is to be tried?"),
+    (("replay", "-", "--policy", "nowhere.toml"), "cannot read nowhere.toml"),
+    (("replay", "-", "--rate", "5/s", "--compare", "5/s"), "compared with itself"),
+    (("replay", "-", "--rate", "5/s", "--strategy", "magic"), "'magic' is not one of"),
+    (("replay", "-", "--rate", "5/s", "--burst", "5"), "sliding-window has no burst"),
+    (("replay", "x", "--rate", "5/s", "--synthetic", "default"), "leave the files out"),
+    (("replay", "--synthetic", "days=1", "--rate", "5/s"), "no setting of synthetic traffic"),
+    (
+        ("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--plot", "x.bmp"),
+        "no picture that can be drawn",
+    ),
+    (("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--html", "no/x.html"), "cannot write"),
+    (("replay", "-", "--rate", "5/s", "--window", "soon"), "not a unit of time"),
+    (("stat", "--store", "memory://", "--throttle", "a", "--id", "b", "--rate", "1/s"), "no store that a command"),
+    (("stat", "--store", "redis://x", "--throttle", "a", "--id", "b"), "a store keeps no rates"),
+    (("rate", "fast"), "not a rate"),
+    (("lint", "nowhere:app"), "cannot import nowhere"),
+    (("nothing",), "No such command 'nothing'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=[" ".join(each[0]) for each in MISTAKES])
+def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = traffik(*arguments)
+    assert said.code == 2
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_file_that_is_cut_short_is_a_mistake(traffik, tmp_path):
+    import gzip
+
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"a" * 100_000)[:-20])
+    assert "cannot read" in traffik("replay", tmp_path / "log.gz", "--rate", "1/s").err
+
+
+def test_the_command_is_a_module_too(shell):
+    said = shell("--version")
+    assert (said.code, said.err) == (0, "")
+    assert "traffik, version" in said.out
+
+
+def test_what_is_not_installed_is_named_with_its_pip_line(shell, tmp_path):
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError('No module named click', name='click')")
+    said = shell("replay", PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
+    assert (said.code, said.err) == (1, "traffik: the command line needs click: pip install 'traffik[cli]'\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupt_ends_it_quietly(jobs):
+    command = [sys.executable, "-m", "traffik", "replay", "-", "--rate", "5/s", "--jobs", str(jobs)]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environ, start_new_session=True, **pipes) as process:
+        # More than a pipe holds: once it has been taken, the command is at work.
+        process.stdin.write(b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n' * 50_000)
+        process.stdin.flush()
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.strip()) == (130, b"interrupted")
+
+
+def test_a_reader_that_has_enough_is_no_error(access_log):
+    command = f"{sys.executable} -m traffik synthetic requests=20000 | head -n 1"
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, shell=True, env=environ, capture_output=True, timeout=60, check=True)
+    assert done.stderr == b""
+    assert done.stdout.count(b"\n") == 1

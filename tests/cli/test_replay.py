@@ -1,0 +1,160 @@
+"""`traffik replay` from end to end: files in, tables, JSON, pictures and exit codes out."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+import zstandard
+
+from traffik.simulate.synthetic import SCRAPER
+
+POLICY = """
+[[throttle]]
+uid = "everything"
+rate = "60/min"
+
+[[throttle]]
+uid = "logins"
+rate = "3/min"
+
+[[throttle.rule]]
+path = "/login"
+methods = ["POST"]
+"""
+
+
+def scenarios(said):
+    """What is in every report but for how long it took and what the logs are called."""
+    assert (said.code, said.err) == (0, "")
+    return json.loads(said.out)["scenarios"]
+
+
+@pytest.fixture(scope="module")
+def tried(access_log):
+    return ("--rate", "60/min", "--json", access_log)
+
+
+def test_a_table_says_who_would_have_been_refused(traffik, access_log):
+    said = traffik("replay", access_log, "--rate", "60/min")
+    assert (said.code, said.err) == (0, "")
+    assert SCRAPER in said.out
+    assert "3,659" in said.out
+
+
+def test_json_says_the_same(traffik, tried):
+    (found,) = scenarios(traffik("replay", *tried))
+    assert (found["name"], found["refused"], found["limits"][0]["worst"][0]["key"]) == ("60/min", 3_659, SCRAPER)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, lambda data: data])
+def test_compression_changes_nothing(compress, traffik, tried, access_log, tmp_path):
+    (tmp_path / "log").write_bytes(compress(access_log.read_bytes()))
+    assert scenarios(traffik("replay", *tried)) == scenarios(traffik("replay", *tried[:-1], tmp_path / "log"))
+
+
+def test_parts_of_a_log_in_any_order_are_the_whole(traffik, tried, access_log, tmp_path):
+    lines = access_log.read_bytes().splitlines(keepends=True)
+    (tmp_path / "odd").write_bytes(b"".join(lines[::2]))
+    (tmp_path / "even.gz").write_bytes(gzip.compress(b"".join(lines[1::2])))
+    split = traffik("replay", *tried[:-1], tmp_path / "even.gz", tmp_path / "odd")
+    (found,), (whole,) = scenarios(split), scenarios(traffik("replay", *tried))
+    # Within a second the order of two files is anybody's guess, and so is whose request was refused; not how many were.
+    assert whole["requests"] == found["requests"]
+    assert whole["refused"] == found["refused"]
+
+
+def test_standard_input_is_a_log_and_can_be_read_twice(shell, access_log, traffik, tried):
+    content = access_log.read_bytes()
+    said = shell("replay", "-", *tried[:-1], given=content)
+    assert scenarios(traffik("replay", *tried)) == scenarios(said)
+    said = shell("replay", "-", "--json", "--target-refused", "1% of clients", given=content)
+    (suggested,) = json.loads(said.out)["suggestions"]
+    assert sorted({each["met"] for each in suggested["tried"]}) == [False, True]
+
+
+def test_processes_at_work_change_nothing(traffik, tried, access_log, tmp_path):
+    (tmp_path / "twice").write_bytes(access_log.read_bytes() + b"what?\n" + access_log.read_bytes())
+    one, three = (traffik("replay", *tried[:-1], tmp_path / "twice", "--jobs", jobs) for jobs in (1, 3))
+    assert scenarios(one) == scenarios(three)
+    assert json.loads(one.out)["logs"] == json.loads(three.out)["logs"]
+    lines = access_log.read_bytes().count(b"\n")
+    assert [shown["line"] for shown in json.loads(three.out)["logs"][0]["shown"]] == [lines + 1]
+
+
+def test_a_comparison_stands_beside_it(traffik, tried):
+    first, second = scenarios(traffik("replay", *tried, "--compare", "30/min"))
+    assert (first["name"], second["name"]) == ("60/min", "30/min")
+    assert first["refused"] < second["refused"]
+
+
+def test_a_policy_is_tried_and_compared(traffik, access_log, tmp_path):
+    (tmp_path / "limits.toml").write_text(POLICY)
+    call = ("replay", access_log, "--policy", tmp_path / "limits.toml", "--compare", "60/min")
+    policy, rate = scenarios(traffik(*call, "--json"))
+    assert [limit["uid"] for limit in policy["limits"]] == ["everything", "logins"]
+    assert policy["limits"][0]["refused"] == rate["refused"] < policy["refused"]
+    assert "By throttle" in traffik(*call).out
+
+
+def test_the_suggestion_is_within_the_target_and_the_next_lower_is_not(traffik, access_log):
+    said = traffik("replay", access_log, "--target-refused", "5%", "--json")
+    (found,) = json.loads(said.out)["suggestions"]
+    met = [each["met"] for each in found["tried"]]
+    place = met.index(True)
+    assert found["tried"][place]["rate"] == found["rate"]
+    assert found["tried"][place]["refused"] <= 0.05 < found["tried"][place - 1]["refused"]
+    (again,) = scenarios(traffik("replay", access_log, "--rate", found["rate"], "--json"))
+    assert again["refused"] / again["requests"] == pytest.approx(found["tried"][place]["refused"])
+    assert f"Suggested: {found['rate']}" in traffik("replay", access_log, "--target-refused", "5%").out
+
+
+@pytest.mark.parametrize(("condition", "code"), [("refused > 1%", 1), ("refused > 60%", 0)])
+def test_a_pipeline_learns_by_the_exit_code(condition, code, traffik, access_log):
+    said = traffik("replay", access_log, "--rate", "60/min", "--fail-if", condition)
+    assert (code, f"traffik: failed: {condition}\n" if code else "") == (said.code, said.err)
+
+
+def test_malformed_lines_are_shown_by_number(traffik, tmp_path):
+    (tmp_path / "log").write_bytes(b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n[red]?[/]\n' * 11)
+    said = traffik("replay", tmp_path / "log", "--rate", "1/s")
+    assert "11 malformed lines" in said.out
+    assert f"{tmp_path / 'log'}:2: no host" in said.out.replace("\n", "")
+    assert "and 1 more" in said.out
+
+
+def test_late_lines_are_told(traffik, access_log, tmp_path):
+    lines = access_log.read_bytes().splitlines(keepends=True)
+    (tmp_path / "log").write_bytes(b"".join(lines[1000:] + lines[:1]))
+    assert "1 of them came too late" in traffik("replay", tmp_path / "log", "--rate", "1/s").out
+
+
+def test_made_up_traffic_needs_no_file(traffik):
+    (found,) = scenarios(traffik("replay", "--synthetic", "hours=1,requests=50,storm=0", "--rate", "5/min", "--json"))
+    assert 0 < found["requests"] < 200
+
+
+def test_the_keys_may_be_another_field(traffik, tmp_path):
+    rows = "".join(f"{second},{user}\n" for second in range(30) for user in ("ada", "bob", "ada"))
+    (tmp_path / "log.csv").write_text("time,user\n" + rows)
+    call = ("replay", tmp_path / "log.csv", "--rate", "50/min", "--key", "field:user")
+    (found,) = scenarios(traffik(*call, "--json"))
+    assert [each["key"] for each in found["limits"][0]["worst"]] == ["ada"]
+
+
+def test_what_a_client_wrote_does_not_reach_the_terminal(traffik, tmp_path):
+    row = json.dumps({"time": 1_760_054_400, "user": "\x1b]0;taken\x07[red]"})
+    (tmp_path / "log").write_text(f"{row}\n{row}\n" + json.dumps({"time": "\x1b[2J"}))
+    said = traffik("replay", tmp_path / "log", "--rate", "1/min", "--key", "field:user")
+    assert "\x1b" not in said.out
+    assert "\\x1b]0;taken\\x07[red]" in said.out
+
+
+def test_a_log_in_which_nothing_can_be_read_is_told_as_such(traffik, tmp_path):
+    (tmp_path / "log").write_text("what?\n")
+    said = traffik("replay", tmp_path / "log", "--rate", "1/min", "--format", "combined", "--html", tmp_path / "a.html")
+    assert said.code == 0
+    assert "1 malformed lines" in said.out
+    assert "1970" not in said.out
+    assert "The log holds no request." in (tmp_path / "a.html").read_text()
