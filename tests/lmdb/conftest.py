@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traffik.backends.lmdb import LMDBBackend
+from traffik.backends.lmdb import LMDBBackend, environments
 from traffik.testing import VirtualClock
 
 
@@ -18,8 +18,7 @@ def directory(tmp_path):
     """Where the file is; closed in this process when the test is over."""
     directory = tmp_path / "quota"
     yield directory
-    for environment in _of(directory):
-        environment.close()
+    reopened(directory)
 
 
 @pytest.fixture
@@ -28,7 +27,19 @@ def store(directory, clock):
     return LMDBBackend(directory, clock=clock, on_error="raise")
 
 
-def _of(directory):
-    from traffik.backends.lmdb import environments
+def reopened(directory):
+    """Let this process know as little of the file as one that has just started."""
+    for environment in list(environments._environments.values()):
+        if environment.directory == directory:
+            environment.close()
 
-    return [each for each in environments._environments.values() if each.directory == directory]
+
+def environment_of(store):
+    """What a store has open."""
+    return store._visitor.environment
+
+
+def keys_in(store):
+    """How many records there are, the head aside."""
+    with environment_of(store).opened.env.begin() as transaction:
+        return transaction.stat()["entries"] - 1

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.lmdb.clocks import HEAD_KEY
-from traffik.backends.lmdb.states import check_storable, key_in, lapse_of, prefix_of, readable, tag_for, written
+from traffik.backends.lmdb.states import FIRST, PREFIX, key_in, lapse_of, prefix_of, readable, tag_for, written
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ _MARK: Final = 1_000_000
 _BUCKETS: Final = 1024
 _BUCKET: Final = b"\xff\x00"  # never in UTF-8
 _OVERFLOW_KEY: Final = b"\x00o"
-"""The key of the record that says until when there are states in buckets."""
+"""The key of the record that says until when there are states in buckets, µs, and in how many."""
+
+_OVERFLOW: Final = Struct("=qI")
 
 
 class Book:
@@ -86,9 +89,7 @@ class Book:
             return self.arrive(opened, transaction, prefix, plan, key, cost, now)
         decision, changed, ttl = plan.kernel(readable(value, tag), cost, now)
         if changed is not None:
-            if plan.twins is None:
-                check_storable(changed, plan)
-            transaction.put(name, written(tag, now + ttl, changed))
+            transaction.put(name, written(plan, tag, now + ttl, changed))
         return decision
 
     def arrive(
@@ -100,15 +101,14 @@ class Book:
         decision, changed, ttl = plan.kernel(readable(value, tag), cost, now)
         if changed is None:
             return decision if value is None else decision._replace(degraded="overflow")
-        if plan.twins is None:
-            check_storable(changed, plan)
-        state = written(tag, now + ttl, changed)
+        state = written(plan, tag, now + ttl, changed)
         if not self._full(opened, transaction, now):
             transaction.put(key_in(prefix, key), state)
             return decision if value is None else decision._replace(degraded="overflow")
+        until, buckets = _overflow(transaction)
+        buckets += transaction.get(bucket) is None
         transaction.put(bucket, state)
-        until = max(now + ttl, int.from_bytes(transaction.get(_OVERFLOW_KEY) or b""))
-        transaction.put(_OVERFLOW_KEY, until.to_bytes(8))
+        transaction.put(_OVERFLOW_KEY, _OVERFLOW.pack(max(lapse_of(state), until), buckets))
         return decision._replace(degraded="overflow")
 
     def _shared(
@@ -117,10 +117,7 @@ class Book:
         """The bucket of a key, and the state in it that still counts, if there is one."""
         hashed = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=opened.head.salt).digest()
         bucket = prefix + _BUCKET + (int.from_bytes(hashed) % _BUCKETS).to_bytes(2)
-        until = transaction.get(_OVERFLOW_KEY)
-        if until is None or int.from_bytes(until) <= now:
-            return bucket, None
-        return bucket, transaction.get(bucket)
+        return bucket, transaction.get(bucket) if _overflow(transaction)[0] > now else None
 
     def _full(self, opened: Opened, transaction: Any, now: int) -> bool:
         """Whether there is no room for one more key, even when some of those that have lapsed are swept."""
@@ -131,7 +128,9 @@ class Book:
 
     def _has_room(self, opened: Opened, transaction: Any) -> bool:
         found = transaction.stat()
-        if found["entries"] >= self._max_keys:
+        until, buckets = _overflow(transaction)
+        records = 2 if until else 1  # the head, and the one about overflow
+        if found["entries"] - buckets - records >= self._max_keys:
             return False
         # What is written goes to pages that are free, and those that it replaces are free only some writes later.
         used = found["leaf_pages"] + found["branch_pages"] + found["overflow_pages"]
@@ -160,16 +159,33 @@ class Book:
             return False
 
 
+def _overflow(transaction: Any) -> tuple[int, int]:
+    """Until when there are states in buckets, and in how many."""
+    value = transaction.get(_OVERFLOW_KEY)
+    if value is None:
+        return 0, 0
+    until, buckets = _OVERFLOW.unpack(value)
+    return until, buckets
+
+
 def sweep(opened: Opened, transaction: Any, now: int) -> None:
     """Look at the next few keys, and drop those that have lapsed."""
+    buckets = 0
     with transaction.cursor() as cursor:
-        there = cursor.set_range(opened.hand) if opened.hand else cursor.set_range(b"s")
+        there = cursor.set_range(opened.hand or FIRST)
         for _ in range(_LOOKED_AT):
             if not there:
-                opened.hand = b""
-                return
-            there = cursor.delete() and bool(cursor.key()) if lapse_of(cursor.value()) <= now else cursor.next()
+                break
+            if lapse_of(cursor.value()) <= now:
+                buckets += cursor.key()[PREFIX:].startswith(_BUCKET)
+                cursor.delete()
+                there = bool(cursor.key())
+            else:
+                there = cursor.next()
         opened.hand = cursor.key() if there else b""
+    if buckets:
+        until, count = _overflow(transaction)
+        transaction.put(_OVERFLOW_KEY, _OVERFLOW.pack(until, max(0, count - buckets)))
 
 
 def _cut(transaction: Any, prefix: bytes) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -27,6 +28,7 @@ SMALLEST: Final = 1 << 20
 _TRIES: Final = 16
 """How often a lock is tried that somebody else has, before anybody waits: others are in for a few µs at a time."""
 
+_problems: Final[Callable[..., list[str]]] = verify  # LMDB gives it no types
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 
@@ -68,7 +70,7 @@ def made(path: Path, monotonic: int, *, durable: bool) -> tuple[int, lmdb.Enviro
     """
     with suppress(FileNotFoundError):
         path.unlink()
-    (path.parent / BOOT).write_bytes(boot_id())
+    _note_boot(path)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         env = mapped(path, SMALLEST)
@@ -104,7 +106,8 @@ def read_on(path: Path, fd: int, monotonic: int, *, durable: bool) -> tuple[lmdb
     if durable:
         head = resumed(head, monotonic, same_boot=same_boot)
         store_head(env, head)
-        (path.parent / BOOT).write_bytes(boot_id())
+        if not same_boot:
+            _note_boot(path)
     return env, head
 
 
@@ -152,9 +155,18 @@ def _boot_of(path: Path) -> bytes | None:
         return None
 
 
+def _note_boot(path: Path) -> None:
+    """Note that a file has been made or proved in this boot."""
+    note = path.parent / BOOT
+    with suppress(FileNotFoundError):
+        note.unlink()
+    with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(boot_id())
+
+
 def _sound(path: Path) -> bool:
     """Whether every page of a file is as it should be; found out without LMDB, which trusts what it reads."""
     try:
-        return not verify(str(path), subdir=False)
+        return not _problems(str(path), subdir=False)
     except (VerifyError, OSError):
         return False

@@ -15,7 +15,7 @@ from zlib import crc32
 from traffik.backends.base import Charge
 from traffik.backends.lmdb.charging import EVERY
 from traffik.backends.lmdb.files import locked
-from traffik.backends.lmdb.states import FORMAT, HEAD, check_storable, key_in
+from traffik.backends.lmdb.states import FORMAT, HEAD, key_in, written
 
 if TYPE_CHECKING:
     from traffik.backends.lmdb.visits import Visitor
@@ -37,7 +37,7 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
     """
     environment, book, clock, kernel = visitor.environment, visitor.book, visitor.clock, plan.kernel
     acquire, release = environment.lock.acquire, environment.lock.release
-    prefix, tag, checked, marked = book.prefix(uid), book.tag(plan), plan.twins is None, book.durable
+    prefix, tag, simple, marked = book.prefix(uid), book.tag(plan), plan.twins is not None, book.durable
     unpack, pack, size = HEAD.unpack_from, HEAD.pack, HEAD.size
 
     def attempt(key: str, cost: int) -> Decision | None:
@@ -65,14 +65,15 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
                 else:
                     body, state = value[size:], None
                     if len(body) and value.startswith(tag) and unpack(value)[2] == crc32(body):
-                        state = loads(body)
+                        state = loads(body)  # noqa: S302 - as in `readable`
                     decision, changed, ttl = kernel(state, cost, now)
                     if changed is None:
                         return decision
-                    if checked:
-                        check_storable(changed, plan)
-                    body = dumps(changed, FORMAT)
-                    transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
+                    if simple:
+                        body = dumps(changed, FORMAT)
+                        transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
+                    else:
+                        transaction.put(name, written(plan, tag, now + ttl, changed))
                 opened.writes += 1
                 if marked or not opened.writes % EVERY:
                     book.upkeep(opened, transaction, now)

@@ -15,13 +15,32 @@ from zlib import crc32
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = ["FORMAT", "HEAD", "check_storable", "key_in", "lapse_of", "prefix_of", "readable", "tag_for", "written"]
+__all__ = [
+    "FIRST",
+    "FORMAT",
+    "HEAD",
+    "PREFIX",
+    "check_storable",
+    "key_in",
+    "lapse_of",
+    "prefix_of",
+    "readable",
+    "tag_for",
+    "written",
+]
 
 HEAD: Final = Struct("=8sqI")
 """Before every state: the tag, µs on the file's clock at which the state lapses, and the checksum of the rest."""
 
 FORMAT: Final = 2
 """The version of `marshal` that is written: every Python reads it, and workers need not all be of one version."""
+FIRST: Final = b"s"
+"""What the keys of all states begin with."""
+
+PREFIX: Final = 16
+"""The length of what comes before a local key: the first letter, and the hashes of namespace and uid."""
+
+_NEVER: Final = 2**63 - 1
 _LONGEST: Final = 256
 _LONG: Final = b"\xff\x01"  # never in UTF-8
 _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
@@ -32,8 +51,15 @@ def tag_for(plan: Plan) -> bytes:
     return blake2b(b"1:" + plan.family.encode(), digest_size=8).digest()
 
 
-def written(tag: bytes, lapses: int, state: State) -> bytes:
-    """`state` as a value."""
+def written(plan: Plan, tag: bytes, lapses: int, state: State) -> bytes:
+    """`state` as a value.
+
+    Raises:
+        TypeError: something in it is neither a tuple nor a number, text, truth value or None.
+    """
+    if plan.twins is None:  # a strategy of somebody else's
+        check_storable(state, plan)
+        lapses = min(lapses, _NEVER)
     body = marshal.dumps(state, FORMAT)
     return HEAD.pack(tag, lapses, crc32(body)) + body
 
@@ -74,7 +100,7 @@ def check_storable(part: Any, plan: Plan) -> None:
 
 def prefix_of(namespace: str, uid: str | None = None) -> bytes:
     """What all keys of a namespace, or of one uid in it, begin with."""
-    prefix = b"s" + _digest(namespace, 7)
+    prefix = FIRST + _digest(namespace, 7)
     return prefix if uid is None else prefix + _digest(uid, 8)
 
 

@@ -20,9 +20,6 @@ __all__ = ["Visitor"]
 
 _T = TypeVar("_T")
 
-_MENDINGS: Final = 16
-"""How often one visit may begin anew, with a file that has grown."""
-
 _DAMAGED: Final = (
     lmdb.BadTxnError,
     lmdb.CorruptedError,
@@ -68,21 +65,25 @@ class Visitor:
         if opened is None:
             return None
         try:
-            for _ in range(_MENDINGS):
-                try:
-                    answer = work(opened)
-                except lmdb.MapResizedError:
-                    environment.remap(opened)
-                except lmdb.MapFullError:
-                    if not environment.grow(opened):
-                        raise
-                else:
-                    if opened.cramped:
-                        environment.grow(opened)
-                    return answer
-            return None
+            return self._worked(opened, work)
         except _DAMAGED:
             environment.discard(opened)
             raise
         finally:
             environment.leave(opened)
+
+    def _worked(self, opened: Opened, work: Callable[[Opened], _T]) -> _T:
+        """What `work` answers, once the file is as large as it needs."""
+        environment = self.environment
+        while True:
+            try:
+                answer = work(opened)
+            except lmdb.MapResizedError:
+                environment.remap(opened)
+            except lmdb.MapFullError:
+                if not environment.grow(opened):
+                    raise
+            else:
+                if opened.cramped:
+                    environment.grow(opened)
+                return answer
