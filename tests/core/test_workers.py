@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -136,7 +136,7 @@ def work(barrier):
     barrier.wait(10)
     seen = workers.several_workers()
     barrier.wait(10)
-    sys.stdout.write(f"{seen}\n")
+    sys.stdout.write(f"{seen}\\n")
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
@@ -148,7 +148,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="only Linux tells who the others are")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells who the others are")
 @pytest.mark.parametrize(("count", "expected"), [(1, "None"), (2, "its server runs at least 2 workers")])
 def test_spawned_processes_in_which_a_server_is_loaded_see_each_other(tmp_path, count, expected):
     program = tmp_path / "serve.py"

@@ -194,7 +194,7 @@ def test_a_stopped_worker_that_is_killed_leaves_the_file_to_the_others(directory
 
 
 def test_a_store_that_does_not_answer_is_spared(directory, stopped, caplog):
-    store, limiter = fallen_back(directory, breaker=Breaker(failures=2, recovery=60))
+    _, limiter = fallen_back(directory, breaker=Breaker(failures=2, recovery=60))
     for _ in range(2):
         limiter.sync.hit("ada")
     start = time.monotonic()

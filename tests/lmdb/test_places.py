@@ -48,7 +48,7 @@ def test_a_directory_that_others_can_write_to_is_refused(directory, mode):
 
 def test_a_directory_that_others_can_replace_is_refused(directory):
     directory.parent.chmod(0o777)
-    with pytest.raises(ConfigurationError, match="others may write to .*, and could replace it"):
+    with pytest.raises(ConfigurationError, match=r"others may write to .*, and could replace it"):
         opened(directory)
 
 
@@ -79,7 +79,7 @@ def test_a_file_instead_of_a_directory_is_refused(directory):
 def test_a_file_that_leads_elsewhere_is_refused(directory, tmp_path):
     directory.mkdir(0o700)
     (directory / "quota.mdb").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConfigurationError, match="quota.mdb.*it is a symbolic link"):
+    with pytest.raises(ConfigurationError, match=r"quota\.mdb.*it is a symbolic link"):
         opened(directory)
 
 
