@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from traffik.backends.lmdb import LMDBBackend, environments
+from traffik.backends.lmdb.states import FIRST
 from traffik.testing import VirtualClock
 
 
@@ -15,7 +16,7 @@ def clock():
 
 @pytest.fixture
 def directory(tmp_path):
-    """Where the file is; closed in this process when the test is over."""
+    """Where the files are; closed in this process when the test is over."""
     directory = tmp_path / "quota"
     yield directory
     reopened(directory)
@@ -27,19 +28,28 @@ def store(directory, clock):
     return LMDBBackend(directory, clock=clock, on_error="raise")
 
 
+@pytest.fixture
+def one_file(monkeypatch):
+    """All keys in one file, so that it can be told what is in it."""
+    monkeypatch.setattr(environments, "FILES", 1)
+
+
 def reopened(directory):
-    """Let this process know as little of the file as one that has just started."""
-    for environment in list(environments._environments.values()):
-        if environment.directory == directory:
-            environment.close()
+    """Let this process know as little of the files as one that has just started."""
+    shelf = environments._shelves.get(directory)
+    if shelf is not None:
+        shelf.close()
 
 
-def environment_of(store):
+def environment_of(store, number=0):
     """What a store has open."""
-    return store._visitor.environment
+    return store._visitor.shelf.environments[number]
 
 
 def keys_in(store):
-    """How many records there are, the head aside."""
-    with environment_of(store).opened.env.begin() as transaction:
-        return transaction.stat()["entries"] - 1
+    """How many states there are, all buckets among them."""
+    count = 0
+    for environment in store._visitor.shelf.environments:
+        with environment.opened.env.begin() as transaction, transaction.cursor() as cursor:
+            count += sum(key.startswith(FIRST) for key, _ in cursor)
+    return count

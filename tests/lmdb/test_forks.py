@@ -14,10 +14,13 @@ from tests.core.test_inmemory import busy, in_a_fork
 from tests.lmdb.conftest import environment_of
 from traffik import FixedWindow, Limiter, SlidingWindow
 from traffik.backends.base import Charge
-from traffik.backends.lmdb import LMDBBackend
+from traffik.backends.lmdb import LMDBBackend, environments
 from traffik.strategies import plan as plan_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.usefixtures("one_file"),
+]
 
 
 @pytest.fixture
@@ -120,6 +123,16 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
     with pytest.raises(ZeroDivisionError):
         store.apply_sync(charges)
     assert limiter.hit("ada").remaining == 99_999
+
+
+def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
+    monkeypatch.setattr(environments, "FILES", 8)
+    store = LMDBBackend(directory, on_error="raise")
+    plan = limiter_on(store, "3/day")._limiter.plan
+    charges = [Charge("forks", plan, str(number % 20), 1) for number in range(100)]
+    decisions = store.apply_sync(charges)
+    assert [decision.allowed for decision in decisions] == [True] * 60 + [False] * 40
+    assert len({numbers for each in charges for numbers in store._visitor.numbers(each.key)}) == 8
 
 
 def test_checks_write_nothing(limiter, directory):

@@ -17,7 +17,10 @@ from tests.lmdb.workers import Worker
 from traffik import BackendTimeoutError, FixedWindow, Limiter
 from traffik.backends.lmdb import Breaker, LMDBBackend, charging, environments, quick
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it forks
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.usefixtures("one_file"),
+]
 
 BUSY = 0.5  # seconds by which a machine that does other things too may be late
 LIMIT = 10_000_000
@@ -191,6 +194,16 @@ def test_a_stopped_worker_that_is_killed_leaves_the_file_to_the_others(directory
     stopped.process.kill()
     stopped.wait_dead()
     assert limiter.sync.hit("ada").remaining == 2
+
+
+def test_hits_on_keys_in_other_files_go_on(directory, monkeypatch):
+    monkeypatch.setattr(environments, "FILES", 8)
+    with Worker(directory, strategy=Struck(signal.SIGSTOP), uid="stopped") as stopped:
+        stopped.begin(cost=2)
+        stopped.wait_stopped()
+        _, limiter = fallen_back(directory)
+        degraded = [limiter.sync.hit(f"user:{number}").degraded for number in range(16)]
+    assert 0 < degraded.count("fallback") < degraded.count(None)
 
 
 def test_a_store_that_does_not_answer_is_spared(directory, stopped, caplog):

@@ -11,6 +11,8 @@ import pytest
 from traffik import ConfigurationError, Limiter
 from traffik.backends.lmdb import LMDBBackend, places
 
+pytestmark = pytest.mark.usefixtures("one_file")
+
 NOBODY = 65534
 
 
@@ -26,7 +28,7 @@ def modes(directory):
 
 def test_the_directory_and_the_file_are_this_users_alone(directory):
     assert opened(directory)
-    assert modes(directory) == {"quota": 0o700, "quota.mdb": 0o600, "boot": 0o600}
+    assert modes(directory) == {"quota": 0o700, "quota-0.mdb": 0o600, "quota-0.boot": 0o600}
 
 
 def test_a_umask_that_allows_all_changes_nothing(directory):
@@ -35,7 +37,7 @@ def test_a_umask_that_allows_all_changes_nothing(directory):
         assert opened(directory)
     finally:
         os.umask(before)
-    assert modes(directory) == {"quota": 0o700, "quota.mdb": 0o600, "boot": 0o600}
+    assert modes(directory) == {"quota": 0o700, "quota-0.mdb": 0o600, "quota-0.boot": 0o600}
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777, 0o720])
@@ -78,21 +80,21 @@ def test_a_file_instead_of_a_directory_is_refused(directory):
 
 def test_a_file_that_leads_elsewhere_is_refused(directory, tmp_path):
     directory.mkdir(0o700)
-    (directory / "quota.mdb").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ConfigurationError, match=r"quota\.mdb.*it is a symbolic link"):
+    (directory / "quota-0.mdb").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match=r"quota-0\.mdb.*it is a symbolic link"):
         opened(directory)
 
 
 def test_a_file_with_another_name_elsewhere_is_refused(directory, tmp_path):
     assert opened(directory)
-    os.link(directory / "quota.mdb", tmp_path / "another")
+    os.link(directory / "quota-0.mdb", tmp_path / "another")
     with pytest.raises(ConfigurationError, match="it is no plain file with one name"):
         opened(directory)
 
 
 def test_a_file_that_others_can_write_to_is_refused(directory):
     assert opened(directory)
-    (directory / "quota.mdb").chmod(0o666)
+    (directory / "quota-0.mdb").chmod(0o666)
     with pytest.raises(ConfigurationError, match=r"others may write to it \(mode 0666\)"):
         opened(directory)
 

@@ -14,7 +14,10 @@ from traffik import BackendError, ConfigurationError, FixedWindow, Limiter
 from traffik.backends.lmdb import LMDBBackend, clocks, files
 from traffik.testing import VirtualClock
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it forks
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.usefixtures("one_file"),
+]
 
 WALL = 1_700_000_000
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
@@ -122,7 +125,7 @@ def test_on_a_system_that_does_not_name_its_boots_a_clock_below_the_mark_is_anot
 
 
 def test_the_mark_moves_about_once_a_second(machine):
-    limiter = machine.limiter(durable=True)
+    limiter = machine.limiter("30/day", durable=True)
     for _ in range(30):
         limiter.hit("ada")
         machine.wait(0.5)
@@ -137,7 +140,7 @@ def test_the_mark_moves_about_once_a_second(machine):
 def test_what_is_no_file_of_ours_begins_anew(machine, damage, durable):
     assert machine.limiter(durable=durable).hit("ada", 3)
     machine.boot(WALL + 60) if durable else reopened(machine.directory)
-    (machine.directory / "quota.mdb").write_bytes(damage)
+    (machine.directory / "quota-0.mdb").write_bytes(damage)
     assert machine.limiter(durable=durable).hit("ada", 3)
 
 
@@ -146,7 +149,7 @@ def test_a_durable_file_that_was_not_written_whole_when_the_power_went_begins_an
     for number in range(500):
         limiter.hit(f"client:{number}", 3)
     machine.boot(WALL + 60)
-    with (machine.directory / "quota.mdb").open("r+b") as file:
+    with (machine.directory / "quota-0.mdb").open("r+b") as file:
         file.seek(3 * 4096)
         file.write(b"\0" * 40960)
     assert machine.limiter(durable=True).hit("client:1", 3)
@@ -188,7 +191,7 @@ def removed(directory):
 
 
 def only_the_file_removed(directory):
-    (directory / "quota.mdb").unlink()
+    (directory / "quota-0.mdb").unlink()
 
 
 @pytest.mark.parametrize("remove", [removed, only_the_file_removed])
@@ -212,7 +215,7 @@ def test_a_file_that_is_deleted_under_load_gives_at_most_one_extra_quota(team, d
 def test_a_file_that_is_cut_short_is_left_alone_once_that_is_seen(team, directory):
     one, other = team
     time.sleep(0.15)
-    (directory / "quota.mdb").write_bytes(b"")
+    (directory / "quota-0.mdb").write_bytes(b"")
     assert [one.hit("ada", 3).allowed, other.hit("ada").allowed] == [True, False]
 
 

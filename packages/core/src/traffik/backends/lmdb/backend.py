@@ -24,8 +24,7 @@ from traffik.backends.breaker import Breaker, Circuit
 from traffik.backends.failures import Failures, OnError
 from traffik.backends.health import Health
 from traffik.backends.lmdb.charging import Book
-from traffik.backends.lmdb.environments import environment_in
-from traffik.backends.lmdb.files import SMALLEST
+from traffik.backends.lmdb.environments import shelf_in
 from traffik.backends.lmdb.places import located
 from traffik.backends.lmdb.quick import attempts
 from traffik.backends.lmdb.turns import turn, turn_async
@@ -38,22 +37,24 @@ if TYPE_CHECKING:
 
 __all__ = ["LMDBBackend"]
 
+_SMALLEST_MAP: Final = 8 << 20
+
 _PATIENCE: Final = 1.0
 """Seconds that opening or a reset may wait for its turn; no hit waits for the end of those."""
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 
 class LMDBBackend(Backend):
-    """Quota in a file, for every process of this machine that uses the same directory and namespace.
+    """Quota in files, for every process of this machine that uses the same directory and namespace.
 
     Args:
         path: a directory of this user's alone, made if it is not there; if None, one in memory.
         namespace: the first part of every key.
-        durable: whether what is in the file still counts after a restart of the machine; `path` is then to be given.
-        map_size: bytes the file may grow to, at least 4 MiB.
-        max_keys: keys in the file, at least 1, above which new ones share overflow buckets.
+        durable: whether what is in the files still counts after a restart of the machine; `path` is then to be given.
+        map_size: bytes that the files may grow to together, at least 8 MiB.
+        max_keys: keys, at least 1, above which new ones share overflow buckets; each file has its part of them.
         deadline: seconds that a hit may take in all, above 0; then the error policy answers.
-        on_error: what a hit is answered when the file cannot be had: ``"fallback"``, a limiter in this process;
+        on_error: what a hit is answered when a file cannot be had: ``"fallback"``, a limiter in this process;
             ``"allow"``; ``"throttle"``, 503 with Retry-After; ``"raise"``, the `BackendError`; or a function of the
             error and the charge that answers one of these or a decision.
         fallback_share: the part of each limit that this process admits by itself meanwhile, above 0, at most 1.
@@ -83,8 +84,8 @@ class LMDBBackend(Backend):
             raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
         if type(max_keys) is not int or max_keys < 1:
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
-        if type(map_size) is not int or map_size < 4 * SMALLEST:
-            raise ValueError(f"map_size is a number of bytes from {4 * SMALLEST}, not {map_size!r}")
+        if type(map_size) is not int or map_size < _SMALLEST_MAP:
+            raise ValueError(f"map_size is a number of bytes from {_SMALLEST_MAP}, not {map_size!r}")
         if durable and path is None:
             raise ConfigurationError("what is to survive a restart needs a place on a disk: give the store a path")
         self.degraded: Counter[str] = Counter()
@@ -95,8 +96,8 @@ class LMDBBackend(Backend):
         self._health = Health(self._circuit, _log)
         self._lock = Lock()
         self.directory = located(path)
-        environment = environment_in(self.directory, map_size, durable=durable)
-        self._visitor = Visitor(environment, Book(namespace, max_keys, durable=durable), clock)
+        shelf = shelf_in(self.directory, map_size, durable=durable)
+        self._visitor = Visitor(shelf, Book(namespace, -(-max_keys // len(shelf.environments)), durable=durable), clock)
         super().__init__(namespace=namespace)
         _stores.add(self)
 
@@ -154,21 +155,23 @@ class LMDBBackend(Backend):
 
     async def close(self) -> None:
         """Close the file, in which the quota stays; the store can be used on."""
-        self._visitor.environment.close()
+        self._visitor.shelf.close()
 
     def close_sync(self) -> None:
-        self._visitor.environment.close()
+        self._visitor.shelf.close()
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
         _check_reset(uid, key)
-        while await turn_async(lambda: self._visitor.forget(uid, key), _PATIENCE):
-            pass  # a few keys at a time, so that hits have their turns between
+        for number in self._visitor.numbers(key):
+            while await turn_async(lambda: self._visitor.forget(number, uid, key), _PATIENCE):  # noqa: B023 - at once
+                pass  # a few keys at a time, so that hits have their turns between
         self._failures.reset()
 
     def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
         _check_reset(uid, key)
-        while turn(lambda: self._visitor.forget(uid, key), _PATIENCE):
-            pass
+        for number in self._visitor.numbers(key):
+            while turn(lambda: self._visitor.forget(number, uid, key), _PATIENCE):  # noqa: B023 - at once
+                pass
         self._failures.reset()
 
     def _admit(self) -> None:

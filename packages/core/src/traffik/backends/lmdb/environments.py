@@ -1,8 +1,9 @@
-"""The file of a store as one process has it open: entered by one at a time, and opened anew when that is due.
+"""The files of a store as one process has them open: entered by one at a time, and opened anew when that is due.
 
-There is one `Environment` for each directory in a process, since LMDB must not open a file twice. LMDB's own locks are
-off: whoever is in holds a `flock` on the file itself, which the system takes back at the instant a process dies, and
-which, unlike LMDB's, can be tried without waiting. Nothing here waits for long: what is busy is answered with None.
+There is one `Shelf` for each directory in a process, with an `Environment` for each file, since LMDB must not open a file
+twice. LMDB's own locks are off: whoever is in holds a `flock` on the file itself, which the system takes back at the
+instant a process dies, and which, unlike LMDB's, can be tried without waiting. Nothing here waits for long: what is
+busy is answered with None.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import lmdb
 
 from traffik.backends.lmdb.clocks import FileHead
 from traffik.backends.lmdb.files import found, locked, made, read_on, reserve
-from traffik.backends.lmdb.places import FILE, secured
+from traffik.backends.lmdb.places import FILES, secured
 from traffik.errors import ConfigurationError
 
-__all__ = ["Environment", "Opened", "environment_in"]
+__all__ = ["Environment", "Opened", "Shelf", "shelf_in"]
 
 _PATIENCE: Final = 0.002
 """Seconds that a thread may wait for another one of its process, which is in for a few µs."""
@@ -90,10 +91,10 @@ class Opened:
 
 
 class Environment:
-    """The file in one directory, in this process.
+    """One file, in this process.
 
     Args:
-        directory: where it is.
+        path: where it is.
         map_size: bytes it may grow to.
         durable: whether it is read on after a restart of the machine.
 
@@ -102,9 +103,8 @@ class Environment:
         lock: held by the thread that is in; it knows its owner, so a signal's handler cannot deadlock on it.
     """
 
-    def __init__(self, directory: Path, map_size: int, *, durable: bool) -> None:
-        self.directory = directory
-        self.path = directory / FILE
+    def __init__(self, path: Path, map_size: int, *, durable: bool) -> None:
+        self.path = path
         self.map_size = map_size
         self.durable = durable
         self.opened: Opened | None = None
@@ -202,8 +202,8 @@ class Environment:
 
     def _open(self, clock: Callable[[], int]) -> Opened | None:
         """Find or make the file; None if somebody else is about to, or is in it."""
-        secured(self.directory)
-        place = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        secured(self.path.parent)
+        place = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if not locked(place):
                 return None
@@ -230,29 +230,50 @@ class Environment:
         return Opened(*made(self.path, clock() // 1000, durable=self.durable), self.map_size)
 
 
-def environment_in(directory: Path, map_size: int, *, durable: bool) -> Environment:
-    """The environment of this process in a directory.
+class Shelf:
+    """The files in one directory, in this process.
+
+    Args:
+        directory: where they are.
+        map_size: bytes they may grow to together.
+        durable: whether they are read on after a restart of the machine.
+    """
+
+    def __init__(self, directory: Path, map_size: int, *, durable: bool) -> None:
+        self.map_size = map_size
+        self.durable = durable
+        paths = [directory / f"quota-{number}.mdb" for number in range(FILES)]
+        self.environments = [Environment(path, map_size // FILES, durable=durable) for path in paths]
+
+    def close(self) -> None:
+        """Close the files; each is opened again when it is entered. Durable ones are on their device afterwards."""
+        for environment in self.environments:
+            environment.close()
+
+
+def shelf_in(directory: Path, map_size: int, *, durable: bool) -> Shelf:
+    """The shelf of this process in a directory.
 
     Raises:
         ConfigurationError: another store has it, with other settings.
     """
     with _registry:
-        environment = _environments.get(directory)
-        if environment is None:
-            environment = _environments[directory] = Environment(directory, map_size, durable=durable)
-    if (environment.map_size, environment.durable) != (map_size, durable):
+        shelf = _shelves.get(directory)
+        if shelf is None:
+            shelf = _shelves[directory] = Shelf(directory, map_size, durable=durable)
+    if (shelf.map_size, shelf.durable) != (map_size, durable):
         raise ConfigurationError(
-            f"another store of this process has {str(directory)!r} with map_size={environment.map_size} and "
-            f"durable={environment.durable}, not {map_size} and {durable}: make them alike, or give one another path"
+            f"another store of this process has {str(directory)!r} with map_size={shelf.map_size} and "
+            f"durable={shelf.durable}, not {map_size} and {durable}: make them alike, or give one another path"
         )
-    return environment
+    return shelf
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-_environments: WeakValueDictionary[Path, Environment] = WeakValueDictionary()
+_shelves: WeakValueDictionary[Path, Shelf] = WeakValueDictionary()
 _registry: Final = Lock()
 _held: list[Environment] = []
 
@@ -260,9 +281,10 @@ _held: list[Environment] = []
 def _before_fork() -> None:
     # With every lock held nobody of this process is in, so a child inherits no half of a transaction and no lock.
     _registry.acquire()
-    for environment in tuple(_environments.values()):
-        environment.lock.acquire()
-        _held.append(environment)
+    for shelf in tuple(_shelves.values()):
+        for environment in shelf.environments:
+            environment.lock.acquire()
+            _held.append(environment)
 
 
 def _after_fork_in_parent() -> None:

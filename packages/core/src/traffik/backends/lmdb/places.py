@@ -1,4 +1,4 @@
-"""Where the file of the store may be, and what is refused: a directory of this user's that nobody else can write to.
+"""Where the files of the store may be, and what is refused: a directory of this user's that nobody else can write to.
 
 Decides on paths only; it opens no store. Whoever else could write here could give clients quota, or take it from them.
 """
@@ -14,13 +14,10 @@ from typing import Final
 
 from traffik.errors import ConfigurationError
 
-__all__ = ["BOOT", "FILE", "check_file", "default_directory", "located", "secured"]
+__all__ = ["FILES", "check_file", "default_directory", "located", "secured"]
 
-FILE: Final = "quota.mdb"
-"""The name of the file with the quota."""
-
-BOOT: Final = "boot"
-"""The name of the file beside it that says in which boot of the machine it was made, or last proved sound."""
+FILES: Final = 8
+"""Files among which the keys of a directory are divided, so that few workers ever want the same one at a time."""
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 

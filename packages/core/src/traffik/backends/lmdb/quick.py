@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from marshal import dumps, loads
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from zlib import crc32
 
 from traffik.backends.base import Charge
-from traffik.backends.lmdb.charging import EVERY
+from traffik.backends.lmdb.charging import EVERY, Sitting
 from traffik.backends.lmdb.files import locked
-from traffik.backends.lmdb.states import FORMAT, HEAD, key_in, written
+from traffik.backends.lmdb.states import FORMAT, HEAD, key_in, text_of, written
 
 if TYPE_CHECKING:
     from traffik.backends.lmdb.visits import Visitor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempt", "attempts"]
 
-Attempt = Callable[[str, int], "Decision | None"]
+Attempt: TypeAlias = "Callable[[str, int], Decision | None]"
 """Decides on a local key and a cost; None if the file is busy."""
 
 _TRY: Final = LOCK_EX | LOCK_NB
@@ -35,15 +35,15 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
 
     It raises what `Visitor.apply` does; then nothing has been counted, and that may be asked next, which mends more.
     """
-    environment, book, clock, kernel = visitor.environment, visitor.book, visitor.clock, plan.kernel
-    acquire, release = environment.lock.acquire, environment.lock.release
-    prefix, tag, simple, marked = book.prefix(uid), book.tag(plan), plan.twins is not None, book.durable
-    unpack, pack, size = HEAD.unpack_from, HEAD.pack, HEAD.size
+    book, clock, kernel, environments = visitor.book, visitor.clock, plan.kernel, visitor.shelf.environments
+    count, prefix, tag, simple = len(environments), book.prefix(uid), book.tag(plan), plan.twins is not None
+    unpack, pack, size, durable = HEAD.unpack_from, HEAD.pack, HEAD.size, book.durable
 
     def attempt(key: str, cost: int) -> Decision | None:
-        name = key_in(prefix, key)
-        opened = None
-        if not acquire(False):
+        text = text_of(key)
+        environment, opened = environments[crc32(text) % count], None
+        lock = environment.lock
+        if not lock.acquire(False):
             return None
         try:
             opened = environment.opened
@@ -59,34 +59,46 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
                 return long_way(key, cost)
             transaction = opened.begin(None, None, True)
             try:
-                value = transaction.get(name)
-                if value is None:
-                    decision = book.arrive(opened, transaction, prefix, plan, key, cost, now)
-                else:
-                    body, state = value[size:], None
-                    if len(body) and value.startswith(tag) and unpack(value)[2] == crc32(body):
-                        state = loads(body)  # noqa: S302 - as in `readable`
-                    decision, changed, ttl = kernel(state, cost, now)
-                    if changed is None:
-                        return decision
-                    if simple:
-                        body = dumps(changed, FORMAT)
-                        transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
-                    else:
-                        transaction.put(name, written(plan, tag, now + ttl, changed))
-                opened.writes += 1
-                if marked or not opened.writes % EVERY:
-                    book.upkeep(opened, transaction, now)
-                transaction.commit()
+                decision = charge(Sitting(opened, transaction, now), text, cost)
             finally:
-                transaction.abort()
+                transaction.abort()  # which does nothing to one that has been kept
             if opened.cramped:
                 environment.grow(opened)
             return decision
         finally:
             if opened is not None and environment.opened is opened:
                 flock(opened.fd, LOCK_UN)
-            release()
+            lock.release()
+
+    def charge(sitting: Sitting, text: bytes, cost: int) -> Decision:
+        transaction, now = sitting.transaction, sitting.now
+        name = key_in(prefix, text)
+        value = transaction.get(name)
+        if value is None:
+            decision = book.arrive(sitting, plan, prefix, text, cost)
+            if not sitting.wrote:
+                return decision
+        else:
+            body, state = value[size:], None
+            if body:
+                found, _, checksum = unpack(value)
+                if found == tag and checksum == crc32(body):
+                    state = loads(body)  # noqa: S302 - as in `readable`
+            decision, changed, ttl = kernel(state, cost, now)
+            if changed is None:
+                return decision
+            if simple:
+                body = dumps(changed, FORMAT)
+                transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
+            else:
+                transaction.put(name, written(plan, tag, now + ttl, changed))
+        opened = sitting.opened
+        if durable or opened.writes % EVERY == EVERY - 1:
+            book.upkeep(sitting)
+        else:
+            opened.writes += 1
+        transaction.commit()
+        return decision
 
     def long_way(key: str, cost: int) -> Decision | None:
         decisions = visitor.apply((Charge(uid, plan, key, cost),))

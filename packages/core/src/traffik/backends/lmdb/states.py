@@ -40,6 +40,9 @@ FIRST: Final = b"s"
 PREFIX: Final = 16
 """The length of what comes before a local key: the first letter, and the hashes of namespace and uid."""
 
+BUCKET: Final = b"\xff\x00"
+"""What comes there instead in the key of an overflow bucket; never in UTF-8."""
+
 _NEVER: Final = 2**63 - 1
 _LONGEST: Final = 256
 _LONG: Final = b"\xff\x01"  # never in UTF-8
@@ -104,13 +107,17 @@ def prefix_of(namespace: str, uid: str | None = None) -> bytes:
     return prefix if uid is None else prefix + _digest(uid, 8)
 
 
-def key_in(prefix: bytes, key: str) -> bytes:
-    """A local key under the prefix of its uid, short enough for LMDB."""
+def text_of(key: str) -> bytes:
+    """A local key as bytes; different ones give different bytes."""
     try:
-        text = key.encode()
+        return key.encode()
     except UnicodeEncodeError:
-        text = key.encode("utf-8", "surrogatepass")
-    return prefix + text if len(text) <= _LONGEST else prefix + _LONG + blake2b(text, digest_size=32).digest()
+        return key.encode("utf-8", "surrogatepass")
+
+
+def key_in(prefix: bytes, text: bytes) -> bytes:
+    """A local key, as bytes, under the prefix of its uid, short enough for LMDB."""
+    return prefix + (text if len(text) <= _LONGEST else _LONG + blake2b(text, digest_size=32).digest())
 
 
 def _digest(text: str, size: int) -> bytes:

@@ -1,19 +1,22 @@
-"""A visit to the file: get in if nobody else is, do one thing there, and get out. None says that it was busy.
+"""A visit to the files: get in if nobody else is, do one thing there, and get out. None says that one was busy.
 
 What has to be mended on the way is mended here: a file that has grown elsewhere, is too small, or is damaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
+from zlib import crc32
 
 import lmdb
+
+from traffik.backends.lmdb.states import text_of
 
 if TYPE_CHECKING:
     from traffik.backends.base import Charge
     from traffik.backends.lmdb.charging import Book
-    from traffik.backends.lmdb.environments import Environment, Opened
+    from traffik.backends.lmdb.environments import Opened, Shelf
     from traffik.decisions import Decision
 
 __all__ = ["Visitor"]
@@ -31,59 +34,79 @@ _DAMAGED: Final = (
 
 
 class Visitor:
-    """Who does things in a file for one store.
+    """Who does things in the files for one store.
 
     Args:
-        environment: where the file is.
-        book: what is done in it.
+        shelf: where the files are.
+        book: what is done in them.
         clock: nanoseconds that never go back, the same in all processes.
     """
 
-    def __init__(self, environment: Environment, book: Book, clock: Callable[[], int]) -> None:
-        self.environment = environment
+    def __init__(self, shelf: Shelf, book: Book, clock: Callable[[], int]) -> None:
+        self.shelf = shelf
         self.book = book
         self.clock = clock
 
-    def apply(self, charges: Sequence[Charge]) -> list[Decision] | None:
-        """Decide `charges`, all in one transaction."""
-        return self._visit(lambda opened: self.book.apply(opened, charges, self._now(opened)))
+    def numbers(self, key: str | None) -> Sequence[int]:
+        """The number of the file that a local key is in; of all files without one."""
+        count = len(self.shelf.environments)
+        return range(count) if key is None else (crc32(text_of(key)) % count,)
 
-    def forget(self, uid: str | None, key: str | None) -> bool | None:
-        """Forget some of what is meant; whether there may be more."""
-        return self._visit(lambda opened: self.book.forget(opened, uid, key))
+    def apply(self, charges: Sequence[Charge]) -> list[Decision] | None:
+        """Decide `charges`: those of one identity, which are in one file, in one transaction; all at one time.
+
+        Of several files none is left before all transactions are kept.
+        """
+        placed = [(self.numbers(charge.key)[0], charge) for charge in charges]
+
+        def work(files: dict[int, Opened]) -> list[Decision]:
+            now = self.clock() // 1000
+            return self.book.apply({each: (opened, now + opened.offset) for each, opened in files.items()}, placed)
+
+        # In the order of their numbers, so that no two wait for each other.
+        return self._visit(sorted({number for number, _ in placed}), work)
+
+    def forget(self, number: int, uid: str | None, key: str | None) -> bool | None:
+        """Forget some of what is meant in one file; whether there may be more."""
+        return self._visit((number,), lambda files: self.book.forget(files[number], uid, key))
 
     def look_in(self) -> bool | None:
-        """Open the file."""
-        return self._visit(lambda _: True)
+        """Open all files."""
+        return self._visit(self.numbers(None), lambda _: True)
 
-    def _now(self, opened: Opened) -> int:
-        return self.clock() // 1000 + opened.offset
-
-    def _visit(self, work: Callable[[Opened], _T]) -> _T | None:
-        environment = self.environment
-        opened = environment.enter(self.clock)
-        if opened is None:
-            return None
+    def _visit(self, numbers: Iterable[int], work: Callable[[dict[int, Opened]], _T]) -> _T | None:
+        environments = self.shelf.environments
+        files: dict[int, Opened] = {}
         try:
-            return self._worked(opened, work)
+            for number in numbers:
+                opened = environments[number].enter(self.clock)
+                if opened is None:
+                    return None
+                files[number] = opened
+            return self._worked(files, work)
         except _DAMAGED:
-            environment.discard(opened)
+            for number, opened in files.items():
+                environments[number].discard(opened)
             raise
         finally:
-            environment.leave(opened)
+            for number, opened in files.items():
+                environments[number].leave(opened)
 
-    def _worked(self, opened: Opened, work: Callable[[Opened], _T]) -> _T:
-        """What `work` answers, once the file is as large as it needs."""
-        environment = self.environment
+    def _worked(self, files: dict[int, Opened], work: Callable[[dict[int, Opened]], _T]) -> _T:
+        """What `work` answers, once the files are as large as it needs."""
+        environments = self.shelf.environments
         while True:
             try:
-                answer = work(opened)
+                answer = work(files)
             except lmdb.MapResizedError:
-                environment.remap(opened)
+                for number, opened in files.items():
+                    environments[number].remap(opened)
             except lmdb.MapFullError:
-                if not environment.grow(opened):
+                grown = [environments[number].grow(opened) for number, opened in files.items()]
+                if not any(grown):
                     raise
             else:
-                if opened.cramped:
-                    environment.grow(opened)
+                for number, opened in files.items():
+                    if opened.cramped:
+                        environments[number].grow(opened)
                 return answer
