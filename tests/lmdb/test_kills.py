@@ -116,20 +116,21 @@ def progress(tally, places):
         time.sleep(0.001)
 
 
+def killed(running, place):
+    os.kill(running[place], signal.SIGKILL)
+    os.waitpid(running.pop(place), 0)
+
+
 def test_kill_after_kill_under_load_leaves_the_others_going_and_every_hit_counted_once(directory):
     kills, tally = 40, Tally(43)
     running = {place: hammering(directory, tally, place) for place in range(3)}
     progress(tally, running)
     for turn in range(kills):
-        place, pid = next(iter(running.items()))
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        del running[place]
+        killed(running, next(iter(running)))
         progress(tally, running)
         running[turn + 3] = hammering(directory, tally, turn + 3)
-    for pid in running.values():
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    for place in list(running):
+        killed(running, place)
     used = LIMIT - limiter_on(LMDBBackend(directory), f"{LIMIT}/day").stat("hot").hits_remaining
     assert 0 <= used - tally.total <= kills + 3  # a hit may be counted that nobody could note any more
 

@@ -1,6 +1,6 @@
 """The files of a store as one process has them open: entered by one at a time, and opened anew when that is due.
 
-There is one `Shelf` for each directory in a process, with an `Environment` for each file, since LMDB must not open a file
+There is one `Shelf` for each directory in a process, with an `Environment` for each file, since LMDB must not open one
 twice. LMDB's own locks are off: whoever is in holds a `flock` on the file itself, which the system takes back at the
 instant a process dies, and which, unlike LMDB's, can be tried without waiting. Nothing here waits for long: what is
 busy is answered with None.
@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from traffik.backends.lmdb.clocks import FileHead
-from traffik.backends.lmdb.files import found, locked, made, read_on, reserve
+from traffik.backends.lmdb.files import created, found, locked, read_on, reserve
 from traffik.backends.lmdb.places import FILES, secured
 from traffik.errors import ConfigurationError
 
@@ -209,7 +209,7 @@ class Environment:
                 return None
             fd = found(self.path)
             if fd is None:
-                return Opened(*made(self.path, clock() // 1000, durable=self.durable), self.map_size)
+                return Opened(*created(self.path, clock() // 1000, durable=self.durable), self.map_size)
             return self._reopened(fd, clock)
         finally:
             os.close(place)
@@ -227,7 +227,7 @@ class Environment:
         finally:
             if not kept:
                 os.close(fd)
-        return Opened(*made(self.path, clock() // 1000, durable=self.durable), self.map_size)
+        return Opened(*created(self.path, clock() // 1000, durable=self.durable), self.map_size)
 
 
 class Shelf:

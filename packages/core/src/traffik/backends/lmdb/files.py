@@ -20,7 +20,7 @@ from lmdb.verify import VerifyError, verify
 from traffik.backends.lmdb.clocks import HEAD_KEY, FileHead, begun, boot_id, head_in, resumed
 from traffik.backends.lmdb.places import check_file
 
-__all__ = ["SMALLEST", "found", "locked", "made", "mapped", "read_on", "reserve", "store_head"]
+__all__ = ["SMALLEST", "created", "found", "locked", "mapped", "read_on", "reserve", "store_head"]
 
 SMALLEST: Final = 1 << 19
 """Bytes of a new file."""
@@ -66,7 +66,7 @@ def found(path: Path) -> int | None:
     return fd
 
 
-def made(path: Path, monotonic: int, *, durable: bool) -> tuple[int, lmdb.Environment, FileHead]:
+def created(path: Path, monotonic: int, *, durable: bool) -> tuple[int, lmdb.Environment, FileHead]:
     """A new file in the place of whatever is at `path`: its descriptor, as LMDB has it, and its head.
 
     Raises:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
 __all__ = [
+    "BUCKET",
     "FIRST",
     "FORMAT",
     "HEAD",
@@ -26,6 +27,7 @@ __all__ = [
     "prefix_of",
     "readable",
     "tag_for",
+    "text_of",
     "written",
 ]
 
