@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 
-import httpx
 import pytest
 
 from tests.lmdb.served import LIMIT
@@ -15,11 +16,12 @@ GUNICORN = ["gunicorn", "tests.lmdb.served:wsgi", "-w", "2", "-b", "127.0.0.1:{p
 
 
 def answers(address, requests):
-    """The statuses and the processes of so many requests at once, each on a connection of its own."""
+    """The statuses of so many requests, several at a time, each on a connection of its own."""
 
     def get(_):
-        response = httpx.get(f"http://{address}/", timeout=20)
-        return response.status_code, response.text
+        with closing(HTTPConnection(address, timeout=20)) as connection:
+            connection.request("GET", "/")
+            return connection.getresponse().status
 
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(get, range(requests)))
@@ -31,8 +33,7 @@ def answers(address, requests):
 def test_two_workers_admit_exactly_the_limit(command, directory):
     with serve_by(command, SERVED_FROM=str(directory)) as address:
         found = answers(address, 3 * LIMIT)
-    assert [status for status, _ in found].count(200) == LIMIT
-    assert {status for status, _ in found} == {200, 429}
+    assert (found.count(200), found.count(429)) == (LIMIT, 2 * LIMIT)
 
 
 def test_workers_that_count_by_themselves_are_told_so(tmp_path):
@@ -50,6 +51,6 @@ def test_workers_that_count_by_themselves_are_told_so(tmp_path):
 def test_one_worker_is_told_nothing(command, tmp_path):
     with (tmp_path / "stderr").open("w+") as stderr:
         with serve_by(command, stderr) as address:
-            assert answers(address, 1)[0][0] == 200
+            assert answers(address, 1) == [200]
         stderr.seek(0)
         assert "several-workers" not in stderr.read()

@@ -27,7 +27,7 @@ from traffik.backends.lmdb.charging import Book
 from traffik.backends.lmdb.environments import shelf_in
 from traffik.backends.lmdb.places import located
 from traffik.backends.lmdb.quick import attempts
-from traffik.backends.lmdb.turns import turn, turn_async
+from traffik.backends.lmdb.turns import failed_with, turn, turn_async
 from traffik.backends.lmdb.visits import Visitor
 from traffik.decisions import Decision
 from traffik.errors import BackendError, ConfigurationError
@@ -129,14 +129,17 @@ class LMDBBackend(Backend):
         attempt, circuit = attempts(self._visitor, uid, plan), self._circuit
 
         async def send(key: str, cost: int) -> Decision:
-            if circuit.well:
-                try:
-                    decision = attempt(key, cost)
-                except (lmdb.Error, OSError):
-                    decision = None  # the long way meets it again, or it is mended by then
-                if decision is not None:
-                    return decision if decision.degraded is None else self._counted([decision])[0]
-            return (await self.apply((Charge(uid, plan, key, cost),)))[0]
+            if not circuit.well:
+                return (await self.apply((Charge(uid, plan, key, cost),)))[0]
+            try:
+                decision = attempt(key, cost)
+                if decision is None:
+                    decision = await turn_async(lambda: attempt(key, cost), self.deadline)
+            except (BackendError, OSError, lmdb.Error) as error:
+                failed = failed_with(error)
+                self._report(failed)
+                return await self._instead(Charge(uid, plan, key, cost), failed)
+            return decision if decision.degraded is None else self._counted([decision])[0]
 
         return send
 

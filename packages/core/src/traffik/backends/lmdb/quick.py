@@ -12,6 +12,8 @@ from marshal import dumps, loads
 from typing import TYPE_CHECKING, Final, TypeAlias
 from zlib import crc32
 
+import lmdb
+
 from traffik.backends.base import Charge
 from traffik.backends.lmdb.charging import EVERY, Sitting
 from traffik.backends.lmdb.files import locked
@@ -31,10 +33,7 @@ _TRY: Final = LOCK_EX | LOCK_NB
 
 
 def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
-    """What charges one limit.
-
-    It raises what `Visitor.apply` does; then nothing has been counted, and that may be asked next, which mends more.
-    """
+    """What charges one limit; it raises what `Visitor.apply` does."""
     book, clock, kernel, environments = visitor.book, visitor.clock, plan.kernel, visitor.shelf.environments
     count, prefix, tag, simple = len(environments), book.prefix(uid), book.tag(plan), plan.twins is not None
     unpack, pack, size, durable = HEAD.unpack_from, HEAD.pack, HEAD.size, book.durable
@@ -57,9 +56,15 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
             now = clock() // 1000 + opened.offset
             if now >= opened.look_at:
                 return long_way(key, cost)
-            transaction = opened.begin(None, None, True)
+            try:
+                transaction = opened.begin(None, None, True)
+            except lmdb.Error:
+                return long_way(key, cost)
             try:
                 decision = charge(Sitting(opened, transaction, now), text, cost)
+            except lmdb.Error:
+                transaction.abort()
+                return long_way(key, cost)  # where it is mended
             finally:
                 transaction.abort()  # which does nothing to one that has been kept
             if opened.cramped:
