@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import waitress
+from waitress import wasyncore
 
 PATIENCE = 10  # seconds
 
@@ -15,18 +16,21 @@ def serve_by_threads(app: Any) -> Iterator[str]:
     """Serve `app` for as long as the context lasts; its address, ``127.0.0.1:port``."""
     sockets: dict[int, Any] = {}
     server = waitress.create_server(app, map=sockets, host="127.0.0.1", port=0, threads=8)
+    over = Event()
 
-    def close_all() -> None:
+    def run() -> None:
+        while not over.is_set():
+            wasyncore.loop(timeout=0.01, map=sockets, count=1)
+        # In the thread that selects on them, and after the threads that wake it: nobody uses what is closed.
+        server.task_dispatcher.shutdown()
         for each in list(sockets.values()):
             each.close()
 
-    thread = Thread(target=server.run, daemon=True)
+    thread = Thread(target=run, daemon=True)
     thread.start()
     try:
         yield f"127.0.0.1:{server.effective_port}"
     finally:
-        # In the thread that selects on them: closed from here, they would vanish under its `select`.
-        server.trigger.pull_trigger(close_all)
+        over.set()
         thread.join(PATIENCE)
-        server.task_dispatcher.shutdown()
         assert not thread.is_alive(), "the server does not stop"

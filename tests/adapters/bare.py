@@ -16,6 +16,16 @@ class BareAdapter:
     def peer(self, connection):
         return connection.environ.get("REMOTE_ADDR") or None
 
+    def headers(self, connection, name):
+        line = connection.environ.get("HTTP_" + name.upper().replace("-", "_"))
+        return () if line is None else (line,)
+
+    def method(self, connection):
+        return connection.environ["REQUEST_METHOD"]
+
+    def path(self, connection):
+        return connection.environ.get("SCRIPT_NAME", "") + connection.environ["PATH_INFO"]
+
     def app(self, connection):
         return connection.environ.get("bare.app")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
@@ -38,8 +39,8 @@ class TestAdapter(AdapterContract):
     adapter = http
     websocket_adapter = websocket
 
-    def http_connection(self, peer="203.0.113.7", app=None):
-        return make_mocked_request("GET", "/", transport=Transport(peer), app=app)
+    def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
+        return make_mocked_request(method, quote(path), headers=dict(headers), transport=Transport(peer), app=app)
 
     def another_object_for(self, connection):
         return connection.clone()

@@ -14,8 +14,8 @@ class TestToyAdapter(AdapterContract):
     adapter = toy.http
     websocket_adapter = toy.websocket
 
-    def http_connection(self, peer="203.0.113.7", app=None):
-        return toy.Request(peer, app)
+    def http_connection(self, peer="203.0.113.7", app=None, **head):
+        return toy.Request(peer, app, **head)
 
     def another_object_for(self, connection):
         return toy.Request(scope=connection.scope)

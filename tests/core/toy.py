@@ -9,8 +9,8 @@ from traffik.errors import Throttled
 class Request:
     """A request; objects with the same scope are the same connection."""
 
-    def __init__(self, peer="203.0.113.7", app=None, scope=None):
-        self.scope = {"peer": peer, "app": app} if scope is None else scope
+    def __init__(self, peer="203.0.113.7", app=None, scope=None, **head):
+        self.scope = {"peer": peer, "app": app, **head} if scope is None else scope
 
 
 class Socket(Request):
@@ -35,6 +35,15 @@ class HTTPAdapter:
 
     def peer(self, connection):
         return connection.scope["peer"]
+
+    def headers(self, connection, name):
+        return [value for key, value in connection.scope.get("headers", ()) if key == name]
+
+    def method(self, connection):
+        return connection.scope.get("method", "GET")
+
+    def path(self, connection):
+        return connection.scope.get("path", "/")
 
     def app(self, connection):
         return connection.scope["app"]

@@ -1,6 +1,7 @@
 """The adapters keep the contract of all adapters."""
 
 import copy
+from urllib.parse import quote
 
 import pytest
 from django.apps import apps
@@ -20,8 +21,8 @@ from traffik_django.drf_requests import drf
 class TestWSGI(AdapterContract):
     adapter = http
 
-    def http_connection(self, peer="203.0.113.7", app=None):
-        return RequestFactory().get("/", REMOTE_ADDR=peer or "")
+    def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
+        return RequestFactory().generic(method, quote(path), headers=dict(headers), REMOTE_ADDR=peer or "")
 
     def another_object_for(self, connection):
         return copy.copy(connection)
@@ -31,17 +32,18 @@ class TestWSGI(AdapterContract):
 
 
 class TestASGI(TestWSGI):
-    def http_connection(self, peer="203.0.113.7", app=None):
+    def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
         client = {"client": (peer, 50_000)} if peer else {}
-        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", **client}
+        fields = [(name.encode(), value.encode()) for name, value in headers]
+        scope = {"type": "http", "method": method, "path": path, "headers": fields, "query_string": b"", **client}
         return ASGIRequest(scope, None)
 
 
 class TestRESTFramework(TestWSGI):
     adapter = drf
 
-    def http_connection(self, peer="203.0.113.7", app=None):
-        return Request(super().http_connection(peer))
+    def http_connection(self, *args, **kwargs):
+        return Request(super().http_connection(*args, **kwargs))
 
     def another_object_for(self, connection):
         return Request(connection._request)

@@ -6,6 +6,7 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from tests.callers import DENIAL, converse
+from tests.django import test_adapter
 from traffik import WebSocketThrottle, is_throttled
 from traffik.testing import AdapterContract
 from traffik_django.adapter import http
@@ -87,10 +88,8 @@ class TestContract(AdapterContract):
     adapter = http
     websocket_adapter = consumer
 
-    def http_connection(self, peer="203.0.113.7", app=None):
-        from django.test import RequestFactory
-
-        return RequestFactory().get("/", REMOTE_ADDR=peer or "")
+    def http_connection(self, *args, **kwargs):
+        return test_adapter.TestWSGI().http_connection(*args, **kwargs)
 
     def another_object_for(self, connection):
         import copy

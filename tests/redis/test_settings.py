@@ -119,7 +119,7 @@ def test_what_is_no_store_is_an_error_that_says_what_is(where):
         RedisBackend(where)
 
 
-@pytest.mark.parametrize("nodes", [[], (), "one,two", ["one:port"], ["[::1"]])
+@pytest.mark.parametrize("nodes", [[], (), "one,two", ["one:port"], ["[::1"], [("one", 6379)]])
 def test_addresses_are_a_list_of_hosts(nodes):
     with pytest.raises(ConfigurationError, match=r"addresses are a list|not an address"):
         read(Cluster(nodes))

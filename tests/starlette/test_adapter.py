@@ -15,8 +15,9 @@ class TestAdapter(AdapterContract):
     adapter = http
     websocket_adapter = websocket
 
-    def http_connection(self, peer="203.0.113.7", app=None):
-        scope = {"type": "http", "client": peer and (peer, 50_000)}
+    def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
+        fields = [(name.encode(), value.encode()) for name, value in headers]
+        scope = {"type": "http", "client": peer and (peer, 50_000), "method": method, "path": path, "headers": fields}
         return Request(scope if app is None else {**scope, "app": app})
 
     def another_object_for(self, connection):

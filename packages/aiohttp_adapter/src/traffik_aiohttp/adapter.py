@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -28,6 +28,15 @@ class HTTPAdapter:
 
     def peer(self, connection: web.BaseRequest, /) -> str | None:
         return connection.remote or None
+
+    def headers(self, connection: web.BaseRequest, name: str, /) -> Sequence[str]:
+        return connection.headers.getall(name, ())
+
+    def method(self, connection: web.BaseRequest, /) -> str:
+        return connection.method
+
+    def path(self, connection: web.BaseRequest, /) -> str:
+        return connection.path
 
     def app(self, connection: web.BaseRequest, /) -> object | None:
         # `request.app` asserts that the request has been routed; not every one has.
@@ -60,6 +69,15 @@ class WebSocketAdapter:
 
     def peer(self, connection: WebSocketConnection, /) -> str | None:
         return http.peer(connection.request)
+
+    def headers(self, connection: WebSocketConnection, name: str, /) -> Sequence[str]:
+        return http.headers(connection.request, name)
+
+    def method(self, connection: WebSocketConnection, /) -> str:
+        return http.method(connection.request)
+
+    def path(self, connection: WebSocketConnection, /) -> str:
+        return http.path(connection.request)
 
     def app(self, connection: WebSocketConnection, /) -> object | None:
         return http.app(connection.request)

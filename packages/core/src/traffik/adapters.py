@@ -8,7 +8,7 @@ classes. They are loaded when a store opens, or at the first connection of a typ
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from traffik.decisions import Decision
@@ -38,6 +38,21 @@ class Adapter(Protocol):
 
     def peer(self, connection: Any, /) -> str | None:
         """The address at the other end of the socket; None if there is none (a Unix socket)."""
+        ...
+
+    def headers(self, connection: Any, name: str, /) -> Sequence[str]:
+        """The lines of the header field `name`, which is in lower case, in the order they came; none without it.
+
+        Where a server has joined the lines of one name, that is one line.
+        """
+        ...
+
+    def method(self, connection: Any, /) -> str:
+        """The method of the request, in upper case; of one that opens a WebSocket it is GET."""
+        ...
+
+    def path(self, connection: Any, /) -> str:
+        """The whole path, percent-decoded: with the prefixes of mounted applications, without the query."""
         ...
 
     def app(self, connection: Any, /) -> object | None:

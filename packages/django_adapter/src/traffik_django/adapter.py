@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 from django.apps import apps
@@ -25,6 +25,18 @@ class HTTPAdapter:
 
     def peer(self, connection: Any, /) -> str | None:
         return connection.META.get("REMOTE_ADDR") or None
+
+    def headers(self, connection: Any, name: str, /) -> Sequence[str]:
+        line: str | None = connection.headers.get(name)
+        return () if line is None else (line,)  # WSGI has one line, whatever came
+
+    def method(self, connection: Any, /) -> str:
+        method: str = connection.method
+        return method
+
+    def path(self, connection: Any, /) -> str:
+        path: str = connection.path
+        return path
 
     def app(self, connection: Any, /) -> object | None:
         # A process runs one Django project, and its registry stands for it.

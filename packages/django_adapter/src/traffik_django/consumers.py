@@ -7,7 +7,7 @@ deny the handshake; without the mixin a consumer counts as accepted.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 from channels.exceptions import DenyConnection, StopConsumer
@@ -53,6 +53,17 @@ class ConsumerAdapter:
     def peer(self, connection: Any, /) -> str | None:
         client = connection.scope.get("client")
         return (client[0] or None) if client else None
+
+    def headers(self, connection: Any, name: str, /) -> Sequence[str]:
+        wanted = name.encode("latin-1")
+        return [value.decode("latin-1") for key, value in connection.scope["headers"] if key == wanted]
+
+    def method(self, connection: Any, /) -> str:
+        return "GET"
+
+    def path(self, connection: Any, /) -> str:
+        path: str = connection.scope["path"]
+        return path
 
     def app(self, connection: Any, /) -> object | None:
         return apps

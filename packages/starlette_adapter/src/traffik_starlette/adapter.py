@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,6 +30,18 @@ class HTTPAdapter:
     def peer(self, connection: HTTPConnection, /) -> str | None:
         client = connection.scope.get("client")
         return (client[0] or None) if client else None
+
+    def headers(self, connection: HTTPConnection, name: str, /) -> Sequence[str]:
+        wanted = name.encode("latin-1")
+        return [value.decode("latin-1") for key, value in connection.scope["headers"] if key == wanted]
+
+    def method(self, connection: HTTPConnection, /) -> str:
+        method: str = connection.scope.get("method", "GET")
+        return method
+
+    def path(self, connection: HTTPConnection, /) -> str:
+        path: str = connection.scope["path"]
+        return path
 
     def app(self, connection: HTTPConnection, /) -> object | None:
         return connection.scope.get("app")

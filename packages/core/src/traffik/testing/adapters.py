@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import anyio
@@ -34,8 +35,18 @@ class AdapterContract:
     adapter: ClassVar[Adapter]
     websocket_adapter: ClassVar[Adapter | None] = None
 
-    def http_connection(self, peer: str | None = "203.0.113.7", app: object = None) -> Any:
-        """A new request from `peer` (None: without an address) that arrived in `app` (None: in any)."""
+    def http_connection(
+        self,
+        peer: str | None = "203.0.113.7",
+        app: object = None,
+        method: str = "GET",
+        path: str = "/",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Any:
+        """A new request from `peer` (None: without an address) that arrived in `app` (None: in any).
+
+        `path` is decoded; the names of `headers` are in lower case, and each comes once.
+        """
         raise NotImplementedError
 
     def another_object_for(self, connection: Any) -> Any:
@@ -65,6 +76,20 @@ class AdapterContract:
 
     def test_a_connection_without_an_address_has_no_peer(self) -> None:
         assert self.adapter.peer(self.http_connection(peer=None)) is None
+
+    def test_it_hands_over_the_lines_of_a_header(self) -> None:
+        connection = self.http_connection(headers=[("x-api-key", "a"), ("forwarded", "for=192.0.2.1, for=_b")])
+        wanted = ("x-api-key", "forwarded", "x-other")
+        lines = [list(self.adapter.headers(connection, name)) for name in wanted]
+        assert lines == [["a"], ["for=192.0.2.1, for=_b"], []]
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "PURGE"])
+    def test_it_hands_over_the_method(self, method: str) -> None:
+        assert self.adapter.method(self.http_connection(method=method)) == method
+
+    @pytest.mark.parametrize("path", ["/", "/items/7", "/a b/é", "/twice//"])
+    def test_it_hands_over_the_path_decoded(self, path: str) -> None:
+        assert self.adapter.path(self.http_connection(path=path)) == path
 
     def test_it_hands_over_the_application(self) -> None:
         app = self.make_app()

@@ -60,8 +60,10 @@ class AsyncLane:
     def _may_send(self) -> bool:
         """Whether what waits goes out now: on an idle connection, if it is worth a second call, or if it fills one."""
         waiting, flying = len(self._waiting), len(self._flying)
-        if flying <= 1:
-            return waiting >= (_WORTH if flying else 1)
+        if not flying:
+            return waiting > 0
+        if flying == 1 and waiting >= _WORTH and 2 * waiting >= len(self._flying[0].entries):
+            return True
         return waiting >= self._fleet.max_batch and flying < _DEPTH
 
     def _reconnect(self) -> None:
@@ -132,7 +134,10 @@ class AsyncLane:
         """Wake those whose answers have come, and send on those that have not been carried out."""
         again: list[Entry] = []
         trouble: BackendError | None = None
-        for entry, outcome in sent.settle(replies):
+        settled = sent.settle(replies)
+        if sent.foreign and self._fleet.topology is not None:
+            self._fleet.topology.across = False
+        for entry, outcome in settled:
             if type(outcome) is Turn:
                 self._turn(entry, outcome, again)
                 continue

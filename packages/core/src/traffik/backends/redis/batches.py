@@ -1,8 +1,9 @@
 """From what callers wait for to what goes over a connection, and back. Pure: bytes in, bytes out, no connection.
 
-An `Entry` is one caller's orders. Entries that leave together are a `Batch`: one call of the script, or on a cluster
-one for each slot. A reply settles each entry with answers, an error, or a `Turn`: it has not been carried out here and
-goes on elsewhere, or once more with the script's source. Nothing that may have been carried out is ever sent again.
+An `Entry` is one caller's orders. Entries that leave together are a `Batch`: one call of the script, on a cluster too,
+where an entry of several orders has a call of its own slot. A reply settles each entry with answers, an error, or a
+`Turn`: it has not been carried out here and goes on elsewhere, or once more with the script's source. Nothing that may
+have been carried out is ever sent again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from traffik.backends.redis.topology import Topology
 
 __all__ = ["MOVES", "Batch", "Entry", "Outcome", "Turn", "batch", "spoils", "take", "trouble_in"]
+
+_AWAY: Final = "ttempted to "
+"""In what a script is told of a key that is not the server's, or while the cluster is down: nothing was done to it."""
 
 MOVES: Final = 5
 """How often one entry may be sent elsewhere before it has failed."""
@@ -81,23 +85,26 @@ class Batch:
         replies: how many replies will come.
         deadline: the latest of theirs.
         late: whether some of them have been given up.
+        foreign: whether a call about several slots has found none of them where it went.
     """
 
-    __slots__ = ("_by_source", "_calls", "deadline", "entries", "late", "payload", "replies")
+    __slots__ = ("_across", "_by_source", "_calls", "deadline", "entries", "foreign", "late", "payload", "replies")
 
-    def __init__(self, calls: list[list[Entry]], *, by_source: bool) -> None:
+    def __init__(self, calls: list[list[Entry]], *, by_source: bool, across: bool = False) -> None:
         self._calls = [(call, [order for entry in call for order in entry.orders]) for call in calls]
         self._by_source = by_source
+        self._across = across  # the first of them is
         self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
         self.deadline = max([entry.deadline for entry in self.entries])
-        self.late = False
+        self.late = self.foreign = False
         source, digest = script()
         head = ("EVAL", source) if by_source else ("EVALSHA", digest)
         commands: list[Command] = []
         for call, orders in self._calls:
             if call[0].asking:
                 commands.append(("ASKING",))
-            commands.append((*head, *arguments(orders)))
+            commands.append((*head, *arguments(orders, across=across)))
+            across = False
         self.payload = pack(commands)
         self.replies = len(commands)
 
@@ -121,10 +128,21 @@ class Batch:
             text = f"Redis answered {shortened(reply)}, which is no answer to a script of ours"
             error = ErrorAnswer(text, maybe_executed=True)
             return [(entry, error) for entry in call]
+        if self._across and call is self._calls[0][0]:
+            return self._of_several_slots(call, got)
         if len(got) == len(call):
             return [(entry, [answer]) for entry, answer in zip(call, got, strict=True)]
         rest = iter(got)
         return [(entry, list(islice(rest, len(entry.orders)))) for entry in call]
+
+    def _of_several_slots(self, call: list[Entry], got: list[Answer]) -> list[tuple[Entry, Outcome]]:
+        """What has become of entries of one order each: the script was refused the keys that are not the server's."""
+        found: list[tuple[Entry, Outcome]] = []
+        for entry, answer in zip(call, got, strict=True):
+            away = isinstance(answer, ErrorAnswer) and _AWAY in str(answer)
+            found.append((entry, Turn(None, moved=False, why=str(answer)) if away else [answer]))
+        self.foreign = all(isinstance(outcome, Turn) for _, outcome in found)
+        return found
 
 
 def take(queue: deque[Entry], most: int) -> list[Entry]:
@@ -141,13 +159,27 @@ def take(queue: deque[Entry], most: int) -> list[Entry]:
 
 
 def batch(entries: list[Entry], topology: Topology | None, *, by_source: bool) -> Batch:
-    """One call for all `entries`; with a topology, one for each slot."""
+    """One call for all `entries`; with a topology, more for those that cannot share it.
+
+    Entries of one order share a call over several slots, in which each is carried out or refused by itself. One of
+    several orders must not be carried out in part; it declares its keys, so that a server takes all of them or none.
+    """
     if topology is None or len(entries) == 1:
         return Batch([entries], by_source=by_source)
+    together: list[Entry] = []
     calls: dict[object, list[Entry]] = {}
     for entry in entries:
-        calls.setdefault(entry if entry.alone or entry.asking else entry.slot, []).append(entry)
-    return Batch(list(calls.values()), by_source=by_source)
+        if entry.alone or entry.asking:
+            calls[entry] = [entry]
+        elif topology.across and len(entry.orders) == 1:
+            together.append(entry)
+        else:
+            calls.setdefault(entry.slot, []).append(entry)
+    rest = list(calls.values())
+    if not together:
+        return Batch(rest, by_source=by_source)
+    across = any(entry.slot != together[0].slot for entry in together)
+    return Batch([together, *rest], by_source=by_source, across=across)
 
 
 def trouble_in(outcome: Outcome) -> BackendError | None:

@@ -1,8 +1,8 @@
 -- The script of the Redis store: decides a batch of charges, each by itself, all at this server's time.
 --
--- KEYS     a key for each charge
--- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several parts}; and behind them the
---          place of the plan, cost and operation of each charge, in one flat array
+-- KEYS     a key for each charge; none where they are of several slots of a cluster, all of them this server's
+-- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several parts}; behind them the
+--          place of the plan, cost and operation of each charge, in one flat array; and then the keys, if KEYS has none
 -- ARGV[2…] what operations SWAP take: the stored value that is expected, the new one, and its time to live in ms
 --
 -- Answers one flat array: the time in µs, then four integers a charge (twice the place of the rate that binds, and one
@@ -18,7 +18,7 @@ local FAILED = -1
 local MARGIN = 100 -- ms that a key outlives what it says, since the clock of expiry is coarser than ours
 
 local call, sub = redis.pcall, string.sub
-local plans, asked = unpack(cjson.decode(ARGV[1]))
+local plans, asked, undeclared = unpack(cjson.decode(ARGV[1]))
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local out, filled = {now}, 1
@@ -104,7 +104,7 @@ local function swap(key, stored, expected, new, life)
     add(1, 0, 0, 0)
 end
 
-for place, key in ipairs(KEYS) do
+for place, key in ipairs(undeclared or KEYS) do
     local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
     local stored, text = call('GET', key), next_text
     if operation == SWAP then

@@ -104,8 +104,14 @@ def script() -> tuple[str, str]:
     return source, sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
-def arguments(orders: Sequence[Order]) -> list[str | bytes]:
-    """The arguments of a call: how many keys, the keys, and what is asked of each."""
+def arguments(orders: Sequence[Order], *, across: bool = False) -> list[str | bytes]:
+    """The arguments of a call: how many keys, the keys, and what is asked of each.
+
+    Args:
+        orders: what is asked.
+        across: the keys are of several slots of a cluster. A server takes no call that declares such; they go in as
+            data, and the script is refused each that is not this server's.
+    """
     if len(orders) == 1:
         # So are all calls of a single caller, and of a cluster where nearly every key has a slot of its own.
         key, operation, plan, cost, more = orders[0]
@@ -121,7 +127,12 @@ def arguments(orders: Sequence[Order]) -> list[str | bytes]:
         if more:
             texts += more
     plans = ",".join(map(_in_json, places))
-    return [str(len(orders)), *[order[0] for order in orders], f"[[{plans}],[{','.join(asked)}]]", *texts]
+    keys = [order[0] for order in orders]
+    if across:
+        # A whole key is of printable ASCII without quotes, so it is text of JSON as it is.
+        listed = '","'.join(keys)
+        return ["0", f'[[{plans}],[{",".join(asked)}],["{listed}"]]', *texts]
+    return [str(len(orders)), *keys, f"[[{plans}],[{','.join(asked)}]]", *texts]
 
 
 def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:

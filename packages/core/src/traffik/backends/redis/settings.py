@@ -220,6 +220,8 @@ def _endpoints(addresses: Sequence[str], port: int) -> tuple[Endpoint, ...]:
     found: list[Endpoint] = []
     for address in addresses:
         try:
+            if not isinstance(address, str):
+                raise ValueError  # noqa: TRY004, TRY301 - as any other that is no address
             parts = urlsplit(f"//{address}")
             found.append(Endpoint(parts.hostname or "localhost", parts.port or port))
         except ValueError:

@@ -147,7 +147,10 @@ class SyncLane:
     def _land(self, sent: Batch, replies: list[Any]) -> None:
         again: list[Entry] = []
         trouble: BackendError | None = None
-        for entry, outcome in sent.settle(replies):
+        settled = sent.settle(replies)
+        if sent.foreign and self._fleet.topology is not None:
+            self._fleet.topology.across = False
+        for entry, outcome in settled:
             if isinstance(outcome, Turn) and outcome.endpoint is None and entry.moves < MOVES:
                 entry.moves += 1
                 self._by_source = outcome.why.startswith("NOSCRIPT")

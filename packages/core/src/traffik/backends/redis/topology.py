@@ -23,14 +23,17 @@ class Topology:
 
     Attributes:
         stale: whether a server has said that it is out of date.
+        across: whether one call may be about several slots of a server. Not so where something stands between that
+            sends a call without declared keys to any server.
     """
 
-    __slots__ = ("_owners", "stale")
+    __slots__ = ("_owners", "across", "stale")
 
     def __init__(self, ranges: list[Any], asked: Endpoint) -> None:
         """Read the answer to ``CLUSTER SLOTS``, as `asked` gave it (an owner without a host is that one)."""
         self._owners: list[Endpoint | None] = [None] * SLOTS
         self.stale = False
+        self.across = True
         for first, last, owner, *_ in ranges:
             host = (owner[0] or b"").decode()
             endpoint = Endpoint(asked.host if host in {"", "?"} else host, int(owner[1]))
