@@ -100,6 +100,15 @@ def test_threads_that_fork_and_hit_at_once_deadlock_nowhere(limiter):
     assert results == [True] * 8
 
 
+def test_a_file_that_another_process_has_made_larger_is_seen_whole(limiter):
+    limiter.hit("ada")
+    size = environment_of(limiter._limiter.backend).opened.size
+    assert in_a_fork(lambda: all(limiter.hit(f"user:{number}") for number in range(10_000)))
+    assert [limiter.hit(f"user:{number}").remaining for number in range(9990, 10_000)] == [99_998] * 10
+    assert limiter.hit("ada").remaining == 99_998
+    assert environment_of(limiter._limiter.backend).opened.size > size
+
+
 def test_a_batch_is_one_step(directory, clock):
     store = LMDBBackend(directory, clock=clock, on_error="raise")
     plan = plan_of(SlidingWindow(), limiter_on(store)._limiter.plan.rates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import pytest
@@ -159,8 +160,9 @@ class Hoarder:
 
 def test_a_state_for_which_there_is_no_room_is_answered_by_the_error_policy(directory):
     with LMDBBackend(directory, map_size=8 << 20, on_error="throttle") as store:
-        hoard = Limiter("hoard", "9/day", strategy=Hoarder(), backend=store).sync
-        assert [hoard.hit(str(number)).degraded for number in range(2)] == [None, "unavailable"]
+        hoard = Limiter("hoard", "9/day", strategy=Hoarder(), backend=store)
+        assert [hoard.sync.hit(str(number)).degraded for number in range(2)] == [None, "unavailable"]
+        assert asyncio.run(hoard.hit("2")).degraded == "unavailable"
         assert limiter_on(store).hit("ada").degraded is None
 
 
@@ -219,6 +221,22 @@ def test_options_out_of_their_range_are_refused(directory, options):
 
 
 def test_errors_of_the_file_say_so(store, monkeypatch):
-    monkeypatch.setattr(environments, "locked", lambda _: (_ for _ in ()).throw(OSError("no locks here")))
+    def broken(*_):
+        raise OSError("no locks here")
+
+    limiter = limiter_on(store)
+    monkeypatch.setattr(environments, "locked", broken)
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
-        limiter_on(store).hit("ada")
+        limiter.hit("ada")
+    with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
+        asyncio.run(limiter._limiter.hit("ada"))
+
+
+def test_async_code_makes_a_file_grow_too(store):
+    limiter = Limiter("async", "5/day", backend=store)
+
+    async def hits():
+        return {(await limiter.hit(f"client:{number}")).degraded for number in range(8000)}
+
+    assert asyncio.run(hits()) == {None}
+    assert environment_of(store).opened.size > 1 << 19

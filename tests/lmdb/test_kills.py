@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 
+import anyio
 import pytest
 
 from tests.lmdb.workers import Worker
@@ -281,6 +282,25 @@ def test_a_hit_that_is_cancelled_while_it_waits_has_consumed_nothing(directory, 
     stopped.cont()
     assert stopped.answer().remaining == 1
     assert limiter.sync.stat("ada").hits_remaining == 1
+
+
+def test_trio_waits_like_asyncio(directory, stopped):
+    _, limiter = fallen_back(directory)
+    start = time.monotonic()
+    assert anyio.run(limiter.hit, "ada", backend="trio").degraded == "fallback"
+    assert 0.1 <= time.monotonic() - start < 0.15 + BUSY
+
+
+def test_a_hit_is_in_as_soon_as_the_file_is_free(directory, stopped):
+    limiter = Limiter("stopped", "3/day", strategy=Struck(0), backend=LMDBBackend(directory, deadline=10))
+
+    async def main():
+        hit = asyncio.ensure_future(limiter.hit("ada"))
+        await asyncio.sleep(0.02)
+        stopped.cont()
+        return await hit
+
+    assert asyncio.run(main()).remaining == 0
 
 
 def test_the_quick_way_and_the_long_way_lock_alike():

@@ -27,8 +27,6 @@ from traffik.errors import ConfigurationError
 
 __all__ = ["Environment", "Opened", "Shelf", "shelf_in"]
 
-_PATIENCE: Final = 0.002
-"""Seconds that a thread may wait for another one of its process, which is in for a few µs."""
 _LOOK: Final = 100_000
 """µs after which to look whether the file is still the one at its path."""
 
@@ -117,7 +115,7 @@ class Environment:
             ConfigurationError: the directory or the file is refused.
             OSError, lmdb.Error: it cannot be opened.
         """
-        if not self.lock.acquire(blocking=False) and not self.lock.acquire(timeout=_PATIENCE):
+        if not self.lock.acquire(blocking=False):
             return None
         entered = None
         try:

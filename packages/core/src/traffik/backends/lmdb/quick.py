@@ -20,9 +20,10 @@ from traffik.backends.lmdb.files import locked
 from traffik.backends.lmdb.states import FORMAT, HEAD, key_in, text_of, written
 
 if TYPE_CHECKING:
+    from traffik.backends.lmdb.environments import Opened
     from traffik.backends.lmdb.visits import Visitor
     from traffik.decisions import Decision
-    from traffik.strategies import Plan
+    from traffik.strategies import Plan, State
 
 __all__ = ["Attempt", "attempts"]
 
@@ -57,16 +58,9 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
             if now >= opened.look_at:
                 return long_way(key, cost)
             try:
-                transaction = opened.begin(None, None, True)
+                decision = charge(opened, text, cost, now)
             except lmdb.Error:
-                return long_way(key, cost)
-            try:
-                decision = charge(Sitting(opened, transaction, now), text, cost)
-            except lmdb.Error:
-                transaction.abort()
                 return long_way(key, cost)  # where it is mended
-            finally:
-                transaction.abort()  # which does nothing to one that has been kept
             if opened.cramped:
                 environment.grow(opened)
             return decision
@@ -75,35 +69,42 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
                 flock(opened.fd, LOCK_UN)
             lock.release()
 
-    def charge(sitting: Sitting, text: bytes, cost: int) -> Decision:
-        transaction, now = sitting.transaction, sitting.now
-        name = key_in(prefix, text)
-        value = transaction.get(name)
-        if value is None:
-            decision = book.arrive(sitting, plan, prefix, text, cost)
-            if not sitting.wrote:
-                return decision
-        else:
-            body, state = value[size:], None
-            if body:
-                found, _, checksum = unpack(value)
-                if found == tag and checksum == crc32(body):
-                    state = loads(body)  # noqa: S302 - as in `readable`
-            decision, changed, ttl = kernel(state, cost, now)
-            if changed is None:
-                return decision
-            if simple:
-                body = dumps(changed, FORMAT)
-                transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
+    def charge(opened: Opened, text: bytes, cost: int, now: int) -> Decision:
+        transaction = opened.begin(None, None, True)
+        try:
+            name = key_in(prefix, text)
+            value = transaction.get(name)
+            if value is None:
+                sitting = Sitting(opened, transaction, now)
+                decision = book.arrive(sitting, plan, prefix, text, cost)
+                if not sitting.wrote:
+                    return decision
             else:
-                transaction.put(name, written(plan, tag, now + ttl, changed))
-        opened = sitting.opened
-        if durable or opened.writes % EVERY == EVERY - 1:
-            book.upkeep(sitting)
-        else:
-            opened.writes += 1
-        transaction.commit()
+                decision, changed, ttl = kernel(state_in(value), cost, now)
+                if changed is None:
+                    return decision
+                if simple:
+                    body = dumps(changed, FORMAT)
+                    transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
+                else:
+                    transaction.put(name, written(plan, tag, now + ttl, changed))
+            if durable or opened.writes % EVERY == EVERY - 1:
+                book.upkeep(Sitting(opened, transaction, now))
+            else:
+                opened.writes += 1
+            transaction.commit()
+        finally:
+            transaction.abort()  # which does nothing to one that has been kept
         return decision
+
+    def state_in(value: bytes) -> State | None:
+        body = value[size:]
+        if body:
+            found, _, checksum = unpack(value)
+            if found == tag and checksum == crc32(body):
+                state: State = loads(body)  # noqa: S302 - as in `readable`
+                return state
+        return None
 
     def long_way(key: str, cost: int) -> Decision | None:
         decisions = visitor.apply((Charge(uid, plan, key, cost),))
