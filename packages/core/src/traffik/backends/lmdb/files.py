@@ -25,7 +25,7 @@ __all__ = ["SMALLEST", "created", "found", "locked", "mapped", "read_on", "reser
 SMALLEST: Final = 1 << 19
 """Bytes of a new file."""
 
-_TRIES: Final = 16
+_TRIES: Final = 8
 """How often a lock is tried that somebody else has, before anybody waits: others are in for a few µs at a time."""
 
 _problems: Final[Callable[..., list[str]]] = verify  # LMDB gives it no types

@@ -17,13 +17,13 @@ import lmdb
 from traffik.backends.base import Charge
 from traffik.backends.lmdb.charging import EVERY, Sitting
 from traffik.backends.lmdb.files import locked
-from traffik.backends.lmdb.states import FORMAT, HEAD, key_in, text_of, written
+from traffik.backends.lmdb.states import FORMAT, HEAD, LONGEST, key_in, text_of, written
 
 if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Opened
     from traffik.backends.lmdb.visits import Visitor
     from traffik.decisions import Decision
-    from traffik.strategies import Plan, State
+    from traffik.strategies import Plan
 
 __all__ = ["Attempt", "attempts"]
 
@@ -31,6 +31,7 @@ Attempt: TypeAlias = "Callable[[str, int], Decision | None]"
 """Decides on a local key and a cost; None if the file is busy."""
 
 _TRY: Final = LOCK_EX | LOCK_NB
+_NOTHING: Final = (b"", 0, 0)
 
 
 def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
@@ -40,7 +41,10 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
     unpack, pack, size, durable = HEAD.unpack_from, HEAD.pack, HEAD.size, book.durable
 
     def attempt(key: str, cost: int) -> Decision | None:
-        text = text_of(key)
+        try:
+            text = key.encode()
+        except UnicodeEncodeError:
+            text = text_of(key)
         environment, opened = environments[crc32(text) % count], None
         lock = environment.lock
         if not lock.acquire(False):
@@ -70,41 +74,38 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
             lock.release()
 
     def charge(opened: Opened, text: bytes, cost: int, now: int) -> Decision:
+        name = prefix + text if len(text) <= LONGEST else key_in(prefix, text)
         transaction = opened.begin(None, None, True)
         try:
-            name = key_in(prefix, text)
             value = transaction.get(name)
             if value is None:
                 sitting = Sitting(opened, transaction, now)
-                decision = book.arrive(sitting, plan, prefix, text, cost)
-                if not sitting.wrote:
-                    return decision
+                decision, wrote = book.arrive(sitting, plan, prefix, text, cost), sitting.wrote
             else:
-                decision, changed, ttl = kernel(state_in(value), cost, now)
-                if changed is None:
-                    return decision
-                if simple:
-                    body = dumps(changed, FORMAT)
-                    transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
-                else:
-                    transaction.put(name, written(plan, tag, now + ttl, changed))
+                body = value[size:]
+                found, _, checksum = unpack(value) if body else _NOTHING
+                sound = found == tag and checksum == crc32(body)
+                state = loads(body) if sound else None  # noqa: S302 - as in `readable`
+                decision, changed, ttl = kernel(state, cost, now)
+                wrote = changed is not None
+                if changed is not None:
+                    if simple:
+                        body = dumps(changed, FORMAT)
+                        transaction.put(name, pack(tag, now + ttl, crc32(body)) + body)
+                    else:
+                        transaction.put(name, written(plan, tag, now + ttl, changed))
+            if not wrote:
+                transaction.abort()
+                return decision
             if durable or opened.writes % EVERY == EVERY - 1:
                 book.upkeep(Sitting(opened, transaction, now))
             else:
                 opened.writes += 1
             transaction.commit()
-        finally:
-            transaction.abort()  # which does nothing to one that has been kept
+        except BaseException:
+            transaction.abort()
+            raise
         return decision
-
-    def state_in(value: bytes) -> State | None:
-        body = value[size:]
-        if body:
-            found, _, checksum = unpack(value)
-            if found == tag and checksum == crc32(body):
-                state: State = loads(body)  # noqa: S302 - as in `readable`
-                return state
-        return None
 
     def long_way(key: str, cost: int) -> Decision | None:
         decisions = visitor.apply((Charge(uid, plan, key, cost),))

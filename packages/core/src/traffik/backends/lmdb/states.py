@@ -20,6 +20,7 @@ __all__ = [
     "FIRST",
     "FORMAT",
     "HEAD",
+    "LONGEST",
     "PREFIX",
     "check_storable",
     "key_in",
@@ -45,8 +46,10 @@ PREFIX: Final = 16
 BUCKET: Final = b"\xff\x00"
 """What comes there instead in the key of an overflow bucket; never in UTF-8."""
 
+LONGEST: Final = 256
+"""Bytes of a local key that stands as it is; a longer one stands as its hash."""
+
 _NEVER: Final = 2**63 - 1
-_LONGEST: Final = 256
 _LONG: Final = b"\xff\x01"  # never in UTF-8
 _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 
@@ -119,7 +122,7 @@ def text_of(key: str) -> bytes:
 
 def key_in(prefix: bytes, text: bytes) -> bytes:
     """A local key, as bytes, under the prefix of its uid, short enough for LMDB."""
-    return prefix + (text if len(text) <= _LONGEST else _LONG + blake2b(text, digest_size=32).digest())
+    return prefix + (text if len(text) <= LONGEST else _LONG + blake2b(text, digest_size=32).digest())
 
 
 def _digest(text: str, size: int) -> bytes:
