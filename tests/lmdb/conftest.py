@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traffik.backends.lmdb import LMDBBackend, environments
+from traffik.backends.lmdb import LMDBBackend, backend, environments
 from traffik.backends.lmdb.states import FIRST
 from traffik.testing import VirtualClock
 
@@ -32,6 +32,7 @@ def store(directory, clock):
 def one_file(monkeypatch):
     """All keys in one file, so that it can be told what is in it."""
     monkeypatch.setattr(environments, "FILES", 1)
+    monkeypatch.setattr(backend, "_SMALLEST_MAP", 1 << 20)
 
 
 def reopened(directory):

@@ -130,12 +130,12 @@ def test_a_file_grows_as_it_fills(store):
 
 
 def test_a_map_that_cannot_grow_counts_new_keys_in_overflow(directory, clock):
-    store = LMDBBackend(directory, map_size=8 << 20, clock=clock, on_error="raise")
+    store = LMDBBackend(directory, map_size=2 << 20, clock=clock, on_error="raise")
     limiter = limiter_on(store, "5/day")
-    decisions = [limiter.hit(f"client:{number}", 5) for number in range(60_000)]
+    decisions = [limiter.hit(f"client:{number}", 5) for number in range(15_000)]
     assert {decision.degraded for decision in decisions} == {None, "overflow"}
-    assert environment_of(store).opened.size == 8 << 20
-    assert not any(limiter.hit(f"client:{number}") for number in range(0, 60_000, 100))
+    assert environment_of(store).opened.size == 2 << 20
+    assert not any(limiter.hit(f"client:{number}") for number in range(0, 15_000, 100))
 
 
 def test_a_device_that_is_full_is_a_map_that_cannot_grow(store, monkeypatch):
@@ -213,7 +213,7 @@ def test_a_strategy_that_fails_leaves_the_file_free(store):
 
 
 @pytest.mark.parametrize(
-    "options", [{"max_keys": 0}, {"max_keys": True}, {"map_size": 1 << 20}, {"deadline": 0}, {"deadline": True}]
+    "options", [{"max_keys": 0}, {"max_keys": True}, {"map_size": 1 << 19}, {"deadline": 0}, {"deadline": True}]
 )
 def test_options_out_of_their_range_are_refused(directory, options):
     with pytest.raises(ValueError, match=next(iter(options))):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LMDBBackend"]
 
-_SMALLEST_MAP: Final = 8 << 20
+_SMALLEST_MAP: Final = 16 << 20
 
 _PATIENCE: Final = 1.0
 """Seconds that opening or a reset may wait for its turn; no hit waits for the end of those."""
@@ -51,7 +51,7 @@ class LMDBBackend(Backend):
         path: a directory of this user's alone, made if it is not there; if None, one in memory.
         namespace: the first part of every key.
         durable: whether what is in the files still counts after a restart of the machine; `path` is then to be given.
-        map_size: bytes that the files may grow to together, at least 8 MiB.
+        map_size: bytes that the files may grow to together, at least 16 MiB.
         max_keys: keys, at least 1, above which new ones share overflow buckets; each file has its part of them.
         deadline: seconds that a hit may take in all, above 0; then the error policy answers.
         on_error: what a hit is answered when a file cannot be had: ``"fallback"``, a limiter in this process;

@@ -16,7 +16,7 @@ from traffik.errors import ConfigurationError
 
 __all__ = ["FILES", "check_file", "default_directory", "located", "secured"]
 
-FILES: Final = 8
+FILES: Final = 16
 """Files among which the keys of a directory are divided, so that few workers ever want the same one at a time."""
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
