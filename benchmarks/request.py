@@ -2,7 +2,7 @@
 
 `await throttle.hit(request)` under Starlette: find the adapter, the client and the store, decide, and keep the decision
 with the connection. The floor is that of a decision, handed the client's address as text. Every hit gets a fresh
-request, made outside the timed part; the last line has the making of it in both.
+request, made outside the timed part; the last line has the making of it in both. Rules ask for the method and the path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from measure import Result, Work, interleaved, judged
 from starlette.requests import Request
 from starlette.types import Scope
 
-from traffik import HTTPThrottle
+from traffik import HTTPThrottle, Rule
 from traffik.backends.inmemory import InMemoryBackend
 
 __all__ = ["TITLE", "measure", "scope_for"]
@@ -56,6 +56,8 @@ async def _measure() -> list[Result]:
     app = object()
     floor = sliding_window(AMPLE)
     throttle = HTTPThrottle("request", AMPLE)
+    applies = HTTPThrottle("applies", AMPLE, rules=[Rule("/api/**"), Rule("/", methods=["GET"])])
+    bypassed = HTTPThrottle("bypassed", AMPLE, rules=[Rule("/", bypass=True)])
 
     async def ours_whole(_: object) -> None:
         await throttle.hit(Request(scope_for(app)))
@@ -69,6 +71,8 @@ async def _measure() -> list[Result]:
     async with backend.lifespan(app):
         works: dict[str, Work] = {
             "ours": _each(throttle.hit, requests),
+            "applies": _each(applies.hit, requests),
+            "bypassed": _each(bypassed.hit, requests),
             "floor": _each(floor, lambda: ["192.0.2.1"] * HITS),
             "ours whole": _each(ours_whole, lambda: range(HITS)),
             "floor whole": _each(floor_whole, lambda: range(HITS)),
@@ -76,6 +80,8 @@ async def _measure() -> list[Result]:
         times = await interleaved(works, ROUNDS)
     return [
         judged("throttle.hit(request)", times["ours"], times["floor"], GOAL),
+        judged("the same where the second of two rules applies", times["applies"], times["floor"], None),
+        judged("the same where a rule lets it by", times["bypassed"], times["floor"], None),
         judged("the request made in both", times["ours whole"], times["floor whole"], None),
     ]
 

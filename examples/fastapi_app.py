@@ -14,7 +14,15 @@ from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
 
 from traffik import is_throttled
 from traffik.backends.inmemory import InMemoryBackend
-from traffik_starlette import HTTPThrottle, ThrottleMiddleware, WebSocketThrottle, throttled
+from traffik_starlette import (
+    HTTPThrottle,
+    Throttled,
+    ThrottleMiddleware,
+    WebSocketThrottle,
+    answer_throttled,
+    document_throttles,
+    throttled,
+)
 
 OWNERS: Final = {"ada-key": "ada", "bob-key": "bob", "eve-key": "eve"}
 QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its time."]
@@ -22,6 +30,8 @@ QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its
 backend = InMemoryBackend()
 app = FastAPI(title="Quotes", lifespan=backend.lifespan)
 app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_exception_handler(Throttled, answer_throttled)  # has these say more, to programs and to browsers
+document_throttles(app)  # has /docs tell which routes may answer 429
 
 
 def caller(request: Request) -> str:

@@ -3,6 +3,8 @@ from http.client import responses
 
 from traffik import Throttled
 from traffik.adapters import register_adapter
+from traffik.answers import fields_of
+from traffik.guards import hit_each_sync
 
 
 class Request:
@@ -44,22 +46,20 @@ class App:
         self.routes, self.mounted, self.guards = routes, mounted or {}, guards
 
     def __call__(self, environ, start_response):
-        request, fields = Request(environ), []
+        request, fields = Request(environ), [("Content-Type", "application/json")]
         try:
-            body = self.answer(request, environ["PATH_INFO"])
-            status = 404 if body is None else 200
-            for throttle, decision in adapter.memory(request).items():
-                raw = throttle.policies(decision).raw_fields(decision)
-                fields += [(name.decode(), value.decode()) for name, value in raw]
+            answer = self.answer(request, environ["PATH_INFO"])
+            status, body = 404 if answer is None else 200, json.dumps(answer).encode()
+            raw = fields_of(adapter.memory(request))
+            fields += [(name.decode(), value.decode()) for name, value in raw]
         except Throttled as error:
-            status, fields, body = error.rejection.status, [*error.rejection.headers], error.rejection.body
-        start_response(f"{status} {responses[status]}", [*fields, ("Content-Type", "application/json")])
-        return [json.dumps(body).encode()]
+            status, fields, body = error.rejection.reply(adapter.headers(request, "accept"))
+        start_response(f"{status} {responses[status]}", list(fields))
+        return [body]
 
     def answer(self, request, path):
         request.environ["bare.app"] = self
-        for throttle in self.guards:
-            throttle.sync.hit(request)
+        hit_each_sync(self.guards, request)
         for prefix, inner in self.mounted.items():
             if path.startswith(f"{prefix}/"):
                 return inner.answer(request, path.removeprefix(prefix))

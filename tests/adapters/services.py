@@ -47,6 +47,10 @@ class Service:
         guards: throttles of a middleware in front of everything.
         mounted: the same as `routes` for another application, mounted below ``/in``, that has no store of its own.
         sockets: WebSockets by path.
+        decorated: throttles that a decorator names in front of a route, by its path.
+        forbidden: the same as `routes`, and then the framework's own answer 403, raised.
+        streams: the same as `routes`, but answered ``ab``, in two parts.
+        handled: whether refusals that endpoints raise are answered by our handler where they are not anyway.
     """
 
     backend: Backend
@@ -54,20 +58,37 @@ class Service:
     guards: Sequence[Throttle[Any]] = ()
     mounted: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     sockets: Mapping[str, Socket] = field(default_factory=dict)
+    decorated: Mapping[str, Sequence[Throttle[Any]]] = field(default_factory=dict)
+    forbidden: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    streams: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    handled: bool = False
 
 
 class Framework(ABC):
     """The client of one framework: it writes a service in the framework's way and serves it on loopback."""
 
     websockets: ClassVar[bool] = True
+    asynchronous: ClassVar[bool] = True
+    answers: ClassVar[bool] = True
+    """Whether it has streams, and errors of its own."""
 
-    def body(self, detail: str) -> bytes:
-        """The body of a refusal that an endpoint raises, byte for byte."""
-        return json.dumps({"detail": detail}).encode()
+    def body(self, detail: str, violated: str | None = None) -> bytes:
+        """The body of a refusal that an endpoint raises, byte for byte; of a store that is away without a policy."""
+        return problem(detail, violated)
 
     @abstractmethod
     def serving(self, service: Service) -> AbstractContextManager[str]:
         """Serve it as long as the context lasts; the address, ``host:port``. RateLimit headers are on all answers."""
+
+
+def problem(detail: str, violated: str | None) -> bytes:
+    """The body of a refusal, as a problem."""
+    registry = "https://iana.org/assignments/http-problem-types"
+    if violated is None:
+        kind = {"type": f"{registry}#temporary-reduced-capacity", "title": "Temporary Reduced Capacity", "status": 503}
+        return json.dumps({**kind, "detail": detail}).encode()
+    kind = {"type": f"{registry}#quota-exceeded", "title": "Quota Exceeded", "status": 429}
+    return json.dumps({**kind, "detail": detail, "violated-policies": [violated]}).encode()
 
 
 async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.adapters.services import Call, Service
+from tests.adapters.services import Call, Service, problem
 from traffik import EXEMPTED, HTTPThrottle
 from traffik.backends.inmemory import InMemoryBackend
 
@@ -55,7 +55,7 @@ class TestARefusal:
     def test_has_a_status_a_body_and_headers(self, framework, served, uid, one):
         client = served(Call("hit", one))
         refused = [client.get("/") for _ in range(2)][1]
-        assert (refused.status_code, refused.content) == (429, framework.body(DETAIL))
+        assert (refused.status_code, refused.content) == (429, framework.body(DETAIL, uid))
         assert {name: refused.headers.get_list(name) for name in ("Retry-After", "RateLimit-Policy", "RateLimit")} == {
             "Retry-After": ["120"],
             "RateLimit-Policy": [f'"{uid}";q=1;w=60'],
@@ -76,11 +76,11 @@ class TestARefusal:
         clock.advance(microseconds=1)
         assert client.get("/").status_code == 200
 
-    def test_for_good_announces_none(self, framework, served, one):
+    def test_for_good_announces_none(self, framework, served, uid, one):
         refused = served(Call("hit", one, 2)).get("/")
         assert (refused.status_code, "Retry-After" in refused.headers) == (429, False)
         detail = "Too many requests. This one costs more than the limit of 1 can ever admit."
-        assert refused.content == framework.body(detail)
+        assert refused.content == framework.body(detail, uid)
 
     def test_may_be_left_to_a_function(self, served, uid):
         seen = []
@@ -107,7 +107,7 @@ class TestAThrottleInFrontOfEverything:
         client = served(guards=[one])
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (admitted.status_code, refused.status_code) == (200, 429)
-        assert (refused.json(), refused.headers["Retry-After"]) == ({"detail": DETAIL}, "120")
+        assert (refused.content, refused.headers["Retry-After"]) == (problem(DETAIL, uid), "120")
         assert refused.headers.get_list("RateLimit") == [f'"{uid}";r=0;t=120']
 
     def test_is_the_latest_hit_further_in(self, served, uid):

@@ -7,7 +7,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket
-from traffik import HTTPThrottle, WebSocketThrottle
+from tests.redis.servers import free_port
+from traffik import Floods, HTTPThrottle, Rule, WebSocketThrottle
+from traffik.backends.redis import RedisBackend
 
 TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
 
@@ -85,7 +87,7 @@ def test_a_refused_handshake_is_answered_with_a_status(framework, open_socket, u
     response = denied.value.response
     assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
     assert response.headers["RateLimit"] == f'"{uid}";r=0;t=120'
-    assert response.body == framework.body("Too many requests. Retry in 120 seconds.")
+    assert response.body == framework.body("Too many requests. Retry in 120 seconds.", uid)
 
 
 def test_a_throttle_in_front_of_everything_refuses_the_handshake(served, one):
@@ -102,3 +104,45 @@ def test_a_disabled_throttle_refuses_nothing(open_socket, one):
     one.disable()
     with open_socket(Socket(message=[Call("hit", one)])) as socket:
         assert [say(socket, text) for text in ("one", "two")] == ["one", "two"]
+
+
+@pytest.fixture
+def line(open_socket, uid):
+    """Opens a WebSocket with a throttle of one message a minute and these floods."""
+
+    def start(floods, **options):
+        return open_socket(Socket(message=[Call("hit", WebSocketThrottle(uid, "1/min", floods=floods, **options))]))
+
+    return start
+
+
+def test_a_flood_is_told_once_and_held_back_where_that_is_asked(line, clock):
+    with clock.skipping_pauses() as pauses, line(Floods(notify="once", pause=True)) as socket:
+        for text in "12345678":
+            socket.send(text)
+        assert [socket.recv(timeout=5) for _ in range(3)] == ["1", TOLD, "8"]
+    assert pauses == [20_000_000] * 6
+
+
+def test_a_flood_is_closed_where_that_is_asked(line):
+    with line(Floods(close_after=2)) as socket:
+        assert [say(socket, text) for text in ("one", "two", "three")] == ["one", TOLD, TOLD]
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=5)
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "Rate limit exceeded")
+
+
+def test_while_the_store_is_away_a_client_is_asked_to_come_back(line):
+    away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
+    with line(Floods(close_after=1), backend=away) as socket:
+        assert "unavailable" in say(socket, "one")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=5)
+    assert closed.value.rcvd.code == 1013
+
+
+def test_a_rule_is_about_the_path_of_the_handshake(open_socket, uid):
+    here, there = (WebSocketThrottle(uid, "0/min", rules=[Rule(path)]) for path in ("/ws", "/other"))
+    with open_socket(Socket(message=[Call("hit", here), Call("hit", there)])) as socket:
+        assert json.loads(say(socket, "one"))["type"] == "rate_limit"
+        assert socket.recv(timeout=5) == "one"

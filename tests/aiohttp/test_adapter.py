@@ -31,6 +31,9 @@ class Sent(web.WebSocketResponse):
     def prepared(self):
         return hasattr(self, "messages")
 
+    async def close(self, **_):
+        self._closed = True
+
     async def send_str(self, data, compress=None):
         self.messages.append(json.loads(data))
 

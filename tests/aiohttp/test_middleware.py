@@ -2,10 +2,11 @@
 
 import pytest
 from aiohttp import WSServerHandshakeError, web
+from yarl import URL
 
 from tests.aiohttp_server import calling, statuses
-from traffik import HTTPThrottle, WebSocketThrottle
-from traffik_aiohttp import add_headers, setup, throttling
+from traffik import HTTPThrottle, Rule, WebSocketThrottle
+from traffik_aiohttp import add_headers, setup, throttled, throttling
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -167,6 +168,40 @@ class TestAWebSocket:
         throttle = WebSocketThrottle(uid, "0/min")
         async with calling(app_of(throttles=throttle, routes={"/": throttle})) as session:
             assert await statuses(session, "/") == [200]
+
+
+class TestCountedOnce:
+    async def test_by_middlewares_routes_and_decorators(self, uid):
+        throttle = HTTPThrottle(uid, "5/min")
+
+        @throttled(throttle, cost=3)
+        async def handler(request):
+            return web.Response()
+
+        inner = app_of(handler, throttles=throttle, routes={"home": throttle})
+        app = web.Application()
+        app.add_subapp("/in", inner)
+        setup(app, throttle)
+        assert (await fields_of(app, "/in/"))[1] == [f'"{uid}";r=4;t=120']
+
+    async def test_by_a_view_and_its_method(self, uid):
+        throttle = HTTPThrottle(uid, "5/min")
+
+        @throttled(throttle)
+        class Page(web.View):
+            @throttled(throttle)
+            async def get(self):
+                return web.Response()
+
+        assert (await fields_of(app_of(Page)))[1] == [f'"{uid}";r=4;t=120']
+
+
+@pytest.mark.parametrize("path", ["/items/a", "/items/a%2Fb", "/items/a%2fb", "/items/%61", "/items/100%25"])
+async def test_a_rule_sees_the_segments_that_the_router_sees(uid, path):
+    app = app_of(throttles=HTTPThrottle(uid, "0/min", rules=[Rule("/items/*")]))
+    app.router.add_get("/items/{id}", home)
+    async with calling(app) as session, session.get(URL(path, encoded=True)) as answer:
+        assert answer.status == 429
 
 
 async def test_a_client_cannot_pass_for_a_websocket(uid):

@@ -5,6 +5,7 @@ from aiohttp import web
 
 import traffik
 import traffik_aiohttp
+from tests.adapters.services import problem
 from tests.aiohttp_server import calling, statuses
 from tests.redis.servers import free_port
 from traffik import HTTPThrottle, is_throttled
@@ -40,8 +41,8 @@ def test_it_is_an_error_of_traffik_and_of_aiohttp():
 async def test_it_says_when_to_come_back(uid):
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min")))
     assert (status, fields["Retry-After"]) == (429, "120")
-    assert fields["Content-Type"] == "application/json; charset=utf-8"
-    assert body == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+    assert fields["Content-Type"] == "application/problem+json"
+    assert body == problem("Too many requests. Retry in 120 seconds.", uid)
 
 
 async def test_it_has_the_headers_of_the_draft(uid):
@@ -60,7 +61,7 @@ async def test_a_store_that_is_away_is_no_fault_of_the_client(uid):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min", backend=away)))
     assert (status, fields["Retry-After"]) == (503, "1")
-    assert body == b'{"detail": "The rate limiter is unavailable. Retry in 1 seconds."}'
+    assert body == problem("The rate limiter is unavailable. Retry in 1 seconds.", None)
 
 
 @pytest.mark.parametrize("caught", [traffik.Throttled, traffik_aiohttp.Throttled, web.HTTPException])

@@ -1,11 +1,14 @@
 """WebSockets: told after they are prepared, denied before."""
 
+from time import monotonic
+
 import pytest
 from aiohttp import WSServerHandshakeError, web
 
-from tests.aiohttp_server import calling
-from traffik import HTTPThrottle, WebSocketThrottle, is_throttled
-from traffik_aiohttp import WebSocketConnection
+from tests.adapters.frames import raw_client
+from tests.aiohttp_server import calling, serve_aiohttp
+from traffik import Floods, HTTPThrottle, WebSocketThrottle, is_throttled
+from traffik_aiohttp import WebSocketConnection, adapter
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -94,6 +97,22 @@ class TestAfterItIsPrepared:
             await socket.receive(timeout=5)
         assert is_throttled(hits[0])
 
+    @pytest.mark.parametrize("floods", [Floods(pause=True), Floods(close_after=1)])
+    async def test_what_the_program_has_closed_is_left_alone(self, uid, floods):
+        throttle, hits = WebSocketThrottle(uid, "1/min", floods=floods), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            await ws.close()
+            connection = WebSocketConnection(request, ws)
+            hits.extend([await throttle.hit(connection) for _ in range(2)])
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert is_throttled(hits[1])
+
     async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
         throttle, hits = WebSocketThrottle(uid, "0/min"), []
 
@@ -122,6 +141,17 @@ class TestAfterItIsPrepared:
         async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
             await socket.receive(timeout=5)
         assert len(errors) == 1
+
+
+def test_a_client_that_does_not_answer_a_close_is_cut_off(uid, monkeypatch):
+    monkeypatch.setattr(adapter, "_PATIENCE", 0.05)  # aiohttp itself has more
+    app = echo(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)))
+    with serve_aiohttp(app) as address, raw_client(address, "/") as client:
+        client.flood(1)
+        client.listen()
+        start = monotonic()
+        assert [frame.code for frame in client.received() if frame.kind == 8] == [1008]
+        assert monotonic() - start < 5
 
 
 class TestBeforeItIsPrepared:

@@ -83,3 +83,12 @@ def test_a_limit_that_fails_does_not_take_its_uid():
 def test_a_limit_is_found_by_its_uid():
     limit = Limiter("uids", "1/min")
     assert (uids.holder("uids"), uids.holder("nobody's")) == (limit, None)
+
+
+def test_uids_that_nobody_holds_are_forgotten(monkeypatch):
+    monkeypatch.setattr(uids, "_claimed", {})
+    kept = [Limiter(f"kept:{number}", "1/min") for number in range(10)]
+    for number in range(5_000):
+        Limiter(f"made:{number}", "1/min")
+    assert len(uids._claimed) <= 2_048
+    assert {limit.uid for limit in uids.held()} >= {limit.uid for limit in kept}

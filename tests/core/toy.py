@@ -20,6 +20,8 @@ class Socket(Request):
         super().__init__(**scope)
         self.messages = messages
 
+        self.accepted, self.closed = True, None
+
     async def send(self, message):
         self.messages.append(message)
 
@@ -60,6 +62,15 @@ class HTTPAdapter:
 
 class SocketAdapter(HTTPAdapter):
     websocket = True
+
+    def accepted(self, connection):
+        return connection.accepted
+
+    def pause(self, connection, sleep):
+        return sleep()
+
+    def close(self, connection, rejection, code):
+        connection.closed = connection.closed or code
 
     def reject(self, connection, rejection):
         return connection.send(rejection.message)

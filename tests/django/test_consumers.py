@@ -1,18 +1,23 @@
 """Consumers of Channels, sync and async: a message for each refused one, a denial before the handshake."""
 
 import asyncio
+import json
 
 import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from tests.callers import DENIAL, converse
 from tests.django import test_adapter
-from traffik import WebSocketThrottle, is_throttled
-from traffik.testing import AdapterContract
+from traffik import ConfigurationError, Floods, Throttled, WebSocketThrottle, is_throttled
+from traffik.testing import AdapterContract, VirtualClock
 from traffik_django.adapter import http
-from traffik_django.consumers import ThrottledConsumerMixin, consumer
+from traffik_django.consumers import ConsumerClosed, ThrottledConsumerMixin, consumer
 
 pytestmark = pytest.mark.usefixtures("backend")
+
+
+left_with = []
+"""The codes with which consumers were left, the latest one last."""
 
 
 def chat_of(door, line, *mixins):
@@ -25,6 +30,11 @@ def chat_of(door, line, *mixins):
             await line.hit(self)
             if not is_throttled(self, line):
                 await self.send(text_data=text_data)
+            elif text_data == "close":
+                await self.close()
+
+        async def disconnect(self, code):
+            left_with.append(code)
 
     return Chat
 
@@ -39,6 +49,11 @@ def sync_chat_of(door, line, *mixins):
             line.sync.hit(self)
             if not is_throttled(self, line):
                 self.send(text_data=text_data)
+            elif text_data == "close":
+                self.close()
+
+        def disconnect(self, code):
+            left_with.append(code)
 
     return Chat
 
@@ -48,9 +63,10 @@ def talk(request, uid):
     """What clients get that connect and send texts; the door and the lines have rates."""
     throttles = {}
 
-    def talk(*texts, door="9/min", line="9/min", mixins=(ThrottledConsumerMixin,), **scope):
+    def talk(*texts, door="9/min", line="9/min", mixins=(ThrottledConsumerMixin,), floods=None, **scope):
         if not throttles:
-            throttles.update(door=WebSocketThrottle(f"{uid}-d", door), line=WebSocketThrottle(f"{uid}-l", line))
+            lines = WebSocketThrottle(f"{uid}-l", line, floods=floods)
+            throttles.update(door=WebSocketThrottle(f"{uid}-d", door), line=lines)
         app = request.param(throttles["door"], throttles["line"], *mixins).as_asgi()
         return asyncio.run(converse(app, *texts, **scope))
 
@@ -75,11 +91,80 @@ def test_a_server_that_can_is_told_the_status(talk):
         429,
         b"120",
     )
-    assert body["body"] == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+    assert json.loads(body["body"])["detail"] == "Too many requests. Retry in 120 seconds."
+    assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
 
 
 def test_without_the_mixin_a_consumer_counts_as_accepted(talk):
     assert [each["type"] for each in talk(door="0/min", mixins=())] == ["websocket.send", "websocket.accept"]
+
+
+def test_a_flood_is_told_once(talk):
+    got = talk("a", "b", "c", "d", line="1/min", floods=Floods(notify="once"))
+    assert [each["type"] for each in got] == ["websocket.accept", "websocket.send", "websocket.send"]
+
+
+def test_a_flood_is_held_back_while_no_thread_sleeps(talk):
+    clock = VirtualClock()
+    with clock.skipping_pauses() as pauses:
+        got = talk("a", "b", "c", line="1/min", floods=Floods(pause=True))
+    assert ([each["type"] for each in got[1:]], pauses) == (["websocket.send"] * 3, [20_000_000] * 2)
+
+
+def test_a_flood_is_closed_and_the_consumer_is_told_that_it_is_over(talk):
+    left_with.clear()
+    got = talk("a", "b", "c", "d", "e", line="1/min", floods=Floods(close_after=2))
+    assert [each["type"] for each in got[1:]] == ["websocket.send"] * 3 + ["websocket.close"]
+    assert (got[-1]["code"], got[-1]["reason"], left_with) == (1008, "Rate limit exceeded", [1008])
+
+
+def test_what_the_program_has_closed_is_left_alone(talk):
+    left_with.clear()
+    got = talk("a", "close", "c", "d", line="1/min", floods=Floods(close_after=3))
+    assert [each["type"] for each in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
+    assert left_with == [1000]
+
+
+@pytest.mark.parametrize("floods", [Floods(), Floods(close_after=1)])
+@pytest.mark.parametrize("kind", [chat_of, sync_chat_of])
+def test_that_the_client_has_gone_is_no_error(kind, floods, uid):
+    left_with.clear()
+    throttles = [WebSocketThrottle(f"{uid}-{rate[0]}", rate, floods=floods) for rate in ("9/min", "0/min")]
+    incoming = [
+        {"type": f"websocket.{kind}", "code": 1001, "text": ""} for kind in ("disconnect", "receive", "connect")
+    ]
+
+    async def receive():
+        return incoming.pop()
+
+    async def send(message):
+        if message["type"] != "websocket.accept":
+            raise OSError
+
+    scope = {"type": "websocket", "client": ("192.0.2.1", 1)}
+    asyncio.run(kind(*throttles, ThrottledConsumerMixin).as_asgi()(scope, receive, send))
+    assert left_with == [1008 if floods.close_after else 1001]
+
+
+def test_a_sync_consumer_needs_the_mixin_to_be_held_back(uid):
+    throttle = WebSocketThrottle(uid, "1/min", floods=Floods(pause=True))
+    app = sync_chat_of(WebSocketThrottle(f"{uid}-d", "9/min"), throttle).as_asgi()
+    with pytest.raises(ConfigurationError, match="put ThrottledConsumerMixin before its base"):
+        asyncio.run(converse(app, "a", "b"))
+
+
+def test_an_error_that_the_program_swallows_is_raised_again(uid):
+    throttle, raised = WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)), []
+
+    class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer):
+        async def receive(self, text_data=None, bytes_data=None):
+            try:
+                await throttle.hit(self)
+            except Throttled as error:
+                raised.append(type(error))
+
+    asyncio.run(converse(Chat.as_asgi(), "a", "b"))
+    assert raised == [ConsumerClosed] * 2
 
 
 class TestContract(AdapterContract):
@@ -87,6 +172,10 @@ class TestContract(AdapterContract):
 
     adapter = http
     websocket_adapter = consumer
+
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio"  # Channels runs on no other
 
     def http_connection(self, *args, **kwargs):
         return test_adapter.TestWSGI().http_connection(*args, **kwargs)
@@ -100,7 +189,8 @@ class TestContract(AdapterContract):
         import json
 
         async def send(message):
-            messages.append(json.loads(message["text"]))
+            if message["type"] == "websocket.send":
+                messages.append(json.loads(message["text"]))
 
         connection = AsyncWebsocketConsumer()
         connection.scope, connection.base_send = {"client": ("203.0.113.7", 50_000)}, send

@@ -71,6 +71,12 @@ class TestAThrottleClass:
         throttle = type(uid, (RateThrottle,), {"rate": "0/min"})()
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, None)
 
+    def test_waits_a_jitter_longer_if_it_is_to(self, client, serve_urls):
+        serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"OUTGOING": {"jitter": 3600}})
+        waits = {client.get("/").headers.get("Retry-After") for _ in range(5)} - {None}
+        assert len(waits) == 1
+        assert 90 < int(waits.pop()) <= 3690
+
     def test_shares_its_quota_by_scope(self, client, serve_urls):
         views = [view_of(ScopedRateThrottle, scope=scope) for scope in ("up", "up", "down", None)]
         serve_urls(*(path(f"{place}", view) for place, view in enumerate(views)), **rates(up="2/m", down="1/day"))
@@ -155,6 +161,16 @@ class TestAHitInAView:
 
         serve_urls(path("", Things.as_view({"get": "list"})), middleware=[])
         assert statuses(client, "/", "/") == [200, 429]
+
+    def test_is_not_done_twice_where_the_middleware_has_done_it(self, client, serve_urls):
+        class Things(ViewSet):
+            @throttled("things")
+            def list(self, request):
+                return Response([])
+
+        things = {"THROTTLES": {"things": "2/min"}, "URLS": {"*": "things"}}
+        serve_urls(path("", Things.as_view({"get": "list"})), TRAFFIK=things)
+        assert statuses(client, "/", "/", "/") == [200, 200, 429]
 
 
 @pytest.fixture

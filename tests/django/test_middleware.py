@@ -8,8 +8,10 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import Http404, HttpResponse
 from django.urls import include, path
+from django.views import View
 
 from traffik import HTTPThrottle
+from traffik_django import ThrottledMixin, throttled, throttles
 from traffik_django.middleware import ThrottleMiddleware
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -188,3 +190,55 @@ class TestThreads:
         serve_urls(path("", aok), TRAFFIK={"IDENTIFIER": who, "THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}})
         asyncio.run(async_client.get("/"))
         assert seen == [threading.get_ident()]
+
+
+class TestARequestIsCountedOnce:
+    @pytest.fixture
+    def settings(self, clock):
+        return guarded(clock, {"*": "all", "page": ["all", "page"]}, all="9/min", page="9/min")
+
+    def left(self, get):
+        return [field.split(";")[1] for field in fields(get("/page"))["RateLimit"].split(", ")]
+
+    def test_by_the_middleware_and_by_decorators_that_name_the_same_throttles(self, get, serve_urls, settings):
+        @throttled("page", "all", cost=5)
+        @throttled("page")
+        def page(request):
+            return HttpResponse()
+
+        serve_urls(path("page", page, name="page"), TRAFFIK=settings)
+        assert [self.left(get) for _ in range(2)] == [["r=8", "r=8"], ["r=7", "r=7"]]
+
+    def test_by_the_middleware_and_by_a_mixin(self, get, serve_urls, settings):
+        class Page(ThrottledMixin, View):
+            throttles = ("page",)
+
+            def get(self, request):
+                return HttpResponse()
+
+        serve_urls(path("page", Page.as_view(), name="page"), TRAFFIK=settings)
+        assert self.left(get) == ["r=8", "r=8"]
+
+    def test_and_again_by_a_hit_in_the_view(self, client, serve_urls, settings):
+        def page(request):
+            throttles["page"].sync.hit(request)
+            return HttpResponse()
+
+        serve_urls(path("page", page, name="page"), TRAFFIK=settings)
+        assert self.left(client.get) == ["r=8", "r=7"]
+
+    def test_by_the_middleware_twice(self, get, serve_urls, settings):
+        twice = ["traffik_django.middleware.ThrottleMiddleware"] * 2
+        serve_urls(path("page", ok, name="page"), middleware=twice, TRAFFIK=settings)
+        assert self.left(get) == ["r=8", "r=8"]
+
+
+def test_a_rule_holds_for_every_way_to_name_a_throttle(get, serve_urls, clock):
+    @throttled("shut")
+    def page(request, where):
+        return HttpResponse()
+
+    shut = {"rate": "0/min", "rules": [{"path": "/a/**", "methods": ["GET"]}]}
+    urls = [path("a/<where>", ok, name="named"), path("<path:where>", page)]
+    serve_urls(*urls, TRAFFIK=guarded(clock, {"named": "shut"}, shut=shut))
+    assert [get(where).status_code for where in ("/b", "/a/b/c", "/a/b")] == [200, 429, 429]

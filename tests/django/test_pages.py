@@ -1,19 +1,17 @@
 """What a refused client reads: JSON for programs, a page for browsers."""
 
-import json
-
 import pytest
 from django.http import HttpResponse
 from django.template import TemplateDoesNotExist
 from django.urls import path
 
+from tests.adapters.services import problem
 from traffik_django import throttled
 
 pytestmark = pytest.mark.usefixtures("backend")
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
-JSON, PROBLEM, HTML = "application/json", "application/problem+json", "text/html"
-BODY = {"detail": "Too many requests. Retry in 120 seconds."}
+JSON, PROBLEM, HTML = "application/json", "application/problem+json", "text/html; charset=utf-8"
 
 
 def templates(**pages):
@@ -37,22 +35,22 @@ def refused(client, serve_urls):
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
-        (None, JSON),
-        ("*/*", JSON),
+        (None, PROBLEM),
+        ("*/*", PROBLEM),
         (JSON, JSON),
         (PROBLEM, PROBLEM),
         (f"{PROBLEM}, {JSON};q=0.5", PROBLEM),
         (BROWSER, HTML),
         ("text/*", HTML),
-        ("image/png", JSON),
+        ("image/png", PROBLEM),
     ],
 )
 def test_the_kind_is_what_the_client_takes(refused, accept, kind):
     response = refused(accept)
     assert (response.status_code, response.headers["Content-Type"]) == (429, kind)
-    assert response.headers["Retry-After"] == "120"
+    assert (response.headers["Retry-After"], response.headers["Vary"]) == ("120", "Accept")
     if kind != HTML:
-        assert json.loads(response.content) == BODY
+        assert response.content == problem("Too many requests. Retry in 120 seconds.", "page")
 
 
 def test_a_browser_gets_a_page(refused):

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import path
 
-from traffik import HTTPThrottle, TokenBucket
+from traffik import HTTPThrottle, Outgoing, Rule, TokenBucket, use_outgoing
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
@@ -60,6 +60,19 @@ class TestThrottles:
             configured(TRAFFIK={"THROTTLES": {"login": f"{limit}/min"}})
             assert [view(get()).status_code for _ in range(3)].count(200) == limit
 
+    @pytest.mark.parametrize(
+        "rules",
+        [
+            [Rule("/free", when=callable, bypass=True)],
+            Rule("/free", when=callable, bypass=True),
+            {"path": "/free", "when": "builtins.callable", "bypass": True},
+            ({"path": "/free", "bypass": True, "when": callable},),
+        ],
+    )
+    def test_have_rules(self, rules, configured):
+        configured(TRAFFIK={"THROTTLES": {"login": {"rate": "5/min", "rules": rules}}})
+        assert throttles["login"].rules.rules == (Rule("/free", when=callable, bypass=True),)
+
     def test_hit_the_store_of_the_project_among_others(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
         with InMemoryBackend() as other:
@@ -110,6 +123,33 @@ class TestStore:
         throttles["login"].sync.hit(get())
 
 
+class TestWhatGoesOut:
+    def test_is_of_every_throttle_that_does_not_say(self, configured, uid):
+        given = {"fields": ["x-ratelimit", f"{__name__}.write"], "jitter": 5}
+        own = {"rate": "5/min", "outgoing": {"fields": ()}}
+        configured(TRAFFIK={"OUTGOING": given, "THROTTLES": {"login": "5/min", "api": own}})
+        expected = Outgoing(fields=("x-ratelimit", write), jitter=5)
+        in_code = HTTPThrottle(uid, "5/min")
+        assert (throttles["login"].outgoing, in_code.outgoing) == (expected, expected)
+        assert throttles["api"].outgoing == Outgoing(fields=())
+        configured(TRAFFIK={})
+        assert in_code.outgoing == Outgoing()
+
+    def test_may_be_an_object(self, configured):
+        outgoing = Outgoing(fields="draft-06")
+        configured(TRAFFIK={"OUTGOING": outgoing, "THROTTLES": {"login": "5/min"}})
+        assert throttles["login"].outgoing is outgoing
+
+    def test_of_code_is_left_alone_by_settings_that_do_not_say(self, configured):
+        outgoing = Outgoing(fields="draft-06")
+        use_outgoing(outgoing)
+        try:
+            configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
+            assert throttles["login"].outgoing is outgoing
+        finally:
+            use_outgoing(None)
+
+
 class TestTheChecks:
     def test_find_nothing_in_what_is_right(self, configured):
         assert found(configured, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}, "IDENTIFIER": "ip"}) == []
@@ -127,6 +167,11 @@ class TestTheChecks:
             ({"STORE": {"WHERE": "here"}}, 3),
             ({"STORE": {"OPTIONS": {"max_keys": 0}}}, 3),
             ({"IDENTIFIER": "somebody"}, 4),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": 5}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": ["/a"]}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"path": "a"}}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"pth": "/a"}}}}, 5),
+            ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"when": "no.such.function"}}}}, 5),
             ({"IDENTIFIER": 5}, 4),
             ({"IDENTIFIER": "no.such.function"}, 4),
             ({"THROTTLES": ["5/min"]}, 5),
@@ -137,6 +182,12 @@ class TestTheChecks:
             ({"URLS": ["login"]}, 6),
             ({"URLS": {"*": "login"}}, 6),
             ({"URLS": {"*": 5}}, 6),
+            ({"OUTGOING": "draft-11"}, 10),
+            ({"OUTGOING": {"field": "draft-11"}}, 10),
+            ({"OUTGOING": {"fields": ["draft-12"]}}, 10),
+            ({"OUTGOING": {"fields": ["no.such.writer"]}}, 10),
+            ({"OUTGOING": {"jitter": "much"}}, 10),
+            ({"THROTTLES": {"login": {"rate": "5/s", "outgoing": {"unit": "bananas"}}}}, 5),
         ],
         ids=str,
     )
@@ -151,6 +202,7 @@ class TestTheChecks:
 
     def test_say_how_to_mend_it(self, configured):
         assert "Did you mean 'THROTTLES'?" in told(configured, {"THROTLES": {}})
+        assert "Did you mean 'fields'?" in told(configured, {"OUTGOING": {"field": "draft-11"}})
         assert "Did you mean 'rate'?" in told(configured, {"THROTTLES": {"a": {"rates": "5/s"}}})
         assert "Did you mean 'login'?" in told(configured, {"THROTTLES": {"login": "5/s"}, "URLS": {"*": "logn"}})
         assert "5 a day" in told(configured, {"THROTTLES": {"login": "5 a day"}})
@@ -232,3 +284,8 @@ def settings_without_traffik(configured):
 
 class Ours(ThrottleMiddleware):
     """A middleware of a project's own."""
+
+
+def write(policies, decision):
+    """Header fields of a project's own."""
+    return []

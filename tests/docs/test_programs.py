@@ -31,7 +31,7 @@ from tests.aiohttp_server import calling
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
 from tests.redis.servers import server
-from traffik import uids
+from traffik import registry, uids
 from traffik.adapters import subapps_of
 from traffik.backends import binding
 from traffik.testing import StrategyContract
@@ -62,6 +62,8 @@ def nothing_made_before(monkeypatch):
     """A reader has the programs of no other page running."""
     monkeypatch.setattr(uids, "_claimed", {})
     monkeypatch.setattr(binding, "_made", WeakSet())
+    yield
+    registry.forget_groups()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)

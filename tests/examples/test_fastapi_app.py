@@ -57,9 +57,15 @@ def test_a_search_has_two_limits(client):
     assert answers[-1].status_code == 429
 
 
-def test_documentation_shows_nothing_of_the_limits(client):
-    (parameter,) = client.get("/openapi.json").json()["paths"]["/search"]["get"]["parameters"]
-    assert parameter["name"] == "word"
+def test_documentation_tells_of_the_limits_and_asks_for_nothing(client):
+    search = client.get("/openapi.json").json()["paths"]["/search"]["get"]
+    assert [parameter["name"] for parameter in search["parameters"]] == ["word"]
+    assert list(search["responses"]["429"]["content"]) == ["application/problem+json"]
+
+
+def test_a_refusal_is_a_problem(client):
+    refused = client.post("/imports", json=["quote"] * 1001, headers=ADA)
+    assert (refused.status_code, refused.json()["violated-policies"]) == (429, ["imports"])
 
 
 def test_a_talkative_websocket_is_told(address):

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from tests.callers import get
 from tests.redis.servers import free_port
-from traffik import EXEMPTED, HTTPThrottle, Limiter
+from traffik import EXEMPTED, HTTPThrottle, Limiter, Rule
 from traffik.backends.redis import RedisBackend
 from traffik_starlette import ThrottleMiddleware
 
@@ -46,6 +46,22 @@ async def test_the_only_open_store_is_found(store):
     limiter = Limiter("t", "1/day")
     assert limiter.far is not None
     assert [(await limiter.hit("a")).allowed for _ in range(2)] == [True, False]
+
+
+async def test_rules_leave_the_short_way_open(store):
+    throttle = HTTPThrottle("t", "1/day", rules=[Rule("/"), Rule("/free", bypass=True)], backend=store)
+    assert throttle.far is None
+    assert throttle.ruled_far is not None
+    app = app_of(throttle, outside=True)
+    assert [(await get(app, path)).status_code for path in ("/", "/", "/other", "/free", "/")] == [
+        200,
+        429,
+        404,
+        404,
+        429,
+    ]
+    throttle.add_rule(Rule("/", when=lambda _: True, bypass=True))
+    assert [(await get(app, path)).status_code for path in ("/", "/")] == [200, 200]
 
 
 async def test_identifier_and_cost_are_asked(store):

@@ -25,7 +25,8 @@ class TestAdapter(AdapterContract):
 
     def websocket_connection(self, messages):
         async def send(message):
-            messages.append(json.loads(message["text"]))
+            if message["type"] == "websocket.send":
+                messages.append(json.loads(message["text"]))
 
         connection = WebSocket({"type": "websocket", "client": ("203.0.113.7", 50_000)}, None, send)
         connection.client_state = connection.application_state = WebSocketState.CONNECTED

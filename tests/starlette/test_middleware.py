@@ -3,15 +3,17 @@
 import anyio
 import pytest
 from starlette.applications import Starlette
+from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
+from tests.adapters.services import problem
 from tests.callers import DENIAL, calling, converse, get, statuses
 from traffik import BackendNotFoundError, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
-from traffik_starlette import ThrottleMiddleware
+from traffik_starlette import ThrottleMiddleware, throttled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -103,7 +105,8 @@ class TestARefusedRequest:
     async def test_has_the_body_and_the_headers_of_every_rejection(self, uid):
         app = app_behind(HTTPThrottle(uid, "1/min"))
         refused = [await get(app) for _ in range(2)][1]
-        assert refused.json() == {"detail": "Too many requests. Retry in 120 seconds."}
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert refused.content == problem("Too many requests. Retry in 120 seconds.", uid)
         assert {name: refused.headers[name] for name in ("Retry-After", "RateLimit", "RateLimit-Policy")} == {
             "Retry-After": "120",
             "RateLimit": f'"{uid}";r=0;t=120',
@@ -156,7 +159,7 @@ class TestAWebSocket:
         (opened,), (start, body) = [await converse(app, **DENIAL) for _ in range(2)]
         assert (opened["type"], start["type"]) == ("websocket.accept", "websocket.http.response.start")
         assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"120")
-        assert body["body"] == b'{"detail": "Too many requests. Retry in 120 seconds."}'
+        assert body["body"] == problem("Too many requests. Retry in 120 seconds.", uid)
 
     async def test_is_closed_where_the_server_cannot(self, uid):
         (close,) = await converse(self.app_behind(WebSocketThrottle(uid, "0/min")))
@@ -172,7 +175,60 @@ class TestAWebSocket:
         assert opened["type"] == "websocket.accept"
 
 
+class TestCountedOnce:
+    async def test_a_websocket_by_the_middleware_and_by_a_decorator(self, uid):
+        throttle = WebSocketThrottle(uid, "1/min")
+
+        @throttled(throttle)
+        async def endpoint(websocket):
+            await websocket.accept()
+
+        app = app_behind(throttle, routes=[WebSocketRoute("/", endpoint)])
+        assert [(await converse(app, **DENIAL))[0]["type"] for _ in range(2)] == [
+            "websocket.accept",
+            "websocket.http.response.start",
+        ]
+
+    async def test_but_every_message_of_a_websocket_counts(self, uid):
+        lines = WebSocketThrottle(uid, "2/min")
+
+        class Chat(WebSocketEndpoint):
+            encoding = "text"
+
+            @throttled(lines)
+            async def on_receive(self, websocket, data):
+                if not is_throttled(websocket):
+                    await websocket.send_text(data)
+
+        got = await converse(app_behind(routes=[WebSocketRoute("/", Chat)]), *"abc")
+        assert [message["text"][:14] for message in got if message["type"] == "websocket.send"] == [
+            "a",
+            "b",
+            '{"type":"rate_',
+        ]
+
+    async def test_where_one_middleware_stands_in_another(self, uid):
+        one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "5/min")
+        inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware, throttles=[one, two])])
+        answer = await get(app_behind(one, routes=[inner]), "/in/")
+        assert answer.headers["RateLimit"] == f'"{one.uid}";r=4;t=120, "{two.uid}";r=4;t=120'
+
+    async def test_where_the_outer_one_writes_no_headers_the_inner_one_does(self, uid):
+        inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware)])
+        answer = await get(app_behind(HTTPThrottle(uid, "5/min"), routes=[inner], headers=False), "/in/")
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+
+
 class TestWhereItStands:
+    async def test_around_the_whole_application_even_a_crash_has_the_headers(self, uid):
+        async def endpoint(request):
+            raise ZeroDivisionError
+
+        app = ThrottleMiddleware(Starlette(routes=[Route("/", endpoint)]), HTTPThrottle(uid, "5/min"))
+        async with calling(app, raising=False) as caller:
+            answer = await caller.get("/")
+        assert (answer.status_code, answer.headers["RateLimit"]) == (500, f'"{uid}";r=4;t=120')
+
     async def test_around_an_application_that_it_does_not_know(self, uid):
         async def bare(scope, receive, send):
             await PlainTextResponse("bare")(scope, receive, send)

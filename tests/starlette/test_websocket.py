@@ -1,20 +1,25 @@
 """WebSockets: told after their accept, denied before it."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.callers import DENIAL, converse
 from tests.servers import serve
-from traffik import HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+from traffik import Floods, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 
 TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 120 seconds.", "retry_after": 120}
+
+
+ENDING = ("disconnect", "receive", "receive", "connect")
+"""What a client does, the last first."""
 
 
 def app_of(endpoint):
@@ -28,6 +33,16 @@ def echo(throttle, cost=None):
             assert await throttle.hit(websocket, cost) is websocket
             if not is_throttled(websocket):
                 await websocket.send_text(text)
+
+    return app_of(endpoint)
+
+
+def listening(throttle):
+    async def endpoint(websocket):
+        await websocket.accept()
+        with suppress(WebSocketDisconnect):
+            while await websocket.receive_text():
+                await throttle.hit(websocket)
 
     return app_of(endpoint)
 
@@ -69,7 +84,45 @@ class TestAfterItsAccept:
         )
         await websocket.accept()
         assert await throttle.hit(websocket) is websocket
-        assert WebSocketState.DISCONNECTED is websocket.application_state
+        assert WebSocketState.CONNECTED is websocket.application_state  # so that the next `receive` tells
+
+    @pytest.mark.parametrize("floods", [None, Floods(pause=True), Floods(close_after=1)])
+    async def test_a_client_that_has_gone_ends_the_loop_and_is_no_error(self, uid, floods):
+        throttle = WebSocketThrottle(uid, "0/min", floods=floods)
+        incoming = [{"type": f"websocket.{kind}", "code": 1001, "text": "a"} for kind in ENDING]
+
+        async def receive():
+            return incoming.pop()
+
+        async def send(message):
+            if message["type"] != "websocket.accept":
+                raise OSError
+
+        scope = {"type": "websocket", "path": "/", "headers": [], "client": ("192.0.2.1", 1)}
+        await listening(throttle)(scope, receive, send)
+        assert incoming == []
+
+    async def test_a_flood_is_closed_and_ends_the_endpoint(self, uid):
+        got = await converse(listening(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=2))), "a", "b", "c")
+        assert [message["type"] for message in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
+        assert (got[-1]["code"], got[-1]["reason"]) == (1008, "Rate limit exceeded")
+
+    async def test_a_client_that_has_gone_unnoticed_is_no_error_of_closing(self, uid):
+        throttle = WebSocketThrottle(uid, "0/min", floods=Floods(notify="once", close_after=2))
+        incoming = [{"type": f"websocket.{kind}", "code": 1001, "text": "a"} for kind in ENDING]
+        sent = []
+
+        async def receive():
+            return incoming.pop()
+
+        async def send(message):
+            sent.append(message["type"])
+            if message["type"] == "websocket.close":
+                raise OSError
+
+        scope = {"type": "websocket", "path": "/", "headers": [], "client": ("192.0.2.1", 1)}
+        await listening(throttle)(scope, receive, send)
+        assert sent == ["websocket.accept", "websocket.send", "websocket.close"]
 
     async def test_nothing_is_sent_after_the_program_has_closed_it(self, uid):
         throttle = WebSocketThrottle(uid, "0/min")

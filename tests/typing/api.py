@@ -1,5 +1,6 @@
 """What a type checker must see in programs that use traffik; nothing here runs."""
 
+import re
 from typing import Any, assert_type
 
 from aiohttp import web
@@ -10,11 +11,27 @@ from starlette.requests import HTTPConnection
 import traffik_aiohttp
 import traffik_django
 import traffik_starlette
-from traffik import Decision, HTTPThrottle, Limiter, Rate, StrategyStat, WebSocketThrottle, get_wait, is_throttled
+from traffik import (
+    Decision,
+    Floods,
+    HTTPThrottle,
+    Limiter,
+    Outgoing,
+    Rate,
+    Rule,
+    StrategyStat,
+    WebSocketThrottle,
+    get_wait,
+    group,
+    is_throttled,
+    use_outgoing,
+)
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.headers import Policies
+from traffik.rejections import Reply
 from traffik.throttles import Throttle
 from traffik_django import identities
-from traffik_starlette import ThrottleMiddleware, throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
 
 app = FastAPI(lifespan=InMemoryBackend().lifespan)
 throttle = HTTPThrottle(uid="http", rate="100/min")
@@ -22,6 +39,8 @@ typed = traffik_starlette.HTTPThrottle(uid="typed", rate=Rate(100, 60_000_000))
 typed_ws = traffik_starlette.WebSocketThrottle("ws", ["10/s", Rate(1000, 3_600_000_000)])
 app.add_middleware(ThrottleMiddleware, throttle)
 app.add_middleware(ThrottleMiddleware, [typed, typed_ws], headers=False)
+app.add_exception_handler(Throttled, answer_throttled)
+document_throttles(app)
 
 
 async def any_connection(request: Request, websocket: WebSocket) -> None:
@@ -39,6 +58,8 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(await typed(request, cost=3), Request)
     assert_type(typed.sync.hit(request), Request)
     assert_type(await typed_ws.hit(websocket), WebSocket)
+    WebSocketThrottle("f", "1/s", floods=Floods(notify="once", pause=True, close_after=3))
+    Floods(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
     await typed.hit(websocket)  # type: ignore[arg-type]  # refused: a WebSocket is no Request
     await typed_ws.hit(request)  # type: ignore[arg-type]  # refused: nor the other way round
     await typed.hit(request, cost=1.5)  # type: ignore[arg-type]  # refused: a cost is an integer
@@ -57,14 +78,46 @@ async def waiting_rate(request: Request, context: dict[str, Any]) -> str:
     return f"{context['limit']}/min"
 
 
+def answer(error: Throttled) -> bytes:
+    assert_type(error.rejection.reply(["text/html"]), Reply)
+    return error.rejection.reply([]).body
+
+
 async def tell(request: Request, decision: Decision) -> None:
     assert_type(decision.wait_seconds, int)
 
 
 HTTPThrottle("options", waiting_rate, cost=plain_cost, identifier=lambda request: "a", handle_throttled=tell)
+
+
+async def is_free(request: Request, context: dict[str, Any]) -> bool:
+    return context["plan"] == "free" and "debug" not in request.headers
+
+
+HTTPThrottle(
+    "ruled", "1/s", rules=[Rule("/api/**", methods=["GET"], when=is_free), Rule(re.compile("/a"), bypass=True)]
+)
+WebSocketThrottle("ruled", "1/s", rules=Rule("/chat")).add_rule(Rule(methods={"GET"}, when=lambda _: True))
+assert_type(Rule("/api/**").matches("GET", "/api"), bool)
+assert_type([limit.uid for limit in group("api:*")], list[str])
+group("*").add_rule(Rule("/api/**"))
+Rule("/api/**", ["GET"])  # type: ignore[call-arg]  # refused: all but the path have names
+Rule(b"/api")  # type: ignore[arg-type]  # refused: a path is text
+HTTPThrottle("wrong", "1/s", rules=["/api"])  # type: ignore[list-item]  # refused: text is no rule
+
 HTTPThrottle("wrong", 5)  # type: ignore[arg-type]  # refused: a number is no rate
 HTTPThrottle("wrong", "1/s", cost="1")  # type: ignore[arg-type]  # refused: a cost is an integer
 HTTPThrottle("wrong", "1/s", None)  # type: ignore[call-arg]  # refused: options have names
+
+
+def written(policies: Policies, decision: Decision) -> list[tuple[str, str]]:
+    assert_type(policies.seconds(decision), int | None)
+    return [("X-Left", str(decision.remaining))]
+
+
+use_outgoing(Outgoing(fields=("draft-11", written), unit="requests", partition_secret=b"0" * 16, jitter=5))
+HTTPThrottle("out", "1/s", outgoing=Outgoing(fields="x-ratelimit", problem=False))
+HTTPThrottle("wrong", "1/s", outgoing="x-ratelimit")  # type: ignore[arg-type]  # refused: a name is only a part of it
 
 
 @throttled("5/s", typed, cost=2)

@@ -5,26 +5,49 @@ from aiohttp import web
 from tests.adapters.services import Framework, carry_out
 from tests.aiohttp_server import serve_aiohttp
 from traffik import is_throttled
-from traffik_aiohttp import WebSocketConnection, setup
+from traffik_aiohttp import WebSocketConnection, setup, throttled
 
 
 class AiohttpClient(Framework):
     def serving(self, service):
         app, inner = web.Application(), web.Application()
-        for where, routes in ((app, service.routes), (inner, service.mounted)):
-            for path, calls in routes.items():
-                self.route(where, path, calls)
+        for path, calls in service.routes.items():
+            app.router.add_get(path, self.handler(calls, service.decorated.get(path)))
+        for path, calls in service.mounted.items():
+            inner.router.add_get(path, self.handler(calls))
+        for path, calls in service.forbidden.items():
+            app.router.add_get(path, self.forbidding(calls))
+        for path, calls in service.streams.items():
+            app.router.add_get(path, self.streaming(calls))
         for path, socket in service.sockets.items():
             app.router.add_get(path, self.socket(socket))
         app.add_subapp("/in", inner)
         setup(app, service.guards, backend=service.backend)
         return serve_aiohttp(app)
 
-    def route(self, app, path, calls):
+    def handler(self, calls, throttles=None):
         async def handler(request):
             return web.json_response(await carry_out(request, calls))
 
-        app.router.add_get(path, handler)
+        return throttled(*throttles)(handler) if throttles else handler
+
+    def forbidding(self, calls):
+        async def handler(request):
+            await carry_out(request, calls)
+            raise web.HTTPForbidden
+
+        return handler
+
+    def streaming(self, calls):
+        async def handler(request):
+            await carry_out(request, calls)
+            response = web.StreamResponse()
+            await response.prepare(request)
+            for part in (b"a", b"b"):
+                await response.write(part)
+            return response
+
+        return handler
 
     def socket(self, socket):
         async def handler(request):

@@ -1,16 +1,17 @@
 """The framework of a few lines, under the WSGI server of the standard library: all of it is sync."""
 
 from contextlib import contextmanager
-from functools import partial
 from io import StringIO
 from socketserver import ThreadingMixIn
 from threading import Thread
+from types import MappingProxyType
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from tests.adapters.bare import App
 from tests.adapters.services import Framework, carry_out_sync
 from traffik.adapters import subapps_of
 from traffik.backends.binding import bound
+from traffik.guards import hit_each_sync
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -27,11 +28,11 @@ class Quiet(WSGIRequestHandler):
 
 
 class BareClient(Framework):
-    websockets = False
+    websockets = asynchronous = answers = False
 
     @contextmanager
     def serving(self, service):
-        app = App(handlers(service.routes), {"/in": App(handlers(service.mounted))}, service.guards)
+        app = App(handlers(service.routes, service.decorated), {"/in": App(handlers(service.mounted))}, service.guards)
         store = service.backend
         with store, bound(store, app, subapps_of(app)), Server(("127.0.0.1", 0), Quiet) as server:
             server.set_app(app)
@@ -44,5 +45,13 @@ class BareClient(Framework):
                 thread.join(10)
 
 
-def handlers(routes):
-    return {path: partial(carry_out_sync, calls=calls) for path, calls in routes.items()}
+def handlers(routes, decorated=MappingProxyType({})):
+    return {path: handler(calls, decorated.get(path, ())) for path, calls in routes.items()}
+
+
+def handler(calls, throttles):
+    def answer(request):
+        hit_each_sync(throttles, request)
+        return carry_out_sync(request, calls)
+
+    return answer

@@ -5,9 +5,10 @@ from types import ModuleType
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import JsonResponse
+from django.http import JsonResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import include, path
 
@@ -16,9 +17,18 @@ from tests.django.project import set_up
 from tests.servers import serve
 from tests.wsgi_server import serve_by_threads
 from traffik import is_throttled
+from traffik_django import throttled
 from traffik_django.consumers import ThrottledConsumerMixin
 
 set_up()
+
+
+def answer(answers):
+    return JsonResponse(answers, safe=False)
+
+
+def forbid(_):
+    raise PermissionDenied
 
 
 def chat_of(socket, guards):
@@ -44,7 +54,12 @@ class DjangoASGIClient(Framework):
     def serving(self, service):
         urls = ModuleType("urls")
         inner = [self.route(*each) for each in service.mounted.items()]
-        urls.urlpatterns = [*(self.route(*each) for each in service.routes.items()), path("in/", include(inner))]
+        urls.urlpatterns = [
+            *(self.route(where, calls, service.decorated.get(where)) for where, calls in service.routes.items()),
+            *(self.route(where, calls, then=forbid) for where, calls in service.forbidden.items()),
+            *(self.route(where, calls, then=self.stream) for where, calls in service.streams.items()),
+            path("in/", include(inner)),
+        ]
         guards = {f"guard-{place}": each for place, each in enumerate(service.guards) if not each.websocket}
         traffik = {"STORE": service.backend, "THROTTLES": guards, "URLS": {"*": list(guards)}}
         middleware = ["traffik_django.middleware.ThrottleMiddleware"]
@@ -58,18 +73,31 @@ class DjangoASGIClient(Framework):
         app = ProtocolTypeRouter({"http": ASGIHandler(), "websocket": URLRouter(sockets)})
         return serve(app, lifespan="off", proxy_headers=False)
 
-    def route(self, where, calls):
-        async def view(request):
-            return JsonResponse(await carry_out(request, calls), safe=False)
+    def stream(self, _):
+        async def parts():
+            yield "a"
+            yield "b"
 
-        return path(where.removeprefix("/"), view)
+        return StreamingHttpResponse(parts())
+
+    def route(self, where, calls, throttles=None, then=answer):
+        async def view(request):
+            return then(await carry_out(request, calls))
+
+        return path(where.removeprefix("/"), throttled(*throttles)(view) if throttles else view)
 
 
 class DjangoWSGIClient(DjangoASGIClient):
-    websockets = False
+    websockets = asynchronous = False
 
     def server(self, service):
         return serve_by_threads(WSGIHandler())
 
-    def route(self, where, calls):
-        return path(where.removeprefix("/"), lambda request: JsonResponse(carry_out_sync(request, calls), safe=False))
+    def stream(self, _):
+        return StreamingHttpResponse(["a", "b"])
+
+    def route(self, where, calls, throttles=None, then=answer):
+        def view(request):
+            return then(carry_out_sync(request, calls))
+
+        return path(where.removeprefix("/"), throttled(*throttles)(view) if throttles else view)

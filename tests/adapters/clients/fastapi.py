@@ -5,27 +5,35 @@ import json
 from fastapi import FastAPI, Request
 from starlette.routing import WebSocketRoute
 
-from tests.adapters.clients.starlette import endpoint_of
+from tests.adapters.clients.starlette import endpoint_of, forbid, stream
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
-from traffik_starlette import ThrottleMiddleware
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
 
 
 class FastAPIClient(Framework):
-    def body(self, detail):
+    def body(self, detail, violated=None):
         return json.dumps({"detail": detail}, separators=(",", ":")).encode()
 
     def serving(self, service):
         app, inner = FastAPI(lifespan=service.backend.lifespan), FastAPI()
         app.add_middleware(ThrottleMiddleware, service.guards)
+        if service.handled:
+            app.add_exception_handler(Throttled, answer_throttled)
         app.mount("/in", inner)
-        for where, routes in ((app, service.routes), (inner, service.mounted)):
-            for path, calls in routes.items():
-                self.route(where, path, calls)
+        for path, calls in service.routes.items():
+            self.route(app, path, calls, service.decorated.get(path))
+        for path, calls in service.mounted.items():
+            self.route(inner, path, calls)
+        for path, calls in service.forbidden.items():
+            self.route(app, path, calls, then=forbid)
+        for path, calls in service.streams.items():
+            self.route(app, path, calls, then=stream)
         app.router.routes += [WebSocketRoute(path, endpoint_of(socket)) for path, socket in service.sockets.items()]
         return serve(app, proxy_headers=False)
 
-    def route(self, app, path, calls):
-        @app.get(path)
+    def route(self, app, path, calls, throttles=None, then=list):
         async def endpoint(request: Request):
-            return await carry_out(request, calls)
+            return then(await carry_out(request, calls))
+
+        app.get(path)(throttled(*throttles)(endpoint) if throttles else endpoint)

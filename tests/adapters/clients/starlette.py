@@ -1,36 +1,49 @@
 """Starlette, under uvicorn."""
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik import is_throttled
-from traffik_starlette import ThrottleMiddleware
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
 
 
 class StarletteClient(Framework):
-    def body(self, detail):
+    def body(self, detail, violated=None):
         return detail.encode()
 
     def serving(self, service):
         routes = [Mount("/in", Starlette(routes=[self.route(*each) for each in service.mounted.items()]))]
-        routes += [self.route(*each) for each in service.routes.items()]
+        routes += [self.route(path, calls, service.decorated.get(path)) for path, calls in service.routes.items()]
+        routes += [self.route(path, calls, then=forbid) for path, calls in service.forbidden.items()]
+        routes += [self.route(path, calls, then=stream) for path, calls in service.streams.items()]
         routes += [self.socket(*each) for each in service.sockets.items()]
         middleware = [Middleware(ThrottleMiddleware, service.guards)]
-        app = Starlette(routes=routes, middleware=middleware, lifespan=service.backend.lifespan)
+        handlers = {Throttled: answer_throttled} if service.handled else {}
+        options = {"middleware": middleware, "exception_handlers": handlers, "lifespan": service.backend.lifespan}
+        app = Starlette(routes=routes, **options)
         return serve(app, proxy_headers=False)  # uvicorn believes them from its own machine
 
-    def route(self, path, calls):
+    def route(self, path, calls, throttles=None, then=JSONResponse):
         async def endpoint(request):
-            return JSONResponse(await carry_out(request, calls))
+            return then(await carry_out(request, calls))
 
-        return Route(path, endpoint)
+        return Route(path, throttled(*throttles)(endpoint) if throttles else endpoint)
 
     def socket(self, path, socket):
         return WebSocketRoute(path, endpoint_of(socket))
+
+
+def forbid(_):
+    raise HTTPException(403)
+
+
+def stream(_):
+    return StreamingResponse(iter(["a", "b"]))
 
 
 def endpoint_of(socket):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
+from anyio import move_on_after
 
 from traffik.adapters import Memory
 from traffik.rejections import Rejection
 from traffik_aiohttp.errors import error_for
-from traffik_aiohttp.websocket import WebSocketConnection
+from traffik_aiohttp.websocket import REASON, WebSocketConnection
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
 MEMORY: Final = "traffik.decisions"
 """The name under which the decisions about a request are kept."""
+
+_PATIENCE: Final = 15
+"""Seconds for a client to answer that it has understood a close (aiohttp itself waits ten, if it can send it)."""
 
 
 class HTTPAdapter:
@@ -36,7 +40,8 @@ class HTTPAdapter:
         return connection.method
 
     def path(self, connection: web.BaseRequest, /) -> str:
-        return connection.path
+        # A slash that is written %2F is no slash to aiohttp's router, nor is it to a rule.
+        return connection.rel_url.path_safe.replace("%25", "%")
 
     def app(self, connection: web.BaseRequest, /) -> object | None:
         # `request.app` asserts that the request has been routed; not every one has.
@@ -58,7 +63,7 @@ class HTTPAdapter:
         return memory
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
-        raise error_for(rejection)
+        raise error_for(rejection, self.headers(connection, "accept"))
 
 
 class WebSocketAdapter:
@@ -88,9 +93,18 @@ class WebSocketAdapter:
     def memory(self, connection: WebSocketConnection, /) -> Memory:
         return http.memory(connection.request)
 
+    def accepted(self, connection: WebSocketConnection, /) -> bool:
+        return connection.response.prepared
+
+    def pause(self, connection: WebSocketConnection, sleep: Callable[[], Awaitable[None]], /) -> Awaitable[None] | None:
+        return None if connection.response.closed else sleep()
+
+    def close(self, connection: WebSocketConnection, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
+        return None if connection.response.closed else _close(connection, code)
+
     def reject(self, connection: WebSocketConnection, rejection: Rejection, /) -> Awaitable[None] | None:
         if not connection.response.prepared:
-            raise error_for(rejection)
+            raise error_for(rejection, self.headers(connection, "accept"))
         return _notify(connection.response, rejection)
 
 
@@ -99,6 +113,14 @@ async def _notify(response: web.WebSocketResponse, rejection: Rejection) -> None
     with suppress(ConnectionError):
         # As Starlette writes JSON, so that clients of both read the same bytes.
         await response.send_str(json.dumps(rejection.message, separators=(",", ":")))
+
+
+async def _close(connection: WebSocketConnection, code: int) -> None:
+    """Close it, so that `receive` and a loop over it end; one whose client reads nothing any more is cut off."""
+    with move_on_after(_PATIENCE) as closing:
+        await connection.response.close(code=code, message=REASON)
+    if closing.cancelled_caught and (transport := connection.request.transport) is not None:
+        transport.abort()
 
 
 http = HTTPAdapter()

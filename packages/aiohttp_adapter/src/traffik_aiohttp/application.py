@@ -9,8 +9,9 @@ from aiohttp import web
 
 from traffik.backends.base import Backend
 from traffik.errors import ConfigurationError
+from traffik.guards import Throttles, each_of
 from traffik.throttles import Throttle
-from traffik_aiohttp.middleware import Throttles, add_headers, each_of, names_of, throttling
+from traffik_aiohttp.middleware import add_headers, names_of, throttling
 
 __all__ = ["BACKEND", "THROTTLES", "setup"]
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from aiohttp import web
 from aiohttp.abc import AbstractView
 
-from traffik.keys import MAX_LENGTH
+from traffik.guards import guards_for, hit_each, is_async_callable, rates_among
 from traffik.rates import Rate
-from traffik.throttles import HTTPThrottle, Throttle
+from traffik.throttles import Throttle
 
 __all__ = ["throttled"]
 
@@ -25,7 +24,7 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Handler], _Handler]:
-    """Hit `throttles`, in this order, before the handler runs.
+    """Hit `throttles`, in this order, before the handler runs; one that a middleware has hit is not hit again.
 
         @throttled("10/s; 1000/hour")
         async def search(request): ...
@@ -40,25 +39,15 @@ def throttled(
         TypeError: no throttle is given, options are given but no rate, something that is neither, or what is decorated
             is neither an async function nor a view.
     """
-    rates = [each for each in throttles if isinstance(each, Rate | str)]
-    if not throttles or len(rates) + sum(isinstance(each, Throttle) for each in throttles) < len(throttles):
-        raise TypeError(f"throttled takes throttles or rates, at least one: {throttles!r}")
-    if options and not rates:
-        raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
+    rates_among(throttles, options)  # what is wrong is said before the handler is known
 
     def decorate(handler: _Handler) -> _Handler:
-        if not (_is_view(handler) or _is_async(handler)):
+        if not (_is_view(handler) or is_async_callable(handler)):
             raise TypeError(f"throttled is for async handlers and for views, not for {handler!r}")
-        guards = [each for each in throttles if isinstance(each, Throttle)]
-        if rates:
-            settings: dict[str, Any] = {"rate": rates, **options}
-            if "uid" not in settings:
-                settings["uid"] = _name(handler)
-            guards.append(HTTPThrottle(**settings))
+        guards = guards_for(handler, throttles, options)
 
-        async def hit(request: web.BaseRequest) -> None:
-            for throttle in guards:
-                await throttle.hit(request, cost, context)
+        def hit(request: web.BaseRequest) -> Coroutine[Any, Any, None]:
+            return hit_each(guards, request, cost, context)
 
         return cast("_Handler", _guarded_view(handler, hit) if _is_view(handler) else _guarded(handler, hit))
 
@@ -100,18 +89,3 @@ def _request_of(arguments: Sequence[Any]) -> web.BaseRequest:
 
 def _is_view(handler: object) -> bool:
     return isinstance(handler, type) and issubclass(handler, AbstractView)
-
-
-def _is_async(handler: Callable[..., Any]) -> bool:
-    """Whether calling the handler, a function or an object, gives something to await."""
-    while isinstance(handler, functools.partial):
-        handler = handler.func
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
-
-
-def _name(handler: Callable[..., Any]) -> str:
-    """The handler's dotted name, as a uid."""
-    name = getattr(handler, "__qualname__", None)
-    if name is None:
-        raise TypeError(f"{handler!r} has no name to make a uid of: throttled(…, uid=…)")
-    return f"{handler.__module__}.{name}"[-MAX_LENGTH:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -13,25 +13,31 @@ __all__ = ["ThrottleUnavailable", "Throttled", "error_for"]
 
 
 class Throttled(errors.Throttled, web.HTTPTooManyRequests):
-    """A refused request, or WebSocket that is not prepared yet: answered with status 429, its headers and JSON."""
+    """A refused request, or WebSocket that is not prepared yet: answered with status 429, its headers and a body.
 
-    def __init__(self, rejection: Rejection) -> None:
-        _answer(self, rejection)
+    Args:
+        rejection: what is answered.
+        accept: the client's lines of Accept.
+    """
+
+    def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
+        _answer(self, rejection, accept)
 
 
 class ThrottleUnavailable(errors.Throttled, web.HTTPServiceUnavailable):
     """A request that nobody can decide on while the store is away: answered with status 503 in the same way."""
 
-    def __init__(self, rejection: Rejection) -> None:
-        _answer(self, rejection)
+    def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
+        _answer(self, rejection, accept)
 
 
-def error_for(rejection: Rejection) -> Throttled | ThrottleUnavailable:
-    """The error that answers with the status of `rejection`."""
-    return (Throttled if rejection.status == Throttled.status_code else ThrottleUnavailable)(rejection)
+def error_for(rejection: Rejection, accept: Sequence[str] = ()) -> Throttled | ThrottleUnavailable:
+    """The error that answers with the status of `rejection`, for a client with these lines of Accept."""
+    return (Throttled if rejection.status == Throttled.status_code else ThrottleUnavailable)(rejection, accept)
 
 
-def _answer(error: Throttled | ThrottleUnavailable, rejection: Rejection) -> None:
+def _answer(error: Throttled | ThrottleUnavailable, rejection: Rejection, accept: Sequence[str]) -> None:
     error.rejection = rejection
-    text = json.dumps(rejection.body)
-    web.HTTPException.__init__(error, headers=rejection.headers, text=text, content_type="application/json")
+    _, fields, body = rejection.reply(accept)
+    web.HTTPException.__init__(error, headers=fields, text=body.decode())
+    error.headers["Content-Type"] = dict(fields)["Content-Type"]  # without the charset that aiohttp adds to JSON

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from traffik.throttles import Throttle
+from traffik.answers import fields_of
+from traffik.guards import Throttles, each_of, hit_each
 from traffik_aiohttp.adapter import http
 
-__all__ = ["Throttles", "add_headers", "each_of", "names_of", "throttling"]
-
-Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
-"""One or several, hit in this order; the first that refuses answers."""
+__all__ = ["add_headers", "names_of", "throttling"]
 
 _WRITTEN: Final = "traffik.headers"
 
@@ -22,7 +20,8 @@ _WRITTEN: Final = "traffik.headers"
 def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None = None) -> Middleware:
     """A middleware that hits throttles before the handler runs.
 
-    HTTP throttles are for every request, one that opens a WebSocket included; WebSocket throttles for those alone.
+    HTTP throttles are for every request, one that opens a WebSocket included; WebSocket throttles for those alone. A
+    throttle that has been hit already, by another middleware say, is not hit again.
 
     Args:
         throttles: for every route of the application, and for what has none.
@@ -31,17 +30,17 @@ def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None
     """
     everywhere = each_of(throttles)
     somewhere = {name: each_of(some) for name, some in (routes or {}).items()}
+    sockets = any(throttle.websocket for some in (everywhere, *somewhere.values()) for throttle in some)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        for throttle in everywhere:
-            if not throttle.websocket or _opens(request):
-                await throttle.hit(request)
+        each = everywhere
         if somewhere:
             for name in names_of(request.match_info.route):
-                for throttle in somewhere.get(name, ()):
-                    if not throttle.websocket or _opens(request):
-                        await throttle.hit(request)
+                each += somewhere.get(name, ())
+        if sockets and not _opens(request):
+            each = tuple(throttle for throttle in each if not throttle.websocket)
+        await hit_each(each, request)
         return await handler(request)
 
     return middleware
@@ -53,29 +52,15 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
     Errors and streams have them too. A rejection brings its own.
     """
     memory = http.memory(request)
-    fields = response.headers
-    if not memory or (response.status >= 400 and "RateLimit-Policy" in fields):
+    if not memory:
         return
     shared = vars(request.writer)
     if shared.get(_WRITTEN) is response:  # an application and the one it is mounted in both ask for headers
         return
     shared[_WRITTEN] = response
-    for throttle, decision in memory.items():
-        for name, value in throttle.policies(decision).raw_fields(decision):
-            fields.add(name.decode(), value.decode())
-
-
-def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
-    """One throttle or several, as several.
-
-    Raises:
-        TypeError: something else is among them.
-    """
-    each = (throttles,) if isinstance(throttles, Throttle) else tuple(throttles)
-    for throttle in each:
-        if not isinstance(throttle, Throttle):
-            raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
-    return each
+    written = () if response.status < 400 else {name.lower().encode() for name in response.headers}
+    for name, value in fields_of(memory, written):
+        response.headers.add(name.decode(), value.decode())
 
 
 def names_of(route: web.AbstractRoute) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.answers import use_outgoing
     from traffik.clients import EXEMPTED
     from traffik.costs import MAX_COST
     from traffik.decisions import NEVER, Decision, StrategyStat
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
         Throttled,
         TraffikError,
     )
+    from traffik.floods import Floods
     from traffik.limiter import Limiter
+    from traffik.outgoing import Outgoing
     from traffik.rates import UNLIMITED, Rate
+    from traffik.registry import group
+    from traffik.rules import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -52,11 +57,14 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
+    "Floods",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
+    "Outgoing",
     "Rate",
     "RateError",
+    "Rule",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -67,10 +75,13 @@ __all__ = [
     "Transition",
     "WebSocketThrottle",
     "get_wait",
+    "group",
     "is_throttled",
+    "use_outgoing",
 ]
 
 _HOMES = {
+    "answers": ("use_outgoing",),
     "clients": ("EXEMPTED",),
     "costs": ("MAX_COST",),
     "decisions": ("NEVER", "Decision", "StrategyStat"),
@@ -85,8 +96,12 @@ _HOMES = {
         "Throttled",
         "TraffikError",
     ),
+    "floods": ("Floods",),
     "limiter": ("Limiter",),
+    "outgoing": ("Outgoing",),
     "rates": ("UNLIMITED", "Rate"),
+    "registry": ("group",),
+    "rules": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",

@@ -6,14 +6,17 @@ A recipe yields a step only where something may really have to wait. The drivers
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Awaitable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, assert_never
 
+from traffik._misconfiguration import waiting_on_a_loop
+
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Charge
 
-__all__ = ["Apply", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync"]
+__all__ = ["Apply", "Recipe", "Reset", "Step", "Wait", "drive", "drive_sync", "sleep"]
 
 T = TypeVar("T")
 
@@ -76,6 +79,13 @@ def drive_sync(recipe: Recipe[T]) -> T:
         answer = _carry_out_sync(step)
 
 
+async def sleep(wait: int) -> None:
+    """Let `wait` µs pass."""
+    import anyio  # here, since only those who pause need it
+
+    await anyio.sleep(wait / 1_000_000)
+
+
 async def _carry_out(step: Step) -> Any:
     match step:
         case Apply(backend, charges):
@@ -91,6 +101,8 @@ async def _carry_out(step: Step) -> Any:
 def _carry_out_sync(step: Step) -> Any:
     match step:
         case Apply(backend, charges):
+            if charges and not backend.in_process and _in_event_loop():
+                waiting_on_a_loop(charges[0].uid)
             return backend.apply_sync(charges)
         case Reset(backend, uid, key):
             return backend.reset_sync(uid, key)
@@ -100,3 +112,9 @@ def _carry_out_sync(step: Step) -> Any:
             raise TypeError(f"{name} is async, so sync code cannot use it: await the throttle itself, or make it sync")
         case _:
             assert_never(step)
+
+
+def _in_event_loop() -> bool:
+    """Whether this thread runs asyncio's loop; who has not imported asyncio does not."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None

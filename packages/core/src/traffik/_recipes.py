@@ -7,10 +7,12 @@ whose parts are all at hand yields none. It reads no clock and does no I/O itsel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from traffik import _drivers
 from traffik._drivers import Apply, Recipe, Reset, Wait, drive
-from traffik.adapters import adapter_of
+from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.backends.base import Charge
 from traffik.clients import EXEMPTED
 from traffik.costs import MAX_COST, check_cost
@@ -22,6 +24,7 @@ from traffik.rejections import reject
 if TYPE_CHECKING:
     from traffik._callables import Callback, Context
     from traffik.limits import Limit
+    from traffik.rules import RuleSet
     from traffik.strategies import Plan
     from traffik.throttles import Throttle
 
@@ -31,19 +34,47 @@ A = TypeVar("A")
 
 
 def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
-    """Tell a refused client, in the throttle's own way or else the framework's."""
+    """Tell a refused client, in the throttle's own way or else the framework's; then hold it back or close it."""
+    floods = throttle.floods
+    adapter = None if floods is None else socket_adapter_of(connection)
+    if floods is None or adapter is None or not adapter.accepted(connection):
+        yield from _tell(throttle, connection, decision, context)
+        return
+    reaction = floods.reaction(adapter.memory(connection).get(throttle, decision))
+    if reaction.tell:
+        yield from _tell(throttle, connection, decision, context)
+    if reaction.close is not None:
+        rejection = reject(decision, throttle.policies(decision))
+        yield from _done(adapter.close(connection, rejection, reaction.close), "closing", connection)
+    elif reaction.pause:
+        yield from _done(adapter.pause(connection, partial(_drivers.sleep, reaction.pause)), "the pause", connection)
+
+
+def _tell(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
     if throttle.handler is not None:
         yield from _answer(throttle.handler, connection, decision, throttle, merged(throttle, context))
         return
-    sending = adapter_of(connection).reject(connection, reject(decision, throttle.policies(decision)))
-    if sending is not None:
-        yield Wait(sending, f"the rejection of a {type(connection).__name__}")
+    rejection = reject(decision, throttle.policies(decision))
+    yield from _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection)
+
+
+def _done(doing: Awaitable[None] | None, what: str, connection: Any) -> Recipe[None]:
+    """Wait for what an adapter does with a connection, if it has to be waited for."""
+    if doing is not None:
+        yield Wait(doing, f"{what} of a {type(connection).__name__}")
 
 
 def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Recipe[Decision]:
     """Take the cost on the spot, if all it needs is at hand; else the recipe that goes on from here."""
-    if limit.short is not None and context is None:
-        begun = _at_hand(limit, limit.short, subject, cost)
+    # Each way is read once: another thread may close it.
+    short, ruled, rules = limit.short, limit.ruled_short, limit.rules
+    if ruled is not None and rules is not None and context is None:
+        verdict = rules.judge(*_head(subject))
+        if verdict is False and cost is None:
+            return ADMITTED
+        short = ruled if verdict is True else None
+    if short is not None and context is None:
+        begun = _at_hand(limit, short, subject, cost)
         if begun is not None:
             return begun
     return decide(limit, subject, cost, context)
@@ -52,8 +83,14 @@ def begin(limit: Limit, subject: Any, cost: int | None, context: Context | None)
 def start(limit: Limit, subject: Any, cost: int | None, context: Context | None) -> Decision | Awaitable[Decision]:
     """`begin` for async code: the decision, or what to wait for."""
     begun: Decision | Awaitable[Decision] | Recipe[Decision] | None = None
-    if limit.far is not None and context is None:
-        begun = _at_hand(limit, limit.far, subject, cost)
+    far, ruled, rules = limit.far, limit.ruled_far, limit.rules
+    if ruled is not None and rules is not None and context is None:
+        verdict = rules.judge(*_head(subject))
+        if verdict is False and cost is None:
+            return ADMITTED
+        far = ruled if verdict is True else None
+    if far is not None and context is None:
+        begun = _at_hand(limit, far, subject, cost)
     if begun is None:
         begun = begin(limit, subject, cost, context)
     return begun if isinstance(begun, Decision | Awaitable) else drive(begun)
@@ -89,6 +126,11 @@ def decide(
     if not limit.enabled:
         return ADMITTED
     context = merged(limit, context)
+    if limit.rules is not None:
+        if cost is not None:
+            check_cost(cost)
+        if not (yield from _applies(limit.rules, subject, context)):
+            return ADMITTED
     if cost is None:
         cost = limit.cost if limit.price is None else (yield from _answer(limit.price, subject, context))
     if type(cost) is not int or not 0 < cost <= MAX_COST:
@@ -100,7 +142,7 @@ def decide(
         return ADMITTED
     plan = limit.plan if limit.rating is None else (yield from _plan(limit, limit.rating, subject, context))
     if cost > plan.ceiling:
-        return plan.without_store(cost)
+        return limit.marked(plan.without_store(cost), key)
     if read_only and not plan.stats:
         return ADMITTED
     return (yield from _charged(limit, subject, plan, key, cost, read_only))
@@ -110,9 +152,9 @@ def _charged(limit: Limit, subject: Any, plan: Plan, key: str, cost: int, read_o
     """The store's decision."""
     backend = limit.store(subject)
     if backend.in_process:
-        return (backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost)
+        return limit.marked((backend.peek if read_only else backend.charge)(limit.uid, plan, key, cost), key)
     decisions: list[Decision] = yield Apply(backend, (Charge(limit.uid, plan, key, cost, read_only),))
-    return decisions[0]
+    return limit.marked(decisions[0], key)
 
 
 def stat(limit: Limit, subject: Any, context: Context | None) -> Recipe[StrategyStat | None]:
@@ -145,6 +187,26 @@ def merged(limit: Limit, context: Context | None) -> Context:
     return {**limit.context, **context} if limit.context else context
 
 
+def _applies(rules: RuleSet, connection: Any, context: Context) -> Recipe[bool]:
+    """Whether rules are for `connection`; a predicate is asked only if nothing else tells."""
+    verdict = rules.judge(*_head(connection))
+    if isinstance(verdict, bool):
+        return verdict
+    for predicate in verdict.bypasses:
+        if (yield from _answer(predicate, connection, context)):
+            return False
+    for predicate in verdict.applies:
+        if (yield from _answer(predicate, connection, context)):
+            return True
+    return not verdict.applies
+
+
+def _head(connection: Any) -> tuple[str, str]:
+    """What rules are about: the method and the path."""
+    adapter = adapter_of(connection)
+    return adapter.method(connection), adapter.path(connection)
+
+
 def _who(limit: Limit, subject: Any, context: Context) -> object:
     """What answers for the identity of `subject`; it may have to be waited for."""
     return limit.identity(subject) if limit.identifier is None else limit.identifier.call(subject, context)
@@ -159,7 +221,11 @@ def _key(limit: Limit, identity: object, context: Context) -> Recipe[str | None]
         if identity is EXEMPTED:
             return None
     scope = context.get("scope") if context else None
-    return local_key(None if scope is None else _text(scope, "the scope"), _text(identity, who))
+    if scope is not None:
+        scope = _text(scope, "the scope")
+        if limit.scopes is not None:
+            limit.note_scope(scope)
+    return local_key(scope, _text(identity, who))
 
 
 def _plan(limit: Limit, rating: Callback, subject: Any, context: Context) -> Recipe[Plan]:

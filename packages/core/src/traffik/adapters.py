@@ -8,18 +8,29 @@ classes. They are loaded when a store opens, or at the first connection of a typ
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from traffik.decisions import Decision
-from traffik.errors import AdapterNotFoundError
+from traffik.errors import AdapterNotFoundError, ConfigurationError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from traffik.rejections import Rejection
 
-__all__ = ["GROUP", "Adapter", "Memory", "adapter_of", "injected", "load_adapters", "register_adapter", "subapps_of"]
+__all__ = [
+    "GROUP",
+    "Adapter",
+    "Memory",
+    "SocketAdapter",
+    "adapter_of",
+    "injected",
+    "load_adapters",
+    "register_adapter",
+    "socket_adapter_of",
+    "subapps_of",
+]
 
 GROUP: Final = "traffik.adapters"
 
@@ -52,7 +63,10 @@ class Adapter(Protocol):
         ...
 
     def path(self, connection: Any, /) -> str:
-        """The whole path, percent-decoded: with the prefixes of mounted applications, without the query."""
+        """The whole path, percent-decoded: with the prefixes of mounted applications, without the query.
+
+        A slash that was encoded stays so (``%2F``) where the framework's router takes it for a part of a segment.
+        """
         ...
 
     def app(self, connection: Any, /) -> object | None:
@@ -69,6 +83,29 @@ class Adapter(Protocol):
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
         """Raise the framework's own error, or send what is to be sent (then an awaitable, if sending must wait)."""
+        ...
+
+
+class SocketAdapter(Adapter, Protocol):
+    """What the core needs besides, of connections that carry messages, to deal with floods."""
+
+    def accepted(self, connection: Any, /) -> bool:
+        """Whether it is past its opening, so that a refusal can no longer be an answer with a status."""
+        ...
+
+    def pause(self, connection: Any, sleep: Callable[[], Awaitable[None]], /) -> Awaitable[None] | None:
+        """What to wait for so that no message is read before `sleep()` is over: as a rule `sleep()` itself.
+
+        None, and nothing to wait for, where the framework reads no message before it has awaited `sleep()` by itself.
+        """
+        ...
+
+    def close(self, connection: Any, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
+        """Close it with `code` and `traffik.floods.REASON`, so that the loop that reads its messages ends.
+
+        By an error that the framework answers so, which is a `Throttled`, or by closing it (then an awaitable). One
+        that is closed already is left alone.
+        """
         ...
 
 
@@ -106,6 +143,24 @@ def adapter_of(connection: object) -> Adapter:
         return _by_type[type(connection)]
     except KeyError:
         return _find(connection)
+
+
+def socket_adapter_of(connection: object) -> SocketAdapter | None:
+    """The adapter for `connection` if it carries messages; else None.
+
+    Raises:
+        AdapterNotFoundError: none knows its class.
+        ConfigurationError: its adapter cannot deal with floods.
+    """
+    adapter = adapter_of(connection)
+    if not adapter.websocket:
+        return None
+    missing = [name for name in ("accepted", "pause", "close") if not hasattr(adapter, name)]
+    if missing:
+        raise ConfigurationError(
+            f"{adapter!r} cannot deal with floods: it has no {', '.join(missing)}; see SocketAdapter"
+        )
+    return cast("SocketAdapter", adapter)
 
 
 def load_adapters() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from traffik.rates import Rate
 
-__all__ = ["ADMITTED", "NEVER", "UNAVAILABLE", "UNBOUNDED", "Decision", "StrategyStat"]
+__all__ = ["ADMITTED", "NEVER", "UNAVAILABLE", "UNBOUNDED", "Decision", "PartitionedDecision", "StrategyStat"]
 
 NEVER: Final = 2**53 - 1
 """The wait, in microseconds, of a cost that can never fit (285 years: longer than any wait that ends, yet finite)."""
@@ -52,6 +54,11 @@ class Decision(NamedTuple):
         return self.allowed
 
     @property
+    def partition(self) -> bytes:
+        """What stands for the client's key in what goes out; empty where nothing says it (`PartitionedDecision`)."""
+        return b""
+
+    @property
     def never(self) -> bool:
         """Whether this cost is above the capacity, so that no waiting will help."""
         return self.retry_after >= NEVER
@@ -65,6 +72,24 @@ class Decision(NamedTuple):
     def wait_seconds(self) -> int:
         """`retry_after` in seconds, rounded up to whole ones."""
         return -(-self.retry_after // 1_000_000)
+
+
+class PartitionedDecision(Decision):
+    """A decision that also knows whose it is; made only for throttles whose answers depend on that."""
+
+    _partition: bytes = b""
+
+    @classmethod
+    def of(cls, decision: Decision, partition: bytes) -> Self:
+        """The same decision, knowing its partition."""
+        made = cls._make(decision)
+        made._partition = partition
+        return made
+
+    @property
+    def partition(self) -> bytes:
+        """A hash of the local key; see `traffik.outgoing.Outgoing`."""
+        return self._partition
 
 
 ADMITTED: Final = Decision(allowed=True, limit=UNBOUNDED, remaining=UNBOUNDED)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traffik import _recipes, uids
+from traffik import _recipes, registry, uids
 from traffik._callables import Context
 from traffik._drivers import drive, drive_sync
 from traffik.keys import MAX_LENGTH
@@ -58,6 +58,7 @@ class Limiter(Limit):
     ) -> None:
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
         uids.claim(self)
+        registry.join(self)
 
     async def hit(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from traffik import uids
+from traffik import _misconfiguration, answers, uids
 from traffik._callables import Callback, Context, callback
 from traffik.backends import binding
 from traffik.costs import check_cost
+from traffik.decisions import Decision, PartitionedDecision
 from traffik.headers import Policies, policies
 from traffik.keys import check_uid
+from traffik.outgoing import Outgoing
 from traffik.rates import Rate, Rates, parse_rates
+from traffik.rules import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Charger, Sender
-    from traffik.decisions import Decision
 
 __all__ = ["CostOption", "Limit", "RateOption"]
 
@@ -47,6 +49,9 @@ class Limit:
 
     identifier: Callback | None = None
 
+    rules: RuleSet | None = None
+    """Which subjects it is for; None for all of them."""
+
     def __init__(
         self,
         uid: str,
@@ -56,6 +61,7 @@ class Limit:
         backend: Backend | None = None,
         cost: CostOption = 1,
         context: Context | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
         self.uid = check_uid(uid)
         self.rate = rate
@@ -68,25 +74,52 @@ class Limit:
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         self._plans: dict[Rates, Plan] = {}
-        self._own_policies = policies(self.uid, self.plan.rates)
+        if not isinstance(outgoing, Outgoing | None):
+            raise TypeError(f"outgoing is an Outgoing, such as Outgoing(jitter=5), or None, not {outgoing!r}")
+        self._own_outgoing = outgoing
+        self._own_policies = policies(self.uid, self.plan.rates, self.outgoing)
         self._policies: dict[Rate, Policies] = {}
         self.place = uids.place_of_caller()
         self.short: _Short | None = None
         self.far: _Far | None = None
+        self.scopes: set[int] | None = set()
+        if self.price is None and 0 < self.plan.capacity < self.cost:
+            _misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
+        if binding.any_open():
+            _misconfiguration.limit_made(self.uid, self.place)
+        # The same ways where rules are asked first.
+        self.ruled_short: _Short | None = None
+        self.ruled_far: _Far | None = None
         binding.watch(self)
 
     def look(self) -> None:
         """See whether a short way of a hit is open: nothing to ask of anybody but the store."""
-        self.short = self.far = None
+        self.short = self.far = self.ruled_short = self.ruled_far = None
+        outgoing = self.outgoing
+        if self._own_policies.outgoing is not outgoing:
+            self._own_policies = policies(self.uid, self.plan.rates, outgoing)
+            self._policies = {}
         # The only store that is open is the one that every application means.
         backend = binding.open_one() if self.backend is None else self.backend
         asks = self.rating is not None or self.price is not None or self.context
         if backend is None or asks or not self.enabled or not 0 < self.cost <= self.plan.ceiling:
             return
         if backend.in_process:
-            self.short = (backend.charger(self.uid, self.plan), self.plan.ceiling, self.cost)
-        else:
-            self.far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            charger = backend.charger(self.uid, self.plan)
+            short = (_marking(charger, self) if outgoing.keyed else charger, self.plan.ceiling, self.cost)
+            self.short, self.ruled_short = (short, None) if self.rules is None else (None, short)
+        elif not outgoing.keyed:
+            far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
+            self.far, self.ruled_far = (far, None) if self.rules is None else (None, far)
+
+    def note_scope(self, scope: str) -> None:
+        """Count the scopes it is hit in, until there are too many to be meant."""
+        scopes = self.scopes
+        if scopes is not None:
+            scopes.add(hash(scope))
+            if len(scopes) > _misconfiguration.MOST_SCOPES:
+                self.scopes = None
+                _misconfiguration.many_scopes(self.uid)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
@@ -97,6 +130,12 @@ class Limit:
         """Count again, from where it stood."""
         self.enabled = True
         binding.watch(self)
+
+    def take_rule(self, rule: Rule) -> None:
+        """Be told of a rule for a group that it is in; what it counts may have neither path nor method."""
+
+    def drop_rule(self, rule: Rule) -> None:
+        """Be told that it is taken back."""
 
     def identity(self, subject: Any) -> object:
         """Whose quota it is when there is no identifier."""
@@ -128,11 +167,22 @@ class Limit:
         """The policies that go out with `decision`: all of a fixed limit, the one that binds of a callable rate."""
         if self.rating is None or decision.rate is None:
             return self._own_policies
-        found = self._policies.get(decision.rate)
+        table = self._policies  # taken first: whatever is stored in it belongs to what went out then
+        found = table.get(decision.rate)
         if found is None:
-            found = policies(self.uid, (decision.rate,))
-            _remember(self._policies, decision.rate, found)
+            found = policies(self.uid, (decision.rate,), self._own_policies.outgoing)
+            _remember(table, decision.rate, found)
         return found
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What goes out with its decisions: its own, or else the default of the process."""
+        return answers.outgoing_by_default() if self._own_outgoing is None else self._own_outgoing
+
+    def marked(self, decision: Decision, key: str) -> Decision:
+        """`decision`, knowing whose it is if what goes out depends on that."""
+        outgoing = self._own_policies.outgoing
+        return PartitionedDecision.of(decision, outgoing.partition(key)) if outgoing.keyed else decision
 
     @property
     def definition(self) -> tuple[object, ...]:
@@ -147,6 +197,11 @@ class Limit:
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
+
+
+def _marking(charge: Charger, limit: Limit) -> Charger:
+    """A charger whose decisions know whose they are."""
+    return lambda key, cost: limit.marked(charge(key, cost), key)
 
 
 def _remember(table: dict[Any, Any], key: object, value: object) -> None:

@@ -1,13 +1,62 @@
-"""What a refused connection is answered, as plain data that every adapter sends in its framework's own way."""
+"""What a refused connection is answered, as plain data that every adapter sends in its framework's own way.
+
+The body is a problem (RFC 9457) of a type that draft-ietf-httpapi-ratelimit-headers-11 registers, section 10.2: the
+client's quota is exceeded (429), or nobody can say since the store is away (503). A browser gets a page.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from http import HTTPStatus
+from typing import Final, NamedTuple
 
 from traffik.decisions import UNAVAILABLE, Decision
-from traffik.headers import Policies, retry_after
+from traffik.headers import Policies
+from traffik.negotiation import HTML, JSON, PROBLEM, kind_for
 
-__all__ = ["Rejection", "reject"]
+__all__ = ["QUOTA_EXCEEDED", "REDUCED_CAPACITY", "Rejection", "Reply", "reject"]
+
+QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+"""The type of a problem with status 429."""
+
+REDUCED_CAPACITY: Final = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+"""The type of a problem with status 503."""
+
+_KINDS: Final = {
+    429: {"type": QUOTA_EXCEEDED, "title": "Quota Exceeded"},
+    503: {"type": REDUCED_CAPACITY, "title": "Temporary Reduced Capacity"},
+}
+
+# Self-contained, and without a style, which a strict policy of the site would not let through.
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width">
+  <title>{heading}</title>
+</head>
+<body>
+  <h1>{heading}</h1><p>{detail}</p>
+</body>
+</html>
+"""
+
+
+class Reply(NamedTuple):
+    """A whole HTTP answer.
+
+    Attributes:
+        status: the HTTP status.
+        headers: header fields by name and value, Content-Type among them.
+        body: its bytes.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +67,11 @@ class Rejection:
         decision: the refusal.
         status: the HTTP status: 429, or 503 where the store is away and nobody can say.
         detail: one sentence for the client.
-        retry_after: seconds until the same cost is admitted, rounded up; None if it never will be.
+        retry_after: seconds until the same cost is admitted, rounded up, with the client's share of the jitter; None
+            if it never will be.
         headers: header fields by name and value.
+        violated: the names of the policies that refuse, as in ``RateLimit-Policy``.
+        problem: whether the body is a problem, or else the detail alone.
     """
 
     decision: Decision
@@ -27,26 +79,57 @@ class Rejection:
     detail: str
     retry_after: int | None
     headers: tuple[tuple[str, str], ...]
+    violated: tuple[str, ...] = ()
+    problem: bool = True
 
     @property
     def body(self) -> dict[str, object]:
         """The body of an HTTP answer, as JSON has it."""
-        return {"detail": self.detail}
+        if not self.problem:
+            return {"detail": self.detail}
+        # A problem of no type is what its status says (RFC 9457, section 4.2.1).
+        kind = _KINDS.get(self.status, {"title": self.heading})
+        body: dict[str, object] = {**kind, "status": self.status, "detail": self.detail}
+        return {**body, "violated-policies": list(self.violated)} if self.violated else body
 
     @property
     def message(self) -> dict[str, object]:
         """What an accepted WebSocket is sent, as JSON has it."""
         return {"type": "rate_limit", "error": self.detail, "retry_after": self.retry_after}
 
+    @property
+    def heading(self) -> str:
+        """What the status is called."""
+        return HTTPStatus(self.status).phrase
+
+    @property
+    def page(self) -> str:
+        """The body of an HTTP answer to a browser."""
+        return _PAGE.format(heading=self.heading, detail=escape(self.detail))
+
+    def kind(self, accept: Sequence[str]) -> str:
+        """The media type for a client with these lines of Accept."""
+        kind = kind_for(accept)
+        return JSON if kind == PROBLEM and not self.problem else kind
+
+    def reply(self, accept: Sequence[str]) -> Reply:
+        """The whole answer to a client with these lines of Accept."""
+        kind = self.kind(accept)
+        content = self.page if kind == HTML else json.dumps(self.body)
+        named = f"{kind}; charset=utf-8" if kind == HTML else kind
+        fields = (*self.headers, ("Content-Type", named), ("Vary", "Accept"))
+        return Reply(self.status, fields, content.encode())
+
 
 def reject(decision: Decision, policies: Policies) -> Rejection:
     """The rejection that belongs to a refused decision."""
-    wait = retry_after(decision)
-    fields = tuple(policies.headers(decision))
+    wait = policies.retry_after(decision)
+    fields, problem = tuple(policies.headers(decision)), policies.outgoing.problem
     if decision.degraded == UNAVAILABLE:
-        return Rejection(decision, 503, f"The rate limiter is unavailable. Retry in {wait} seconds.", wait, fields)
+        detail = f"The rate limiter is unavailable. Retry in {wait} seconds."
+        return Rejection(decision, 503, detail, wait, fields, (), problem)
     if wait is None:
         detail = f"Too many requests. This one costs more than the limit of {decision.limit} can ever admit."
     else:
         detail = f"Too many requests. Retry in {wait} seconds."
-    return Rejection(decision, 429, detail, wait, fields)
+    return Rejection(decision, 429, detail, wait, fields, policies.violated(decision), problem)

@@ -7,23 +7,27 @@ through `Throttle.sync`. How a hit goes is in the recipes; whose quota it is by 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
-from traffik import _recipes, adapters, uids
+from traffik import _misconfiguration, _recipes, adapters, registry, uids
 from traffik._callables import Context, callback
 from traffik._drivers import drive, drive_sync
+from traffik.backends import binding
 from traffik.clients import client_identity
-from traffik.decisions import Decision
+from traffik.decisions import ADMITTED, Decision
 from traffik.errors import ConfigurationError
+from traffik.floods import Floods, follow
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
+from traffik.rules import Rule, RuleSet, rule_set
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from traffik.backends.base import Backend
     from traffik.decisions import StrategyStat
+    from traffik.outgoing import Outgoing
     from traffik.strategies import Strategy
 
     C = TypeVar("C", default=Any)
@@ -65,6 +69,12 @@ class Throttle(Limit, Generic[C]):
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
         handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
             instead of the framework's own rejection; when it returns, `hit` returns.
+        outgoing: which header fields go out, and how a refusal reads; if None, the default of the process
+            (`traffik.answers.use_outgoing`).
+        floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
+            and that is all.
+        rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
+            admitted and not counted.
 
     All functions may be sync or async.
 
@@ -81,6 +91,8 @@ class Throttle(Limit, Generic[C]):
     injects: ClassVar[type | None] = None
     """The class of connections that dependency injection is to hand over; None to ask the adapters."""
 
+    _seen_twice = False
+
     def __init__(
         self,
         uid: str,
@@ -92,14 +104,22 @@ class Throttle(Limit, Generic[C]):
         cost: CostOption = 1,
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
+        outgoing: Outgoing | None = None,
+        floods: Floods | None = None,
+        rules: Rule | Iterable[Rule] = (),
     ) -> None:
+        if floods is not None and not (self.websocket and isinstance(floods, Floods)):
+            raise TypeError(f"floods is a Floods, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}")
+        self.floods = None if floods == Floods() else floods
+        self.rules = rule_set(rules)
         self.identifier = None if identifier is None else self._callback("the identifier", identifier)
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, outgoing=outgoing)
         self.handler = None
         if handle_throttled is not None:
             offered = ("connection", "decision", "throttle", "context")
             self.handler = callback("the throttled handler", handle_throttled, offered)
         uids.claim(self)
+        registry.join(self)
 
     async def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """Take `cost` units of the connection's quota, all or nothing; reject the connection if they are not there.
@@ -114,7 +134,8 @@ class Throttle(Limit, Generic[C]):
 
         Raises:
             Throttled: an HTTP connection, or a WebSocket before its accept, is refused: the framework's own error,
-                which it answers with status 429. (A WebSocket after its accept is sent a message instead.)
+                which it answers with status 429. (A WebSocket after its accept is sent a message instead, or whatever
+                `floods` says; to close it, some frameworks have an error raised.)
             AdapterNotFoundError: no adapter knows this kind of connection.
             BackendNotFoundError: none, or more than one, store could be meant.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
@@ -124,7 +145,7 @@ class Throttle(Limit, Generic[C]):
         if decision is None:
             begun = _recipes.start(self, connection, cost, context)
             decision = begun if isinstance(begun, Decision) else await begun
-            self.remember(connection, decision)
+            self.remember(connection, decision, cost is None and context is None)
         if not decision.allowed:
             await drive(_recipes.refuse(self, connection, decision, context))
         return connection
@@ -154,7 +175,7 @@ class Throttle(Limit, Generic[C]):
         if decision is None:
             begun = _recipes.start(self, connection, cost, context)
             decision = begun if isinstance(begun, Decision) else await begun
-            self.remember(connection, decision)
+            self.remember(connection, decision, cost is None and context is None)
         return decision
 
     def _at_once(self, connection: C) -> Decision | None:
@@ -173,7 +194,9 @@ class Throttle(Limit, Generic[C]):
         decision = charge(peer, cost)
         memory = adapter.memory(connection)
         if memory:
-            memory.pop(self, None)  # so that it comes last
+            before = memory.pop(self, None)  # so that it comes last
+            if before is not None and not self.websocket:
+                self._see_twice(adapter, before, decision)
         memory[self] = decision
         return decision
 
@@ -184,7 +207,25 @@ class Throttle(Limit, Generic[C]):
     def look(self) -> None:
         """See whether the short way of a hit is open, and whether it needs the address alone."""
         super().look()
-        self._direct = self.short if self.identifier is None else None
+        self._direct = self.short if self.identifier is None and self.floods is None else None
+
+    def add_rule(self, rule: Rule) -> None:
+        """Ask `rule` too, from now on, in every thread and loop.
+
+        Raises:
+            TypeError: it is no rule.
+        """
+        with binding.lock:
+            self.rules = (self.rules or RuleSet()).with_rule(rule)
+            self.look()
+
+    def remove_rule(self, rule: Rule) -> None:
+        """Ask `rule` no more, if it has it; without rules it is for everything."""
+        with binding.lock:
+            self.rules = self.rules and self.rules.without_rule(rule)
+            self.look()
+
+    take_rule, drop_rule = add_rule, remove_rule
 
     @property
     def plain(self) -> bool:
@@ -213,12 +254,21 @@ class Throttle(Limit, Generic[C]):
     def app(self, subject: C) -> object | None:
         return adapters.adapter_of(subject).app(subject)
 
-    def remember(self, connection: C, decision: Decision) -> None:
-        """Keep `decision` with the connection as its most recent one."""
-        memory = adapters.adapter_of(connection).memory(connection)
-        if memory:
-            memory.pop(self, None)  # so that it comes last
-        memory[self] = decision
+    def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
+        """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
+        adapter = adapters.adapter_of(connection)
+        memory = adapter.memory(connection)
+        before = memory.pop(self, None) if memory else None  # so that it comes last
+        if before is not None and usual and not self.websocket:
+            self._see_twice(adapter, before, decision)
+        memory[self] = decision if self.floods is None else follow(before, decision)
+
+    def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
+        """Of a request that is decided on again, see whether it was counted both times."""
+        counted = before.allowed and before is not ADMITTED and decision is not ADMITTED
+        if counted and not self._seen_twice and not adapter.websocket:
+            self._seen_twice = True
+            _misconfiguration.counted_twice(self.uid)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -277,7 +327,7 @@ class SyncThrottle(Generic[C]):
         if decision is None:
             begun = _recipes.begin(throttle, connection, cost, context)
             decision = begun if isinstance(begun, Decision) else drive_sync(begun)
-            throttle.remember(connection, decision)
+            throttle.remember(connection, decision, cost is None and context is None)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:

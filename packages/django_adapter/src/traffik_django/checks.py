@@ -2,7 +2,7 @@
 
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
 THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
-before there is one; W001, of a deployment, a store in memory.
+before there is one; E010 the key OUTGOING; W001, of a deployment, a store in memory.
 """
 
 from __future__ import annotations

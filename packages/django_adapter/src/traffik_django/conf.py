@@ -15,6 +15,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from traffik import adapters
+from traffik.answers import use_outgoing
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.throttles import Throttle
@@ -48,6 +49,9 @@ def start() -> Config:
         if _current is None:
             _current = read()
             use_identity(_current.identifier)
+            if _current.outgoing is not None:
+                _running.callback(use_outgoing, None)
+                use_outgoing(_current.outgoing)
             if _current.store is not None:
                 adapters.load_adapters()
                 _running.callback(_close, _current.store)

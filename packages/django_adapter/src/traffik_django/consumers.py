@@ -1,13 +1,15 @@
 """What traffik needs of a consumer of Channels, and how a WebSocket is refused there.
 
 A consumer does not know whether it has accepted. `ThrottledConsumerMixin` makes it know, so that a hit in `connect` can
-deny the handshake; without the mixin a consumer counts as accepted.
+deny the handshake; without the mixin a consumer counts as accepted. Sync consumers share one thread, which may not
+sleep for one of them: the mixin lets the event loop wait instead, before it hands them their next message.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from channels.exceptions import DenyConnection, StopConsumer
@@ -15,12 +17,24 @@ from django.apps import apps
 
 from traffik import errors
 from traffik.adapters import Memory
-from traffik.rejections import Rejection
+from traffik.errors import ConfigurationError
+from traffik.floods import REASON
+from traffik.rejections import Rejection, Reply
 from traffik_django.adapter import MEMORY
 
-__all__ = ["ConsumerAdapter", "ConsumerDenied", "ConsumerThrottled", "ThrottledConsumerMixin", "consumer"]
+__all__ = [
+    "ConsumerAdapter",
+    "ConsumerClosed",
+    "ConsumerDenied",
+    "ConsumerThrottled",
+    "ThrottledConsumerMixin",
+    "consumer",
+]
 
 _ACCEPTED = "traffik.accepted"
+_CLOSED = "traffik.closed"
+_LEFT = "traffik.left"
+_PAUSE = "traffik.pause"
 
 
 class ConsumerThrottled(errors.Throttled, DenyConnection):
@@ -29,6 +43,10 @@ class ConsumerThrottled(errors.Throttled, DenyConnection):
 
 class ConsumerDenied(errors.Throttled, StopConsumer):
     """The same on a server that can deny with a status: it is answered 429, and the consumer is done."""
+
+
+class ConsumerClosed(errors.Throttled, StopConsumer):
+    """A WebSocket that was closed for a flood: its consumer has been told by `disconnect`, and is done."""
 
 
 class ThrottledConsumerMixin:
@@ -42,6 +60,18 @@ class ThrottledConsumerMixin:
         """Accept the WebSocket, as ever; what the base answers may have to be awaited, as ever."""
         self.scope[_ACCEPTED] = True
         return super().accept(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
+
+    def close(self, *args: Any, **kwargs: Any) -> Any:
+        """Close it, as ever; what the base answers may have to be awaited, as ever."""
+        self.scope[_CLOSED] = True
+        return super().close(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
+
+    async def dispatch(self, message: Any) -> None:
+        """Handle a message, as ever, and wait as long as it has asked to."""
+        await super().dispatch(message)  # type: ignore[misc]  # the consumer behind the mixin has it
+        sleep = self.scope.pop(_PAUSE, None)
+        if sleep is not None:
+            await sleep()
 
 
 class ConsumerAdapter:
@@ -75,37 +105,76 @@ class ConsumerAdapter:
         memory: Memory = connection.scope.setdefault(MEMORY, {})
         return memory
 
+    def accepted(self, connection: Any, /) -> bool:
+        return not isinstance(connection, ThrottledConsumerMixin) or _ACCEPTED in connection.scope
+
+    def pause(self, connection: Any, sleep: Callable[[], Awaitable[None]], /) -> Awaitable[None] | None:
+        if not connection._sync:
+            return sleep()
+        if not isinstance(connection, ThrottledConsumerMixin):
+            raise ConfigurationError(f"{connection!r} is sync: to pause it, put ThrottledConsumerMixin before its base")
+        connection.scope[_PAUSE] = sleep
+        return None
+
+    def close(self, connection: Any, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
+        if _LEFT in connection.scope:
+            raise ConsumerClosed(rejection)
+        if _CLOSED in connection.scope:
+            return None
+        connection.scope[_LEFT] = True
+        if not connection._sync:
+            return _close(connection, rejection, code)
+        with suppress(OSError):  # the client has gone already
+            connection.close(code=code, reason=REASON)
+        with suppress(StopConsumer):
+            connection.websocket_disconnect({"type": "websocket.disconnect", "code": code})
+        raise ConsumerClosed(rejection)
+
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
-        if not isinstance(connection, ThrottledConsumerMixin) or _ACCEPTED in connection.scope:
-            return _send(connection, json.dumps(rejection.message, separators=(",", ":")))
+        if _CLOSED in connection.scope:
+            return None
+        if self.accepted(connection):
+            text = json.dumps(rejection.message, separators=(",", ":"))
+            if not connection._sync:
+                return _send(connection, text)
+            with suppress(OSError):
+                connection.send(text_data=text)
+            return None
         if "websocket.http.response" not in connection.scope.get("extensions", {}):
             raise ConsumerThrottled(rejection)
+        messages = _answer(rejection.reply(self.headers(connection, "accept")))
         if connection._sync:
-            for message in _answer(rejection):
+            for message in messages:
                 connection.base_send(message)
             raise ConsumerDenied(rejection)
-        return _deny(connection, rejection)
+        return _deny(connection, rejection, messages)
 
 
-async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection) -> None:
-    for message in _answer(rejection):
+async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection, messages: Iterable[dict[str, Any]]) -> None:
+    for message in messages:
         await connection.base_send(message)
     raise ConsumerDenied(rejection)
 
 
-def _answer(rejection: Rejection) -> tuple[dict[str, Any], dict[str, Any]]:
+def _answer(reply: Reply) -> tuple[dict[str, Any], dict[str, Any]]:
     """What denies a handshake with a status, where the server can."""
-    body = json.dumps(rejection.body).encode()
-    fields = [(name.lower().encode(), value.encode()) for name, value in rejection.headers]
-    fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    start = {"type": "websocket.http.response.start", "status": rejection.status, "headers": fields}
-    return start, {"type": "websocket.http.response.body", "body": body}
+    fields = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    fields.append((b"content-length", b"%d" % len(reply.body)))
+    start = {"type": "websocket.http.response.start", "status": reply.status, "headers": fields}
+    return start, {"type": "websocket.http.response.body", "body": reply.body}
 
 
-def _send(connection: Any, text: str) -> Awaitable[None] | None:
-    """Send it; what an async consumer answers has to be awaited."""
-    sending: Awaitable[None] | None = connection.send(text_data=text)
-    return sending
+async def _send(connection: Any, text: str) -> None:
+    with suppress(OSError):  # the client has gone already, as the next message tells
+        await connection.send(text_data=text)
+
+
+async def _close(connection: Any, rejection: Rejection, code: int) -> None:
+    with suppress(OSError):  # the client has gone already
+        await connection.close(code=code, reason=REASON)
+    with suppress(StopConsumer):
+        await connection.websocket_disconnect({"type": "websocket.disconnect", "code": code})
+    raise ConsumerClosed(rejection)
 
 
 consumer = ConsumerAdapter()

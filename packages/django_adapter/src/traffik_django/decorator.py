@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+from traffik.guards import rates_among, uid_of
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rate, parse_rates
 from traffik.throttles import Throttle
@@ -34,6 +35,8 @@ def throttled(
 ) -> Callable[[_View], _View]:
     """Hit `throttles`, in this order, before the view runs; the first that refuses is answered, without an exception.
 
+    One that the middleware has hit is not hit again.
+
         @throttled("10/s; 1000/hour")
         def search(request): ...
 
@@ -48,12 +51,8 @@ def throttled(
         RateError: a text is neither a rate nor a name.
         TypeError: no throttle is given, options are given but no rate, or something that is none of these.
     """
-    rates = [each for each in throttles if isinstance(each, Rate) or (isinstance(each, str) and not is_name(each))]
+    rates = rates_among(throttles, options, is_name)
     guards: list[_Guard] = [each for each in throttles if isinstance(each, Throttle | str) and each not in rates]
-    if not throttles or len(rates) + len(guards) < len(throttles):
-        raise TypeError(f"throttled takes throttles, names of throttles or rates, at least one: {throttles!r}")
-    if options and not rates:
-        raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
     for each in guards:
         if isinstance(each, str):
             conf.throttles.expect(each)
@@ -122,9 +121,7 @@ def _is_async(view: Any) -> bool:
 
 def _uid(view: Any) -> str:
     """The view's dotted name; a method that is decorated from outside is named by the class it is called on."""
-    owner, name = _owner(view), getattr(view, "__qualname__", None)
-    if name is None:
-        raise TypeError(f"{view!r} has no name to make a uid of: throttled(…, uid=…)")
+    owner, name = _owner(view), uid_of(view)
     if owner is None:
-        return f"{view.__module__}.{name}"[-MAX_LENGTH:]
+        return name
     return f"{type(owner).__module__}.{type(owner).__qualname__}.{view.__name__}"[-MAX_LENGTH:]

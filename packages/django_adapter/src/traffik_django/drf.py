@@ -34,6 +34,7 @@ class RateThrottle(BaseThrottle):
     rate: ClassVar[Rates | None] = None
     scope: ClassVar[str | None] = None
     decision: Decision | None = None
+    _jitter = 0
 
     def get_scope(self, view: Any) -> str | None:
         """The scope of a view; None to let it be."""
@@ -52,13 +53,14 @@ class RateThrottle(BaseThrottle):
         self.decision = throttle.sync.decide(request)
         if self.decision.degraded == UNAVAILABLE:
             throttle.sync.refuse(request, self.decision)  # 503, which DRF has no word for
+        self._jitter = throttle.outgoing.jitter_of(self.decision.partition)
         return self.decision.allowed
 
     def wait(self) -> float | None:
-        """Seconds until the request would be admitted, exactly; None if it never will be."""
+        """Seconds until the request would be admitted, exactly, and the client's jitter; None if it never will be."""
         if self.decision is None or self.decision.never:
             return None
-        return self.decision.retry_after / 1_000_000
+        return self.decision.retry_after / 1_000_000 + self._jitter
 
     def get_rate(self, scope: str) -> Rates | None:
         """The rate of a scope; None to switch it off, as in DRF."""

@@ -1,5 +1,6 @@
 """Throttles in front of a view, for the decorator and the middleware: hit one after the other, the first that refuses
-is answered. No exception is raised on the way, and refusals that read the same are prepared once.
+is answered, and one that has been hit is left alone. No exception is raised on the way, and refusals that read the
+same are prepared once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, Final
 from asgiref import sync
 from django.http import HttpResponse
 
+from traffik.adapters import adapter_of
 from traffik.decisions import Decision
 from traffik.errors import Throttled
 from traffik.rejections import reject
@@ -36,8 +38,11 @@ def refusal(
     context: Mapping[str, Any] | None = None,
 ) -> HttpResponse | None:
     """Hit `guards`, throttles or names of them; the answer of the first that refuses, None if all admit."""
+    memory = adapter_of(request).memory(request)
     for guard in guards:
         throttle = conf.resolve(guard)
+        if throttle in memory:
+            continue
         decision = throttle.sync.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
@@ -56,8 +61,11 @@ async def refusal_async(
     context: Mapping[str, Any] | None = None,
 ) -> HttpResponse | None:
     """`refusal` for async code."""
+    memory = adapter_of(request).memory(request)
     for guard in guards:
         throttle = conf.resolve(guard)
+        if throttle in memory:
+            continue
         decision = await throttle.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
@@ -72,7 +80,7 @@ async def refusal_async(
 def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) -> HttpResponse:
     """The answer; what goes out for the same limit, remainder and wait is prepared once."""
     known = throttle.policies(decision)
-    key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds, decision.degraded)
+    key = known.likeness(decision)
     answer = _prepared.get(key)
     if answer is None:
         if len(_prepared) >= _PREPARED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import partial
@@ -16,6 +16,8 @@ from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
 from traffik.errors import ConfigurationError
+from traffik.outgoing import FIELDS, Outgoing
+from traffik.rules import Rule
 from traffik.throttles import Throttle
 from traffik_django.identities import Identifier, named
 from traffik_django.limits import HTTPThrottle
@@ -26,9 +28,11 @@ __all__ = ["EVERYTHING", "Config", "Problem", "is_name", "read"]
 EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
 
-_KEYS: Final = ("HEADERS", "IDENTIFIER", "STORE", "THROTTLES", "URLS")
+_KEYS: Final = ("HEADERS", "IDENTIFIER", "OUTGOING", "STORE", "THROTTLES", "URLS")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
-_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "rate", "strategy")
+_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "outgoing", "rate", "rules", "strategy")
+_OUTGOING: Final = tuple(each.name for each in fields(Outgoing))
+_RULE: Final = ("bypass", "methods", "path", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
 """Options that may be the dotted path of what is meant: a function, a strategy or its class."""
 
@@ -52,6 +56,7 @@ class Config:
         throttles: by their names.
         everywhere: those for every request.
         rules: patterns, each with the throttles for the views that match.
+        outgoing: what goes out of throttles that do not say; None where the settings do not either.
         headers: whether answers that are not refused get the RateLimit fields.
         problems: what is wrong.
     """
@@ -61,6 +66,7 @@ class Config:
     throttles: dict[str, Throttle[Any]] = field(default_factory=dict)
     everywhere: tuple[Throttle[Any], ...] = ()
     rules: list[tuple[str, tuple[Throttle[Any], ...]]] = field(default_factory=list)
+    outgoing: Outgoing | None = None
     headers: bool = True
     problems: list[Problem] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
@@ -104,6 +110,8 @@ def read() -> Config:
     config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
+    if given.get("OUTGOING") is not None:
+        config.outgoing = _made(config, 10, "['OUTGOING']", lambda: _outgoing(given["OUTGOING"]))
     _read_throttles(config, given.get("THROTTLES", {}))
     _read_urls(config, given.get("URLS", {}))
     return config
@@ -151,12 +159,30 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         raise ValueError("a throttle needs a rate, such as '5/min'")
     if options.get("identifier") is not None:
         options["identifier"] = _identifier(options["identifier"])
+    if options.get("outgoing") is not None:
+        options["outgoing"] = _outgoing(options["outgoing"])
+    if "rules" in options:
+        rules = options["rules"]
+        options["rules"] = [_rule(each) for each in ([rules] if isinstance(rules, Mapping | Rule) else rules)]
     for key in _DOTTED:
         if isinstance(options.get(key), str):
             found = import_string(options[key])
             options[key] = found() if isinstance(found, type) else found
     # With its store, so that the settings of one test never meet those of another.
     return HTTPThrottle(name, options.pop("rate"), backend=config.store, **options)
+
+
+def _rule(given: Any) -> Any:
+    """A rule, or the arguments of one; whatever else it is, the throttle refuses it."""
+    if not isinstance(given, Mapping):
+        return given
+    for key in given:
+        if key not in _RULE:
+            raise ValueError(f"no argument of a rule is called {key!r}. {_close(str(key), _RULE)}")
+    arguments: dict[str, Any] = dict(given)
+    if isinstance(arguments.get("when"), str):
+        arguments["when"] = import_string(arguments["when"])
+    return Rule(**arguments)
 
 
 def _identifier(given: Any) -> Identifier:
@@ -168,6 +194,25 @@ def _identifier(given: Any) -> Identifier:
         raise TypeError(f"an identifier is a name or a function, not {given!r}")
     identifier: Identifier = found
     return identifier
+
+
+def _outgoing(given: Any) -> Outgoing:
+    if isinstance(given, Outgoing):
+        return given
+    if not isinstance(given, Mapping):
+        raise TypeError(f"what goes out is a dict or an Outgoing, not {given!r}")
+    options = dict(given)
+    for key in options:
+        if key not in _OUTGOING:
+            raise ValueError(f"nothing that goes out is called {key!r}. {_close(str(key), _OUTGOING)}")
+    if isinstance(options.get("fields"), list | tuple):
+        options["fields"] = [_writer(each) for each in options["fields"]]
+    return Outgoing(**options)
+
+
+def _writer(given: Any) -> Any:
+    """A function that writes header fields may be the dotted path of one."""
+    return import_string(given) if isinstance(given, str) and given not in FIELDS and "." in given else given
 
 
 def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> Any:
@@ -183,6 +228,7 @@ _HINTS: Final = {
     3: "Write {'CACHE': 'default'}, {'BACKEND': 'dotted.path', 'LOCATION': …, 'OPTIONS': {…}}, a redis:// URL or None.",
     4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
+    10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or the other arguments of traffik.Outgoing.",
 }
 
 

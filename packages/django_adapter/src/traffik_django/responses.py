@@ -1,15 +1,15 @@
-"""What a refused client is answered: JSON for programs, a page for browsers, by the Accept header."""
+"""What a refused client is answered: a problem for programs, a page for browsers, by the Accept header."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist, loader
-from django.utils.html import escape
 
 from traffik.adapters import Memory
+from traffik.answers import fields_of
+from traffik.negotiation import HTML
 from traffik.rejections import Rejection
 from traffik_django.adapter import MEMORY
 
@@ -18,67 +18,52 @@ __all__ = ["TEMPLATE", "Answer", "add_headers"]
 TEMPLATE: Final = "429.html"
 """The page of a project's own, as Django has 404.html and 500.html; its context: detail, retry_after, rejection."""
 
-_JSON: Final = "application/json"
-# Of those that a client takes equally the first is answered.
-_KINDS: Final = (_JSON, "application/problem+json", "text/html")
-_PLAIN: Final = {None, "", "*/*", _JSON}
-"""What most programs accept, told without taking it apart."""
-
-# As Django's own pages without a template: self-contained, in the language of HTTP.
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-  <title>{title}</title>
-</head>
-<body>
-  <h1>{title}</h1><p>{detail}</p>
-</body>
-</html>
-"""
-
 
 class Answer:
     """What a rejection is answered, to any number of requests."""
 
-    __slots__ = ("_body", "_headers", "rejection")
+    __slots__ = ("_replies", "rejection")
 
     def __init__(self, rejection: Rejection) -> None:
         self.rejection = rejection
-        self._headers = dict(rejection.headers)
-        self._body = json.dumps(rejection.body).encode()
+        self._replies: dict[str, tuple[bytes, dict[str, str]]] = {}
 
     def to(self, request: HttpRequest) -> HttpResponse:
         """The answer to this request, with the headers of the rejection."""
-        kind = _kind(request)
-        body = _page(request, self.rejection) if kind == "text/html" else self._body
-        return HttpResponse(body, kind, self.rejection.status, headers=self._headers)
+        # Of META, since `request.headers` would read all the others too.
+        line = request.META.get("HTTP_ACCEPT")
+        accept = () if line is None else (line,)
+        kind = self.rejection.kind(accept)
+        ready = self._replies.get(kind)
+        if ready is None:
+            _, fields, body = self.rejection.reply(accept)
+            ready = self._replies[kind] = body, dict(fields)
+        body, headers = ready
+        if kind == HTML:
+            body = _page(request, self.rejection) or body
+        return HttpResponse(body, status=self.rejection.status, headers=headers)
 
 
 def add_headers(request: HttpRequest, response: Any) -> None:
     """Add the RateLimit fields of everything that was decided about the request."""
     memory: Memory | None = request.META.get(MEMORY)
-    # A rejection brings its own.
-    if not memory or (response.status_code >= 400 and response.has_header("RateLimit-Policy")):
+    if not memory:
         return
-    every = [throttle.policies(decision).raw_fields(decision) for throttle, decision in memory.items()]
-    fields = [each for each in every if each]
-    if fields:
-        response.headers["RateLimit-Policy"] = b", ".join(policy for (_, policy), _ in fields)
-        response.headers["RateLimit"] = b", ".join(limit for _, (_, limit) in fields)
+    written = () if response.status_code < 400 else {name.lower().encode() for name in response.headers}
+    fields: dict[str, bytes] = {}
+    for raw, value in fields_of(memory, written):
+        name = raw.decode()
+        fields[name] = b"%b, %b" % (fields[name], value) if name in fields else value
+    for name, value in fields.items():
+        response.headers[name] = value.decode()
 
 
-def _kind(request: HttpRequest) -> str:
-    if request.META.get("HTTP_ACCEPT") in _PLAIN:
-        return _JSON
-    return request.get_preferred_type(_KINDS) or _JSON
-
-
-def _page(request: HttpRequest, rejection: Rejection) -> str:
+def _page(request: HttpRequest, rejection: Rejection) -> bytes | None:
+    """The project's own page; None if it has none."""
     context = {"detail": rejection.detail, "retry_after": rejection.retry_after, "rejection": rejection}
     try:
-        return loader.get_template(TEMPLATE).render(context, request)
+        return loader.get_template(TEMPLATE).render(context, request).encode()
     except TemplateDoesNotExist as error:
         if error.args[0] != TEMPLATE:  # one that the project's own page includes
             raise
-    title = "Too Many Requests" if rejection.status == 429 else "Service Unavailable"
-    return _PAGE.format(title=title, detail=escape(rejection.detail))
+        return None

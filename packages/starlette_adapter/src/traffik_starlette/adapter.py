@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from starlette.requests import HTTPConnection
 from starlette.routing import Host, Mount
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from traffik.adapters import Memory
+from traffik.floods import REASON
 from traffik.rejections import Rejection
 from traffik_starlette.errors import Throttled, WebSocketThrottled
 
@@ -18,6 +20,8 @@ __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
 MEMORY: Final = "traffik.decisions"
 """The key of the scope under which the decisions about a connection are kept."""
+
+_GONE: Final = "traffik.gone"
 
 
 class HTTPAdapter:
@@ -69,21 +73,53 @@ class WebSocketAdapter(HTTPAdapter):
     injects = WebSocket
     websocket = True
 
+    def accepted(self, connection: WebSocket, /) -> bool:
+        return connection.application_state is not WebSocketState.CONNECTING
+
+    def pause(self, connection: WebSocket, sleep: Callable[[], Awaitable[None]], /) -> Awaitable[None] | None:
+        return sleep() if _is_open(connection) else None
+
+    def close(self, connection: WebSocket, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
+        if _is_open(connection):
+            _close(connection, rejection, code)
+        return None
+
     def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
         if not isinstance(connection, WebSocket):
             raise TypeError(f"this is the adapter of WebSockets, not of {connection!r}")
-        if connection.application_state is not WebSocketState.CONNECTING:
+        if self.accepted(connection):
             return _notify(connection, rejection)
         if "websocket.http.response" in connection.scope.get("extensions", {}):
             raise Throttled(rejection)
         raise WebSocketThrottled(rejection)
 
 
+def _is_open(connection: WebSocket) -> bool:
+    """Whether the program has accepted it and not closed it, and no message to its client was in vain."""
+    return connection.application_state is WebSocketState.CONNECTED and _GONE not in connection.scope
+
+
 async def _notify(connection: WebSocket, rejection: Rejection) -> None:
     """Tell the client; one that has gone already is told by the next `receive`, as ever."""
-    if connection.application_state is WebSocketState.CONNECTED:
-        with suppress(WebSocketDisconnect):
+    if _is_open(connection):
+        try:
             await connection.send_json(rejection.message)
+        except WebSocketDisconnect:
+            connection.scope[_GONE] = True
+            # Else the next `receive` would be an error of the program, as if it had never accepted.
+            connection.application_state = WebSocketState.CONNECTED
+
+
+def _close(connection: WebSocket, rejection: Rejection, code: int) -> NoReturn:
+    """Let Starlette close it and end the endpoint; that the client may have gone is no error of the program."""
+    send = connection._send
+
+    async def send_if_it_is_there(message: Message) -> None:
+        with suppress(OSError):
+            await send(message)
+
+    connection._send = send_if_it_is_there
+    raise WebSocketThrottled(rejection, code, REASON)
 
 
 http = HTTPAdapter()

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from starlette.requests import HTTPConnection, Request
+from starlette.websockets import WebSocket, WebSocketState
 
-from traffik.keys import MAX_LENGTH
+from traffik.guards import guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
 from traffik.rates import Rate
-from traffik.throttles import HTTPThrottle, Throttle
+from traffik.throttles import Throttle
 
 __all__ = ["throttled"]
 
@@ -28,7 +29,9 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Hit `throttles`, in this order, before the endpoint runs.
+    """Hit `throttles`, in this order, before the endpoint runs; one that a middleware has hit is not hit again.
+
+    (But for a WebSocket that is open: a method that is called for every message hits for every message.)
 
         @app.get("/search")
         @throttled("10/s; 1000/hour")
@@ -43,20 +46,10 @@ def throttled(
     Raises:
         TypeError: no throttle is given, options are given but no rate, or something that is neither.
     """
-    rates = [each for each in throttles if isinstance(each, Rate | str)]
-    if not throttles or len(rates) + sum(isinstance(each, Throttle) for each in throttles) < len(throttles):
-        raise TypeError(f"throttled takes throttles or rates, at least one: {throttles!r}")
-    if options and not rates:
-        raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
+    rates_among(throttles, options)  # what is wrong is said before the endpoint is known
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
-        guards = [each for each in throttles if isinstance(each, Throttle)]
-        if rates:
-            settings: dict[str, Any] = {"rate": rates, **options}
-            if "uid" not in settings:
-                settings["uid"] = _name(endpoint)
-            guards.append(HTTPThrottle(**settings))
-        return _guarded(endpoint, guards, cost, context)
+        return _guarded(endpoint, guards_for(endpoint, throttles, options), cost, context)
 
     return decorate
 
@@ -70,35 +63,18 @@ def _guarded(
     @functools.wraps(endpoint)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         connection = find(args, kwargs)
-        for throttle in throttles:
-            await throttle.hit(connection, cost, context)
+        await hit_each(throttles, connection, cost, context, again=_is_open(connection))
         return await endpoint(*args, **kwargs)
 
     @functools.wraps(endpoint)
     def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        connection = find(args, kwargs)
-        for throttle in throttles:
-            throttle.sync.hit(connection, cost, context)
+        hit_each_sync(throttles, find(args, kwargs), cost, context)
         return endpoint(*args, **kwargs)
 
-    guard: Any = guarded if _is_async(endpoint) else guarded_sync
+    guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
     guard.__signature__ = signature
+    guard.throttles = tuple(throttles)  # for `document_throttles`
     return cast("_Endpoint", guard)
-
-
-def _name(endpoint: Callable[..., Any]) -> str:
-    """The endpoint's dotted name, as a uid."""
-    name = getattr(endpoint, "__qualname__", None)
-    if name is None:
-        raise TypeError(f"{endpoint!r} has no name to make a uid of: throttled(…, uid=…)")
-    return f"{endpoint.__module__}.{name}"[-MAX_LENGTH:]
-
-
-def _is_async(endpoint: Callable[..., Any]) -> bool:
-    """Whether calling the endpoint, a function or an object, gives something to await."""
-    while isinstance(endpoint, functools.partial):
-        endpoint = endpoint.func
-    return inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(type(endpoint).__call__)
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:
@@ -123,6 +99,11 @@ def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Fi
 
 def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return kwargs[name] if name in kwargs else args[place]
+
+
+def _is_open(connection: HTTPConnection) -> bool:
+    """Whether it is a WebSocket that has been accepted."""
+    return isinstance(connection, WebSocket) and connection.application_state is not WebSocketState.CONNECTING
 
 
 def _is_connection(annotation: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException, WebSocketException
 
 from traffik import errors
+from traffik.floods import VIOLATION
 from traffik.rejections import Rejection
 
 __all__ = ["Throttled", "WebSocketThrottled"]
@@ -19,8 +20,8 @@ class Throttled(errors.Throttled, HTTPException):
 
 
 class WebSocketThrottled(errors.Throttled, WebSocketException):
-    """A refused WebSocket on a server that cannot deny with a status: closed with code 1008 before it is accepted."""
+    """A WebSocket that is closed: before its accept, on a server that cannot deny with a status, or for a flood."""
 
-    def __init__(self, rejection: Rejection) -> None:
-        WebSocketException.__init__(self, 1008, rejection.detail)
+    def __init__(self, rejection: Rejection, code: int = VIOLATION, reason: str | None = None) -> None:
+        WebSocketException.__init__(self, code, rejection.detail if reason is None else reason)
         self.rejection = rejection

@@ -5,26 +5,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from traffik.adapters import Memory
+from traffik.answers import fields_of
 from traffik.decisions import Decision
+from traffik.guards import Throttles, each_of
+from traffik.negotiation import kind_for
 from traffik.rejections import reject
 from traffik.throttles import Throttle
 from traffik_starlette.adapter import MEMORY
+from traffik_starlette.answers import response_to
 
 __all__ = ["ThrottleMiddleware"]
 
 _Fields: TypeAlias = list[tuple[bytes, bytes]]
 _Ready: TypeAlias = tuple[int, _Fields, bytes]
+
+_WRITES: Final = "traffik.headers"
+"""The key of the scope that says that a middleware will write the headers."""
 
 _PREPARED: Final = 1024
 """Refusals kept ready by one middleware; they differ in what is left and in the seconds to wait."""
@@ -38,18 +43,14 @@ class ThrottleMiddleware:
 
     Args:
         app: the application inside.
-        throttles: one or several, hit in this order; the first that refuses answers.
+        throttles: one or several, hit in this order; the first that refuses answers. One that has been hit already, by
+            another middleware say, is not hit again.
         headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
     """
 
-    def __init__(
-        self, app: ASGIApp, throttles: Throttle[Any] | Iterable[Throttle[Any]] = (), *, headers: bool = True
-    ) -> None:
+    def __init__(self, app: ASGIApp, throttles: Throttles = (), *, headers: bool = True) -> None:
         self.app = app
-        each = [throttles] if isinstance(throttles, Throttle) else list(throttles)
-        for throttle in each:
-            if not isinstance(throttle, Throttle):
-                raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
+        each = each_of(throttles)
         self._http = [throttle for throttle in each if not throttle.websocket]
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
@@ -60,37 +61,49 @@ class ThrottleMiddleware:
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._websocket:
                 websocket = WebSocket(scope, receive, send)
-                if await self._refuses(self._websocket, websocket, receive, send):
+                if await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send):
                     return
             await self.app(scope, receive, send)
             return
         memory: Memory = scope.setdefault(MEMORY, {})
         if self._http:
-            # A whole request is only made for somebody who looks at it.
-            request = HTTPConnection(scope) if self._plain else Request(scope, receive, send)
-            if await self._refuses(self._http, request, receive, send):
+            # A whole request is only made for somebody who looks at it, such as a rule that was added later.
+            plain = self._plain
+            for throttle in self._http:
+                if throttle.rules is not None:
+                    plain = False
+            request = HTTPConnection(scope) if plain else Request(scope, receive, send)
+            if await self._refuses(self._http, request, memory, receive, send):
                 return
-        if not self._headers:
+        # One writer is enough: the outermost, who sees everything.
+        if not self._headers or scope.get(_WRITES):
             await self.app(scope, receive, send)
             return
+        scope[_WRITES] = True
 
         def sender(message: Message) -> Awaitable[None]:
             if memory and message["type"] == "http.response.start":
                 fields = message.get("headers", ())
-                # A rejection, which is an error, brings its own.
-                if message["status"] < 400 or not any(name.lower() == b"ratelimit-policy" for name, _ in fields):
-                    for throttle, decision in memory.items():
-                        fields = [*fields, *throttle.policies(decision).raw_fields(decision)]
-                    message["headers"] = fields
+                if message["status"] < 400:
+                    message["headers"] = [*fields, *fields_of(memory)]
+                else:
+                    message["headers"] = [*fields, *fields_of(memory, {name.lower() for name, _ in fields})]
             return send(message)
 
         await self.app(scope, receive, sender)
 
     async def _refuses(
-        self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
+        self,
+        throttles: Iterable[Throttle[Any]],
+        connection: HTTPConnection,
+        memory: Memory,
+        receive: Receive,
+        send: Send,
     ) -> bool:
-        """Hit `throttles` until one refuses; whether that was answered."""
+        """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
         for throttle in throttles:
+            if throttle in memory:
+                continue
             decision = await throttle.decide(connection)
             if not decision.allowed and await self._refuse(throttle, connection, decision, receive, send):
                 return True
@@ -107,33 +120,36 @@ class ThrottleMiddleware:
             try:
                 await throttle.refuse(connection, decision)
             except HTTPException as error:
-                response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+                response = response_to(connection, error)
                 await (_close(send) if closes else response(scope, receive, send))
                 return True
             return False
-        await (_close(send) if closes else self._answer(throttle, decision, scope, send))
+        await (_close(send) if closes else self._answer(throttle, decision, connection, send))
         return True
 
-    async def _answer(self, throttle: Throttle[Any], decision: Decision, scope: Scope, send: Send) -> None:
+    async def _answer(
+        self, throttle: Throttle[Any], decision: Decision, connection: HTTPConnection, send: Send
+    ) -> None:
         """Send the rejection as bytes that are ready, without the detours of an exception or a response object."""
-        status, fields, body = self._ready(throttle, decision)
+        scope = connection.scope
+        accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+        status, fields, body = self._ready(throttle, decision, accept)
         kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
         await send({"type": f"{kind}.start", "status": status, "headers": fields.copy()})
         await send({"type": f"{kind}.body", "body": body})
 
-    def _ready(self, throttle: Throttle[Any], decision: Decision) -> _Ready:
-        """Status, headers and body of a refusal; those of the same limit, remainder and wait are prepared once."""
+    def _ready(self, throttle: Throttle[Any], decision: Decision, accept: Sequence[str]) -> _Ready:
+        """Status, headers and body of a refusal; those that read the same are prepared once."""
         known = throttle.policies(decision)
-        key = (known, known.name or decision.rate, decision.remaining, decision.wait_seconds, decision.degraded)
+        key = known.likeness(decision), kind_for(accept)
         ready = self._prepared.get(key)
         if ready is None:
-            rejection = reject(decision, known)
-            body = json.dumps(rejection.body).encode()
-            fields = [(name.lower().encode(), value.encode()) for name, value in rejection.headers]
-            fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            status, fields, body = reject(decision, known).reply(accept)
+            raw = [(name.lower().encode(), value.encode()) for name, value in fields]
+            raw.append((b"content-length", b"%d" % len(body)))
             if len(self._prepared) >= _PREPARED:
                 self._prepared.clear()
-            ready = self._prepared[key] = rejection.status, fields, body
+            ready = self._prepared[key] = status, raw, body
         return ready
 
 

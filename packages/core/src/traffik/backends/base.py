@@ -74,6 +74,11 @@ class Backend(ABC):
         self.namespace = namespace
         binding.made(self)
 
+    @property
+    def refuses_while_away(self) -> bool:
+        """Whether it may answer that nobody can decide, since it is away: a refusal that is no fault of the client."""
+        return False
+
     @abstractmethod
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         """Decide `charges`, each by itself, as one atomic step; a decision for each, in order."""

@@ -17,7 +17,20 @@ from traffik.errors import BackendNotFoundError
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
 
-__all__ = ["Watcher", "bound", "closed", "hide", "lock", "made", "open_one", "opened", "resolve", "watch"]
+__all__ = [
+    "Watcher",
+    "any_open",
+    "bound",
+    "closed",
+    "hide",
+    "lock",
+    "made",
+    "open_one",
+    "opened",
+    "resolve",
+    "tell",
+    "watch",
+]
 
 
 class Watcher(Protocol):
@@ -61,7 +74,7 @@ def opened(backend: Backend) -> bool:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
         if first:
-            _tell()
+            tell()
         return first
 
 
@@ -72,13 +85,15 @@ def closed(backend: Backend) -> bool:
         last = _open[backend] == 0
         if last:
             del _open[backend]
-            _tell()
+            tell()
         return last
 
 
-def _tell() -> None:
-    for watcher in tuple(_watchers):
-        watcher.look()
+def tell() -> None:
+    """Let all who watch look again."""
+    with lock:
+        for watcher in tuple(_watchers):
+            watcher.look()
 
 
 @contextmanager
@@ -97,6 +112,11 @@ def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator
                 backends.remove(backend)
                 if not backends:
                     del table[id(place)]
+
+
+def any_open() -> bool:
+    """Whether any store is open."""
+    return bool(_open)
 
 
 def open_one() -> Backend | None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 import anyio
 import pytest
 
-from traffik.adapters import Adapter, adapter_of
+from traffik.adapters import Adapter, adapter_of, socket_adapter_of
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.decisions import Decision
 from traffik.errors import Throttled
+from traffik.floods import MAX_PAUSE, Floods
 from traffik.headers import policies
 from traffik.rates import Rate
 from traffik.rejections import Rejection, reject
+from traffik.testing.clock import VirtualClock
 from traffik.throttles import HTTPThrottle, Throttle, WebSocketThrottle, get_wait, is_throttled
 
 __all__ = ["AdapterContract"]
@@ -54,7 +57,10 @@ class AdapterContract:
         raise NotImplementedError
 
     def websocket_connection(self, messages: list[Any]) -> Any:
-        """A new WebSocket, accepted; what it is sent is decoded from JSON and appended to `messages`."""
+        """A new WebSocket, accepted; what it is sent is decoded from JSON and appended to `messages`.
+
+        It can be closed; that is not appended.
+        """
         raise NotImplementedError
 
     def make_app(self) -> object:
@@ -66,6 +72,12 @@ class AdapterContract:
 
     def test_it_is_an_adapter_of_http(self) -> None:
         assert self.adapter.websocket is False
+
+    def test_websockets_are_accepted_or_not(self) -> None:
+        connection, _ = self._websocket()
+        adapter = socket_adapter_of(connection)
+        assert adapter is not None
+        assert adapter.accepted(connection) is True
 
     def test_it_asks_for_connections_by_their_class(self) -> None:
         assert self.adapter.injects is None or isinstance(self.http_connection(), self.adapter.injects)
@@ -175,6 +187,36 @@ class AdapterContract:
         assert [(message["type"], message["retry_after"]) for message in messages] == [("rate_limit", 120)]
         assert is_throttled(connection, throttle)
 
+    @pytest.mark.anyio
+    async def test_a_websocket_is_told_once_an_episode_where_that_is_asked(self) -> None:
+        connection, messages = self._websocket()
+        throttle = _line(Floods(notify="once"))
+        for _ in range(4):
+            await throttle.hit(connection)
+        assert len(messages) == 1
+        assert is_throttled(connection)
+
+    @pytest.mark.anyio
+    async def test_a_websocket_is_paused_where_that_is_asked(self) -> None:
+        connection, messages = self._websocket()
+        clock = VirtualClock()
+        throttle = _line(Floods(pause=True), InMemoryBackend(clock=clock))
+        with clock.skipping_pauses() as pauses:
+            for _ in range(2):
+                await throttle.hit(connection)
+        assert (pauses, len(messages)) == ([MAX_PAUSE], 1)
+
+    @pytest.mark.anyio
+    async def test_a_websocket_is_closed_where_that_is_asked(self) -> None:
+        connection, messages = self._websocket()
+        throttle = _line(Floods(close_after=2))
+        await throttle.hit(connection)
+        await throttle.hit(connection)
+        for _ in range(3):
+            with suppress(Throttled):
+                await throttle.hit(connection)
+        assert len(messages) == 2
+
     def test_websockets_have_an_adapter_of_their_own(self) -> None:
         connection, _ = self._websocket()
         adapter = adapter_of(connection)
@@ -191,6 +233,11 @@ class AdapterContract:
 
 def _throttle(store: Backend | None) -> Throttle[Any]:
     return HTTPThrottle("contract", _RATE, backend=store)
+
+
+def _line(floods: Floods, store: Backend | None = None) -> Throttle[Any]:
+    backend = InMemoryBackend() if store is None else store
+    return WebSocketThrottle("contract", _RATE, identifier=lambda _: "a", backend=backend, floods=floods)
 
 
 def _refusal() -> Decision:

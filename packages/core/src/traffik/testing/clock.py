@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -39,6 +41,26 @@ class VirtualClock:
     ) -> None:
         """Go back by so much, which no monotonic clock does and others do."""
         self.advance(-span, seconds=-seconds, milliseconds=-milliseconds, microseconds=-microseconds)
+
+    @contextmanager
+    def skipping_pauses(self) -> Generator[list[int], None, None]:
+        """While the context lasts, a pause of `traffik.Floods` takes no time but moves the clock; answers their µs."""
+        from anyio.lowlevel import checkpoint
+
+        from traffik import _drivers
+
+        pauses: list[int] = []
+
+        async def sleep(wait: int) -> None:
+            await checkpoint()
+            pauses.append(wait)
+            self.advance(microseconds=wait)
+
+        before, _drivers.sleep = _drivers.sleep, sleep
+        try:
+            yield pauses
+        finally:
+            _drivers.sleep = before
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self.now} µs>"

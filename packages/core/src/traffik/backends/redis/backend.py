@@ -117,6 +117,10 @@ class RedisBackend(Backend):
             prefix = self._prefixes[uid] = partition_key(self.namespace, uid, "")[:-1]
         return f"{prefix}{escape(key)}}}"
 
+    @property
+    def refuses_while_away(self) -> bool:
+        return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
+
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         loop = _running()
         if loop is None:

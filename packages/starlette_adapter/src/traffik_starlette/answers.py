@@ -1,0 +1,49 @@
+"""What a refused client is answered where Starlette would say less: a problem, or a page for a browser."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from traffik import errors
+from traffik_starlette.errors import WebSocketThrottled
+
+__all__ = ["answer_throttled", "response_to"]
+
+
+class _Close(Response):
+    """Refuses a WebSocket on a server that cannot deny with a status."""
+
+    def __init__(self, error: WebSocketThrottled) -> None:
+        super().__init__()
+        self._close = WebSocketClose(error.code, error.reason)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._close(scope, receive, send)
+
+
+async def answer_throttled(connection: HTTPConnection, error: Exception) -> Response:
+    """A handler for refusals that endpoints and dependencies raise.
+
+    ``app.add_exception_handler(Throttled, answer_throttled)`` has them answered as the middleware answers its own;
+    without it they are answered as Starlette and FastAPI answer every `HTTPException`.
+
+    Raises:
+        TypeError: the error is no refusal.
+    """
+    if isinstance(error, WebSocketThrottled):
+        return _Close(error)
+    if not isinstance(error, errors.Throttled):
+        raise TypeError(f"answer_throttled is a handler for Throttled, not for {error!r}")
+    return response_to(connection, error)
+
+
+def response_to(connection: HTTPConnection, error: errors.Throttled | HTTPException) -> Response:
+    """The response that says what `error` says."""
+    if isinstance(error, errors.Throttled):
+        status, fields, body = error.rejection.reply(connection.headers.getlist("accept"))
+        return Response(body, status, dict(fields))
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)

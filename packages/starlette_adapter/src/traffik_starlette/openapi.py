@@ -1,0 +1,161 @@
+"""What FastAPI's OpenAPI document says of throttled routes: that they may answer 429, with which headers and body.
+
+FastAPI itself is imported only for an application that is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from traffik.backends import binding
+from traffik.errors import BackendNotFoundError
+from traffik.negotiation import JSON, PROBLEM
+from traffik.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
+from traffik.throttles import Throttle
+from traffik_starlette.answers import answer_throttled
+from traffik_starlette.errors import Throttled
+from traffik_starlette.middleware import ThrottleMiddleware
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["document_throttles"]
+
+_PROBLEM: Final = "ThrottleProblem"
+_SCHEMA: Final[dict[str, Any]] = {
+    "title": _PROBLEM,
+    "description": "A refusal by a rate limit (RFC 9457).",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "format": "uri", "enum": [QUOTA_EXCEEDED, REDUCED_CAPACITY]},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "enum": [429, 503]},
+        "detail": {"type": "string"},
+        "violated-policies": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+_DETAIL: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {"detail": {"type": "string"}},
+    "required": ["detail"],
+}
+_WAIT: Final = {"description": "Seconds to wait; absent where no waiting helps.", "schema": {"type": "integer"}}
+_FIELDS: Final[dict[object, dict[str, Any]]] = {
+    "draft-11": {
+        "RateLimit-Policy": {"description": "The policies: quota and seconds.", "schema": {"type": "string"}},
+        "RateLimit": {"description": "What is left, and the seconds until more is.", "schema": {"type": "string"}},
+    },
+    "draft-06": {f"RateLimit-{part}": {"schema": {"type": "integer"}} for part in ("Limit", "Remaining", "Reset")},
+    "x-ratelimit": {f"X-RateLimit-{part}": {"schema": {"type": "integer"}} for part in ("Limit", "Remaining", "Reset")},
+}
+
+
+def document_throttles(app: FastAPI) -> None:
+    """Have the OpenAPI document of `app` say which routes are throttled: by dependency, decorator or middleware.
+
+    Each of them gets a response 429 with its headers and body; and 503, if it has a throttle on a store that refuses
+    while it is away (``on_error="throttle"``, or a function). What a route says of 429 or 503 itself stays as it is. A
+    throttle that an endpoint hits by itself is not seen. Mounted applications have documents of their own.
+    """
+    document = app.openapi
+    done: list[dict[str, Any]] = []
+
+    def openapi() -> dict[str, Any]:
+        schema = document()
+        if not done or done[0] is not schema:  # FastAPI keeps it, until a route is added
+            _extend(app, schema)
+            done[:] = [schema]
+        return schema
+
+    setattr(app, "openapi", openapi)  # noqa: B010 - FastAPI's own way to extend it, which no type checker likes
+
+
+def _extend(app: FastAPI, schema: dict[str, Any]) -> None:
+    outside = [throttle for throttle in _of_middleware(app) if not throttle.websocket]
+    for route in _routes(app):
+        inside = [throttle for throttle in _of_route(route) if not throttle.websocket]
+        operations = schema.get("paths", {}).get(route.path_format, {})
+        for method in route.methods:
+            operation = operations.get(method.lower())
+            if operation is not None and (outside or inside):
+                for status, response in _responses(app, outside, inside).items():
+                    operation.setdefault("responses", {}).setdefault(status, response)
+                    if PROBLEM in response.get("content", {}):
+                        schema.setdefault("components", {}).setdefault("schemas", {}).setdefault(_PROBLEM, _SCHEMA)
+
+
+def _responses(
+    app: FastAPI, outside: Sequence[Throttle[Any]], inside: Sequence[Throttle[Any]]
+) -> dict[str, dict[str, Any]]:
+    each = [*outside, *inside]
+    headers = {"Retry-After": _WAIT}
+    for throttle in each:
+        for name in throttle.outgoing.fields:
+            headers |= _FIELDS.get(name, {})
+    # What a handler of a throttle or of the application answers is its own business.
+    raised = _raised(app)
+    bodies = [_body(throttle.outgoing.problem) for throttle in outside if throttle.handler is None]
+    if raised is not None:
+        bodies += [_body(raised and throttle.outgoing.problem) for throttle in inside if throttle.handler is None]
+    content = {kind: {"schema": body} for kind, body in bodies}
+    shared = {"headers": headers, **({"content": content} if content else {})}
+    found = {"429": {"description": "Too Many Requests", **shared}}
+    if any(_refuses_while_away(throttle, app) for throttle in each):
+        found["503"] = {"description": "Service Unavailable", **shared}
+    return found
+
+
+def _body(problem: bool) -> tuple[str, dict[str, Any]]:
+    return (PROBLEM, {"$ref": f"#/components/schemas/{_PROBLEM}"}) if problem else (JSON, _DETAIL)
+
+
+def _raised(app: FastAPI) -> bool | None:
+    """Whether refusals that are raised are answered by ours; None if by somebody else's, who may answer anything."""
+    from fastapi.exception_handlers import http_exception_handler
+
+    for key in (429, *Throttled.__mro__):
+        handler = app.exception_handlers.get(key)
+        if handler is not None:
+            return True if handler is answer_throttled else False if handler is http_exception_handler else None
+    return False
+
+
+def _refuses_while_away(throttle: Throttle[Any], app: FastAPI) -> bool:
+    try:
+        store = binding.resolve(app) if throttle.backend is None else throttle.backend
+    except BackendNotFoundError:
+        return False
+    return store.refuses_while_away
+
+
+def _routes(app: FastAPI) -> Iterator[Any]:
+    from fastapi import routing
+
+    # Before there was a function for it, the routes of included routers were the application's own.
+    contexts = getattr(routing, "iter_route_contexts", iter)
+    for route in contexts(app.routes):
+        if isinstance(getattr(route, "original_route", route), routing.APIRoute):
+            yield route
+
+
+def _of_middleware(app: FastAPI) -> Iterator[Throttle[Any]]:
+    for each in app.user_middleware:
+        cls: object = each.cls
+        if isinstance(cls, type) and issubclass(cls, ThrottleMiddleware):
+            given = each.args[0] if each.args else each.kwargs.get("throttles", ())
+            yield from _throttles([given] if isinstance(given, Throttle) else given)
+
+
+def _of_route(route: Any) -> Iterator[Throttle[Any]]:
+    yield from _throttles(getattr(route.endpoint, "throttles", ()))
+    waiting = [route.dependant]
+    for dependant in waiting:
+        yield from _throttles([getattr(dependant.call, "__self__", dependant.call)])
+        waiting += dependant.dependencies
+
+
+def _throttles(given: object) -> Iterable[Throttle[Any]]:
+    """Those among `given`, if it can be looked at more than once."""
+    return [each for each in given if isinstance(each, Throttle)] if isinstance(given, Collection) else []

@@ -1,0 +1,167 @@
+"""What goes out, in every framework: header fields by option, problems for programs, pages for browsers."""
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from tests.adapters.services import Call, Socket, problem
+from tests.redis.servers import free_port
+from traffik import HTTPThrottle, Outgoing, use_outgoing
+from traffik.backends.redis import RedisBackend
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+DETAIL = "Too many requests. Retry in 120 seconds."
+TRIPLE = ("Limit", "Remaining", "Reset")
+
+SETS = {
+    "draft-11": {"ratelimit-policy", "ratelimit"},
+    "draft-06": {f"ratelimit-{part.lower()}" for part in TRIPLE},
+    "x-ratelimit": {f"x-ratelimit-{part.lower()}" for part in TRIPLE},
+}
+
+
+def limits(answer):
+    """The names of the fields that tell of a limit, each as often as it comes."""
+    return sorted(name for name in answer.headers if "ratelimit" in name)
+
+
+@pytest.fixture(params=["in the route", "in front"])
+def guarded(request, served, uid):
+    """Serves a throttle of one hit a minute with something of its own, hit in the route or in front of it."""
+
+    def start(**options):
+        throttle = HTTPThrottle(uid, "1/min", outgoing=Outgoing(**options) if options else None)
+        if request.param == "in front":
+            return served(guards=[throttle], handled=True)
+        return served(Call("hit", throttle), handled=True)
+
+    return start
+
+
+class TestFields:
+    @pytest.mark.parametrize("name", SETS)
+    def test_are_those_that_are_asked_for(self, guarded, name):
+        client = guarded(fields=name)
+        admitted, refused = [client.get("/") for _ in range(2)]
+        assert (admitted.status_code, refused.status_code) == (200, 429)
+        assert limits(admitted) == limits(refused) == sorted(SETS[name])
+        assert all(len(refused.headers.get_list(name)) == 1 for name in limits(refused))
+
+    def test_of_all_kinds_say_the_same(self, guarded, uid):
+        client = guarded(fields=tuple(SETS))
+        for fields in [client.get("/").headers for _ in range(2)]:
+            assert fields["RateLimit"] == f'"{uid}";r=0;t=120'
+            for prefix in ("RateLimit", "X-RateLimit"):
+                assert [fields[f"{prefix}-{part}"] for part in TRIPLE] == ["1", "0", "120"]
+
+    def test_may_be_none_but_the_wait(self, guarded):
+        client = guarded(fields=())
+        admitted, refused = [client.get("/") for _ in range(2)]
+        assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "120")
+
+    def test_may_be_written_by_a_function(self, guarded, uid):
+        def write(policies, decision):
+            return [("X-Left", f"{policies.name(decision)} {decision.remaining}")]
+
+        client = guarded(fields=[write])
+        assert [client.get("/").headers["X-Left"] for _ in range(2)] == [f"{uid} 0"] * 2
+
+    def test_tell_the_unit_and_the_client_apart(self, guarded, uid):
+        client = guarded(unit="requests", partition_secret=bytes(range(32)))
+        told = [client.get("/").headers for _ in range(3)]
+        mark = told[0]["RateLimit"].partition(";pk=")[2]
+        assert (len(mark), mark[0], mark[-1]) == (18, ":", ":")
+        assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=120;pk={mark}'] * 3
+        assert {each["RateLimit-Policy"] for each in told} == {f'"{uid}";q=1;w=60;qu="requests";pk={mark}'}
+
+    def test_of_several_throttles_tell_once_what_can_be_told_once(self, served, uid):
+        outgoing = Outgoing(fields=("draft-11", "x-ratelimit"))
+        wide, narrow = (HTTPThrottle(f"{uid}-{limit}", f"{limit}/min", outgoing=outgoing) for limit in (5, 3))
+        answer = served(Call("hit", narrow), guards=[wide], handled=True).get("/")
+        assert answer.headers.get_list("X-RateLimit-Remaining") == ["2"]
+        assert answer.headers.get_list("RateLimit", split_commas=True) == [
+            f'"{uid}-5";r=4;t=120',
+            f'"{uid}-3";r=2;t=120',
+        ]
+
+    def test_are_on_what_is_not_found(self, served, uid):
+        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields="x-ratelimit"))
+        answer = served(guards=[throttle]).get("/nowhere")
+        assert (answer.status_code, answer.headers["X-RateLimit-Remaining"]) == (404, "4")
+
+    @pytest.mark.parametrize(("what", "status"), [("forbidden", 403), ("streams", 200)])
+    def test_are_on_errors_that_are_raised_and_on_streams(self, framework, served, uid, what, status):
+        if not framework.answers:
+            pytest.skip("neither here")
+        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-11", "draft-06")))
+        answer = served(**{what: {"/x": [Call("hit", throttle)]}}).get("/x")
+        assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+
+    def test_may_be_those_of_the_whole_process(self, guarded):
+        use_outgoing(Outgoing(fields="draft-06"))
+        try:
+            assert limits(guarded().get("/")) == sorted(SETS["draft-06"])
+        finally:
+            use_outgoing(None)
+
+
+class TestJitter:
+    def test_only_adds_and_stays_the_same(self, guarded):
+        client = guarded(jitter=3600)
+        client.get("/")
+        answers = [client.get("/") for _ in range(3)]
+        (wait,) = {int(answer.headers["Retry-After"]) for answer in answers}
+        assert 120 <= wait <= 3720
+        assert {answer.json()["detail"] for answer in answers} == {f"Too many requests. Retry in {wait} seconds."}
+
+
+class TestTheBody:
+    def test_is_a_problem(self, guarded, uid):
+        client = guarded()
+        refused = [client.get("/") for _ in range(2)][1]
+        assert (refused.status_code, refused.content) == (429, problem(DETAIL, uid))
+        assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("application/problem+json", "Accept")
+
+    def test_is_plain_json_for_whoever_takes_nothing_else(self, guarded, uid):
+        client = guarded()
+        refused = [client.get("/", headers={"Accept": "application/json"}) for _ in range(2)][1]
+        assert (refused.headers["Content-Type"], refused.content) == ("application/json", problem(DETAIL, uid))
+
+    def test_is_a_page_for_a_browser(self, guarded):
+        client = guarded()
+        refused = [client.get("/", headers=BROWSER) for _ in range(2)][1]
+        assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("text/html; charset=utf-8", "Accept")
+        assert f"<h1>Too Many Requests</h1><p>{DETAIL}</p>" in refused.text
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "120")
+
+    def test_may_be_the_detail_alone(self, guarded):
+        client = guarded(problem=False)
+        refused = [client.get("/") for _ in range(2)][1]
+        assert (refused.headers["Content-Type"], refused.json()) == ("application/json", {"detail": DETAIL})
+
+
+class TestAStoreThatIsAway:
+    @pytest.fixture
+    def client(self, served, uid):
+        store = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
+        return served(Call("hit", HTTPThrottle(uid, "2/hour", backend=store)), handled=True)
+
+    def test_is_another_problem(self, client):
+        answer = client.get("/")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert answer.content == problem("The rate limiter is unavailable. Retry in 1 seconds.", None)
+
+    def test_is_another_page(self, client):
+        assert "<h1>Service Unavailable</h1>" in client.get("/", headers=BROWSER).text
+
+
+def test_a_refused_handshake_is_answered_in_the_same_words(framework, served, uid):
+    if not framework.websockets:
+        pytest.skip("no WebSockets here")
+    client = served(sockets={"/ws": Socket(door=[Call("hit", HTTPThrottle(uid, "0/min"))])}, handled=True)
+    with pytest.raises(InvalidStatus) as denied, connect(f"ws://{client.base_url.netloc.decode()}/ws"):
+        pass
+    response = denied.value.response
+    assert (response.status_code, response.headers["Content-Type"]) == (429, "application/problem+json")
+    assert b"more than the limit of 0" in response.body

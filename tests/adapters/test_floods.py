@@ -1,0 +1,122 @@
+"""What a flood of messages costs a real server: a bounded number of frames, of lines in the log, and of memory."""
+
+import logging
+import tracemalloc
+from socket import SO_RCVBUF, SOL_SOCKET
+from threading import Event
+
+import anyio.to_thread
+import pytest
+from uvicorn.config import LOGGING_CONFIG
+
+from tests.adapters.clients.aiohttp import AiohttpClient
+from tests.adapters.clients.django import DjangoASGIClient
+from tests.adapters.clients.starlette import StarletteClient
+from tests.adapters.frames import raw_client
+from tests.adapters.services import Call, Socket
+from traffik import Floods, WebSocketThrottle, _drivers
+
+TEXT, CLOSED = 1, 8
+BOUND = 32 << 20
+"""Bytes that a server may take at once while it serves one flood; reading everything ahead would take more."""
+
+SIZES = {StarletteClient: 100_000, AiohttpClient: 100_000, DjangoASGIClient: 5_000}
+"""Frames of a flood that is read to its end; Channels handles a frame in about a millisecond."""
+
+
+@pytest.fixture(params=SIZES)
+def framework(request):
+    return request.param()
+
+
+@pytest.fixture
+def flooded(framework, served, uid):
+    """The address of a service with a WebSocket that admits one message, behind these floods."""
+
+    def start(floods):
+        throttle = WebSocketThrottle(uid, "1/min", floods=floods)
+        return served(sockets={"/ws": Socket(message=[Call("hit", throttle)])}).base_url.netloc.decode()
+
+    return start
+
+
+@pytest.fixture
+def lines(caplog, monkeypatch):
+    """What a service writes to its log, from warnings on."""
+    monkeypatch.setitem(LOGGING_CONFIG["loggers"]["uvicorn"], "propagate", True)
+    caplog.set_level(logging.WARNING)
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+@pytest.fixture
+def peak():
+    """The most bytes that were taken at once."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """While it is not set, a pause is not over."""
+    gate = Event()
+
+    async def sleep(_):
+        await anyio.to_thread.run_sync(gate.wait)
+
+    monkeypatch.setattr(_drivers, "sleep", sleep)
+    yield gate
+    gate.set()
+
+
+def texts(frames):
+    return [frame.payload for frame in frames if frame.kind == TEXT]
+
+
+def test_a_flood_is_told_once(framework, flooded, lines):
+    with raw_client(flooded(Floods(notify="once"))) as client:
+        client.listen()
+        assert client.flood(SIZES[type(framework)]) == SIZES[type(framework)]
+        assert client.refusals(at_least=1) == 1
+        client.close()
+        echo, told = texts(client.received())
+    assert (echo, told[:21]) == (b"x", b'{"type":"rate_limit",')
+    assert [line for line in lines() if "rror" in line] == []
+    assert lines() == []
+
+
+def test_a_flood_is_closed(flooded, lines, peak):
+    with raw_client(flooded(Floods(close_after=10))) as client:
+        client.listen()
+        client.flood(100_000)
+        client.close()
+        frames = client.received()
+    assert (len(texts(frames)), frames[-1].code) == (11, 1008)
+    assert peak() < BOUND
+    assert lines() == []
+
+
+def test_a_flood_that_is_held_back_stays_with_the_client(flooded, gate, peak):
+    with raw_client(flooded(Floods(pause=True))) as client:
+        client.listen()
+        assert client.flood(10_000_000, patience=1) < 5_000_000
+        assert (client.refusals(), peak() < BOUND) == (1, True)
+        client.abort()
+
+
+def test_a_client_that_does_not_read_is_not_read_either(flooded, lines, peak):
+    with raw_client(flooded(None)) as client:
+        client.connection.setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096)
+        assert (client.flood(10_000_000, patience=1) < 5_000_000, peak() < BOUND) == (True, True)
+        client.abort()
+    assert lines() == []
+
+
+@pytest.mark.parametrize("floods", [None, Floods(notify="once", close_after=15_000)], ids=["told", "closed"])
+def test_a_client_that_leaves_in_a_flood_is_no_error(flooded, floods, lines):
+    with raw_client(flooded(floods)) as client:
+        client.listen()
+        client.flood(20_000)
+        client.close()
+        client.received()
+    assert lines() == []

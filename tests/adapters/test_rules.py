@@ -1,0 +1,152 @@
+"""Where a throttle applies, and that it counts a request once, in every framework."""
+
+import pytest
+
+from tests.adapters.services import Call
+from traffik import HTTPThrottle, Rule, group, registry, uids
+
+
+@pytest.fixture
+def shut(uid):
+    """Makes a throttle that refuses all that its rules are about."""
+    return lambda *rules: HTTPThrottle(uid, "0/min", rules=rules)
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """Groups without the limits of other tests."""
+    monkeypatch.setattr(uids, "_claimed", {})
+    yield
+    registry.forget_groups()
+
+
+def refused(client, *paths, method="GET"):
+    """Those of the paths where the client is throttled."""
+    return [path for path in paths if client.request(method, path).status_code == 429]
+
+
+class TestRules:
+    def test_are_about_the_method_and_the_whole_path(self, served, shut):
+        throttle = shut(Rule("/in/**", methods=["GET"]), Rule("/in/free", bypass=True))
+        client = served(guards=[throttle], mounted={"/a": (), "/free": ()})
+        asked = ["/", "/in/a", "/in/free", "/in/nowhere", "/nowhere"]
+        assert refused(client, *asked) == ["/in/a", "/in/nowhere"]
+        assert refused(client, *asked, method="HEAD") == ["/in/a", "/in/nowhere"]
+        assert refused(client, *asked, method="POST") == []
+
+    def test_of_a_hit_further_in_see_the_whole_path_too(self, served, shut):
+        throttle = shut(Rule("/in/a"))
+        client = served(Call("hit", throttle), mounted={"/a": [Call("hit", throttle)], "/b": [Call("hit", throttle)]})
+        assert refused(client, "/", "/in/a", "/in/b") == ["/in/a"]
+
+    def test_leave_what_they_are_not_about_uncounted(self, served, store, uid):
+        throttle = HTTPThrottle(uid, "1/min", rules=[Rule("/", bypass=True)])
+        client = served(Call("is_throttled", throttle), guards=[throttle])
+        answers = [client.get("/") for _ in range(3)]
+        assert [answer.json() for answer in answers] == [[False]] * 3
+        assert (store.keys, "RateLimit" in answers[0].headers) == (0, False)
+
+    def test_are_not_escaped_by_another_spelling(self, served, shut):
+        client = served(guards=[shut(Rule("/in/a"))], mounted={"/a": ()})
+        spelled = ["/in/a", "/in//a", "/in/a/", "/in/%61", "/in/a?b=/c", "/in/%2E/a", "/x/%2e%2E/in/a"]
+        assert refused(client, *spelled) == spelled
+
+    def test_are_not_won_by_another_spelling(self, served, shut):
+        client = served(guards=[shut(Rule("/health/**", bypass=True))])
+        assert refused(client, "/health/x", "/health/%2E%2E/", "/health/../") == ["/health/%2E%2E/", "/health/../"]
+
+    def test_may_ask_a_function_with_the_context(self, served, shut):
+        throttle = shut(Rule(when=lambda _, context: context["plan"] == "free"))
+        client = served(*(Call("attempt", throttle, context={"plan": plan}) for plan in ("free", "paid")))
+        assert client.get("/").json() == [False, "the connection"]
+
+    def test_may_ask_an_async_function_in_async_code(self, framework, served, shut):
+        async def free(_, context):
+            return context["plan"] == "free"
+
+        client = served(*(Call("attempt", shut(Rule(when=free)), context={"plan": plan}) for plan in ("free", "paid")))
+        answer = client.get("/")
+        if framework.asynchronous:
+            assert answer.json() == [False, "the connection"]
+        else:
+            assert answer.status_code == 500
+
+    def test_may_ask_for_what_the_framework_knows_of_a_request(self, framework, served, shut):
+        throttle = shut()
+        client = served(guards=[throttle])
+        asked = (lambda request: request.method == "GET") if framework.answers else (lambda request: request.environ)
+        throttle.add_rule(Rule("/", when=asked))
+        assert refused(client, "/") == ["/"]
+
+    def test_that_are_added_later_are_seen_at_once(self, served, shut):
+        throttle = shut()
+        client = served(guards=[throttle])
+        assert refused(client, "/", "/a") == ["/", "/a"]
+        throttle.add_rule(Rule("/", bypass=True))
+        assert refused(client, "/", "/a") == ["/a"]
+        throttle.add_rule(Rule("/b"))
+        assert refused(client, "/", "/a", "/b") == ["/b"]
+
+
+@pytest.mark.usefixtures("groups")
+class TestAGroup:
+    def test_is_disabled_and_enabled_at_once(self, served, shut, uid):
+        client = served(guards=[shut()])
+        before = refused(client, "/")
+        group(f"{uid}*").disable()
+        between = refused(client, "/")
+        group("*").enable()
+        assert (before, between, refused(client, "/")) == (["/"], [], ["/"])
+
+    def test_is_given_a_rule_at_once(self, served, shut):
+        client = served(guards=[shut()])
+        before = refused(client, "/")
+        group("*").add_rule(Rule("/", bypass=True))
+        assert (before, refused(client, "/")) == (["/"], [])
+
+
+class TestARequestIsCountedOnce:
+    def left(self, client, limit=9):
+        field = client.get("/").headers["RateLimit"]
+        return limit - int(field.partition(";r=")[2].partition(";")[0])
+
+    def test_by_a_middleware_and_a_decorator(self, served, uid):
+        throttle = HTTPThrottle(uid, "9/min")
+        client = served(guards=[throttle], decorated={"/": [throttle]})
+        assert [self.left(client) for _ in range(2)] == [1, 2]
+
+    def test_by_two_middlewares_or_two_decorators(self, served, uid):
+        throttle, other = HTTPThrottle(uid, "9/min"), HTTPThrottle(f"{uid}-2", "9/min")
+        client = served(Call("stat", other), guards=[throttle, throttle], decorated={"/": [other, other]})
+        assert (self.left(client), client.get("/").json()[0]["hits_remaining"]) == (1, 7)
+
+    def test_even_if_it_was_refused_and_let_in(self, served, uid):
+        seen = []
+        throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda _, decision: seen.append(decision.allowed))
+        client = served(Call("is_throttled", throttle), guards=[throttle], decorated={"/": [throttle]})
+        assert (client.get("/").json(), seen) == ([True], [False])
+
+    def test_and_again_by_a_hit_in_so_many_words(self, served, uid):
+        throttle = HTTPThrottle(uid, "9/min")
+        client = served(Call("hit", throttle), guards=[throttle])
+        assert self.left(client) == 2
+
+    def test_and_so_is_the_next_request_of_the_same_socket(self, served, uid):
+        throttle = HTTPThrottle(uid, "2/min")
+        client = served(guards=[throttle], decorated={"/": [throttle]})
+        assert [client.get("/").status_code for _ in range(3)] == [200, 200, 429]
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(("what", "status", "text"), [("forbidden", 403, None), ("streams", 200, "ab")])
+    def test_are_on_errors_and_streams(self, framework, served, uid, what, status, text):
+        if not framework.answers:
+            pytest.skip("neither here")
+        outer, inner = HTTPThrottle(uid, "5/min"), HTTPThrottle(f"{uid}-2", "3/min")
+        answer = served(guards=[outer], **{what: {"/x": [Call("hit", inner)]}}).get("/x")
+        assert answer.status_code == status
+        assert text is None or text == answer.text
+        assert answer.headers.get_list("RateLimit", split_commas=True) == [
+            f'"{uid}";r=4;t=120',
+            f'"{uid}-2";r=2;t=120',
+        ]

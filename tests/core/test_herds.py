@@ -1,0 +1,45 @@
+"""Clients of one limit do not come back all at once: every key's windows begin with its own first hit.
+
+So there is no clock that all keys share, and nothing to add: to move all hits by any time moves every decision by it.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik import GCRA, FixedWindow, LeakyBucket, Limiter, Rate, SlidingLog, SlidingWindow, TokenBucket
+
+STRATEGIES = [FixedWindow(), SlidingWindow(), SlidingLog(), TokenBucket(burst=3), GCRA(), LeakyBucket()]
+RATE = Rate.parse("3/10s")
+STEPS = st.lists(st.tuples(st.integers(0, 15_000_000), st.integers(1, 3)), min_size=1, max_size=12)
+
+
+def walk(strategy, start, steps):
+    """The decisions on hits that follow each other, from `start` on."""
+    state, now, decisions = None, start, []
+    for pause, cost in steps:
+        now += pause
+        decision, changed, _ = strategy.decide(state, RATE, cost, now)
+        state = state if changed is None else changed
+        decisions.append(decision)
+    return decisions
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+@given(start=st.integers(0, 10**15), moved=st.integers(0, 10**12), steps=STEPS)
+def test_a_decision_depends_on_the_hits_of_its_key_alone(strategy, start, moved, steps):
+    assert walk(strategy, start, steps) == walk(strategy, start + moved, steps)
+
+
+@pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow()], ids=repr)
+def test_clients_who_began_apart_come_back_apart(strategy, store, clock):
+    limiter = Limiter("herds", "1/min", strategy=strategy, backend=store).sync
+    ends = set()
+    for client in range(50):
+        limiter.hit(f"{client}")
+        clock.advance(seconds=1)
+    for client in range(50):
+        ends.add(limiter.check(f"{client}").retry_after)
+    assert len(ends) == 50

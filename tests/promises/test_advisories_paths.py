@@ -1,0 +1,66 @@
+"""Ways past a limit by another spelling of the path or the method, as published for other limiters; none of them works.
+
+(Over real servers, where percent-encoding is undone, it is the suite of all frameworks that tries them.)
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core import toy
+from traffik import HTTPThrottle, Rule
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.rules import normal_path
+
+
+def refuses(*rules, path, method="GET"):
+    throttle = HTTPThrottle("paths", "0/min", rules=rules, backend=InMemoryBackend())
+    return not throttle.sync.decide(toy.Request(path=path, method=method)).allowed
+
+
+@pytest.mark.parametrize("path", ["//sign-in", "/sign-in//", "///sign-in", "//api//sign-in"])
+def test_repeated_slashes_that_a_router_leaves_out(path):
+    """GHSA-x732-6j76-qmhm: the router took ``//path`` for ``/path``, and the limits by path did not."""
+    assert refuses(Rule("/**/sign-in"), path=path)
+    assert refuses(Rule("/sign-in"), Rule("/api/sign-in"), path=path)
+
+
+@pytest.mark.parametrize("path", ["/login/", "/./login", "/login/.", "/api/../login", "/../login"])
+def test_a_slash_at_the_end_and_dot_segments(path):
+    """CWE-551: what decides by the path sees it before it is in its normal form."""
+    assert refuses(Rule("/login"), path=path)
+
+
+@pytest.mark.parametrize("path", ["/health/../login", "/health/./../login", "/health//../login", "/login/../health"])
+def test_a_bypass_that_is_walked_out_of(path):
+    """The same from the other side: what is spelled as if it were let by, and is not, is counted."""
+    assert refuses(Rule("/health/**", bypass=True), path=path)
+
+
+def test_the_method_head_runs_what_get_runs():
+    assert refuses(Rule("/search", methods=["GET"]), path="/search", method="HEAD")
+
+
+@pytest.mark.parametrize("method", ["post", "Post"])
+def test_a_method_in_another_case(method):
+    assert refuses(Rule("/login", methods=["POST"]), path="/login", method=method)
+
+
+def test_a_segment_that_the_client_chooses_is_not_in_the_key():
+    """Each guessed code was given a quota of its own, since the raw path was in the key."""
+    throttle = HTTPThrottle("paths", "2/min", rules=[Rule("/verify/*")], backend=InMemoryBackend())
+    allowed = [throttle.sync.decide(toy.Request(path=f"/verify/{code}")).allowed for code in range(4)]
+    assert allowed == [True, True, False, False]
+
+
+@given(st.lists(st.sampled_from(["api", "login", ".", "..", "", "x"]), max_size=8), st.sampled_from(["", "/"]))
+def test_no_spelling_of_a_limited_path_escapes_nor_is_bypassed(segments, end):
+    path = f"/{'/'.join(segments)}{end}"
+    plain = posixpath.normpath(path).replace("//", "/")  # POSIX keeps two slashes at the beginning
+    assert normal_path(path) == plain
+    assert refuses(Rule(plain), path=path)
+    assert refuses(Rule(path="/api/login", bypass=True), path=path) or plain == "/api/login"

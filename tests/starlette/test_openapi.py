@@ -1,0 +1,208 @@
+"""What an application's openapi.json says of its throttles; asked of real FastAPI applications."""
+
+import functools
+from typing import Annotated
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
+from starlette.middleware import Middleware
+
+from tests.callers import get
+from traffik import HTTPThrottle, Outgoing, WebSocketThrottle
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.redis import RedisBackend
+from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ThrottleProblem"}}}
+
+
+@pytest.fixture
+def one(uid):
+    return HTTPThrottle(uid, "5/min")
+
+
+def app_of(*throttles, handled=True, **options):
+    """An application with a throttled route and a free one, whose document says so."""
+    app = FastAPI(**options)
+    if handled:
+        app.add_exception_handler(Throttled, answer_throttled)
+    app.get("/limited", dependencies=[Depends(each) for each in throttles])(lambda: "in")
+    app.get("/free")(lambda: "in")
+    document_throttles(app)
+    return app
+
+
+async def document_of(app):
+    answer = await get(app, "/openapi.json")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def responses(app, path="/limited", method="get"):
+    return (await document_of(app))["paths"][path][method]["responses"]
+
+
+class TestARoute:
+    async def test_that_is_throttled_may_answer_429(self, one):
+        told = (await responses(app_of(one)))["429"]
+        assert (told["description"], told["content"]) == ("Too Many Requests", PROBLEM)
+        assert {name: field["schema"]["type"] for name, field in told["headers"].items()} == {
+            "Retry-After": "integer",
+            "RateLimit-Policy": "string",
+            "RateLimit": "string",
+        }
+
+    async def test_that_is_free_is_left_alone(self, one):
+        assert set(await responses(app_of(one), "/free")) == {"200"}
+
+    async def test_is_found_by_a_dependency_of_a_dependency(self, one):
+        async def user(hit: Annotated[object, Depends(one.hit)]):
+            return hit
+
+        app = app_of()
+        app.get("/deep", dependencies=[Depends(user)])(lambda: "in")
+        assert "429" in await responses(app, "/deep")
+
+    async def test_is_found_by_its_router(self, one):
+        inner, outer, app = APIRouter(), APIRouter(dependencies=[Depends(one)]), app_of()
+        for add in (inner.get, inner.post):
+            add("/{item}")(lambda item: item)
+        outer.include_router(inner, prefix="/in")
+        app.include_router(outer, prefix="/out")
+        for method in ("get", "post"):
+            assert "429" in await responses(app, "/out/in/{item}", method)
+
+    async def test_is_found_by_the_application_s_own_dependencies(self, one):
+        assert "429" in await responses(app_of(dependencies=[Depends(one)]), "/free")
+
+    async def test_is_found_by_its_decorator(self, one):
+        def audited(endpoint):
+            @functools.wraps(endpoint)
+            def audited(*args, **kwargs):
+                return endpoint(*args, **kwargs)
+
+            return audited
+
+        app = app_of()
+        app.get("/plain")(throttled(one)(lambda: "in"))
+        app.get("/audited")(audited(throttled(one)(lambda: "in")))
+        for path in ("/plain", "/audited"):
+            assert "429" in await responses(app, path)
+
+    async def test_is_not_found_by_what_it_does_itself(self, one):
+        app = app_of()
+
+        @app.get("/direct")
+        async def direct(request: Request):
+            await one.hit(request)
+
+        assert "429" not in await responses(app, "/direct")
+
+    async def test_that_says_something_itself_is_left_alone(self, one):
+        app = app_of()
+        own = {429: {"description": "Slow down"}, 503: {"description": "Away"}}
+        app.get("/own", dependencies=[Depends(one)], responses=own)(lambda: "in")
+        told = await responses(app, "/own")
+        assert (told["429"], told["503"]) == ({"description": "Slow down"}, {"description": "Away"})
+
+    async def test_that_is_hidden_stays_hidden(self, one):
+        app = app_of()
+        app.get("/hidden", dependencies=[Depends(one)], include_in_schema=False)(lambda: "in")
+        assert "/hidden" not in (await document_of(app))["paths"]
+
+    async def test_that_is_added_later_is_found(self, one):
+        app = app_of()
+        await document_of(app)
+        app.openapi_schema = None  # as FastAPI wants it to be made anew
+        app.get("/later", dependencies=[Depends(one)])(lambda: "in")
+        assert "429" in await responses(app, "/later")
+
+
+class TestTheMiddleware:
+    @pytest.mark.parametrize("given", ["one", "list", "keyword"])
+    async def test_throttles_every_route(self, one, given):
+        app = app_of()
+        if given == "keyword":
+            app.add_middleware(ThrottleMiddleware, throttles=one)
+        else:
+            app.add_middleware(ThrottleMiddleware, one if given == "one" else [one])
+        assert (await responses(app, "/free"))["429"]["content"] == PROBLEM
+
+    async def test_throttles_none_if_it_has_none_for_requests(self, uid):
+        middleware = [Middleware(ThrottleMiddleware), Middleware(ThrottleMiddleware, WebSocketThrottle(uid, "1/s"))]
+        assert "429" not in await responses(app_of(middleware=middleware), "/free")
+
+    async def test_of_others_says_nothing(self):
+        def other(app):
+            return app
+
+        assert "429" not in await responses(app_of(middleware=[Middleware(other)]), "/free")
+
+
+class TestTheBody:
+    async def test_is_that_of_fastapi_without_our_handler(self, one):
+        app = app_of(one, handled=False)
+        told = (await responses(app))["429"]["content"]
+        assert told["application/json"]["schema"]["required"] == ["detail"]
+        refused = [await get(app, "/limited") for _ in range(6)][5]
+        assert (list(refused.json()), refused.headers["Content-Type"]) == (["detail"], *told)
+
+    async def test_is_what_is_answered_with_our_handler(self, one):
+        app = app_of(one)
+        document = await document_of(app)
+        (kind,) = document["paths"]["/limited"]["get"]["responses"]["429"]["content"]
+        schema = document["components"]["schemas"]["ThrottleProblem"]
+        refused = [await get(app, "/limited") for _ in range(6)][5]
+        assert refused.headers["Content-Type"] == kind
+        assert set(schema["required"]) <= set(refused.json()) == set(schema["properties"])
+        assert refused.json()["type"] in schema["properties"]["type"]["enum"]
+
+    async def test_is_the_detail_alone_where_that_is_asked_for(self, uid):
+        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(problem=False))
+        assert list((await responses(app_of(throttle)))["429"]["content"]) == ["application/json"]
+
+    async def test_is_not_told_where_somebody_else_answers(self, uid, one):
+        async def other(request, error):
+            return await http_exception_handler(request, error)
+
+        app = app_of(one, handled=False)
+        app.add_exception_handler(429, other)
+        own = app_of(HTTPThrottle(f"{uid}-own", "5/min", handle_throttled=lambda: None))
+        for each in (app, own):
+            assert "content" not in (await responses(each))["429"]
+
+
+async def test_the_headers_are_those_that_go_out(uid):
+    throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-06", "x-ratelimit")))
+    names = [f"{x}RateLimit-{part}" for x in ("", "X-") for part in ("Limit", "Remaining", "Reset")]
+    assert list((await responses(app_of(throttle)))["429"]["headers"]) == ["Retry-After", *names]
+
+
+class TestA503:
+    @pytest.mark.parametrize(
+        ("on_error", "told"), [("throttle", True), (lambda _: "allow", True), ("fallback", False), ("allow", False)]
+    )
+    async def test_is_told_of_a_store_that_may_refuse_while_it_is_away(self, uid, on_error, told):
+        store = RedisBackend("redis://127.0.0.1:1", on_error=on_error)
+        app = app_of(HTTPThrottle(uid, "5/min", backend=store))
+        assert ("503" in await responses(app)) is told
+
+    async def test_is_told_of_the_application_s_own_store(self, uid):
+        from traffik.backends import binding
+
+        app = app_of(HTTPThrottle(uid, "5/min"))
+        with binding.bound(RedisBackend("redis://127.0.0.1:1", on_error="throttle"), app, ()):
+            assert "503" in await responses(app)
+
+    async def test_is_not_told_where_nobody_knows_the_store(self, uid):
+        with InMemoryBackend(namespace="one"), InMemoryBackend(namespace="two"):
+            assert "503" not in await responses(app_of(HTTPThrottle(uid, "5/min")))
+
+
+def test_the_document_is_extended_once(one):
+    app = app_of(one)
+    assert app.openapi() is app.openapi()
+    assert app.openapi() == app.openapi_schema
