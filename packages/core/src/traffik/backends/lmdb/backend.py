@@ -104,6 +104,10 @@ class LMDBBackend(Backend):
     def __repr__(self) -> str:
         return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} at {id(self):#x}>"
 
+    @property
+    def refuses_while_away(self) -> bool:
+        return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
+
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         try:
             self._admit()
