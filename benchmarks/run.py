@@ -26,6 +26,7 @@ NAMES = (
     "django_view",
     "server",
     "memory",
+    "lmdb_store",
     "redis_store",
     "imports",
     "replay",

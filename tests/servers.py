@@ -63,11 +63,20 @@ def serve(app: Any, *, listener: socket.socket | None = None, **config: Any) -> 
 @contextmanager
 def serve_apart(app: str, **environ: str) -> Iterator[str]:
     """Serve ``module:app`` in a process of its own, with more in its environment; its address, ``127.0.0.1:port``."""
+    with serve_by(["uvicorn", app, "--port", "{port}", "--log-level", "warning"], **environ) as address:
+        yield address
+
+
+@contextmanager
+def serve_by(command: list[str], stderr: Any = None, **environ: str) -> Iterator[str]:
+    """Serve by a server that is a module, with the words of its command, in which ``{port}`` is filled in."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning"]
+    words = [word.format(port=port) for word in command]
     root = Path(__file__).resolve().parent.parent
-    with subprocess.Popen(command, cwd=root, env={**os.environ, **environ}) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", *words], cwd=root, stderr=stderr, env={**os.environ, **environ}
+    ) as process:
         try:
             _wait_until_it_listens(process, port)
             yield f"127.0.0.1:{port}"

@@ -5,7 +5,8 @@ A text block right after it is what it prints. The applications that a page make
 route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
 A page that configures Django is run in a process of its own.
 
-Where a page means the server in Redis that its reader has, one of ours takes its place, empty.
+Where a page means the server in Redis that its reader has, one of ours takes its place, empty; and where it means a
+directory for quota, an empty one.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from traffik.backends import binding
 from traffik.testing import StrategyContract
 
 READERS = "redis://localhost:6379/0"
+PLACES = ("/dev/shm/shop", "/var/lib/shop")
 
 
 @pytest.fixture(scope="module")
@@ -66,22 +68,23 @@ def nothing_made_before(monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_program_runs(page, address):
+def test_every_program_runs(page, address, tmp_path):
+    ours = {READERS: address} | {place: f"{tmp_path}{place.replace('/', '-')}" for place in PLACES}
     if "settings.configure(" not in page.read_text(encoding="utf-8"):
-        run_page(page, address)
+        run_page(page, ours)
         return
     # A process has one Django project, and this one has that of the other tests.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        pool.submit(run_page, page, address).result()
+        pool.submit(run_page, page, ours).result()
 
 
-def run_page(page, address):
-    """Run the programs of a page, and ask the applications that they make."""
+def run_page(page, ours):
+    """Run the programs of a page, with what is ours for what is its reader's, and ask the applications they make."""
     module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
     apps = {}
     for block, after in pairwise([*blocks(page), None]):
         if block.kind == "python":
-            printed = run(block, page, module, address)
+            printed = run(block, page, module, ours)
             if after is not None and after.kind == "text":
                 assert after.text == printed
             apps |= {id(app): app for app in vars(module).values() if isinstance(app, Starlette | web.Application)}
@@ -100,9 +103,12 @@ def test_every_block_says_what_it_is(page):
     assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console", "toml"}
 
 
-def run(block, page, module, address):
+def run(block, page, module, ours):
     """What the block prints."""
-    code = compile("\n" * (block.line - 1) + block.text.replace(READERS, address), page, "exec")
+    text = block.text
+    for readers, other in ours.items():
+        text = text.replace(readers, other)
+    code = compile("\n" * (block.line - 1) + text, page, "exec")
     with contextlib.redirect_stdout(io.StringIO()) as output:
         exec(code, vars(module))
     return output.getvalue()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.core.walks import DAY
+from tests.fleet import Order, admitted, explained, record
 from tests.promises.histories import Hit
-from tests.redis.fleet import Order, admitted, explained, record
 from tests.redis.servers import resolve
 from traffik import Decision, FixedWindow, Rate, TokenBucket
 from traffik.strategies import plan

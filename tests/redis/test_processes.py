@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.core.walks import DAY, STRATEGIES
-from tests.redis.fleet import Order, admitted, explained, record
+from tests.fleet import Order, admitted, explained, record
 from tests.redis.servers import resolve
 from traffik import NEVER, Decision, Rate, Transition
 from traffik.backends.redis import RedisBackend

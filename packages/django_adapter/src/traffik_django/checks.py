@@ -79,7 +79,10 @@ def check_deployment(**_: Any) -> list[checks.CheckMessage]:
     if store is None or not store.in_process:
         return []
     message = f"{type(store).__name__} counts in each process by itself, so that n processes admit n times the limit."
-    hint = "Share the store: TRAFFIK = {'STORE': {'CACHE': 'default'}}, where the cache is a RedisCache."
+    hint = (
+        "Share the store: TRAFFIK = {'STORE': {'CACHE': 'default'}}, where the cache is a RedisCache; or, on one "
+        "machine, {'STORE': {'BACKEND': 'traffik.backends.lmdb.LMDBBackend'}}."
+    )
     return [checks.Warning(message, hint, id="traffik.W001")]
 
 

@@ -51,6 +51,11 @@ class Circuit:
         self._retry_at = 0.0
         self._lock = Lock()
 
+    @property
+    def well(self) -> bool:
+        """Whether everything may go to the store, and has been answered lately."""
+        return self.closed and not self._failed
+
     def admits(self, now: float) -> bool:
         """Whether a call may go to the store; while the breaker is open, one each time its recovery has passed."""
         if self.closed:

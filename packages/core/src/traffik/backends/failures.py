@@ -68,6 +68,17 @@ class Failures:
             raise ValueError(f"on_error is one of {known}, or a function that answers one, not {policy!r}")
         return policy
 
+    def settle(self, answer: object, error: BackendError, charge: Charge, wait: int) -> Decision:
+        """What follows from the policy, or from what the function has answered; the arguments are those of `decide`.
+
+        Raises:
+            BackendError: the policy is to raise it.
+            ValueError: the function has answered neither a policy nor a decision.
+        """
+        if isinstance(answer, Decision):
+            return answer._replace(degraded=answer.degraded or "on_error")
+        return self.decide(self.checked(answer), error, charge, wait)
+
     def decide(self, policy: Policy, error: BackendError, charge: Charge, wait: int) -> Decision:
         """The decision on `charge` without its store.
 

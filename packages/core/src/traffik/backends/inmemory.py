@@ -18,6 +18,7 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Charge, Charger, Done
 from traffik.backends.generations import FULL, Bank, Lapsed
 from traffik.decisions import NEVER
+from traffik.notices import notify
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
@@ -131,10 +132,22 @@ class InMemoryBackend(Backend):
         return self.apply_sync(charges)
 
     def open(self) -> Done:
+        self.open_sync()
         return Done()
 
     def open_sync(self) -> None:
-        """Nothing to get ready."""
+        """There is nothing to get ready; but whoever is one of several workers is told."""
+        from traffik.backends.workers import several_workers
+
+        seen = several_workers()
+        if seen is not None:
+            notify(
+                "several-workers",
+                self.namespace,
+                f"{self!r} counts in one process, and {seen}: a client has the whole limit from each of them. Share a "
+                f"store: traffik.backends.lmdb.LMDBBackend() on one machine, traffik.backends.redis.RedisBackend(url) "
+                f"on several",
+            )
 
     def close(self) -> Done:
         """Forget everything, on the spot; awaiting it is optional. The store can be used on."""

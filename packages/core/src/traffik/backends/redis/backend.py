@@ -22,6 +22,7 @@ from traffik.backends.base import Backend, Charge, Sender
 from traffik.backends.breaker import Breaker, Circuit
 from traffik.backends.denials import Denials, DenyCache
 from traffik.backends.failures import Failures, OnError
+from traffik.backends.health import Health
 from traffik.backends.looks import Held, Listing
 from traffik.backends.redis import async_fleet, housekeeping, sync_fleet
 from traffik.backends.redis.drivers import AsyncDriver, SyncDriver
@@ -43,9 +44,6 @@ __all__ = ["RedisBackend"]
 _running: Final[Callable[[], AbstractEventLoop | None]] = asyncio._get_running_loop
 
 _new = tuple.__new__
-
-_QUIET: Final = 10.0
-"""Seconds after word of a trouble in which there is no word of another, however often it comes and goes."""
 
 _log: Final = logging.getLogger("traffik.backends.redis")
 
@@ -98,8 +96,7 @@ class RedisBackend(Backend):
         self._denials = None if deny_cache is None else Denials(deny_cache)
         self._prefixes: dict[str, str] = {}
         self._core = Core(self.partition_key, _micros, self._circuit, self._failures, self._denials, self._count)
-        self._unwell = False
-        self._quiet_until = 0.0
+        self._health = Health(self._circuit, _log)
         self._begin()
         super().__init__(namespace=namespace)
         _stores.add(self)
@@ -278,18 +275,7 @@ class RedisBackend(Backend):
 
     def _report(self, error: BackendError | None) -> None:
         """Take note of how a call went."""
-        if error is None:
-            self._circuit.succeeded()
-            if self._unwell:
-                self._unwell = False
-                _log.warning("%r answers again", self)
-            return
-        now = time.monotonic()
-        if not self._unwell and now >= self._quiet_until:
-            self._unwell, self._quiet_until = True, now + _QUIET
-            _log.warning("%r does not answer as it should: %s", self, error)
-        if self._circuit.failed(now) and self._unwell:
-            _log.warning("%r is spared for %s s at a time", self, self._circuit.breaker.recovery)
+        self._health.report(self, error)
 
     def _away_at_start(self, error: BackendError) -> None:
         self._report(error)

@@ -224,11 +224,8 @@ class Core:
             answer = failures.decider.call(error, charge)
             if isinstance(answer, Awaitable):
                 answer = yield Await(answer, failures.decider.name)
-        if isinstance(answer, Decision):
-            decision = answer._replace(degraded=answer.degraded or "on_error")
-        else:
-            wait = self._circuit.wait(self._now()) or self._circuit.breaker.recovery
-            decision = failures.decide(failures.checked(answer), error, charge, int(wait * 1_000_000))
+        wait = self._circuit.wait(self._now()) or self._circuit.breaker.recovery
+        decision = failures.settle(answer, error, charge, int(wait * 1_000_000))
         self._count(decision.degraded or "on_error")
         return decision
 

@@ -1,12 +1,13 @@
 """Hits on one key from several processes at once, and when each was called and had returned.
 
-The processes are interpreters of their own, not forks. Their times can be compared: they share the machine's monotonic
-clock.
+The processes are interpreters of their own, or forks, which start much sooner. Their times can be compared: they share
+the machine's monotonic clock.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import pickle
 import subprocess
@@ -26,7 +27,7 @@ from traffik.strategies import Plan, Strategy, plan
 
 PATIENCE = 30.0  # seconds for a worker that has been told to end
 _NOW = 1_700_000_000_000_000
-_WORKER = (sys.executable, "-W", "error", "-c", "from tests.redis.fleet import work; work()")
+_WORKER = (sys.executable, "-W", "error", "-c", "from tests.fleet import work; work()")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Order:
 
     Attributes:
         store: ``module:name`` of what makes a store from `url`.
-        url: of a server.
+        url: of a server, or whatever else that takes.
         strategy: the limiter's; of a class that the processes can import.
         rate: the limiter's, so slow that not a unit of quota comes back meanwhile.
         uid: the limiter's.
@@ -65,7 +66,7 @@ class Order:
 
 
 def record(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[list[Hit]]:
-    """The history of each process, which hits with its costs; all are released together when all have connected.
+    """The history of each process, which hits with its costs; all are released together when all are ready.
 
     Raises:
         EOFError: a process has died; what it said is on the standard error.
@@ -77,6 +78,30 @@ def record(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[li
         for worker in workers:
             _tell(worker, "go")
         return [_hear(worker) for worker in workers]
+
+
+def record_forked(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[list[Hit]]:
+    """`record`, with forks of this process.
+
+    Raises:
+        EOFError: a process has died.
+    """
+    context = multiprocessing.get_context("fork")
+    ends = []
+    for costs in costs_of_processes:
+        here, there = context.Pipe()
+        process = context.Process(target=_fork, args=(order, costs, there), daemon=True)
+        process.start()
+        there.close()
+        ends.append((here, process))
+    for here, _ in ends:
+        here.recv()
+    for here, _ in ends:
+        here.send("go")
+    histories = [here.recv() for here, _ in ends]
+    for _, process in ends:
+        process.join(PATIENCE)
+    return histories
 
 
 def admitted(histories: Iterable[Iterable[Hit]]) -> int:
@@ -140,8 +165,19 @@ def work() -> None:
             answers.flush()
             pickle.load(sys.stdin.buffer)
 
-        history = asyncio.run(_hit(order, costs, barrier)) if order.tasks else _hit_sync(order, costs, barrier)
-        pickle.dump(history, answers)
+        pickle.dump(_history(order, costs, barrier), answers)
+
+
+def _fork(order: Order, costs: Sequence[int], parent: Any) -> None:
+    def barrier() -> None:
+        parent.send("ready")
+        parent.recv()
+
+    parent.send(_history(order, costs, barrier))
+
+
+def _history(order: Order, costs: Sequence[int], barrier: Callable[[], None]) -> list[Hit]:
+    return asyncio.run(_hit(order, costs, barrier)) if order.tasks else _hit_sync(order, costs, barrier)
 
 
 def _hit_sync(order: Order, costs: Sequence[int], barrier: Callable[[], None]) -> list[Hit]:

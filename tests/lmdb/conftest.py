@@ -1,0 +1,56 @@
+"""What the tests of the store in LMDB share: a directory, and stores in it that are gone afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from traffik.backends.lmdb import LMDBBackend, backend, environments
+from traffik.backends.lmdb.states import FIRST
+from traffik.testing import VirtualClock
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Where the files are; closed in this process when the test is over."""
+    directory = tmp_path / "quota"
+    yield directory
+    reopened(directory)
+
+
+@pytest.fixture
+def store(directory, clock):
+    """A store on the virtual clock."""
+    return LMDBBackend(directory, clock=clock, on_error="raise")
+
+
+@pytest.fixture
+def one_file(monkeypatch):
+    """All keys in one file, so that it can be told what is in it."""
+    monkeypatch.setattr(environments, "FILES", 1)
+    monkeypatch.setattr(backend, "_SMALLEST_MAP", 1 << 20)
+
+
+def reopened(directory):
+    """Let this process know as little of the files as one that has just started."""
+    shelf = environments._shelves.get(directory)
+    if shelf is not None:
+        shelf.close()
+
+
+def environment_of(store, number=0):
+    """What a store has open."""
+    return store._visitor.shelf.environments[number]
+
+
+def keys_in(store):
+    """How many states there are, all buckets among them."""
+    count = 0
+    for environment in store._visitor.shelf.environments:
+        with environment.opened.env.begin() as transaction, transaction.cursor() as cursor:
+            count += sum(key.startswith(FIRST) for key, _ in cursor)
+    return count

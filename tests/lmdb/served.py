@@ -1,0 +1,46 @@
+"""What the servers of the tests serve: one limit, which all workers share, or on which each is on its own."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from traffik import HTTPThrottle, Limiter
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.lmdb import LMDBBackend
+
+LIMIT = 60
+WHERE = os.environ.get("SERVED_FROM", "")
+
+shared = LMDBBackend(WHERE, on_error="raise", deadline=10) if WHERE else InMemoryBackend()
+throttle = HTTPThrottle("served", f"{LIMIT}/day", backend=shared)
+limiter = Limiter("served:wsgi", f"{LIMIT}/day", backend=shared)
+
+
+async def index(request):
+    await throttle.hit(request)
+    return PlainTextResponse(str(os.getpid()))
+
+
+@asynccontextmanager
+async def lifespan(app):
+    async with shared.lifespan(app):
+        yield
+
+
+app = Starlette(routes=[Route("/", index)], lifespan=lifespan)
+
+
+def wsgi(environ, start_response):
+    """The same limit for a server that forks workers of sync code; the store has been used before by then."""
+    allowed = limiter.sync.hit("client")
+    start_response("200 OK" if allowed else "429 Too Many Requests", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+
+
+if WHERE:
+    limiter.sync.check("client")

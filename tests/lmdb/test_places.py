@@ -1,0 +1,127 @@
+"""Where quota is kept, and where it is not: in nobody else's place, and in none that others can write to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from traffik import ConfigurationError, Limiter
+from traffik.backends.lmdb import LMDBBackend, places
+
+pytestmark = pytest.mark.usefixtures("one_file")
+
+NOBODY = 65534
+
+
+def opened(directory):
+    """Open a store there, hit, and close it."""
+    with LMDBBackend(directory, on_error="raise") as store:
+        return Limiter("places", "5/day", backend=store).sync.hit("ada")
+
+
+def modes(directory):
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory, *directory.iterdir())}
+
+
+def test_the_directory_and_the_file_are_this_users_alone(directory):
+    assert opened(directory)
+    assert modes(directory) == {"quota": 0o700, "quota-0.mdb": 0o600, "quota-0.boot": 0o600}
+
+
+def test_a_umask_that_allows_all_changes_nothing(directory):
+    before = os.umask(0)
+    try:
+        assert opened(directory)
+    finally:
+        os.umask(before)
+    assert modes(directory) == {"quota": 0o700, "quota-0.mdb": 0o600, "quota-0.boot": 0o600}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777, 0o720])
+def test_a_directory_that_others_can_write_to_is_refused(directory, mode):
+    directory.mkdir()
+    directory.chmod(mode)
+    with pytest.raises(ConfigurationError, match=rf"others may write to it \(mode {mode:04o}\)"):
+        opened(directory)
+
+
+def test_a_directory_that_others_can_replace_is_refused(directory):
+    directory.parent.chmod(0o777)
+    with pytest.raises(ConfigurationError, match=r"others may write to .*, and could replace it"):
+        opened(directory)
+
+
+def test_one_in_a_place_like_that_for_temporary_files_is_not(directory):
+    directory.parent.chmod(0o1777)
+    assert opened(directory)
+
+
+def test_a_directory_of_somebody_else_is_refused(directory, monkeypatch):
+    directory.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    with pytest.raises(ConfigurationError, match=rf"belongs to user \d+, and this process runs as user {NOBODY}"):
+        opened(directory)
+
+
+def test_a_symbolic_link_is_refused(directory, tmp_path):
+    directory.symlink_to(tmp_path)
+    with pytest.raises(ConfigurationError, match="it is a symbolic link"):
+        opened(directory)
+
+
+def test_a_file_instead_of_a_directory_is_refused(directory):
+    directory.touch(0o600)
+    with pytest.raises(ConfigurationError, match="it is no directory"):
+        opened(directory)
+
+
+def test_a_file_that_leads_elsewhere_is_refused(directory, tmp_path):
+    directory.mkdir(0o700)
+    (directory / "quota-0.mdb").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match=r"quota-0\.mdb.*it is a symbolic link"):
+        opened(directory)
+
+
+def test_a_file_with_another_name_elsewhere_is_refused(directory, tmp_path):
+    assert opened(directory)
+    os.link(directory / "quota-0.mdb", tmp_path / "another")
+    with pytest.raises(ConfigurationError, match="it is no plain file with one name"):
+        opened(directory)
+
+
+def test_a_file_that_others_can_write_to_is_refused(directory):
+    assert opened(directory)
+    (directory / "quota-0.mdb").chmod(0o666)
+    with pytest.raises(ConfigurationError, match=r"others may write to it \(mode 0666\)"):
+        opened(directory)
+
+
+def test_a_link_above_the_directory_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert places.located(tmp_path / "link" / "quota") == tmp_path / "real" / "quota"
+
+
+@pytest.fixture
+def bases(monkeypatch, tmp_path):
+    """Two places for the default directory, in which nobody has been yet."""
+    found = [tmp_path / "first", tmp_path / "second"]
+    for base in found:
+        base.mkdir()
+    monkeypatch.setattr(places, "_bases", lambda: iter(found))
+    return found
+
+
+def test_without_a_path_it_is_in_the_first_place_there_is(bases):
+    assert places.located(None) == bases[0] / f"traffik-{os.geteuid()}"
+    bases[0].rmdir()
+    assert places.located(None) == bases[1] / f"traffik-{os.geteuid()}"
+
+
+def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_files(monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
+    first, second, third = places._bases()
+    assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)
