@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from traffik.cli.progress import watched
+from traffik.cli.progress import with_progress
 from traffik.cli.sources import Made, Source
 from traffik.simulate.synthetic import Traffic
 
@@ -33,7 +33,7 @@ def terminal(monkeypatch):
 
 def test_bytes_and_time_left_are_shown(terminal, access_log):
     screen = terminal()
-    with watched([Source(str(access_log))], "replay") as moved:
+    with with_progress([Source(str(access_log))], "replay") as moved:
         moved(access_log.stat().st_size)
     assert "replay" in screen.getvalue()
     assert re.search(r"1\.\d/1\.\d MB", screen.getvalue())
@@ -41,13 +41,13 @@ def test_bytes_and_time_left_are_shown(terminal, access_log):
 
 def test_a_log_of_unknown_length_is_followed_too(terminal):
     screen = terminal()
-    with watched([Made(Traffic())], "replay") as moved:
+    with with_progress([Made(Traffic())], "replay") as moved:
         moved(1000)
     assert "replay" in screen.getvalue()
     assert "/?" in screen.getvalue()
 
 
 def test_where_nobody_watches_nothing_is_shown(access_log, capsys):
-    with watched([Source(str(access_log))], "replay") as moved:
+    with with_progress([Source(str(access_log))], "replay") as moved:
         moved(1)
     assert capsys.readouterr() == ("", "")

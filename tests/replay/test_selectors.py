@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from traffik.errors import ConfigurationError
-from traffik.simulate.selectors import identity_of, selector
+from traffik.simulate.selectors import identity_in, selector
 
 
 @pytest.mark.parametrize("text", ["", "ip:4", "header", "header:", "field:", "regex:", "user:1", "regex:("])
@@ -31,4 +31,4 @@ def test_a_key_is_written_as_it_is_read(text):
     ],
 )
 def test_only_addresses_are_grouped(key, raw, identity):
-    assert identity == identity_of(selector(key), raw)
+    assert identity == identity_in(selector(key), raw)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from traffik.networks import LONGEST
+from traffik.networks import LONGEST_ADDRESS
 
 __all__ = ["MAX_CHARACTERS", "MAX_HOPS", "hops", "host_of"]
 
@@ -60,7 +60,7 @@ def host_of(text: str) -> str | None:
 
     A port may be obfuscated, as RFC 7239 allows. ``2001:db8::1:443`` is an address and has no port.
     """
-    if len(text) > LONGEST:
+    if len(text) > LONGEST_ADDRESS:
         return None
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")

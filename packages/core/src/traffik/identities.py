@@ -19,7 +19,7 @@ from traffik._callables import Callback, Context, callback, then
 from traffik.adapters import adapter_of
 from traffik.clients import DENIED, EXEMPTED, NETWORK_PREFIX, Proxies, proxies
 from traffik.errors import ConfigurationError
-from traffik.keys import as_text
+from traffik.keys import as_text, seal, sealed
 from traffik.networks import Networks, address_number, networks, networks_of_lines
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ Identifier: TypeAlias = Callable[..., object]
 
 KnownOption: TypeAlias = Container[str] | Callable[[str], object]
 """What an argument named `known` takes: all there are, or a function, sync or async, that is true for one."""
-
-_LEAST: Final = 16
-"""Bytes of the shortest secret; a shorter one can be tried out."""
 
 _NOTHING: Final[Context] = {}
 _like_everyone: WeakSet[Identifier] = WeakSet()
@@ -243,17 +240,13 @@ def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
     Raises:
         ConfigurationError: the secret is shorter.
     """
-    if not isinstance(secret, bytes | str) or len(secret) < _LEAST:
-        raise ConfigurationError(f"a secret is {_LEAST} bytes or more, such as secrets.token_hex(32)")
-    # The longest key that the hash takes has 64 bytes.
-    key = blake2b(secret.encode() if isinstance(secret, str) else secret, person=b"traffik").digest()
+    key = seal(secret)
     prepared = _prepared(identifier)
 
     def hide(who: object) -> object:
         if who is EXEMPTED or who is DENIED or who is None:
             return who
-        text = as_text(who, prepared.name).encode("utf-8", "surrogatepass")
-        return blake2b(text, digest_size=20, key=key).hexdigest()
+        return sealed(as_text(who, prepared.name), key)
 
     def identify(connection: Any, context: Context) -> object:
         return then(prepared.call(connection, context), hide)

@@ -13,10 +13,14 @@ import re
 from hashlib import blake2b
 from typing import Final
 
-__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key"]
+from traffik.errors import ConfigurationError
+
+__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key", "seal", "sealed"]
 
 MAX_LENGTH: Final = 128
 """The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
+
+_LEAST: Final = 16  # bytes of a secret; a shorter one can be tried out
 
 # "\0" opens everything that is not a plain identity, so a plain identity that begins with it must be marked too.
 _MARK: Final = "\0"
@@ -75,6 +79,23 @@ def local_of(whole: str) -> str:
     from urllib.parse import unquote
 
     return unquote(whole.partition("{")[2].removesuffix("}"), errors="surrogatepass")
+
+
+def seal(secret: object) -> bytes:
+    """A secret made ready for `sealed`: text or bytes of any length from 16 on.
+
+    Raises:
+        ConfigurationError: it is shorter, or neither.
+    """
+    if not isinstance(secret, bytes | str) or len(secret) < _LEAST:
+        raise ConfigurationError(f"a secret is {_LEAST} bytes or more, such as secrets.token_hex(32)")
+    # The longest key that the hash takes has 64 bytes.
+    return blake2b(secret.encode() if isinstance(secret, str) else secret, person=b"traffik").digest()
+
+
+def sealed(text: str, seal: bytes) -> str:
+    """A keyed hash of `text` (BLAKE2b, 160 bits): equal for equal texts, and of no use without the secret."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20, key=seal).hexdigest()
 
 
 def check_uid(uid: object) -> str:

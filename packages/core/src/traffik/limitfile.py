@@ -69,23 +69,10 @@ def read_limits(path: str | Path) -> tuple[LimitEntry, ...]:
     return entries_of(str(path), text)
 
 
-def _identifier(key: str) -> Callable[[Any], str] | None:
+def _identifier(key: str) -> Callable[..., object] | None:
     """What finds the client; one that does not send the header is counted by its address."""
     if key == "ip":
         return None
-    from traffik.adapters import adapter_of
-    from traffik.clients import client_identity
+    from traffik.identities import header
 
-    name = key.partition(":")[2].lower()
-
-    def identifier(connection: Any) -> str:
-        adapter = adapter_of(connection)
-        values = adapter.headers(connection, name)
-        if len(values) == 1 and values[0]:
-            return f"header:{name}:{values[0]}"
-        peer = adapter.peer(connection)
-        if peer is None:
-            raise ConfigurationError(f"the connection has neither a header {name!r} nor an address: give it one")
-        return client_identity(peer)
-
-    return identifier
+    return header(key.partition(":")[2])

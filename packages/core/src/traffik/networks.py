@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     Network: TypeAlias = str | IPv4Network | IPv6Network | IPv4Address | IPv6Address
 
-__all__ = ["LONGEST", "Networks", "NetworksOption", "address_number", "networks", "networks_of_lines"]
+__all__ = ["LONGEST_ADDRESS", "Networks", "NetworksOption", "address_number", "networks", "networks_of_lines"]
 
 NetworksOption: TypeAlias = "Network | Iterable[Network]"
 """One network or several: text such as ``"10.0.0.0/8"`` or ``"2001:db8::1"``, or objects of `ipaddress`."""
 
-LONGEST: Final = 100
+LONGEST_ADDRESS: Final = 100
 """Characters of the longest text that is looked at as an address; the longest IPv6 address has 45, and a zone."""
 
 _V4: Final = 2**32

@@ -11,11 +11,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from traffik.cli.sources import Readable
 
-__all__ = ["watched"]
+__all__ = ["with_progress"]
 
 
 @contextmanager
-def watched(sources: Sequence[Readable], what: str) -> Generator[Callable[[int], object]]:
+def with_progress(sources: Sequence[Readable], what: str) -> Generator[Callable[[int], object]]:
     """What is to be told the bytes read; shows them while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal or not sys.stderr.isatty():

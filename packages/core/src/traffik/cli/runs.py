@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from traffik.cli.progress import watched
+from traffik.cli.progress import with_progress
 from traffik.cli.reading import readers, runs_of
 from traffik.cli.sources import Readable
 from traffik.rates import Rate
@@ -110,7 +110,7 @@ def _decided(
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
     told += [_keys_only(each, wanted.selectors.index(each.selector), wanted.bare) for each in found]
     form = Format(reading.form, wanted, reading.fields)
-    with _uncollected(), watched(reading.sources, what) as moved, readers(reading.jobs) as read:
+    with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved)
         _tell(told, runs)
     return scenarios, [log.report() for log in logs]

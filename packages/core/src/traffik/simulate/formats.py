@@ -10,7 +10,7 @@ from traffik.simulate.batches import LineReader, Wanted
 from traffik.simulate.clf import CommonLog, looks_common
 from traffik.simulate.tables import CsvTable, Fields, JsonLines, looks_json, sniffed
 
-__all__ = ["FORMATS", "Format", "Opened"]
+__all__ = ["FORMATS", "Format", "OpenedFormat"]
 
 FORMATS: Final = ("auto", "combined", "common", "json", "csv")
 """The names of the formats; the first finds out."""
@@ -30,7 +30,7 @@ class Format:
     wanted: Wanted
     fields: Fields = field(default_factory=Fields)
 
-    def open(self, head: bytes) -> Opened:
+    def open(self, head: bytes) -> OpenedFormat:
         """The reader for a log that begins with `head`, which holds some whole lines or all there is.
 
         Raises:
@@ -39,9 +39,9 @@ class Format:
         lines = [line for line in head.split(b"\n") if line.strip()]
         name = self._guess(lines) if self.name == "auto" else self.name
         if name == "json":
-            return Opened(name, JsonLines(self.wanted, self.fields), 0)
+            return OpenedFormat(name, JsonLines(self.wanted, self.fields), 0)
         if name != "csv":
-            return Opened(name, CommonLog(self.wanted), 0)
+            return OpenedFormat(name, CommonLog(self.wanted), 0)
         first = lines[0] if lines else b""
         found = sniffed(first)
         if found is None:
@@ -49,7 +49,7 @@ class Format:
         delimiter, columns = found
         # Blank lines in front of it go with it.
         skipped = head.index(first) + len(first) + 1
-        return Opened(name, CsvTable(self.wanted, self.fields, delimiter, tuple(columns)), skipped)
+        return OpenedFormat(name, CsvTable(self.wanted, self.fields, delimiter, tuple(columns)), skipped)
 
     def _guess(self, lines: list[bytes]) -> str:
         for line in lines[:100]:  # the first few may be malformed
@@ -70,7 +70,7 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedFormat:
     """A log whose format is known.
 
     Attributes:

@@ -16,7 +16,7 @@ from typing import Final
 
 from traffik.decisions import NEVER, Decision
 from traffik.simulate.batches import Hit
-from traffik.simulate.selectors import Selector, identity_of, is_address
+from traffik.simulate.selectors import Selector, identity_in, is_address
 from traffik.strategies import Kernel, Plan, State
 
 __all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
@@ -165,7 +165,7 @@ class Ledger:
             entry = self.table[key] = Tally()
             return entry
         # Several addresses may be one client: a network of IPv6, or an address of IPv4 written as one of IPv6.
-        identity = identity_of(self.selector, key)
+        identity = identity_in(self.selector, key)
         home = self._groups if b":" in identity else self.table
         found = home.get(identity)
         if found is None:
@@ -184,7 +184,7 @@ class Ledger:
         if wait > refusals.longest:
             refusals.longest = wait
             if wait > self.longest[0] and wait != NEVER:
-                self.longest = (wait, identity_of(self.selector, key), now)
+                self.longest = (wait, identity_in(self.selector, key), now)
 
     def _make_room(self, now: int) -> None:
         """Fold the tallies of lapsed keys, the refused only if that is not enough."""

@@ -14,7 +14,7 @@ from typing import Final
 from traffik.clients import client_identity
 from traffik.errors import ConfigurationError
 
-__all__ = ["Selector", "header_key", "identity_of", "is_address", "selector"]
+__all__ = ["Selector", "header_key", "identity_in", "is_address", "selector"]
 
 _KINDS: Final = ("ip", "header", "field", "regex")
 _GRAMMAR: Final = 'a key is "ip", "header:NAME", "field:NAME" or "regex:PATTERN"'
@@ -65,6 +65,6 @@ def is_address(chosen: Selector, raw: bytes) -> bool:
     return chosen.kind == "ip" or (chosen.kind == "header" and not raw.startswith(header_key(chosen.name, b"")))
 
 
-def identity_of(chosen: Selector, raw: bytes) -> bytes:
+def identity_in(chosen: Selector, raw: bytes) -> bytes:
     """The identity that `raw`, as it stands in the log, means."""
     return client_identity(raw.decode("utf-8", "replace")).encode() if is_address(chosen, raw) else raw

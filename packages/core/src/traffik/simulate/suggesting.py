@@ -24,7 +24,7 @@ from traffik.simulate.batches import Hit
 from traffik.simulate.conditions import share
 from traffik.simulate.ledgers import MOST
 from traffik.simulate.scenarios import Scenario
-from traffik.simulate.selectors import Selector, identity_of
+from traffik.simulate.selectors import Selector, identity_in
 
 __all__ = ["Distribution", "Suggestion", "Target", "Tried", "suggestion_of", "target_of"]
 
@@ -111,7 +111,7 @@ class Distribution:
             return None
         if len(self._raw) >= self.most:
             self._forget(window)
-        identity = identity_of(self.selector, key)
+        identity = identity_in(self.selector, key)
         entry = self._raw[key] = self._windows.setdefault(identity, [window, 0, 0])
         return entry
 

@@ -33,7 +33,7 @@ from traffik.backends.redis.steps import Core
 from traffik.backends.redis.visits import PATIENCE
 from traffik.decisions import Decision
 from traffik.errors import BackendError
-from traffik.keys import escape, local_of, partition_key
+from traffik.keys import escape, local_of, partition_key, seal, sealed
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan
@@ -55,6 +55,8 @@ class RedisBackend(Backend):
         where: a URL (``redis://``, ``rediss://``, ``unix://``, ``valkey://``, ``redis+sentinel://host,host/service``,
             ``redis+cluster://host,host``), a `Sentinel`, a `Cluster`, or a client of redis-py, which is only read.
         namespace: the first part of every key.
+        secret: 16 bytes or more, the same in all processes: scope and identity stand in the server as a keyed hash, so
+            that no data of persons reaches it. None leaves them readable.
         deadline: seconds that a hit may take in all, above 0; then the error policy answers.
         on_error: what a hit is answered when the store does not: ``"fallback"``, a limiter in this process;
             ``"allow"``; ``"throttle"``, 503 with Retry-After; ``"raise"``, the `BackendError`; or a function of the
@@ -75,6 +77,7 @@ class RedisBackend(Backend):
         where: Where = "redis://localhost:6379/0",
         *,
         namespace: str = "traffik",
+        secret: bytes | str | None = None,
         deadline: float = 0.25,
         on_error: OnError = "fallback",
         fallback_share: float = 1.0,
@@ -91,6 +94,7 @@ class RedisBackend(Backend):
         self.max_batch = max_batch
         self.degraded: Counter[str] = Counter()
         """How many decisions were not the store's own, by the reason in `Decision.degraded`."""
+        self._seal = None if secret is None else seal(secret)
         self._failures = Failures(on_error, fallback_share)
         self._circuit = Circuit(breaker or Breaker())
         self._denials = None if deny_cache is None else Denials(deny_cache)
@@ -116,7 +120,11 @@ class RedisBackend(Backend):
             if len(self._prefixes) >= 1024:
                 self._prefixes.clear()
             prefix = self._prefixes[uid] = partition_key(self.namespace, uid, "")[:-1]
-        return f"{prefix}{escape(key)}}}"
+        return f"{prefix}{self._shown(key)}}}"
+
+    def _shown(self, key: str) -> str:
+        """A local key as it stands in the server."""
+        return escape(key) if self._seal is None else sealed(key, self._seal)
 
     @property
     def refuses_while_away(self) -> bool:
@@ -136,14 +144,14 @@ class RedisBackend(Backend):
         if not in_script(plan):
             return super().sender(uid, plan)
         core, denials, circuit, remembers = self._core, self._denials, self._circuit, self._core.remembers(plan)
-        prefix, _, end = self.partition_key(uid, "\0").partition("%00")
+        shown, prefix, end = self._shown, partition_key(self.namespace, uid, "")[:-1], "}"
 
         async def send(key: str, cost: int) -> Decision:
             loop = _running()
             driver = None if loop is None else self._drivers.get(loop)
             if driver is None or not circuit.closed or not driver.fleet.ready:
                 return (await self.apply((Charge(uid, plan, key, cost),)))[0]
-            whole, began = f"{prefix}{escape(key)}{end}", 0
+            whole, began = f"{prefix}{shown(key)}{end}", 0
             if denials is not None:
                 began = _micros()
                 known = denials.find(whole, plan, cost, began)
