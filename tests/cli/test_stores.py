@@ -11,9 +11,12 @@ from urllib.parse import quote
 import pytest
 
 from traffik import Limiter
+from traffik.backends.base import Charge
 from traffik.backends.lmdb import LMDBBackend, places
 from traffik.cli.stores import open_store
 from traffik.errors import ConfigurationError
+from traffik.keys import local_key
+from traffik.simulate.trials import trial_of
 
 RATE = ("--rate", "10/min")
 
@@ -56,7 +59,7 @@ def test_a_client_that_has_used_nothing(used, traffik):
 
 def test_stat_takes_nothing(used, traffik):
     lines = [traffik("stat", *used, *RATE, "--id", "203.0.113.8").out for _ in range(2)]
-    assert ["7 of 10 left\n"] * 2 == lines
+    assert lines == ["7 of 10 left\n"] * 2
 
 
 def test_top_lists_all_keys_those_first_that_have_least_left(used, traffik):
@@ -75,7 +78,7 @@ def test_top_says_when_it_has_not_seen_all(used, traffik):
 
 def test_top_says_of_how_many_it_does_not_know_the_names(used, tmp_path, traffik):
     with LMDBBackend(tmp_path / "quo ta") as store:
-        Limiter("api:data", "10/min", backend=store).sync.hit("é" * 128, scope="é" * 128)
+        store.apply_sync([Charge("api:data", trial_of(("10/min",), uid="api:data").plan, local_key("é" * 128, "é"), 1)])
     del store
     gc.collect()
     assert "3 keys; 1 without a name" in traffik("top", *used, *RATE).out
@@ -84,7 +87,7 @@ def test_top_says_of_how_many_it_does_not_know_the_names(used, tmp_path, traffik
 def test_reset_forgets_one_or_all(used, traffik):
     assert traffik("reset", *used, "--id", "203.0.113.7").out == "forgotten\n"
     left = [traffik("stat", *used, *RATE, "--id", f"203.0.113.{last}").out for last in (7, 8)]
-    assert ["10 of 10 left\n", "7 of 10 left\n"] == left
+    assert left == ["10 of 10 left\n", "7 of 10 left\n"]
     assert traffik("reset", *used, "--yes").out == "forgotten\n"
     assert json.loads(traffik("top", *used, *RATE, "--json").out)["keys"] == 0
 

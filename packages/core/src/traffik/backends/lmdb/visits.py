@@ -66,19 +66,18 @@ class Visitor:
             times = {each: (opened, now + opened.offset) for each, opened in files.items()}
             if self.shelf.create:
                 return self.book.apply(times, placed)
-            absent = {at: self._unheld(each, now) for at, (number, each) in enumerate(placed) if number not in files}
+            absent = {at: self._unheld(*pair, now) for at, pair in enumerate(placed) if pair[0] not in files}
             kept = iter(self.book.apply(times, [pair for pair in placed if pair[0] in files]))
             return [absent[at] if at in absent else next(kept) for at in range(len(placed))]
 
         # In the order of their numbers, so that no two wait for each other.
         return self.visit(sorted({number for number, _ in placed}), work)
 
-    def _unheld(self, charge: Charge, now: int) -> Decision:
+    def _unheld(self, number: int, charge: Charge, now: int) -> Decision:
         """The decision on a charge whose file is not there, nor to be made."""
         if not charge.read_only:
-            raise BackendError(
-                f"no file for {charge.key!r} in {str(self.shelf.directory)!r}, and this store makes none"
-            )
+            path = self.shelf.environments[number].path
+            raise BackendError(f"{str(path)!r} is not there, and this store makes no files: an application's does")
         return foreseen(charge, None, now)
 
     def forget(self, number: int, uid: str | None, key: str | None) -> bool | None:
