@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+from fcntl import LOCK_EX, flock
 
 import pytest
 
 from tests.lmdb.conftest import environment_of, reopened
-from traffik import BackendError, ConfigurationError, FixedWindow, Limiter
-from traffik.backends.lmdb import LMDBBackend, clocks, environments, files
+from traffik import BackendError, BackendTimeoutError, ConfigurationError, FixedWindow, Limiter
+from traffik.backends.lmdb import LMDBBackend, backend, clocks, environments, files
 from traffik.backends.looks import Held, Listing
 
 
@@ -76,6 +77,18 @@ def test_it_counts_with_the_others(used, guest):
     with guest() as store:
         assert limiter_on(store).stat("ada").hits_remaining == 3
         assert limiter_on(store).hit("ada").remaining == 2
+
+
+def test_a_file_that_somebody_is_stuck_in_keeps_it_from_no_other(used, guest, directory, monkeypatch):
+    used("ada", "bob")
+    monkeypatch.setattr(backend, "_PATIENCE", 0.01)
+    with guest() as store:
+        (number,) = store._visitor.numbers("ada")
+        with (directory / f"quota-{number}.mdb").open("rb") as file:
+            flock(file, LOCK_EX)
+            assert limiter_on(store).stat("bob").hits_remaining == 3
+            with pytest.raises(BackendTimeoutError, match="busy"):
+                store.held_sync("create", "ada")
 
 
 def test_it_makes_no_file_even_where_others_are_and_finds_nothing_used_there(used, guest, directory):

@@ -25,7 +25,7 @@ from traffik.backends.failures import Failures, OnError
 from traffik.backends.health import Health
 from traffik.backends.lmdb.charging import Book
 from traffik.backends.lmdb.environments import shelf_in
-from traffik.backends.lmdb.looking import held, page_of
+from traffik.backends.lmdb.looking import held_in, page_of
 from traffik.backends.lmdb.places import located
 from traffik.backends.lmdb.quick import attempts
 from traffik.backends.lmdb.turns import failed_with, turn, turn_async
@@ -192,7 +192,7 @@ class LMDBBackend(Backend):
         Raises:
             BackendError: the file cannot be had.
         """
-        return turn(lambda: held(self._visitor, uid, key), _PATIENCE)
+        return turn(lambda: held_in(self._visitor, uid, key), _PATIENCE)
 
     def list_sync(self, uid: str, most: int) -> Listing:
         """Local keys of the throttle `uid`, at most so many. Walks through the files a few keys at a time.

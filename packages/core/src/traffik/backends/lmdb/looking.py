@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Opened
     from traffik.backends.lmdb.visits import Visitor
 
-__all__ = ["Page", "held", "page_of"]
+__all__ = ["Page", "held_in", "page_of"]
 
 _LOOKED_AT: Final = 200
 """Keys that are looked at in one visit."""
@@ -35,7 +35,7 @@ class Page(NamedTuple):
     after: bytes | None
 
 
-def held(visitor: Visitor, uid: str, key: str) -> Held | None:
+def held_in(visitor: Visitor, uid: str, key: str) -> Held | None:
     """What is held for a local key; None if its file is busy."""
     (number,) = visitor.numbers(key)
     prefix, text = visitor.book.prefix(uid), text_of(key)

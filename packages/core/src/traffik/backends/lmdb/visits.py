@@ -77,7 +77,9 @@ class Visitor:
         """The decision on a charge whose file is not there, nor to be made."""
         if not charge.read_only:
             path = self.shelf.environments[number].path
-            raise BackendError(f"{str(path)!r} is not there, and this store makes no files: an application's does")
+            raise BackendError(
+                f"{str(path)!r} is not there, and this store makes no files: one that does has to come first"
+            )
         return foreseen(charge, None, now)
 
     def forget(self, number: int, uid: str | None, key: str | None) -> bool | None:
