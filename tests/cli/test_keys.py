@@ -58,6 +58,16 @@ def test_explain_takes_nothing(used, traffik):
     assert 7 == before["remaining"] == after["remaining"]
 
 
+def test_a_store_with_a_secret_is_asked_with_it(redis_server, traffik, monkeypatch):
+    secret = "of sixteen and more bytes"
+    monkeypatch.setenv("TRAFFIK_SECRET", secret)
+    with RedisBackend(redis_server.url, secret=secret, on_error="raise") as store:
+        Limiter("file:sealed", "10/min", backend=store).sync.hit("ada", 3)
+        limit = ("--store", redis_server.url, "--throttle", "file:sealed", *RATE)
+        facts = json.loads(traffik("stat", *limit, "--id", "ada", "--json").out)
+        assert (facts["remaining"], facts["key"]) == (7, store.partition_key("file:sealed", "ada"))
+
+
 def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY)
     said = traffik("explain", *used, "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")

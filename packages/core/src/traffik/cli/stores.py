@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 from urllib.parse import unquote
 
@@ -51,7 +52,8 @@ def open_store(url: str, namespace: str) -> Backend:
 def _redis(url: str, namespace: str) -> Backend:
     from traffik.backends.redis import RedisBackend
 
-    return RedisBackend(url, namespace=namespace, deadline=_DEADLINE, on_error="raise")
+    secret = os.environ.get("TRAFFIK_SECRET")  # no option: other users of the machine see those
+    return RedisBackend(url, namespace=namespace, secret=secret, deadline=_DEADLINE, on_error="raise")
 
 
 def _lmdb(url: str, namespace: str) -> Backend:
