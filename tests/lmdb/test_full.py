@@ -9,7 +9,7 @@ import pytest
 
 from tests.lmdb.conftest import environment_of, keys_in
 from traffik import BackendError, Decision, FixedWindow, Limiter, SlidingLog, Transition
-from traffik.backends.lmdb import LMDBBackend, environments
+from traffik.backends.lmdb import LMDBBackend, charging, environments
 
 pytestmark = pytest.mark.usefixtures("one_file")
 
@@ -148,6 +148,60 @@ def test_a_device_that_is_full_is_a_map_that_cannot_grow(store, monkeypatch):
     assert {limiter.hit(f"client:{number}").degraded for number in range(10_000)} == {None, "overflow"}
     assert environment_of(store).opened.size == 1 << 19
     assert not limiter.hit("ada")
+
+
+@pytest.fixture
+def cramped(directory):
+    """A store of the smallest map, whose file cannot hold the keys of a day; opened as an application has it."""
+    with LMDBBackend(directory, map_size=1 << 20) as store:
+        yield store
+
+
+def test_overflow_of_another_limit_lets_nobody_in_who_is_out_of_quota(cramped):
+    login, api = limiter_on(cramped, "3/day"), Limiter("api", "3/day", strategy=FixedWindow(), backend=cramped).sync
+    login.hit("mallory", 3)
+    for number in range(9000):
+        login.hit(f"client:{number}")
+    decisions = [api.hit(f"client:{number}") for number in range(9000)]
+    assert {decision.degraded for decision in decisions} <= {None, "overflow"}
+    assert not login.hit("mallory")
+    assert cramped._circuit.well
+
+
+def test_many_limits_overflow_into_a_small_file(cramped):
+    limiters = [Limiter(f"limit:{uid}", "3/day", strategy=FixedWindow(), backend=cramped).sync for uid in range(40)]
+    for limiter in limiters:
+        limiter.hit("mallory", 2)
+    for number in range(600):
+        assert {limiter.hit(f"client:{number}").degraded for limiter in limiters} <= {None, "overflow"}
+    assert all(limiter.hit("mallory") for limiter in limiters)
+    assert not any(limiter.hit("mallory") for limiter in limiters)
+
+
+def test_limits_that_find_no_room_at_all_are_refused_until_there_is(directory, clock):
+    store = LMDBBackend(directory, map_size=1 << 20, clock=clock)
+    first = limiter_on(store, "3/h")
+    first.hit("mallory", 3)
+    uids = [f"limit:{number}" for number in range(9500)]
+    decisions = [Limiter(uid, "3/min", strategy=FixedWindow(), backend=store).sync.hit("ada") for uid in uids]
+    assert {decision.degraded for decision in decisions} == {None, "overflow", "unavailable"}
+    assert not any(decision for decision in decisions if decision.degraded == "unavailable")
+    assert not first.hit("mallory")
+    clock.advance(seconds=60)
+    later = Limiter("later", "1000/min", backend=store).sync
+    assert [later.hit("ada").degraded for _ in range(700)][-1] is None
+    assert not first.hit("mallory")
+
+
+def test_a_key_whose_bucket_gets_finer_gains_no_quota(full, monkeypatch):
+    limiter = limiter_on(full)
+    monkeypatch.setattr(charging.Book, "_fits", lambda self, sitting, part: part <= 1 / 4)
+    assert limiter.hit("c", 5).degraded == "overflow"
+    assert not limiter.hit("d")
+    monkeypatch.undo()
+    assert not limiter.hit("c")
+    limiter.reset("c")
+    assert limiter.hit("c", 5)
 
 
 @dataclass(frozen=True)

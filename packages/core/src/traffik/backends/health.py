@@ -35,6 +35,13 @@ class Health:
         self._unwell = False
         self._quiet_until = 0.0
 
+    def mention(self, store: object, error: BackendError) -> None:
+        """Give word of what `store` could not do although it is well, unless there has been word lately."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            self._log.warning("%r: %s", store, error)
+
     def report(self, store: object, error: BackendError | None) -> None:
         """Take note of how a call of `store` went."""
         if error is None:

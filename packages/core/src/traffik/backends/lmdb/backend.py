@@ -29,6 +29,7 @@ from traffik.backends.lmdb.looking import held_in, page_of
 from traffik.backends.lmdb.places import located
 from traffik.backends.lmdb.quick import attempts
 from traffik.backends.lmdb.turns import failed_with, turn, turn_async
+from traffik.backends.lmdb.unkept import FullError, UnkeptError
 from traffik.backends.lmdb.visits import Visitor
 from traffik.backends.looks import Held, Listing
 from traffik.decisions import Decision
@@ -240,8 +241,11 @@ class LMDBBackend(Backend):
         return self._settled(answer, charge, error)
 
     def _asked(self, charge: Charge, error: BackendError) -> Any:
-        decider = self._failures.decider
-        return self._failures.policy if decider is None else decider.call(error, charge)
+        decider, policy = self._failures.decider, self._failures.policy
+        if decider is not None:
+            return decider.call(error, charge)
+        # In the fallback a client that nothing is known of would have its quota for as long as the file is full.
+        return "throttle" if policy == "fallback" and isinstance(error, FullError) else policy
 
     def _settled(self, answer: object, charge: Charge, error: BackendError) -> Decision:
         wait = self._circuit.wait(time.monotonic()) or self._circuit.breaker.recovery
@@ -255,7 +259,10 @@ class LMDBBackend(Backend):
         return decisions
 
     def _report(self, error: BackendError | None) -> None:
-        if not isinstance(error, _Spared):
+        if isinstance(error, UnkeptError):
+            self._health.report(self, None)
+            self._health.mention(self, error)
+        elif not isinstance(error, _Spared):
             self._health.report(self, error)
 
     def _away_at_start(self, error: BackendError) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from traffik.backends.lmdb.clocks import HEAD_KEY
 from traffik.backends.lmdb.states import BUCKET, key_in, lapse_of, prefix_of, readable, tag_for, text_of, written
 from traffik.backends.lmdb.sweeping import cut, note_overflow, overflow_in, sweep
+from traffik.backends.lmdb.unkept import FullError
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
@@ -31,7 +32,13 @@ _SPARE: Final = 64
 """Pages that are to be free at least."""
 
 _MARK: Final = 1_000_000
-_BUCKETS: Final = 1024
+
+_BUCKETS: Final = ((1024, 1 / 2), (32, 3 / 8), (1, 1 / 4))
+"""How finely the overflow of one uid is divided, and the part of the reserve that is then left free at least.
+
+A uid has its buckets to itself, for limits differ. So that many uids cannot use up what writes of keys that are there
+need, new buckets get coarser as room gets scarce, and in the end there are no new ones.
+"""
 
 
 class Sitting:
@@ -83,6 +90,7 @@ class Book:
 
         Raises:
             TypeError: a strategy's state cannot be stored; nothing is, then.
+            FullError: there is no room for one of them, and nothing has been changed.
             lmdb.Error: a file is full or damaged; nothing has been changed unless its last pages failed.
         """
         writes = not all(charge.read_only for _, charge in charges)
@@ -107,7 +115,7 @@ class Book:
         value = sitting.transaction.get(name)
         if read_only:
             if value is None:
-                value = self.shared(sitting, prefix, text)[1]
+                value = self.shared(sitting, prefix, text)
             return foreseen(charge, readable(value, tag), now)
         if value is None:
             return self.arrive(sitting, plan, prefix, text, cost)
@@ -119,7 +127,7 @@ class Book:
     def arrive(self, sitting: Sitting, plan: Plan, prefix: bytes, text: bytes, cost: int) -> Decision:
         """Charge a key that has no state of its own: it is new, or has been counted in a bucket."""
         tag, now = self.tag(plan), sitting.now
-        bucket, value = self.shared(sitting, prefix, text)
+        buckets, found, value = self._shared(sitting, prefix, text)
         decision, changed, ttl = plan.kernel(readable(value, tag), cost, now)
         if changed is None:
             return decision if value is None else decision._replace(degraded="overflow")
@@ -127,16 +135,30 @@ class Book:
         if not self._full(sitting):
             sitting.put(key_in(prefix, text), state)
             return decision if value is None else decision._replace(degraded="overflow")
-        new = sitting.transaction.get(bucket) is None
-        sitting.put(bucket, state)
+        # A finer bucket goes on from the coarser one, in which the key may have been counted.
+        at = next((at for at in range(found) if self._fits(sitting, _BUCKETS[at][1])), found)
+        if at == len(buckets):
+            raise FullError("there is no room for one more key, nor for one more bucket of keys: raise map_size")
+        new = sitting.transaction.get(buckets[at]) is None
+        sitting.put(buckets[at], state)
         note_overflow(sitting.transaction, lapse_of(state), int(new))
         return decision._replace(degraded="overflow")
 
-    def shared(self, sitting: Sitting, prefix: bytes, text: bytes) -> tuple[bytes, bytes | None]:
-        """The bucket of a key, and the state in it that still counts, if there is one."""
-        bucket = _bucket(prefix, text, sitting.opened.head.salt)
-        counts = overflow_in(sitting.transaction)[0] > sitting.now
-        return bucket, sitting.transaction.get(bucket) if counts else None
+    def shared(self, sitting: Sitting, prefix: bytes, text: bytes) -> bytes | None:
+        """The state in the bucket of a key, if there is one that still counts."""
+        return self._shared(sitting, prefix, text)[2]
+
+    def _shared(self, sitting: Sitting, prefix: bytes, text: bytes) -> tuple[list[bytes], int, bytes | None]:
+        """The buckets that may be a key's, the finest first; which of them counts it, and the state in that.
+
+        If there is none, that is behind the last.
+        """
+        buckets = _buckets(prefix, text, sitting.opened.head.salt)
+        if overflow_in(sitting.transaction)[0] > sitting.now:
+            for at, bucket in enumerate(buckets):
+                if (value := sitting.transaction.get(bucket)) is not None:
+                    return buckets, at, value
+        return buckets, len(buckets), None
 
     def _full(self, sitting: Sitting) -> bool:
         """Whether there is no room for one more key, even when some of those that have lapsed are swept."""
@@ -146,14 +168,18 @@ class Book:
         return not self._has_room(sitting)
 
     def _has_room(self, sitting: Sitting) -> bool:
-        opened, found = sitting.opened, sitting.transaction.stat()
         until, buckets = overflow_in(sitting.transaction)
         records = 2 if until else 1  # the head, and the one about overflow
-        if found["entries"] - buckets - records >= self._max_keys:
+        if sitting.transaction.stat()["entries"] - buckets - records >= self._max_keys:
             return False
+        return self._fits(sitting, 1)
+
+    def _fits(self, sitting: Sitting, part: float) -> bool:
+        """Whether so much of the reserve is free besides what is written next, or can be, since the file can grow."""
+        opened, found = sitting.opened, sitting.transaction.stat()
         # What is written goes to pages that are free, and those that it replaces are free only some writes later.
         used = found["leaf_pages"] + found["branch_pages"] + found["overflow_pages"]
-        if used + max(opened.pages // 4, _SPARE) < opened.pages:
+        if used + part * max(opened.pages // 4, _SPARE) < opened.pages:
             return True
         opened.cramped = opened.size < opened.limit
         return opened.cramped
@@ -177,8 +203,9 @@ class Book:
                 return cut(transaction, prefix)
             text = text_of(key)
             transaction.delete(key_in(prefix, text))
-            if transaction.delete(_bucket(prefix, text, opened.head.salt)):
-                note_overflow(transaction, 0, -1)
+            gone = sum(transaction.delete(bucket) for bucket in _buckets(prefix, text, opened.head.salt))
+            if gone:
+                note_overflow(transaction, 0, -gone)
             return False
 
 
@@ -188,7 +215,11 @@ def foreseen(charge: Charge, state: State | None, now: int) -> Decision:
     return kernel(state, charge.cost, now)[0] if charge.cost else probe(kernel, state, now)
 
 
-def _bucket(prefix: bytes, text: bytes, salt: bytes) -> bytes:
-    """The key of the bucket of a key; it follows from a hash with a salt, so no client can aim."""
+def _buckets(prefix: bytes, text: bytes, salt: bytes) -> list[bytes]:
+    """The keys of the buckets of a key; they follow from a hash with a salt, so no client can aim."""
     hashed = int.from_bytes(blake2b(text, digest_size=8, key=salt).digest())
-    return prefix + BUCKET + (hashed % _BUCKETS).to_bytes(2)
+    buckets, first = [], 0
+    for count, _ in _BUCKETS:
+        buckets.append(prefix + BUCKET + (first + hashed % count).to_bytes(2))
+        first += count
+    return buckets

@@ -48,7 +48,7 @@ def held_in(visitor: Visitor, uid: str, key: str) -> Held | None:
         with opened.begin() as transaction:
             value = transaction.get(key_in(prefix, text))
             if value is None:
-                value = visitor.book.shared(Sitting(opened, transaction, now), prefix, text)[1]
+                value = visitor.book.shared(Sitting(opened, transaction, now), prefix, text)
         left = 0 if value is None else lapse_of(value) - now
         return Held(None, None) if value is None or left <= 0 else Held(value[HEAD.size :], left)
 

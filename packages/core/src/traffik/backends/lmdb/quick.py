@@ -18,6 +18,7 @@ from traffik.backends.base import Charge
 from traffik.backends.lmdb.charging import EVERY, Sitting
 from traffik.backends.lmdb.files import locked
 from traffik.backends.lmdb.states import FORMAT, HEAD, LONGEST, key_in, text_of, written
+from traffik.backends.lmdb.unkept import FullError
 
 if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Opened
@@ -63,7 +64,7 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
                 return long_way(key, cost)
             try:
                 decision = charge(opened, text, cost, now)
-            except lmdb.Error:
+            except (lmdb.Error, FullError):
                 return long_way(key, cost)  # where it is mended
             if opened.cramped:
                 environment.grow(opened)

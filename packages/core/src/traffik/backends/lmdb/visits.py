@@ -6,6 +6,7 @@ What has to be mended on the way is mended here: a file that has grown elsewhere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 from zlib import crc32
 
@@ -13,6 +14,8 @@ import lmdb
 
 from traffik.backends.lmdb.charging import foreseen
 from traffik.backends.lmdb.states import text_of
+from traffik.backends.lmdb.sweeping import sweep
+from traffik.backends.lmdb.unkept import FullError
 from traffik.errors import BackendError
 
 if TYPE_CHECKING:
@@ -128,9 +131,19 @@ class Visitor:
             except lmdb.MapFullError:
                 grown = [environments[number].grow(opened) for number, opened in files.items()]
                 if not any(grown):
-                    raise
+                    self._make_room(files)
+                    raise FullError("there is no room for what this hit changes: raise map_size") from None
+            except FullError:
+                self._make_room(files)
+                raise
             else:
                 for number, opened in files.items():
                     if opened.cramped:
                         environments[number].grow(opened)
                 return answer
+
+    def _make_room(self, files: dict[int, Opened]) -> None:
+        """Sweep files that are full, for the next hit: the one that did not fit has undone what it has swept."""
+        for opened in files.values():
+            with suppress(lmdb.MapFullError), opened.begin(None, None, True) as transaction:
+                sweep(opened, transaction, self.clock() // 1000 + opened.offset)
