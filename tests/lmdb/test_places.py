@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from traffik import ConfigurationError, Limiter
+from traffik import BackendError, ConfigurationError, Limiter
+from traffik.backends.base import Charge
 from traffik.backends.lmdb import LMDBBackend, places
 
 pytestmark = pytest.mark.usefixtures("one_file")
@@ -125,3 +127,24 @@ def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_file
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     first, second, third = places._bases()
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)
+
+
+def test_a_place_that_turns_bad_is_answered_by_the_error_policy(directory):
+    store = LMDBBackend(directory)
+    limiter = Limiter("turned", "5/day", backend=store)
+    with store:
+        assert limiter.sync.hit("ada").degraded is None
+    directory.chmod(0o777)
+    assert limiter.sync.hit("ada").degraded == "fallback"
+    assert asyncio.run(limiter.hit("ada")).degraded == "fallback"
+    assert asyncio.run(store.apply([Charge("turned", limiter.plan, "ada", 1)]))[0].degraded == "fallback"
+
+
+def test_where_errors_are_raised_a_place_that_turns_bad_is_one_of_the_store(directory):
+    opened(directory)
+    directory.chmod(0o777)
+    limiter = Limiter("turned", "5/day", backend=LMDBBackend(directory, on_error="raise"))
+    with pytest.raises(BackendError, match="others may write to it"):
+        limiter.sync.hit("ada")
+    with pytest.raises(BackendError, match="others may write to it"):
+        asyncio.run(limiter.hit("ada"))

@@ -118,9 +118,10 @@ class LMDBBackend(Backend):
         try:
             self._admit()
             decisions = await turn_async(lambda: self._visitor.apply(charges), self.deadline)
-        except BackendError as error:
-            self._report(error)
-            return [await self._instead(charge, error) for charge in charges]
+        except (BackendError, ConfigurationError) as error:
+            failed = failed_with(error)
+            self._report(failed)
+            return [await self._instead(charge, failed) for charge in charges]
         self._report(None)
         return self._counted(decisions)
 
@@ -128,9 +129,10 @@ class LMDBBackend(Backend):
         try:
             self._admit()
             decisions = turn(lambda: self._visitor.apply(charges), self.deadline)
-        except BackendError as error:
-            self._report(error)
-            return [self._instead_sync(charge, error) for charge in charges]
+        except (BackendError, ConfigurationError) as error:
+            failed = failed_with(error)
+            self._report(failed)
+            return [self._instead_sync(charge, failed) for charge in charges]
         self._report(None)
         return self._counted(decisions)
 
@@ -145,7 +147,7 @@ class LMDBBackend(Backend):
                 decision = attempt(key, cost)
                 if decision is None:
                     decision = await turn_async(lambda: attempt(key, cost), self.deadline)
-            except (BackendError, OSError, lmdb.Error) as error:
+            except (BackendError, ConfigurationError, OSError, lmdb.Error) as error:
                 failed = failed_with(error)
                 self._report(failed)
                 return await self._instead(Charge(uid, plan, key, cost), failed)
