@@ -56,6 +56,41 @@ def test_a_directory_that_others_can_replace_is_refused(directory):
         opened(directory)
 
 
+def test_a_directory_that_others_can_replace_further_up_is_refused(directory):
+    (directory / "own").mkdir(parents=True, mode=0o700)
+    directory.chmod(0o700)
+    directory.parent.chmod(0o777)
+    with pytest.raises(ConfigurationError, match=r"others may write to .*, and could replace it"):
+        opened(directory / "own" / "store")
+
+
+def test_a_directory_below_one_of_somebody_else_is_refused(directory, monkeypatch):
+    lstat = Path.lstat
+
+    def theirs(path):
+        found = list(lstat(path))
+        found[stat.ST_UID] = NOBODY if path == directory.parent.parent else found[stat.ST_UID]
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "lstat", theirs)
+    with pytest.raises(ConfigurationError, match=rf"belongs to user {NOBODY}, who could replace it"):
+        opened(directory)
+
+
+def test_what_is_above_the_directory_is_made_for_this_user_alone_too(directory):
+    below = directory / "k" / "l"
+    assert opened(below).degraded is None
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (directory, directory / "k", below)] == [0o700] * 3
+
+
+def test_a_link_that_comes_above_the_directory_later_is_refused(directory, tmp_path):
+    store = LMDBBackend(directory / "own" / "store")
+    (tmp_path / "elsewhere").mkdir()
+    directory.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="has become a symbolic link"):
+        store.open_sync()
+
+
 def test_one_in_a_place_like_that_for_temporary_files_is_not(directory):
     directory.parent.chmod(0o1777)
     assert opened(directory)

@@ -46,16 +46,16 @@ def _bases() -> Iterator[Path]:
 def secured(directory: Path, *, create: bool) -> None:
     """See that nobody else can write to `directory`; make it first, for this user alone, if that is wanted and due.
 
+    What is missing above it is made in the same way.
+
     Raises:
         ConfigurationError: it is no directory, belongs to somebody else, or others can write to it or replace it.
         OSError: it is not there, and cannot be made or is not to be.
     """
-    above = directory.parent.lstat()
-    if above.st_mode & _OTHERS_WRITE and not above.st_mode & stat.S_ISVTX:
-        raise _refused(directory, f"others may write to {directory.parent}, and could replace it")
-    if create:
-        with suppress(FileExistsError):
-            directory.mkdir(mode=0o700)
+    for above in reversed(directory.parents):
+        _make(above, wanted=create)
+        _check_above(directory, above)
+    _make(directory, wanted=create)
     there = directory.lstat()
     _check_owned(directory, there)
     if not stat.S_ISDIR(there.st_mode):
@@ -71,6 +71,23 @@ def check_file(path: Path, found: os.stat_result) -> None:
     _check_owned(path, found)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         raise _refused(path, "it is no plain file with one name")
+
+
+def _make(directory: Path, *, wanted: bool) -> None:
+    if wanted and not os.path.lexists(directory):
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+
+
+def _check_above(directory: Path, above: Path) -> None:
+    """See that nobody else can put another directory in the place of this one, or of one above it."""
+    found = above.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise _refused(directory, f"{above} has become a symbolic link")
+    if found.st_uid not in {0, os.geteuid()}:
+        raise _refused(directory, f"{above} belongs to user {found.st_uid}, who could replace it")
+    if found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+        raise _refused(directory, f"others may write to {above}, and could replace it")
 
 
 def _check_owned(path: Path, found: os.stat_result) -> None:
