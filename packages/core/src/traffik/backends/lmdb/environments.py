@@ -24,6 +24,7 @@ import lmdb
 from traffik.backends.lmdb.clocks import FileHead
 from traffik.backends.lmdb.files import created, found, locked, read_on, reserve
 from traffik.backends.lmdb.places import FILES, secured
+from traffik.backends.lmdb.unkept import ReenteredError
 from traffik.errors import BackendError, ConfigurationError
 
 __all__ = ["Environment", "Opened", "Shelf", "shelf_in"]
@@ -101,6 +102,7 @@ class Environment:
     Attributes:
         opened: the open file; None if it is not open.
         lock: held by the thread that is in; it knows its owner, so a signal's handler cannot deadlock on it.
+        within: whether somebody is in, which whoever has got the lock sees only if it is this thread itself.
     """
 
     def __init__(self, path: Path, map_size: int, *, durable: bool, create: bool) -> None:
@@ -110,19 +112,28 @@ class Environment:
         self.create = create
         self.opened: Opened | None = None
         self.lock = RLock()
+        self.within = False
 
     def enter(self, clock: Callable[[], int]) -> Opened | None:
         """The open file, in which nobody else is until `leave`; None if somebody is.
 
         Raises:
             BackendError: it is not to be made, and there is none that counts.
+            ReenteredError: this thread is in.
             ConfigurationError: the directory or the file is refused.
             OSError, lmdb.Error: it cannot be opened.
         """
         if not self.lock.acquire(blocking=False):
             return None
+        if self.within:
+            self.lock.release()  # the lock on the file is left to those who are in: there is one for each process
+            raise ReenteredError(
+                "a signal's handler, or a strategy, used the store while this very thread was deciding a hit in the "
+                "same file: let the handler only note the signal, and hit later"
+            )
         entered = None
         try:
+            self.within = True
             opened = self.opened
             if opened is not None and clock() // 1000 + opened.offset >= opened.look_at:
                 self._look(opened, clock)
@@ -132,11 +143,13 @@ class Environment:
             entered = opened if opened is not None and locked(opened.fd) else None
         finally:
             if entered is None:
+                self.within = False
                 self.lock.release()
         return entered
 
     def leave(self, opened: Opened) -> None:
         """Let others in."""
+        self.within = False
         try:
             if self.opened is opened:
                 flock(opened.fd, LOCK_UN)

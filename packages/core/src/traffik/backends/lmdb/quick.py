@@ -50,9 +50,14 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
         lock = environment.lock
         if not lock.acquire(False):
             return None
+        if environment.within:
+            lock.release()
+            return long_way(key, cost)  # which says why not
         try:
+            environment.within = True
             opened = environment.opened
             if opened is None:
+                environment.within = False
                 return long_way(key, cost)
             try:
                 flock(opened.fd, _TRY)
@@ -61,15 +66,18 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
                     return None
             now = clock() // 1000 + opened.offset
             if now >= opened.look_at:
+                environment.within = False
                 return long_way(key, cost)
             try:
                 decision = charge(opened, text, cost, now)
             except (lmdb.Error, FullError):
+                environment.within = False
                 return long_way(key, cost)  # where it is mended
             if opened.cramped:
                 environment.grow(opened)
             return decision
         finally:
+            environment.within = False
             if opened is not None and environment.opened is opened:
                 flock(opened.fd, LOCK_UN)
             lock.release()

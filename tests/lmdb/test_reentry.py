@@ -1,0 +1,73 @@
+"""The handler of a signal that hits while its own thread is in the file: answered, and it lets nobody else in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
+
+import pytest
+
+from traffik import BackendError, Decision, Limiter, Transition
+from traffik.backends.lmdb import LMDBBackend
+
+pytestmark = pytest.mark.usefixtures("one_file")
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A signal comes while this decides; it tells whether the file is still this process's afterwards."""
+
+    path: str
+
+    def decide(self, state, rate, cost, now):
+        signal.raise_signal(signal.SIGUSR1)
+        fd = os.open(self.path, os.O_RDWR)
+        try:
+            flock(fd, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            return Transition(Decision(True, rate.limit, 0), (1,), rate.period)
+        finally:
+            os.close(fd)
+        return Transition(Decision(False, rate.limit, 0), None, 0)
+
+
+@pytest.fixture
+def handled():
+    """What is called when the signal comes, and what it answered."""
+    calls, answers = [], []
+    before = signal.signal(signal.SIGUSR1, lambda *_: answers.append(calls[0]()))
+    yield calls, answers
+    signal.signal(signal.SIGUSR1, before)
+
+
+def limiters_on(directory, **options):
+    store = LMDBBackend(directory, **options)
+    strategy = Interrupted(str(directory / "quota-0.mdb"))
+    return store, Limiter("inner", "5/day", backend=store), Limiter("outer", "5/day", strategy=strategy, backend=store)
+
+
+def test_it_is_answered_by_the_error_policy_at_once(directory, handled, caplog):
+    store, inner, outer = limiters_on(directory, deadline=60)
+    inner.sync.hit("ada")
+    handled[0].append(lambda: inner.sync.hit("ada").degraded)
+    assert outer.sync.hit("ada")
+    assert asyncio.run(outer.hit("ada"))
+    assert handled[1] == ["fallback", "fallback"]
+    assert "used the store while this very thread was deciding a hit" in caplog.text
+    assert store._circuit.well
+    assert inner.sync.hit("ada").remaining == 3
+
+
+def test_where_errors_are_raised_it_says_why(directory, handled):
+    _, inner, outer = limiters_on(directory, on_error="raise")
+
+    def handler():
+        with pytest.raises(BackendError, match="let the handler only note the signal"):
+            inner.sync.hit("ada")
+
+    handled[0].append(handler)
+    assert outer.sync.hit("ada")
+    assert handled[1] == [None]
