@@ -56,7 +56,7 @@ async def turn_async(visit: Callable[[], _T | None], seconds: float) -> _T:
 
 
 def failed_with(error: Exception) -> BackendError:
-    """An error of LMDB's or the system's, or the refusal of a place that was good when it was opened, as one of ours."""
+    """An error of LMDB's or the system's, or the refusal of a place that has turned bad, as one of ours."""
     return error if isinstance(error, BackendError) else BackendError(f"the file cannot be used: {error}")
 
 
