@@ -144,7 +144,11 @@ def header(name: str) -> Known:
 
 
 def api_key(name: str, known: KnownOption) -> Known:
-    """The API key in the header `name`, if it is a known one; it stands in the store as a digest."""
+    """The API key in the header `name`, if it is a known one; it stands in the store as a digest.
+
+    Raises:
+        TypeError: `known` is neither a set of keys nor a function; one text is no set.
+    """
     field, accepts = name.lower(), _test_of(known)
 
     def find(connection: Any, _: Context) -> Any:
@@ -155,7 +159,11 @@ def api_key(name: str, known: KnownOption) -> Known:
 
 
 def cookie(name: str, known: KnownOption) -> Known:
-    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest."""
+    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest.
+
+    Raises:
+        TypeError: `known` is neither a set of values nor a function; one text is no set.
+    """
     accepts = _test_of(known)
 
     def find(connection: Any, _: Context) -> Any:
@@ -336,7 +344,13 @@ def _cookie(connection: Any, name: str) -> str | None:
 
 
 def _test_of(known: KnownOption) -> Callable[[str], object]:
-    return known if callable(known) else known.__contains__
+    if isinstance(known, str):  # in which every part of it would be a known one
+        raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{known!r}}}")
+    if callable(known):
+        return known
+    if isinstance(known, bytes | bytearray) or not isinstance(known, Container):
+        raise TypeError(f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {known!r}")
+    return known.__contains__
 
 
 def _digest_if(accepts: Callable[[str], object], secret: str, kind: str) -> Any:
