@@ -78,7 +78,9 @@ def test_top_says_when_it_has_not_seen_all(used, traffik):
 
 def test_top_says_of_how_many_it_does_not_know_the_names(used, tmp_path, traffik):
     with LMDBBackend(tmp_path / "quo ta") as store:
-        store.apply_sync([Charge("filed:data", trial_of(("10/min",), uid="filed:data").plan, local_key("é" * 128, "é"), 1)])
+        store.apply_sync(
+            [Charge("filed:data", trial_of(("10/min",), uid="filed:data").plan, local_key("é" * 128, "é"), 1)]
+        )
     del store
     gc.collect()
     assert "3 keys; 1 without a name" in traffik("top", *used, *RATE).out

@@ -12,13 +12,16 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from traffik._callables import check_context
 from traffik.adapters import adapter_of
+from traffik.costs import check_cost
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
 
 __all__ = [
     "Throttles",
+    "check_call",
     "each_of",
     "guards_for",
     "hit_each",
@@ -119,6 +122,17 @@ def guards_for(
             settings["uid"] = uid_of(endpoint)
         guards.append(HTTPThrottle(**settings))
     return guards
+
+
+def check_call(cost: int | None, context: Mapping[str, Any] | None) -> None:
+    """See whether hits can have this cost and context, which a decorator was given for all of them.
+
+    Raises:
+        TypeError, ValueError: they cannot.
+    """
+    if cost is not None:
+        check_cost(cost)
+    check_context(context)
 
 
 def uid_of(endpoint: Callable[..., Any]) -> str:

@@ -7,6 +7,7 @@ kind. What is secret in itself (a key, a cookie) stands in the store as a digest
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from functools import partial
 from hashlib import blake2b
@@ -53,6 +54,9 @@ Identifier: TypeAlias = Callable[..., object]
 
 KnownOption: TypeAlias = Container[str] | Callable[[str], object]
 """What an argument named `known` takes: all there are, or a function, sync or async, that is true for one."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A name of a header (RFC 9110, section 5.6.2) or of a cookie (RFC 6265, section 4.1.1)."""
 
 _NOTHING: Final[Context] = {}
 _LOOKS: Final = 32
@@ -149,7 +153,7 @@ def header(name: str) -> Known:
 
     A header that clients can set lets each have as many quotas as it can make up values: use `api_key` for those.
     """
-    field = name.lower()
+    field = _field(name)
 
     def find(connection: Any, _: Context) -> str | None:
         value = _only(connection, field)
@@ -164,7 +168,7 @@ def api_key(name: str, known: KnownOption) -> Known:
     Raises:
         TypeError: `known` is neither a set of keys nor a function; one text is no set.
     """
-    field, accepts = name.lower(), _test_of(known)
+    field, accepts = _field(name), _test_of(known)
 
     def find(connection: Any, _: Context) -> Any:
         key = _only(connection, field)
@@ -180,6 +184,8 @@ def cookie(name: str, known: KnownOption) -> Known:
         TypeError: `known` is neither a set of values nor a function; one text is no set.
     """
     accepts = _test_of(known)
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise TypeError(f"a cookie has a name, such as 'session', not {name!r}")
 
     def find(connection: Any, _: Context) -> Any:
         value = _cookie(connection, name)
@@ -193,7 +199,11 @@ def bearer(subject: Callable[[str], object]) -> Known:
 
     Args:
         subject: verifies a token, and answers whose it is (text, an integer or a UUID) or None; sync or async.
+
+    Raises:
+        TypeError: it is no function of a token.
     """
+    callback("the subject of a bearer token", subject, ("token",))
 
     def find(connection: Any, _: Context) -> Any:
         scheme, space, token = (_only(connection, "authorization") or "").partition(" ")
@@ -209,7 +219,11 @@ def user(who: Callable[[Any], object]) -> Known:
 
     Args:
         who: answers their id (text, an integer or a UUID) for a connection, or None for nobody; sync or async.
+
+    Raises:
+        TypeError: it is no function of a connection.
     """
+    callback("the user", who, ("connection",))
     return Known("user(…)", lambda connection, _: then(who(connection), partial(_named, "user")))
 
 
@@ -358,6 +372,13 @@ def _cookie(connection: Any, name: str) -> str | None:
             if equals and found == name:
                 return value.strip('"')
     return None
+
+
+def _field(name: object) -> str:
+    """The name of a header, in lower case."""
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise TypeError(f"a header has a name, such as 'X-API-Key', not {name!r}")
+    return name.lower()
 
 
 def _test_of(known: KnownOption) -> Callable[[str], object]:
