@@ -62,8 +62,7 @@ def check_order(**_: Any) -> list[checks.CheckMessage]:
     above = middleware[: next((place for place, path in enumerate(middleware) if _is_a(path, _LINE)), len(middleware))]
     found: list[checks.CheckMessage] = []
     for throttle in config.everywhere:
-        identifier = config.identifier if throttle.identifier is None else throttle.identifier.function
-        needed = None if identifier is None else _MAKERS.get(identifier)
+        needed = None if throttle.identifier is None else _MAKERS.get(throttle.identifier.function)
         if needed is not None and not any(_is_a(path, needed) for path in above):
             message = (
                 f"The throttle {throttle.uid!r} of every request asks for what {needed} makes, and runs before it."

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from traffik._callables import callback
 from traffik.backends.base import Backend
 from traffik.clients import NETWORK_PREFIX, Proxies, proxies
 from traffik.errors import ConfigurationError
@@ -205,6 +206,7 @@ def _identifier(given: Any) -> Identifier:
     if not callable(found):
         raise TypeError(f"an identifier is a name or a function, not {given!r}")
     identifier: Identifier = found
+    callback("the identifier", identifier, ("connection", "context"))  # raises if it cannot be called so
     return identifier
 
 
@@ -238,7 +240,7 @@ def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> A
 
 _HINTS: Final = {
     3: "Write {'CACHE': 'default'}, {'BACKEND': 'dotted.path', 'LOCATION': …, 'OPTIONS': {…}}, a redis:// URL or None.",
-    4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request.",
+    4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request and the context.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
     9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
     10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or the other arguments of traffik.Outgoing.",
