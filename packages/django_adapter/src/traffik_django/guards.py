@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from asgiref import sync
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from traffik.adapters import adapter_of
 from traffik.decisions import Decision
@@ -36,8 +37,11 @@ def refusal(
     request: Any,
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
-) -> HttpResponse | None:
-    """Hit `guards`, throttles or names of them; the answer of the first that refuses, None if all admit."""
+) -> HttpResponseBase | None:
+    """Hit `guards`, throttles or names of them; the answer of the first that refuses, None if all admit.
+
+    If a throttle has a handler, that is the response which the handler answers; with anything else it lets pass.
+    """
     memory = adapter_of(request).memory(request)
     for guard in guards:
         throttle = conf.resolve(guard)
@@ -48,9 +52,11 @@ def refusal(
             if throttle.handler is None:
                 return _prepared_answer(request, throttle, decision)
             try:
-                throttle.sync.refuse(request, decision, context)
+                answer = throttle.sync.refuse(request, decision, context)
             except Throttled as error:
                 return Answer(error.rejection).to(request)
+            if isinstance(answer, HttpResponseBase):
+                return answer
     return None
 
 
@@ -59,7 +65,7 @@ async def refusal_async(
     request: Any,
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
-) -> HttpResponse | None:
+) -> HttpResponseBase | None:
     """`refusal` for async code."""
     memory = adapter_of(request).memory(request)
     for guard in guards:
@@ -71,9 +77,11 @@ async def refusal_async(
             if throttle.handler is None:
                 return _prepared_answer(request, throttle, decision)
             try:
-                await throttle.refuse(request, decision, context)
+                answer = await throttle.refuse(request, decision, context)
             except Throttled as error:
                 return Answer(error.rejection).to(request)
+            if isinstance(answer, HttpResponseBase):
+                return answer
     return None
 
 
