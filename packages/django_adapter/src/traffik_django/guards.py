@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from asgiref import sync
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from traffik.adapters import adapter_of
@@ -50,7 +49,7 @@ def refusal(
         decision = throttle.sync.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
-                return _prepared_answer(request, throttle, decision)
+                return _answer(throttle, decision).to(request)
             try:
                 answer = throttle.sync.refuse(request, decision, context)
             except Throttled as error:
@@ -75,17 +74,17 @@ async def refusal_async(
         decision = await throttle.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
-                return _prepared_answer(request, throttle, decision)
+                return await _answer(throttle, decision).to_async(request)
             try:
                 answer = await throttle.refuse(request, decision, context)
             except Throttled as error:
-                return Answer(error.rejection).to(request)
+                return await Answer(error.rejection).to_async(request)
             if isinstance(answer, HttpResponseBase):
                 return answer
     return None
 
 
-def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) -> HttpResponse:
+def _answer(throttle: Throttle[Any], decision: Decision) -> Answer:
     """The answer; what goes out for the same limit, remainder and wait is prepared once."""
     known = throttle.policies(decision)
     key = known.likeness(decision)
@@ -94,4 +93,4 @@ def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) 
         if len(_prepared) >= _PREPARED:
             _prepared.clear()
         answer = _prepared[key] = Answer(reject(decision, known))
-    return answer.to(request)
+    return answer
