@@ -112,7 +112,9 @@ def read() -> Config:
     for key in given:
         if key not in _KEYS:
             config.problem(2, f"TRAFFIK has no key {key!r}.", _close(str(key), _KEYS))
-    config.headers = bool(given.get("HEADERS", True))
+    config.headers = given.get("HEADERS", True)
+    if not isinstance(config.headers, bool):
+        config.problem(2, f"TRAFFIK['HEADERS'] is True or False, not {config.headers!r}.", "Write True or False.")
     config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
@@ -149,16 +151,21 @@ def _read_urls(config: Config, given: Any) -> None:
         config.problem(6, f"TRAFFIK['URLS'] is a dict, not {given!r}.", 'Write {"api:*": "api"}.')
         return
     for pattern, names in given.items():
-        each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
-        for name in each:
-            if name not in config.throttles:
+        if not isinstance(pattern, str):
+            hint = 'Write the name of a URL pattern, such as "accounts:login", or "*".'
+            config.problem(6, f"TRAFFIK['URLS'] has a key that is no text: {pattern!r}.", hint)
+            continue
+        throttles: list[Throttle[Any]] = []
+        for name in names if isinstance(names, list | tuple) else [names]:
+            if isinstance(name, str) and name in config.throttles:
+                throttles.append(config.throttles[name])
+            else:
                 hint = _close(str(name), config.throttles)
                 config.problem(6, f"TRAFFIK['URLS'][{pattern!r}] names no throttle: {name!r}.", hint)
-        throttles = tuple(config.throttles[name] for name in each if name in config.throttles)
         if pattern == EVERYTHING:
-            config.everywhere = throttles
+            config.everywhere = tuple(throttles)
         else:
-            config.rules.append((str(pattern), throttles))
+            config.rules.append((pattern, tuple(throttles)))
 
 
 def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
