@@ -26,7 +26,7 @@ from traffik_django.identities import named
 from traffik_django.limits import HTTPThrottle
 from traffik_django.stores import store_of
 
-__all__ = ["EVERYTHING", "Config", "Problem", "is_name", "read"]
+__all__ = ["EVERYTHING", "Config", "Problem", "is_meant", "is_name", "read"]
 
 EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
@@ -85,17 +85,17 @@ class Config:
         place = (match.view_name, match.route)
         found = self._found.get(place)
         if found is None:
-            each = [
-                throttle
-                for pattern, throttles in self.rules
-                if any(fnmatchcase(name or "", pattern) for name in place)
-                for throttle in throttles
-            ]
+            each = [throttle for pattern, throttles in self.rules if is_meant(pattern, place) for throttle in throttles]
             found = self._found[place] = list(dict.fromkeys(each))
         return found
 
     def problem(self, number: int, message: str, hint: str) -> None:
         self.problems.append(Problem(number, message, hint))
+
+
+def is_meant(pattern: str, place: tuple[str, str]) -> bool:
+    """Whether a pattern of URLS is for the view of that name and route."""
+    return any(fnmatchcase(name or "", pattern) for name in place)
 
 
 def is_name(text: str) -> bool:
