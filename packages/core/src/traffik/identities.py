@@ -55,23 +55,37 @@ KnownOption: TypeAlias = Container[str] | Callable[[str], object]
 """What an argument named `known` takes: all there are, or a function, sync or async, that is true for one."""
 
 _NOTHING: Final[Context] = {}
+_LOOKS: Final = 32
+"""Times that one address is asked for and a proxy is looked for too."""
+
 _like_everyone: WeakSet[Identifier] = WeakSet()
 
 
 class Address:
     """The address of the client, IPv6 grouped; made by `address`."""
 
-    __slots__ = ("__weakref__", "_own")
+    __slots__ = ("__weakref__", "_own", "_unseen")
 
     def __init__(self, own: Proxies | None = None) -> None:
         self._own = own
+        self._unseen = _LOOKS if own is None else 0
 
     def __call__(self, connection: Any) -> str:
+        if self._unseen:
+            self._look(connection)
         return trust.identity_of(connection, self._own)
 
     def number(self, connection: Any) -> int | None:
         """The address itself, for lists of networks; None if it is a name."""
+        if self._unseen:
+            self._look(connection)
         return address_number(trust.address_of(connection, self._own))
+
+    def _look(self, connection: Any) -> None:
+        """Look for a proxy that nobody has named, as a throttle without an identifier does in its first hits."""
+        if trust.in_force() is None:
+            self._unseen = max(self._unseen - 1, 0)  # from several threads it may be counted down too far
+            trust.look_for_proxies(connection)
 
     def __repr__(self) -> str:
         return "address(…)" if self._own else "address()"
@@ -116,14 +130,15 @@ class Known:
             may have to be awaited.
     """
 
-    __slots__ = ("__weakref__", "_name", "find")
+    __slots__ = ("__weakref__", "_address", "_name", "find")
 
     def __init__(self, name: str, find: Callable[[Any, Context], Any]) -> None:
         self._name = name
         self.find = find
+        self._address = Address()
 
     def __call__(self, connection: Any, context: Context = _NOTHING) -> object:
-        return then(self.find(connection, context), lambda who: _by_address(connection) if who is None else who)
+        return then(self.find(connection, context), lambda who: self._address(connection) if who is None else who)
 
     def __repr__(self) -> str:
         return self._name
@@ -144,7 +159,11 @@ def header(name: str) -> Known:
 
 
 def api_key(name: str, known: KnownOption) -> Known:
-    """The API key in the header `name`, if it is a known one; it stands in the store as a digest."""
+    """The API key in the header `name`, if it is a known one; it stands in the store as a digest.
+
+    Raises:
+        TypeError: `known` is neither a set of keys nor a function; one text is no set.
+    """
     field, accepts = name.lower(), _test_of(known)
 
     def find(connection: Any, _: Context) -> Any:
@@ -155,7 +174,11 @@ def api_key(name: str, known: KnownOption) -> Known:
 
 
 def cookie(name: str, known: KnownOption) -> Known:
-    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest."""
+    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest.
+
+    Raises:
+        TypeError: `known` is neither a set of values nor a function; one text is no set.
+    """
     accepts = _test_of(known)
 
     def find(connection: Any, _: Context) -> Any:
@@ -294,7 +317,9 @@ def _prepared(identifier: Identifier) -> Callback:
 
 def _listed(given: Networks | NetworksOption, answer: object, identifier: Identifier) -> Identifier:
     known = given if isinstance(given, Networks) else networks(given)
-    client = identifier if isinstance(identifier, Address) else _by_address
+    if identifier is _by_address:
+        identifier = Address()
+    client = identifier if isinstance(identifier, Address) else Address()
     prepared = _prepared(identifier)
 
     def identify(connection: Any, context: Context) -> object:
@@ -336,7 +361,13 @@ def _cookie(connection: Any, name: str) -> str | None:
 
 
 def _test_of(known: KnownOption) -> Callable[[str], object]:
-    return known if callable(known) else known.__contains__
+    if isinstance(known, str):  # in which every part of it would be a known one
+        raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{known!r}}}")
+    if callable(known):
+        return known
+    if isinstance(known, bytes | bytearray) or not isinstance(known, Container):
+        raise TypeError(f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {known!r}")
+    return known.__contains__
 
 
 def _digest_if(accepts: Callable[[str], object], secret: str, kind: str) -> Any:

@@ -71,7 +71,7 @@ def add_headers(request: HttpRequest, response: Any) -> None:
         return
     written = () if response.status_code < 400 else {name.lower().encode() for name in response.headers}
     fields: dict[str, bytes] = {}
-    for raw, value in fields_of(memory, written):
+    for raw, value in fields_of(memory, written, status=response.status_code):
         name = raw.decode()
         fields[name] = b"%b, %b" % (fields[name], value) if name in fields else value
     for name, value in fields.items():

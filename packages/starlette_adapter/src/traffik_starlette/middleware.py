@@ -83,11 +83,9 @@ class ThrottleMiddleware:
 
         def sender(message: Message) -> Awaitable[None]:
             if memory and message["type"] == "http.response.start":
-                fields = message.get("headers", ())
-                if message["status"] < 400:
-                    message["headers"] = [*fields, *fields_of(memory)]
-                else:
-                    message["headers"] = [*fields, *fields_of(memory, {name.lower() for name, _ in fields})]
+                fields, status = message.get("headers", ()), message["status"]
+                written = () if status < 400 else {name.lower() for name, _ in fields}
+                message["headers"] = [*fields, *fields_of(memory, written, status=status)]
             return send(message)
 
         await self.app(scope, receive, sender)
