@@ -203,9 +203,13 @@ class Throttle(Limit, Generic[C]):
         memory[self] = decision
         return decision
 
-    async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
-        """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way."""
-        await drive(_recipes.refuse(self, connection, decision, context))
+    async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
+        """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way.
+
+        Returns:
+            What the handler answered, for code that can send it, such as a middleware; None if none was asked.
+        """
+        return await drive(_recipes.refuse(self, connection, decision, context))
 
     def look(self) -> None:
         """See whether the short way of a hit is open, and whether it needs the address alone."""
@@ -334,9 +338,9 @@ class SyncThrottle(Generic[C]):
             throttle.remember(connection, decision, cost is None and context is None)
         return decision
 
-    def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
+    def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
-        drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
+        return drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
