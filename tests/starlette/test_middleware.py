@@ -140,6 +140,13 @@ class TestAHandlerOfTheThrottle:
         answer = await get(app_behind(HTTPThrottle(uid, "0/min", handle_throttled=handle)))
         assert (answer.status_code, answer.json(), answer.headers["X-Why"]) == (503, {"detail": "busy"}, "limit")
 
+    async def test_may_return_an_answer(self, uid):
+        async def handle(request):
+            return PlainTextResponse("busy", 503)
+
+        answer = await get(app_behind(HTTPThrottle(uid, "0/min", handle_throttled=handle)))
+        assert (answer.status_code, answer.text) == (503, "busy")
+
     async def test_may_fail(self, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -168,6 +175,12 @@ class TestAWebSocket:
     async def test_is_not_counted_with_requests(self, uid):
         (opened,) = await converse(self.app_behind(HTTPThrottle(uid, "0/min")))
         assert opened["type"] == "websocket.accept"
+
+    async def test_is_answered_by_what_the_handler_of_the_throttle_returns(self, uid):
+        throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
+        start, body = await converse(self.app_behind(throttle), **DENIAL)
+        (close,) = await converse(self.app_behind(throttle))
+        assert (start["status"], body["body"], close["type"]) == (503, b"busy", "websocket.close")
 
     async def test_is_let_in_if_the_handler_of_the_throttle_returns(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: None)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
@@ -101,31 +102,26 @@ class ThrottleMiddleware:
         send: Send,
     ) -> bool:
         """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
+        scope = connection.scope
+        # Only some servers can answer the opening of a WebSocket with a status.
+        closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
         for throttle in throttles:
             if throttle in memory:
                 continue
             decision = await throttle.decide(connection)
-            if not decision.allowed and await self._refuse(throttle, connection, decision, receive, send):
+            if decision.allowed:
+                continue
+            if throttle.handler is None:
+                await (_close(send) if closes else self._answer(throttle, decision, connection, send))
+                return True
+            try:
+                answer = await throttle.refuse(connection, decision)
+            except HTTPException as error:
+                answer = response_to(connection, error)
+            if isinstance(answer, Response):  # anything else lets it pass
+                await (_close(send) if closes else answer(scope, receive, send))
                 return True
         return False
-
-    async def _refuse(
-        self, throttle: Throttle[Any], connection: HTTPConnection, decision: Decision, receive: Receive, send: Send
-    ) -> bool:
-        """Refuse in the throttle's own way, which may be to let it pass, or else as ever; whether it is answered."""
-        scope = connection.scope
-        # Only some servers can answer the opening of a WebSocket with a status.
-        closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
-        if throttle.handler is not None:
-            try:
-                await throttle.refuse(connection, decision)
-            except HTTPException as error:
-                response = response_to(connection, error)
-                await (_close(send) if closes else response(scope, receive, send))
-                return True
-            return False
-        await (_close(send) if closes else self._answer(throttle, decision, connection, send))
-        return True
 
     async def _answer(
         self, throttle: Throttle[Any], decision: Decision, connection: HTTPConnection, send: Send
