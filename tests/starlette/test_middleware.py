@@ -4,14 +4,14 @@ import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from tests.adapters.services import problem
 from tests.callers import DENIAL, calling, converse, get, statuses
-from traffik import BackendNotFoundError, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+from traffik import BackendNotFoundError, HTTPThrottle, Rule, WebSocketThrottle, get_wait, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik_starlette import ThrottleMiddleware, throttled
 
@@ -151,6 +151,45 @@ class TestAHandlerOfTheThrottle:
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await get(app_behind(throttle))
+
+
+def raising(error):
+    def function():
+        raise error
+
+    return function
+
+
+class TestAFunctionOfTheThrottle:
+    @pytest.mark.parametrize("options", ["identifier", "cost", "rules"])
+    async def test_may_raise_an_answer(self, uid, options):
+        function = raising(HTTPException(401, "who are you?", {"WWW-Authenticate": "Bearer"}))
+        throttle = HTTPThrottle(uid, "5/min", **{options: Rule(when=function) if options == "rules" else function})
+        answer = await get(app_behind(throttle))
+        assert (answer.status_code, answer.json()) == (401, {"detail": "who are you?"})
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    async def test_may_raise_an_answer_without_a_body(self, uid):
+        throttle = HTTPThrottle(uid, "5/min", identifier=raising(HTTPException(204)))
+        answer = await get(app_behind(throttle))
+        assert (answer.status_code, answer.content) == (204, b"")
+
+    async def test_that_closes_what_is_no_websocket_is_an_error(self, uid):
+        throttle = HTTPThrottle(uid, "5/min", identifier=raising(WebSocketException(3000)))
+        with pytest.raises(WebSocketException):
+            await get(app_behind(throttle))
+
+    @pytest.mark.parametrize("option", ["identifier", "handle_throttled"])
+    async def test_may_close_a_websocket(self, uid, option):
+        throttle = WebSocketThrottle(uid, "0/min", **{option: raising(WebSocketException(3000, "who are you?"))})
+        (close,) = await converse(TestAWebSocket.app_behind(throttle), **DENIAL)
+        assert close == {"type": "websocket.close", "code": 3000, "reason": "who are you?"}
+
+    async def test_may_deny_a_websocket(self, uid):
+        throttle = WebSocketThrottle(uid, "5/min", identifier=raising(HTTPException(401)))
+        start, _ = await converse(TestAWebSocket.app_behind(throttle), **DENIAL)
+        (close,) = await converse(TestAWebSocket.app_behind(throttle))
+        assert (start["status"], close["code"]) == (401, 1008)
 
 
 class TestAWebSocket:

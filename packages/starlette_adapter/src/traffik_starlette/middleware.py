@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from traffik.adapters import Memory
 from traffik.answers import fields_of
 from traffik.decisions import Decision
+from traffik.floods import VIOLATION
 from traffik.guards import Throttles, each_of
 from traffik.negotiation import kind_for
 from traffik.rejections import reject
@@ -108,16 +109,22 @@ class ThrottleMiddleware:
         for throttle in throttles:
             if throttle in memory:
                 continue
-            decision = await throttle.decide(connection)
-            if decision.allowed:
-                continue
-            if throttle.handler is None:
-                await (_close(send) if closes else self._answer(throttle, decision, connection, send))
-                return True
             try:
-                answer = await throttle.refuse(connection, decision)
-            except HTTPException as error:
+                decision = await throttle.decide(connection)
+                if decision.allowed:
+                    continue
+                answer = None if throttle.handler is None else await throttle.refuse(connection, decision)
+            except HTTPException as error:  # of a function of the throttle's: as if a route had raised it
                 answer = response_to(connection, error)
+            except WebSocketException as error:
+                if scope["type"] != "websocket":
+                    raise
+                await _close(send, error.code, error.reason)
+                return True
+            else:
+                if throttle.handler is None:
+                    await (_close(send) if closes else self._answer(throttle, decision, connection, send))
+                    return True
             if isinstance(answer, Response):  # anything else lets it pass
                 await (_close(send) if closes else answer(scope, receive, send))
                 return True
@@ -149,6 +156,6 @@ class ThrottleMiddleware:
         return ready
 
 
-def _close(send: Send) -> Awaitable[None]:
+def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
     """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
-    return send({"type": "websocket.close", "code": 1008, "reason": "Too many requests."})
+    return send({"type": "websocket.close", "code": code, "reason": reason or ""})
