@@ -1,5 +1,7 @@
 """Throttles in front of a whole application."""
 
+from contextlib import aclosing
+
 import anyio
 import pytest
 from starlette.applications import Starlette
@@ -190,6 +192,61 @@ class TestAFunctionOfTheThrottle:
         start, _ = await converse(TestAWebSocket.app_behind(throttle), **DENIAL)
         (close,) = await converse(TestAWebSocket.app_behind(throttle))
         assert (start["status"], close["code"]) == (401, 1008)
+
+
+class TestAFunctionThatReadsTheBody:
+    @staticmethod
+    def app_behind(throttles):
+        async def endpoint(request):
+            return PlainTextResponse(await request.body())
+
+        return app_behind(throttles, routes=[Route("/", endpoint, methods=["POST"])])
+
+    @staticmethod
+    async def post(app, content):
+        with anyio.fail_after(5):
+            async with calling(app) as caller:
+                return await caller.post("/", content=content)
+
+    @pytest.mark.parametrize("option", ["identifier", "cost", "rules", "handle_throttled"])
+    async def test_leaves_it_to_the_application(self, uid, option):
+        async def function(request):
+            return len(await request.body())
+
+        options = {option: Rule(when=function) if option == "rules" else function}
+        throttles = [HTTPThrottle(f"{uid}-{each}", "9/min", **options) for each in (1, 2)]
+        throttles += [HTTPThrottle(uid, "0/min", handle_throttled=function)] * (option == "handle_throttled")
+        assert (await self.post(self.app_behind(throttles), b"a body")).text == "a body"
+
+    async def test_may_read_a_part_of_it(self, uid):
+        async def identifier(request):
+            async with aclosing(request.stream()) as parts:
+                return (await anext(parts)).decode()
+
+        async def parts():
+            for part in (b"a", b"b", b"c"):
+                yield part
+
+        app = self.app_behind(HTTPThrottle(uid, "1/min", identifier=identifier))
+        assert (await self.post(app, parts())).text == "abc"
+
+    async def test_and_does_not_read_it_gets_in_the_way_of_nothing(self, uid):
+        given = []
+
+        async def bare(scope, receive, send):
+            given.append(receive)
+            await PlainTextResponse("")(scope, receive, send)
+
+        async def receive():
+            raise AssertionError
+
+        async def send(message):
+            pass
+
+        app = ThrottleMiddleware(bare, HTTPThrottle(uid, "1/min", identifier=lambda request: "all"))
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        await app(scope, receive, send)
+        assert given == [receive]
 
 
 class TestAWebSocket:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -74,9 +75,12 @@ class ThrottleMiddleware:
             for throttle in self._http:
                 if throttle.rules is not None:
                     plain = False
-            request = HTTPConnection(scope) if plain else Request(scope, receive, send)
+            tape = None if plain else _Tape(receive)
+            request = HTTPConnection(scope) if tape is None else Request(scope, tape.record, send)
             if await self._refuses(self._http, request, memory, receive, send):
                 return
+            if tape is not None and tape.messages:
+                receive = tape.replay
         # One writer is enough: the outermost, who sees everything.
         if not self._headers or scope.get(_WRITES):
             await self.app(scope, receive, send)
@@ -154,6 +158,24 @@ class ThrottleMiddleware:
                 self._prepared.clear()
             ready = self._prepared[key] = status, raw, body
         return ready
+
+
+class _Tape:
+    """What functions of throttles have read of a body, which is there only once, for the application to read too."""
+
+    __slots__ = ("_receive", "messages")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.messages: deque[Message] = deque()
+
+    async def record(self) -> Message:
+        message = await self._receive()
+        self.messages.append(message)
+        return message
+
+    async def replay(self) -> Message:
+        return self.messages.popleft() if self.messages else await self._receive()
 
 
 def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
