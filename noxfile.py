@@ -90,13 +90,16 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests under coverage; `-- tests/core -k wait` for some of them."""
+    """The tests under coverage, on all processors; `-- tests/core -k wait` for some of them, plainly."""
     equip(session, "tests", *PACKAGES)
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
-    if not session.posargs:
-        session.run("coverage", "report")
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    # A file of tests stays together, since its tests share servers.
+    session.run("pytest", "--cov", "--cov-report=", "--numprocesses=auto", "--dist=loadfile")
+    session.run("coverage", "report")
 
 
 @nox.session

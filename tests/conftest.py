@@ -7,10 +7,18 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from traffik import notices
+
 # `TRAFFIK_HYPOTHESIS=deep` tries for hours.
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_noticed():
+    """What other tests have been told once is told anew, to each test that looks for it."""
+    notices.clear_notices()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -12,7 +12,7 @@ from traffik.backends.redis import RedisBackend
 
 POLICY = """
 [[throttle]]
-uid = "api:data"
+uid = "file:data"
 rate = "10/min"
 
 [[throttle.rule]]
@@ -32,11 +32,11 @@ def used(redis_server):
     """A store in which some clients have used some of their quota."""
     redis_server.command("FLUSHALL")
     with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
-        limiter = Limiter("api:data", "10/min", backend=store)
+        limiter = Limiter("file:data", "10/min", backend=store)
         for client, hits in (("203.0.113.7", 12), ("203.0.113.8", 3), ("user:é", 1)):
             for _ in range(hits):
                 limiter.sync.hit(client)
-    return ("--store", redis_server.url, "--throttle", "api:data")
+    return ("--store", redis_server.url, "--throttle", "file:data")
 
 
 RATE = ("--rate", "10/min")
@@ -44,7 +44,7 @@ RATE = ("--rate", "10/min")
 
 def test_explain_says_what_hits_would_be_answered(used, traffik):
     facts = json.loads(traffik("explain", *used, *RATE, "--id", "203.0.113.7", "--json").out)
-    assert facts["key"] == "traffik:api:data:{203.0.113.7}"
+    assert facts["key"] == "traffik:file:data:{203.0.113.7}"
     assert (facts["remaining"], facts["capacity"], facts["rates"]) == (0, 10, ["10/min"])
     assert [fate["allowed"] for fate in facts["costs"].values()] == [False, False, False]
     assert 0 < facts["costs"]["1"]["wait"] < facts["costs"]["10"]["wait"] <= 120_000_000
@@ -58,11 +58,21 @@ def test_explain_takes_nothing(used, traffik):
     assert 7 == before["remaining"] == after["remaining"]
 
 
+def test_a_store_with_a_secret_is_asked_with_it(redis_server, traffik, monkeypatch):
+    secret = "of sixteen and more bytes"
+    monkeypatch.setenv("TRAFFIK_SECRET", secret)
+    with RedisBackend(redis_server.url, secret=secret, on_error="raise") as store:
+        Limiter("file:sealed", "10/min", backend=store).sync.hit("ada", 3)
+        limit = ("--store", redis_server.url, "--throttle", "file:sealed", *RATE)
+        facts = json.loads(traffik("stat", *limit, "--id", "ada", "--json").out)
+        assert (facts["remaining"], facts["key"]) == (7, store.partition_key("file:sealed", "ada"))
+
+
 def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY)
     said = traffik("explain", *used, "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")
     assert (said.code, said.err) == (0, "")
-    for words in ("7 of 10", "admitted", "never admitted", "applies to GET /api/**", "traffik:api:data:{203.0.113.8}"):
+    for words in ("7 of 10", "admitted", "never admitted", "applies to GET /api/**", "traffik:file:data:{203.0.113.8}"):
         assert words in said.out
 
 
@@ -101,13 +111,13 @@ def test_reset_forgets_one_or_all(used, traffik):
 def test_all_are_forgotten_only_after_a_question(used, shell):
     said = shell("reset", *used, given=b"n\n")
     assert said.code == 130
-    assert "Forget what every client of api:data has used?" in said.err
+    assert "Forget what every client of file:data has used?" in said.err
 
 
 def test_a_throttle_that_the_file_does_not_have(used, traffik, tmp_path):
-    (tmp_path / "limits.toml").write_text(POLICY.replace("api:data", "other"))
+    (tmp_path / "limits.toml").write_text(POLICY.replace("file:data", "other"))
     said = traffik("stat", *used, "--policy", tmp_path / "limits.toml", "--id", "x")
-    assert "describes no throttle 'api:data'; there are other" in said.err
+    assert "describes no throttle 'file:data'; there are other" in said.err
 
 
 def test_a_store_that_is_away_is_an_error(traffik):

@@ -18,7 +18,7 @@ from traffik.strategies.named import STRATEGIES
 WHOLE = """\
 # What the service admits.
 [[throttle]]
-uid = "api:data"
+uid = "file:data"
 rate = ["10/s", "1000/hour"]
 strategy = "token-bucket"
 burst = 20
@@ -35,7 +35,7 @@ path = "/api/health"
 bypass = true
 
 [[throttle]]
-uid = "chat"
+uid = "file:chat"
 rate = "5/s"
 strategy = "fixed-window"
 websocket = true
@@ -83,7 +83,7 @@ def path(tmp_path):
 
 def test_all_of_it_is_read():
     data, chat = entries_of("limits.toml", WHOLE)
-    assert (data.uid, data.cost, data.key, data.websocket, data.line) == ("api:data", 2, "header:X-Client", False, 2)
+    assert (data.uid, data.cost, data.key, data.websocket, data.line) == ("file:data", 2, "header:X-Client", False, 2)
     assert (Rate(10, 1_000_000), Rate(1000, 3_600_000_000)) == data.rates
     assert (TokenBucket(20, debt=5), FixedWindow()) == (data.strategy, chat.strategy)
     assert (Rule("/api/**", methods=["GET", "POST"]), Rule("/api/health", bypass=True)) == data.rules
@@ -108,12 +108,14 @@ def test_a_file_that_cannot_be_read(content, tmp_path):
 
 def test_an_application_gets_throttles_by_their_uids(path, store):
     throttles = load_throttles(path, backend=store)
-    assert {"api:data": HTTPThrottle, "chat": WebSocketThrottle} == {uid: type(each) for uid, each in throttles.items()}
+    assert {"file:data": HTTPThrottle, "file:chat": WebSocketThrottle} == {
+        uid: type(each) for uid, each in throttles.items()
+    }
     assert all(each.backend is store for each in throttles.values())
 
 
 def test_its_throttles_count_what_the_file_says(path, store):
-    throttle = load_throttles(path, backend=store)["api:data"]
+    throttle = load_throttles(path, backend=store)["file:data"]
     asked = Request(path="/api/a")
     assert [throttle.sync.check(asked, cost).allowed for cost in (10, 26)] == [True, False]
 
@@ -123,14 +125,14 @@ def test_its_throttles_count_what_the_file_says(path, store):
     [(["ada"], "header:x-client:ada"), ([], "203.0.113.7"), ([""], "203.0.113.7"), (["a", "b"], "203.0.113.7")],
 )
 def test_a_header_is_the_key_or_else_the_address(lines, key, path, store):
-    throttle = load_throttles(path, backend=store)["api:data"]
+    throttle = load_throttles(path, backend=store)["file:data"]
     asked = Request(path="/api/a", headers=[("x-client", line) for line in lines])
-    assert f"traffik:api:data:{{{key}}}" == throttle.sync.stat(asked).key
+    assert f"traffik:file:data:{{{key}}}" == throttle.sync.stat(asked).key
 
 
 @pytest.mark.parametrize(("asked", "left"), [("/api/a", 23), ("/api/health", 25), ("/other", 25)])
 def test_its_rules_are_those_of_the_file(asked, left, path, store):
-    throttle = load_throttles(path, backend=store)["api:data"]
+    throttle = load_throttles(path, backend=store)["file:data"]
     throttle.sync.hit(Request(path=asked))
     assert left == throttle.sync.stat(Request(path="/api/a")).hits_remaining
 

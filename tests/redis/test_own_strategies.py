@@ -45,7 +45,7 @@ async def test_hits_at_once_take_turns(store):
     assert sorted(decision.remaining for decision in decisions) == list(range(50))
 
 
-@pytest.mark.parametrize("part", [object(), [1], {"a": 1}, b"x", {1}], ids=repr)
+@pytest.mark.parametrize("part", [object(), [1], {"a": 1}, b"x", {1}], ids=lambda part: type(part).__name__)
 async def test_what_cannot_be_stored_is_named_before_anything_is(store, redis_server, part):
     limiter = Limiter("t", "9/day", strategy=Last((part,)), backend=store)
     with pytest.raises(TypeError, match=r"which cannot be stored in Redis: make it of tuples"):

@@ -25,10 +25,12 @@ class Listing(NamedTuple):
     Attributes:
         keys: local keys, in no order, each once.
         complete: whether these are all.
+        unnamed: states found on the way that stand under no name: those of very long keys, and shared ones.
     """
 
     keys: list[str]
     complete: bool
+    unnamed: int = 0
 
 
 @runtime_checkable
@@ -40,5 +42,5 @@ class Shows(Protocol):
         ...
 
     def list_sync(self, uid: str, most: int) -> Listing:
-        """Local keys of the throttle `uid`, at most so many; looks at every key of the store to find them."""
+        """Local keys of the throttle `uid`, at most so many; may look at every key of the store to find them."""
         ...

@@ -62,7 +62,13 @@ def _of_store(command: _F) -> _F:
     for option in (
         click.option("--throttle", "uid", required=True, help="The uid of the throttle."),
         click.option("--namespace", default="traffik", show_default=True, help="As given to the store."),
-        click.option("--store", "url", required=True, envvar="TRAFFIK_STORE", help="Such as redis://localhost:6379/0."),
+        click.option(
+            "--store",
+            "url",
+            required=True,
+            envvar="TRAFFIK_STORE",
+            help="Such as redis://localhost:6379/0 or lmdb:///dev/shm/shop.",
+        ),
     ):
         command = option(command)
     return command
@@ -144,7 +150,8 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
     """Show the clients of a throttle that have used most of their quota.
 
     Walks through the keys of the store, a page at a time (SCAN in Redis), until it has looked at --most of this
-    throttle's. A store in the memory of a process cannot be looked into from outside.
+    throttle's; some stores do not know the names of all. A store in the memory of a process cannot be looked into
+    from outside.
     """
     limit = _limit(uid, **how)
     with open_store(url, namespace) as store:
@@ -155,12 +162,13 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
     worst = sorted(zip(listing.keys, answers, strict=True), key=lambda pair: (pair[1].remaining, -pair[1].reset_after))
     if as_json:
         rows = [{"key": key, "remaining": each.remaining, "wait": each.retry_after} for key, each in worst[:shown]]
-        click.echo(json.dumps({"complete": listing.complete, "keys": len(listing.keys), "worst": rows}, indent=2))
+        facts = {"complete": listing.complete, "keys": len(listing.keys), "unnamed": listing.unnamed, "worst": rows}
+        click.echo(json.dumps(facts, indent=2))
         return
     more = "" if listing.complete else ", and there are more: raise --most"
-    table = Table(
-        "client", "left", "next in", "whole in", title=f"{number(len(worst))} keys{more}", title_justify="left"
-    )
+    unnamed = f"; {number(listing.unnamed)} without a name" if listing.unnamed else ""
+    title = f"{number(len(worst))} keys{more}{unnamed}"
+    table = Table("client", "left", "next in", "whole in", title=title, title_justify="left")
     for key, each in worst[:shown]:
         table.add_row(
             escape(repr(key)[1:-1]), number(each.remaining), _until(each.retry_after), _until(each.reset_after)

@@ -10,7 +10,8 @@ import importlib
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +48,8 @@ class Finding(NamedTuple):
 @click.argument("target", metavar="MODULE[:APP]")
 def lint(target: str) -> int:
     """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
-    _import(target)
+    with _printed_once():
+        _import(target)
     found = [*(Finding(said.id, said.about, "", said.sentence) for said in notices.said()), *findings_of(_alive())]
     for each in found:
         where = f"{each.place}: " if each.place else ""
@@ -103,11 +105,21 @@ def _alive() -> list[Limit]:
         return sorted((limit for held in uids._claimed.values() for limit in held), key=lambda limit: limit.uid)
 
 
+@contextmanager
+def _printed_once() -> Generator[None]:
+    """What is noticed is printed as a finding, and not in the log as well."""
+    log = logging.getLogger("traffik.notices")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def _import(target: str) -> Any:
     name, _, attribute = target.partition(":")
     sys.path.insert(0, str(Path.cwd()))
-    # What is noticed is printed once, as findings.
-    logging.getLogger("traffik.notices").setLevel(logging.CRITICAL)
     try:
         found: Any = importlib.import_module(name)
         for part in filter(None, attribute.split(".")):

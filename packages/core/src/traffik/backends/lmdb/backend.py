@@ -25,10 +25,12 @@ from traffik.backends.failures import Failures, OnError
 from traffik.backends.health import Health
 from traffik.backends.lmdb.charging import Book
 from traffik.backends.lmdb.environments import shelf_in
+from traffik.backends.lmdb.looking import held_in, page_of
 from traffik.backends.lmdb.places import located
 from traffik.backends.lmdb.quick import attempts
 from traffik.backends.lmdb.turns import failed_with, turn, turn_async
 from traffik.backends.lmdb.visits import Visitor
+from traffik.backends.looks import Held, Listing
 from traffik.decisions import Decision
 from traffik.errors import BackendError, ConfigurationError
 
@@ -51,6 +53,8 @@ class LMDBBackend(Backend):
         path: a directory of this user's alone, made if it is not there; if None, one in memory.
         namespace: the first part of every key.
         durable: whether what is in the files still counts after a restart of the machine; `path` is then to be given.
+        create: whether files that are not there are made. If not, opening a store where there is none is an error,
+            and a hit whose file is missing is answered by `on_error`; what only reads finds nothing used.
         map_size: bytes that the files may grow to together, at least 16 MiB.
         max_keys: keys, at least 1, above which new ones share overflow buckets; each file has its part of them.
         deadline: seconds that a hit may take in all, above 0; then the error policy answers.
@@ -72,6 +76,7 @@ class LMDBBackend(Backend):
         *,
         namespace: str = "traffik",
         durable: bool = False,
+        create: bool = True,
         map_size: int = 256 << 20,
         max_keys: int = 1_000_000,
         deadline: float = 0.25,
@@ -96,7 +101,7 @@ class LMDBBackend(Backend):
         self._health = Health(self._circuit, _log)
         self._lock = Lock()
         self.directory = located(path)
-        shelf = shelf_in(self.directory, map_size, durable=durable)
+        shelf = shelf_in(self.directory, map_size, durable=durable, create=create)
         self._visitor = Visitor(shelf, Book(namespace, -(-max_keys // len(shelf.environments)), durable=durable), clock)
         super().__init__(namespace=namespace)
         _stores.add(self)
@@ -180,6 +185,35 @@ class LMDBBackend(Backend):
             while turn(lambda: self._visitor.forget(number, uid, key), _PATIENCE):  # noqa: B023 - at once
                 pass
         self._failures.reset()
+
+    def held_sync(self, uid: str, key: str) -> Held:
+        """What the file holds for a local key of the throttle `uid`; of one in overflow, what its bucket does.
+
+        Raises:
+            BackendError: the file cannot be had.
+        """
+        return turn(lambda: held_in(self._visitor, uid, key), _PATIENCE)
+
+    def list_sync(self, uid: str, most: int) -> Listing:
+        """Local keys of the throttle `uid`, at most so many. Walks through the files a few keys at a time.
+
+        What comes or lapses meanwhile may be in it or not.
+
+        Raises:
+            BackendError: a file cannot be had.
+        """
+        keys: list[str] = []
+        unnamed = 0
+        for number in self._visitor.numbers(None):
+            after = b""
+            while len(keys) <= most:
+                page = turn(lambda: page_of(self._visitor, number, uid, after), _PATIENCE)  # noqa: B023 - at once
+                keys += page.keys
+                unnamed += page.unnamed
+                if page.after is None:
+                    break
+                after = page.after
+        return Listing(keys[:most], len(keys) <= most, unnamed)
 
     def _admit(self) -> None:
         """See that the store is not spared.

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from traffik.backends.base import Charge
     from traffik.backends.lmdb.environments import Opened
     from traffik.decisions import Decision
-    from traffik.strategies import Plan
+    from traffik.strategies import Plan, State
 
-__all__ = ["EVERY", "Book", "Sitting"]
+__all__ = ["EVERY", "Book", "Sitting", "foreseen"]
 
 EVERY: Final = 16
 """Writes after which something is swept."""
@@ -107,9 +107,8 @@ class Book:
         value = sitting.transaction.get(name)
         if read_only:
             if value is None:
-                value = self._shared(sitting, prefix, text)[1]
-            state = readable(value, tag)
-            return plan.kernel(state, cost, now)[0] if cost else probe(plan.kernel, state, now)
+                value = self.shared(sitting, prefix, text)[1]
+            return foreseen(charge, readable(value, tag), now)
         if value is None:
             return self.arrive(sitting, plan, prefix, text, cost)
         decision, changed, ttl = plan.kernel(readable(value, tag), cost, now)
@@ -120,7 +119,7 @@ class Book:
     def arrive(self, sitting: Sitting, plan: Plan, prefix: bytes, text: bytes, cost: int) -> Decision:
         """Charge a key that has no state of its own: it is new, or has been counted in a bucket."""
         tag, now = self.tag(plan), sitting.now
-        bucket, value = self._shared(sitting, prefix, text)
+        bucket, value = self.shared(sitting, prefix, text)
         decision, changed, ttl = plan.kernel(readable(value, tag), cost, now)
         if changed is None:
             return decision if value is None else decision._replace(degraded="overflow")
@@ -133,7 +132,7 @@ class Book:
         note_overflow(sitting.transaction, lapse_of(state), int(new))
         return decision._replace(degraded="overflow")
 
-    def _shared(self, sitting: Sitting, prefix: bytes, text: bytes) -> tuple[bytes, bytes | None]:
+    def shared(self, sitting: Sitting, prefix: bytes, text: bytes) -> tuple[bytes, bytes | None]:
         """The bucket of a key, and the state in it that still counts, if there is one."""
         bucket = _bucket(prefix, text, sitting.opened.head.salt)
         counts = overflow_in(sitting.transaction)[0] > sitting.now
@@ -181,6 +180,12 @@ class Book:
             if transaction.delete(_bucket(prefix, text, opened.head.salt)):
                 note_overflow(transaction, 0, -1)
             return False
+
+
+def foreseen(charge: Charge, state: State | None, now: int) -> Decision:
+    """What a charge that only reads is answered."""
+    kernel = charge.plan.kernel
+    return kernel(state, charge.cost, now)[0] if charge.cost else probe(kernel, state, now)
 
 
 def _bucket(prefix: bytes, text: bytes, salt: bytes) -> bytes:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from fcntl import LOCK_UN, flock
+from os.path import lexists
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Any, Final
@@ -23,7 +24,7 @@ import lmdb
 from traffik.backends.lmdb.clocks import FileHead
 from traffik.backends.lmdb.files import created, found, locked, read_on, reserve
 from traffik.backends.lmdb.places import FILES, secured
-from traffik.errors import ConfigurationError
+from traffik.errors import BackendError, ConfigurationError
 
 __all__ = ["Environment", "Opened", "Shelf", "shelf_in"]
 
@@ -95,16 +96,18 @@ class Environment:
         path: where it is.
         map_size: bytes it may grow to.
         durable: whether it is read on after a restart of the machine.
+        create: whether it is made if it is not there.
 
     Attributes:
         opened: the open file; None if it is not open.
         lock: held by the thread that is in; it knows its owner, so a signal's handler cannot deadlock on it.
     """
 
-    def __init__(self, path: Path, map_size: int, *, durable: bool) -> None:
+    def __init__(self, path: Path, map_size: int, *, durable: bool, create: bool) -> None:
         self.path = path
         self.map_size = map_size
         self.durable = durable
+        self.create = create
         self.opened: Opened | None = None
         self.lock = RLock()
 
@@ -112,6 +115,7 @@ class Environment:
         """The open file, in which nobody else is until `leave`; None if somebody is.
 
         Raises:
+            BackendError: it is not to be made, and there is none that counts.
             ConfigurationError: the directory or the file is refused.
             OSError, lmdb.Error: it cannot be opened.
         """
@@ -175,9 +179,12 @@ class Environment:
         opened.adopt()
 
     def discard(self, opened: Opened) -> None:
-        """Let a damaged file be nobody's: others see that it is gone, and all begin anew."""
+        """Let a damaged file be nobody's: others see that it is gone, and all begin anew.
+
+        Who makes no files leaves that to those who do.
+        """
         with suppress(FileNotFoundError):
-            if _identity(self.path.lstat()) == opened.identity:
+            if self.create and _identity(self.path.lstat()) == opened.identity:
                 self.path.unlink()
         self._close()
 
@@ -200,15 +207,13 @@ class Environment:
 
     def _open(self, clock: Callable[[], int]) -> Opened | None:
         """Find or make the file; None if somebody else is about to, or is in it."""
-        secured(self.path.parent)
+        secured(self.path.parent, create=self.create)
         place = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if not locked(place):
                 return None
             fd = found(self.path)
-            if fd is None:
-                return Opened(*created(self.path, clock() // 1000, durable=self.durable), self.map_size)
-            return self._reopened(fd, clock)
+            return self._made(clock) if fd is None else self._reopened(fd, clock)
         finally:
             os.close(place)
 
@@ -225,6 +230,15 @@ class Environment:
         finally:
             if not kept:
                 os.close(fd)
+        return self._made(clock)
+
+    def _made(self, clock: Callable[[], int]) -> Opened:
+        """A new file, in the place of one that counts no more, if there is one."""
+        if not self.create:
+            raise BackendError(
+                f"{str(self.path)!r} is gone, from before the last restart of the machine, or no quota: it can be used "
+                f"once a store that makes files has opened it, as the application does"
+            )
         return Opened(*created(self.path, clock() // 1000, durable=self.durable), self.map_size)
 
 
@@ -235,13 +249,36 @@ class Shelf:
         directory: where they are.
         map_size: bytes they may grow to together.
         durable: whether they are read on after a restart of the machine.
+        create: whether those are made that are not there.
     """
 
-    def __init__(self, directory: Path, map_size: int, *, durable: bool) -> None:
+    def __init__(self, directory: Path, map_size: int, *, durable: bool, create: bool) -> None:
+        self.directory = directory
         self.map_size = map_size
         self.durable = durable
+        self.create = create
         paths = [directory / f"quota-{number}.mdb" for number in range(FILES)]
-        self.environments = [Environment(path, map_size // FILES, durable=durable) for path in paths]
+        self.environments = [Environment(path, map_size // FILES, durable=durable, create=create) for path in paths]
+
+    def present(self, numbers: Iterable[int]) -> Iterable[int]:
+        """Those of some files that can be entered: all if they are made, else those that are there."""
+        return numbers if self.create else [each for each in numbers if lexists(self.environments[each].path)]
+
+    def check(self) -> None:
+        """See that somebody has a store here.
+
+        Raises:
+            ConfigurationError: nobody has, or the directory is refused.
+            OSError: the directory cannot be looked into.
+        """
+        with suppress(FileNotFoundError, NotADirectoryError):
+            secured(self.directory, create=False)
+            if any(lexists(environment.path) for environment in self.environments):
+                return
+        raise ConfigurationError(
+            f"there is no store in {str(self.directory)!r}, since no file in it is called quota-0.mdb or alike: give "
+            f"the directory that the application gives its store, once that has been opened"
+        )
 
     def close(self) -> None:
         """Close the files; each is opened again when it is entered. Durable ones are on their device afterwards."""
@@ -249,7 +286,7 @@ class Shelf:
             environment.close()
 
 
-def shelf_in(directory: Path, map_size: int, *, durable: bool) -> Shelf:
+def shelf_in(directory: Path, map_size: int, *, durable: bool, create: bool) -> Shelf:
     """The shelf of this process in a directory.
 
     Raises:
@@ -258,11 +295,12 @@ def shelf_in(directory: Path, map_size: int, *, durable: bool) -> Shelf:
     with _registry:
         shelf = _shelves.get(directory)
         if shelf is None:
-            shelf = _shelves[directory] = Shelf(directory, map_size, durable=durable)
-    if (shelf.map_size, shelf.durable) != (map_size, durable):
+            shelf = _shelves[directory] = Shelf(directory, map_size, durable=durable, create=create)
+    if (shelf.map_size, shelf.durable, shelf.create) != (map_size, durable, create):
         raise ConfigurationError(
-            f"another store of this process has {str(directory)!r} with map_size={shelf.map_size} and "
-            f"durable={shelf.durable}, not {map_size} and {durable}: make them alike, or give one another path"
+            f"another store of this process has {str(directory)!r} with map_size={shelf.map_size}, "
+            f"durable={shelf.durable} and create={shelf.create}, not {map_size}, {durable} and {create}: make them "
+            f"alike, or give one another path"
         )
     return shelf
 

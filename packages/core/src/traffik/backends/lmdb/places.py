@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -42,22 +43,23 @@ def _bases() -> Iterator[Path]:
     yield Path(tempfile.gettempdir())
 
 
-def secured(directory: Path) -> None:
-    """Make `directory`, for this user alone, if it is not there; see that nobody else can write to it.
+def secured(directory: Path, *, create: bool) -> None:
+    """See that nobody else can write to `directory`; make it first, for this user alone, if that is wanted and due.
 
     Raises:
         ConfigurationError: it is no directory, belongs to somebody else, or others can write to it or replace it.
-        OSError: it cannot be made.
+        OSError: it is not there, and cannot be made or is not to be.
     """
     above = directory.parent.lstat()
     if above.st_mode & _OTHERS_WRITE and not above.st_mode & stat.S_ISVTX:
         raise _refused(directory, f"others may write to {directory.parent}, and could replace it")
-    try:
-        directory.mkdir(mode=0o700)
-    except FileExistsError:
-        _check_owned(directory, directory.lstat())
-        if not stat.S_ISDIR(directory.lstat().st_mode):
-            raise _refused(directory, "it is no directory") from None
+    if create:
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+    there = directory.lstat()
+    _check_owned(directory, there)
+    if not stat.S_ISDIR(there.st_mode):
+        raise _refused(directory, "it is no directory")
 
 
 def check_file(path: Path, found: os.stat_result) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "PREFIX",
     "check_storable",
     "key_in",
+    "key_of",
     "lapse_of",
     "prefix_of",
     "readable",
@@ -118,6 +119,11 @@ def text_of(key: str) -> bytes:
         return key.encode()
     except UnicodeEncodeError:
         return key.encode("utf-8", "surrogatepass")
+
+
+def key_of(text: bytes) -> str | None:
+    """The local key that stands in the file as `text`; None if only its hash does, or it is a bucket's."""
+    return None if text.startswith(b"\xff") else text.decode("utf-8", "surrogatepass")
 
 
 def key_in(prefix: bytes, text: bytes) -> bytes:

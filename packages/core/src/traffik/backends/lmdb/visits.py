@@ -11,7 +11,9 @@ from zlib import crc32
 
 import lmdb
 
+from traffik.backends.lmdb.charging import foreseen
 from traffik.backends.lmdb.states import text_of
+from traffik.errors import BackendError
 
 if TYPE_CHECKING:
     from traffik.backends.base import Charge
@@ -61,24 +63,46 @@ class Visitor:
 
         def work(files: dict[int, Opened]) -> list[Decision]:
             now = self.clock() // 1000
-            return self.book.apply({each: (opened, now + opened.offset) for each, opened in files.items()}, placed)
+            times = {each: (opened, now + opened.offset) for each, opened in files.items()}
+            if self.shelf.create:
+                return self.book.apply(times, placed)
+            absent = {at: self._unheld(*pair, now) for at, pair in enumerate(placed) if pair[0] not in files}
+            kept = iter(self.book.apply(times, [pair for pair in placed if pair[0] in files]))
+            return [absent[at] if at in absent else next(kept) for at in range(len(placed))]
 
         # In the order of their numbers, so that no two wait for each other.
-        return self._visit(sorted({number for number, _ in placed}), work)
+        return self.visit(sorted({number for number, _ in placed}), work)
+
+    def _unheld(self, number: int, charge: Charge, now: int) -> Decision:
+        """The decision on a charge whose file is not there, nor to be made."""
+        if not charge.read_only:
+            path = self.shelf.environments[number].path
+            raise BackendError(
+                f"{str(path)!r} is not there, and this store makes no files: one that does has to come first"
+            )
+        return foreseen(charge, None, now)
 
     def forget(self, number: int, uid: str | None, key: str | None) -> bool | None:
         """Forget some of what is meant in one file; whether there may be more."""
-        return self._visit((number,), lambda files: self.book.forget(files[number], uid, key))
+        return self.visit((number,), lambda files: number in files and self.book.forget(files[number], uid, key))
 
     def look_in(self) -> bool | None:
-        """Open all files."""
-        return self._visit(self.numbers(None), lambda _: True)
+        """Open all files; if none are made, see that there are any.
 
-    def _visit(self, numbers: Iterable[int], work: Callable[[dict[int, Opened]], _T]) -> _T | None:
+        Raises:
+            ConfigurationError: there are none.
+        """
+        if not self.shelf.create:
+            self.shelf.check()
+            return True
+        return self.visit(self.numbers(None), lambda _: True)
+
+    def visit(self, numbers: Iterable[int], work: Callable[[dict[int, Opened]], _T]) -> _T | None:
+        """What `work` answers on the files of these numbers, of which those may be missing that are not made."""
         environments = self.shelf.environments
         files: dict[int, Opened] = {}
         try:
-            for number in numbers:
+            for number in self.shelf.present(numbers):
                 opened = environments[number].enter(self.clock)
                 if opened is None:
                     return None
