@@ -230,7 +230,7 @@ class TestAFunctionThatReadsTheBody:
         app = self.app_behind(HTTPThrottle(uid, "1/min", identifier=identifier))
         assert (await self.post(app, parts())).text == "abc"
 
-    async def test_and_does_not_read_it_gets_in_the_way_of_nothing(self, uid):
+    async def test_that_reads_nothing_changes_nothing(self, uid):
         given = []
 
         async def bare(scope, receive, send):
