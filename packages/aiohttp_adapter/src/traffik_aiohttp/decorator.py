@@ -47,7 +47,7 @@ def throttled(
             raise TypeError(f"throttled is for async handlers and for views, not for {handler!r}")
         guards = guards_for(handler, throttles, options)
 
-        def hit(request: web.BaseRequest) -> Coroutine[Any, Any, None]:
+        def hit(request: web.BaseRequest) -> Coroutine[Any, Any, object]:
             return hit_each(guards, request, cost, context)
 
         return cast("_Handler", _guarded_view(handler, hit) if _is_view(handler) else _guarded(handler, hit))

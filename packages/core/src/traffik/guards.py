@@ -42,18 +42,29 @@ async def hit_each(
     context: Mapping[str, Any] | None = None,
     *,
     again: bool = False,
-) -> None:
+    response: type | None = None,
+) -> object:
     """Hit those of `throttles`, in this order, that have not been hit by the connection; else as `Throttle.hit`.
 
     Args:
         throttles: what to hit.
         connection: as in `Throttle.hit`, and so are `cost` and `context`.
         again: hit all of them: an open WebSocket stands for many messages.
+        response: the class of what the framework can send. If the handler of a throttle that refuses answers one, that
+            is the answer, and no more is hit.
+
+    Returns:
+        Such an answer, to be sent instead of what would have come; else None.
     """
     memory = adapter_of(connection).memory(connection)
     for throttle in throttles:
         if again or throttle not in memory:
-            await throttle.hit(connection, cost, context)
+            decision = await throttle.decide(connection, cost, context)
+            if not decision.allowed:
+                answer = await throttle.refuse(connection, decision, context)
+                if response is not None and isinstance(answer, response):
+                    return answer
+    return None
 
 
 def hit_each_sync(
@@ -61,12 +72,19 @@ def hit_each_sync(
     connection: Any,
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
-) -> None:
+    *,
+    response: type | None = None,
+) -> object:
     """`hit_each` for sync code."""
     memory = adapter_of(connection).memory(connection)
     for throttle in throttles:
         if throttle not in memory:
-            throttle.sync.hit(connection, cost, context)
+            decision = throttle.sync.decide(connection, cost, context)
+            if not decision.allowed:
+                answer = throttle.sync.refuse(connection, decision, context)
+                if response is not None and isinstance(answer, response):
+                    return answer
+    return None
 
 
 def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:

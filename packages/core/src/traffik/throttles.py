@@ -68,7 +68,8 @@ class Throttle(Limit, Generic[C]):
         cost: units of quota a hit takes, or a function as for `rate`.
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
         handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
-            instead of the framework's own rejection; when it returns, `hit` returns.
+            instead of the framework's own rejection; when it returns, `hit` returns. (A response that it returns to a
+            middleware or a decorator is sent: see the guide of the framework.)
         outgoing: which header fields go out, and how a refusal reads; if None, the default of the process
             (`traffik.answers.use_outgoing`).
         floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
