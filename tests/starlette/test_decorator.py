@@ -175,6 +175,44 @@ class TestInStarlette:
         assert [message["type"] for message in await converse(app)] == ["websocket.close"]
 
 
+class TestAHandlerThatReturnsAResponse:
+    @pytest.fixture
+    def throttle(self, uid):
+        return HTTPThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
+
+    async def test_answers_for_an_async_endpoint(self, throttle):
+        @throttled(throttle)
+        async def endpoint(request: Request):
+            raise AssertionError
+
+        answers = [await get(app(endpoint)) for app in (route, api)]
+        assert [(answer.status_code, answer.text) for answer in answers] == [(503, "busy")] * 2
+
+    async def test_answers_for_a_sync_endpoint(self, throttle):
+        @throttled(throttle)
+        def endpoint(request: Request):
+            raise AssertionError
+
+        assert [(await get(app(endpoint))).status_code for app in (route, api)] == [503, 503]
+
+    async def test_answers_for_a_websocket(self, uid):
+        @throttled(WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503)))
+        async def endpoint(websocket):
+            raise AssertionError
+
+        app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+        start, _ = await converse(app, **DENIAL)
+        (close,) = await converse(app)
+        assert (start["status"], close["code"]) == (503, 1008)
+
+    async def test_does_not_end_what_it_hits_by_hand(self, throttle):
+        async def endpoint(request):
+            await throttle.hit(request)
+            return PlainTextResponse("let in")
+
+        assert (await get(route(endpoint))).text == "let in"
+
+
 class TestItsArguments:
     async def test_a_rate_makes_a_throttle_named_after_the_endpoint(self):
         @throttled("1/min")

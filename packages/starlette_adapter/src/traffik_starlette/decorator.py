@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
+from traffik.floods import VIOLATION
 from traffik.guards import guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
 from traffik.rates import Rate
 from traffik.throttles import Throttle
@@ -63,13 +65,18 @@ def _guarded(
     @functools.wraps(endpoint)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         connection = find(args, kwargs)
-        await hit_each(throttles, connection, cost, context, again=_is_open(connection))
-        return await endpoint(*args, **kwargs)
+        is_open = _is_open(connection)
+        # A response is no answer to a message.
+        response = None if is_open else Response
+        answer = await hit_each(throttles, connection, cost, context, again=is_open, response=response)
+        if answer is None:
+            return await endpoint(*args, **kwargs)
+        return await _deny(connection, answer) if isinstance(connection, WebSocket) else answer
 
     @functools.wraps(endpoint)
     def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        hit_each_sync(throttles, find(args, kwargs), cost, context)
-        return endpoint(*args, **kwargs)
+        answer = hit_each_sync(throttles, find(args, kwargs), cost, context, response=Response)
+        return endpoint(*args, **kwargs) if answer is None else answer
 
     guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
     guard.__signature__ = signature
@@ -99,6 +106,14 @@ def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Fi
 
 def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return kwargs[name] if name in kwargs else args[place]
+
+
+async def _deny(connection: WebSocket, answer: Any) -> None:
+    """Refuse to open a WebSocket: with the answer or, on a server that cannot, by closing it."""
+    if "websocket.http.response" in connection.scope.get("extensions", {}):
+        await connection.send_denial_response(answer)
+    else:
+        await connection.close(VIOLATION)
 
 
 def _is_open(connection: HTTPConnection) -> bool:
