@@ -12,10 +12,10 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from traffik._callables import check_context
 from traffik.adapters import adapter_of
 from traffik.costs import check_cost
 from traffik.keys import MAX_LENGTH
+from traffik.limits import check_context
 from traffik.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
 

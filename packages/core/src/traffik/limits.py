@@ -5,17 +5,17 @@ Options that may be a value or a callable are made alike here, once. How a hit g
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik import _misconfiguration, answers, uids
-from traffik._callables import Callback, Context, callback, check_context
+from traffik._callables import Callback, Context, callback
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.costs import check_cost
 from traffik.decisions import Decision, PartitionedDecision
 from traffik.headers import Policies, policies
-from traffik.keys import check_uid
+from traffik.keys import as_text, check_uid
 from traffik.outgoing import Outgoing
 from traffik.rates import Rate, Rates, parse_rates
 from traffik.rules import Rule, RuleSet
@@ -24,7 +24,7 @@ from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 if TYPE_CHECKING:
     from traffik.backends.base import Charger, Sender
 
-__all__ = ["CostOption", "Limit", "RateOption"]
+__all__ = ["CostOption", "Limit", "RateOption", "check_context"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 """What an argument named `cost` takes: an integer, or a function of the connection and the context, sync or async."""
@@ -203,6 +203,21 @@ class Limit:
 def _marking(charge: Charger, limit: Limit) -> Charger:
     """A charger whose decisions know whose they are."""
     return lambda key, cost: limit.marked(charge(key, cost), key)
+
+
+def check_context(context: object) -> Context | None:
+    """`context` itself.
+
+    Raises:
+        TypeError: it is no mapping, or its scope is of a kind whose text does not tell its values apart.
+    """
+    if context is None:
+        return None
+    if not isinstance(context, Mapping):
+        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {context!r}')
+    if context.get("scope") is not None:
+        as_text(context["scope"], "the scope")
+    return context
 
 
 def _checked(backend: Backend | None) -> Backend | None:

@@ -173,8 +173,9 @@ def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
     Raises:
         TypeError: something else is among them.
     """
-    one = isinstance(given, Rule | str) or not isinstance(given, Iterable)
-    each = (given,) if one else tuple(given)
+    if isinstance(given, str) or not isinstance(given, Rule | Iterable):
+        raise TypeError(f"rules are made as Rule('/api/**'), not {given!r}")
+    each = (given,) if isinstance(given, Rule) else tuple(given)
     return RuleSet(each) if each else None
 
 
