@@ -17,6 +17,9 @@ __all__ = ["cli", "run"]
 
 _INTERRUPTED: Final = 130
 
+_COMPLETION: Final = "_TRAFFIK_COMPLETE"
+"""The variable by which a shell asks click for completions; what it exits with then is for the shell."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="traffik")
@@ -49,6 +52,8 @@ def run(arguments: list[str] | None = None) -> int:
         return 2
     except (TraffikError, ValueError, TypeError, OSError) as error:
         return _ended(error)
+    except SystemExit as ended:
+        return _left(ended)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return _INTERRUPTED
@@ -56,9 +61,16 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _ended(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):
-        # Whoever read the output has gone, and wants no more of it; nor may the interpreter try at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     click.echo(f"traffik: {error}", err=True)
     return 2
+
+
+def _left(ended: SystemExit) -> int:
+    """The exit code where click or rich exit by themselves: by 1 where whoever read the output has gone.
+
+    That is no error, and 1 has another meaning here. Nor may the interpreter try to write the rest at its end.
+    """
+    if ended.code != 1 or _COMPLETION in os.environ:
+        raise ended
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
