@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 
 import pytest
+import zstandard
 
 MISTAKES = [
     (("replay",), "what is to be tried? give --rate"),
@@ -49,11 +51,13 @@ def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, t
     assert "Traceback" not in said.err
 
 
-def test_a_file_that_is_cut_short_is_a_mistake(traffik, tmp_path):
-    import gzip
-
-    (tmp_path / "log.gz").write_bytes(gzip.compress(b"a" * 100_000)[:-20])
-    assert "cannot read" in traffik("replay", tmp_path / "log.gz", "--rate", "1/s").err
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("end", [5, -20, -5, -1])
+def test_a_file_that_is_cut_short_is_a_mistake(compress, end, traffik, tmp_path, access_log):
+    for before in (b"", compress(access_log.read_bytes())):
+        (tmp_path / "log").write_bytes(before + compress(access_log.read_bytes())[:end])
+        said = traffik("replay", tmp_path / "log", "--rate", "1/s")
+        assert (said.code, "ended before" in said.err, said.out) == (2, True, "")
 
 
 def test_the_command_is_a_module_too(shell):
