@@ -94,6 +94,7 @@ class LimitReport:
         touched: clients that were refused at least once.
         keyless: requests without a key, not limited.
         longest: the longest wait; None if nothing was refused, or only for good.
+        never: whether something was refused that can never be admitted.
         worst: the worst-hit clients, worst first.
         sizes: clients by their number of requests.
     """
@@ -110,6 +111,7 @@ class LimitReport:
     touched: int
     keyless: int
     longest: Longest | None
+    never: bool
     worst: list[Worst]
     sizes: list[Bin]
 
@@ -205,6 +207,7 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
         touched=len(hit) + ledger.folded.touched,
         keyless=ledger.keyless,
         longest=Longest(wait, _text(key), at) if wait else None,
+        never=ledger.never,
         worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
         sizes=_sizes(entries, ledger),
     )
