@@ -110,6 +110,16 @@ def test_the_suggestion_is_within_the_target_and_the_next_lower_is_not(traffik, 
     assert f"Suggested: {found['rate']}" in traffik("replay", access_log, "--target-refused", "5%").out
 
 
+@pytest.mark.parametrize(("requests", "met"), [(10_500, True), (20_000, False)])
+def test_no_limit_is_tried_that_the_strategy_cannot_count(requests, met, traffik, tmp_path):
+    (tmp_path / "log").write_bytes(b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n' * requests)
+    how = ("--rate", "9/min", "--strategy", "sliding-log", "--target-refused", "10%")
+    said = traffik("replay", tmp_path / "log", *how)
+    assert (said.code, said.err) == (0, "")
+    assert met == ("Suggested: " in said.out) != ("No limit that was tried refuses at most" in said.out)
+    assert "10000/min" in said.out
+
+
 @pytest.mark.parametrize(("condition", "code"), [("refused > 1%", 1), ("refused > 60%", 0)])
 def test_a_pipeline_learns_by_the_exit_code(condition, code, traffik, access_log):
     said = traffik("replay", access_log, "--rate", "60/min", "--fail-if", condition)
