@@ -134,6 +134,21 @@ def test_malformed_lines_are_shown_by_number(traffik, tmp_path):
     assert "and 1 more" in said.out
 
 
+@pytest.mark.parametrize("size", [1 << 21, 20_000_000])
+def test_a_long_line_is_one_line(size, traffik, tmp_path):
+    good = b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n'
+    (tmp_path / "log").write_bytes(good + b"x" * size + b"\n" + good + b"what?\n")
+    (log,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "1/s", "--json").out)["logs"]
+    assert (log["lines"], log["malformed"], [bad["line"] for bad in log["shown"]]) == (4, 2, [2, 4])
+
+
+def test_a_first_record_may_be_large(traffik, tmp_path):
+    record = {"time": 1_760_104_536, "ip": "192.0.2.1", "more": "x" * 100_000}
+    (tmp_path / "log").write_text(f"{json.dumps(record)}\n" * 2)
+    (log,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "1/s", "--json").out)["logs"]
+    assert (log["format"], log["lines"], log["malformed"]) == ("json", 2, 0)
+
+
 def test_late_lines_are_told(traffik, access_log, tmp_path):
     lines = access_log.read_bytes().splitlines(keepends=True)
     (tmp_path / "log").write_bytes(b"".join(lines[1000:] + lines[:1]))

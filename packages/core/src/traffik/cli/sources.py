@@ -25,7 +25,7 @@ __all__ = ["Made", "Readable", "Source", "spooled"]
 
 _BLOCK: Final = 1 << 20
 _LONGEST: Final = 1 << 23
-"""A line longer than this is cut; a file without lines is not to fill the memory."""
+"""A line longer than this loses its end; a file without lines is not to fill the memory."""
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -198,15 +198,15 @@ def _plain(raw: _Counted) -> _Plain:
 def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:
     rest, told = b"", 0
     while block := plain.read(_BLOCK):
+        if len(rest) > _LONGEST:
+            end = block.find(b"\n")
+            block = b"" if end < 0 else block[end:]  # noqa: PLW2901 - what is left out of it is wanted by nobody
         cut = block.rfind(b"\n") + 1
         if cut:
             yield rest + block[:cut]
             rest = block[cut:]
         else:
             rest += block
-            if len(rest) > _LONGEST:
-                yield rest
-                rest = b""
         moved(raw.taken - told)
         told = raw.taken
     if rest:
