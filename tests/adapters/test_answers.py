@@ -6,7 +6,7 @@ from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket, problem
 from tests.redis.servers import free_port
-from traffik import HTTPThrottle, Outgoing, use_outgoing
+from traffik import HTTPThrottle, Outgoing, identities, use_outgoing
 from traffik.backends.redis import RedisBackend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -58,6 +58,20 @@ class TestFields:
         client = guarded(fields=())
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "120")
+
+    def test_of_others_are_not_on_a_refusal_without_any(self, served, uid):
+        wide = HTTPThrottle(f"{uid}-wide", "5/min")
+        quiet = HTTPThrottle(uid, "1/min", outgoing=Outgoing(fields=()))
+        client = served(Call("hit", quiet), guards=[wide], handled=True)
+        assert [limits(client.get("/")) for _ in range(2)] == [["ratelimit", "ratelimit-policy"], []]
+
+    @pytest.mark.parametrize("place", ["in the route", "in front"])
+    def test_are_not_for_a_client_that_is_denied(self, served, uid, place):
+        wide = HTTPThrottle(f"{uid}-wide", "5/min")
+        closed = HTTPThrottle(uid, "5/min", identifier=identities.deny("127.0.0.1"))
+        calls, guards = ([Call("hit", closed)], [wide]) if place == "in the route" else ([], [wide, closed])
+        answer = served(*calls, guards=guards, handled=True).get("/")
+        assert (answer.status_code, limits(answer)) == (403, [])
 
     def test_may_be_written_by_a_function(self, guarded, uid):
         def write(policies, decision):

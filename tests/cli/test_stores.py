@@ -24,7 +24,7 @@ RATE = ("--rate", "10/min")
 def use(path):
     """Use some quota as an application does, which is then out of this process."""
     with LMDBBackend(path, on_error="raise") as store:
-        limiter = Limiter("api:data", "10/min", backend=store)
+        limiter = Limiter("filed:data", "10/min", backend=store)
         for client, hits in (("203.0.113.7", 12), ("203.0.113.8", 3), ("user:é", 1)):
             for _ in range(hits):
                 limiter.sync.hit(client)
@@ -39,12 +39,12 @@ def url_of(path):
 @pytest.fixture
 def used(tmp_path):
     use(tmp_path / "quo ta")
-    return ("--store", url_of(tmp_path / "quo ta"), "--throttle", "api:data")
+    return ("--store", url_of(tmp_path / "quo ta"), "--throttle", "filed:data")
 
 
 def test_explain_says_what_the_files_hold_and_what_hits_would_be_answered(used, traffik):
     facts = json.loads(traffik("explain", *used, *RATE, "--id", "203.0.113.7", "--json").out)
-    assert facts["key"] == "traffik:api:data:{203.0.113.7}"
+    assert facts["key"] == "traffik:filed:data:{203.0.113.7}"
     assert (facts["remaining"], facts["capacity"]) == (0, 10)
     assert [fate["allowed"] for fate in facts["costs"].values()] == [False, False, False]
     assert 0 < facts["forgotten_in"] <= 121_000_000
@@ -78,7 +78,9 @@ def test_top_says_when_it_has_not_seen_all(used, traffik):
 
 def test_top_says_of_how_many_it_does_not_know_the_names(used, tmp_path, traffik):
     with LMDBBackend(tmp_path / "quo ta") as store:
-        store.apply_sync([Charge("api:data", trial_of(("10/min",), uid="api:data").plan, local_key("é" * 128, "é"), 1)])
+        store.apply_sync(
+            [Charge("filed:data", trial_of(("10/min",), uid="filed:data").plan, local_key("é" * 128, "é"), 1)]
+        )
     del store
     gc.collect()
     assert "3 keys; 1 without a name" in traffik("top", *used, *RATE).out
@@ -94,9 +96,9 @@ def test_reset_forgets_one_or_all(used, traffik):
 
 def test_an_application_that_runs_sees_a_reset_at_once(tmp_path, shell):
     with LMDBBackend(tmp_path / "live", on_error="raise") as store:
-        limiter = Limiter("api:data", "10/min", backend=store).sync
+        limiter = Limiter("filed:data", "10/min", backend=store).sync
         limiter.hit("ada", 10)
-        said = shell("reset", "--store", url_of(tmp_path / "live"), "--throttle", "api:data", "--id", "ada")
+        said = shell("reset", "--store", url_of(tmp_path / "live"), "--throttle", "filed:data", "--id", "ada")
         assert (said.code, said.out, said.err) == (0, "forgotten\n", "")
         assert limiter.hit("ada", 10)
 
@@ -104,7 +106,7 @@ def test_an_application_that_runs_sees_a_reset_at_once(tmp_path, shell):
 @pytest.mark.parametrize("command", [("stat", *RATE, "--id", "x"), ("top", *RATE), ("reset", "--yes")], ids=str)
 def test_a_typo_in_the_path_is_a_mistake_and_makes_nothing(used, tmp_path, traffik, command):
     before = sorted(tmp_path.rglob("*"))
-    said = traffik(*command, "--throttle", "api:data", "--store", url_of(tmp_path / "typo"))
+    said = traffik(*command, "--throttle", "filed:data", "--store", url_of(tmp_path / "typo"))
     assert (said.code, said.out) == (2, "")
     assert f"traffik: there is no store in {str(tmp_path / 'typo')!r}" in said.err
     assert sorted(tmp_path.rglob("*")) == before
@@ -112,7 +114,7 @@ def test_a_typo_in_the_path_is_a_mistake_and_makes_nothing(used, tmp_path, traff
 
 def test_without_a_directory_it_is_the_default_one(tmp_path, traffik, monkeypatch):
     monkeypatch.setattr(places, "_bases", lambda: iter([tmp_path]))
-    asked = ("stat", "--store", "lmdb:", "--throttle", "api:data", *RATE, "--id", "203.0.113.8")
+    asked = ("stat", "--store", "lmdb:", "--throttle", "filed:data", *RATE, "--id", "203.0.113.8")
     assert f"there is no store in {str(tmp_path / f'traffik-{os.geteuid()}')!r}" in traffik(*asked).err
     use(None)
     assert traffik(*asked).out == "7 of 10 left\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core import toy
-from traffik import HTTPThrottle, Limiter, Outgoing, Rule, Throttled, WebSocketThrottle, use_outgoing
+from traffik import DENIED, HTTPThrottle, Limiter, Outgoing, Rule, Throttled, WebSocketThrottle, use_outgoing
 from traffik.answers import fields_of, outgoing_by_default
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.decisions import PartitionedDecision
@@ -167,6 +167,24 @@ class TestTheFieldsOfAConnection:
         memory = toy.http.memory(connection)
         assert fields_of(memory, {b"x-ratelimit-limit", b"content-type"}) == ()
         assert len(list(fields_of(memory, {b"content-type"}))) == 3
+
+    @pytest.mark.parametrize("second", [{"identifier": lambda _: DENIED}, {"outgoing": Outgoing(fields=())}])
+    async def test_are_those_of_the_refusal_alone_if_that_is_what_is_answered(self, store, second):
+        connection, memory = toy.Request(), {}
+        connection.scope["decisions"] = memory
+        await HTTPThrottle("one", "5/min", backend=store).hit(connection)
+        with pytest.raises(Throttled) as refused:
+            await HTTPThrottle("two", "0/min", backend=store, **second).hit(connection)
+        assert list(fields_of(memory, status=refused.value.rejection.status)) == []
+        assert [value for name, value in fields_of(memory, status=404) if name == b"ratelimit"] == [b'"one";r=4;t=120']
+
+    async def test_are_those_of_everything_if_a_refusal_was_let_pass(self, store):
+        connection = toy.Request()
+        await HTTPThrottle("one", "5/min", backend=store).hit(connection)
+        await HTTPThrottle("two", "0/min", backend=store, handle_throttled=lambda: None).hit(connection)
+        for status in (200, 404):
+            names = [name for name, _ in fields_of(toy.http.memory(connection), status=status)]
+            assert names.count(b"ratelimit-policy") == 2
 
     def test_are_none_without_a_hit(self):
         assert list(fields_of({})) == []

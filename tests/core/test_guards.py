@@ -65,6 +65,18 @@ async def test_a_refusal_that_was_let_pass_counts(store):
     assert (seen, is_throttled(connection)) == ([connection], True)
 
 
+async def test_a_response_that_a_handler_answers_comes_back_and_ends_it(store, pair):
+    throttle = HTTPThrottle("guards:own", "0/min", handle_throttled=lambda: "busy", backend=store)
+    each = [throttle, pair[0]]
+    answers = [
+        await hit_each(each, toy.Request(), response=str),
+        hit_each_sync(each, toy.Request(), response=str),
+        await hit_each([throttle], toy.Request(), response=bytes),
+        await hit_each([throttle], toy.Request()),
+    ]
+    assert (answers, used(pair[0])) == (["busy", "busy", None, None], [0])
+
+
 def test_one_throttle_or_several():
     one, two = HTTPThrottle("guards:1", "1/s"), WebSocketThrottle("guards:2", "1/s")
     assert [each_of(one), each_of([one, two]), each_of(iter([two])), each_of(())] == [(one,), (one, two), (two,), ()]

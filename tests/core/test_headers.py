@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffik import NEVER, Decision, Outgoing, Rate
+from traffik.decisions import REFUSED as DENIAL
 from traffik.decisions import UNAVAILABLE, PartitionedDecision
 from traffik.headers import policies, policy_name, retry_after, together
 from traffik.outgoing import DEFAULT, FIELDS, UNITS
@@ -140,6 +141,11 @@ class TestTheDraft:
         for outgoing in (DEFAULT, ALL):
             known = policies("api", [MINUTE], outgoing)
             assert known.headers(away) == [("Retry-After", "1"), ("RateLimit-Policy", '"api";q=100;w=60')]
+
+    def test_says_nothing_to_a_client_that_is_denied(self):
+        for outgoing in (DEFAULT, ALL):
+            known = policies("api", [MINUTE], outgoing)
+            assert (known.raw_fields(DENIAL), known.headers(DENIAL)) == ((), [])
 
     def test_lists_the_policy_alone_of_a_rate_that_a_strategy_has_made_up(self):
         known = policies("api", [Rate.parse("10/s"), MINUTE])

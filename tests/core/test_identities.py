@@ -305,3 +305,14 @@ def test_everyone_is_one():
 )
 def test_an_identifier_tells_what_it_is_and_no_secret(identifier, name):
     assert repr(identifier) == name
+
+
+class TestWhatIsMisspelt:
+    @pytest.mark.parametrize("make", [api_key, cookie])
+    @pytest.mark.parametrize(
+        ("known", "words"),
+        [("abc", r"not one text: give \{'abc'\}"), (5, "such as .* or a function, not 5"), (None, "not None")],
+    )
+    def test_is_no_set_of_what_is_known(self, make, known, words):
+        with pytest.raises(TypeError, match=words):
+            make("x-api-key", known)

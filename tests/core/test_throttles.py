@@ -231,3 +231,12 @@ async def test_sync_code_may_answer_refusals_itself_too(throttle):
     assert (decision.allowed, is_throttled(connection)) == (False, True)
     with pytest.raises(Throttled):
         throttle.sync.refuse(connection, decision)
+
+
+async def test_what_the_handler_answers_comes_back_from_refuse_alone(store):
+    throttle = HTTPThrottle("throttles", "0/min", handle_throttled=lambda: "an answer", backend=store)
+    connection = toy.Request()
+    decision = await throttle.decide(connection)
+    assert await throttle.refuse(connection, decision) == "an answer"
+    assert throttle.sync.refuse(connection, decision) == "an answer"
+    assert await throttle.hit(connection) is connection

@@ -11,6 +11,7 @@ from traffik import (
     Limiter,
     Throttled,
     WebSocketThrottle,
+    identities,
     notices,
     trust_no_proxies,
     trust_proxies,
@@ -120,6 +121,39 @@ class TestNotices:
         for _ in range(3):
             throttle.sync.check(request(**{name: "192.0.2.1"}))
         assert said() == [("untrusted-proxy", name.replace("_", "-"))]
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            identities.address,
+            lambda: identities.api_key("x-api-key", {"one"}),
+            lambda: identities.exempt("198.51.100.0/24"),
+            lambda: identities.deny("198.51.100.0/24", identities.user(lambda _: "ada")),
+        ],
+        ids=["address", "api_key", "exempt", "deny"],
+    )
+    def test_so_it_is_where_an_identifier_asks_for_the_address(self, store, make):
+        throttle = HTTPThrottle("trust:asked", "1/min", backend=store, identifier=make())
+        throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
+        assert said() == [("untrusted-proxy", "x-forwarded-for")]
+
+    def test_an_identifier_that_asks_for_no_address_is_none(self, store):
+        known = identities.api_key("x-api-key", {"one"})
+        throttle = HTTPThrottle("trust:key", "1/min", backend=store, identifier=known)
+        throttle.sync.check(request(x_api_key="one", x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    def test_only_the_first_addresses_are_looked_at(self):
+        address = identities.address()
+        for _ in range(32):
+            address(request())
+        address(request(x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    @pytest.mark.parametrize("trust", [[], ["10.0.0.0/8"]])
+    def test_an_address_with_proxies_of_its_own_has_decided(self, trust):
+        identities.address(trust)(request(x_forwarded_for="192.0.2.1"))
+        assert said() == []
 
     def test_only_the_first_hits_are_looked_at(self, throttle):
         for _ in range(32):

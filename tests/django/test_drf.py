@@ -24,8 +24,24 @@ def client():
     return APIClient()
 
 
+@pytest.fixture(params=["wsgi", "asgi"])
+def get(request, client, async_client):
+    """The status of a path under WSGI, and under ASGI."""
+    if request.param == "wsgi":
+        return lambda path: client.get(path).status_code
+    return lambda path: asyncio.run(async_client.get(path)).status_code
+
+
 class Dear(RateThrottle):
     rate = "2/min"
+
+
+class Strict(RateThrottle):
+    rate = "1/min"
+
+
+class Slow(RateThrottle):
+    rate = "1/hour"
 
 
 class Denying(RateThrottle):
@@ -86,6 +102,18 @@ class TestAThrottleClass:
         views = [view_of(ScopedRateThrottle, scope=scope) for scope in ("up", "up", "down", None)]
         serve_urls(*(path(f"{place}", view) for place, view in enumerate(views)), **rates(up="2/m", down="1/day"))
         assert statuses(client, "/0", "/1", "/0", "/1", "/2", "/2", "/3") == [200, 200, 429, 429, 200, 429, 200]
+
+    def test_takes_nothing_after_one_that_has_refused(self, get, serve_urls):
+        serve_urls(path("", view_of(Strict, Dear)), path("dear", view_of(Dear)))
+        assert [get(place) for place in ("/", "/", "/", "/dear", "/dear")] == [200, 429, 429, 200, 429]
+
+    def test_has_counted_before_one_that_refuses(self, get, serve_urls):
+        serve_urls(path("", view_of(Dear, Strict)), path("dear", view_of(Dear)))
+        assert [get(place) for place in ("/", "/", "/dear")] == [200, 429, 429]
+
+    def test_says_how_long_to_wait_after_one_that_has_refused_too(self, client, serve_urls):
+        serve_urls(path("", view_of(Strict, Slow)), middleware=[])
+        assert [client.get("/").headers.get("Retry-After") for _ in range(2)] == [None, "7200"]
 
     def test_is_switched_off_by_none(self, client, serve_urls):
         serve_urls(path("", view_of(UserRateThrottle)), **rates(user=None))

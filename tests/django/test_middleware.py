@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from types import MappingProxyType
 
 import pytest
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.urls import include, path
 from django.views import View
 
@@ -242,3 +243,58 @@ def test_a_rule_holds_for_every_way_to_name_a_throttle(get, serve_urls, clock):
     urls = [path("a/<where>", ok, name="named"), path("<path:where>", page)]
     serve_urls(*urls, TRAFFIK=guarded(clock, {"named": "shut"}, shut=shut))
     assert [get(where).status_code for where in ("/b", "/a/b/c", "/a/b")] == [200, 429, 429]
+
+
+class TestAHandler:
+    """`handle_throttled`, of throttles in front of a view: by a pattern for all, by a name, and by a decorator."""
+
+    @pytest.fixture(params=["*", "page", None])
+    def page(self, request, get, serve_urls, clock):
+        """The answer to a refused request, where a handler answers this."""
+
+        def page(handler):
+            throttle = {"rate": "1/min", "handle_throttled": handler}
+            urls = {} if request.param is None else {request.param: "none"}
+            view = ok if urls else throttled("none")(ok)
+            serve_urls(path("", view, name="page"), TRAFFIK=guarded(clock, urls, none=throttle))
+            return [get("/") for _ in range(2)][1]
+
+        return page
+
+    @pytest.mark.parametrize("status", [200, 403])
+    def test_may_answer(self, page, status):
+        response = page(lambda request, decision: HttpResponse(f"{decision.allowed}", status=status))
+        assert (response.status_code, response.content) == (status, b"False")
+        assert fields(response)["RateLimit"].startswith('"none";r=0')
+
+    def test_may_answer_with_a_stream(self, page):
+        assert page(lambda: StreamingHttpResponse([b"slow down"], status=429)).status_code == 429
+
+    @pytest.mark.parametrize("answer", [None, "denied", False])
+    def test_that_answers_anything_else_lets_pass(self, page, answer):
+        assert page(lambda: answer).content == b"ok"
+
+    def test_that_raises_refuses(self, page):
+        def handler(request):
+            HTTPThrottle("other", "0/min").sync.hit(request)
+
+        assert page(handler).json()["violated-policies"] == ["other"]
+
+
+def test_an_async_handler_may_answer_in_async_code(async_client, serve_urls, clock):
+    async def handler():
+        return HttpResponse("later", status=429)
+
+    none = {"rate": "0/min", "handle_throttled": handler}
+    serve_urls(path("", aok), TRAFFIK=guarded(clock, {"*": "none"}, none=none))
+    assert asyncio.run(async_client.get("/")).content == b"later"
+
+
+def test_a_handler_may_answer_for_the_mixin(get, serve_urls):
+    class Page(ThrottledMixin, View):
+        throttles = ("0/min",)
+        throttle_options = MappingProxyType({"handle_throttled": lambda: HttpResponse("later", status=429)})
+        get = ok
+
+    serve_urls(path("", Page.as_view()), middleware=[])
+    assert get("/").content == b"later"

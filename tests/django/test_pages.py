@@ -1,22 +1,30 @@
 """What a refused client reads: JSON for programs, a page for browsers."""
 
+import asyncio
+import threading
+
 import pytest
 from django.http import HttpResponse
 from django.template import TemplateDoesNotExist
 from django.urls import path
+from django.utils.asyncio import async_unsafe
 
 from tests.adapters.services import problem
-from traffik_django import throttled
+from traffik import HTTPThrottle
+from traffik_django import responses, throttled, throttles
 
 pytestmark = pytest.mark.usefixtures("backend")
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+NAMED = "for {{ request.visitor.name }}"
 JSON, PROBLEM, HTML = "application/json", "application/problem+json", "text/html; charset=utf-8"
 
 
 def templates(**pages):
     loaders = [("django.template.loaders.locmem.Loader", pages)]
-    return [{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": loaders}}]
+    processors = ["django.template.context_processors.request"]
+    options = {"loaders": loaders, "context_processors": processors}
+    return [{"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": options}]
 
 
 @pytest.fixture
@@ -66,3 +74,52 @@ def test_a_project_may_have_a_page_of_its_own(refused):
 def test_a_page_that_is_broken_says_so(refused):
     with pytest.raises(TemplateDoesNotExist, match=r"base\.html"):
         refused(BROWSER, {"429.html": "{% extends 'base.html' %}"})
+
+
+class OnlySync:
+    """A template's variable that is looked up as a user is: by something that may block."""
+
+    @property
+    @async_unsafe("no database on an event loop")
+    def name(self):
+        return threading.current_thread().name
+
+
+def refuse(request):
+    HTTPThrottle("other", "0/min").sync.hit(request)
+
+
+@pytest.mark.parametrize("way", ["everywhere", "by name", "decorator", "handler", "hit"])
+def test_a_page_asks_for_the_user_in_async_code_too(way, async_client, serve_urls):
+    async def view(request):
+        await throttles["none"].hit(request)
+
+    def visited(request):
+        request.visitor = OnlySync()
+        return request.META["REMOTE_ADDR"]
+
+    none = {"rate": "0/min", "identifier": visited}
+    if way == "handler":
+        none["handle_throttled"] = refuse
+    urls = {"everywhere": {"*": "none"}, "by name": {"page": "none"}}.get(way, {})
+    guarded = throttled("none")(view) if way in {"decorator", "handler"} else view
+    settings = {"TRAFFIK": {"THROTTLES": {"none": none}, "URLS": urls}, "TEMPLATES": templates(**{"429.html": NAMED})}
+    serve_urls(path("", guarded, name="page"), **settings)
+    response = asyncio.run(async_client.get("/", headers={"Accept": BROWSER}))
+    assert (response.status_code, response.text[:4]) == (429, "for ")
+    assert response.text[4:] not in {"", threading.current_thread().name}
+
+
+@pytest.mark.parametrize(("accept", "pages"), [(JSON, {"429.html": NAMED}), (BROWSER, {})], ids=["json", "built in"])
+def test_what_needs_no_page_of_the_project_stays_on_the_loop(accept, pages, async_client, serve_urls, monkeypatch):
+    def leave(*args, **kwargs):
+        raise AssertionError("left the event loop")
+
+    monkeypatch.setattr(responses, "sync_to_async", leave)
+
+    @throttled("0/min", uid="page")
+    async def view(request):
+        return HttpResponse()
+
+    serve_urls(path("", view), TEMPLATES=templates(**pages))
+    assert asyncio.run(async_client.get("/", headers={"Accept": accept})).status_code == 429

@@ -1,5 +1,7 @@
 """`settings.TRAFFIK`: what it makes, what the checks say of it, and what a test may override."""
 
+import asyncio
+
 import pytest
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +13,7 @@ from traffik import HTTPThrottle, Outgoing, Rule, TokenBucket, trust_no_proxies,
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
+from traffik.identities import combined, exempt, hashed
 from traffik_django import ThrottleMiddleware, conf, throttled, throttles
 from traffik_django import checks as our_checks
 
@@ -27,6 +30,11 @@ def found(configured, **settings):
 def told(configured, traffik):
     (message,) = found(configured, TRAFFIK=traffik) and checks.run_checks(tags=["traffik"])
     return f"{message.msg} {message.hint}"
+
+
+def keys_of(throttle):
+    """The keys that a throttle counts in, without a context of the call and with one."""
+    return [throttle.sync.stat(get(), context).key for context in (None, {"tenant": "u"})]
 
 
 def get(address="203.0.113.7"):
@@ -159,7 +167,12 @@ class TestTheChecks:
         [
             ("5/min", 2),
             ({"THROTLES": {}}, 2),
+            ({"HEADERS": "no"}, 2),
+            ({"HEADERS": None}, 2),
             ({"STORE": 5}, 3),
+            ({"STORE": {"BACKEND": 5}}, 3),
+            ({"STORE": {"OPTIONS": 5}}, 3),
+            ({"STORE": {"CACHE": ["default"]}}, 3),
             ({"STORE": "mysql://here"}, 3),
             ({"STORE": {"BACKEND": "no.such.Store"}}, 3),
             ({"STORE": {"BACKEND": "builtins.dict"}}, 3),
@@ -174,6 +187,7 @@ class TestTheChecks:
             ({"THROTTLES": {"a": {"rate": "5/s", "rules": {"when": "no.such.function"}}}}, 5),
             ({"IDENTIFIER": 5}, 4),
             ({"IDENTIFIER": "no.such.function"}, 4),
+            ({"IDENTIFIER": lambda request, context, more: "a"}, 4),
             ({"THROTTLES": ["5/min"]}, 5),
             ({"THROTTLES": {"5/min": "5/min"}}, 5),
             ({"THROTTLES": {"login": "5 a day"}}, 5),
@@ -182,6 +196,9 @@ class TestTheChecks:
             ({"URLS": ["login"]}, 6),
             ({"URLS": {"*": "login"}}, 6),
             ({"URLS": {"*": 5}}, 6),
+            ({"URLS": {"*": [["x"]]}}, 6),
+            ({"URLS": {"*": {"x": "y"}}}, 6),
+            ({"URLS": {5: ()}}, 6),
             ({"TRUSTED_PROXIES": "everybody"}, 9),
             ({"TRUSTED_PROXIES": 0}, 9),
             ({"TRUSTED_PROXIES": None}, 9),
@@ -200,6 +217,10 @@ class TestTheChecks:
         assert found(configured, TRAFFIK=given) == [f"traffik.E{number:03}"]
         with pytest.raises(ImproperlyConfigured):
             conf.current()
+
+    @pytest.mark.parametrize("identifier", [lambda: "a", "builtins.callable", lambda request, context: "a"])
+    def test_let_an_identifier_take_what_it_likes(self, configured, identifier):
+        assert found(configured, TRAFFIK={"IDENTIFIER": identifier}) == []
 
     def test_find_all_of_it_at_once(self, configured):
         wrong = {"STORE": 5, "THROTTLES": {"a": 5}, "URLS": {"*": "b"}, "Store": 5}
@@ -269,9 +290,42 @@ class TestTheDefaultIdentity:
         configured(TRAFFIK={})
         assert throttle.sync.check(get("203.0.113.2"))
 
-    def test_reaches_async_hits_too(self, configured):
-        import asyncio
+    @pytest.mark.parametrize(
+        "identifier",
+        [
+            lambda request, context: f"{context.get('tenant')}",
+            combined(lambda request, context: f"{context.get('tenant')}", lambda: "a"),
+            exempt("192.0.2.0/24", lambda request, context: f"{context.get('tenant')}"),
+            hashed(lambda request, context: f"{context.get('tenant')}", "of the tests, long enough"),
+        ],
+    )
+    def test_takes_the_context_as_an_identifier_does(self, configured, identifier):
+        def who(request, context):
+            return identifier(request, context)
 
+        own = {"rate": "1/min", "context": {"tenant": "t"}}
+        configured(TRAFFIK={"IDENTIFIER": who, "THROTTLES": {"a": "1/min", "b": own}})
+        left = {name: keys_of(throttles[name]) for name in "ab"}
+        given = {"rate": "1/min", "identifier": who}
+        configured(TRAFFIK={"THROTTLES": {"a": given, "b": {**given, **own}}})
+        assert left == {name: keys_of(throttles[name]) for name in "ab"}
+        assert len(set(left["a"])) == 2
+
+    def test_takes_the_context_in_async_code(self, configured):
+        async def who(request, context):
+            return context["tenant"]
+
+        configured(TRAFFIK={"IDENTIFIER": who, "THROTTLES": {"a": {"rate": "1/min", "context": {"tenant": "t"}}}})
+        asyncio.run(throttles["a"].hit(get()))
+        assert not asyncio.run(throttles["a"].check(get("203.0.113.2"), context={"tenant": "t"}))
+        assert asyncio.run(throttles["a"].check(get(), context={"tenant": "u"}))
+
+    def test_is_not_of_a_throttle_with_its_own(self, configured):
+        given = {"rate": "1/min", "identifier": "ip"}
+        configured(TRAFFIK={"IDENTIFIER": lambda request, context: "all", "THROTTLES": {"a": given}})
+        assert keys_of(throttles["a"])[0].endswith("{203.0.113.7}")
+
+    def test_reaches_async_hits_too(self, configured):
         configured(TRAFFIK={"IDENTIFIER": lambda request: "everybody", "THROTTLES": {"a": "1/min"}})
         asyncio.run(throttles["a"].hit(get("203.0.113.1")))
         assert not asyncio.run(throttles["a"].check(get("203.0.113.2")))

@@ -199,6 +199,21 @@ class TestWhatIsNoThrottle:
         with pytest.raises(TypeError, match="takes throttles, names of throttles or rates"):
             throttled(*given)
 
+    @pytest.mark.parametrize(
+        ("options", "error", "words"),
+        [
+            ({"cost": -1}, ValueError, "a cost is from 0"),
+            ({"cost": "2"}, TypeError, "a cost is an integer"),
+            ({"context": "search"}, TypeError, "a context is a mapping"),
+            ({"context": {"scope": 2.5}}, TypeError, "the scope is text"),
+        ],
+    )
+    def test_and_what_no_hit_can_have_are_errors_of_the_decorator(self, options, error, words):
+        with pytest.raises(error, match=words):
+            throttled("5/s", **options)
+        with pytest.raises(error, match=words):
+            type("Page", (ThrottledMixin, View), {"throttles": ("5/s",), "throttle_options": options})
+
     def test_no_rate_either(self):
         with pytest.raises(RateError):
             throttled("5 a day")

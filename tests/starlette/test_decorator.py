@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import Depends, FastAPI, Request, WebSocket
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.responses import PlainTextResponse
@@ -31,6 +31,13 @@ def throttle(uid):
 
 def route(endpoint):
     return Starlette(routes=[Route("/", endpoint)])
+
+
+def named(name):
+    """A plain endpoint whose parameter has this name."""
+    scope = {"PlainTextResponse": PlainTextResponse}
+    exec(f"async def endpoint({name}): return PlainTextResponse('ok')", scope)
+    return scope["endpoint"]
 
 
 def api(endpoint):
@@ -173,6 +180,87 @@ class TestInStarlette:
 
         app = Starlette(routes=[WebSocketRoute("/", endpoint)])
         assert [message["type"] for message in await converse(app)] == ["websocket.close"]
+
+
+class TestWhateverItsParametersAreCalled:
+    @pytest.mark.parametrize("name", ["req", "_", "r"])
+    async def test_what_starlette_hands_over_is_the_connection(self, throttle, name):
+        endpoint = throttled(throttle)(named(name))
+        assert await statuses(route(endpoint), "/", "/") == [200, 429]
+
+    async def test_of_a_method_too(self, throttle):
+        class Endpoint(HTTPEndpoint):
+            @throttled(throttle)
+            async def get(self, req):
+                return PlainTextResponse("ok")
+
+        assert await statuses(route(Endpoint), "/", "/") == [200, 429]
+
+    async def test_a_name_alone_makes_no_connection(self, throttle):
+        @throttled(throttle)
+        async def endpoint(request: int, connection: Annotated[str, Depends(lambda: "of a database")]):
+            return request, connection
+
+        assert (await get(api(endpoint), "/?request=3")).json() == [3, "of a database"]
+        assert (await get(api(endpoint), "/?request=3")).status_code == 429
+
+    async def test_one_may_be_asked_for_in_more_words(self, throttle):
+        @throttled(throttle)
+        async def endpoint(r: Annotated[Request, "of the client"]):
+            return r.url.path
+
+        assert await statuses(api(endpoint), "/", "/") == [200, 429]
+
+    def test_a_class_is_an_error(self, throttle):
+        with pytest.raises(TypeError, match="throttled is for functions and methods: decorate the methods of"):
+            throttled(throttle)(HTTPEndpoint)
+
+    async def test_a_call_without_one_is_an_error_that_says_what_to_do(self, throttle):
+        with pytest.raises(TypeError, match="annotate a parameter as Request or WebSocket"):
+            await throttled(throttle)(named("x"))(5)
+
+    @pytest.mark.parametrize("options", [{"cost": -1}, {"cost": "x"}, {"context": 5}])
+    def test_what_no_hit_can_have_is_an_error_at_once(self, throttle, options):
+        with pytest.raises((TypeError, ValueError)):
+            throttled(throttle, **options)
+
+
+class TestAHandlerThatReturnsAResponse:
+    @pytest.fixture
+    def throttle(self, uid):
+        return HTTPThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
+
+    async def test_answers_for_an_async_endpoint(self, throttle):
+        @throttled(throttle)
+        async def endpoint(request: Request):
+            raise AssertionError
+
+        answers = [await get(app(endpoint)) for app in (route, api)]
+        assert [(answer.status_code, answer.text) for answer in answers] == [(503, "busy")] * 2
+
+    async def test_answers_for_a_sync_endpoint(self, throttle):
+        @throttled(throttle)
+        def endpoint(request: Request):
+            raise AssertionError
+
+        assert [(await get(app(endpoint))).status_code for app in (route, api)] == [503, 503]
+
+    async def test_answers_for_a_websocket(self, uid):
+        @throttled(WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503)))
+        async def endpoint(websocket):
+            raise AssertionError
+
+        app = Starlette(routes=[WebSocketRoute("/", endpoint)])
+        start, _ = await converse(app, **DENIAL)
+        (close,) = await converse(app)
+        assert (start["status"], close["code"]) == (503, 1008)
+
+    async def test_does_not_end_what_it_hits_by_hand(self, throttle):
+        async def endpoint(request):
+            await throttle.hit(request)
+            return PlainTextResponse("let in")
+
+        assert (await get(route(endpoint))).text == "let in"
 
 
 class TestItsArguments:

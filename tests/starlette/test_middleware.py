@@ -1,17 +1,19 @@
 """Throttles in front of a whole application."""
 
+from contextlib import aclosing
+
 import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from tests.adapters.services import problem
 from tests.callers import DENIAL, calling, converse, get, statuses
-from traffik import BackendNotFoundError, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+from traffik import BackendNotFoundError, HTTPThrottle, Rule, WebSocketThrottle, get_wait, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik_starlette import ThrottleMiddleware, throttled
 
@@ -140,10 +142,111 @@ class TestAHandlerOfTheThrottle:
         answer = await get(app_behind(HTTPThrottle(uid, "0/min", handle_throttled=handle)))
         assert (answer.status_code, answer.json(), answer.headers["X-Why"]) == (503, {"detail": "busy"}, "limit")
 
+    async def test_may_return_an_answer(self, uid):
+        async def handle(request):
+            return PlainTextResponse("busy", 503)
+
+        answer = await get(app_behind(HTTPThrottle(uid, "0/min", handle_throttled=handle)))
+        assert (answer.status_code, answer.text) == (503, "busy")
+
     async def test_may_fail(self, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await get(app_behind(throttle))
+
+
+def raising(error):
+    def function():
+        raise error
+
+    return function
+
+
+class TestAFunctionOfTheThrottle:
+    @pytest.mark.parametrize("options", ["identifier", "cost", "rules"])
+    async def test_may_raise_an_answer(self, uid, options):
+        function = raising(HTTPException(401, "who are you?", {"WWW-Authenticate": "Bearer"}))
+        throttle = HTTPThrottle(uid, "5/min", **{options: Rule(when=function) if options == "rules" else function})
+        answer = await get(app_behind(throttle))
+        assert (answer.status_code, answer.json()) == (401, {"detail": "who are you?"})
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    async def test_may_raise_an_answer_without_a_body(self, uid):
+        throttle = HTTPThrottle(uid, "5/min", identifier=raising(HTTPException(204)))
+        answer = await get(app_behind(throttle))
+        assert (answer.status_code, answer.content) == (204, b"")
+
+    async def test_that_closes_what_is_no_websocket_is_an_error(self, uid):
+        throttle = HTTPThrottle(uid, "5/min", identifier=raising(WebSocketException(3000)))
+        with pytest.raises(WebSocketException):
+            await get(app_behind(throttle))
+
+    @pytest.mark.parametrize("option", ["identifier", "handle_throttled"])
+    async def test_may_close_a_websocket(self, uid, option):
+        throttle = WebSocketThrottle(uid, "0/min", **{option: raising(WebSocketException(3000, "who are you?"))})
+        (close,) = await converse(TestAWebSocket.app_behind(throttle), **DENIAL)
+        assert close == {"type": "websocket.close", "code": 3000, "reason": "who are you?"}
+
+    async def test_may_deny_a_websocket(self, uid):
+        throttle = WebSocketThrottle(uid, "5/min", identifier=raising(HTTPException(401)))
+        start, _ = await converse(TestAWebSocket.app_behind(throttle), **DENIAL)
+        (close,) = await converse(TestAWebSocket.app_behind(throttle))
+        assert (start["status"], close["code"]) == (401, 1008)
+
+
+class TestAFunctionThatReadsTheBody:
+    @staticmethod
+    def app_behind(throttles):
+        async def endpoint(request):
+            return PlainTextResponse(await request.body())
+
+        return app_behind(throttles, routes=[Route("/", endpoint, methods=["POST"])])
+
+    @staticmethod
+    async def post(app, content):
+        with anyio.fail_after(5):
+            async with calling(app) as caller:
+                return await caller.post("/", content=content)
+
+    @pytest.mark.parametrize("option", ["identifier", "cost", "rules", "handle_throttled"])
+    async def test_leaves_it_to_the_application(self, uid, option):
+        async def function(request):
+            return len(await request.body())
+
+        options = {option: Rule(when=function) if option == "rules" else function}
+        throttles = [HTTPThrottle(f"{uid}-{each}", "9/min", **options) for each in (1, 2)]
+        throttles += [HTTPThrottle(uid, "0/min", handle_throttled=function)] * (option == "handle_throttled")
+        assert (await self.post(self.app_behind(throttles), b"a body")).text == "a body"
+
+    async def test_may_read_a_part_of_it(self, uid):
+        async def identifier(request):
+            async with aclosing(request.stream()) as parts:
+                return (await anext(parts)).decode()
+
+        async def parts():
+            for part in (b"a", b"b", b"c"):
+                yield part
+
+        app = self.app_behind(HTTPThrottle(uid, "1/min", identifier=identifier))
+        assert (await self.post(app, parts())).text == "abc"
+
+    async def test_that_reads_nothing_changes_nothing(self, uid):
+        given = []
+
+        async def bare(scope, receive, send):
+            given.append(receive)
+            await PlainTextResponse("")(scope, receive, send)
+
+        async def receive():
+            raise AssertionError
+
+        async def send(message):
+            pass
+
+        app = ThrottleMiddleware(bare, HTTPThrottle(uid, "1/min", identifier=lambda request: "all"))
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        await app(scope, receive, send)
+        assert given == [receive]
 
 
 class TestAWebSocket:
@@ -168,6 +271,12 @@ class TestAWebSocket:
     async def test_is_not_counted_with_requests(self, uid):
         (opened,) = await converse(self.app_behind(HTTPThrottle(uid, "0/min")))
         assert opened["type"] == "websocket.accept"
+
+    async def test_is_answered_by_what_the_handler_of_the_throttle_returns(self, uid):
+        throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
+        start, body = await converse(self.app_behind(throttle), **DENIAL)
+        (close,) = await converse(self.app_behind(throttle))
+        assert (start["status"], body["body"], close["type"]) == (503, b"busy", "websocket.close")
 
     async def test_is_let_in_if_the_handler_of_the_throttle_returns(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: None)

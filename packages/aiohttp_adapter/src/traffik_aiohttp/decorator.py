@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from aiohttp.abc import AbstractView
 
-from traffik.guards import guards_for, hit_each, is_async_callable, rates_among
+from traffik.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
 from traffik.rates import Rate
 from traffik.throttles import Throttle
 
@@ -40,13 +40,14 @@ def throttled(
             is neither an async function nor a view.
     """
     rates_among(throttles, options)  # what is wrong is said before the handler is known
+    check_call(cost, context)
 
     def decorate(handler: _Handler) -> _Handler:
         if not (_is_view(handler) or is_async_callable(handler)):
             raise TypeError(f"throttled is for async handlers and for views, not for {handler!r}")
         guards = guards_for(handler, throttles, options)
 
-        def hit(request: web.BaseRequest) -> Coroutine[Any, Any, None]:
+        def hit(request: web.BaseRequest) -> Coroutine[Any, Any, object]:
             return hit_each(guards, request, cost, context)
 
         return cast("_Handler", _guarded_view(handler, hit) if _is_view(handler) else _guarded(handler, hit))

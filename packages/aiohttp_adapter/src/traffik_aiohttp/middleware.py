@@ -59,7 +59,7 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
         return
     shared[_WRITTEN] = response
     written = () if response.status < 400 else {name.lower().encode() for name in response.headers}
-    for name, value in fields_of(memory, written):
+    for name, value in fields_of(memory, written, status=response.status):
         response.headers.add(name.decode(), value.decode())
 
 

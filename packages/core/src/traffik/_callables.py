@@ -11,10 +11,27 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Callback", "Context", "callback", "discard", "then"]
+from traffik.keys import as_text
+
+__all__ = ["Callback", "Context", "callback", "check_context", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
 """What is known of one call: for the caller's functions, and its ``"scope"``."""
+
+
+def check_context(context: object) -> Context | None:
+    """`context` itself.
+
+    Raises:
+        TypeError: it is no mapping, or its scope is of a kind whose text does not tell its values apart.
+    """
+    if context is None:
+        return None
+    if not isinstance(context, Mapping):
+        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {context!r}')
+    if context.get("scope") is not None:
+        as_text(context["scope"], "the scope")
+    return context
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,29 +33,33 @@ __all__ = ["begin", "decide", "merged", "refuse", "reset", "start", "stat"]
 A = TypeVar("A")
 
 
-def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
-    """Tell a refused client, in the throttle's own way or else the framework's; then hold it back or close it."""
+def refuse(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[object]:
+    """Tell a refused client, in the throttle's own way or else the framework's; then hold it back or close it.
+
+    What the throttle's handler answers comes back; None if it was not asked.
+    """
     floods = throttle.floods
     adapter = None if floods is None else socket_adapter_of(connection)
     if floods is None or adapter is None or not adapter.accepted(connection):
-        yield from _tell(throttle, connection, decision, context)
-        return
+        return (yield from _tell(throttle, connection, decision, context))
     reaction = floods.reaction(adapter.memory(connection).get(throttle, decision))
+    answer: object = None
     if reaction.tell:
-        yield from _tell(throttle, connection, decision, context)
+        answer = yield from _tell(throttle, connection, decision, context)
     if reaction.close is not None:
         rejection = reject(decision, throttle.policies(decision))
         yield from _done(adapter.close(connection, rejection, reaction.close), "closing", connection)
     elif reaction.pause:
         yield from _done(adapter.pause(connection, partial(_drivers.sleep, reaction.pause)), "the pause", connection)
+    return answer
 
 
-def _tell(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[None]:
+def _tell(throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None) -> Recipe[object]:
     if throttle.handler is not None:
-        yield from _answer(throttle.handler, connection, decision, throttle, merged(throttle, context))
-        return
+        return (yield from _answer(throttle.handler, connection, decision, throttle, merged(throttle, context)))
     rejection = reject(decision, throttle.policies(decision))
     yield from _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection)
+    return None
 
 
 def _done(doing: Awaitable[None] | None, what: str, connection: Any) -> Recipe[None]:

@@ -12,6 +12,7 @@ from traffik.adapters import Memory
 from traffik.backends import binding
 from traffik.headers import RawField, RawFields, together
 from traffik.outgoing import DEFAULT, Outgoing
+from traffik.rejections import status_of
 
 __all__ = ["fields_of", "outgoing_by_default", "use_outgoing"]
 
@@ -40,14 +41,23 @@ def outgoing_by_default() -> Outgoing:
     return _default
 
 
-def fields_of(memory: Memory, written: Collection[bytes] = ()) -> Iterable[RawField]:
+def fields_of(memory: Memory, written: Collection[bytes] = (), *, status: int = 200) -> Iterable[RawField]:
     """The fields of everything that was decided about a connection, to be added to its answer.
+
+    A rejection tells of its own refusal alone, in the fields that belong to that; so one that has none gets none. Any
+    other answer tells of everything, and so does one to a client whose refusal a handler has let pass.
 
     Args:
         memory: the most recent decision of each throttle.
-        written: the names, in lower case, of what an answer with status 400 and more has already: a rejection brings
-            its own, and gets no others.
+        written: the names, in lower case, of what an answer with status 400 and more has already: if it has brought
+            fields of its own, it gets no others.
+        status: of the answer.
     """
+    if status >= 400:
+        for throttle, decision in reversed(memory.items()):
+            if not decision.allowed and status_of(decision) == status:
+                memory = {throttle: decision}
+                break
     if len(memory) == 1 and not written:  # Nearly always.
         for throttle, decision in memory.items():
             only: RawFields = throttle.policies(decision).raw_fields(decision)

@@ -12,13 +12,16 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from traffik._callables import check_context
 from traffik.adapters import adapter_of
+from traffik.costs import check_cost
 from traffik.keys import MAX_LENGTH
 from traffik.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
 
 __all__ = [
     "Throttles",
+    "check_call",
     "each_of",
     "guards_for",
     "hit_each",
@@ -39,18 +42,29 @@ async def hit_each(
     context: Mapping[str, Any] | None = None,
     *,
     again: bool = False,
-) -> None:
+    response: type | None = None,
+) -> object:
     """Hit those of `throttles`, in this order, that have not been hit by the connection; else as `Throttle.hit`.
 
     Args:
         throttles: what to hit.
         connection: as in `Throttle.hit`, and so are `cost` and `context`.
         again: hit all of them: an open WebSocket stands for many messages.
+        response: the class of what the framework can send. If the handler of a throttle that refuses answers one, that
+            is the answer, and no more is hit.
+
+    Returns:
+        Such an answer, to be sent instead of what would have come; else None.
     """
     memory = adapter_of(connection).memory(connection)
     for throttle in throttles:
         if again or throttle not in memory:
-            await throttle.hit(connection, cost, context)
+            decision = await throttle.decide(connection, cost, context)
+            if not decision.allowed:
+                answer = await throttle.refuse(connection, decision, context)
+                if response is not None and isinstance(answer, response):
+                    return answer
+    return None
 
 
 def hit_each_sync(
@@ -58,12 +72,19 @@ def hit_each_sync(
     connection: Any,
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
-) -> None:
+    *,
+    response: type | None = None,
+) -> object:
     """`hit_each` for sync code."""
     memory = adapter_of(connection).memory(connection)
     for throttle in throttles:
         if throttle not in memory:
-            throttle.sync.hit(connection, cost, context)
+            decision = throttle.sync.decide(connection, cost, context)
+            if not decision.allowed:
+                answer = throttle.sync.refuse(connection, decision, context)
+                if response is not None and isinstance(answer, response):
+                    return answer
+    return None
 
 
 def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
@@ -119,6 +140,17 @@ def guards_for(
             settings["uid"] = uid_of(endpoint)
         guards.append(HTTPThrottle(**settings))
     return guards
+
+
+def check_call(cost: int | None, context: Mapping[str, Any] | None) -> None:
+    """See whether hits can have this cost and context, which a decorator was given for all of them.
+
+    Raises:
+        TypeError, ValueError: they cannot.
+    """
+    if cost is not None:
+        check_cost(cost)
+    check_context(context)
 
 
 def uid_of(endpoint: Callable[..., Any]) -> str:

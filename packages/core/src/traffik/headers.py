@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from traffik.decisions import NEVER, Decision
+from traffik.decisions import FORBIDDEN, NEVER, Decision
 from traffik.outgoing import DEFAULT, Outgoing, Serializer
 from traffik.rates import Rate
 
@@ -43,7 +43,8 @@ class Policies:
         outgoing: what goes out with a decision.
         field: the value of ``RateLimit-Policy``, without partition keys; empty if nothing limits.
         varied: whether refusals in the same seconds may read differently: to each client, or by a function.
-        raw_fields: answers all fields of a decision but ``Retry-After``, as bytes; none if nothing was counted.
+        raw_fields: answers all fields of a decision but ``Retry-After``, as bytes; none if nothing was counted, or for
+            a client that is denied.
     """
 
     names: tuple[str, ...]
@@ -54,7 +55,9 @@ class Policies:
     raw_fields: Callable[[Decision], RawFields]
 
     def headers(self, decision: Decision) -> list[tuple[str, str]]:
-        """All fields that belong to `decision`, by name and value."""
+        """All fields that belong to `decision`, by name and value; none for a client that is denied."""
+        if decision.degraded == FORBIDDEN:
+            return []
         wait = self.retry_after(decision)
         fields = [] if wait is None else [("Retry-After", str(wait))]
         for writer in _writers(self.outgoing):
@@ -150,7 +153,7 @@ def _quick(names: Sequence[str], rates: Sequence[Rate], field: str) -> Callable[
         else:
             wait = decision[3]
             if rate is None or wait >= never:
-                return alone
+                return () if decision[6] == FORBIDDEN else alone
         if left > largest:
             left = largest
         if only is not None:
@@ -163,6 +166,8 @@ def _quick(names: Sequence[str], rates: Sequence[Rate], field: str) -> Callable[
 
 def _written(known: Policies, decision: Decision) -> RawFields:
     """What the writers of these policies write, as bytes."""
+    if decision.degraded == FORBIDDEN:
+        return ()
     return tuple(
         (name.lower().encode("ascii"), value.encode("ascii"))
         for writer in _writers(known.outgoing)

@@ -7,6 +7,7 @@ kind. What is secret in itself (a key, a cookie) stands in the store as a digest
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from functools import partial
 from hashlib import blake2b
@@ -54,24 +55,41 @@ Identifier: TypeAlias = Callable[..., object]
 KnownOption: TypeAlias = Container[str] | Callable[[str], object]
 """What an argument named `known` takes: all there are, or a function, sync or async, that is true for one."""
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A name of a header (RFC 9110, section 5.6.2) or of a cookie (RFC 6265, section 4.1.1)."""
+
 _NOTHING: Final[Context] = {}
+_LOOKS: Final = 32
+"""Times that one address is asked for and a proxy is looked for too."""
+
 _like_everyone: WeakSet[Identifier] = WeakSet()
 
 
 class Address:
     """The address of the client, IPv6 grouped; made by `address`."""
 
-    __slots__ = ("__weakref__", "_own")
+    __slots__ = ("__weakref__", "_own", "_unseen")
 
     def __init__(self, own: Proxies | None = None) -> None:
         self._own = own
+        self._unseen = _LOOKS if own is None else 0
 
     def __call__(self, connection: Any) -> str:
+        if self._unseen:
+            self._look(connection)
         return trust.identity_of(connection, self._own)
 
     def number(self, connection: Any) -> int | None:
         """The address itself, for lists of networks; None if it is a name."""
+        if self._unseen:
+            self._look(connection)
         return address_number(trust.address_of(connection, self._own))
+
+    def _look(self, connection: Any) -> None:
+        """Look for a proxy that nobody has named, as a throttle without an identifier does in its first hits."""
+        if trust.in_force() is None:
+            self._unseen = max(self._unseen - 1, 0)  # from several threads it may be counted down too far
+            trust.look_for_proxies(connection)
 
     def __repr__(self) -> str:
         return "address(…)" if self._own else "address()"
@@ -116,14 +134,15 @@ class Known:
             may have to be awaited.
     """
 
-    __slots__ = ("__weakref__", "_name", "find")
+    __slots__ = ("__weakref__", "_address", "_name", "find")
 
     def __init__(self, name: str, find: Callable[[Any, Context], Any]) -> None:
         self._name = name
         self.find = find
+        self._address = Address()
 
     def __call__(self, connection: Any, context: Context = _NOTHING) -> object:
-        return then(self.find(connection, context), lambda who: _by_address(connection) if who is None else who)
+        return then(self.find(connection, context), lambda who: self._address(connection) if who is None else who)
 
     def __repr__(self) -> str:
         return self._name
@@ -134,7 +153,7 @@ def header(name: str) -> Known:
 
     A header that clients can set lets each have as many quotas as it can make up values: use `api_key` for those.
     """
-    field = name.lower()
+    field = _field(name)
 
     def find(connection: Any, _: Context) -> str | None:
         value = _only(connection, field)
@@ -144,8 +163,12 @@ def header(name: str) -> Known:
 
 
 def api_key(name: str, known: KnownOption) -> Known:
-    """The API key in the header `name`, if it is a known one; it stands in the store as a digest."""
-    field, accepts = name.lower(), _test_of(known)
+    """The API key in the header `name`, if it is a known one; it stands in the store as a digest.
+
+    Raises:
+        TypeError: `known` is neither a set of keys nor a function; one text is no set.
+    """
+    field, accepts = _field(name), _test_of(known)
 
     def find(connection: Any, _: Context) -> Any:
         key = _only(connection, field)
@@ -155,8 +178,14 @@ def api_key(name: str, known: KnownOption) -> Known:
 
 
 def cookie(name: str, known: KnownOption) -> Known:
-    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest."""
+    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest.
+
+    Raises:
+        TypeError: `known` is neither a set of values nor a function; one text is no set.
+    """
     accepts = _test_of(known)
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise TypeError(f"a cookie has a name, such as 'session', not {name!r}")
 
     def find(connection: Any, _: Context) -> Any:
         value = _cookie(connection, name)
@@ -170,7 +199,11 @@ def bearer(subject: Callable[[str], object]) -> Known:
 
     Args:
         subject: verifies a token, and answers whose it is (text, an integer or a UUID) or None; sync or async.
+
+    Raises:
+        TypeError: it is no function of a token.
     """
+    callback("the subject of a bearer token", subject, ("token",))
 
     def find(connection: Any, _: Context) -> Any:
         scheme, space, token = (_only(connection, "authorization") or "").partition(" ")
@@ -186,7 +219,11 @@ def user(who: Callable[[Any], object]) -> Known:
 
     Args:
         who: answers their id (text, an integer or a UUID) for a connection, or None for nobody; sync or async.
+
+    Raises:
+        TypeError: it is no function of a connection.
     """
+    callback("the user", who, ("connection",))
     return Known("user(…)", lambda connection, _: then(who(connection), partial(_named, "user")))
 
 
@@ -294,7 +331,9 @@ def _prepared(identifier: Identifier) -> Callback:
 
 def _listed(given: Networks | NetworksOption, answer: object, identifier: Identifier) -> Identifier:
     known = given if isinstance(given, Networks) else networks(given)
-    client = identifier if isinstance(identifier, Address) else _by_address
+    if identifier is _by_address:
+        identifier = Address()
+    client = identifier if isinstance(identifier, Address) else Address()
     prepared = _prepared(identifier)
 
     def identify(connection: Any, context: Context) -> object:
@@ -335,8 +374,21 @@ def _cookie(connection: Any, name: str) -> str | None:
     return None
 
 
+def _field(name: object) -> str:
+    """The name of a header, in lower case."""
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise TypeError(f"a header has a name, such as 'X-API-Key', not {name!r}")
+    return name.lower()
+
+
 def _test_of(known: KnownOption) -> Callable[[str], object]:
-    return known if callable(known) else known.__contains__
+    if isinstance(known, str):  # in which every part of it would be a known one
+        raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{known!r}}}")
+    if callable(known):
+        return known
+    if isinstance(known, bytes | bytearray) or not isinstance(known, Container):
+        raise TypeError(f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {known!r}")
+    return known.__contains__
 
 
 def _digest_if(accepts: Callable[[str], object], secret: str, kind: str) -> Any:

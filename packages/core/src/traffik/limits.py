@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik import _misconfiguration, answers, uids
-from traffik._callables import Callback, Context, callback
+from traffik._callables import Callback, Context, callback, check_context
 from traffik.backends import binding
+from traffik.backends.base import Backend
 from traffik.costs import check_cost
 from traffik.decisions import Decision, PartitionedDecision
 from traffik.headers import Policies, policies
@@ -21,7 +22,7 @@ from traffik.rules import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Backend, Charger, Sender
+    from traffik.backends.base import Charger, Sender
 
 __all__ = ["CostOption", "Limit", "RateOption"]
 
@@ -66,8 +67,8 @@ class Limit:
         self.uid = check_uid(uid)
         self.rate = rate
         self.strategy: Strategy = SlidingWindow() if strategy is None else strategy
-        self.backend = backend
-        self.context: Context = dict(context or {})
+        self.backend = _checked(backend)
+        self.context: Context = dict(check_context(context) or {})
         self.enabled = True
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
@@ -202,6 +203,12 @@ class Limit:
 def _marking(charge: Charger, limit: Limit) -> Charger:
     """A charger whose decisions know whose they are."""
     return lambda key, cost: limit.marked(charge(key, cost), key)
+
+
+def _checked(backend: Backend | None) -> Backend | None:
+    if not isinstance(backend, Backend | None):
+        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {backend!r}")
+    return backend
 
 
 def _remember(table: dict[Any, Any], key: object, value: object) -> None:

@@ -57,6 +57,8 @@ def networks(given: NetworksOption) -> Networks:
     # A network of `ipaddress` can be iterated too: its hosts.
     if isinstance(given, str | IPv4Network | IPv6Network | IPv4Address | IPv6Address):
         return _united((_interval(given),))
+    if not isinstance(given, Iterable):
+        raise ConfigurationError(f'networks are text such as "10.0.0.0/8", or several of them, not {given!r}')
     return _united(map(_interval, given))
 
 

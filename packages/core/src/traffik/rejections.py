@@ -17,13 +17,15 @@ from traffik.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.headers import Policies
 from traffik.negotiation import HTML, JSON, PROBLEM, kind_for
 
-__all__ = ["QUOTA_EXCEEDED", "REDUCED_CAPACITY", "Rejection", "Reply", "reject"]
+__all__ = ["QUOTA_EXCEEDED", "REDUCED_CAPACITY", "Rejection", "Reply", "reject", "status_of"]
 
 QUOTA_EXCEEDED: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 """The type of a problem with status 429."""
 
 REDUCED_CAPACITY: Final = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
 """The type of a problem with status 503."""
+
+_STATUS: Final[dict[str | None, int]] = {FORBIDDEN: 403, UNAVAILABLE: 503}
 
 _KINDS: Final = {
     429: {"type": QUOTA_EXCEEDED, "title": "Quota Exceeded"},
@@ -121,17 +123,22 @@ class Rejection:
         return Reply(self.status, fields, content.encode())
 
 
+def status_of(decision: Decision) -> int:
+    """The HTTP status of the rejection that belongs to a refused decision."""
+    return _STATUS.get(decision.degraded, 429)
+
+
 def reject(decision: Decision, policies: Policies) -> Rejection:
     """The rejection that belongs to a refused decision."""
+    status, problem = status_of(decision), policies.outgoing.problem
     if decision.degraded == FORBIDDEN:
-        return Rejection(decision, 403, "This client is not served.", None, (), (), policies.outgoing.problem)
-    wait = policies.retry_after(decision)
-    fields, problem = tuple(policies.headers(decision)), policies.outgoing.problem
+        return Rejection(decision, status, "This client is not served.", None, (), (), problem)
+    wait, fields = policies.retry_after(decision), tuple(policies.headers(decision))
     if decision.degraded == UNAVAILABLE:
         detail = f"The rate limiter is unavailable. Retry in {wait} seconds."
-        return Rejection(decision, 503, detail, wait, fields, (), problem)
+        return Rejection(decision, status, detail, wait, fields, (), problem)
     if wait is None:
         detail = f"Too many requests. This one costs more than the limit of {decision.limit} can ever admit."
     else:
         detail = f"Too many requests. Retry in {wait} seconds."
-    return Rejection(decision, 429, detail, wait, fields, policies.violated(decision), problem)
+    return Rejection(decision, status, detail, wait, fields, policies.violated(decision), problem)

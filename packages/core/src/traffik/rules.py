@@ -59,6 +59,8 @@ class Rule:
                 "a rule is about a path, methods or a predicate: Rule('/api/**'); "
                 "without rules a throttle is for everything, and disable() switches it off"
             )
+        if not isinstance(self.bypass, bool):
+            raise TypeError(f"bypass is True or False, not {self.bypass!r}")
         set_field = object.__setattr__
         methods = _methods(self.methods)
         set_field(self, "methods", methods)
@@ -171,7 +173,8 @@ def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
     Raises:
         TypeError: something else is among them.
     """
-    each = (given,) if isinstance(given, Rule) or not isinstance(given, Iterable) else tuple(given)
+    one = isinstance(given, Rule | str) or not isinstance(given, Iterable)
+    each = (given,) if one else tuple(given)
     return RuleSet(each) if each else None
 
 

@@ -68,7 +68,8 @@ class Throttle(Limit, Generic[C]):
         cost: units of quota a hit takes, or a function as for `rate`.
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
         handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
-            instead of the framework's own rejection; when it returns, `hit` returns.
+            instead of the framework's own rejection; when it returns, `hit` returns. (A response that it returns to a
+            middleware or a decorator is sent: see the guide of the framework.)
         outgoing: which header fields go out, and how a refusal reads; if None, the default of the process
             (`traffik.answers.use_outgoing`).
         floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
@@ -203,9 +204,13 @@ class Throttle(Limit, Generic[C]):
         memory[self] = decision
         return decision
 
-    async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
-        """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way."""
-        await drive(_recipes.refuse(self, connection, decision, context))
+    async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
+        """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way.
+
+        Returns:
+            What the handler answered, for code that can send it, such as a middleware; None if none was asked.
+        """
+        return await drive(_recipes.refuse(self, connection, decision, context))
 
     def look(self) -> None:
         """See whether the short way of a hit is open, and whether it needs the address alone."""
@@ -334,9 +339,9 @@ class SyncThrottle(Generic[C]):
             throttle.remember(connection, decision, cost is None and context is None)
         return decision
 
-    def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> None:
+    def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
-        drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
+        return drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:

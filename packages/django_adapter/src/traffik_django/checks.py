@@ -2,11 +2,13 @@
 
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
 THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
-before there is one; E009 the trusted proxies; E010 the key OUTGOING; W001, of a deployment, a store in memory.
+before there is one; E009 the trusted proxies; E010 the key OUTGOING; E011 a pattern of URLS is for no
+view; W001, of a deployment, a store in memory.
 """
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, Final
 
 from django.conf import settings
@@ -15,10 +17,15 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from traffik_django import conf, identities
+from traffik_django.places import Place, places_by_language
+from traffik_django.reading import is_meant
 
-__all__ = ["check_deployment", "check_middleware", "check_names", "check_order", "check_settings"]
+__all__ = ["check_deployment", "check_middleware", "check_names", "check_order", "check_settings", "check_urls"]
 
 _LINE: Final = "traffik_django.middleware.ThrottleMiddleware"
+_NAMES: Final = 10
+"""Names that a hint lists at most."""
+
 _MAKERS: Final[dict[object, str]] = {
     identities.session: "django.contrib.sessions.middleware.SessionMiddleware",
     identities.user: "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -56,14 +63,34 @@ def check_names(**_: Any) -> list[checks.CheckMessage]:
     ]
 
 
+def check_urls(**_: Any) -> list[checks.CheckMessage]:
+    """Every pattern of URLS is for some view: a slip in a name would leave that view without its limit."""
+    left = [pattern for pattern, _ in conf.start().rules]
+    if not left or not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    known: set[Place] = set()
+    for places in places_by_language():
+        left = [pattern for pattern in left if not any(is_meant(pattern, place) for place in places)]
+        if not left:
+            return []
+        known |= places
+    return [
+        checks.Error(
+            f"TRAFFIK['URLS'][{pattern!r}] is for no URL pattern, so that nothing is throttled by it.",
+            _known_like(pattern, known),
+            id="traffik.E011",
+        )
+        for pattern in left
+    ]
+
+
 def check_order(**_: Any) -> list[checks.CheckMessage]:
     """A throttle of every request is hit where the middleware stands, and not where the view is."""
     config, middleware = conf.start(), list(settings.MIDDLEWARE)
     above = middleware[: next((place for place, path in enumerate(middleware) if _is_a(path, _LINE)), len(middleware))]
     found: list[checks.CheckMessage] = []
     for throttle in config.everywhere:
-        identifier = config.identifier if throttle.identifier is None else throttle.identifier.function
-        needed = None if identifier is None else _MAKERS.get(identifier)
+        needed = None if throttle.identifier is None else _MAKERS.get(throttle.identifier.function)
         if needed is not None and not any(_is_a(path, needed) for path in above):
             message = (
                 f"The throttle {throttle.uid!r} of every request asks for what {needed} makes, and runs before it."
@@ -84,6 +111,17 @@ def check_deployment(**_: Any) -> list[checks.CheckMessage]:
         "machine, {'STORE': {'BACKEND': 'traffik.backends.lmdb.LMDBBackend'}}."
     )
     return [checks.Warning(message, hint, id="traffik.W001")]
+
+
+def _known_like(pattern: str, known: set[Place]) -> str:
+    """What there is in place of a pattern that is for nothing."""
+    names = {name for place in known for name in place if name}
+    names |= {f"{name.rpartition(':')[0]}:*" for name, _ in known if ":" in name}
+    close = get_close_matches(pattern, sorted(names), 3)
+    if close:
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    some = ", ".join(map(repr, sorted(names)[:_NAMES]))
+    return f"There are: {some or 'none'}{', and others' if len(names) > _NAMES else ''}."
 
 
 def _is_a(path: str, wanted: str) -> bool:

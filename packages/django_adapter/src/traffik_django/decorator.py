@@ -7,8 +7,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+from traffik.costs import check_cost
 from traffik.guards import rates_among, uid_of
-from traffik.keys import MAX_LENGTH
+from traffik.keys import MAX_LENGTH, as_text
 from traffik.rates import Rate, parse_rates
 from traffik.throttles import Throttle
 from traffik_django import conf
@@ -50,7 +51,12 @@ def throttled(
     Raises:
         RateError: a text is neither a rate nor a name.
         TypeError: no throttle is given, options are given but no rate, or something that is none of these.
+        ValueError: the cost is not from 0 to 2**31 - 1.
     """
+    if cost is not None:
+        check_cost(cost)
+    if context is not None:
+        _check_context(context)
     rates = rates_among(throttles, options, is_name)
     guards: list[_Guard] = [each for each in throttles if isinstance(each, Throttle | str) and each not in rates]
     for each in guards:
@@ -97,6 +103,13 @@ def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: M
         return view(*args, **kwargs) if refused is None else refused
 
     return cast("_View", guarded if _is_async(view) else guarded_sync)
+
+
+def _check_context(context: object) -> None:
+    if not isinstance(context, Mapping):
+        raise TypeError(f"a context is a mapping, such as {{'scope': 'search'}}, not {context!r}")
+    if context.get("scope") is not None:
+        as_text(context["scope"], "the scope")
 
 
 def _request(args: tuple[Any, ...]) -> Any:

@@ -1,6 +1,7 @@
 """Throttle classes for Django REST framework, under the names of DRF's own: each decision is one atomic step.
 
-They read ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]`` as DRF does, and take any rate that traffik knows.
+They read ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]`` as DRF does, and take any rate that traffik knows. A request that
+one of them has refused is not counted by those after it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from traffik_django.identities import ip
 from traffik_django.limits import HTTPThrottle
 
 __all__ = ["AnonRateThrottle", "RateThrottle", "ScopedRateThrottle", "UserRateThrottle"]
+
+_REFUSED: Final = "_traffik_refused"
+"""The attribute of a request which one of these has refused: the others count it no more."""
 
 _made: Final[dict[tuple[type, str], HTTPThrottle]] = {}
 
@@ -50,7 +54,11 @@ class RateThrottle(BaseThrottle):
         if scope is None or self.get_rate(scope) is None:
             return True
         throttle = self._throttle(scope)
-        self.decision = throttle.sync.decide(request)
+        # DRF asks every throttle of a view, also when one has refused; its request is made anew for each view.
+        refused = getattr(request, _REFUSED, False)
+        self.decision = throttle.sync.check(request) if refused else throttle.sync.decide(request)
+        if not self.decision.allowed:
+            setattr(request, _REFUSED, True)
         if self.decision.degraded in {FORBIDDEN, UNAVAILABLE}:
             throttle.sync.refuse(request, self.decision)  # 403 and 503, for which a throttle of DRF has no word
         self._jitter = throttle.outgoing.jitter_of(self.decision.partition)

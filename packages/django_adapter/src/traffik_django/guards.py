@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from asgiref import sync
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from traffik.adapters import adapter_of
 from traffik.decisions import Decision
@@ -36,8 +36,11 @@ def refusal(
     request: Any,
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
-) -> HttpResponse | None:
-    """Hit `guards`, throttles or names of them; the answer of the first that refuses, None if all admit."""
+) -> HttpResponseBase | None:
+    """Hit `guards`, throttles or names of them; the answer of the first that refuses, None if all admit.
+
+    If a throttle has a handler, that is the response which the handler answers; with anything else it lets pass.
+    """
     memory = adapter_of(request).memory(request)
     for guard in guards:
         throttle = conf.resolve(guard)
@@ -46,11 +49,13 @@ def refusal(
         decision = throttle.sync.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
-                return _prepared_answer(request, throttle, decision)
+                return _answer(throttle, decision).to(request)
             try:
-                throttle.sync.refuse(request, decision, context)
+                answer = throttle.sync.refuse(request, decision, context)
             except Throttled as error:
                 return Answer(error.rejection).to(request)
+            if isinstance(answer, HttpResponseBase):
+                return answer
     return None
 
 
@@ -59,7 +64,7 @@ async def refusal_async(
     request: Any,
     cost: int | None = None,
     context: Mapping[str, Any] | None = None,
-) -> HttpResponse | None:
+) -> HttpResponseBase | None:
     """`refusal` for async code."""
     memory = adapter_of(request).memory(request)
     for guard in guards:
@@ -69,15 +74,17 @@ async def refusal_async(
         decision = await throttle.decide(request, cost, context)
         if not decision.allowed:
             if throttle.handler is None:
-                return _prepared_answer(request, throttle, decision)
+                return await _answer(throttle, decision).to_async(request)
             try:
-                await throttle.refuse(request, decision, context)
+                answer = await throttle.refuse(request, decision, context)
             except Throttled as error:
-                return Answer(error.rejection).to(request)
+                return await Answer(error.rejection).to_async(request)
+            if isinstance(answer, HttpResponseBase):
+                return answer
     return None
 
 
-def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) -> HttpResponse:
+def _answer(throttle: Throttle[Any], decision: Decision) -> Answer:
     """The answer; what goes out for the same limit, remainder and wait is prepared once."""
     known = throttle.policies(decision)
     key = known.likeness(decision)
@@ -86,4 +93,4 @@ def _prepared_answer(request: Any, throttle: Throttle[Any], decision: Decision) 
         if len(_prepared) >= _PREPARED:
             _prepared.clear()
         answer = _prepared[key] = Answer(reject(decision, known))
-    return answer.to(request)
+    return answer

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
 from weakref import WeakSet
 
 from django.http import HttpRequest
 
 from traffik import throttles
+from traffik._callables import Callback, callback
 from traffik.backends import binding
 from traffik.identities import Identifier
 
 __all__ = ["HTTPThrottle", "use_identity"]
 
-_default: list[Identifier] = []
+_default: list[Callback] = []
 _ours: WeakSet[HTTPThrottle] = WeakSet()
 
 
 def use_identity(identifier: Identifier | None) -> None:
-    """Let throttles without an identifier use `identifier`; None for the address."""
+    """Let throttles without an identifier use `identifier`; None for the address.
+
+    Raises:
+        TypeError: it cannot be called with the request and the context, or fewer of them.
+    """
+    made = [] if identifier is None else [callback("the identifier", identifier, ("connection", "context"))]
     with binding.lock:
-        _default[:] = [] if identifier is None else [identifier]
+        _default[:] = made
         for throttle in tuple(_ours):
             throttle.look()
 
@@ -28,11 +33,10 @@ def use_identity(identifier: Identifier | None) -> None:
 class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
     """`traffik.HTTPThrottle` for `django.http.HttpRequest`; without an identifier it uses the one of the settings."""
 
-    def identity(self, subject: HttpRequest) -> Any:
-        return _default[0](subject) if _default else super().identity(subject)
+    _lent: Callback | None = None
 
     def look(self) -> None:
+        if self.identifier is self._lent:  # it has none of its own
+            self.identifier = self._lent = _default[0] if _default else None
         super().look()
         _ours.add(self)
-        if _default:
-            self._direct = None  # the one way that goes past `identity`

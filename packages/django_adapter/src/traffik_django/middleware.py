@@ -39,18 +39,22 @@ class ThrottleMiddleware:
         if self._async:
             return self._call_async(request)
         config = conf.current()
-        if config.everywhere and (refused := refusal(config.everywhere, request)) is not None:
-            return refused
-        response: HttpResponseBase = self.get_response(request)
+        everywhere, response = config.everywhere, None
+        if everywhere:
+            response = refusal(everywhere, request)
+        if response is None:
+            response = self.get_response(request)
         if config.headers:
             add_headers(request, response)
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
         config = conf.current()
-        if config.everywhere and (refused := await refusal_async(config.everywhere, request)) is not None:
-            return refused
-        response: HttpResponseBase = await self.get_response(request)
+        everywhere, response = config.everywhere, None
+        if everywhere:
+            response = await refusal_async(everywhere, request)
+        if response is None:
+            response = await self.get_response(request)
         if config.headers:
             add_headers(request, response)
         return response
@@ -59,8 +63,8 @@ class ThrottleMiddleware:
         """The answer to a hit that was refused in a view."""
         return Answer(exception.rejection).to(request) if isinstance(exception, Throttled) else None
 
-    def _view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+    def _view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
         return refusal(conf.current().throttles_for(request.resolver_match), request)
 
-    async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
+    async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
         return await refusal_async(conf.current().throttles_for(request.resolver_match), request)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from traffik._callables import callback
 from traffik.backends.base import Backend
 from traffik.clients import NETWORK_PREFIX, Proxies, proxies
 from traffik.errors import ConfigurationError
@@ -25,7 +26,7 @@ from traffik_django.identities import named
 from traffik_django.limits import HTTPThrottle
 from traffik_django.stores import store_of
 
-__all__ = ["EVERYTHING", "Config", "Problem", "is_name", "read"]
+__all__ = ["EVERYTHING", "Config", "Problem", "is_meant", "is_name", "read"]
 
 EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
@@ -84,17 +85,17 @@ class Config:
         place = (match.view_name, match.route)
         found = self._found.get(place)
         if found is None:
-            each = [
-                throttle
-                for pattern, throttles in self.rules
-                if any(fnmatchcase(name or "", pattern) for name in place)
-                for throttle in throttles
-            ]
+            each = [throttle for pattern, throttles in self.rules if is_meant(pattern, place) for throttle in throttles]
             found = self._found[place] = list(dict.fromkeys(each))
         return found
 
     def problem(self, number: int, message: str, hint: str) -> None:
         self.problems.append(Problem(number, message, hint))
+
+
+def is_meant(pattern: str, place: tuple[str, str]) -> bool:
+    """Whether a pattern of URLS is for the view of that name and route."""
+    return any(fnmatchcase(name or "", pattern) for name in place)
 
 
 def is_name(text: str) -> bool:
@@ -111,7 +112,9 @@ def read() -> Config:
     for key in given:
         if key not in _KEYS:
             config.problem(2, f"TRAFFIK has no key {key!r}.", _close(str(key), _KEYS))
-    config.headers = bool(given.get("HEADERS", True))
+    config.headers = given.get("HEADERS", True)
+    if not isinstance(config.headers, bool):
+        config.problem(2, f"TRAFFIK['HEADERS'] is True or False, not {config.headers!r}.", "Write True or False.")
     config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
@@ -148,16 +151,21 @@ def _read_urls(config: Config, given: Any) -> None:
         config.problem(6, f"TRAFFIK['URLS'] is a dict, not {given!r}.", 'Write {"api:*": "api"}.')
         return
     for pattern, names in given.items():
-        each: list[Any] = list(names) if isinstance(names, list | tuple) else [names]
-        for name in each:
-            if name not in config.throttles:
+        if not isinstance(pattern, str):
+            hint = 'Write the name of a URL pattern, such as "accounts:login", or "*".'
+            config.problem(6, f"TRAFFIK['URLS'] has a key that is no text: {pattern!r}.", hint)
+            continue
+        throttles: list[Throttle[Any]] = []
+        for name in names if isinstance(names, list | tuple) else [names]:
+            if isinstance(name, str) and name in config.throttles:
+                throttles.append(config.throttles[name])
+            else:
                 hint = _close(str(name), config.throttles)
                 config.problem(6, f"TRAFFIK['URLS'][{pattern!r}] names no throttle: {name!r}.", hint)
-        throttles = tuple(config.throttles[name] for name in each if name in config.throttles)
         if pattern == EVERYTHING:
-            config.everywhere = throttles
+            config.everywhere = tuple(throttles)
         else:
-            config.rules.append((str(pattern), throttles))
+            config.rules.append((pattern, tuple(throttles)))
 
 
 def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
@@ -205,6 +213,7 @@ def _identifier(given: Any) -> Identifier:
     if not callable(found):
         raise TypeError(f"an identifier is a name or a function, not {given!r}")
     identifier: Identifier = found
+    callback("the identifier", identifier, ("connection", "context"))  # raises if it cannot be called so
     return identifier
 
 
@@ -238,7 +247,7 @@ def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> A
 
 _HINTS: Final = {
     3: "Write {'CACHE': 'default'}, {'BACKEND': 'dotted.path', 'LOCATION': …, 'OPTIONS': {…}}, a redis:// URL or None.",
-    4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request.",
+    4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request and the context.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
     9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
     10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or the other arguments of traffik.Outgoing.",

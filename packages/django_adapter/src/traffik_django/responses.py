@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist, loader
 
@@ -30,18 +31,37 @@ class Answer:
 
     def to(self, request: HttpRequest) -> HttpResponse:
         """The answer to this request, with the headers of the rejection."""
+        kind = self._kind(request)
+        page = _page_of_the_project() if kind == HTML else None
+        return self._response(kind, None if page is None else self._render(page, request))
+
+    async def to_async(self, request: HttpRequest) -> HttpResponse:
+        """`to` for async code: a page of the project's own may ask for the user, and does so in a thread."""
+        kind = self._kind(request)
+        page = _page_of_the_project() if kind == HTML else None
+        if page is None:
+            return self._response(kind)
+        return self._response(kind, await sync_to_async(self._render, thread_sensitive=True)(page, request))
+
+    def _kind(self, request: HttpRequest) -> str:
+        """The media type that the client takes."""
         # Of META, since `request.headers` would read all the others too.
         line = request.META.get("HTTP_ACCEPT")
-        accept = () if line is None else (line,)
-        kind = self.rejection.kind(accept)
+        return self.rejection.kind(() if line is None else (line,))
+
+    def _render(self, page: Any, request: HttpRequest) -> bytes:
+        rejection = self.rejection
+        context = {"detail": rejection.detail, "retry_after": rejection.retry_after, "rejection": rejection}
+        content: str = page.render(context, request)
+        return content.encode()
+
+    def _response(self, kind: str, page: bytes | None = None) -> HttpResponse:
         ready = self._replies.get(kind)
         if ready is None:
-            _, fields, body = self.rejection.reply(accept)
+            _, fields, body = self.rejection.reply((kind,))
             ready = self._replies[kind] = body, dict(fields)
         body, headers = ready
-        if kind == HTML:
-            body = _page(request, self.rejection) or body
-        return HttpResponse(body, status=self.rejection.status, headers=headers)
+        return HttpResponse(body if page is None else page, status=self.rejection.status, headers=headers)
 
 
 def add_headers(request: HttpRequest, response: Any) -> None:
@@ -51,19 +71,16 @@ def add_headers(request: HttpRequest, response: Any) -> None:
         return
     written = () if response.status_code < 400 else {name.lower().encode() for name in response.headers}
     fields: dict[str, bytes] = {}
-    for raw, value in fields_of(memory, written):
+    for raw, value in fields_of(memory, written, status=response.status_code):
         name = raw.decode()
         fields[name] = b"%b, %b" % (fields[name], value) if name in fields else value
     for name, value in fields.items():
         response.headers[name] = value.decode()
 
 
-def _page(request: HttpRequest, rejection: Rejection) -> bytes | None:
-    """The project's own page; None if it has none."""
-    context = {"detail": rejection.detail, "retry_after": rejection.retry_after, "rejection": rejection}
+def _page_of_the_project() -> Any:
+    """The template of the project's own page; None if it has none."""
     try:
-        return loader.get_template(TEMPLATE).render(context, request).encode()
-    except TemplateDoesNotExist as error:
-        if error.args[0] != TEMPLATE:  # one that the project's own page includes
-            raise
+        return loader.get_template(TEMPLATE)
+    except TemplateDoesNotExist:
         return None

@@ -43,9 +43,12 @@ def store_of(given: Any) -> Backend | None:
     if "CACHE" in given:
         return _of_cache(given["CACHE"], options)
     where = [given["LOCATION"]] if "LOCATION" in given else []
-    store = import_string(given.get("BACKEND", _MEMORY))(*where, **options)
+    path = given.get("BACKEND", _MEMORY)
+    if not isinstance(path, str):
+        raise TypeError(f"BACKEND is the dotted path of a store, not {path!r}")
+    store = import_string(path)(*where, **options)
     if not isinstance(store, Backend):
-        raise TypeError(f"{given['BACKEND']!r} makes {store!r}, which is no store")
+        raise TypeError(f"{path!r} makes {store!r}, which is no store")
     return store
 
 

@@ -46,4 +46,6 @@ def response_to(connection: HTTPConnection, error: errors.Throttled | HTTPExcept
     if isinstance(error, errors.Throttled):
         status, fields, body = error.rejection.reply(connection.headers.getlist("accept"))
         return Response(body, status, dict(fields))
+    if error.status_code in {204, 304}:
+        return Response(status_code=error.status_code, headers=error.headers)  # they have no body
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from types import UnionType
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from traffik.guards import guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
+from traffik.floods import VIOLATION
+from traffik.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
 from traffik.rates import Rate
 from traffik.throttles import Throttle
 
@@ -19,7 +22,6 @@ __all__ = ["throttled"]
 _Find: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
-_NAMES: Final = ("request", "websocket", "connection")
 _ADDED: Final = "traffik_request"
 
 
@@ -44,11 +46,16 @@ def throttled(
         options: of the new throttles, as `HTTPThrottle` takes them.
 
     Raises:
-        TypeError: no throttle is given, options are given but no rate, or something that is neither.
+        TypeError: no throttle is given, options are given but no rate, or something that is neither; or the endpoint is
+            a class, whose methods are to be decorated.
+        ValueError: the cost is out of its range.
     """
     rates_among(throttles, options)  # what is wrong is said before the endpoint is known
+    check_call(cost, context)
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
+        if isinstance(endpoint, type):
+            raise TypeError(f"throttled is for functions and methods: decorate the methods of {endpoint!r} instead")
         return _guarded(endpoint, guards_for(endpoint, throttles, options), cost, context)
 
     return decorate
@@ -63,13 +70,18 @@ def _guarded(
     @functools.wraps(endpoint)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         connection = find(args, kwargs)
-        await hit_each(throttles, connection, cost, context, again=_is_open(connection))
-        return await endpoint(*args, **kwargs)
+        is_open = _is_open(connection)
+        # A response is no answer to a message.
+        response = None if is_open else Response
+        answer = await hit_each(throttles, connection, cost, context, again=is_open, response=response)
+        if answer is None:
+            return await endpoint(*args, **kwargs)
+        return await _deny(connection, answer) if isinstance(connection, WebSocket) else answer
 
     @functools.wraps(endpoint)
     def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        hit_each_sync(throttles, find(args, kwargs), cost, context)
-        return endpoint(*args, **kwargs)
+        answer = hit_each_sync(throttles, find(args, kwargs), cost, context, response=Response)
+        return endpoint(*args, **kwargs) if answer is None else answer
 
     guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
     guard.__signature__ = signature
@@ -80,25 +92,43 @@ def _guarded(
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:
     """The endpoint's signature, made to ask for the request if it does not, and how to find the connection in a call.
 
-    The connection is the parameter that is annotated so or, failing that, named so.
+    FastAPI hands over what the signature asks for, by name; Starlette hands over the connection alone, by place.
     """
     try:
         signature = inspect.signature(endpoint, eval_str=True)
     except NameError:  # an annotation that is only there for type checkers
         signature = inspect.signature(endpoint)
     parameters = list(signature.parameters.values())
-    kinds = [parameter for parameter in parameters if _is_connection(parameter.annotation)]
-    named = [parameter for parameter in parameters if parameter.name in _NAMES]
-    for parameter in kinds or named:
-        return signature, functools.partial(_given, parameter.name, parameters.index(parameter))
+    for place, parameter in enumerate(parameters):
+        if _is_connection(parameter.annotation):
+            return signature, functools.partial(_given, parameter.name, place)
     asked = inspect.Parameter(_ADDED, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
     rest = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
     signature = signature.replace(parameters=[*(each for each in parameters if each not in rest), asked, *rest])
-    return signature, lambda _, kwargs: kwargs.pop(_ADDED)
+    return signature, functools.partial(_found, endpoint)
 
 
 def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return kwargs[name] if name in kwargs else args[place]
+
+
+def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The connection that was asked for or, whatever its parameter is called, the one among the arguments."""
+    added = kwargs.pop(_ADDED, None)
+    if added is not None:
+        return added
+    for each in (*args, *kwargs.values()):
+        if isinstance(each, HTTPConnection):
+            return each
+    raise TypeError(f"{endpoint!r} was called without a connection: annotate a parameter as Request or WebSocket")
+
+
+async def _deny(connection: WebSocket, answer: Any) -> None:
+    """Refuse to open a WebSocket: with the answer or, on a server that cannot, by closing it."""
+    if "websocket.http.response" in connection.scope.get("extensions", {}):
+        await connection.send_denial_response(answer)
+    else:
+        await connection.close(VIOLATION)
 
 
 def _is_open(connection: HTTPConnection) -> bool:
@@ -107,4 +137,6 @@ def _is_open(connection: HTTPConnection) -> bool:
 
 
 def _is_connection(annotation: object) -> bool:
+    if get_origin(annotation) in {Annotated, Union, UnionType}:
+        return any(_is_connection(each) for each in get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, HTTPConnection)

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from traffik.adapters import Memory
 from traffik.answers import fields_of
 from traffik.decisions import Decision
+from traffik.floods import VIOLATION
 from traffik.guards import Throttles, each_of
 from traffik.negotiation import kind_for
 from traffik.rejections import reject
@@ -72,9 +75,12 @@ class ThrottleMiddleware:
             for throttle in self._http:
                 if throttle.rules is not None:
                     plain = False
-            request = HTTPConnection(scope) if plain else Request(scope, receive, send)
+            tape = None if plain else _Tape(receive)
+            request = HTTPConnection(scope) if tape is None else Request(scope, tape.record, send)
             if await self._refuses(self._http, request, memory, receive, send):
                 return
+            if tape is not None and tape.messages:
+                receive = tape.replay
         # One writer is enough: the outermost, who sees everything.
         if not self._headers or scope.get(_WRITES):
             await self.app(scope, receive, send)
@@ -83,11 +89,9 @@ class ThrottleMiddleware:
 
         def sender(message: Message) -> Awaitable[None]:
             if memory and message["type"] == "http.response.start":
-                fields = message.get("headers", ())
-                if message["status"] < 400:
-                    message["headers"] = [*fields, *fields_of(memory)]
-                else:
-                    message["headers"] = [*fields, *fields_of(memory, {name.lower() for name, _ in fields})]
+                fields, status = message.get("headers", ()), message["status"]
+                written = () if status < 400 else {name.lower() for name, _ in fields}
+                message["headers"] = [*fields, *fields_of(memory, written, status=status)]
             return send(message)
 
         await self.app(scope, receive, sender)
@@ -101,31 +105,32 @@ class ThrottleMiddleware:
         send: Send,
     ) -> bool:
         """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
-        for throttle in throttles:
-            if throttle in memory:
-                continue
-            decision = await throttle.decide(connection)
-            if not decision.allowed and await self._refuse(throttle, connection, decision, receive, send):
-                return True
-        return False
-
-    async def _refuse(
-        self, throttle: Throttle[Any], connection: HTTPConnection, decision: Decision, receive: Receive, send: Send
-    ) -> bool:
-        """Refuse in the throttle's own way, which may be to let it pass, or else as ever; whether it is answered."""
         scope = connection.scope
         # Only some servers can answer the opening of a WebSocket with a status.
         closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
-        if throttle.handler is not None:
+        for throttle in throttles:
+            if throttle in memory:
+                continue
             try:
-                await throttle.refuse(connection, decision)
-            except HTTPException as error:
-                response = response_to(connection, error)
-                await (_close(send) if closes else response(scope, receive, send))
+                decision = await throttle.decide(connection)
+                if decision.allowed:
+                    continue
+                answer = None if throttle.handler is None else await throttle.refuse(connection, decision)
+            except HTTPException as error:  # of a function of the throttle's: as if a route had raised it
+                answer = response_to(connection, error)
+            except WebSocketException as error:
+                if scope["type"] != "websocket":
+                    raise
+                await _close(send, error.code, error.reason)
                 return True
-            return False
-        await (_close(send) if closes else self._answer(throttle, decision, connection, send))
-        return True
+            else:
+                if throttle.handler is None:
+                    await (_close(send) if closes else self._answer(throttle, decision, connection, send))
+                    return True
+            if isinstance(answer, Response):  # anything else lets it pass
+                await (_close(send) if closes else answer(scope, receive, send))
+                return True
+        return False
 
     async def _answer(
         self, throttle: Throttle[Any], decision: Decision, connection: HTTPConnection, send: Send
@@ -153,6 +158,24 @@ class ThrottleMiddleware:
         return ready
 
 
-def _close(send: Send) -> Awaitable[None]:
+class _Tape:
+    """What functions of throttles have read of a body, which is there only once, for the application to read too."""
+
+    __slots__ = ("_receive", "messages")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.messages: deque[Message] = deque()
+
+    async def record(self) -> Message:
+        message = await self._receive()
+        self.messages.append(message)
+        return message
+
+    async def replay(self) -> Message:
+        return self.messages.popleft() if self.messages else await self._receive()
+
+
+def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
     """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
-    return send({"type": "websocket.close", "code": 1008, "reason": "Too many requests."})
+    return send({"type": "websocket.close", "code": code, "reason": reason or ""})

@@ -48,6 +48,8 @@ class InMemoryBackend(Backend):
     ) -> None:
         if type(max_keys) is not int or max_keys < 1:
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
+        if not callable(clock):
+            raise TypeError(f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {clock!r}")
         super().__init__(namespace=namespace)
         self.max_keys = max_keys
         self._clock = clock
