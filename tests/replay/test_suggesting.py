@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from traffik.errors import ConfigurationError
 from traffik.simulate.selectors import Selector
-from traffik.simulate.suggesting import Distribution, Target, target_of, countable
+from traffik.simulate.suggesting import Distribution, Target, countable, target_of
 
 hits = st.lists(st.tuples(st.integers(0, 40), st.sampled_from([b"a", b"b", b"c", b"2001:db8::1", b"2001:db8::2"])))
 shares = st.fractions(0, 1, max_denominator=50)

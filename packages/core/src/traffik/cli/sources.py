@@ -152,10 +152,14 @@ def _spool() -> IO[bytes]:
     return file
 
 
+class _Plain(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 class _Unpacked:
     """What is in a file of zstd; unlike zstandard's own reader, it minds that the last frame is cut short."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: _Plain) -> None:
         self._file = file
         self._frame: zstandard.ZstdDecompressionObj | None = None
 
@@ -180,10 +184,6 @@ class _Unpacked:
                 self._frame = None
 
 
-class _Plain(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
 def _plain(raw: _Counted) -> _Plain:
     """What is in the file, taken out of its compression."""
     buffered = io.BufferedReader(raw, _BLOCK)
@@ -200,7 +200,7 @@ def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iter
     while block := plain.read(_BLOCK):
         if len(rest) > _LONGEST:
             end = block.find(b"\n")
-            block = b"" if end < 0 else block[end:]  # noqa: PLW2901 - what is left out of it is wanted by nobody
+            block = b"" if end < 0 else block[end:]
         cut = block.rfind(b"\n") + 1
         if cut:
             yield rest + block[:cut]
