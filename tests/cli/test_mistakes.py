@@ -102,3 +102,15 @@ def test_a_reader_that_has_gone_is_no_error(arguments):
     done = subprocess.run(command, env=environ, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
     os.close(theirs)
     assert (done.returncode, b"Error" in done.stderr, b"Traceback" in done.stderr) == (0, False, False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are another matter there")
+@pytest.mark.parametrize("arguments", [("nothing",), ("rate", "fast")], ids=" ".join)
+def test_a_mistake_is_one_if_nobody_reads_what_it_was(arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "traffik", *arguments]
+    done = subprocess.run(command, env=environ, stdout=theirs, stderr=theirs, timeout=60, check=False)
+    os.close(theirs)
+    assert done.returncode == 2

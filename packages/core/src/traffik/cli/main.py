@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -47,10 +48,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
     try:
         code = cli.main(arguments, prog_name="traffik", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (TraffikError, ValueError, TypeError, OSError) as error:
+    except (click.ClickException, TraffikError, ValueError, TypeError, OSError) as error:
         return _ended(error)
     except SystemExit as ended:
         return _left(ended)
@@ -61,7 +59,11 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _ended(error: Exception) -> int:
-    click.echo(f"traffik: {error}", err=True)
+    with suppress(BrokenPipeError):  # nobody is there to be told
+        if isinstance(error, click.ClickException):
+            error.show()
+        else:
+            click.echo(f"traffik: {error}", err=True)
     return 2
 
 
