@@ -4,6 +4,7 @@ from contextlib import aclosing
 
 import anyio
 import pytest
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
 from starlette.exceptions import HTTPException, WebSocketException
@@ -37,6 +38,15 @@ def routed(throttle, cost=1):
         return PlainTextResponse("")
 
     return [Route("/", endpoint)]
+
+
+def below(prefix, app):
+    """The application on a server that was told the prefix which a proxy takes away."""
+
+    async def served(scope, receive, send):
+        await app({**scope, "root_path": prefix}, receive, send)
+
+    return served
 
 
 class TestAnAdmittedRequest:
@@ -355,6 +365,20 @@ class TestWhereItStands:
         guard = Middleware(ThrottleMiddleware, throttles=HTTPThrottle(uid, "1/min"))
         routes = [Mount("/in", routes=[Route("/", home)], middleware=[guard]), Route("/", home)]
         assert await statuses(Starlette(routes=routes), "/in/", "/in/", "/", "/") == [200, 429, 200, 200]
+
+    @pytest.mark.parametrize("path", ["/login", "/v1/login"])
+    async def test_a_prefix_of_a_proxy_makes_no_second_path(self, uid, path):
+        app = FastAPI()
+        app.get("/login")(lambda: "in")
+        app.add_middleware(ThrottleMiddleware, HTTPThrottle(uid, "0/min", rules=Rule("/login")))
+        assert await statuses(below("/v1", app), path) == [429]
+
+    async def test_a_prefix_of_a_mount_is_of_the_path(self, uid):
+        inner = FastAPI()
+        inner.get("/a", dependencies=[Depends(HTTPThrottle(uid, "0/min", rules=Rule("/in/*")))])(lambda: "in")
+        app = FastAPI()
+        app.mount("/in", inner)
+        assert await statuses(below("/v1", app), "/v1/in/a") == [429]
 
     async def test_before_a_route_that_hits_the_same_throttle(self, uid):
         throttle = HTTPThrottle(uid, "3/min")

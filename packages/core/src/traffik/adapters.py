@@ -66,6 +66,7 @@ class Adapter(Protocol):
         """The whole path, percent-decoded: with the prefixes of mounted applications, without the query.
 
         A slash that was encoded stays so (``%2F``) where the framework's router takes it for a part of a segment.
+        Where routes are found with and without the prefix of a proxy, it is without.
         """
         ...
 

@@ -44,7 +44,13 @@ class HTTPAdapter:
         return method
 
     def path(self, connection: HTTPConnection, /) -> str:
-        path: str = connection.scope["path"]
+        scope = connection.scope
+        path: str = scope["path"]
+        # Routes are found with and without the prefix that a proxy takes away; rules must not see two paths in them.
+        # A mount adds to it, and keeps what it was at first.
+        prefix: str = scope.get("app_root_path", scope.get("root_path", "")).rstrip("/")
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            return path[len(prefix) :] or "/"
         return path
 
     def app(self, connection: HTTPConnection, /) -> object | None:
