@@ -108,6 +108,40 @@ def test_reset_forgets_one_or_all(used, traffik):
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "10 of 10 left\n"
 
 
+HEADER = """
+[[throttle]]
+uid = "file:keyed"
+rate = "10/min"
+key = "header:X-Api-Key"
+"""
+
+
+def test_reset_finds_the_key_of_a_header_by_the_file(redis_server, traffik, tmp_path):
+    (tmp_path / "limits.toml").write_text(HEADER)
+    about = ("--store", redis_server.url, "--throttle", "file:keyed", "--id", "alice")
+    policy = ("--policy", tmp_path / "limits.toml")
+    with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
+        Limiter("file:keyed", "10/min", backend=store).sync.hit("header:x-api-key:alice", 4)
+    assert traffik("reset", *about).out.startswith("nothing to forget: the store holds nothing for alice; if its")
+    assert traffik("stat", *about, *policy).out == "6 of 10 left\n"
+    assert traffik("reset", *about, *policy).out == "forgotten\n"
+    assert traffik("stat", *about, *policy).out == "10 of 10 left\n"
+    said = "nothing to forget: the store holds nothing for header:x-api-key:alice\n"
+    assert traffik("reset", *about, *policy).out == said
+
+
+@pytest.mark.parametrize("identity", ["2001:db8::9", "2001:db8::/64"])
+def test_an_identity_is_as_it_is_or_else_the_network_of_an_address(identity, redis_server, traffik):
+    redis_server.command("FLUSHALL")
+    about = ("--store", redis_server.url, "--throttle", "file:either", "--id", "2001:db8::9")
+    with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
+        Limiter("file:either", "10/min", backend=store).sync.hit(identity, 4)
+    assert json.loads(traffik("explain", *about, *RATE, "--json").out)["key"].endswith(f"{{{identity}}}")
+    assert traffik("stat", *about, *RATE).out == "6 of 10 left\n"
+    assert traffik("reset", *about).out == "forgotten\n"
+    assert traffik("stat", *about, *RATE).out == "10 of 10 left\n"
+
+
 def test_all_are_forgotten_only_after_a_question(used, shell):
     said = shell("reset", *used, given=b"n\n")
     assert said.code == 130

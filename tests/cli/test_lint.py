@@ -57,6 +57,15 @@ def test_a_module_that_fails_says_where(shell, tmp_path):
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("code", [0, 1, "'no settings'"])
+def test_a_module_that_exits_fails(code, shell, tmp_path):
+    (tmp_path / "leaving.py").write_text(f"import sys\nsys.exit({code})\n")
+    said = shell("lint", "leaving")
+    assert (said.code, said.out) == (2, "")
+    assert "leaving fails when it is imported: SystemExit: " in said.err
+    assert "leaving.py:2)" in said.err
+
+
 def test_an_app_that_is_not_there(shell, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     assert "has no attribute 'nothing'" in shell("lint", "good:nothing").err

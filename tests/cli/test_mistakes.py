@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 
 import pytest
+import zstandard
 
 MISTAKES = [
     (("replay",), "what is to be tried? give --rate"),
@@ -49,11 +51,13 @@ def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, t
     assert "Traceback" not in said.err
 
 
-def test_a_file_that_is_cut_short_is_a_mistake(traffik, tmp_path):
-    import gzip
-
-    (tmp_path / "log.gz").write_bytes(gzip.compress(b"a" * 100_000)[:-20])
-    assert "cannot read" in traffik("replay", tmp_path / "log.gz", "--rate", "1/s").err
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("end", [5, -20, -5, -1])
+def test_a_file_that_is_cut_short_is_a_mistake(compress, end, traffik, tmp_path, access_log):
+    for before in (b"", compress(access_log.read_bytes())):
+        (tmp_path / "log").write_bytes(before + compress(access_log.read_bytes())[:end])
+        said = traffik("replay", tmp_path / "log", "--rate", "1/s")
+        assert (said.code, "ended before" in said.err, said.out) == (2, True, "")
 
 
 def test_the_command_is_a_module_too(shell):
@@ -84,9 +88,29 @@ def test_an_interrupt_ends_it_quietly(jobs):
     assert (process.returncode, err.strip()) == (130, b"interrupted")
 
 
-def test_a_reader_that_has_enough_is_no_error(access_log):
-    command = f"{sys.executable} -m traffik synthetic requests=20000 | head -n 1"
+ENOUGH = [("synthetic", "requests=20000"), ("rate", "1/s"), ("schema",), ("--help",)]
+ENOUGH += [("replay", "--synthetic", "hours=1,requests=99", "--rate", "1/s", *more) for more in ((), ("--json",))]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are another matter there")
+@pytest.mark.parametrize("arguments", ENOUGH, ids=" ".join)
+def test_a_reader_that_has_gone_is_no_error(arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(command, shell=True, env=environ, capture_output=True, timeout=60, check=True)
-    assert done.stderr == b""
-    assert done.stdout.count(b"\n") == 1
+    command = [sys.executable, "-m", "traffik", *arguments]
+    done = subprocess.run(command, env=environ, stdout=theirs, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(theirs)
+    assert (done.returncode, b"Error" in done.stderr, b"Traceback" in done.stderr) == (0, False, False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are another matter there")
+@pytest.mark.parametrize("arguments", [("nothing",), ("rate", "fast")], ids=" ".join)
+def test_a_mistake_is_one_if_nobody_reads_what_it_was(arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "traffik", *arguments]
+    done = subprocess.run(command, env=environ, stdout=theirs, stderr=theirs, timeout=60, check=False)
+    os.close(theirs)
+    assert done.returncode == 2

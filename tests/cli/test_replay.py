@@ -110,6 +110,16 @@ def test_the_suggestion_is_within_the_target_and_the_next_lower_is_not(traffik, 
     assert f"Suggested: {found['rate']}" in traffik("replay", access_log, "--target-refused", "5%").out
 
 
+@pytest.mark.parametrize(("requests", "met"), [(10_500, True), (20_000, False)])
+def test_no_limit_is_tried_that_the_strategy_cannot_count(requests, met, traffik, tmp_path):
+    (tmp_path / "log").write_bytes(b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n' * requests)
+    how = ("--rate", "9/min", "--strategy", "sliding-log", "--target-refused", "10%")
+    said = traffik("replay", tmp_path / "log", *how)
+    assert (said.code, said.err) == (0, "")
+    assert met == ("Suggested: " in said.out) != ("No limit that was tried refuses at most" in said.out)
+    assert "10000/min" in said.out
+
+
 @pytest.mark.parametrize(("condition", "code"), [("refused > 1%", 1), ("refused > 60%", 0)])
 def test_a_pipeline_learns_by_the_exit_code(condition, code, traffik, access_log):
     said = traffik("replay", access_log, "--rate", "60/min", "--fail-if", condition)
@@ -122,6 +132,21 @@ def test_malformed_lines_are_shown_by_number(traffik, tmp_path):
     assert "11 malformed lines" in said.out
     assert f"{tmp_path / 'log'}:2: no host" in said.out.replace("\n", "")
     assert "and 1 more" in said.out
+
+
+@pytest.mark.parametrize("size", [1 << 21, 20_000_000])
+def test_a_long_line_is_one_line(size, traffik, tmp_path):
+    good = b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n'
+    (tmp_path / "log").write_bytes(good + b"x" * size + b"\n" + good + b"what?\n")
+    (log,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "1/s", "--json").out)["logs"]
+    assert (log["lines"], log["malformed"], [bad["line"] for bad in log["shown"]]) == (4, 2, [2, 4])
+
+
+def test_a_first_record_may_be_large(traffik, tmp_path):
+    record = {"time": 1_760_104_536, "ip": "192.0.2.1", "more": "x" * 100_000}
+    (tmp_path / "log").write_text(f"{json.dumps(record)}\n" * 2)
+    (log,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "1/s", "--json").out)["logs"]
+    assert (log["format"], log["lines"], log["malformed"]) == ("json", 2, 0)
 
 
 def test_late_lines_are_told(traffik, access_log, tmp_path):

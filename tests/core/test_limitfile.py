@@ -152,3 +152,9 @@ def refused(extra):
     with pytest.raises(ConfigurationError) as raised:
         entries_of("limits.toml", f"[[throttle]]\nuid = 'a'\nrate = '1/s'\n{extra}\n")
     return raised.value
+
+
+def test_a_uid_is_refused_a_second_time_on_the_same_line_too():
+    text = 'throttle = [{uid = "a", rate = "1/s"}, {uid = "a", rate = "2/s"}]'
+    with pytest.raises(ConfigurationError, match=r"^limits:1: the uid 'a' is that of the throttle in line 1"):
+        entries_of("limits", text)

@@ -16,6 +16,10 @@ TIME = b"[10/Oct/2025:13:55:36 +0000]"
 LINES = {
     "plain": b"192.0.2.1 - - " + TIME + b' "GET /a HTTP/1.1" 200 1 "-" "curl"',
     "a user with spaces": b"192.0.2.1 - ada b c " + TIME + b' "GET /a HTTP/1.1" 200 1',
+    "a time in the user": b"192.0.2.1 - a [10/Oct/2035:00:00:00 +0000] b " + TIME + b' "GET /a HTTP/1.1" 200 1',
+    "quotes in the user": b'192.0.2.1 - a [10/Oct/2035:00:00:00 +0000] \\"GET ' + TIME + b' "GET /a HTTP/1.1" 200 1',
+    "a time in the request": b"192.0.2.1 - - " + TIME + b' "GET /[10/Oct/2035:00:00:00 +0000] HTTP/1.1" 200 1',
+    "no quotes": b"192.0.2.1 - - " + TIME + b" GET /a 200 1",
     "no user at all": b"192.0.2.1 -  " + TIME + b' "GET /a HTTP/1.1" 200 1',
     "quotes in the agent": b"192.0.2.1 - - " + TIME + b' "GET /a HTTP/1.1" 200 1 "-" "a \\" [b] c"',
     "an empty request": b"192.0.2.1 - - " + TIME + b' "-" 408 -',

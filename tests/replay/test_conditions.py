@@ -7,6 +7,7 @@ import pytest
 from tests.replay.test_scenarios import line
 from traffik.errors import ConfigurationError
 from traffik.simulate.conditions import condition, share
+from traffik.simulate.trials import trial_of
 
 CONTENT = line("GET /") * 4 + line("GET /", client="192.0.2.2") + b"what?\n"
 
@@ -34,6 +35,13 @@ CONTENT = line("GET /") * 4 + line("GET /", client="192.0.2.2") + b"what?\n"
 def test_a_condition_holds_or_not(text, expected, replay):
     report, logs = replay([CONTENT], "2/min")
     assert expected == condition(text).holds(report, logs)
+
+
+@pytest.mark.parametrize("trial", [trial_of("2/min", cost=3), trial_of("0/min")], ids=["too dear", "a limit of 0"])
+def test_never_is_longer_than_any_wait(trial, replay):
+    report, logs = replay([CONTENT], [trial])
+    assert condition("wait > 30s").holds(report, logs)
+    assert condition("wait > 999999999999999d").holds(report, logs)
 
 
 def test_a_share_of_nothing_is_none(replay):

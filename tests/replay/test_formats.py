@@ -47,6 +47,15 @@ def test_what_is_no_log_is_refused_with_its_beginning(replay):
         replay([b"GIF89a"], "5/s")
 
 
+@pytest.mark.parametrize("form", ["auto", "csv"])
+@pytest.mark.parametrize(
+    "first", [b"[" * 100_000, b"time,ip\r1,2\r", b"a," * 3 + b"b" * 200_000], ids=["[", "CR", "long"]
+)
+def test_junk_to_begin_with_is_refused_too(first, form, replay):
+    with pytest.raises(ConfigurationError, match="columns"):
+        replay([first + b"\n"], "1/s", form=form)
+
+
 def test_malformed_lines_are_counted_and_shown_by_number(replay):
     good = FORMATS["combined"](HITS[:1])
     content = good + b"what?\n\n" + good + b'1.2.3.4 - - [99/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n'

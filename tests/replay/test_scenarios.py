@@ -29,6 +29,19 @@ methods = ["POST"]
 """
 
 
+TWO_PATHS = """
+[[throttle]]
+uid = "a"
+rate = "1/min"
+rule = [{path = "/a"}]
+
+[[throttle]]
+uid = "b"
+rate = "1/min"
+rule = [{path = "/b"}]
+"""
+
+
 def line(request, second=0, agent="-", client="192.0.2.1"):
     return (f'{client} - - [10/Oct/2025:00:00:{second:02} +0000] "{request} HTTP/1.1" 200 5 "-" "{agent}"\n').encode()
 
@@ -84,3 +97,12 @@ def test_throttles_with_one_key_are_asked_in_turn(replay):
     report, _ = replay([line("GET /") * 4], trials)
     assert [(limit.requests, limit.refused) for limit in report.limits] == [(4, 2), (2, 1)]
     assert (report.refused, report.first) == (3, START)
+
+
+@pytest.mark.parametrize("shared", [0, 1, 3])
+def test_a_client_of_several_throttles_counts_once(shared, replay):
+    entries = entries_of("x", TWO_PATHS)
+    first = b"".join(line("GET /a", client=f"192.0.2.{last}") * 2 for last in range(3))
+    second = b"".join(line("GET /b", client=f"192.0.2.{last}") * 2 for last in range(3 - shared, 6 - shared))
+    report, _ = replay([first + second], trials_of(entries))
+    assert (6 - shared, 6 - shared) == (report.clients, report.touched)

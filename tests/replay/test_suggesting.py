@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from traffik.errors import ConfigurationError
 from traffik.simulate.selectors import Selector
-from traffik.simulate.suggesting import Distribution, Target, target_of
+from traffik.simulate.suggesting import Distribution, Target, countable, target_of
 
 hits = st.lists(st.tuples(st.integers(0, 40), st.sampled_from([b"a", b"b", b"c", b"2001:db8::1", b"2001:db8::2"])))
 shares = st.fractions(0, 1, max_denominator=50)
@@ -65,6 +65,13 @@ def test_the_ladder_is_in_order_and_ends_where_nobody_is_refused():
     ladder = counted([(now, b"a") for now in range(10)] * 30).ladder(Target(Fraction(1, 100), "requests"), 2)
     assert sorted(set(ladder)) == ladder
     assert ladder[-1] == 4 * 300 * 2
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(1000, [5, 50, 60]), (60, [5, 50, 60]), (55, [5, 50, 55]), (50, [5, 50]), (3, [3]), (0, [1])]
+)
+def test_the_ladder_ends_where_the_strategy_does(most, expected):
+    assert expected == countable([5, 50, 60], lambda limit: limit <= most)
 
 
 def test_quantiles_of_the_fullest_windows():

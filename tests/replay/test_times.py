@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, timedelta, timezone
 from datetime import datetime as moment  # noqa: TID251 - an independent reading of the same times
 
@@ -56,6 +57,26 @@ def test_seconds_with_a_fraction_are_read_to_the_microsecond(now):
 )
 def test_one_instant_in_many_forms(value):
     assert instant(value) == NOW
+
+
+@pytest.mark.parametrize("value", ["1970-01-01T00:00:00Z", "01/Jan/1970:00:00:00 +0000", 0, "0", "0.0"])
+def test_the_epoch_is_a_time(value):
+    assert instant(value) == 0
+
+
+ABSURD = ["01/Jan/0001:00:00:00 +0100", -99_999_999_999, "9999-12-31T23:59:59-01:00", "1969-12-31T23:59:59Z", -1]
+ABSURD += [99_999_999_999, "99999999999.5", "2256-01-01", "1970-01-01T00:00:00+01:00"]
+
+
+@pytest.mark.parametrize("value", ABSURD)
+def test_what_is_no_time_of_a_request_is_none(value):
+    assert None is instant(value)
+
+
+def test_an_absurd_time_is_a_malformed_line(replay):
+    lines = [b'{"time":%s,"ip":"a"}' % json.dumps(value).encode() for value in (1_760_104_536, *ABSURD)]
+    report, (log,) = replay([b"\n".join(lines)], "1/s")
+    assert (report.requests, log.malformed) == (1, len(ABSURD))
 
 
 @pytest.mark.parametrize(

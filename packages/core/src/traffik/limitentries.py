@@ -89,10 +89,10 @@ class _Reader:
         entries = tuple(self._entry(table, ("throttle", place)) for place, table in enumerate(tables))
         seen: dict[str, int] = {}
         for place, entry in enumerate(entries):
-            first = seen.setdefault(entry.uid, entry.line)
-            if first != entry.line:
-                where = ("throttle", place, "uid")
-                self._refuse(where, f"the uid {entry.uid!r} is that of the throttle in line {first}: give it another")
+            first = seen.setdefault(entry.uid, place)
+            if first != place:
+                where, line = ("throttle", place, "uid"), entries[first].line
+                self._refuse(where, f"the uid {entry.uid!r} is that of the throttle in line {line}: give it another")
         return entries
 
     def _entry(self, table: Mapping[str, Any], where: _Where) -> LimitEntry:

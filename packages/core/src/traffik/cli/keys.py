@@ -15,7 +15,7 @@ from traffik.backends.base import Backend, Charge
 from traffik.backends.looks import Shows
 from traffik.cli.shown import console
 from traffik.cli.stores import open_store
-from traffik.cli.words import number, span
+from traffik.cli.words import number, printable, span
 from traffik.clients import client_identity
 from traffik.decisions import Decision
 from traffik.errors import ConfigurationError
@@ -49,12 +49,28 @@ class _Limit:
     plan: Plan
     entry: LimitEntry | None
 
-    def key(self, identity: str, scope: str | None) -> str:
-        """The local key of a client."""
-        kind = "ip" if self.entry is None else self.entry.key
-        if kind == "ip" or identity.startswith("header:"):
-            return local_key(scope, client_identity(identity) if kind == "ip" else identity)
-        return local_key(scope, f"header:{kind.partition(':')[2].lower()}:{identity}")
+
+def _key(store: Backend, uid: str, entry: LimitEntry | None, identity: str, scope: str | None) -> str:
+    """The local key of a client.
+
+    A file says what the keys of a throttle look like. Without one the identity is taken as it is; if nothing is held
+    for that, and something is for the network that a throttle by address puts it in, that is meant.
+    """
+    plain, grouped = local_key(scope, identity), local_key(scope, client_identity(identity))
+    if entry is None:
+        if plain != grouped and not _held(store, uid, plain) and _held(store, uid, grouped):
+            return grouped
+        return plain
+    if entry.key == "ip":
+        return grouped
+    if identity.startswith("header:"):
+        return plain
+    return local_key(scope, f"header:{entry.key.partition(':')[2].lower()}:{identity}")
+
+
+def _held(store: Backend, uid: str, key: str) -> bool:
+    """Whether the store holds something for a key; True where it cannot say."""
+    return not isinstance(store, Shows) or store.held_sync(uid, key).value is not None
 
 
 def _of_store(command: _F) -> _F:
@@ -95,8 +111,8 @@ def _of_limit(command: _F) -> _F:
 def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
     """Say what the store knows of one client, and what it would answer to hits of cost 1, 10 and 100. Takes nothing."""
     limit = _limit(uid, **how)
-    key = limit.key(identity, scope)
     with open_store(url, namespace) as store:
+        key = _key(store, uid, limit.entry, identity, scope)
         answers = _asked(store, limit, [(key, cost) for cost in (0, *_COSTS)])
         held = store.held_sync(uid, key) if isinstance(store, Shows) else None
     facts: dict[str, Any] = {
@@ -130,8 +146,8 @@ def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None
 def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
     """Say what is left of one client's quota, in a line. Takes nothing."""
     limit = _limit(uid, **how)
-    key = limit.key(identity, scope)
     with open_store(url, namespace) as store:
+        key = _key(store, uid, limit.entry, identity, scope)
         (answer,) = _asked(store, limit, [(key, 0)])
     if as_json:
         facts = {"key": store.partition_key(uid, key), "remaining": answer.remaining, "wait": answer.retry_after}
@@ -180,17 +196,26 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
 @_of_store
 @click.option("--id", "identity", help="The client, as its identifier answers; all of the throttle's if left out.")
 @click.option("--scope", help="The scope, if the application gives one.")
+@click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle, and so its keys.")
 @click.option("--yes", is_flag=True, help="Do not ask before all clients are forgotten.")
-def reset_keys(url: str, namespace: str, uid: str, identity: str | None, scope: str | None, yes: bool) -> None:
+def reset_keys(
+    url: str, namespace: str, uid: str, identity: str | None, scope: str | None, policy: str | None, yes: bool
+) -> None:
     """Forget what one client, or every client of a throttle, has used."""
     check_uid(uid)
+    entry = None if policy is None else _entry(uid, policy)
     if identity is None and not yes:
         click.confirm(f"Forget what every client of {uid} has used?", abort=True, err=True)
     with open_store(url, namespace) as store:
         if identity is None:
             store.reset_sync(uid)
         else:
-            store.reset_sync(uid, local_key(scope, client_identity(identity)))
+            key = _key(store, uid, entry, identity, scope)
+            if not _held(store, uid, key):
+                hint = "" if entry else "; if its throttle counts by a header, give --policy"
+                click.echo(f"nothing to forget: the store holds nothing for {printable(key)}{hint}")
+                return
+            store.reset_sync(uid, key)
     click.echo("forgotten")
 
 
@@ -202,10 +227,15 @@ def _limit(uid: str, rates: tuple[str, ...], policy: str | None, strategy: str |
         return _Limit(uid, trial_of(rates, uid=uid, strategy=strategy, burst=burst).plan, None)
     if rates or strategy or burst:
         raise ConfigurationError("--policy says how the throttle counts: leave out --rate, --strategy and --burst")
+    entry = _entry(uid, policy)
+    return _Limit(uid, plan(entry.strategy, entry.rates), entry)
+
+
+def _entry(uid: str, policy: str) -> LimitEntry:
     entries = {entry.uid: entry for entry in read_limits(policy)}
     if uid not in entries:
         raise ConfigurationError(f"{policy} describes no throttle {uid!r}; there are {', '.join(entries)}")
-    return _Limit(uid, plan(entries[uid].strategy, entries[uid].rates), entries[uid])
+    return entries[uid]
 
 
 def _asked(store: Backend, limit: _Limit, questions: list[tuple[str, int]]) -> list[Decision]:

@@ -130,7 +130,7 @@ def _import(target: str) -> Any:
         raise ConfigurationError(
             f"cannot import {error.name}: give the module as MODULE:APP, from its folder"
         ) from None
-    except Exception as error:  # noqa: BLE001 - a module may fail in any way
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may fail in any way
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigurationError(
             f"{name} fails when it is imported: {type(error).__name__}: {error} ({last.filename}:{last.lineno})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Final
 
 import click
@@ -16,6 +17,9 @@ from traffik.errors import TraffikError
 __all__ = ["cli", "run"]
 
 _INTERRUPTED: Final = 130
+
+_COMPLETION: Final = "_TRAFFIK_COMPLETE"
+"""The variable by which a shell asks click for completions; what it exits with then is for the shell."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,11 +48,10 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
     try:
         code = cli.main(arguments, prog_name="traffik", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (TraffikError, ValueError, TypeError, OSError) as error:
+    except (click.ClickException, TraffikError, ValueError, TypeError, OSError) as error:
         return _ended(error)
+    except SystemExit as ended:
+        return _left(ended)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return _INTERRUPTED
@@ -56,9 +59,20 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _ended(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):
-        # Whoever read the output has gone, and wants no more of it; nor may the interpreter try at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    click.echo(f"traffik: {error}", err=True)
+    with suppress(BrokenPipeError):  # nobody is there to be told
+        if isinstance(error, click.ClickException):
+            error.show()
+        else:
+            click.echo(f"traffik: {error}", err=True)
     return 2
+
+
+def _left(ended: SystemExit) -> int:
+    """The exit code where click or rich exit by themselves: by 1 where whoever read the output has gone.
+
+    That is no error, and 1 has another meaning here. Nor may the interpreter try to write the rest at its end.
+    """
+    if ended.code != 1 or _COMPLETION in os.environ:
+        raise ended
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -26,6 +26,7 @@ Readers = Callable[[LineReader, Iterable[bytes]], Iterator[Parsed]]
 """Reads blocks, in order."""
 
 _HEAD: Final = 1 << 16
+"""The bytes, up to the end of a line, in which a format is seen."""
 
 
 def runs_of(
@@ -49,7 +50,7 @@ def _batches(
 ) -> Iterator[Parsed]:
     blocks = source.blocks(moved)
     first = next(blocks, b"")
-    opened = form.open(first[:_HEAD] if len(first) > _HEAD else first)
+    opened = form.open(first[: first.find(b"\n", _HEAD) + 1 or None])
     log.format = opened.format
     if opened.skipped:
         log.lines += first.count(b"\n", 0, opened.skipped)

@@ -12,15 +12,16 @@ from typing import TypeAlias
 from traffik.cli.progress import with_progress
 from traffik.cli.reading import readers, runs_of
 from traffik.cli.sources import Readable
+from traffik.errors import RateError
 from traffik.rates import Rate
 from traffik.simulate.batches import Hit, Run
 from traffik.simulate.formats import Format
 from traffik.simulate.logs import LogReport
 from traffik.simulate.reports import ScenarioReport, report_of
 from traffik.simulate.scenarios import Scenario, Trial, wanted_by
-from traffik.simulate.suggesting import Distribution, Suggestion, Target, suggestion_of
+from traffik.simulate.suggesting import Distribution, Suggestion, Target, countable, suggestion_of
 from traffik.simulate.tables import Fields
-from traffik.strategies import plan
+from traffik.strategies import Plan, plan
 
 __all__ = ["Found", "Reading", "Tries", "replayed"]
 
@@ -91,15 +92,22 @@ def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Seq
 def _suggested(reading: Reading, found: Distribution, target: Target, model: Trial) -> Suggestion:
     """Decide the limits around the estimate, all on one more reading."""
     found.close()
-    limits = found.ladder(target, model.cost)
-    tries = {
-        str(limit): [
-            Trial(model.uid, plan(model.plan.strategy, [Rate(limit, found.period)]), model.cost, model.selector)
-        ]
-        for limit in limits
-    }
+
+    def tried(limit: int) -> Plan:
+        return plan(model.plan.strategy, [Rate(limit, found.period)])
+
+    limits = countable(found.ladder(target, model.cost), lambda limit: _made(tried, limit))
+    tries = {str(limit): [Trial(model.uid, tried(limit), model.cost, model.selector)] for limit in limits}
     scenarios, _ = _decided(reading, tries, "suggestion", [])
     return suggestion_of(found, target, scenarios)
+
+
+def _made(make: Callable[[int], Plan], limit: int) -> bool:
+    try:
+        make(limit)
+    except RateError:
+        return False
+    return True
 
 
 def _decided(

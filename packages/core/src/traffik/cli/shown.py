@@ -73,9 +73,11 @@ def _exact(found: ScenarioReport) -> bool:
 
 
 def _longest(found: ScenarioReport) -> str:
+    if any(limit.never for limit in found.limits):
+        return span(None)
     waits = [limit.longest for limit in found.limits if limit.longest is not None]
     if not waits:
-        return span(None) if found.refused else "none"
+        return "none"
     longest = max(waits, key=lambda each: each.wait)
     return f"{span(longest.wait)}, {printable(longest.key)}"
 

@@ -25,10 +25,13 @@ __all__ = ["Made", "Readable", "Source", "spooled"]
 
 _BLOCK: Final = 1 << 20
 _LONGEST: Final = 1 << 23
-"""A line longer than this is cut; a file without lines is not to fill the memory."""
+"""A line longer than this loses its end; a file without lines is not to fill the memory."""
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+_PACKED: Final = 1 << 11
+"""Bytes of zstd that are unpacked at once, so that not more than 64 MiB can come of them."""
 
 _STDIN: Final = "-"
 
@@ -149,31 +152,61 @@ def _spool() -> IO[bytes]:
     return file
 
 
-def _plain(raw: _Counted) -> io.BufferedIOBase | zstandard.ZstdDecompressionReader:
+class _Plain(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Unpacked:
+    """What is in a file of zstd; unlike zstandard's own reader, it minds that the last frame is cut short."""
+
+    def __init__(self, file: _Plain) -> None:
+        self._file = file
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+
+    def read(self, size: int) -> bytes:
+        """About so many bytes; none at the end."""
+        parts: list[bytes] = []
+        while size > 0 and (packed := self._file.read(_PACKED)):
+            for part in self._unpacked(packed):
+                parts.append(part)
+                size -= len(part)
+        data = b"".join(parts)
+        if not data and self._frame is not None:
+            raise EOFError("Compressed file ended before the end of its last frame")
+        return data
+
+    def _unpacked(self, packed: bytes) -> Iterator[bytes]:
+        while packed:
+            frame = self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                self._frame = None
+
+
+def _plain(raw: _Counted) -> _Plain:
     """What is in the file, taken out of its compression."""
     buffered = io.BufferedReader(raw, _BLOCK)
     head = buffered.peek(4)[:4]
     if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered)
     if head == _ZSTD:
-        return zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+        return _Unpacked(buffered)
     return buffered
 
 
-def _lines(
-    plain: io.BufferedIOBase | zstandard.ZstdDecompressionReader, raw: _Counted, moved: Callable[[int], object]
-) -> Iterator[bytes]:
+def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:
     rest, told = b"", 0
     while block := plain.read(_BLOCK):
+        if len(rest) > _LONGEST:
+            end = block.find(b"\n")
+            block = b"" if end < 0 else block[end:]
         cut = block.rfind(b"\n") + 1
         if cut:
             yield rest + block[:cut]
             rest = block[cut:]
         else:
             rest += block
-            if len(rest) > _LONGEST:
-                yield rest
-                rest = b""
         moved(raw.taken - told)
         told = raw.taken
     if rest:

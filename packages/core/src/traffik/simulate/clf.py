@@ -19,7 +19,12 @@ from traffik.simulate.times import bracketed
 
 __all__ = ["CommonLog", "looks_common"]
 
+# A client chooses its user, and may put a time in it, but no plain quote: servers escape those. So the time of the line
+# is the one right before the first quote.
 _LINE: Final = re.compile(
+    rb"""(?P<host>\S+) (?P<ident>\S*) (?P<user>(?:[^"\\]|\\.)*?) ?(?P<time>\[[^\]\[]*\]) (?P<rest>".*)""", re.DOTALL
+)
+_UNQUOTED: Final = re.compile(
     rb"(?P<host>\S+) (?P<ident>\S*) (?P<user>.*?) ?(?P<time>\[[^\]\[]*\]) (?P<rest>.*)", re.DOTALL
 )
 _REST: Final = re.compile(
@@ -37,7 +42,7 @@ _MOST_TIMES: Final = 4096
 
 def looks_common(line: bytes) -> bool:
     """Whether a line is of this format."""
-    match = _LINE.fullmatch(line.rstrip(b"\r\n"))
+    match = _matched(line.rstrip(b"\r\n"))
     return match is not None and bracketed(match["time"]) is not None
 
 
@@ -79,7 +84,7 @@ class CommonLog:
     ) -> Iterator[tuple[int, Hit]]:
         bare, request = self.wanted.bare, self.wanted.request
         for number, line in enumerate(lines, 1):
-            match = _LINE.fullmatch(line)
+            match = _matched(line)
             now = None if match is None else _cached(times, match["time"])
             if match is None or now is None:
                 if line.strip():
@@ -106,9 +111,11 @@ def _hosts(lines: list[bytes]) -> Parsed:
     append = keys.append
     for number, line in enumerate(lines, 1):
         try:
-            host, _, _, stamp, behind, _ = line.split(b" ", 5)
+            host, _, _, stamp, behind, rest = line.split(b" ", 5)
         except ValueError:
-            stamp = behind = host = b""
+            stamp = behind = host = rest = b""
+        if rest[:1] != b'"':
+            host = b""
         if stamp == last and behind == zone and host:
             append(host)
             continue
@@ -163,8 +170,12 @@ def _requests(lines: list[bytes]) -> Parsed:
     return Parsed(runs, len(lines), len(bad), bad[:SHOWN])
 
 
+def _matched(line: bytes) -> re.Match[bytes] | None:
+    return _LINE.fullmatch(line) or _UNQUOTED.fullmatch(line)
+
+
 def _whole_by_pattern(line: bytes, times: dict[bytes, int | None]) -> tuple[int | None, Hit]:
-    match = _LINE.fullmatch(line)
+    match = _matched(line)
     if match is None:
         return None, None
     tail = _REST.match(match["rest"])
@@ -172,7 +183,7 @@ def _whole_by_pattern(line: bytes, times: dict[bytes, int | None]) -> tuple[int 
 
 
 def _by_pattern(line: bytes, times: dict[bytes, int | None]) -> tuple[int | None, bytes]:
-    match = _LINE.fullmatch(line)
+    match = _matched(line)
     return (None, b"") if match is None else (_cached(times, match["time"]), match["host"])
 
 
@@ -187,7 +198,7 @@ def _cached(times: dict[bytes, int | None], stamp: bytes) -> int | None:
 
 
 def _complaint(line: bytes) -> str:
-    match = _LINE.fullmatch(line)
+    match = _matched(line)
     return "no host, time and request" if match is None else f"not a time: {match['time'].decode('utf-8', 'replace')}"
 
 

@@ -30,6 +30,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[Fraction, Fraction], bool]]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_FOREVER: Final = 10**40
+"""The wait of what is never admitted, µs: longer than any that can be written."""
+
 _WHOLES: Final = {"refused": "requests", "touched": "clients", "malformed": "lines", "late": "requests"}
 """What a percentage of each measure is of."""
 
@@ -115,6 +118,7 @@ def _number(digits: str, text: str) -> Fraction:
 
 def _values(found: ScenarioReport, logs: list[LogReport]) -> dict[str, int]:
     waits = [limit.longest.wait for limit in found.limits if limit.longest is not None]
+    waits += [_FOREVER for limit in found.limits if limit.never]
     return {
         "refused": found.refused,
         "requests": found.requests,

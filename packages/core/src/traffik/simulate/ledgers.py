@@ -79,6 +79,7 @@ class Ledger:
         keyless: those without a key, which nothing limits.
         folded: keys that are not told apart any more, and their requests and refused keys.
         longest: the longest wait, and the key and instant at which it was.
+        never: whether something was refused that can never be admitted.
     """
 
     __slots__ = (
@@ -90,6 +91,7 @@ class Ledger:
         "keyless",
         "longest",
         "most",
+        "never",
         "plan",
         "requests",
         "selector",
@@ -106,6 +108,7 @@ class Ledger:
         self.keyless = 0
         self.folded = Folded()
         self.longest: tuple[int, bytes, int] = (0, b"", 0)
+        self.never = False
         self._groups: dict[bytes, Tally] = {}
         self._room = most
         self._cost = cost
@@ -183,7 +186,9 @@ class Ledger:
         wait = decision.retry_after
         if wait > refusals.longest:
             refusals.longest = wait
-            if wait > self.longest[0] and wait != NEVER:
+            if wait == NEVER:
+                self.never = True
+            elif wait > self.longest[0]:
                 self.longest = (wait, identity_in(self.selector, key), now)
 
     def _make_room(self, now: int) -> None:

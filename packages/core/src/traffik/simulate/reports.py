@@ -94,6 +94,7 @@ class LimitReport:
         touched: clients that were refused at least once.
         keyless: requests without a key, not limited.
         longest: the longest wait; None if nothing was refused, or only for good.
+        never: whether something was refused that can never be admitted.
         worst: the worst-hit clients, worst first.
         sizes: clients by their number of requests.
     """
@@ -110,6 +111,7 @@ class LimitReport:
     touched: int
     keyless: int
     longest: Longest | None
+    never: bool
     worst: list[Worst]
     sizes: list[Bin]
 
@@ -127,6 +129,8 @@ class ScenarioReport:
         name: what it is called.
         requests: all there were.
         refused: those refused.
+        clients: of all its throttles, each once; at most so many where a throttle could not tell them apart.
+        touched: those that some throttle refused at least once; at most so many, again.
         first: the first request, µs since the epoch; None if there was none.
         last: the last.
         step: how long a step of `steps` is, µs.
@@ -139,6 +143,8 @@ class ScenarioReport:
     name: str
     requests: int
     refused: int
+    clients: int
+    touched: int
     first: int | None
     last: int | None
     step: int
@@ -146,16 +152,6 @@ class ScenarioReport:
     second: Peak
     minute: Peak
     limits: list[LimitReport]
-
-    @property
-    def clients(self) -> int:
-        """Clients of the throttle that saw most of them."""
-        return max((limit.clients for limit in self.limits), default=0)
-
-    @property
-    def touched(self) -> int:
-        """Clients refused by the throttle that refused most of them."""
-        return max((limit.touched for limit in self.limits), default=0)
 
     def plain(self) -> dict[str, object]:
         """As JSON has it."""
@@ -171,10 +167,13 @@ def report_of(scenario: Scenario, worst: int = WORST) -> ScenarioReport:
     """What `scenario` has found so far, with so many of the worst-hit clients."""
     timeline = scenario.timeline
     steps = timeline.steps()
+    clients, touched = _once(scenario.ledgers)
     return ScenarioReport(
         name=scenario.name,
         requests=scenario.requests,
         refused=scenario.refused,
+        clients=clients,
+        touched=touched,
         first=timeline.first,
         last=None if timeline.first is None else timeline.last,
         step=timeline.step,
@@ -183,6 +182,19 @@ def report_of(scenario: Scenario, worst: int = WORST) -> ScenarioReport:
         minute=timeline.minute,
         limits=[_limit(*pair, worst) for pair in zip(scenario.trials, scenario.ledgers, strict=True)],
     )
+
+
+def _once(ledgers: list[Ledger]) -> tuple[int, int]:
+    """How many clients there were, and how many of them were refused; of those folded nobody knows who is who."""
+    clients: set[bytes] = set()
+    touched: set[bytes] = set()
+    for ledger in ledgers:
+        for key, entry in ledger.entries():
+            clients.add(key)
+            if entry.refusals is not None:
+                touched.add(key)
+    folded = [ledger.folded for ledger in ledgers]
+    return len(clients) + sum(each.keys for each in folded), len(touched) + sum(each.touched for each in folded)
 
 
 def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
@@ -205,6 +217,7 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
         touched=len(hit) + ledger.folded.touched,
         keyless=ledger.keyless,
         longest=Longest(wait, _text(key), at) if wait else None,
+        never=ledger.never,
         worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
         sizes=_sizes(entries, ledger),
     )

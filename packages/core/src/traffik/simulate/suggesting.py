@@ -7,13 +7,14 @@ the least L that keeps the sum of the first (or the number of the second) within
 A strategy does not count in calendar windows, so the estimate is no answer yet. Limits around it are decided one by one
 on the whole log, by the kernel of the strategy asked for; the suggestion is the least of those tried that keeps within
 the target. The largest of them is four times what any window held: no two windows that touch hold more, so that it
-refuses nobody unless a burst was set that does.
+refuses nobody unless a burst was set that does. A strategy that cannot count so much is tried up to what it can.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -26,7 +27,7 @@ from traffik.simulate.ledgers import MOST
 from traffik.simulate.scenarios import Scenario
 from traffik.simulate.selectors import Selector, identity_in
 
-__all__ = ["Distribution", "Suggestion", "Target", "Tried", "suggestion_of", "target_of"]
+__all__ = ["Distribution", "Suggestion", "Target", "Tried", "countable", "suggestion_of", "target_of"]
 
 _LADDER: Final = tuple(Fraction(each, 100) for each in (60, 75, 90, 100, 110, 125, 150, 200))
 _QUANTILES: Final = (Fraction(1, 2), Fraction(9, 10), Fraction(99, 100), Fraction(999, 1000), Fraction(1))
@@ -185,6 +186,14 @@ class Distribution:
         middle = self.estimate(target) * cost
         safe = 4 * max(self._fullest, default=1) * cost
         return sorted({min(_rounded(middle * step), safe) for step in _LADDER} | {middle, safe})
+
+
+def countable(limits: Sequence[int], counts: Callable[[int], bool]) -> list[int]:
+    """Those of `limits`, which are in order, that a strategy can count, and the most that it can if that is less."""
+    if counts(limits[-1]):
+        return list(limits)
+    most = bisect_left(range(1, limits[-1]), True, key=lambda limit: not counts(limit))
+    return [limit for limit in limits if limit < most] + [max(most, 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def looks_json(line: bytes) -> bool:
     """Whether a line is an object of JSON."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -65,7 +65,10 @@ def sniffed(line: bytes) -> tuple[str, list[str]] | None:
     """The delimiter and the names of a CSV's first line; None if it names no time."""
     text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
     for delimiter in (",", ";", "\t", "|"):
-        names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+        try:
+            names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+        except csv.Error:  # such as a line break of old inside of it, or too long a name
+            continue
         if len(names) > 1:
             return delimiter, names
     return None
