@@ -6,7 +6,7 @@ import pytest
 
 from traffik import ConfigurationError, HTTPThrottle, Limiter, Rule, identities, trust_proxies
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.guards import check_call
+from traffik.guards import check_call, each_of
 
 MISTAKES = {
     "backend text": (
@@ -26,6 +26,9 @@ MISTAKES = {
     "header": (lambda: identities.header(""), "a header has a name, .* not ''"),
     "api key": (lambda: identities.api_key("X API", {"a"}), "a header has a name, .* not 'X API'"),
     "cost": (lambda: check_call(True, None), "a cost is an integer, not True"),
+    "no throttle": (lambda: each_of(None), "takes throttles, .* not None"),
+    "a class": (lambda: each_of(HTTPThrottle), "takes throttles, .* not <class"),
+    "a rate": (lambda: each_of("5/s"), "takes throttles, .* not '5/s'"),
     "call": (lambda: check_call(None, 5), "a context is a mapping, .* not 5"),
 }
 

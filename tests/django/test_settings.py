@@ -211,7 +211,7 @@ class TestTheChecks:
             ({"OUTGOING": {"jitter": "much"}}, 10),
             ({"THROTTLES": {"login": {"rate": "5/s", "outgoing": {"unit": "bananas"}}}}, 5),
         ],
-        ids=str,
+        ids=lambda part: str(part).partition(" at 0x")[0],
     )
     def test_find_what_is_wrong(self, configured, given, number):
         assert found(configured, TRAFFIK=given) == [f"traffik.E{number:03}"]
@@ -358,7 +358,7 @@ class TestTrustedProxies:
             ({"TRUSTED_PROXIES": 1, "PROXY_HEADER": "Forwarded", "IPV6_PREFIX": 48}, "2001:db8::/48"),
             ({"TRUSTED_PROXIES": 1, "IDENTIFIER": "ip"}, "192.0.2.1"),
         ],
-        ids=str,
+        ids=lambda part: str(part).partition(" at 0x")[0],
     )
     def test_are_those_in_force(self, configured, counted_in, given, expected):
         with override_settings(TRAFFIK={**given, "THROTTLES": {"a": "1/min"}}):

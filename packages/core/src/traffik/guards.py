@@ -93,11 +93,14 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
     Raises:
         TypeError: something else is among them.
     """
-    each = (throttles,) if isinstance(throttles, Throttle) else tuple(throttles)
+    each: tuple[object, ...] = (throttles,)
+    if isinstance(throttles, Iterable) and not isinstance(throttles, str):
+        each = tuple(throttles)
+    found = tuple(throttle for throttle in each if isinstance(throttle, Throttle))
     for throttle in each:
-        if not isinstance(throttle, Throttle):
+        if throttle not in found:
             raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
-    return each
+    return found
 
 
 def rates_among(
