@@ -119,5 +119,5 @@ def test_it_is_called_once(throttle):
 
 
 def test_what_is_no_throttle_is_named():
-    with pytest.raises(TypeError, match=r"takes throttles.*not '5'"):
+    with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         setup(web.Application(), "5/s")

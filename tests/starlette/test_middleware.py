@@ -422,5 +422,5 @@ async def test_requests_at_the_same_time_get_exactly_the_limit(uid):
 
 
 def test_what_is_no_throttle_is_named():
-    with pytest.raises(TypeError, match=r"takes throttles.*not '5'"):
+    with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         ThrottleMiddleware(None, "5/s")
