@@ -67,7 +67,7 @@ class RawClient:
         """How many refusals have come, once there are `at_least` so many."""
         deadline = monotonic() + PATIENCE
         while self._got.count(b'"rate_limit"') < at_least and monotonic() < deadline:
-            sleep(0.01)
+            sleep(0.01)  # a real client: what comes is read in another thread
         return self._got.count(b'"rate_limit"')
 
     def received(self) -> list[Frame]:

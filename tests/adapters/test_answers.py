@@ -106,7 +106,7 @@ class TestFields:
     @pytest.mark.parametrize(("what", "status"), [("forbidden", 403), ("streams", 200)])
     def test_are_on_errors_that_are_raised_and_on_streams(self, framework, served, uid, what, status):
         if not framework.answers:
-            pytest.skip("neither here")
+            pytest.skip("this framework has neither errors of its own nor streams")
         throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-11", "draft-06")))
         answer = served(**{what: {"/x": [Call("hit", throttle)]}}).get("/x")
         assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")
@@ -172,7 +172,7 @@ class TestAStoreThatIsAway:
 
 def test_a_refused_handshake_is_answered_in_the_same_words(framework, served, uid):
     if not framework.websockets:
-        pytest.skip("no WebSockets here")
+        pytest.skip("this framework has no WebSockets")
     client = served(sockets={"/ws": Socket(door=[Call("hit", HTTPThrottle(uid, "0/min"))])}, handled=True)
     with pytest.raises(InvalidStatus) as denied, connect(f"ws://{client.base_url.netloc.decode()}/ws"):
         pass

@@ -92,7 +92,7 @@ class TestADeniedClient:
 
     def test_opens_no_websocket(self, framework, served, uid):
         if not framework.websockets:
-            pytest.skip("no WebSockets here")
+            pytest.skip("this framework has no WebSockets")
         door = WebSocketThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))
         client = served(sockets={"/ws": Socket(door=[Call("hit", door)])})
         with pytest.raises(InvalidStatus) as refused:
@@ -103,7 +103,7 @@ class TestADeniedClient:
 
 def test_a_websocket_has_the_same_client(framework, served, uid):
     if not framework.websockets:
-        pytest.skip("no WebSockets here")
+        pytest.skip("this framework has no WebSockets")
     trust_proxies(LOOPBACK)
     throttle = WebSocketThrottle(uid, "1/min")
     client = served(sockets={"/ws": Socket(message=[Call("hit", throttle)])})

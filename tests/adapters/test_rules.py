@@ -141,7 +141,7 @@ class TestHeaders:
     @pytest.mark.parametrize(("what", "status", "text"), [("forbidden", 403, None), ("streams", 200, "ab")])
     def test_are_on_errors_and_streams(self, framework, served, uid, what, status, text):
         if not framework.answers:
-            pytest.skip("neither here")
+            pytest.skip("this framework has neither errors of its own nor streams")
         outer, inner = HTTPThrottle(uid, "5/min"), HTTPThrottle(f"{uid}-2", "3/min")
         answer = served(guards=[outer], **{what: {"/x": [Call("hit", inner)]}}).get("/x")
         assert answer.status_code == status

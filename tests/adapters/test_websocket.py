@@ -17,7 +17,7 @@ TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.",
 @pytest.fixture(autouse=True)
 def those_that_have_them(framework):
     if not framework.websockets:
-        pytest.skip("no WebSockets here")
+        pytest.skip("this framework has no WebSockets")
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def later(function):
     """The same function, async."""
 
     async def wrapped(*arguments):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop, so that it really is waited for
         return function(*arguments)
 
     return wrapped

@@ -114,7 +114,7 @@ def progress(tally, places):
     deadline = time.monotonic() + 5
     while any(tally[place] == count for place, count in before.items()):
         assert time.monotonic() < deadline, "somebody does not go on"
-        time.sleep(0.001)
+        time.sleep(0.001)  # other processes go on meanwhile
 
 
 def killed(running, place):
@@ -165,7 +165,7 @@ def test_while_a_worker_is_stopped_in_the_file_the_event_loop_goes_on(directory,
     async def tick():
         while True:
             start = time.monotonic()
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # how late the loop is, is what is looked at
             late.append(time.monotonic() - start)
 
     async def main():
@@ -301,7 +301,7 @@ def test_a_hit_is_in_as_soon_as_the_file_is_free(directory, stopped):
 
     async def main():
         hit = asyncio.ensure_future(limiter.hit("ada"))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the hit waits for a process that really is stopped
         stopped.cont()
         return await hit
 

@@ -214,7 +214,7 @@ def test_a_file_that_is_deleted_under_load_gives_at_most_one_extra_quota(team, d
 
 def test_a_file_that_is_cut_short_is_left_alone_once_that_is_seen(team, directory):
     one, other = team
-    time.sleep(0.15)
+    time.sleep(0.15)  # as above
     (directory / "quota-0.mdb").write_bytes(b"")
     assert [one.hit("ada", 3).allowed, other.hit("ada").allowed] == [True, False]
 

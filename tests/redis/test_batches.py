@@ -66,5 +66,5 @@ async def test_full_calls_do_not_wait_for_each_other(proxy):
         under_way = [asyncio.ensure_future(limiter.hit(str(number))) for number in range(61)]
         while proxy.commands["EVALSHA"] - before < 7:
             assert not any(hit.done() for hit in under_way)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # the proxy counts what a real socket brings
         assert all(await asyncio.gather(*under_way))

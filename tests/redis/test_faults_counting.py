@@ -47,7 +47,7 @@ async def test_random_cancellations_leave_every_hit_counted_once_or_not_at_all(p
         for number in range(250):
             tasks[number] = asyncio.create_task(limiter.hit(f"user:{number}", 2 * number + 1))
             if dice.random() < 0.4:
-                await asyncio.sleep(dice.random() * 0.004)
+                await asyncio.sleep(dice.random() * 0.004)  # cancel at any point of a real round trip
             if dice.random() < 0.5:
                 tasks[dice.choice(list(tasks))].cancel()
         results = await asyncio.gather(*tasks.values(), return_exceptions=True)

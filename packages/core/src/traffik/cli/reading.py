@@ -68,7 +68,7 @@ def readers(jobs: int) -> Generator[Readers]:
     with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
         try:
             yield lambda reader, blocks: _ahead(pool, jobs, reader, blocks)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody waits for what has been begun
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -226,7 +226,7 @@ class AdapterContract:
 
     def _websocket(self) -> tuple[Any, list[Any]]:
         if self.websocket_adapter is None:
-            pytest.skip("no WebSockets here")
+            pytest.skip("this framework has no WebSockets")
         messages: list[Any] = []
         return self.websocket_connection(messages), messages
 

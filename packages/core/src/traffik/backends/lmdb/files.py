@@ -60,7 +60,7 @@ def found(path: Path) -> int | None:
         return None
     try:
         check_file(path, os.fstat(fd))
-    except BaseException:
+    except BaseException:  # whatever it is, it goes on; the descriptor would stay open
         os.close(fd)
         raise
     return fd
@@ -81,7 +81,7 @@ def created(path: Path, monotonic: int, *, durable: bool) -> tuple[int, lmdb.Env
         reserve(fd, 0, SMALLEST)
         head = begun(monotonic, durable=durable)
         store_head(env, head)
-    except BaseException:
+    except BaseException:  # whatever it is, it goes on; half a file must not be found by others
         path.unlink()
         os.close(fd)
         raise

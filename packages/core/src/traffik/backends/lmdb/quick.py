@@ -111,7 +111,7 @@ def attempts(visitor: Visitor, uid: str, plan: Plan) -> Attempt:
             else:
                 opened.writes += 1
             transaction.commit()
-        except BaseException:
+        except BaseException:  # whatever it is, also an interrupt: nothing may stay half written
             transaction.abort()
             raise
         return decision

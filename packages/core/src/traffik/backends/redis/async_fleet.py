@@ -138,7 +138,7 @@ class AsyncFleet:
             raise BackendError(f"cannot connect to {endpoint}: {error}") from error
         try:
             check(endpoint, await asked(link, login.commands()))
-        except BaseException:
+        except BaseException:  # also a cancellation: nobody else would close it
             link.drop(BackendError(f"could not log in to {endpoint}"))
             raise
         return link

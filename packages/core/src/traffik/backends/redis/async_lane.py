@@ -77,7 +77,7 @@ class AsyncLane:
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are told
             self._connecting = None
             self._fail(failure(error, sent=False))
-        except BaseException:
+        except BaseException:  # cancelled: whoever comes next may connect again
             self._connecting = None
             raise
         else:

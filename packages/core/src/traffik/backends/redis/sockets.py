@@ -32,7 +32,7 @@ def connected(endpoint: Endpoint, login: Login, deadline: float) -> socket.socke
     try:
         plain.settimeout(left(deadline))
         return login.tls.wrap_socket(plain, server_hostname=endpoint.host)
-    except BaseException:
+    except BaseException:  # whatever it is, it goes on; the socket would stay open
         plain.close()
         raise
 
@@ -65,7 +65,7 @@ def _connected(family: socket.AddressFamily, address: Any, seconds: float) -> so
     try:
         one.settimeout(seconds)
         one.connect(address)
-    except BaseException:
+    except BaseException:  # as above
         one.close()
         raise
     return one
