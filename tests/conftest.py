@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from traffik import notices
+from traffik import notices, trust_no_proxies
 
 # `TRAFFIK_HYPOTHESIS=deep` tries for hours.
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,9 +16,11 @@ settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
 
 
 @pytest.fixture(autouse=True)
-def _nothing_noticed():
-    """What other tests have been told once is told anew, to each test that looks for it."""
+def _nothing_noticed_or_trusted():
+    """What is said once in a process, and what holds for all of it, is of one test."""
     notices.clear_notices()
+    yield
+    trust_no_proxies()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

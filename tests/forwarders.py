@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
@@ -16,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-PATIENCE = 10  # seconds
+from tests.servers import PATIENCE, wait_until_it_listens
 
 
 def address(place: int) -> str:
@@ -113,21 +112,8 @@ def nginx(upstream: str, length: int, home: Path) -> Iterator[str]:
     file.write_text(_CONFIGURATION.format(home=home, servers="".join(servers)))
     with subprocess.Popen([NGINX, "-e", "stderr", "-p", home, "-c", file]) as process:
         try:
-            _wait_until_it_listens(process, int(upstream.rpartition(":")[2]))
+            wait_until_it_listens(process, int(upstream.rpartition(":")[2]))
             yield upstream
         finally:
             process.terminate()
             process.wait(PATIENCE)
-
-
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "nginx could not start"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError("nginx is still starting")

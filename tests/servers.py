@@ -78,21 +78,22 @@ def serve_by(command: list[str], stderr: Any = None, **environ: str) -> Iterator
         [sys.executable, "-m", *words], cwd=root, stderr=stderr, env={**os.environ, **environ}
     ) as process:
         try:
-            _wait_until_it_listens(process, port)
+            wait_until_it_listens(process, port)
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
             assert process.wait(PATIENCE) is not None
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until a server in a process of its own takes connections; it fails if that ends, or takes too long."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server could not start"
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            time.sleep(0.02)
+            time.sleep(0.02)  # another process, which says nothing
         else:
             return
     raise TimeoutError("the server is still starting")

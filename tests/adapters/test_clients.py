@@ -7,18 +7,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket
-from traffik import HTTPThrottle, WebSocketThrottle, identities, notices, trust_no_proxies, trust_proxies
+from traffik import HTTPThrottle, WebSocketThrottle, identities, notices, trust_proxies
 
 LOOPBACK = ["127.0.0.0/8"]
 DETAIL = "This client is not served."
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_trusted_or_said():
-    notices.clear_notices()
-    yield
-    trust_no_proxies()
-    notices.clear_notices()
 
 
 @pytest.fixture

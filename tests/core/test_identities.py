@@ -21,7 +21,6 @@ from traffik import (
     Throttled,
     identities,
     notices,
-    trust_no_proxies,
     trust_proxies,
 )
 from traffik.identities import address, api_key, bearer, combined, cookie, deny, exempt, first_of, hashed, header, user
@@ -29,14 +28,6 @@ from traffik.identities import address, api_key, bearer, combined, cookie, deny,
 PEER = "203.0.113.7"
 PARTS = st.lists(st.text(), min_size=1, max_size=4)
 SECRET = "of the tests, 16+"
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_trusted_or_said():
-    notices.clear_notices()
-    yield
-    trust_no_proxies()
-    notices.clear_notices()
 
 
 def request(peer=PEER, *headers, **more):

@@ -12,13 +12,6 @@ from traffik import notices
 ID, SENTENCE = "counted-twice", "the throttle 'a' has counted one request twice: hit it once"
 
 
-@pytest.fixture(autouse=True)
-def nothing_said():
-    notices.clear_notices()
-    yield
-    notices.clear_notices()
-
-
 @pytest.fixture
 def lines(caplog):
     caplog.set_level(logging.WARNING, "traffik.notices")

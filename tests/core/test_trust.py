@@ -21,14 +21,6 @@ from traffik.trust import in_force
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_trusted_or_said():
-    notices.clear_notices()
-    yield
-    trust_no_proxies()
-    notices.clear_notices()
-
-
 @pytest.fixture
 def throttle(store):
     return HTTPThrottle("trust", "1/min", backend=store)

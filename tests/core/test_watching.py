@@ -13,13 +13,6 @@ from traffik import EXEMPTED, HTTPThrottle, identities, notices
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def nothing_said():
-    notices.clear_notices()
-    yield
-    notices.clear_notices()
-
-
 @pytest.fixture
 def throttled(store):
     return lambda identifier: HTTPThrottle("watching", "1000/min", identifier=identifier, backend=store)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from tests import forwarders
 from tests.servers import serve
-from traffik import HTTPThrottle, notices, trust_no_proxies, trust_proxies
+from traffik import HTTPThrottle, notices, trust_proxies
 from traffik.backends.inmemory import InMemoryBackend
 
 CLIENT = "127.0.0.77"
@@ -23,14 +23,6 @@ FORGED = [
     ("X-Real-IP", "8.8.8.8"),
 ]
 KINDS = ["threads", *(["nginx"] if forwarders.NGINX else [])]
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_trusted_or_said():
-    notices.clear_notices()
-    yield
-    trust_no_proxies()
-    notices.clear_notices()
 
 
 @pytest.fixture(scope="module")
