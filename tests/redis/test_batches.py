@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from traffik import Limiter
 from traffik.backends.redis import RedisBackend
+from traffik.backends.redis.async_lane import AsyncLane
+from traffik.backends.redis.batches import Entry
+from traffik.backends.redis.script import READ, Order
 
 pytestmark = pytest.mark.anyio
 
@@ -68,3 +72,45 @@ async def test_full_calls_do_not_wait_for_each_other(proxy):
             assert not any(hit.done() for hit in under_way)
             await asyncio.sleep(0.001)  # the proxy counts what a real socket brings
         assert all(await asyncio.gather(*under_way))
+
+
+class Way:
+    """A connection that notes how many hits each call has; `reply` answers the oldest of them."""
+
+    def __init__(self):
+        self.lost, self.calls, self._landed = None, [], []
+
+    def send(self, payload, replies, landed):
+        self.calls.append(payload.count(b"traffik:t:{"))
+        self._landed.append((self.calls[-1], landed))
+
+    def reply(self):
+        hits, landed = self._landed.pop(0)
+        landed([[1, *[0] * 4 * hits]])
+
+    def drop(self, error):
+        self.lost = error
+
+
+async def test_a_second_call_has_eight_hits_and_half_of_those_under_way():
+    loop, way = asyncio.get_running_loop(), Way()
+    lane = AsyncLane(SimpleNamespace(loop=loop, max_batch=128, topology=None, report=lambda _: None), None)
+    lane._link = way
+
+    def after(count):
+        """The calls when so many hits more have come."""
+        for number in range(count):
+            lane.add(Entry([Order(f"traffik:t:{{{number}}}", READ)], loop.time() + 60, loop.create_future()))
+        return way.calls
+
+    assert [after(1)[:], after(7)[:], after(1)[:]] == [[1], [1], [1, 8]]
+    assert after(30) == [1, 8]  # two are under way
+    way.reply()
+    assert way.calls == [1, 8, 30]
+    assert after(14) == [1, 8, 30]
+    way.reply()
+    assert way.calls == [1, 8, 30]  # fourteen are not half of thirty
+    assert after(1) == [1, 8, 30, 15]
+    way.reply()
+    way.reply()
+    lane.close()
