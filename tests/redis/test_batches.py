@@ -92,17 +92,24 @@ class Way:
         self.lost = error
 
 
-async def test_a_second_call_has_eight_hits_and_half_of_those_under_way():
+@pytest.fixture
+async def lane():
+    """Such a connection, and what lets so many hits more come and answers the calls that there are then."""
     loop, way = asyncio.get_running_loop(), Way()
     lane = AsyncLane(SimpleNamespace(loop=loop, max_batch=128, topology=None, report=lambda _: None), None)
     lane._link = way
 
     def after(count):
-        """The calls when so many hits more have come."""
         for number in range(count):
             lane.add(Entry([Order(f"traffik:t:{{{number}}}", READ)], loop.time() + 60, loop.create_future()))
         return way.calls
 
+    yield way, after
+    lane.close()
+
+
+async def test_a_second_call_has_eight_hits_and_half_of_those_under_way(lane):
+    way, after = lane
     assert [after(1)[:], after(7)[:], after(1)[:]] == [[1], [1], [1, 8]]
     assert after(30) == [1, 8]  # two are under way
     way.reply()
@@ -113,4 +120,3 @@ async def test_a_second_call_has_eight_hits_and_half_of_those_under_way():
     assert after(1) == [1, 8, 30, 15]
     way.reply()
     way.reply()
-    lane.close()
