@@ -14,7 +14,7 @@ from tests.adapters.clients.django import DjangoASGIClient
 from tests.adapters.clients.starlette import StarletteClient
 from tests.adapters.frames import raw_client
 from tests.adapters.services import Call, Socket
-from traffik import Floods, WebSocketThrottle, _drivers
+from traffik import Floods, WebSocketThrottle, _hits
 
 TEXT, CLOSED = 1, 8
 LOST = "socket.send() raised exception."
@@ -73,7 +73,7 @@ def gate(monkeypatch):
     async def sleep(_):
         await anyio.to_thread.run_sync(gate.wait)
 
-    monkeypatch.setattr(_drivers, "sleep", sleep)
+    monkeypatch.setattr(_hits, "sleep", sleep)
     yield gate
     gate.set()
 

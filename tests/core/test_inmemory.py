@@ -94,7 +94,7 @@ def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
 
 def test_a_batch_is_one_step_that_no_thread_gets_into(store):
     charge = Charge("inmemory", plan_of(FixedWindow(), [Rate(10, 1000)]), "a", 1)
-    thread = threading.Thread(target=lambda: store.charge(*charge[:4]))
+    thread = threading.Thread(target=lambda: store.apply_sync((charge,)))
 
     def charges():
         yield charge
@@ -104,7 +104,7 @@ def test_a_batch_is_one_step_that_no_thread_gets_into(store):
 
     assert [decision.remaining for decision in store.apply_sync(charges())] == [9, 8]
     thread.join()
-    assert store.charge(*charge[:4]).remaining == 6
+    assert store.apply_sync((charge,))[0].remaining == 6
 
 
 def test_a_store_that_is_reset_holds_on_to_nothing(store, clock):
@@ -238,7 +238,7 @@ def test_small_generations_that_fill_and_thin_out_lose_no_count(monkeypatch, sto
         now, key = clock() // 1000, f"client:{random.randrange(random.choice((10, 400)))}"
         state = states.get(key) if end.get(key, 0) > now else None
         expected, changed, ttl = plan.kernel(state, 1, now)
-        assert store.charge("walk", plan, key, 1) == expected
+        assert store.prepare("walk", plan, sync=True).charge(key, 1) == expected
         if changed is not None:
             states[key], end[key] = changed, now + ttl
     assert sum(until > now for until in end.values()) <= store.keys <= 400

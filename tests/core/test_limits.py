@@ -22,15 +22,15 @@ def test_the_policies_of_a_callable_rate_are_those_of_the_rate_that_binds(store)
 
 def test_a_plan_is_worked_out_once_for_a_rate(store):
     limiter = Limiter("limits", lambda _: "5/min", backend=store)
-    assert limiter.plan_for("5/min") is limiter.plan_for("5/min")
-    assert limiter.plan_for(MINUTE).rates == limiter.plan_for(["5/min"]).rates == (MINUTE,)
+    assert limiter.bound_for("5/min") is limiter.bound_for("5/min")
+    assert limiter.bound_for(MINUTE)[0].plan.rates == limiter.bound_for(["5/min"])[0].plan.rates == (MINUTE,)
 
 
 def test_ever_new_rates_do_not_fill_the_memory(store):
     limiter = Limiter("limits", lambda identity: f"{identity}/min", backend=store)
     for number in range(1, 2000):
         limiter.policies(limiter.sync.hit(number))
-    assert len(limiter._plans) <= 256
+    assert len(limiter._by_rates) <= 256
     assert len(limiter._policies) <= 256
 
 

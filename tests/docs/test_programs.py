@@ -61,7 +61,7 @@ def address(page, request):
 def nothing_made_before(monkeypatch):
     """A reader has the programs of no other page running."""
     monkeypatch.setattr(uids, "_claimed", {})
-    monkeypatch.setattr(trust, "_in_force", None)
+    monkeypatch.setattr(trust.current, "proxies", None)
     monkeypatch.setattr(binding, "_made", WeakSet())
     yield
     registry.forget_groups()

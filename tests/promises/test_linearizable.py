@@ -25,7 +25,10 @@ class Racy(InMemoryBackend):
 
     states: ClassVar = {}
 
-    def charge(self, uid, plan, key, cost):
+    def prepare(self, uid, plan, *, sync):
+        return super().prepare(uid, plan, sync=sync)._replace(charge=lambda key, cost: self.charge(plan, key, cost))
+
+    def charge(self, plan, key, cost):
         state = self.states.get((self, key))
         decision, changed, _ = plan.kernel(state, cost, self._clock() // 1000)
         time.sleep(0)

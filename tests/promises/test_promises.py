@@ -135,10 +135,11 @@ def test_promise_4_obeying_the_header_is_always_enough_for_a_lone_client(strateg
 class Unreachable(InMemoryBackend):
     """A store that must not be asked."""
 
-    def charge(self, uid, plan, key, cost):
-        raise AssertionError("the store was asked")
+    def prepare(self, uid, plan, *, sync):
+        return super().prepare(uid, plan, sync=sync)._replace(charge=self.ask, read=self.ask)
 
-    peek = charge
+    def ask(self, key, cost):
+        raise AssertionError("the store was asked")
 
 
 @every_strategy

@@ -32,7 +32,11 @@ def replay(hits, plan, cost=1):
         clock.now = now
         who = client_identity(client)
         found.requests[who] += 1
-        decision = store.charge("replay", plan, who, cost) if cost <= plan.ceiling else plan.without_store(cost)
+        decision = (
+            store.prepare("replay", plan, sync=True).charge(who, cost)
+            if cost <= plan.ceiling
+            else plan.without_store(cost)
+        )
         if not decision.allowed:
             found.refused[who] += 1
             found.by[str(decision.rate)] += 1

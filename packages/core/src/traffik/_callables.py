@@ -9,12 +9,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-__all__ = ["Callback", "Context", "callback", "discard", "then"]
+__all__ = ["PLAIN", "Callback", "Context", "callback", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
 """What is known of one call: for the caller's functions, and its ``"scope"``."""
+
+
+PLAIN: Final = (str, int, type(None))
+"""Types of answers that need no waiting, tested first: it takes longer to see that a value is not awaitable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +82,7 @@ def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:
 
 def then(answer: Any, go_on: Callable[[Any], Any]) -> Any:
     """What `go_on` makes of an answer: at once, or when it has been waited for if it must be."""
-    if isinstance(answer, str) or not isinstance(answer, Awaitable):
+    if isinstance(answer, PLAIN) or not isinstance(answer, Awaitable):
         return go_on(answer)
     return _Later(answer, go_on)
 

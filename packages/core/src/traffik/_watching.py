@@ -10,6 +10,7 @@ from weakref import ref
 
 from traffik._callables import Callback, then
 from traffik._misconfiguration import one_identity
+from traffik.backends import binding
 from traffik.clients import DENIED, EXEMPTED
 from traffik.errors import ConfigurationError
 from traffik.identities import is_everyone
@@ -65,5 +66,6 @@ class _Watch:
         if throttle is None:
             return
         throttle.identifier = self._identifier
+        binding.subscribe(throttle)
         if one and len(self._clients) >= _CLIENTS:
             one_identity(throttle.uid, self._identifier.name, _CLIENTS)

@@ -33,7 +33,7 @@ def use_outgoing(outgoing: Outgoing | None) -> None:
         raise TypeError(f"what goes out is an Outgoing, such as Outgoing(jitter=5), not {outgoing!r}")
     with binding.lock:
         _default = DEFAULT if outgoing is None else outgoing
-        binding.tell()
+        binding.notify_subscribers()
 
 
 def outgoing_by_default() -> Outgoing:

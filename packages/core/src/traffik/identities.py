@@ -15,20 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import WeakSet
 
-from traffik import trust
 from traffik._callables import Callback, Context, callback, then
 from traffik.adapters import adapter_of
-from traffik.clients import DENIED, EXEMPTED, NETWORK_PREFIX, Proxies, proxies
+from traffik.clients import DENIED, EXEMPTED, NETWORK_PREFIX, proxies
 from traffik.errors import ConfigurationError
 from traffik.keys import as_text, seal, sealed
-from traffik.networks import Networks, address_number, networks, networks_of_lines
+from traffik.networks import Networks, networks, networks_of_lines
+from traffik.trust import Address, warn_of_vast_trust
 
 if TYPE_CHECKING:
     from traffik.clients import ProxiesOption
     from traffik.networks import NetworksOption
 
 __all__ = [
-    "Address",
     "Identifier",
     "Known",
     "KnownOption",
@@ -59,40 +58,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A name of a header (RFC 9110, section 5.6.2) or of a cookie (RFC 6265, section 4.1.1)."""
 
 _NOTHING: Final[Context] = {}
-_LOOKS: Final = 32
-"""Times that one address is asked for and a proxy is looked for too."""
-
 _like_everyone: WeakSet[Identifier] = WeakSet()
-
-
-class Address:
-    """The address of the client, IPv6 grouped; made by `address`."""
-
-    __slots__ = ("__weakref__", "_own", "_unseen")
-
-    def __init__(self, own: Proxies | None = None) -> None:
-        self._own = own
-        self._unseen = _LOOKS if own is None else 0
-
-    def __call__(self, connection: Any) -> str:
-        if self._unseen:
-            self._look(connection)
-        return trust.identity_of(connection, self._own)
-
-    def number(self, connection: Any) -> int | None:
-        """The address itself, for lists of networks; None if it is a name."""
-        if self._unseen:
-            self._look(connection)
-        return address_number(trust.address_of(connection, self._own))
-
-    def _look(self, connection: Any) -> None:
-        """Look for a proxy that nobody has named, as a throttle without an identifier does in its first hits."""
-        if trust.in_force() is None:
-            self._unseen = max(self._unseen - 1, 0)  # from several threads it may be counted down too far
-            trust.look_for_proxies(connection)
-
-    def __repr__(self) -> str:
-        return "address(…)" if self._own else "address()"
 
 
 def address(
@@ -119,7 +85,7 @@ def address(
             )
         return Address()
     own = proxies(trusted_proxies, header, ipv6_prefix)
-    trust.warn_of_vast_trust(own)
+    warn_of_vast_trust(own)
     return Address(own)
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traffik import _recipes, registry, uids
+from traffik import _hits, registry, uids
 from traffik._callables import Context
-from traffik._drivers import drive, drive_sync
-from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 
 if TYPE_CHECKING:
@@ -74,37 +72,21 @@ class Limiter(Limit):
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
             BackendNotFoundError: none, or more than one, store could be meant.
         """
-        # `_recipes.begin`, written out for the most frequent call of all.
-        short = self.short
-        if short is not None and context is None and type(identity) is str:
-            charge, ceiling, units = short
-            if identity >= "\x01" and len(identity) <= MAX_LENGTH:
-                if cost is None:
-                    return charge(identity, units)
-                if type(cost) is int and 0 < cost <= ceiling:
-                    return charge(identity, cost)
-        far = self.far
-        if far is not None and context is None and type(identity) is str:
-            send, ceiling, units = far
-            if cost is None:
-                cost = units
-            if type(cost) is int and 0 < cost <= ceiling and identity >= "\x01" and len(identity) <= MAX_LENGTH:
-                return await send(identity, cost)
-        return await drive(_recipes.decide(self, identity, cost, context))
+        return await _hits.decide(self, identity, cost, context, False)
 
     async def check(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
         """What `hit` would answer now; takes nothing."""
-        return await drive(_recipes.decide(self, identity, cost, context, read_only=True))
+        return await _hits.decide(self, identity, cost, context, False, read_only=True)
 
     async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """What is left of the quota of `identity`; None if the strategy cannot tell."""
-        return await drive(_recipes.stat(self, identity, context))
+        return await _hits.stat(self, identity, context, False)
 
     async def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """Forget what `identity` has used."""
-        await drive(_recipes.reset(self, identity, context))
+        await _hits.reset(self, identity, context, False)
 
     @property
     def sync(self) -> SyncLimiter:
@@ -122,16 +104,16 @@ class SyncLimiter:
 
     def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.hit`."""
-        return drive_sync(_recipes.decide(self._limiter, identity, cost, context))
+        return _hits.run_sync(_hits.decide(self._limiter, identity, cost, context, True))
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""
-        return drive_sync(_recipes.decide(self._limiter, identity, cost, context, read_only=True))
+        return _hits.run_sync(_hits.decide(self._limiter, identity, cost, context, True, read_only=True))
 
     def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """As `Limiter.stat`."""
-        return drive_sync(_recipes.stat(self._limiter, identity, context))
+        return _hits.run_sync(_hits.stat(self._limiter, identity, context, True))
 
     def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """As `Limiter.reset`."""
-        drive_sync(_recipes.reset(self._limiter, identity, context))
+        _hits.run_sync(_hits.reset(self._limiter, identity, context, True))

@@ -5,15 +5,16 @@ Options that may be a value or a callable are made alike here, once. How a hit g
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from traffik import _misconfiguration, answers, uids
 from traffik._callables import Callback, Context, callback
 from traffik.backends import binding
-from traffik.backends.base import Backend
+from traffik.backends.base import Backend, Calls
 from traffik.costs import check_cost
-from traffik.decisions import Decision, PartitionedDecision
+from traffik.decisions import ADMITTED, Decision, PartitionedDecision
 from traffik.headers import Policies, policies
 from traffik.keys import as_text, check_uid
 from traffik.outgoing import Outgoing
@@ -21,10 +22,7 @@ from traffik.rates import Rate, Rates, parse_rates
 from traffik.rules import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
-if TYPE_CHECKING:
-    from traffik.backends.base import Charger, Sender
-
-__all__ = ["CostOption", "Limit", "RateOption", "check_context"]
+__all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 """What an argument named `cost` takes: an integer, or a function of the connection and the context, sync or async."""
@@ -32,14 +30,25 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
 
-_Short: TypeAlias = tuple["Charger", int, int]
-"""What the short way of a hit needs: the store's charger, the plan's ceiling and the limit's own cost."""
 
-_Far: TypeAlias = tuple["Sender", int, int]
-"""The same for a store that has to be waited for."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class BoundPlan(NamedTuple):
+    """A plan and the calls for it to one store.
+
+    Attributes:
+        plan: the strategy, made ready for the rates.
+        calls: the calls; None if the store depends on the application of each connection.
+    """
+
+    plan: Plan
+    calls: Calls | None
+
 
 _REMEMBERED: Final = 256
-"""Plans and policies kept of a callable rate; more different ones than that are worked out again."""
+"""Plans, policies and calls kept of a callable rate; more of them are prepared again."""
 
 
 class Limit:
@@ -49,6 +58,11 @@ class Limit:
     """What a callable option is called with, before the context."""
 
     identifier: Callback | None = None
+
+    @property
+    def identified_by(self) -> str:
+        """The name of the identity in errors."""
+        return "the identity" if self.identifier is None else self.identifier.name
 
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
@@ -72,46 +86,78 @@ class Limit:
         self.enabled = True
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
+        self.units = None if self.price else self.cost
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
-        self._plans: dict[Rates, Plan] = {}
         if not isinstance(outgoing, Outgoing | None):
             raise TypeError(f"outgoing is an Outgoing, such as Outgoing(jitter=5), or None, not {outgoing!r}")
         self._own_outgoing = outgoing
         self._own_policies = policies(self.uid, self.plan.rates, self.outgoing)
         self._policies: dict[Rate, Policies] = {}
         self.place = uids.place_of_caller()
-        self.short: _Short | None = None
-        self.far: _Far | None = None
         self.scopes: set[int] | None = set()
         if self.price is None and 0 < self.plan.capacity < self.cost:
             _misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
         if binding.any_open():
             _misconfiguration.limit_made(self.uid, self.place)
-        # The same ways where rules are asked first.
-        self.ruled_short: _Short | None = None
-        self.ruled_far: _Far | None = None
-        binding.watch(self)
+        binding.subscribe(self)
 
-    def look(self) -> None:
-        """See whether a short way of a hit is open: nothing to ask of anybody but the store."""
-        self.short = self.far = self.ruled_short = self.ruled_far = None
+    def refresh(self) -> None:
+        """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
         outgoing = self.outgoing
         if self._own_policies.outgoing is not outgoing:
             self._own_policies = policies(self.uid, self.plan.rates, outgoing)
             self._policies = {}
+        self.partition = outgoing.partition if outgoing.keyed else None
+        scope = self.context.get("scope")
+        self.scope = None if scope is None else as_text(scope, "the scope")
+        self.gated = not self.enabled or self.rules is not None
+        self.identify = self._identify()
         # The only store that is open is the one that every application means.
-        backend = binding.open_one() if self.backend is None else self.backend
-        asks = self.rating is not None or self.price is not None or self.context
-        if backend is None or asks or not self.enabled or not 0 < self.cost <= self.plan.ceiling:
-            return
-        if backend.in_process:
-            charger = backend.charger(self.uid, self.plan)
-            short = (_marking(charger, self) if outgoing.keyed else charger, self.plan.ceiling, self.cost)
-            self.short, self.ruled_short = (short, None) if self.rules is None else (None, short)
-        elif not outgoing.keyed:
-            far = (backend.sender(self.uid, self.plan), self.plan.ceiling, self.cost)
-            self.far, self.ruled_far = (far, None) if self.rules is None else (None, far)
+        self._store = binding.open_one() if self.backend is None else self.backend
+        self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
+        self._by_rates: dict[Rates, tuple[BoundPlan, BoundPlan]] = {}
+        self.bound = self._bound(self.plan)
+
+    def _bound(self, plan: Plan) -> tuple[BoundPlan, BoundPlan]:
+        """`plan` with the calls for async code, and with those for sync code."""
+        store = self._store
+        if store is None:
+            return (BoundPlan(plan, None),) * 2
+        asynchronous, sync = (self._calls_to(store, plan, sync=sync) for sync in (False, True))
+        return BoundPlan(plan, asynchronous), BoundPlan(plan, sync)
+
+    def calls_for(self, subject: Any, plan: Plan, sync: bool) -> Calls:
+        """The calls for `plan` to the store that counts `subject`.
+
+        Raises:
+            BackendNotFoundError: none, or more than one, store could be meant.
+        """
+        backend = self.store(subject)
+        found = self._calls.get((backend, plan, sync))
+        if found is None:
+            found = self._calls_to(backend, plan, sync=sync)
+            if backend is self.backend or binding.is_open(backend):
+                _remember(self._calls, (backend, plan, sync), found)
+        return found
+
+    def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
+        calls = backend.prepare(self.uid, plan, sync=sync)
+        if not plan.stats:
+            calls = calls._replace(read=_admit)
+        return _blocking(self.uid, calls) if sync and not backend.in_process else calls
+
+    def merged(self, context: Context) -> tuple[Context, str | None]:
+        """The context of a call over the limit's own, and the scope it says."""
+        if self.context:
+            context = {**self.context, **context}
+        scope = context.get("scope")
+        if scope is None:
+            return context, None
+        scope = as_text(scope, "the scope")
+        if self.scopes is not None:
+            self.note_scope(scope)
+        return context, scope
 
     def note_scope(self, scope: str) -> None:
         """Count the scopes it is hit in, until there are too many to be meant."""
@@ -125,22 +171,22 @@ class Limit:
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
-        binding.watch(self)
+        binding.subscribe(self)
 
     def enable(self) -> None:
         """Count again, from where it stood."""
         self.enabled = True
-        binding.watch(self)
+        binding.subscribe(self)
 
-    def take_rule(self, rule: Rule) -> None:
-        """Be told of a rule for a group that it is in; what it counts may have neither path nor method."""
+    def add_rule(self, rule: Rule) -> None:
+        """Take a rule of a group. Does nothing where a subject has no path or method."""
 
-    def drop_rule(self, rule: Rule) -> None:
-        """Be told that it is taken back."""
+    def remove_rule(self, rule: Rule) -> None:
+        """Drop a rule of a group."""
 
-    def identity(self, subject: Any) -> object:
-        """Whose quota it is when there is no identifier."""
-        return subject
+    def _identify(self) -> Callable[[Any, Context], object]:
+        """The function that returns whose quota a hit counts in."""
+        return _itself
 
     def app(self, subject: Any) -> object | None:
         """The application in which `subject` arrived."""
@@ -152,16 +198,16 @@ class Limit:
         Raises:
             BackendNotFoundError: none, or more than one, could be meant.
         """
-        return self.backend if self.backend is not None else binding.resolve(self.app(subject))
+        return self._store if self._store is not None else binding.resolve(self.app(subject))
 
-    def plan_for(self, rates: Rates) -> Plan:
-        """The plan for what a callable rate has answered."""
+    def bound_for(self, rates: Rates) -> tuple[BoundPlan, BoundPlan]:
+        """`bound` for the rates that a rate function returned."""
         if not isinstance(rates, str | Rate):
             rates = parse_rates(rates)
-        found = self._plans.get(rates)
+        found = self._by_rates.get(rates)
         if found is None:
-            found = plan(self.strategy, () if rates == () else parse_rates(rates), varying=True)
-            _remember(self._plans, rates, found)
+            found = self._bound(plan(self.strategy, () if rates == () else parse_rates(rates), varying=True))
+            _remember(self._by_rates, rates, found)
         return found
 
     def policies(self, decision: Decision) -> Policies:
@@ -200,9 +246,33 @@ class Limit:
         return callback(what, function, (self.subject, "context"))
 
 
-def _marking(charge: Charger, limit: Limit) -> Charger:
-    """A charger whose decisions know whose they are."""
-    return lambda key, cost: limit.marked(charge(key, cost), key)
+def _blocking(uid: str, calls: Calls) -> Calls:
+    """Calls that block, with a notice if they block an event loop."""
+
+    def watched(call: Callable[_P, _T]) -> Callable[_P, _T]:
+        def blocking(*arguments: _P.args, **named: _P.kwargs) -> _T:
+            if _in_event_loop():
+                _misconfiguration.waiting_on_a_loop(uid)
+            return call(*arguments, **named)
+
+        return blocking
+
+    return Calls(watched(calls.charge), watched(calls.read), watched(calls.reset))
+
+
+def _in_event_loop() -> bool:
+    """Whether this thread runs asyncio's event loop; it does not if asyncio has never been imported."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+def _admit(_key: str, _cost: int) -> Decision:
+    """The answer of a strategy whose decisions cannot be tried out."""
+    return ADMITTED
+
+
+def _itself(subject: Any, _context: Context) -> object:
+    return subject
 
 
 def check_context(context: object) -> Context | None:

@@ -55,7 +55,7 @@ class Group:
             if (self.pattern, rule) not in _rules:
                 _rules.append((self.pattern, rule))
             for limit in self:
-                limit.take_rule(rule)
+                limit.add_rule(rule)
 
     def remove_rule(self, rule: Rule) -> None:
         """Take `rule` back from every throttle of the group that has it, and from those to come."""
@@ -63,7 +63,7 @@ class Group:
             if (self.pattern, rule) in _rules:
                 _rules.remove((self.pattern, rule))
             for limit in self:
-                limit.drop_rule(rule)
+                limit.remove_rule(rule)
 
     def disable(self) -> None:
         """Let every limit of the group admit everything and count nothing, until it is enabled, alone or in a group."""
@@ -107,7 +107,7 @@ def join(limit: Limit) -> None:
     with _lock:
         for pattern, rule in _rules:
             if fnmatchcase(limit.uid, pattern):
-                limit.take_rule(rule)
+                limit.add_rule(rule)
         said = [on for pattern, on in _switches.items() if fnmatchcase(limit.uid, pattern)]
         if said and not said[-1]:
             limit.disable()

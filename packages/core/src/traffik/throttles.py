@@ -10,16 +10,16 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
-from traffik import _misconfiguration, _recipes, adapters, registry, trust, uids
+from traffik import _hits, _misconfiguration, adapters, registry, uids
 from traffik._callables import Context, callback
-from traffik._drivers import drive, drive_sync
 from traffik._watching import watched
+from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.decisions import ADMITTED, Decision
 from traffik.floods import Floods, follow
-from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
 from traffik.rules import Rule, RuleSet, rule_set
+from traffik.trust import Address
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -92,9 +92,6 @@ class Throttle(Limit, Generic[C]):
     injects: ClassVar[type | None] = None
     """The class of connections that dependency injection is to hand over; None to ask the adapters."""
 
-    _unseen = 32
-    """Hits that are still looked at for a proxy that nobody has named."""
-
     _seen_twice = False
 
     def __init__(
@@ -117,6 +114,7 @@ class Throttle(Limit, Generic[C]):
         self.floods = None if floods == Floods() else floods
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
+        self._address = Address()
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, outgoing=outgoing)
         self.handler = None
         if handle_throttled is not None:
@@ -144,14 +142,10 @@ class Throttle(Limit, Generic[C]):
             BackendNotFoundError: none, or more than one, store could be meant.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
-        # `decide`, written out: one coroutine less for every hit.
-        decision = self._at_once(connection) if cost is None and context is None else None
-        if decision is None:
-            begun = _recipes.start(self, connection, cost, context)
-            decision = begun if isinstance(begun, Decision) else await begun
-            self.remember(connection, decision, cost is None and context is None)
+        decision = await _hits.decide(self, connection, cost, context, False)
+        self.remember(connection, decision, cost is None and context is None)
         if not decision.allowed:
-            await drive(_recipes.refuse(self, connection, decision, context))
+            await _hits.refuse(self, connection, decision, context, False)
         return connection
 
     async def __call__(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
@@ -163,45 +157,20 @@ class Throttle(Limit, Generic[C]):
 
         Somebody else may be faster: only a `hit` is certain. True if the strategy cannot tell.
         """
-        return await drive(_recipes.decide(self, connection, cost, context, read_only=True))
+        return await _hits.decide(self, connection, cost, context, False, read_only=True)
 
     async def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """What is left of the connection's quota; None if it is exempted or the strategy cannot tell."""
-        return await drive(_recipes.stat(self, connection, context))
+        return await _hits.stat(self, connection, context, False)
 
     async def reset(self, connection: C, context: Context | None = None) -> None:
         """Forget what the connection's client has used."""
-        await drive(_recipes.reset(self, connection, context))
+        await _hits.reset(self, connection, context, False)
 
     async def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """`hit` for code that answers refusals itself, such as a middleware: the decision, remembered, never raised."""
-        decision = self._at_once(connection) if cost is None and context is None else None
-        if decision is None:
-            begun = _recipes.start(self, connection, cost, context)
-            decision = begun if isinstance(begun, Decision) else await begun
-            self.remember(connection, decision, cost is None and context is None)
-        return decision
-
-    def _at_once(self, connection: C) -> Decision | None:
-        """The decision, remembered, where it takes no more than the address; None, and nothing done, elsewhere.
-
-        This is `begin`, `identity` and `remember` in one, so that the adapter is looked for once: the way of most hits.
-        """
-        direct = self._direct
-        if direct is None:
-            return None
-        adapter = adapters.adapter_of(connection)
-        peer = adapter.peer(connection)
-        if peer is None or ":" in peer or peer < "\x01" or len(peer) > MAX_LENGTH:
-            return None  # `client_identity` or `local_key` would not leave it as it is
-        charge, _, cost = direct
-        decision = charge(peer, cost)
-        memory = adapter.memory(connection)
-        if memory:
-            before = memory.pop(self, None)  # so that it comes last
-            if before is not None and not self.websocket:
-                self._see_twice(adapter, before, decision)
-        memory[self] = decision
+        decision = await _hits.decide(self, connection, cost, context, False)
+        self.remember(connection, decision, cost is None and context is None)
         return decision
 
     async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
@@ -210,13 +179,7 @@ class Throttle(Limit, Generic[C]):
         Returns:
             What the handler answered, for code that can send it, such as a middleware; None if none was asked.
         """
-        return await drive(_recipes.refuse(self, connection, decision, context))
-
-    def look(self) -> None:
-        """See whether the short way of a hit is open, and whether it needs the address alone."""
-        super().look()
-        by_peer = self.identifier is None and not self._unseen and trust.in_force() is None
-        self._direct = self.short if by_peer and self.floods is None else None
+        return await _hits.refuse(self, connection, decision, context, False)
 
     def add_rule(self, rule: Rule) -> None:
         """Ask `rule` too, from now on, in every thread and loop.
@@ -226,15 +189,13 @@ class Throttle(Limit, Generic[C]):
         """
         with binding.lock:
             self.rules = (self.rules or RuleSet()).with_rule(rule)
-            self.look()
+            self.refresh()
 
     def remove_rule(self, rule: Rule) -> None:
         """Ask `rule` no more, if it has it; without rules it is for everything."""
         with binding.lock:
             self.rules = self.rules and self.rules.without_rule(rule)
-            self.look()
-
-    take_rule, drop_rule = add_rule, remove_rule
+            self.refresh()
 
     @property
     def plain(self) -> bool:
@@ -246,30 +207,21 @@ class Throttle(Limit, Generic[C]):
         """The same throttle for sync code."""
         return SyncThrottle(self)
 
-    def identity(self, subject: C) -> str:
-        """The client's address, as `traffik.trust` finds it.
-
-        Raises:
-            ConfigurationError: the connection has no address.
-        """
-        if self._unseen and trust.in_force() is None:
-            left = self._unseen - 1
-            self._unseen = max(left, 0)  # from several threads it may be counted down too far
-            trust.look_for_proxies(subject)
-            if left <= 0:
-                binding.watch(self)  # opens the direct way
-        return trust.identity_of(subject)
+    def _identify(self) -> Callable[[Any, Context], object]:
+        return self._address.__call__ if self.identifier is None else self.identifier.call
 
     def app(self, subject: C) -> object | None:
-        return adapters.adapter_of(subject).app(subject)
+        return adapter_of(subject).app(subject)
 
     def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
         """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
-        adapter = adapters.adapter_of(connection)
+        adapter = adapter_of(connection)
         memory = adapter.memory(connection)
-        before = memory.pop(self, None) if memory else None  # so that it comes last
-        if before is not None and usual and not self.websocket:
-            self._see_twice(adapter, before, decision)
+        before = None
+        if memory:
+            before = memory.pop(self, None)  # so that it comes last
+            if before is not None and usual and not self.websocket:
+                self._see_twice(adapter, before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
 
     def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
@@ -308,9 +260,7 @@ class SyncThrottle(Generic[C]):
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
-        decision = self._throttle._at_once(connection) if cost is None and context is None else None
-        if decision is None:
-            decision = self.decide(connection, cost, context)
+        decision = self.decide(connection, cost, context)
         if not decision.allowed:
             self.refuse(connection, decision, context)
         return connection
@@ -319,29 +269,25 @@ class SyncThrottle(Generic[C]):
 
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.check`."""
-        return drive_sync(_recipes.decide(self._throttle, connection, cost, context, read_only=True))
+        return _hits.run_sync(_hits.decide(self._throttle, connection, cost, context, True, read_only=True))
 
     def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """As `Throttle.stat`."""
-        return drive_sync(_recipes.stat(self._throttle, connection, context))
+        return _hits.run_sync(_hits.stat(self._throttle, connection, context, True))
 
     def reset(self, connection: C, context: Context | None = None) -> None:
         """As `Throttle.reset`."""
-        drive_sync(_recipes.reset(self._throttle, connection, context))
+        _hits.run_sync(_hits.reset(self._throttle, connection, context, True))
 
     def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.decide`."""
-        throttle = self._throttle
-        decision = throttle._at_once(connection) if cost is None and context is None else None
-        if decision is None:
-            begun = _recipes.begin(throttle, connection, cost, context)
-            decision = begun if isinstance(begun, Decision) else drive_sync(begun)
-            throttle.remember(connection, decision, cost is None and context is None)
+        decision = _hits.run_sync(_hits.decide(self._throttle, connection, cost, context, True))
+        self._throttle.remember(connection, decision, cost is None and context is None)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
-        return drive_sync(_recipes.refuse(self._throttle, connection, decision, context))
+        return _hits.run_sync(_hits.refuse(self._throttle, connection, decision, context, True))
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
@@ -367,5 +313,5 @@ def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float
 
 
 def _remembered(connection: object, throttle: Throttle[Any] | None) -> Decision | None:
-    memory = adapters.adapter_of(connection).memory(connection)
+    memory = adapter_of(connection).memory(connection)
     return next(reversed(memory.values()), None) if throttle is None else memory.get(throttle)

@@ -6,22 +6,22 @@ identifier, and for the identities that fall back on the address. How headers ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from traffik._misconfiguration import everything_trusted, untrusted_proxy
 from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.clients import FORWARDING, NETWORK_PREFIX, Proxies, client_identity, proxies
 from traffik.errors import ConfigurationError
-from traffik.networks import Networks
+from traffik.networks import Networks, address_number
 
 if TYPE_CHECKING:
     from traffik.clients import ProxiesOption
 
 __all__ = [
+    "Address",
     "address_of",
-    "identity_of",
-    "in_force",
+    "current",
     "look_for_proxies",
     "trust_no_proxies",
     "trust_proxies",
@@ -29,7 +29,55 @@ __all__ = [
     "warn_of_vast_trust",
 ]
 
-_in_force: Proxies | None = None
+
+class _Current:
+    """The trust of this process, which may change while it runs."""
+
+    __slots__ = ("proxies",)
+
+    def __init__(self) -> None:
+        self.proxies: Proxies | None = None
+
+
+_LOOKS: Final = 32
+"""Hits for which an `Address` also looks for a proxy that nobody has named."""
+
+current: Final = _Current()
+"""What this process trusts now; its `proxies` are None if it trusts none."""
+
+
+class Address:
+    """The address of the client, IPv6 grouped; made by `address`."""
+
+    __slots__ = ("__weakref__", "_own", "_unseen")
+
+    def __init__(self, own: Proxies | None = None) -> None:
+        self._own = own
+        self._unseen = _LOOKS if own is None else 0
+
+    def __call__(self, connection: Any, _context: object = None) -> str:
+        if self._unseen:
+            self._look(connection)
+        setting = self._own or current.proxies
+        if setting is not None:
+            return client_identity(address_of(connection, setting), setting.ipv6_prefix)
+        peer = adapter_of(connection).peer(connection) or address_of(connection)
+        return peer if ":" not in peer else client_identity(peer)
+
+    def number(self, connection: Any) -> int | None:
+        """The address itself, for lists of networks; None if it is a name."""
+        if self._unseen:
+            self._look(connection)
+        return address_number(address_of(connection, self._own))
+
+    def _look(self, connection: Any) -> None:
+        """Look for a proxy that nobody has named, as a throttle without an identifier does in its first hits."""
+        if current.proxies is None:
+            self._unseen = max(self._unseen - 1, 0)  # from several threads it may be counted down too far
+            look_for_proxies(connection)
+
+    def __repr__(self) -> str:
+        return "address(…)" if self._own else "address()"
 
 
 def trust_proxies(
@@ -58,10 +106,9 @@ def trust_no_proxies() -> None:
 
 def trusted(setting: Proxies | None) -> None:
     """Use `setting` from the next hit on; None for no trust."""
-    global _in_force  # noqa: PLW0603 - what stands in front of a process is a fact about the process
     with binding.lock:
-        _in_force = setting
-        binding.tell()
+        current.proxies = setting
+        binding.notify_subscribers()
     if setting is not None:
         warn_of_vast_trust(setting)
 
@@ -72,29 +119,17 @@ def warn_of_vast_trust(setting: Proxies) -> None:
         everything_trusted(setting.header)
 
 
-def in_force() -> Proxies | None:
-    """What is trusted now; None if nothing is."""
-    return _in_force
-
-
-def identity_of(connection: Any, own: Proxies | None = None) -> str:
-    """The client of `connection` as an identity: its address, IPv6 grouped.
+def address_of(connection: Any, own: Proxies | None = None) -> str:
+    """The address of the client of `connection`, not grouped.
 
     Args:
         connection: what a framework hands over.
-        own: trust of a throttle's own, instead of that of the process.
+        own: the trust of one throttle, used instead of that of the process.
 
     Raises:
-        ConfigurationError: it has no address.
+        ConfigurationError: the connection has no address.
     """
-    setting = _in_force if own is None else own
-    prefix = NETWORK_PREFIX if setting is None else setting.ipv6_prefix
-    return client_identity(address_of(connection, setting), prefix)
-
-
-def address_of(connection: Any, own: Proxies | None = None) -> str:
-    """The address of the client of `connection`, not grouped; arguments and errors as of `identity_of`."""
-    setting = _in_force if own is None else own
+    setting = current.proxies if own is None else own
     adapter = adapter_of(connection)
     address = peer = adapter.peer(connection)
     if setting is not None:

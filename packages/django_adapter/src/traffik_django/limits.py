@@ -27,7 +27,7 @@ def use_identity(identifier: Identifier | None) -> None:
     with binding.lock:
         _default[:] = made
         for throttle in tuple(_ours):
-            throttle.look()
+            throttle.refresh()
 
 
 class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
@@ -35,8 +35,8 @@ class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
 
     _lent: Callback | None = None
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         if self.identifier is self._lent:  # it has none of its own
             self.identifier = self._lent = _default[0] if _default else None
-        super().look()
+        super().refresh()
         _ours.add(self)

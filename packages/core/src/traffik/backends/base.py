@@ -1,7 +1,7 @@
 """The one seam to stores: charges in, decisions out, in one atomic step, on the store's own clock.
 
 A store fetches the state and keeps what the plan's kernel answers; it decides nothing itself. Each offers an async and
-a sync form of the same step. One that answers on the spot, without I/O, says so with `in_process`.
+a sync form of the same step. `prepare` returns the calls of one limit, which is what a hit uses.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
     from traffik.strategies import Plan
 
-__all__ = ["Backend", "Calls", "Charge", "Charger", "Done", "Sender"]
-
-Charger: TypeAlias = Callable[[str, int], Decision]
-"""Decides on a local key and a cost."""
+__all__ = ["Backend", "Calls", "Charge", "Done", "Sender"]
 
 Sender: TypeAlias = Callable[[str, int], Awaitable[Decision]]
 """The same of a store that has to be waited for."""
@@ -83,7 +80,7 @@ class Backend(ABC):
     """
 
     in_process: ClassVar[bool] = False
-    """Whether it answers on the spot, without I/O; then it also has `charger` and `peek`, which do not wait."""
+    """Whether it is the memory of this process: its calls never wait."""
 
     def __init__(self, *, namespace: str = "traffik") -> None:
         if not isinstance(namespace, str):
@@ -128,14 +125,6 @@ class Backend(ABC):
 
         return Calls(charge, read, lambda key: self.reset(uid, key))
 
-    def charge(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
-        """`apply` for one charge, on the spot; only stores that are `in_process` have it."""
-        return self.charger(uid, plan)(key, cost)
-
-    def charger(self, uid: str, plan: Plan) -> Charger:
-        """`charge` for one limit, with all it needs at hand; only stores that are `in_process` have it."""
-        raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
-
     def sender(self, uid: str, plan: Plan) -> Sender:
         """`apply` for one charge of one limit, with all it needs at hand."""
 
@@ -143,10 +132,6 @@ class Backend(ABC):
             return (await self.apply((Charge(uid, plan, key, cost),)))[0]
 
         return send
-
-    def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
-        """`apply` for one charge that is read-only, on the spot; only stores that are `in_process` have it."""
-        raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
 
     def partition_key(self, uid: str, key: str) -> str:
         """The whole key under which a local one is kept."""

@@ -23,21 +23,22 @@ __all__ = [
     "bound",
     "closed",
     "hide",
+    "is_open",
     "lock",
     "made",
+    "notify_subscribers",
     "open_one",
     "opened",
     "resolve",
-    "tell",
-    "watch",
+    "subscribe",
 ]
 
 
 class Watcher(Protocol):
     """Somebody who keeps what follows from `open_one`, and has to work it out anew when it changes."""
 
-    def look(self) -> None:
-        """Work it out; called under a lock, so it may not open or close a store."""
+    def refresh(self) -> None:
+        """Work it out again. Called under a lock, so it may not open or close a store."""
 
 
 lock = RLock()
@@ -61,11 +62,11 @@ def hide(backend: Backend) -> None:
     _made.discard(backend)
 
 
-def watch(watcher: Watcher) -> None:
+def subscribe(watcher: Watcher) -> None:
     """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
     with lock:
         _watchers.add(watcher)
-        watcher.look()
+        watcher.refresh()
 
 
 def opened(backend: Backend) -> bool:
@@ -74,7 +75,7 @@ def opened(backend: Backend) -> bool:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
         if first:
-            tell()
+            notify_subscribers()
         return first
 
 
@@ -85,15 +86,15 @@ def closed(backend: Backend) -> bool:
         last = _open[backend] == 0
         if last:
             del _open[backend]
-            tell()
+            notify_subscribers()
         return last
 
 
-def tell() -> None:
+def notify_subscribers() -> None:
     """Let all who watch look again."""
     with lock:
         for watcher in tuple(_watchers):
-            watcher.look()
+            watcher.refresh()
 
 
 @contextmanager
@@ -117,6 +118,11 @@ def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator
 def any_open() -> bool:
     """Whether any store is open."""
     return bool(_open)
+
+
+def is_open(backend: Backend) -> bool:
+    """Whether `backend` is open."""
+    return backend in _open
 
 
 def open_one() -> Backend | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
-from traffik.backends.base import Backend, Charge, Charger, Done
+from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.generations import FULL, Bank, Lapsed
 from traffik.decisions import NEVER
 from traffik.notices import notify
@@ -77,20 +77,25 @@ class InMemoryBackend(Backend):
         """The keys held now, some of which may have lapsed."""
         return self._keys
 
-    def charger(self, uid: str, plan: Plan) -> Charger:
+    def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
+        """The calls for one limit. They never wait, so async and sync code share them."""
+        bank = self._bank(uid, plan)
+        return Calls(self._charger(bank, plan), self._reader(bank, plan), lambda key: self.reset_sync(uid, key))
+
+    def _bank(self, uid: str, plan: Plan) -> Bank:
         with self._lock:
             bank = self._banks.get(uid)
             if bank is None:
                 bank = self._banks[uid] = Bank(plan)
-        return self._charger(bank, plan)
+        return bank
 
-    def _charger(self, bank: Bank, plan: Plan) -> Charger:
-        """The hot path of the store: what it needs stands in local variables, and is looked up once."""
+    def _charger(self, bank: Bank, plan: Plan) -> Callable[[str, int], Decision]:
+        """The hot path of the store: everything it needs is a local variable."""
         acquire, release, clock, kernel = self._lock.acquire, self._lock.release, self._clock, plan.kernel
 
         def charge(key: str, cost: int) -> Decision:
-            # This is `with self._lock:` at half its price. Taken inside the try, a lock is given back whenever a signal
-            # strikes; one that is not held refuses to be, since it knows its owner.
+            # Half the price of `with self._lock:`. Acquired inside the try, a lock is released even if a signal strikes
+            # in between; an RLock that is not held refuses to be released, since it knows its owner.
             try:
                 acquire()
                 now = clock() // 1000
@@ -114,21 +119,26 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
-        with self._lock:
-            now = self._clock() // 1000
-            bank = self._banks.get(uid)
-            state = None
-            if bank is not None and bank.plan.family == plan.family:
-                state = bank.newest.get(key) or bank.find(key)[1]
-        return plan.kernel(state, cost, now)[0] if cost else probe(plan.kernel, state, now)
+    def _reader(self, bank: Bank, plan: Plan) -> Callable[[str, int], Decision]:
+        kernel = plan.kernel
+
+        def read(key: str, cost: int) -> Decision:
+            with self._lock:
+                now = self._clock() // 1000
+                state = None
+                if bank.plan.family == plan.family:
+                    state = bank.newest.get(key) or bank.find(key)[1]
+            return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
+
+        return read
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
         with self._lock:
-            return [
-                self.peek(uid, plan, key, cost) if read_only else self.charge(uid, plan, key, cost)
-                for uid, plan, key, cost, read_only in charges
-            ]
+            return [self._apply(*charge) for charge in charges]
+
+    def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
+        bank = self._bank(uid, plan)
+        return (self._reader(bank, plan) if read_only else self._charger(bank, plan))(key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)

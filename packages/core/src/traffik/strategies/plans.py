@@ -145,17 +145,34 @@ def _anew(answers: Sequence[_Answer], state: State | None) -> tuple[State | None
 
 def _together(kernels: Sequence[Kernel]) -> Kernel:
     """One kernel for several rates, all or nothing; its state is the tuple of theirs."""
+    count = len(kernels)
+    fresh: State = (None,) * count
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        answers = [each(old, cost, now) for each, old in zip_longest(kernels, state or ()) if each is not None]
-        decisions = [answer[0] for answer in answers]
-        refused = [decision for decision in decisions if not decision.allowed]
-        if refused:
-            binding = max(refused, key=lambda decision: decision.retry_after)
-            # What the others would have taken, they have not.
-            remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
-            return binding._replace(remaining=remaining), *_anew(answers, state)
-        binding = min(decisions, key=lambda decision: decision.remaining)
-        return binding, tuple(answer[1] for answer in answers), max(answer[2] for answer in answers)
+        states = fresh if state is None else state if len(state) >= count else (*state, *fresh)
+        answers = [each(old, cost, now) for each, old in zip(kernels, states, strict=False)]
+        if not answers:
+            return ADMITTED, (), 0
+        binding, _, longest = answers[0]
+        allowed = True
+        for decision, _, ttl in answers:
+            if not decision[0]:
+                allowed = False
+            if decision[2] < binding[2]:
+                binding = decision
+            if ttl > longest:
+                longest = ttl
+        if not allowed:
+            return _refused(answers, state, cost)
+        return binding, tuple([changed for _, changed, _ in answers]), longest
 
     return kernel
+
+
+def _refused(answers: Sequence[_Answer], state: State | None, cost: int) -> _Answer:
+    """The refusal that waits longest, and what it leaves of the states."""
+    decisions = [decision for decision, _, _ in answers]
+    binding = max((each for each in decisions if not each.allowed), key=lambda decision: decision.retry_after)
+    # The rates that would have admitted the cost have not taken it.
+    remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
+    return binding._replace(remaining=remaining), *_anew(answers, state)
