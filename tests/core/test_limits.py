@@ -23,7 +23,7 @@ def test_the_policies_of_a_callable_rate_are_those_of_the_rate_that_binds(store)
 def test_a_plan_is_worked_out_once_for_a_rate(store):
     limiter = Limiter("limits", lambda _: "5/min", backend=store)
     assert limiter.bound_for("5/min") is limiter.bound_for("5/min")
-    assert limiter.bound_for(MINUTE)[0].plan.rates == limiter.bound_for(["5/min"])[0].plan.rates == (MINUTE,)
+    assert limiter.bound_for(MINUTE).plan.rates == limiter.bound_for(["5/min"]).plan.rates == (MINUTE,)
 
 
 def test_ever_new_rates_do_not_fill_the_memory(store):

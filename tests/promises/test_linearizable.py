@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from itertools import permutations
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ class Racy(InMemoryBackend):
     states: ClassVar = {}
 
     def prepare(self, uid, plan, *, sync):
-        return super().prepare(uid, plan, sync=sync)._replace(charge=lambda key, cost: self.charge(plan, key, cost))
+        return replace(super().prepare(uid, plan, sync=sync), charge=lambda key, cost: self.charge(plan, key, cost))
 
     def charge(self, plan, key, cost):
         state = self.states.get((self, key))

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 
 import anyio
@@ -136,7 +137,7 @@ class Unreachable(InMemoryBackend):
     """A store that must not be asked."""
 
     def prepare(self, uid, plan, *, sync):
-        return super().prepare(uid, plan, sync=sync)._replace(charge=self.ask, read=self.ask)
+        return replace(super().prepare(uid, plan, sync=sync), charge=self.ask, read=self.ask)
 
     def ask(self, key, cost):
         raise AssertionError("the store was asked")

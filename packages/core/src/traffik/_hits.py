@@ -75,12 +75,11 @@ async def decide(
     if limit.rating is not None:
         rates = limit.rating.call(subject, context)
         bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
-    plan, calls = bound[sync]
+    plan = bound.plan
     if cost > plan.ceiling:
         decision = plan.without_store(cost)
     else:
-        if calls is None:
-            calls = limit.calls_for(subject, plan, sync)
+        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
         answer = (calls.read if read_only else calls.charge)(key, cost)
         decision = answer if isinstance(answer, Decision) else await answer
     return decision if limit.partition is None else limit.marked(decision, key)
@@ -188,8 +187,8 @@ async def _account(limit: Limit, subject: Any, context: Context | None, sync: bo
     bound = limit.bound
     if limit.rating is not None:
         bound = limit.bound_for(await _answer(limit.rating, sync, subject, context))
-    plan, calls = bound[sync]
-    return local_key(scope, identity), plan, calls or limit.calls_for(subject, plan, sync)
+    calls = bound.sync_calls if sync else bound.calls
+    return local_key(scope, identity), bound.plan, calls or limit.calls_for(subject, bound.plan, sync)
 
 
 def _checked(limit: Limit, identity: object) -> str | Decision:

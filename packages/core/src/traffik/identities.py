@@ -108,7 +108,10 @@ class Known:
         self._address = Address()
 
     def __call__(self, connection: Any, context: Context = _NOTHING) -> object:
-        return then(self.find(connection, context), lambda who: self._address(connection) if who is None else who)
+        who = self.find(connection, context)
+        if type(who) is str:
+            return who
+        return then(who, lambda who: self._address(connection) if who is None else who)
 
     def __repr__(self) -> str:
         return self._name
@@ -358,7 +361,10 @@ def _test_of(known: KnownOption) -> Callable[[str], object]:
 
 
 def _digest_if(accepts: Callable[[str], object], secret: str, kind: str) -> Any:
-    return then(accepts(secret), lambda known: kind + digest(secret) if known else None)
+    known = accepts(secret)
+    if known is True or known is False:
+        return kind + digest(secret) if known else None
+    return then(known, lambda known: kind + digest(secret) if known else None)
 
 
 def _named(kind: str, who: object) -> str | None:

@@ -10,6 +10,7 @@ No clock, no I/O. A path or a method of a request never enters a key by itself: 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -52,7 +53,7 @@ def partition_key(namespace: str, uid: str, local: str) -> str:
     A brace appears nowhere but as the hash tag, and a colon before the uid only as the end of the namespace; so the
     three parts can be read back from the key.
     """
-    return f"{escape(namespace).replace(':', '%3A')}:{escape(uid)}:{{{escape(local)}}}"
+    return f"{_prefix(namespace, uid)}{{{escape(local)}}}"
 
 
 def as_text(value: object, what: str) -> str:
@@ -110,6 +111,11 @@ def check_uid(uid: object) -> str:
     if not 0 < len(uid) <= MAX_LENGTH:
         raise ValueError(f"a uid has 1 to {MAX_LENGTH} characters, not {len(uid)}: {uid[:MAX_LENGTH]!r}")
     return uid
+
+
+@lru_cache(1024)
+def _prefix(namespace: str, uid: str) -> str:
+    return f"{escape(namespace).replace(':', '%3A')}:{escape(uid)}:"
 
 
 def _digest(text: str) -> str:

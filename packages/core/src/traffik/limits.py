@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
 
 from traffik import _misconfiguration, answers, uids
 from traffik._callables import Callback, Context, callback
@@ -35,16 +36,19 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class BoundPlan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BoundPlan:
     """A plan and the calls for it to one store.
 
     Attributes:
         plan: the strategy, made ready for the rates.
-        calls: the calls; None if the store depends on the application of each connection.
+        calls: the calls for async code; None if the store depends on the application of each connection.
+        sync_calls: the calls for sync code.
     """
 
     plan: Plan
     calls: Calls | None
+    sync_calls: Calls | None
 
 
 _REMEMBERED: Final = 256
@@ -116,16 +120,14 @@ class Limit:
         # The only store that is open is the one that every application means.
         self._store = binding.open_one() if self.backend is None else self.backend
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
-        self._by_rates: dict[Rates, tuple[BoundPlan, BoundPlan]] = {}
+        self._by_rates: dict[Rates, BoundPlan] = {}
         self.bound = self._bound(self.plan)
 
-    def _bound(self, plan: Plan) -> tuple[BoundPlan, BoundPlan]:
-        """`plan` with the calls for async code, and with those for sync code."""
+    def _bound(self, plan: Plan) -> BoundPlan:
         store = self._store
         if store is None:
-            return (BoundPlan(plan, None),) * 2
-        asynchronous, sync = (self._calls_to(store, plan, sync=sync) for sync in (False, True))
-        return BoundPlan(plan, asynchronous), BoundPlan(plan, sync)
+            return BoundPlan(plan, None, None)
+        return BoundPlan(plan, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
 
     def calls_for(self, subject: Any, plan: Plan, sync: bool) -> Calls:
         """The calls for `plan` to the store that counts `subject`.
@@ -144,7 +146,7 @@ class Limit:
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
         if not plan.stats:
-            calls = calls._replace(read=_admit)
+            calls = replace(calls, read=_admit)
         return _blocking(self.uid, calls) if sync and not backend.in_process else calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
@@ -200,9 +202,9 @@ class Limit:
         """
         return self._store if self._store is not None else binding.resolve(self.app(subject))
 
-    def bound_for(self, rates: Rates) -> tuple[BoundPlan, BoundPlan]:
+    def bound_for(self, rates: Rates) -> BoundPlan:
         """`bound` for the rates that a rate function returned."""
-        if not isinstance(rates, str | Rate):
+        if type(rates) is not str and not isinstance(rates, Rate):
             rates = parse_rates(rates)
         found = self._by_rates.get(rates)
         if found is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from traffik import adapters
@@ -28,7 +29,9 @@ Sender: TypeAlias = Callable[[str, int], Awaitable[Decision]]
 """The same of a store that has to be waited for."""
 
 
-class Calls(NamedTuple):
+# Slots rather than a named tuple: attributes that every hit reads.
+@dataclass(frozen=True, slots=True)
+class Calls:
     """The calls that one limit makes to a store, prepared once.
 
     Prepared for sync code, each call returns its result. Prepared for async code, it may return an awaitable instead.

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import TypeAlias, TypeGuard
 
 from traffik.costs import MAX_COST
-from traffik.decisions import ADMITTED, NEVER, Decision
+from traffik.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
 from traffik.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
 
@@ -145,26 +145,24 @@ def _anew(answers: Sequence[_Answer], state: State | None) -> tuple[State | None
 
 def _together(kernels: Sequence[Kernel]) -> Kernel:
     """One kernel for several rates, all or nothing; its state is the tuple of theirs."""
-    count = len(kernels)
-    fresh: State = (None,) * count
+    fresh: State = (None,) * len(kernels)
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        states = fresh if state is None else state if len(state) >= count else (*state, *fresh)
-        answers = [each(old, cost, now) for each, old in zip(kernels, states, strict=False)]
-        if not answers:
-            return ADMITTED, (), 0
-        binding, _, longest = answers[0]
-        allowed = True
-        for decision, _, ttl in answers:
-            if not decision[0]:
-                allowed = False
-            if decision[2] < binding[2]:
-                binding = decision
+        olds = fresh if state is None else state if len(state) >= len(fresh) else (*state, *fresh)
+        states: list[State | None] = []
+        binding, least, longest = ADMITTED, UNBOUNDED, 0
+        for each, old in zip(kernels, olds, strict=False):
+            decision, changed, ttl = each(old, cost, now)
+            if not decision.allowed:
+                answers = [each(old, cost, now) for each, old in zip(kernels, olds, strict=False)]
+                return _refused(answers, state, cost)
+            states.append(changed)
+            remaining = decision.remaining
+            if remaining < least:
+                binding, least = decision, remaining
             if ttl > longest:
                 longest = ttl
-        if not allowed:
-            return _refused(answers, state, cost)
-        return binding, tuple([changed for _, changed, _ in answers]), longest
+        return binding, tuple(states), longest
 
     return kernel
 
