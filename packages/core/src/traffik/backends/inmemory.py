@@ -3,6 +3,9 @@
 A charge is decided under one lock that is never held across an await. Memory is given back without a background task,
 a little at every hit (`traffik.backends.generations` says how). A full store forgets nothing that counts: keys beyond
 `max_keys` share overflow buckets, so that none gets more than its quota, and their decisions say so.
+
+A signal handler may hit while its own thread is in the store. Its hit is counted exactly, or refused as unavailable
+while keys move from one table to another.
 """
 
 from __future__ import annotations
@@ -11,21 +14,23 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.generations import FULL, Bank, Lapsed
-from traffik.decisions import NEVER
+from traffik.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.notices import notify
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
-    from traffik.decisions import Decision
     from traffik.strategies import Plan
 
 __all__ = ["InMemoryBackend"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class InMemoryBackend(Backend):
@@ -60,6 +65,8 @@ class InMemoryBackend(Backend):
         self._lapsed = Lapsed()
         self._keys = 0
         self._due = NEVER
+        self._moving = False
+        """Whether keys are being moved. Only a signal handler can see that, in the thread that moves them."""
         _stores.add(self)
 
     @classmethod
@@ -98,22 +105,28 @@ class InMemoryBackend(Backend):
             # in between; an RLock that is not held refuses to be released, since it knows its owner.
             try:
                 acquire()
-                now = clock() // 1000
-                if now >= self._due:
-                    self._tidy(now)
-                if bank.plan is not plan:
-                    self._adopt(bank, plan)
-                newest = bank.newest
-                try:
-                    state = newest[key]
-                except KeyError:
-                    return self._arrive(bank, plan, key, cost, now)
-                decision, changed, ttl = kernel(state, cost, now)
-                if changed is not None:
-                    newest[key] = changed
-                    if ttl > bank.longest:
-                        bank.longest = ttl
-                return decision
+                while not self._moving:
+                    now = clock() // 1000
+                    if now >= self._due:
+                        self._exclusively(self._tidy, now)
+                    if bank.plan is not plan:
+                        self._exclusively(self._adopt, bank, plan)
+                    newest = bank.newest
+                    try:
+                        state = newest[key]
+                    except KeyError:
+                        return self._exclusively(self._arrive, bank, plan, key, cost, now)
+                    decision, changed, ttl = kernel(state, cost, now)
+                    if changed is None:
+                        return decision
+                    # A signal handler may have charged or reset this key since it was read; then decide again. Python
+                    # handles no signal between this comparison and the assignment: no call stands between them.
+                    if bank.newest is newest and key in newest and newest[key] is state:
+                        newest[key] = changed
+                        if ttl > bank.longest:
+                            bank.longest = ttl
+                        return decision
+                return _busy(plan)
             finally:
                 release()
 
@@ -148,7 +161,7 @@ class InMemoryBackend(Backend):
         return Done()
 
     def open_sync(self) -> None:
-        """There is nothing to get ready; but whoever is one of several workers is told."""
+        """Nothing to set up; warns if this process is one of several workers."""
         from traffik.backends.workers import several_workers
 
         seen = several_workers()
@@ -187,11 +200,22 @@ class InMemoryBackend(Backend):
                 self._lapsed = Lapsed()
             else:
                 banks = [bank] if (bank := self._banks.get(uid)) is not None else []
-            for bank in banks:
-                if key is None:
-                    self._empty(bank, bank.plan)
-                else:
-                    self._keys -= bank.forget(key)
+            self._exclusively(self._forget, banks, key)
+
+    def _forget(self, banks: list[Bank], key: str | None) -> None:
+        for bank in banks:
+            if key is None:
+                self._empty(bank, bank.plan)
+            else:
+                self._keys -= bank.forget(key)
+
+    def _exclusively(self, move: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        """Call what moves keys, and refuse the hits of signal handlers meanwhile."""
+        self._moving = True
+        try:
+            return move(*arguments, **named)
+        finally:
+            self._moving = False
 
     def _arrive(self, bank: Bank, plan: Plan, key: str, cost: int, now: int) -> Decision:
         """Charge a key that the newest generation of its throttle does not have: it moves up, or is new."""
@@ -242,6 +266,11 @@ class InMemoryBackend(Backend):
                     self._filled.discard(bank)
         self._lapsed.free(now)
         self._due = 0 if self._lapsed.left else min((bank.due for bank in self._filled), default=NEVER)
+
+
+def _busy(plan: Plan) -> Decision:
+    """The answer to a signal handler that hits while its own thread moves keys: the store cannot decide now."""
+    return Decision(False, plan.capacity, 0, retry_after=1_000, reset_after=1_000, degraded=UNAVAILABLE)
 
 
 _stores: WeakSet[InMemoryBackend] = WeakSet()
