@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from traffik.limits import Limit
     from traffik.rules import RuleSet
     from traffik.strategies import Plan
-    from traffik.throttles import Throttle
 
 __all__ = ["decide", "refuse", "reset", "run_sync", "sleep", "stat"]
 
@@ -111,23 +110,21 @@ async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool)
             await answer
 
 
-async def refuse(
-    throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None, sync: bool
-) -> object:
-    """Tell a refused client, through the throttle's handler or the framework; then pause or close a flooding WebSocket.
+async def refuse(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+    """Tell a refused client, through the limit's handler or the framework; then pause or close a flooding WebSocket.
 
-    Returns what the throttle's handler returned, or None if there is no handler.
+    Returns what the limit's handler returned, or None if there is no handler.
     """
-    floods = throttle.floods
+    floods = limit.floods
     adapter = None if floods is None else socket_adapter_of(connection)
     if floods is None or adapter is None or not adapter.accepted(connection):
-        return await _notify(throttle, connection, decision, context, sync)
-    reaction = floods.reaction(adapter.memory(connection).get(throttle, decision))
+        return await _notify(limit, connection, decision, context, sync)
+    reaction = floods.reaction(adapter.memory(connection).get(limit, decision))
     answer: object = None
     if reaction.tell:
-        answer = await _notify(throttle, connection, decision, context, sync)
+        answer = await _notify(limit, connection, decision, context, sync)
     if reaction.close is not None:
-        rejection = reject(decision, throttle.policies(decision))
+        rejection = reject(decision, limit.policies(decision))
         await _done(adapter.close(connection, rejection, reaction.close), "closing", connection, sync)
     elif reaction.pause:
         pause = adapter.pause(connection, partial(sleep, reaction.pause))
@@ -142,14 +139,12 @@ async def sleep(wait: int) -> None:
     await anyio.sleep(wait / 1_000_000)
 
 
-async def _notify(
-    throttle: Throttle[Any], connection: Any, decision: Decision, context: Context | None, sync: bool
-) -> object:
-    handler = throttle.handler
+async def _notify(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+    handler = limit.handler
     if handler is not None:
-        merged = throttle.context if context is None else throttle.merged(context)[0]
-        return await _answer(handler, sync, connection, decision, throttle, merged)
-    rejection = reject(decision, throttle.policies(decision))
+        merged = limit.context if context is None else limit.merged(context)[0]
+        return await _answer(handler, sync, connection, decision, limit, merged)
+    rejection = reject(decision, limit.policies(decision))
     await _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection, sync)
     return None
 

@@ -16,6 +16,7 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.costs import check_cost
 from traffik.decisions import ADMITTED, Decision, PartitionedDecision
+from traffik.floods import Floods
 from traffik.headers import Policies, policies
 from traffik.keys import as_text, check_uid
 from traffik.outgoing import Outgoing
@@ -67,6 +68,12 @@ class Limit:
     def identified_by(self) -> str:
         """The name of the identity in errors."""
         return "the identity" if self.identifier is None else self.identifier.name
+
+    handler: Callback | None = None
+    """Called for a refused subject instead of the framework's rejection."""
+
+    floods: Floods | None = None
+    """What happens to a WebSocket whose messages keep being refused; None to reject each message."""
 
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""

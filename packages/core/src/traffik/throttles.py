@@ -116,7 +116,6 @@ class Throttle(Limit, Generic[C]):
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
         self._address = Address()
         super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, outgoing=outgoing)
-        self.handler = None
         if handle_throttled is not None:
             offered = ("connection", "decision", "throttle", "context")
             self.handler = callback("the throttled handler", handle_throttled, offered)

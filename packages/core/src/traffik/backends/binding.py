@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
 from traffik.errors import BackendNotFoundError
-
-if TYPE_CHECKING:
-    from traffik.backends.base import Backend
 
 __all__ = [
     "Watcher",
@@ -34,6 +31,10 @@ __all__ = [
 ]
 
 
+_Backend: TypeAlias = Any
+"""A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
+
+
 class Watcher(Protocol):
     """Somebody who keeps what follows from `open_one`, and has to work it out anew when it changes."""
 
@@ -44,20 +45,20 @@ class Watcher(Protocol):
 lock = RLock()
 """Held while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
 
-_made: WeakSet[Backend] = WeakSet()
-_open: dict[Backend, int] = {}
+_made: WeakSet[_Backend] = WeakSet()
+_open: dict[_Backend, int] = {}
 _watchers: WeakSet[Watcher] = WeakSet()
 # By the identity of an application, since not every one can be hashed; it is kept too, so that it keeps its identity.
-_own: dict[int, tuple[object, list[Backend]]] = {}
-_inherited: dict[int, tuple[object, list[Backend]]] = {}
+_own: dict[int, tuple[object, list[_Backend]]] = {}
+_inherited: dict[int, tuple[object, list[_Backend]]] = {}
 
 
-def made(backend: Backend) -> None:
+def made(backend: _Backend) -> None:
     """Know of `backend` from now on, as long as somebody holds it."""
     _made.add(backend)
 
 
-def hide(backend: Backend) -> None:
+def hide(backend: _Backend) -> None:
     """Know no more of `backend`, which belongs to another store."""
     _made.discard(backend)
 
@@ -69,7 +70,7 @@ def subscribe(watcher: Watcher) -> None:
         watcher.refresh()
 
 
-def opened(backend: Backend) -> bool:
+def opened(backend: _Backend) -> bool:
     """Count an opening; whether it is the first."""
     with lock:
         _open[backend] = _open.get(backend, 0) + 1
@@ -79,7 +80,7 @@ def opened(backend: Backend) -> bool:
         return first
 
 
-def closed(backend: Backend) -> bool:
+def closed(backend: _Backend) -> bool:
     """Count a closing; whether it is the last."""
     with lock:
         _open[backend] -= 1
@@ -98,7 +99,7 @@ def notify_subscribers() -> None:
 
 
 @contextmanager
-def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
+def bound(backend: _Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
     """Bind `backend` to `app`, and to the applications mounted in it that have no store of their own."""
     places = [(_own, app)] * (app is not None) + [(_inherited, each) for each in mounted]
     with lock:
@@ -120,17 +121,17 @@ def any_open() -> bool:
     return bool(_open)
 
 
-def is_open(backend: Backend) -> bool:
+def is_open(backend: _Backend) -> bool:
     """Whether `backend` is open."""
     return backend in _open
 
 
-def open_one() -> Backend | None:
+def open_one() -> _Backend | None:
     """The only open store; None if there is none or more than one."""
     return next(iter(_open)) if len(_open) == 1 else None
 
 
-def resolve(app: object) -> Backend:
+def resolve(app: object) -> _Backend:
     """The store meant in `app` (None: outside any application).
 
     Raises:
