@@ -11,8 +11,9 @@ import os
 import random
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import normalize
 from urllib.parse import quote, quote_from_bytes
@@ -234,14 +235,24 @@ def limits_in(memory: Memory) -> str:
     return ",".join(throttle.uid for throttle, decision in memory.items() if not decision.allowed)
 
 
-def check(address: str, resources: list[Resource]) -> None:
-    """Send spellings of all resources; each must be reached, and none without its limits."""
+def make_files(where: Path) -> Path:
+    """A folder called ``static`` of three files, each of which contains the name of its resource."""
+    folder = where / "static"
+    (folder / "sub" / "deep" / "empty").mkdir(parents=True)
+    (folder / "link").symlink_to(folder / "sub" / "deep" / "empty")
+    for name, path in (("zip", "big.zip"), ("sub", "sub/f.txt"), ("deep", "sub/deep/g.txt")):
+        (folder / path).write_text(name)
+    return folder
+
+
+def check(address: str, resources: list[Resource], opened: Collection[str] = ()) -> None:
+    """Send spellings of the resources, as WebSockets too if some are `opened`.
+
+    Each has to be reached, and none without its limits.
+    """
     client, escaped, reached = Client(address), [], set()
-    paths = [resource.example for resource in resources]
-    opened = {resource.example for resource in resources if resource.websocket}
-    for target in spellings(paths):
-        answers = [client.get(target), *([client.open(target)] if opened else [])]
-        for answer in answers:
+    for target in spellings([resource.example for resource in resources]):
+        for answer in [client.get(target), *([client.open(target)] if opened else [])]:
             reached.add(answer.reached)
             escaped += [(target, answer.reached, uid) for uid in answer.escaped(resources)]
     client.close()

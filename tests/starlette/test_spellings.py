@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from tests.servers import serve
-from tests.spellings import Resource, check, limits_in
+from tests.spellings import Resource, check, limits_in, make_files
 from traffik_starlette import ThrottleMiddleware
 from traffik_starlette.adapter import MEMORY
 
@@ -39,13 +39,7 @@ EVERYTHING = [*ROUTES, *FILES, *SOCKETS]
 
 @pytest.fixture
 def files(tmp_path):
-    """A folder called `static`, each file of which contains its name as a resource."""
-    folder = tmp_path / "static"
-    (folder / "sub" / "deep" / "empty").mkdir(parents=True)
-    (folder / "link").symlink_to(folder / "sub" / "deep" / "empty")
-    for name, where in (("zip", "big.zip"), ("sub", "sub/f.txt"), ("deep", "sub/deep/g.txt")):
-        (folder / where).write_text(name)
-    return StaticFiles(directory=folder)
+    return StaticFiles(directory=make_files(tmp_path))
 
 
 def http(name):
@@ -116,4 +110,4 @@ def fastapi(files):
 @pytest.mark.parametrize("prefix", ["", "/proxy"])
 def test_no_spelling_of_a_path_escapes_a_limit(application, prefix, files, backend):
     with serve(telling(application(files)), lifespan="off", root_path=prefix, log_level="critical") as address:
-        check(address, EVERYTHING)
+        check(address, EVERYTHING, opened=["chat", "live"])
