@@ -26,7 +26,10 @@ class BareAdapter:
         return connection.environ["REQUEST_METHOD"]
 
     def path(self, connection):
-        return connection.environ.get("SCRIPT_NAME", "") + connection.environ["PATH_INFO"]
+        return connection.environ["PATH_INFO"]
+
+    def route(self, connection):
+        return self.path(connection)  # this framework's routes have no parameters
 
     def app(self, connection):
         return connection.environ.get("bare.app")

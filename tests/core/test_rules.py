@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffik import Rule
-from traffik.rules import Questions, RuleSet, normal_path
+from traffik.paths import normal_path, readings
+from traffik.rules import PendingPredicates, RuleSet
 
 
 def matches(pattern, path, **options):
@@ -85,6 +86,26 @@ def test_a_limit_is_not_escaped_by_another_spelling(pattern, path):
     assert matches(pattern, path)
 
 
+@pytest.mark.parametrize(
+    "path", ["/a%2Fb", "/a%2fb", "/a\\b", "/x/%2f/../a", "/a/b\n", "/a\n", "/x/../c", "/..", "/a%2f.."]
+)
+@pytest.mark.parametrize("pattern", ["/a/b", re.compile("/a/b")])
+def test_a_limit_is_not_escaped_by_what_a_file_server_or_a_route_reads_otherwise(pattern, path):
+    assert matches(pattern, path)
+    assert not matches(pattern, path, bypass=True)
+
+
+def test_the_dot_of_an_expression_that_limits_matches_a_newline():
+    assert matches(re.compile("/items/.*"), "/items/a\nb")
+    assert not matches(re.compile("/items/.*"), "/items/a\nb", bypass=True)
+    assert matches(re.compile("(?i)/items/[^/]*"), "/ITEMS/a\nb", bypass=True)
+
+
+@pytest.mark.parametrize("path", ["/a/b%", "/a/.b", "/a/b..", "/a/b%20c", "/a\nb"])
+def test_an_odd_path_is_let_pass_if_it_has_one_reading(path):
+    assert matches(path, path, bypass=True)
+
+
 def test_a_limit_is_for_the_path_as_it_came_too():
     assert matches(re.compile("/files//.*"), "/files//x")
     assert matches("/a/*/b/**", "/a/x/b/../../..")
@@ -108,6 +129,7 @@ def test_a_bypass_matches_with_and_without_a_slash_at_the_end(path):
     [
         ("", "/"),
         ("*", "/*"),
+        ("/a/../../b", "/b"),
         ("/", "/"),
         ("//", "/"),
         ("/a/", "/a"),
@@ -121,6 +143,28 @@ def test_a_bypass_matches_with_and_without_a_slash_at_the_end(path):
 )
 def test_the_normal_form(path, normal):
     assert normal_path(path) == normal
+
+
+@pytest.mark.parametrize(
+    ("path", "forms"),
+    [
+        ("/", {""}),
+        ("/a/b/", {"/a/b"}),
+        ("/a/.b", {"/a/.b"}),
+        ("//a/./b//", {"//a/./b/", "/a/b"}),
+        ("/a%2Fb", {"/a%2Fb", "/a/b"}),
+        ("/a\\b", {"/a\\b", "/a/b"}),
+        ("/a/\nb", {"/a/\nb"}),
+        ("", {""}),
+        ("*", {"*", "/*"}),
+        ("/a/b\n", set()),
+        ("/a/../b", set()),
+        ("/a%2f..%2fb", set()),
+        ("/a\\..", set()),
+    ],
+)
+def test_the_readings_of_a_path(path, forms):
+    assert set(readings(path)) == forms
 
 
 @given(st.text("ab./", max_size=12))
@@ -185,7 +229,7 @@ def test_a_long_path_takes_time_in_proportion(pattern, path):
 @pytest.mark.parametrize(
     ("path", "options", "error", "words"),
     [
-        (None, {}, ValueError, r"a rule is about a path, methods or a predicate"),
+        (None, {}, ValueError, r"a rule is about a path, a route, methods or a predicate"),
         (None, {"bypass": True}, ValueError, r"disable\(\) switches it off"),
         ("items", {}, ValueError, r"'items' does not begin with a slash.*'/items'"),
         ("", {}, ValueError, r"does not begin with a slash"),
@@ -196,6 +240,7 @@ def test_a_long_path_takes_time_in_proportion(pattern, path):
         ("/a/../b", {}, ValueError, r"write '/b'"),
         (7, {}, TypeError, r"a path is a pattern .* not 7"),
         (re.compile(b"/a"), {}, TypeError, r"the regular expression is too"),
+        (None, {"route": 7}, TypeError, r"a route is the template of one, such as '/users/{id}/orders', not 7"),
         (None, {"methods": "GET"}, TypeError, r"methods are several, such as \['GET', 'POST'\], not 'GET'"),
         (None, {"methods": 7}, TypeError, r"not 7"),
         (None, {"methods": ["G T"]}, ValueError, r"'G T' is no method"),
@@ -208,10 +253,25 @@ def test_what_is_no_rule_is_said(path, options, error, words):
         Rule(path, **options)
 
 
+@pytest.mark.parametrize("bypass", [False, True])
+def test_a_rule_by_route_matches_that_route_in_every_spelling(bypass):
+    rule = Rule(route="/users/{id}", bypass=bypass)
+    routes = ("/users/{id}", "/users/{name}", "/users/7", None)
+    assert [rule.matches("GET", "/x/..//y", route) for route in routes] == [True, False, False, False]
+
+
+def test_a_route_a_path_and_a_method_have_to_match_together():
+    rule = Rule("/users/7", route="/users/{id}", methods=["GET"])
+    asked = (("GET", "/users/7"), ("GET", "/users/8"), ("PUT", "/users/7"))
+    assert [rule.matches(*each, "/users/{id}") for each in asked] == [True, False, False]
+    assert not rule.matches("GET", "/users/7")
+
+
 def test_rules_are_values():
     assert Rule("/a", methods=["get"]) == Rule("/a", methods=("GET",))
     assert hash(Rule("/a")) == hash(Rule("/a"))
     assert Rule("/a") != Rule("/a", bypass=True)
+    assert Rule(route="/a") != Rule(route="/b")
     assert "/a" in repr(Rule("/a"))
 
 
@@ -241,8 +301,26 @@ class TestASet:
         ask = rules.rules[0].predicate, rules.rules[2].predicate
         assert rules.judge("GET", "/b") is False
         assert rules.judge("GET", "/a/x") is True
-        assert rules.judge("GET", "/a/z") == Questions((), (ask[0],))
-        assert rules.judge("GET", "/a/y") == Questions((ask[1],), (ask[0],))
+        assert rules.judge("GET", "/a/z") == PendingPredicates((), (ask[0],))
+        assert rules.judge("GET", "/a/y") == PendingPredicates((ask[1],), (ask[0],))
+
+    def test_says_whether_it_needs_the_route(self):
+        assert RuleSet((Rule("/a"), Rule(route="/b/{id}"))).by_route
+        assert not RuleSet((Rule("/a"),)).by_route
+
+    def test_judges_each_method_path_and_route_by_itself(self):
+        rules = RuleSet((Rule("/a", methods=["GET"]), Rule(route="/b/{id}")))
+        asked = (("GET", "/a", None), ("PUT", "/a", None), ("PUT", "/a", "/b/{id}"), ("GET", "/b/7", "/b/{id}"))
+        for _ in range(2):
+            assert [rules.judge(*each) for each in asked] == [True, False, True, True]
+
+    def test_keeps_a_bounded_number_of_verdicts(self):
+        rules = RuleSet((Rule("/a/**"),))
+        for number in range(2_000):
+            assert rules.judge("GET", f"/a/{number}") is True
+            assert rules.judge("GET", f"/b/{number:0200}") is False
+        assert len(rules._verdicts) <= 512
+        assert max(len(path) for _, path, _ in rules._verdicts) < 160
 
     def test_keeps_each_rule_once_in_order(self):
         rules = RuleSet((Rule("/b"), Rule("/a"))).with_rule(Rule("/b"))

@@ -47,6 +47,9 @@ class HTTPAdapter:
     def path(self, connection):
         return connection.scope.get("path", "/")
 
+    def route(self, connection):
+        return connection.scope.get("route")
+
     def app(self, connection):
         return connection.scope["app"]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.core import toy
 from traffik import HTTPThrottle, Rule
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.rules import normal_path
+from traffik.paths import normal_path
 
 
 def refuses(*rules, path, method="GET"):

@@ -40,8 +40,13 @@ class HTTPAdapter:
         return connection.method
 
     def path(self, connection: web.BaseRequest, /) -> str:
-        # A slash that is written %2F is no slash to aiohttp's router, nor is it to a rule.
+        # aiohttp's routes do not decode %2F, its static files do: a rule considers both (`traffik.paths.readings`).
         return connection.rel_url.path_safe.replace("%25", "%")
+
+    def route(self, connection: web.BaseRequest, /) -> str | None:
+        match_info: web.UrlMappingMatchInfo | None = getattr(connection, "_match_info", None)
+        resource = None if match_info is None else match_info.route.resource
+        return None if resource is None else resource.canonical
 
     def app(self, connection: web.BaseRequest, /) -> object | None:
         # `request.app` asserts that the request has been routed; not every one has.
@@ -83,6 +88,9 @@ class WebSocketAdapter:
 
     def path(self, connection: WebSocketConnection, /) -> str:
         return http.path(connection.request)
+
+    def route(self, connection: WebSocketConnection, /) -> str | None:
+        return http.route(connection.request)
 
     def app(self, connection: WebSocketConnection, /) -> object | None:
         return http.app(connection.request)

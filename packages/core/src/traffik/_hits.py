@@ -160,7 +160,8 @@ async def _applies(rules: RuleSet | None, connection: Any, context: Context, syn
     if rules is None:
         return True
     adapter = adapter_of(connection)
-    verdict = rules.judge(adapter.method(connection), adapter.path(connection))
+    route = adapter.route(connection) if rules.by_route else None
+    verdict = rules.judge(adapter.method(connection), adapter.path(connection), route)
     if verdict is True or verdict is False:
         return verdict
     for predicate in verdict.bypasses:

@@ -65,8 +65,19 @@ class Adapter(Protocol):
     def path(self, connection: Any, /) -> str:
         """The whole path, percent-decoded: with the prefixes of mounted applications, without the query.
 
-        A slash that was encoded stays so (``%2F``) where the framework's router takes it for a part of a segment.
-        Where routes are found with and without the prefix of a proxy, it is without.
+        It is the path that the framework's router matches, so an encoded slash stays ``%2F`` where the router does not
+        decode it. The prefix that a proxy or a server adds in front of all routes is left out.
+        """
+        ...
+
+    def route(self, connection: Any, /) -> str | None:
+        """The template of the route that matches the request; None if no route does.
+
+        As it was given to the framework, with the prefixes of mounted applications. It is asked for only if a rule
+        names a route. What is mounted and has no routes, such as a folder of files, has the prefix for its template.
+
+        Raises:
+            ConfigurationError: the framework cannot tell the route.
         """
         ...
 

@@ -1,8 +1,7 @@
-"""Where a throttle applies: by path, method and predicate. Pure: what a predicate answers is asked by the recipes.
+"""Rules: which requests a throttle applies to, by path, route, method and predicate. The hit calls the predicates.
 
-A pattern is read by segments: ``*`` stands for one segment or a part of one, ``**`` for any number of them. No client
-escapes a limit by another spelling of a path: a rule that applies a throttle is tried on the path as it came and on its
-normal form, one match is enough; a rule that lets requests by has to match both.
+No client escapes a limit by another spelling of a path. A rule that applies a throttle matches if one reading of the
+path does (see `traffik.paths`), a bypass only if all of them do.
 """
 
 from __future__ import annotations
@@ -13,39 +12,52 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from traffik._callables import Callback, callback
+from traffik.paths import compile_pattern, readings
 
-__all__ = ["Questions", "Rule", "RuleSet", "When", "normal_path", "rule_set"]
+__all__ = ["PendingPredicates", "Rule", "RuleSet", "Target", "When", "rule_set"]
 
 When: TypeAlias = Callable[..., bool | Awaitable[bool]]
-"""What an argument named `when` takes: a function of the connection and the context, sync or async."""
+"""The type of `when`: a function of the connection and the context, sync or async."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A method (RFC 9110, section 9.1)."""
 
+_VERDICTS: Final = 512
+"""How many verdicts a set of rules keeps."""
+
+_LONGEST: Final = 160
+"""Characters of a method and path whose verdict is kept; longer ones are judged each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Some requests, and whether a throttle is for them or lets them by.
+    """Some requests, and whether a throttle applies to them or lets them pass.
 
         Rule("/api/**", methods=["POST"])
+        Rule(route="/users/{id}/orders")
         Rule("/health", bypass=True)
 
     Args:
         path: a pattern for the whole path, percent-decoded, with the prefixes of mounted applications, without the
-            query: ``*`` is one segment or a part of one, ``**`` any number of segments, none included, and all else is
-            itself; a slash at the end makes no difference. Or a compiled regular expression, which has to match the
-            whole path (`re.Pattern.fullmatch`); clients send long paths, so it should take linear time. None for all.
-        methods: the methods it is for, in either case; GET means HEAD too. None of them means all.
-        when: asked with ``(connection, context)``, or as many of them as it takes, once path and method match.
-        bypass: whether the throttle lets these requests by, and counts nothing; a bypass goes before all else.
+            query. ``*`` stands for one segment or a part of one, ``**`` for any number of segments, everything else for
+            itself; a slash at the end makes no difference. Or a compiled regular expression that matches the whole path
+            (`re.Pattern.fullmatch`), where the dot of an applying rule matches newlines too; clients send long paths,
+            so it should take linear time. None means all paths.
+        route: the template of a route, exactly as it was given to the framework, with the prefixes of mounted
+            applications: ``"/users/{id}/orders"``. A request that no route matches has no route. None means all.
+        methods: the methods, in either case; GET means HEAD too. Empty means all.
+        when: a function of ``(connection, context)``, or of as many of them as it takes, that is called once path,
+            route and method match.
+        bypass: whether the throttle lets these requests pass without counting them; a bypass wins over all other rules.
 
     Raises:
-        TypeError: an argument is none of the above.
-        ValueError: the path is no pattern, a method is no method, or nothing is asked for.
+        TypeError: an argument has the wrong type.
+        ValueError: the path is not a pattern, a method is not a method, or the rule has no condition.
     """
 
     path: str | re.Pattern[str] | None = None
     _: KW_ONLY
+    route: str | None = None
     methods: Collection[str] = ()
     when: When | None = None
     bypass: bool = False
@@ -54,51 +66,76 @@ class Rule:
     _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.path is None and not self.methods and self.when is None:
+        if self.path is None and self.route is None and not self.methods and self.when is None:
             raise ValueError(
-                "a rule is about a path, methods or a predicate: Rule('/api/**'); "
+                "a rule is about a path, a route, methods or a predicate: Rule('/api/**'); "
                 "without rules a throttle is for everything, and disable() switches it off"
             )
         if not isinstance(self.bypass, bool):
             raise TypeError(f"bypass is True or False, not {self.bypass!r}")
+        if not isinstance(self.route, str | None):
+            raise TypeError(f"a route is the template of one, such as '/users/{{id}}/orders', not {self.route!r}")
         set_field = object.__setattr__
         methods = _methods(self.methods)
         set_field(self, "methods", methods)
         set_field(self, "_methods", methods | {"HEAD"} if "GET" in methods else methods)
-        set_field(self, "_pattern", _compiled(self.path))
+        set_field(self, "_pattern", _compiled(self.path, self.bypass))
         offered = ("connection", "context")
         predicate = None if self.when is None else callback("the predicate of a rule", self.when, offered)
         set_field(self, "predicate", predicate)
 
-    def matches(self, method: str, path: str) -> bool:
-        """Whether a request of `method` for `path`, percent-decoded, is one of these; the predicate is not asked."""
-        if self._methods and method not in self._methods and method.upper() not in self._methods:
+    def matches(self, method: str, path: str, route: str | None = None) -> bool:
+        """Whether the rule matches a request of `method` for the percent-decoded `path` on `route`.
+
+        The predicate is not called.
+        """
+        return self.matches_target(Target(method, path, route, readings(path)))
+
+    def matches_target(self, target: Target) -> bool:
+        """`matches`, for a request whose path has been read."""
+        if self._methods and target.method not in self._methods and target.method.upper() not in self._methods:
+            return False
+        if self.route is not None and self.route != target.route:
             return False
         if self._pattern is None:
             return True
+        forms: Iterable[str] = target.readings if isinstance(self.path, str) else self._with_slashes(target)
         found = self._pattern.fullmatch
-        if not self.bypass:
-            if found(path):
-                return True
-            if not _is_odd(path) and isinstance(self.path, str):
-                return False  # a slash at the end makes no difference to a pattern
-            bare = normal_path(path)
-            return found(bare) is not None or found(f"{bare}/") is not None
-        if not found(path):
-            return False
-        if not _is_odd(path):
-            return True
-        # With the slash that the path has, so that a regular expression may ask for it.
-        bare = normal_path(path)
-        return found(f"{bare}/" if path.endswith("/") and bare != "/" else bare) is not None
+        if self.bypass:
+            return bool(target.readings) and all(map(found, forms))
+        # A path without readings may lead anywhere, so a limit applies to it.
+        return not target.readings or any(map(found, forms))
+
+    def _with_slashes(self, target: Target) -> Iterable[str]:
+        """The readings for a regular expression, which may ask for a slash at the end."""
+        slashed = tuple(f"{form}/" for form in target.readings)
+        if self.bypass:
+            return slashed if target.path.endswith("/") else target.readings
+        return (*target.readings, *slashed)
 
 
-class Questions(NamedTuple):
-    """What is still to be asked of a request: it passes if a bypass says yes; else one of `applies` has to.
+class Target(NamedTuple):
+    """The parts of a request that rules are about.
 
     Attributes:
-        bypasses: predicates of rules that let it by.
-        applies: predicates of rules that apply the throttle; empty if it is known to apply.
+        method: its method.
+        path: its path, percent-decoded.
+        route: the template of the route that matches it; None if no route does, or no rule needs it.
+        readings: `traffik.paths.readings` of the path.
+    """
+
+    method: str
+    path: str
+    route: str | None
+    readings: tuple[str, ...]
+
+
+class PendingPredicates(NamedTuple):
+    """The predicates that decide about a request: it passes if one of `bypasses` is true or none of `applies` is.
+
+    Attributes:
+        bypasses: predicates of the bypasses that match.
+        applies: predicates of the other rules that match; empty if the throttle applies without them.
     """
 
     bypasses: tuple[Callback, ...]
@@ -107,16 +144,20 @@ class Questions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The rules of one throttle: it applies if no bypass matches and, if there are others, at least one of those does.
+    """The rules of one throttle: it applies if no bypass matches and, if there are other rules, one of those does.
 
     Attributes:
-        rules: all of them, each once, in the order they came.
+        rules: all rules, without repetitions, in the order given.
+        by_route: whether a rule names a route, so that `judge` needs the request's.
     """
 
     rules: tuple[Rule, ...] = ()
+    by_route: bool = field(init=False, repr=False, compare=False)
     _bypasses: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
     _applies: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
-    _asks: bool = field(init=False, repr=False, compare=False)
+    _verdicts: dict[tuple[str, str, str | None], bool | PendingPredicates] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         for rule in self.rules:
@@ -125,93 +166,70 @@ class RuleSet:
         each = tuple(rule for place, rule in enumerate(self.rules) if rule not in self.rules[:place])
         cheap_first = sorted(each, key=lambda rule: rule.predicate is not None)
         object.__setattr__(self, "rules", each)
+        object.__setattr__(self, "by_route", any(rule.route is not None for rule in each))
         object.__setattr__(self, "_bypasses", tuple(rule for rule in cheap_first if rule.bypass))
         object.__setattr__(self, "_applies", tuple(rule for rule in cheap_first if not rule.bypass))
-        object.__setattr__(self, "_asks", any(rule.predicate for rule in each))
 
     def with_rule(self, rule: Rule) -> RuleSet:
-        """These and `rule`.
+        """These rules and `rule`.
 
         Raises:
-            TypeError: it is no rule.
+            TypeError: `rule` is not a `Rule`.
         """
         return RuleSet((*self.rules, rule))
 
     def without_rule(self, rule: Rule) -> RuleSet | None:
-        """These but for `rule`; None if there are none left."""
+        """These rules without `rule`; None if none are left."""
         return rule_set(tuple(each for each in self.rules if each != rule))
 
-    def judge(self, method: str, path: str) -> bool | Questions:
-        """Whether the throttle applies to a request of `method` for `path`, or what is to be asked to know."""
-        if self._asks:
-            return self._sift(method, path)
-        for rule in self._bypasses:
-            if rule.matches(method, path):
-                return False
-        for rule in self._applies:
-            if rule.matches(method, path):
-                return True
-        return not self._applies
+    def judge(self, method: str, path: str, route: str | None = None) -> bool | PendingPredicates:
+        """Whether the throttle applies to a request, or the predicates that decide it.
 
-    def _sift(self, method: str, path: str) -> bool | Questions:
-        """`judge` where there are predicates."""
+        Args:
+            method: the method of the request.
+            path: its path, percent-decoded.
+            route: the template of its route; needed only if `by_route`.
+        """
+        key = method, path, route
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._decide(Target(method, path, route, readings(path)))
+            if len(method) + len(path) <= _LONGEST:
+                if len(self._verdicts) >= _VERDICTS:
+                    self._verdicts.clear()
+                self._verdicts[key] = verdict
+        return verdict
+
+    def _decide(self, target: Target) -> bool | PendingPredicates:
         bypasses: list[Callback] = []
         for rule in self._bypasses:
-            if rule.matches(method, path):
+            if rule.matches_target(target):
                 if rule.predicate is None:
                     return False
                 bypasses.append(rule.predicate)
-        applies = _predicates(self._applies, method, path)
-        if applies is None:
-            return False
-        return Questions(tuple(bypasses), applies) if bypasses or applies else True
+        applies: list[Callback] = []
+        for rule in self._applies:
+            if rule.matches_target(target):
+                if rule.predicate is None:
+                    applies.clear()
+                    break
+                applies.append(rule.predicate)
+        else:
+            if self._applies and not applies:
+                return False
+        return PendingPredicates(tuple(bypasses), tuple(applies)) if bypasses or applies else True
 
 
 def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
     """One rule or several as a set; None if there are none.
 
     Raises:
-        TypeError: something else is among them.
+        TypeError: `given` has something other than rules in it.
     """
     if isinstance(given, str) or not isinstance(given, Rule | Iterable):
         raise TypeError(f"rules are made as Rule('/api/**'), not {given!r}")
     each = (given,) if isinstance(given, Rule) else tuple(given)
     return RuleSet(each) if each else None
-
-
-def normal_path(path: str) -> str:
-    """The normal form of a percent-decoded path: repeated slashes are one, ``.`` and ``..`` are resolved.
-
-    It begins with a slash, and ends with one only if it is no more than that. As in `posixpath.normpath`, by which file
-    servers go, slashes come first: ``/a//../b`` is ``/b``. What follows a semicolon belongs to its segment.
-    """
-    if not _is_odd(path):
-        return path.rstrip("/") or "/"
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            del kept[-1:]
-        elif segment not in {"", "."}:
-            kept.append(segment)
-    return "/" + "/".join(kept)
-
-
-def _is_odd(path: str) -> bool:
-    """Whether a path may have another normal form, but for a slash at its end."""
-    return "//" in path or "/." in path or not path.startswith("/")
-
-
-def _predicates(rules: Iterable[Rule], method: str, path: str) -> tuple[Callback, ...] | None:
-    """What is to be asked to know whether one of `rules` holds, nothing if one does; None if none can."""
-    asked: list[Callback] = []
-    there_are = False
-    for rule in rules:
-        there_are = True
-        if rule.matches(method, path):
-            if rule.predicate is None:
-                return ()
-            asked.append(rule.predicate)
-    return tuple(asked) if asked or not there_are else None
 
 
 def _methods(given: Collection[str]) -> frozenset[str]:
@@ -223,58 +241,14 @@ def _methods(given: Collection[str]) -> frozenset[str]:
     return frozenset(method.upper() for method in given)
 
 
-def _compiled(path: object) -> re.Pattern[str] | None:
+def _compiled(path: object, bypass: bool) -> re.Pattern[str] | None:
     if path is None:
         return None
-    if isinstance(path, re.Pattern):
-        if not isinstance(path.pattern, str):
-            raise TypeError(f"paths are text, so the regular expression is too, not {path!r}")
-        return path
-    if not isinstance(path, str):
+    if isinstance(path, str):
+        return compile_pattern(path)
+    if not isinstance(path, re.Pattern):
         raise TypeError(f"a path is a pattern such as '/api/**' or a compiled regular expression, not {path!r}")
-    if not path.startswith("/"):
-        raise ValueError(f"the pattern {path!r} does not begin with a slash, as every path does: '/{path}'")
-    bare = normal_path(path)
-    if bare != (path.rstrip("/") or "/") or path.endswith("//"):
-        raise ValueError(f"no path in normal form matches the pattern {path!r}; write {bare!r}")
-    segments = bare.split("/")[1:]
-    for segment in segments:
-        if "**" in segment and segment != "**":
-            raise ValueError(
-                f"in the pattern {path!r}, ** is a part of {segment!r}; it stands for whole segments: '/**/'"
-            )
-    return re.compile(_translated(segments), re.DOTALL)
-
-
-def _translated(segments: list[str]) -> str:
-    """The regular expression of a pattern.
-
-    Every part takes the first place where it fits, and keeps it (an atomic group): with wildcards the first is as good
-    as any other, and so a path is gone through once for each part, whatever it is. Only the last part has to end where
-    the path ends.
-    """
-    if segments == [""]:
-        return "/"
-    parts: list[list[str]] = [[]]
-    for segment in segments:
-        if segment == "**":
-            parts.append([])
-        else:
-            parts[-1].append(segment)
-    first, *rest = ["".join(map(_segment, part)) for part in parts]
-    if not rest:
-        return f"{first}/?"
-    *middle, last = rest
-    anywhere = "".join(f"(?>(?:/.*?)??{part})" for part in middle if part)
-    return f"{first}{anywhere}(?:/.*)?{last and f'{last}/?'}"
-
-
-def _segment(segment: str) -> str:
-    """The regular expression of one segment, with the slash before it."""
-    if segment == "*":
-        return "/(?>[^/]+)"
-    first, *rest = [re.escape(text) for text in segment.split("*")]
-    if not rest:
-        return f"/{first}(?=/|\\Z)"
-    *middle, last = rest
-    return f"/(?>{first}{''.join(f'(?>[^/]*?{text})' for text in middle)}[^/]*{last}(?=/|\\Z))"
+    if not isinstance(path.pattern, str):
+        raise TypeError(f"paths are text, so the regular expression is too, not {path!r}")
+    # Routers let a parameter contain a newline, so the dot of an expression that limits must match one too.
+    return path if bypass else re.compile(path.pattern, path.flags & ~re.DEBUG | re.DOTALL)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from django.apps import apps
+from django.urls import Resolver404, get_resolver
 
 from traffik.adapters import Memory
 from traffik.rejections import Rejection
@@ -39,8 +41,18 @@ class HTTPAdapter:
         return method
 
     def path(self, connection: Any, /) -> str:
-        path: str = connection.path
+        # Not `path`: its prefix may be there or not, and the same view answers.
+        path: str = connection.path_info
         return path
+
+    def route(self, connection: Any, /) -> str | None:
+        match = connection.resolver_match
+        if match is None:  # a middleware that runs before Django has resolved the path
+            resolver = get_resolver(getattr(connection, "urlconf", None))
+            with suppress(Resolver404):
+                match = resolver.resolve(connection.path_info)
+        route: str | None = match and match.route
+        return route
 
     def app(self, connection: Any, /) -> object | None:
         # A process runs one Django project, and its registry stands for it.

@@ -92,8 +92,12 @@ class ConsumerAdapter:
         return "GET"
 
     def path(self, connection: Any, /) -> str:
-        path: str = connection.scope["path"]
-        return path
+        scope = connection.scope
+        path: str = scope["path"]
+        return path.removeprefix(scope.get("root_path", ""))
+
+    def route(self, connection: Any, /) -> str | None:
+        raise ConfigurationError("Channels does not tell a consumer its route; give the rule a path instead of a route")
 
     def app(self, connection: Any, /) -> object | None:
         return apps

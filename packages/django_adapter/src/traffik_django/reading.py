@@ -36,7 +36,7 @@ _KEYS: Final = ("HEADERS", "IDENTIFIER", "OUTGOING", *_PROXIES, "STORE", "THROTT
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 _OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "outgoing", "rate", "rules", "strategy")
 _OUTGOING: Final = tuple(each.name for each in fields(Outgoing))
-_RULE: Final = ("bypass", "methods", "path", "when")
+_RULE: Final = ("bypass", "methods", "path", "route", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
 """Options that may be the dotted path of what is meant: a function, a strategy or its class."""
 

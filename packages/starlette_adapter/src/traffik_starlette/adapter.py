@@ -15,6 +15,7 @@ from traffik.adapters import Memory
 from traffik.floods import REASON
 from traffik.rejections import Rejection
 from traffik_starlette.errors import Throttled, WebSocketThrottled
+from traffik_starlette.routing import path_of, route_of
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
@@ -44,14 +45,10 @@ class HTTPAdapter:
         return method
 
     def path(self, connection: HTTPConnection, /) -> str:
-        scope = connection.scope
-        path: str = scope["path"]
-        # Routes are found with and without the prefix that a proxy takes away; rules must not see two paths in them.
-        # A mount adds to it, and keeps what it was at first.
-        prefix: str = scope.get("app_root_path", scope.get("root_path", "")).rstrip("/")
-        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-            return path[len(prefix) :] or "/"
-        return path
+        return path_of(connection.scope)
+
+    def route(self, connection: HTTPConnection, /) -> str | None:
+        return route_of(connection.scope)
 
     def app(self, connection: HTTPConnection, /) -> object | None:
         return connection.scope.get("app")

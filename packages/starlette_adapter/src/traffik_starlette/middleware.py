@@ -25,6 +25,7 @@ from traffik.rejections import reject
 from traffik.throttles import Throttle
 from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
+from traffik_starlette.routing import APP
 
 __all__ = ["ThrottleMiddleware"]
 
@@ -61,6 +62,10 @@ class ThrottleMiddleware:
         self._prepared: dict[object, _Ready] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "app" not in scope:  # around an application, which has not run yet
+            scope[APP] = self.app
+            if root_path := getattr(self.app, "root_path", ""):
+                scope["root_path"] = root_path  # as FastAPI itself does when it runs
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._websocket:
                 websocket = WebSocket(scope, receive, send)
