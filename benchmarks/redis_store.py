@@ -29,8 +29,8 @@ from traffik.backends.redis import Cluster, DenyCache, RedisBackend
 from traffik.backends.redis.script import CHARGE, Order, arguments, script
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from tests.redis.clusters import cluster
-from tests.redis.servers import Server, server
+from tests.backends.redis.clusters import cluster
+from tests.backends.redis.servers import Server, server
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from weakref import WeakSet
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from traffik import notices, trust_no_proxies
+from traffik.backends import binding
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.testing import VirtualClock
 
 # `TRAFFIK_HYPOTHESIS=deep` tries for hours.
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,7 +27,24 @@ def _nothing_noticed_or_trusted():
     trust_no_proxies()
 
 
+@pytest.fixture(autouse=True)
+def _no_store_of_others(monkeypatch):
+    """Which store a throttle uses must not depend on what other tests left behind."""
+    monkeypatch.setattr(binding, "_made", WeakSet())
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Tests marked `anyio` run on both event loops."""
     return request.param
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def store(clock):
+    """An in-memory store on the virtual clock."""
+    return InMemoryBackend(clock=clock)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from traffik import Throttled, get_wait, is_throttled
 from traffik.backends.base import Backend
-from traffik.decisions import Decision, StrategyStat
+from traffik.model.decisions import Decision, StrategyStat
 from traffik.throttles import Throttle
 
 

@@ -5,7 +5,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket, problem
-from tests.redis.servers import free_port
+from tests.backends.redis.servers import free_port
 from traffik import HTTPThrottle, Outgoing, identities, use_outgoing
 from traffik.backends.redis import RedisBackend
 

@@ -14,7 +14,8 @@ from tests.adapters.clients.django import DjangoASGIClient
 from tests.adapters.clients.starlette import StarletteClient
 from tests.adapters.frames import raw_client
 from tests.adapters.services import Call, Socket
-from traffik import Floods, WebSocketThrottle, _hits
+from traffik import Floods, WebSocketThrottle
+from traffik.limits import hits
 
 TEXT, CLOSED = 1, 8
 LOST = "socket.send() raised exception."
@@ -73,7 +74,7 @@ def gate(monkeypatch):
     async def sleep(_):
         await anyio.to_thread.run_sync(gate.wait)
 
-    monkeypatch.setattr(_hits, "sleep", sleep)
+    monkeypatch.setattr(hits, "sleep", sleep)
     yield gate
     gate.set()
 

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.adapters.services import Call
-from traffik import HTTPThrottle, Rule, group, registry, uids
+from traffik import HTTPThrottle, Rule, group
+from traffik.limits import groups as registry
+from traffik.limits import uids
 
 
 @pytest.fixture

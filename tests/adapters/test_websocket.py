@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket
-from tests.redis.servers import free_port
+from tests.backends.redis.servers import free_port
 from traffik import Floods, HTTPThrottle, Rule, WebSocketThrottle
 from traffik.backends.redis import RedisBackend
 

@@ -7,7 +7,7 @@ import traffik
 import traffik_aiohttp
 from tests.adapters.services import problem
 from tests.aiohttp_server import calling, statuses
-from tests.redis.servers import free_port
+from tests.backends.redis.servers import free_port
 from traffik import HTTPThrottle, is_throttled
 from traffik.backends.redis import RedisBackend
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.redis.servers import server
+from tests.backends.redis.servers import server
 from traffik import Limiter
 from traffik.backends.redis import RedisBackend
 

@@ -6,10 +6,11 @@ from weakref import WeakSet
 
 import pytest
 
-from traffik import Limiter, uids
+from traffik import Limiter
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.cli.lint import findings_of
+from traffik.limits import uids
+from traffik_cli.commands.lint import findings_of
 
 BAD = """
 from traffik import HTTPThrottle, Limiter, TokenBucket

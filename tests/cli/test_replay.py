@@ -8,7 +8,7 @@ import json
 import pytest
 import zstandard
 
-from traffik.simulate.synthetic import SCRAPER
+from traffik_cli.replay.synthetic import SCRAPER
 
 POLICY = """
 [[throttle]]

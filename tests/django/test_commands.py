@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
-from tests.redis.servers import server
+from tests.backends.redis.servers import server
 from traffik import SlidingLog, Throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik_django import HTTPThrottle, throttles

@@ -28,12 +28,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.aiohttp_server import calling
+from tests.backends.redis.servers import server
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
-from tests.redis.servers import server
-from traffik import registry, trust, uids
 from traffik.adapters import subapps_of
 from traffik.backends import binding
+from traffik.identities import trust
+from traffik.limits import groups, uids
 from traffik.testing import StrategyContract
 
 READERS = "redis://localhost:6379/0"
@@ -64,7 +65,7 @@ def nothing_made_before(monkeypatch):
     monkeypatch.setattr(trust.current, "proxies", None)
     monkeypatch.setattr(binding, "_made", WeakSet())
     yield
-    registry.forget_groups()
+    groups.forget_groups()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)

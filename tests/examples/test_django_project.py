@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.redis.servers import free_port, server
+from tests.backends.redis.servers import free_port, server
 
 ADA, BOB = {"X-API-Key": "ada-key"}, {"X-API-Key": "bob-key"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core import toy
+from tests import toy
 from traffik import HTTPThrottle, Rule
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.paths import normal_path
+from traffik.rules.paths import normal_path
 
 
 def refuses(*rules, path, method="GET"):

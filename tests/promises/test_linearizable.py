@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.core.walks import STRATEGIES
 from tests.promises.histories import Hit, linearizable, record
+from tests.walks import STRATEGIES
 from traffik import FixedWindow, Limiter, Rate
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core import toy
-from tests.core.test_inmemory import in_a_fork
-from tests.core.walks import STRATEGIES, small_rates, steps
+from tests import toy
+from tests.backends.test_inmemory import in_a_fork
 from tests.promises.histories import eager_switches
+from tests.walks import STRATEGIES, small_rates, steps
 from traffik import (
     GCRA,
     HTTPThrottle,
@@ -34,7 +34,7 @@ from traffik import (
     is_throttled,
 )
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.keys import local_key, partition_key
+from traffik.model.keys import local_key, partition_key
 from traffik.testing import VirtualClock
 
 pytestmark = pytest.mark.anyio

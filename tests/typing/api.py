@@ -31,9 +31,9 @@ from traffik import (
 )
 from traffik import identities as ready
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.headers import Policies
-from traffik.networks import Networks
-from traffik.rejections import Reply
+from traffik.identities.networks import Networks
+from traffik.responses.options import Policies
+from traffik.responses.rejections import Reply
 from traffik.throttles import Throttle
 from traffik_django import identities
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
@@ -107,7 +107,7 @@ WebSocketThrottle("ruled", "1/s", rules=Rule("/chat")).add_rule(Rule(methods={"G
 assert_type(Rule("/api/**").matches("GET", "/api"), bool)
 assert_type([limit.uid for limit in group("api:*")], list[str])
 group("*").add_rule(Rule("/api/**"))
-Rule("/api/**", ["GET"])  # type: ignore[call-arg]  # refused: all but the path have names
+Rule("/api/**", ["GET"])  # type: ignore[call-arg, arg-type]  # refused: all but the path have names
 Rule(b"/api")  # type: ignore[arg-type]  # refused: a path is text
 HTTPThrottle("wrong", "1/s", rules=["/api"])  # type: ignore[list-item]  # refused: text is no rule
 

@@ -11,13 +11,13 @@ from aiohttp import web
 from anyio import move_on_after
 
 from traffik.adapters import Memory
-from traffik.rejections import Rejection
+from traffik.responses.rejections import Rejection
 from traffik_aiohttp.errors import error_for
 from traffik_aiohttp.websocket import REASON, WebSocketConnection
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
-MEMORY: Final = "traffik.decisions"
+MEMORY: Final = "traffik.model.decisions"
 """The name under which the decisions about a request are kept."""
 
 _PATIENCE: Final = 15
@@ -40,7 +40,7 @@ class HTTPAdapter:
         return connection.method
 
     def path(self, connection: web.BaseRequest, /) -> str:
-        # aiohttp's routes do not decode %2F, its static files do: a rule considers both (`traffik.paths.readings`).
+        # aiohttp's routes do not decode %2F, its static files do: a rule considers both (`rules.paths.readings`).
         return connection.rel_url.path_safe.replace("%25", "%")
 
     def route(self, connection: web.BaseRequest, /) -> str | None:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from aiohttp.abc import AbstractView
 
-from traffik.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
-from traffik.rates import Rate
+from traffik.model.rates import Rate
 from traffik.throttles import Throttle
+from traffik.throttles.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
 
 __all__ = ["throttled"]
 

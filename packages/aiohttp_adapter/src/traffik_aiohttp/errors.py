@@ -7,13 +7,13 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from traffik import errors
-from traffik.rejections import Rejection
+from traffik.responses import rejections
+from traffik.responses.rejections import Rejection
 
 __all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "error_for"]
 
 
-class Throttled(errors.Throttled, web.HTTPTooManyRequests):
+class Throttled(rejections.Throttled, web.HTTPTooManyRequests):
     """A refused request, or WebSocket that is not prepared yet: answered with status 429, its headers and a body.
 
     Args:
@@ -25,14 +25,14 @@ class Throttled(errors.Throttled, web.HTTPTooManyRequests):
         _answer(self, rejection, accept)
 
 
-class ThrottleUnavailable(errors.Throttled, web.HTTPServiceUnavailable):
+class ThrottleUnavailable(rejections.Throttled, web.HTTPServiceUnavailable):
     """A request that nobody can decide on while the store is away: answered with status 503 in the same way."""
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
 
 
-class ThrottleDenied(errors.Throttled, web.HTTPForbidden):
+class ThrottleDenied(rejections.Throttled, web.HTTPForbidden):
     """A request of a client that is not to be served: answered with status 403 in the same way."""
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:

@@ -8,13 +8,13 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from traffik.answers import fields_of
-from traffik.guards import Throttles, each_of, hit_each
+from traffik.limits.defaults import fields_of
+from traffik.throttles.guards import Throttles, each_of, hit_each
 from traffik_aiohttp.adapter import http
 
 __all__ = ["add_headers", "names_of", "throttling"]
 
-_WRITTEN: Final = "traffik.headers"
+_WRITTEN: Final = "traffik.responses.headers"
 
 
 def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None = None) -> Middleware:

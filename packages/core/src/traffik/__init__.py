@@ -10,11 +10,15 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from traffik.answers import use_outgoing
-    from traffik.clients import DENIED, EXEMPTED
-    from traffik.costs import MAX_COST
-    from traffik.decisions import NEVER, Decision, StrategyStat
-    from traffik.errors import (
+    from traffik.identities.proxies import DENIED, EXEMPTED
+    from traffik.identities.trust import trust_no_proxies, trust_proxies
+    from traffik.limits.defaults import use_outgoing
+    from traffik.limits.floods import Floods
+    from traffik.limits.groups import group
+    from traffik.limits.limiter import Limiter
+    from traffik.model.costs import MAX_COST
+    from traffik.model.decisions import NEVER, Decision, StrategyStat
+    from traffik.model.errors import (
         AdapterNotFoundError,
         BackendError,
         BackendNotFoundError,
@@ -22,16 +26,12 @@ if TYPE_CHECKING:
         ConfigurationError,
         DuplicateUidError,
         RateError,
-        Throttled,
         TraffikError,
     )
-    from traffik.floods import Floods
-    from traffik.limiter import Limiter
-    from traffik.limitfile import load_throttles
-    from traffik.outgoing import Outgoing
-    from traffik.rates import UNLIMITED, Rate
-    from traffik.registry import group
-    from traffik.rules import Rule
+    from traffik.model.rates import UNLIMITED, Rate
+    from traffik.responses.options import Outgoing
+    from traffik.responses.rejections import Throttled
+    from traffik.rules.rule import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
-    from traffik.trust import trust_no_proxies, trust_proxies
+    from traffik.throttles.files import load_throttles
 
 __all__ = [
     "DENIED",
@@ -87,11 +87,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "answers": ("use_outgoing",),
-    "clients": ("DENIED", "EXEMPTED"),
-    "costs": ("MAX_COST",),
-    "decisions": ("NEVER", "Decision", "StrategyStat"),
-    "errors": (
+    "limits.defaults": ("use_outgoing",),
+    "identities.proxies": ("DENIED", "EXEMPTED"),
+    "model.costs": ("MAX_COST",),
+    "model.decisions": ("NEVER", "Decision", "StrategyStat"),
+    "responses.rejections": ("Throttled",),
+    "model.errors": (
         "AdapterNotFoundError",
         "BackendError",
         "BackendNotFoundError",
@@ -99,16 +100,15 @@ _HOMES = {
         "ConfigurationError",
         "DuplicateUidError",
         "RateError",
-        "Throttled",
         "TraffikError",
     ),
-    "floods": ("Floods",),
-    "limiter": ("Limiter",),
-    "limitfile": ("load_throttles",),
-    "outgoing": ("Outgoing",),
-    "rates": ("UNLIMITED", "Rate"),
-    "registry": ("group",),
-    "rules": ("Rule",),
+    "limits.floods": ("Floods",),
+    "limits.limiter": ("Limiter",),
+    "throttles.files": ("load_throttles",),
+    "responses.options": ("Outgoing",),
+    "model.rates": ("UNLIMITED", "Rate"),
+    "limits.groups": ("group",),
+    "rules.rule": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",
@@ -120,7 +120,7 @@ _HOMES = {
         "Transition",
     ),
     "throttles": ("HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
-    "trust": ("trust_no_proxies", "trust_proxies"),
+    "identities.trust": ("trust_no_proxies", "trust_proxies"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

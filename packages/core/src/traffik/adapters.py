@@ -11,13 +11,13 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-from traffik.decisions import Decision
-from traffik.errors import AdapterNotFoundError, ConfigurationError
+from traffik.model.decisions import Decision
+from traffik.model.errors import AdapterNotFoundError, ConfigurationError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from traffik.rejections import Rejection
+    from traffik.responses.rejections import Rejection
 
 __all__ = [
     "GROUP",
@@ -113,7 +113,7 @@ class SocketAdapter(Adapter, Protocol):
         ...
 
     def close(self, connection: Any, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
-        """Close it with `code` and `traffik.floods.REASON`, so that the loop that reads its messages ends.
+        """Close it with `code` and `traffik.limits.floods.REASON`, so that the loop that reads its messages ends.
 
         By an error that the framework answers so, which is a `Throttled`, or by closing it (then an awaitable). One
         that is closed already is left alone.
@@ -122,12 +122,12 @@ class SocketAdapter(Adapter, Protocol):
 
 
 _PIP: Final = {
-    "aiohttp": "traffik[aiohttp]",
-    "channels": "traffik[django]",
-    "django": "traffik[django]",
-    "fastapi": "traffik[starlette]",
-    "rest_framework": "traffik[django]",
-    "starlette": "traffik[starlette]",
+    "aiohttp": "traffik-core[aiohttp]",
+    "channels": "traffik-core[django]",
+    "django": "traffik-core[django]",
+    "fastapi": "traffik-core[starlette]",
+    "rest_framework": "traffik-core[django]",
+    "starlette": "traffik-core[starlette]",
 }
 """The extra that brings the adapter of a connection's package."""
 

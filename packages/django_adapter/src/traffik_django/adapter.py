@@ -10,12 +10,12 @@ from django.apps import apps
 from django.urls import Resolver404, get_resolver
 
 from traffik.adapters import Memory
-from traffik.rejections import Rejection
+from traffik.responses.rejections import Rejection
 from traffik_django.errors import Throttled
 
 __all__ = ["MEMORY", "HTTPAdapter", "http"]
 
-MEMORY: Final = "traffik.decisions"
+MEMORY: Final = "traffik.model.decisions"
 """The key of META under which the decisions about a request are kept: whatever wraps a request has the same META."""
 
 

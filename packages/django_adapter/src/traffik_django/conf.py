@@ -14,10 +14,11 @@ from typing import Any, Final
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
-from traffik import adapters, trust
-from traffik.answers import use_outgoing
+from traffik import adapters
 from traffik.backends import binding
 from traffik.backends.base import Backend
+from traffik.identities import trust
+from traffik.limits.defaults import use_outgoing
 from traffik.throttles import Throttle
 from traffik_django.limits import use_identity
 from traffik_django.reading import Config, read

@@ -15,11 +15,11 @@ from typing import Any
 from channels.exceptions import DenyConnection, StopConsumer
 from django.apps import apps
 
-from traffik import errors
 from traffik.adapters import Memory
-from traffik.errors import ConfigurationError
-from traffik.floods import REASON
-from traffik.rejections import Rejection, Reply
+from traffik.limits.floods import REASON
+from traffik.model.errors import ConfigurationError
+from traffik.responses import rejections
+from traffik.responses.rejections import Rejection, Reply
 from traffik_django.adapter import MEMORY
 
 __all__ = [
@@ -37,15 +37,15 @@ _LEFT = "traffik.left"
 _PAUSE = "traffik.pause"
 
 
-class ConsumerThrottled(errors.Throttled, DenyConnection):
+class ConsumerThrottled(rejections.Throttled, DenyConnection):
     """A refused WebSocket that is not accepted yet: Channels closes it, so that the server denies the handshake."""
 
 
-class ConsumerDenied(errors.Throttled, StopConsumer):
+class ConsumerDenied(rejections.Throttled, StopConsumer):
     """The same on a server that can deny with a status: it is answered 429, and the consumer is done."""
 
 
-class ConsumerClosed(errors.Throttled, StopConsumer):
+class ConsumerClosed(rejections.Throttled, StopConsumer):
     """A WebSocket that was closed for a flood: its consumer has been told by `disconnect`, and is done."""
 
 

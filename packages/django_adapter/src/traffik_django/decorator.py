@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from traffik.costs import check_cost
-from traffik.guards import rates_among, uid_of
-from traffik.keys import MAX_LENGTH, as_text
-from traffik.rates import Rate, parse_rates
+from traffik.model.costs import check_cost
+from traffik.model.keys import MAX_LENGTH, as_text
+from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
+from traffik.throttles.guards import rates_among, uid_of
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.limits import HTTPThrottle

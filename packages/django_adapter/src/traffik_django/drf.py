@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Final
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
-from traffik.clients import EXEMPTED
-from traffik.decisions import FORBIDDEN, UNAVAILABLE, Decision
-from traffik.keys import MAX_LENGTH
-from traffik.rates import Rates
+from traffik.identities.proxies import EXEMPTED
+from traffik.model.decisions import FORBIDDEN, UNAVAILABLE, Decision
+from traffik.model.keys import MAX_LENGTH
+from traffik.model.rates import Rates
 from traffik_django.identities import ip
 from traffik_django.limits import HTTPThrottle
 

@@ -6,10 +6,10 @@ from weakref import WeakSet
 
 from django.http import HttpRequest
 
-from traffik import throttles
-from traffik._callables import Callback, callback
 from traffik.backends import binding
 from traffik.identities import Identifier
+from traffik.model.callables import Callback, callback
+from traffik.throttles import throttle
 
 __all__ = ["HTTPThrottle", "use_identity"]
 
@@ -30,7 +30,7 @@ def use_identity(identifier: Identifier | None) -> None:
             throttle.refresh()
 
 
-class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
+class HTTPThrottle(throttle.HTTPThrottle[HttpRequest]):
     """`traffik.HTTPThrottle` for `django.http.HttpRequest`; without an identifier it uses the one of the settings."""
 
     _lent: Callback | None = None

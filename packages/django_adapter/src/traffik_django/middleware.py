@@ -13,7 +13,7 @@ from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from traffik.errors import Throttled
+from traffik.responses.rejections import Throttled
 from traffik.throttles import Throttle
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async

@@ -14,13 +14,13 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from traffik._callables import callback
 from traffik.backends.base import Backend
-from traffik.clients import NETWORK_PREFIX, Proxies, proxies
-from traffik.errors import ConfigurationError
 from traffik.identities import Identifier
-from traffik.outgoing import FIELDS, Outgoing
-from traffik.rules import Rule
+from traffik.identities.proxies import NETWORK_PREFIX, Proxies, proxies
+from traffik.model.callables import callback
+from traffik.model.errors import ConfigurationError
+from traffik.responses.options import FIELDS, Outgoing
+from traffik.rules.rule import Rule
 from traffik.throttles import Throttle
 from traffik_django.identities import named
 from traffik_django.limits import HTTPThrottle

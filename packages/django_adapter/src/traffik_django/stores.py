@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError
 
 __all__ = ["store_of"]
 

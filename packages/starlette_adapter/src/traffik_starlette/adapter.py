@@ -12,14 +12,14 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from traffik.adapters import Memory
-from traffik.floods import REASON
-from traffik.rejections import Rejection
+from traffik.limits.floods import REASON
+from traffik.responses.rejections import Rejection
 from traffik_starlette.errors import Throttled, WebSocketThrottled
 from traffik_starlette.routing import path_of, route_of
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
-MEMORY: Final = "traffik.decisions"
+MEMORY: Final = "traffik.model.decisions"
 """The key of the scope under which the decisions about a connection are kept."""
 
 _GONE: Final = "traffik.gone"

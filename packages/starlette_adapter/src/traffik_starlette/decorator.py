@@ -12,10 +12,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from traffik.floods import VIOLATION
-from traffik.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
-from traffik.rates import Rate
+from traffik.limits.floods import VIOLATION
+from traffik.model.rates import Rate
 from traffik.throttles import Throttle
+from traffik.throttles.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
 
 __all__ = ["throttled"]
 

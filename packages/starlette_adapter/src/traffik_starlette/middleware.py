@@ -16,13 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from traffik.adapters import Memory
-from traffik.answers import fields_of
-from traffik.decisions import Decision
-from traffik.floods import VIOLATION
-from traffik.guards import Throttles, each_of
-from traffik.negotiation import kind_for
-from traffik.rejections import reject
+from traffik.limits.defaults import fields_of
+from traffik.limits.floods import VIOLATION
+from traffik.model.decisions import Decision
+from traffik.responses.negotiation import kind_for
+from traffik.responses.rejections import reject
 from traffik.throttles import Throttle
+from traffik.throttles.guards import Throttles, each_of
 from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
 from traffik_starlette.routing import APP
@@ -32,7 +32,7 @@ __all__ = ["ThrottleMiddleware"]
 _Fields: TypeAlias = list[tuple[bytes, bytes]]
 _Ready: TypeAlias = tuple[int, _Fields, bytes]
 
-_WRITES: Final = "traffik.headers"
+_WRITES: Final = "traffik.responses.headers"
 """The key of the scope that says that a middleware will write the headers."""
 
 _PREPARED: Final = 1024

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends import binding
-from traffik.errors import BackendNotFoundError
-from traffik.negotiation import JSON, PROBLEM
-from traffik.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
+from traffik.model.errors import BackendNotFoundError
+from traffik.responses.negotiation import JSON, PROBLEM
+from traffik.responses.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
 from traffik.throttles import Throttle
 from traffik_starlette.answers import answer_throttled
 from traffik_starlette.errors import Throttled

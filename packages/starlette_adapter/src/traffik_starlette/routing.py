@@ -14,7 +14,7 @@ from starlette._utils import get_route_path
 from starlette.routing import Match
 from starlette.types import Scope
 
-from traffik.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError
 
 __all__ = ["APP", "path_of", "route_of"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 
 from traffik import adapters
 from traffik.backends import binding
-from traffik.decisions import Decision
-from traffik.keys import partition_key
+from traffik.model.decisions import Decision
+from traffik.model.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -54,7 +54,7 @@ class Charge(NamedTuple):
     Attributes:
         uid: the throttle's.
         plan: the strategy, made ready for its rates.
-        key: scope and identity, as `traffik.keys.local_key` joins them.
+        key: scope and identity, as `traffik.model.keys.local_key` joins them.
         cost: units of quota, 1 to the plan's ceiling; with `read_only` also 0, which asks what is left and how long
             the wait for one unit is.
         read_only: decide, but change nothing.

@@ -12,7 +12,7 @@ from threading import RLock
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakSet
 
-from traffik.errors import BackendNotFoundError
+from traffik.model.errors import BackendNotFoundError
 
 __all__ = [
     "Watcher",
@@ -43,7 +43,7 @@ class Watcher(Protocol):
 
 
 lock = RLock()
-"""Held while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
+"""StoredState while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
 
 _made: WeakSet[_Backend] = WeakSet()
 _open: dict[_Backend, int] = {}

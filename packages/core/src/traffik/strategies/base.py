@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from traffik.decisions import Decision
-from traffik.errors import RateError
-from traffik.rates import Rate
+from traffik.model.decisions import Decision
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate
 
 __all__ = [
     "EXACT",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from traffik.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError
 from traffik.strategies.base import Strategy
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket

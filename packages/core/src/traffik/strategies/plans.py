@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias, TypeGuard
 
-from traffik.costs import MAX_COST
-from traffik.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
-from traffik.rates import Rate
+from traffik.model.costs import MAX_COST
+from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
+from traffik.model.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
 
 __all__ = ["Plan", "plan", "probe"]

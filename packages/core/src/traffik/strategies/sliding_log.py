@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from traffik.decisions import NEVER, Decision
-from traffik.errors import RateError
-from traffik.rates import Rate
+from traffik.model.decisions import NEVER, Decision
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate
 from traffik.strategies.base import Kernel, State, Transition, Twin
 
 __all__ = ["MAX_ENTRIES", "SlidingLog"]

@@ -13,12 +13,11 @@ from traffik.adapters import Adapter, adapter_of, socket_adapter_of
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.decisions import Decision
-from traffik.errors import Throttled
-from traffik.floods import MAX_PAUSE, Floods
-from traffik.headers import policies
-from traffik.rates import Rate
-from traffik.rejections import Rejection, reject
+from traffik.limits.floods import MAX_PAUSE, Floods
+from traffik.model.decisions import Decision
+from traffik.model.rates import Rate
+from traffik.responses.headers import policies
+from traffik.responses.rejections import Rejection, Throttled, reject
 from traffik.testing.clock import VirtualClock
 from traffik.throttles import HTTPThrottle, Throttle, WebSocketThrottle, get_wait, is_throttled
 

@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from traffik.backends.base import Backend
-from traffik.decisions import NEVER, Decision
-from traffik.limiter import Limiter
-from traffik.rates import Rate
+from traffik.limits.limiter import Limiter
+from traffik.model.decisions import NEVER, Decision
+from traffik.model.rates import Rate
 from traffik.strategies import (
     GCRA,
     FixedWindow,

@@ -47,7 +47,7 @@ class VirtualClock:
         """While the context lasts, a pause of `traffik.Floods` takes no time but moves the clock; answers their µs."""
         from anyio.lowlevel import checkpoint
 
-        from traffik import _hits
+        from traffik.limits import hits
 
         pauses: list[int] = []
 
@@ -56,11 +56,11 @@ class VirtualClock:
             pauses.append(wait)
             self.advance(microseconds=wait)
 
-        before, _hits.sleep = _hits.sleep, sleep
+        before, hits.sleep = hits.sleep, sleep
         try:
             yield pauses
         finally:
-            _hits.sleep = before
+            hits.sleep = before
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self.now} µs>"

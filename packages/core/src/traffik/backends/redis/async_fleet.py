@@ -14,7 +14,7 @@ from traffik.backends.redis.script import Answer, Order
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.backends.redis.topology import Topology, slot_of
 from traffik.backends.redis.visits import Visits, check, failure, learn
-from traffik.errors import BackendError
+from traffik.model.errors import BackendError
 
 __all__ = ["AsyncFleet"]
 

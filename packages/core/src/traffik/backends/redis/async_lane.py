@@ -17,7 +17,7 @@ from traffik.backends.redis.async_link import AsyncLink, asked
 from traffik.backends.redis.batches import MOVES, Batch, Entry, Outcome, Turn, batch, spoils, take, trouble_in
 from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.visits import check_greeting, failure, greeting, locate
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
     from traffik.backends.redis.async_fleet import AsyncFleet

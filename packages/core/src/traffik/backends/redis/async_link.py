@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 
 from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.wire import MORE, Command, ProtocolError, pack, reader, shortened
-from traffik.errors import BackendError
+from traffik.model.errors import BackendError
 
 __all__ = ["AsyncLink", "Landed", "asked"]
 

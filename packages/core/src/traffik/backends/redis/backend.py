@@ -1,7 +1,7 @@
 """The store of a fleet: Redis or Valkey, exact for all its processes, one round trip a hit or less.
 
 It fetches and keeps; the script on the server decides, on the server's clock. What happens between a charge and the
-servers is in `steps`, how hits share calls in the lanes, what is answered without them in `traffik.backends.failures`.
+servers is in `steps`, how hits share calls in the lanes, what is answered without them in `resilience.failures`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from traffik.backends.base import Backend, Charge, Sender
-from traffik.backends.breaker import Breaker, Circuit
-from traffik.backends.denials import Denials, DenyCache
-from traffik.backends.failures import Failures, OnError
-from traffik.backends.health import Health
-from traffik.backends.looks import Held, Listing
+from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.redis import async_fleet, housekeeping, sync_fleet
 from traffik.backends.redis.drivers import AsyncDriver, SyncDriver
 from traffik.backends.redis.script import CHARGE, Order
@@ -31,9 +27,13 @@ from traffik.backends.redis.settings import Where, read
 from traffik.backends.redis.states import in_script
 from traffik.backends.redis.steps import Core
 from traffik.backends.redis.visits import PATIENCE
-from traffik.decisions import Decision
-from traffik.errors import BackendError
-from traffik.keys import escape, local_of, partition_key, seal, sealed
+from traffik.backends.resilience.breaker import Breaker, Circuit
+from traffik.backends.resilience.denials import Denials, DenyCache
+from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.health import Health
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError
+from traffik.model.keys import escape, local_of, partition_key, seal, sealed
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan
@@ -220,16 +220,16 @@ class RedisBackend(Backend):
         self._sync.housekeep(housekeeping.forget(self.settings, self._pattern(uid, key)))
         self._forget()
 
-    def held_sync(self, uid: str, key: str) -> Held:
+    def inspect_sync(self, uid: str, key: str) -> StoredState:
         """What the servers hold for a local key of the throttle `uid`.
 
         Raises:
             BackendError: they do not answer.
         """
         value, ttl = self._sync.housekeep(housekeeping.look_up(self.settings, self.partition_key(uid, key)))
-        return Held(value, None if ttl < 0 else ttl * 1000)
+        return StoredState(value, None if ttl < 0 else ttl * 1000)
 
-    def list_sync(self, uid: str, most: int) -> Listing:
+    def list_keys_sync(self, uid: str, most: int) -> KeyPage:
         """Local keys of the throttle `uid`, at most so many. Walks through all keys of the servers with SCAN.
 
         Raises:
@@ -237,7 +237,7 @@ class RedisBackend(Backend):
         """
         pattern, _ = self._pattern(uid, None)
         keys, complete = self._sync.housekeep(housekeeping.walk(self.settings, pattern, most))
-        return Listing([local_of(key.decode()) for key in keys], complete)
+        return KeyPage([local_of(key.decode()) for key in keys], complete)
 
     def _pattern(self, uid: str | None, key: str | None) -> tuple[str, bool]:
         """The keys that a reset means, and whether that is a pattern."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from traffik.backends.redis.script import Answer, ErrorAnswer, Order, answers, arguments, refused, script
 from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.wire import Command, ErrorReply, pack, shortened
-from traffik.errors import BackendError
+from traffik.model.errors import BackendError
 
 if TYPE_CHECKING:
     from traffik.backends.redis.topology import Topology

@@ -15,7 +15,7 @@ from traffik.backends.redis.script import Answer, Order
 from traffik.backends.redis.steps import Ask, Await, Hold, Move, Release, Steps
 from traffik.backends.redis.topology import slot_of
 from traffik.backends.redis.visits import Visits
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 __all__ = ["AsyncDriver", "SyncDriver"]
 

@@ -14,8 +14,8 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.redis.states import tag_of
-from traffik.decisions import Decision
-from traffik.errors import BackendError
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

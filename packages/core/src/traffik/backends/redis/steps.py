@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from traffik.backends.base import Charge
 from traffik.backends.redis.script import CHARGE, PEEK, PROBE, READ, SWAP, Order, Stored
 from traffik.backends.redis.states import decode, encode, in_script
-from traffik.decisions import Decision
-from traffik.errors import BackendError
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError
 from traffik.strategies import Prepared, probe
 
 if TYPE_CHECKING:
-    from traffik.backends.breaker import Circuit
-    from traffik.backends.denials import Denials
-    from traffik.backends.failures import Failures
+    from traffik.backends.resilience.breaker import Circuit
+    from traffik.backends.resilience.denials import Denials
+    from traffik.backends.resilience.failures import Failures
     from traffik.strategies import Plan
 
 __all__ = ["Ask", "Await", "Core", "Hold", "Move", "Release", "Steps"]

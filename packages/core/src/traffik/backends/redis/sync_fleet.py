@@ -14,7 +14,7 @@ from traffik.backends.redis.sync_lane import SyncLane, Waiter
 from traffik.backends.redis.sync_link import SyncLink, dial
 from traffik.backends.redis.topology import Topology, slot_of
 from traffik.backends.redis.visits import PATIENCE, Visit, Visits, failure, learn
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 __all__ = ["SyncFleet"]
 

@@ -18,7 +18,7 @@ from traffik.backends.redis.script import Answer
 from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.sync_link import SyncLink, dial
 from traffik.backends.redis.visits import check_greeting, failure, greeting, locate
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 if TYPE_CHECKING:
     from traffik.backends.redis.sync_fleet import SyncFleet

@@ -10,7 +10,7 @@ from traffik.backends.redis.settings import Endpoint, Login
 from traffik.backends.redis.sockets import connected, left
 from traffik.backends.redis.visits import check
 from traffik.backends.redis.wire import MORE, Command, ProtocolError, pack, reader
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 __all__ = ["SyncLink", "dial"]
 

@@ -14,7 +14,7 @@ from traffik.backends.redis.script import script
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.backends.redis.topology import Topology
 from traffik.backends.redis.wire import Command, ErrorReply
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 __all__ = ["PATIENCE", "Visit", "Visits", "check", "check_greeting", "failure", "greeting", "learn", "locate"]
 

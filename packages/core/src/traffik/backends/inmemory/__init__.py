@@ -1,0 +1,9 @@
+"""The store in this process."""
+
+from __future__ import annotations
+
+from traffik.backends.inmemory.backend import (
+    InMemoryBackend,
+)
+
+__all__ = ["InMemoryBackend"]
