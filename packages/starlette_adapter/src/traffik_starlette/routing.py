@@ -49,9 +49,9 @@ def _routes_around(scope: Scope) -> Iterable[Any]:
     """The routes of the outermost router."""
     app = scope.get("router") or scope.get("app") or scope.get(APP)
     while app is not None:
-        routes = getattr(app, "routes", None)
+        routes: Iterable[Any] | None = getattr(app, "routes", None)
         if routes is not None:
-            return routes  # type: ignore[no-any-return]  # whatever wraps an application may have any attributes
+            return routes
         app = getattr(app, "app", None)
     raise ConfigurationError(
         "a rule names a route, but no Starlette or FastAPI application is known here whose routes could match: "
