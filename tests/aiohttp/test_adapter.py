@@ -45,7 +45,9 @@ class TestAdapter(AdapterContract):
     websocket_adapter = websocket
 
     def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
-        return make_mocked_request(method, quote(path), headers=dict(headers), transport=Transport(peer), app=app)
+        request = make_mocked_request(method, quote(path), headers=dict(headers), transport=Transport(peer), app=app)
+        request.match_info.route.resource = None  # as that of a path that no route matches
+        return request
 
     def another_object_for(self, connection):
         return connection.clone()

@@ -83,6 +83,16 @@ def test_a_route_is_found_with_and_without_the_prefix_of_a_proxy():
         assert route_of(scope_of(path, root_path="/proxy")) == "/items/{id}"
 
 
+def test_a_path_without_the_prefix_is_the_one_that_mounts_make_of_it():
+    """A mount adds itself to the prefix, so that what is inside sees the whole path again."""
+    app = Starlette(routes=[Mount("/in", routes=[Route("/x", endpoint), Route("/in/x", endpoint)])])
+    scopes = [scope_of(path, app=app, root_path="/proxy") for path in ("/proxy/in/x", "/in/x", "/in/y")]
+    assert [path_of(scope) for scope in scopes] == ["/in/x", "/in/in/x", "/in/in/y"]
+    assert [route_of(scope) for scope in scopes] == ["/in/x", "/in/in/x", None]
+    assert TestClient(app, root_path="/proxy").get("/in/x").status_code == 200
+    assert path_of({"type": "http", "path": "/in/x", "root_path": "/proxy"}) == "/in/x"
+
+
 def test_a_middleware_around_an_application_finds_its_routes():
     scope = scope_of("/items/7")
     app = scope.pop("app")
