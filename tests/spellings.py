@@ -91,7 +91,7 @@ def spellings(paths: list[str], count: int = COUNT) -> Iterator[bytes]:
 
 
 def _endless(paths: list[str], rng: random.Random) -> Iterator[bytes]:
-    yield from (quote(path).encode() for path in paths)
+    yield from (prefix + quote(path).encode() for path in paths for prefix in (b"", b"/proxy"))
     for piece in ("%0a", "%2f", "/", "/.", "/..", "%00", "\\", "%20", ";", "%5c"):
         yield from (f"{quote(path)}{piece}".encode() for path in paths)
     while True:
@@ -155,13 +155,20 @@ def _double(text: str, rng: random.Random, _: list[str]) -> str:
     return text if slash < 0 else text[:slash] + rng.choice(("//", "%2f", "/%2f", "/./", "///")) + text[slash + 1 :]
 
 
+def _prefix(text: str, rng: random.Random, _: list[str]) -> str:
+    return rng.choice(("/proxy", "/proxy", "/proxy/", "/proxy/proxy", "/prox%79", "//proxy", "/x/../proxy")) + text
+
+
 def _place(text: str, rng: random.Random) -> int:
     """Often the end, or beside a slash; not inside an escape on purpose."""
     slashes = [at for at, char in enumerate(text) if char == "/"]
     return rng.choice((len(text), len(text), rng.randint(0, len(text)), *(at + 1 for at in slashes), *slashes))
 
 
-_CHANGES = (_insert, _insert, _insert, _insert_byte, _encode, _encode_one, _swap_case, _widen, _drop, _climb, _double)
+_CHANGES = (
+    *(_insert, _insert, _insert, _insert_byte, _encode, _encode_one, _swap_case),
+    *(_widen, _drop, _climb, _double, _prefix),
+)
 
 
 class Client:

@@ -79,6 +79,10 @@ class Framework(ABC):
         """The body of a refusal that an endpoint raises, byte for byte; of a store that is away without a policy."""
         return problem(detail, violated)
 
+    def template(self, path: str) -> str:
+        """How the framework writes the template of the route of `path`, which has no parameters."""
+        return path
+
     @abstractmethod
     def serving(self, service: Service) -> AbstractContextManager[str]:
         """Serve it as long as the context lasts; the address, ``host:port``. RateLimit headers are on all answers."""

@@ -207,3 +207,11 @@ def test_a_consumer_without_an_address_has_no_peer():
     connection.scope = {}
     assert consumer.peer(connection) is None
     assert (list(consumer.subapps(None)), consumer.app(connection) is not None) == ([], True)
+
+
+def test_a_consumer_has_the_path_of_its_routes_and_tells_no_route():
+    chat = AsyncWebsocketConsumer()
+    chat.scope = {"path": "/proxy/chat/7", "root_path": "/proxy"}
+    assert consumer.path(chat) == "/chat/7"
+    with pytest.raises(ConfigurationError, match="give the rule a path instead of a route"):
+        consumer.route(chat)

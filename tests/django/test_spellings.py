@@ -101,5 +101,9 @@ def test_no_spelling_of_a_path_escapes_a_limit_under_wsgi(project):
 def test_no_spelling_of_a_path_escapes_a_limit_under_asgi(prefix, project):
     sockets = URLRouter([path("chat/<str:room>", socket("chat")), re_path(r"^feed/(?P<room>\w+)/$", socket("feed"))])
     app = ProtocolTypeRouter({"http": ASGIHandler(), "websocket": sockets})
-    with serve(app, lifespan="off", root_path=prefix, log_level="critical") as address:
+
+    async def behind_a_proxy(scope, receive, send):
+        await app({**scope, "root_path": prefix}, receive, send)
+
+    with serve(behind_a_proxy, lifespan="off", log_level="critical") as address:
         check(address, [*ROUTES, *FILES, *SOCKETS], opened=["chat", "feed"])

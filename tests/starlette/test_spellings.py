@@ -57,8 +57,11 @@ def socket(name):
     return endpoint
 
 
-def telling(app):
-    """The application, with the throttles of all resources around it, which answers which of them applied."""
+def telling(app, prefix):
+    """The application, with the throttles of all resources around it, which answers which of them applied.
+
+    A proxy is known to take `prefix` away; routes are found with it and without.
+    """
     guarded = ThrottleMiddleware(app, [throttle for each in EVERYTHING for throttle in each.throttles()], headers=False)
 
     async def tell(scope, receive, send):
@@ -67,7 +70,7 @@ def telling(app):
                 message["headers"] = [*message["headers"], (b"x-limits", limits_in(scope[MEMORY]).encode())]
             await send(message)
 
-        await guarded(scope, receive, answer)
+        await guarded({**scope, "root_path": prefix, MEMORY: scope.setdefault(MEMORY, {})}, receive, answer)
 
     return tell
 
@@ -109,5 +112,5 @@ def fastapi(files):
 @pytest.mark.parametrize("application", [starlette, fastapi])
 @pytest.mark.parametrize("prefix", ["", "/proxy"])
 def test_no_spelling_of_a_path_escapes_a_limit(application, prefix, files, backend):
-    with serve(telling(application(files)), lifespan="off", root_path=prefix, log_level="critical") as address:
+    with serve(telling(application(files), prefix), lifespan="off", log_level="critical") as address:
         check(address, EVERYTHING, opened=["chat", "live"])

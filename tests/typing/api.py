@@ -105,9 +105,10 @@ HTTPThrottle(
 )
 WebSocketThrottle("ruled", "1/s", rules=Rule("/chat")).add_rule(Rule(methods={"GET"}, when=lambda _: True))
 assert_type(Rule("/api/**").matches("GET", "/api"), bool)
+assert_type(Rule(route="/users/{id}").matches("GET", "/users/7", "/users/{id}"), bool)
 assert_type([limit.uid for limit in group("api:*")], list[str])
 group("*").add_rule(Rule("/api/**"))
-Rule("/api/**", ["GET"])  # type: ignore[call-arg, arg-type]  # refused: all but the path have names
+Rule("/api/**", "/users/{id}")  # type: ignore[call-arg]  # refused: all but the path have names
 Rule(b"/api")  # type: ignore[arg-type]  # refused: a path is text
 HTTPThrottle("wrong", "1/s", rules=["/api"])  # type: ignore[list-item]  # refused: text is no rule
 

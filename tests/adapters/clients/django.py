@@ -67,6 +67,9 @@ class DjangoASGIClient(Framework):
             stack.enter_context(override_settings(ROOT_URLCONF=urls, MIDDLEWARE=middleware, TRAFFIK=traffik))
             yield stack.enter_context(self.server(service))
 
+    def template(self, path):
+        return path.removeprefix("/")
+
     def server(self, service):
         guards = [throttle for throttle in service.guards if throttle.websocket]
         sockets = [path(where.removeprefix("/"), chat_of(each, guards)) for where, each in service.sockets.items()]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from starlette import routing
 from starlette._utils import get_route_path
-from starlette.routing import Match
 from starlette.types import Scope
 
 from traffik.model.errors import ConfigurationError
@@ -22,14 +22,33 @@ APP: Final = "traffik.app"
 """The key of the scope under which a middleware that no application has run yet leaves the one that it wraps."""
 
 
+class Match(NamedTuple):
+    """What the router makes of a connection.
+
+    Attributes:
+        route: the template of the route that matches; None if no route does.
+        path: the path that it stands for: what the mounts have matched, and then what the innermost router sees.
+    """
+
+    route: str | None
+    path: str
+
+
 def path_of(scope: Scope) -> str:
-    """The path that the outermost router matches: without the prefix that a proxy or the server adds."""
+    """The path that the outermost router matches: without the prefix that a proxy or the server adds.
+
+    Routes match without that prefix too. But then a mount hands its own path on to what is mounted, so that ``/in/x``
+    reaches the route ``/in/x`` inside the mount ``/in``. Such a path is the one that the routers make of it.
+    """
     # A mount adds to `root_path` and keeps the first one.
     prefix: str = scope.get("app_root_path", scope.get("root_path", ""))
+    path: str = scope["path"]
     if not prefix:
-        path: str = scope["path"]
         return path
-    return get_route_path({"path": scope["path"], "root_path": prefix}) or "/"
+    inside = get_route_path({"path": path, "root_path": prefix})
+    if inside != path or _routes_around(scope) is None:
+        return inside or "/"
+    return _match_of(scope).path
 
 
 def route_of(scope: Scope) -> str | None:
@@ -40,45 +59,50 @@ def route_of(scope: Scope) -> str | None:
     Raises:
         ConfigurationError: there is no router to ask.
     """
+    if _routes_around(scope) is None:
+        raise ConfigurationError(
+            "a rule names a route, but no Starlette or FastAPI application is known here whose routes could match: "
+            "add the middleware with app.add_middleware, or give the rule a path"
+        )
+    return _match_of(scope).route
+
+
+def _match_of(scope: Scope) -> Match:
     outermost = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
-    outermost.pop("fastapi", None)  # what FastAPI's routes note in the scope while they match
-    return _match(_routes_around(scope), outermost)
+    outermost.pop("fastapi", None)  # FastAPI's routes note there what they have matched
+    return _match(_routes_around(scope) or (), outermost)
 
 
-def _routes_around(scope: Scope) -> Iterable[Any]:
-    """The routes of the outermost router."""
+def _routes_around(scope: Scope) -> Iterable[Any] | None:
+    """The routes of the outermost router; None if it is not known."""
     app = scope.get("router") or scope.get("app") or scope.get(APP)
     while app is not None:
-        routes = getattr(app, "routes", None)
+        routes: Iterable[Any] | None = getattr(app, "routes", None)
         if routes is not None:
-            return routes  # type: ignore[no-any-return]  # whatever wraps an application may have any attributes
+            return routes
         app = getattr(app, "app", None)
-    raise ConfigurationError(
-        "a rule names a route, but no Starlette or FastAPI application is known here whose routes could match: "
-        "add the middleware with app.add_middleware, or give the rule a path"
-    )
+    return None
 
 
-def _match(routes: Iterable[Any], scope: Scope) -> str | None:
-    """The template of the first route that matches in full, or else of the first that matches but for the method."""
+def _match(routes: Iterable[Any], scope: Scope) -> Match:
+    """The first route that matches in full, or else the first that matches but for the method."""
     partial: tuple[Any, Scope] | None = None
     for route in _flat(routes):
         match, child = route.matches(scope)
-        if match is Match.FULL:
-            return _template(route, {**scope, **child})
-        if match is Match.PARTIAL and partial is None:
-            partial = route, {**scope, **child}
-    return None if partial is None else _template(*partial)
+        if match is routing.Match.FULL:
+            return _inside(route, scope, child)
+        if match is routing.Match.PARTIAL and partial is None:
+            partial = route, child
+    return Match(None, get_route_path(scope)) if partial is None else _inside(partial[0], scope, partial[1])
 
 
-def _template(route: Any, scope: Scope) -> str | None:
-    """The template of a route that matches, followed by that of the route inside it."""
-    path: str = getattr(route, "path", None) or ""
-    inside = getattr(route, "routes", None)
-    if not inside:
-        return path
-    inner = _match(inside, scope)
-    return None if inner is None else path + inner
+def _inside(route: Any, scope: Scope, child: Scope) -> Match:
+    """A route that matches, followed by the one inside it."""
+    inner = {**scope, **child}
+    routes = getattr(route, "routes", None)
+    found = _match(routes, inner) if routes else Match("", get_route_path(inner))
+    template = None if found.route is None else (getattr(route, "path", None) or "") + found.route
+    return Match(template, inner["root_path"][len(scope["root_path"]) :] + found.path)
 
 
 def _flat(routes: Iterable[Any]) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from traffik.model.callables import Callback, callback
 from traffik.rules.paths import compile_pattern, readings
 
-__all__ = ["PendingPredicates", "Rule", "RuleSet", "Target", "When", "rule_set"]
+__all__ = ["PendingPredicates", "Rule", "RuleSet", "When", "rule_set"]
 
 When: TypeAlias = Callable[..., bool | Awaitable[bool]]
 """The type of `when`: a function of the connection and the context, sync or async."""
@@ -63,7 +63,8 @@ class Rule:
     bypass: bool = False
     predicate: Callback | None = field(init=False, repr=False, compare=False)
     _methods: frozenset[str] = field(init=False, repr=False, compare=False)
-    _pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    _expression: bool = field(init=False, repr=False, compare=False)
+    _found: Callable[[str], object] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.path is None and self.route is None and not self.methods and self.when is None:
@@ -79,7 +80,8 @@ class Rule:
         methods = _methods(self.methods)
         set_field(self, "methods", methods)
         set_field(self, "_methods", methods | {"HEAD"} if "GET" in methods else methods)
-        set_field(self, "_pattern", _compiled(self.path, self.bypass))
+        set_field(self, "_expression", isinstance(self.path, re.Pattern))
+        set_field(self, "_found", None if self.path is None else _matcher(self.path, self.bypass))
         offered = ("connection", "context")
         predicate = None if self.when is None else callback("the predicate of a rule", self.when, offered)
         set_field(self, "predicate", predicate)
@@ -89,45 +91,34 @@ class Rule:
 
         The predicate is not called.
         """
-        return self.matches_target(Target(method, path, route, readings(path)))
+        return self.matches_readings(method, path, route, readings(path))
 
-    def matches_target(self, target: Target) -> bool:
-        """`matches`, for a request whose path has been read."""
-        if self._methods and target.method not in self._methods and target.method.upper() not in self._methods:
+    def matches_readings(self, method: str, path: str, route: str | None, forms: tuple[str, ...]) -> bool:
+        """`matches`, for a path whose readings are `forms`."""
+        if self._methods and method not in self._methods and method.upper() not in self._methods:
             return False
-        if self.route is not None and self.route != target.route:
+        if self.route is not None and self.route != route:
             return False
-        if self._pattern is None:
+        found = self._found
+        if found is None:
             return True
-        forms: Iterable[str] = target.readings if isinstance(self.path, str) else self._with_slashes(target)
-        found = self._pattern.fullmatch
+        tried = self._with_slashes(path, forms) if self._expression else forms
         if self.bypass:
-            return bool(target.readings) and all(map(found, forms))
-        # A path without readings may lead anywhere, so a limit applies to it.
-        return not target.readings or any(map(found, forms))
+            for form in tried:
+                if not found(form):
+                    return False
+            return bool(forms)
+        for form in tried:
+            if found(form):
+                return True
+        return not forms  # a path without readings may lead anywhere, so a limit applies to it
 
-    def _with_slashes(self, target: Target) -> Iterable[str]:
+    def _with_slashes(self, path: str, forms: tuple[str, ...]) -> tuple[str, ...]:
         """The readings for a regular expression, which may ask for a slash at the end."""
-        slashed = tuple(f"{form}/" for form in target.readings)
+        slashed = tuple(f"{form}/" for form in forms)
         if self.bypass:
-            return slashed if target.path.endswith("/") else target.readings
-        return (*target.readings, *slashed)
-
-
-class Target(NamedTuple):
-    """The parts of a request that rules are about.
-
-    Attributes:
-        method: its method.
-        path: its path, percent-decoded.
-        route: the template of the route that matches it; None if no route does, or no rule needs it.
-        readings: `traffik.rules.paths.readings` of the path.
-    """
-
-    method: str
-    path: str
-    route: str | None
-    readings: tuple[str, ...]
+            return slashed if path.endswith("/") else forms
+        return (*forms, *slashed)
 
 
 class PendingPredicates(NamedTuple):
@@ -193,31 +184,30 @@ class RuleSet:
         key = method, path, route
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._decide(Target(method, path, route, readings(path)))
+            verdict = self._decide(method, path, route)
             if len(method) + len(path) <= _LONGEST:
                 if len(self._verdicts) >= _VERDICTS:
                     self._verdicts.clear()
                 self._verdicts[key] = verdict
         return verdict
 
-    def _decide(self, target: Target) -> bool | PendingPredicates:
-        bypasses: list[Callback] = []
+    def _decide(self, method: str, path: str, route: str | None) -> bool | PendingPredicates:
+        forms = readings(path)
+        bypasses: tuple[Callback, ...] = ()
         for rule in self._bypasses:
-            if rule.matches_target(target):
+            if rule.matches_readings(method, path, route, forms):
                 if rule.predicate is None:
                     return False
-                bypasses.append(rule.predicate)
-        applies: list[Callback] = []
+                bypasses += (rule.predicate,)
+        applies: tuple[Callback, ...] = ()
         for rule in self._applies:
-            if rule.matches_target(target):
+            if rule.matches_readings(method, path, route, forms):
                 if rule.predicate is None:
-                    applies.clear()
-                    break
-                applies.append(rule.predicate)
-        else:
-            if self._applies and not applies:
-                return False
-        return PendingPredicates(tuple(bypasses), tuple(applies)) if bypasses or applies else True
+                    return PendingPredicates(bypasses, ()) if bypasses else True
+                applies += (rule.predicate,)
+        if self._applies and not applies:
+            return False
+        return PendingPredicates(bypasses, applies) if bypasses or applies else True
 
 
 def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
@@ -241,9 +231,8 @@ def _methods(given: Collection[str]) -> frozenset[str]:
     return frozenset(method.upper() for method in given)
 
 
-def _compiled(path: object, bypass: bool) -> re.Pattern[str] | None:
-    if path is None:
-        return None
+def _matcher(path: object, bypass: bool) -> Callable[[str], object]:
+    """A function that is true of the readings that a pattern or an expression matches."""
     if isinstance(path, str):
         return compile_pattern(path)
     if not isinstance(path, re.Pattern):
@@ -251,4 +240,4 @@ def _compiled(path: object, bypass: bool) -> re.Pattern[str] | None:
     if not isinstance(path.pattern, str):
         raise TypeError(f"paths are text, so the regular expression is too, not {path!r}")
     # Routers let a parameter contain a newline, so the dot of an expression that limits must match one too.
-    return path if bypass else re.compile(path.pattern, path.flags & ~re.DEBUG | re.DOTALL)
+    return (path if bypass else re.compile(path.pattern, path.flags & ~re.DEBUG | re.DOTALL)).fullmatch

@@ -15,6 +15,7 @@ from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits.floods import MAX_PAUSE, Floods
 from traffik.model.decisions import Decision
+from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
 from traffik.responses.headers import policies
 from traffik.responses.rejections import Rejection, Throttled, reject
@@ -101,6 +102,11 @@ class AdapterContract:
     @pytest.mark.parametrize("path", ["/", "/items/7", "/a b/é", "/twice//"])
     def test_it_hands_over_the_path_decoded(self, path: str) -> None:
         assert self.adapter.path(self.http_connection(path=path)) == path
+
+    def test_it_hands_over_a_route_or_says_that_it_knows_none(self) -> None:
+        with suppress(ConfigurationError):
+            route = self.adapter.route(self.http_connection(path="/nowhere/at/all"))
+            assert route is None or isinstance(route, str)
 
     def test_it_hands_over_the_application(self) -> None:
         app = self.make_app()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from traffik.backends.inmemory.backend import (
-    InMemoryBackend,
-)
+from traffik.backends.inmemory.backend import InMemoryBackend
 
 __all__ = ["InMemoryBackend"]
