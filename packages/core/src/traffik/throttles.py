@@ -81,7 +81,7 @@ class Throttle(Limit, Generic[C]):
 
     Raises:
         RateError: the rate is not one, or the strategy cannot count it exactly.
-        DuplicateUidError: another throttle has this uid.
+        DuplicateUidError: a different throttle with this uid counts in the store given as `backend`.
         TypeError, ValueError: another argument is none of the above.
     """
 
@@ -139,6 +139,7 @@ class Throttle(Limit, Generic[C]):
                 `floods` says; to close it, some frameworks have an error raised.)
             AdapterNotFoundError: no adapter knows this kind of connection.
             BackendNotFoundError: none, or more than one, store could be meant.
+            DuplicateUidError: a different throttle with this uid counts in that store.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
         decision = await _hits.decide(self, connection, cost, context, False)
