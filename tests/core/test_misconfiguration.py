@@ -18,6 +18,7 @@ from traffik import (
     TokenBucket,
     WebSocketThrottle,
     _misconfiguration,
+    guards,
     notices,
 )
 from traffik.backends.inmemory import InMemoryBackend
@@ -79,6 +80,19 @@ class TestCountedTwice:
             await throttle.hit(request)
             throttle.sync.hit(request)
         assert said() == [("counted-twice", "twice")]
+
+    @pytest.mark.parametrize("options", [{}, {"identifier": lambda _: "ada"}], ids=["by address", "by identifier"])
+    def test_two_objects_of_one_uid_are_said_too(self, options, store):
+        request = toy.Request()
+        for throttle in [HTTPThrottle("twice", "9/min", backend=store, **options) for _ in range(2)]:
+            guards.hit_each_sync([throttle], request)
+        assert said() == [("counted-twice", "twice")]
+
+    def test_one_uid_in_two_stores_is_counted_once_in_each(self, store):
+        request = toy.Request()
+        for each in (store, InMemoryBackend()):
+            HTTPThrottle("twice", "9/min", backend=each).sync.hit(request)
+        assert said() == []
 
     def test_requests_that_are_counted_once_are_fine(self, throttle, store):
         other = HTTPThrottle("other", "9/min", backend=store)

@@ -49,7 +49,12 @@ def nothing_fits(uid: str, cost: int, capacity: int) -> None:
 
 def counted_twice(uid: str) -> None:
     """One request was counted a second time by the same throttle."""
-    _notify("counted-twice", uid, f"the throttle {uid!r} has counted one request more than once: hit it in one place")
+    _notify(
+        "counted-twice",
+        uid,
+        f"the throttle {uid!r} has counted one request more than once: hit it in one place, "
+        f"and use one object where middlewares and decorators name it",
+    )
 
 
 def defined_twice(uid: str, places: set[str], place: str) -> None:

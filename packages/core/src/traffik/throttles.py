@@ -220,9 +220,18 @@ class Throttle(Limit, Generic[C]):
         before = None
         if memory:
             before = memory.pop(self, None)  # so that it comes last
-            if before is not None and usual and not self.websocket:
-                self._see_twice(adapter, before, decision)
+            if usual and not self.websocket:
+                first = before if before is not None else self._of_twin(memory)
+                if first is not None:
+                    self._see_twice(adapter, first, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
+
+    def _of_twin(self, memory: adapters.Memory) -> Decision | None:
+        """The decision of another throttle object that counts in the same quota."""
+        if not self.shares_uid:
+            return None
+        twins = (each for each in memory if each.uid == self.uid and each.backend is self.backend)
+        return next((memory[each] for each in twins), None)
 
     def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
         """Of a request that is decided on again, see whether it was counted both times."""
