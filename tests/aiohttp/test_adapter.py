@@ -4,9 +4,11 @@ import asyncio
 import json
 from urllib.parse import quote
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from traffik import AdapterNotFoundError
 from traffik.adapters import adapter_of
 from traffik.testing import AdapterContract
 from traffik_aiohttp import WebSocketConnection
@@ -79,3 +81,9 @@ def test_an_application_tells_what_is_mounted_in_it():
     app.router.add_static("/static", ".")
     assert list(http.subapps(app)) == [inner, domain]
     assert list(websocket.subapps(app)) == []
+
+
+@pytest.mark.parametrize("wrong", [web.WebSocketResponse(), web.Response()])
+def test_another_object_of_the_framework_is_told_what_to_hit(wrong):
+    with pytest.raises(AdapterNotFoundError, match=r"takes aiohttp\.web_request\.BaseRequest or .*Connection$"):
+        adapter_of(wrong)

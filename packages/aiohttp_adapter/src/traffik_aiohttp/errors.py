@@ -10,7 +10,7 @@ from aiohttp import web
 from traffik import errors
 from traffik.rejections import Rejection
 
-__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "error_for"]
+__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "ThrottledTooLate", "error_for"]
 
 
 class Throttled(errors.Throttled, web.HTTPTooManyRequests):
@@ -37,6 +37,20 @@ class ThrottleDenied(errors.Throttled, web.HTTPForbidden):
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
+
+
+class ThrottledTooLate(errors.Throttled):
+    """A request that is refused when its response has begun: aiohttp closes the connection.
+
+    Status 429 cannot be sent any more. To a WebSocket it would be a broken frame.
+    """
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection)
+        self.args = (
+            f"{rejection.detail} The response has begun, so status {rejection.status} cannot be sent: hit the request "
+            f"before that, or hit a WebSocket as WebSocketConnection(request, response)",
+        )
 
 
 _Refusal: TypeAlias = Throttled | ThrottleUnavailable | ThrottleDenied

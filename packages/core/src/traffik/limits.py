@@ -214,13 +214,17 @@ class Limit:
         """The application in which `subject` arrived."""
         return None
 
+    def advice(self, subject: Any) -> str:
+        """What to do where there is no store for `subject`, for an error."""
+        return binding.ADVICE
+
     def store(self, subject: Any) -> Backend:
         """The store to count `subject` in.
 
         Raises:
             BackendNotFoundError: none, or more than one, could be meant.
         """
-        return self._store if self._store is not None else binding.resolve(self.app(subject))
+        return self._store if self._store is not None else binding.resolve(self.app(subject), self.advice(subject))
 
     def bound_for(self, rates: Rates) -> BoundPlan:
         """`bound` for the rates that a rate function returned."""

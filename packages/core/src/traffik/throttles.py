@@ -213,6 +213,10 @@ class Throttle(Limit, Generic[C]):
     def app(self, subject: C) -> object | None:
         return adapter_of(subject).app(subject)
 
+    def advice(self, subject: C) -> str:
+        advice: str = getattr(adapter_of(subject), "store_advice", binding.ADVICE)
+        return advice
+
     def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
         """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
         adapter = adapter_of(connection)

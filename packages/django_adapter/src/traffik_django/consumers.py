@@ -20,7 +20,7 @@ from traffik.adapters import Memory
 from traffik.errors import ConfigurationError
 from traffik.floods import REASON
 from traffik.rejections import Rejection, Reply
-from traffik_django.adapter import MEMORY
+from traffik_django.adapter import MEMORY, STORE_ADVICE
 
 __all__ = [
     "ConsumerAdapter",
@@ -79,6 +79,7 @@ class ConsumerAdapter:
 
     injects: type | None = None
     websocket = True
+    store_advice = STORE_ADVICE
 
     def peer(self, connection: Any, /) -> str | None:
         client = connection.scope.get("client")
