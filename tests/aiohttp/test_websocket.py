@@ -145,7 +145,7 @@ class TestAfterItIsPrepared:
         async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
             assert (await socket.receive(timeout=5)).extra == "end"
         assert (type(errors[0]), socket.close_code) == (ThrottledTooLate, 1000)
-        assert "hit a WebSocket as WebSocketConnection(request, response)" in str(errors[0])
+        assert "hit a WebSocket as WebSocketConnection(request, response)" in errors[0].__notes__[0]
 
     async def test_a_refused_hit_of_the_request_ends_the_connection(self, uid, caplog):
         throttle = HTTPThrottle(uid, "0/min")

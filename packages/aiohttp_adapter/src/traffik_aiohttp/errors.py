@@ -47,9 +47,9 @@ class ThrottledTooLate(errors.Throttled):
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection)
-        self.args = (
-            f"{rejection.detail} The response has begun, so status {rejection.status} cannot be sent: hit the request "
-            f"before that, or hit a WebSocket as WebSocketConnection(request, response)",
+        self.add_note(
+            f"The response has begun, so status {rejection.status} cannot be sent: hit the request before that, or hit "
+            f"a WebSocket as WebSocketConnection(request, response)."
         )
 
 

@@ -41,8 +41,8 @@ Memory: TypeAlias = dict[Any, Decision]
 class Adapter(Protocol):
     """What the core needs of a framework's connections.
 
-    An adapter may also have a text `store_advice`: what to do where an application has no store, as a phrase that begins
-    with a verb. It ends the message of `BackendNotFoundError`.
+    An adapter may also have a text `store_advice`: what to do where an application has no store, as a phrase that
+    begins with a verb. It ends the message of `BackendNotFoundError`.
     """
 
     injects: type | None

@@ -31,8 +31,8 @@ class HTTPAdapter:
     injects: type | None = HTTPConnection
     websocket = False
     store_advice = (
-        "give a store, such as backend = InMemoryBackend(), to the application (lifespan=backend.lifespan), which opens "
-        "it when it starts (in tests: with TestClient(app) as client:), or to the throttle (backend=backend)"
+        "give a store, such as backend = InMemoryBackend(), to the application (lifespan=backend.lifespan) and start "
+        "the application (in tests: with TestClient(app) as client:), or give it to the throttle (backend=backend)"
     )
 
     def peer(self, connection: HTTPConnection, /) -> str | None:
