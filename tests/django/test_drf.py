@@ -111,8 +111,8 @@ class TestAThrottleClass:
         assert left == [200, 200, 429]
 
     def test_with_a_rate_and_a_scope_that_has_another_is_an_error(self, client, serve_urls):
-        own = type("Own", (UserRateThrottle,), {"rate": "2/min", "scope": "user"})
-        serve_urls(path("", view_of(own, UserRateThrottle)), **rates(user="9/min"))
+        own, base = (type("Own", (UserRateThrottle,), {"scope": "user", **more}) for more in ({"rate": "2/min"}, {}))
+        serve_urls(path("", view_of(own, base)), **rates(user="9/min"))
         with pytest.raises(DuplicateUidError, match="'drf:user' has two different definitions"):
             statuses(client, "/", "/")
 

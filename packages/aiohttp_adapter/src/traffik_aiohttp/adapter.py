@@ -21,8 +21,8 @@ MEMORY: Final = "traffik.decisions"
 """The name under which the decisions about a request are kept."""
 
 _ADVICE: Final = (
-    "give a store, such as backend = InMemoryBackend(), to the application (traffik_aiohttp.setup(app, backend=backend))"
-    " or to the throttle (backend=backend)"
+    "give a store, such as backend = InMemoryBackend(), to the application "
+    "(traffik_aiohttp.setup(app, backend=backend)) or to the throttle (backend=backend)"
 )
 
 _PATIENCE: Final = 15

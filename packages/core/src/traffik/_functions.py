@@ -62,6 +62,6 @@ def _content(cell: Any) -> object:
 def _equal(one: object, other: object) -> bool:
     """Whether two values of one type are equal. Objects that only compare by identity may have a telling repr."""
     try:
-        return bool(one == other) or repr(one) == repr(other)
+        return bool(one == other) or (type(one).__eq__ is object.__eq__ and repr(one) == repr(other))
     except Exception:  # noqa: BLE001 - a user's comparison; an array has no single answer
         return False

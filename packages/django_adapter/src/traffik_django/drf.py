@@ -32,12 +32,12 @@ class _RateOf:
     It equals another one that reads the same rate, so that classes with different rates cannot share a quota unseen.
     """
 
-    throttle: RateThrottle = field(compare=False)
-    read: Any
+    throttle: RateThrottle = field(compare=False, repr=False)
+    read: Any = field(repr=False)
     own: Rates | None
     scope: str
 
-    def __call__(self) -> Any:
+    def __call__(self) -> Rates | None:
         return self.throttle.get_rate(self.scope)
 
 
