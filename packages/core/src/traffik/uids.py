@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from traffik.backends.base import Backend
     from traffik.limits import Limit
 
-__all__ = ["claim", "held", "holder", "place_of_caller", "settle"]
+__all__ = ["claim", "held", "holder", "place_of_caller", "rivals", "settle"]
 
 _ROOM: Final = 1_024
 """Uids that are kept without looking who still holds them; then twice as many as were left."""
@@ -73,20 +73,20 @@ def _share(limit: Limit) -> None:
 def _contest(limit: Limit) -> None:
     """Have each store checked before limits that differ count in it."""
     # Without the lock of this module: whoever holds the lock of the stores may wait for it.
-    rivals = _rivals(limit)
-    for each in (limit, *rivals) if rivals else ():
+    others = rivals(limit)
+    for each in (limit, *others) if others else ():
         each.contest()
 
 
 def _look_for_mistakes(limit: Limit) -> None:
     """Notice two definitions in different places. A factory makes its limits in one place."""
-    if limit.uid in _looked_for or all(other.place == limit.place for other in _rivals(limit)):
+    if limit.uid in _looked_for or all(other.place == limit.place for other in rivals(limit)):
         return
     if len(_looked_for) >= _ROOM:
         _looked_for.clear()
     _looked_for.add(limit.uid)
     gc.collect()
-    places = {other.place for other in _rivals(limit)} - {limit.place}
+    places = {other.place for other in rivals(limit)} - {limit.place}
     if places:
         _misconfiguration.defined_twice(limit.uid, places, limit.place)
 
@@ -111,6 +111,18 @@ def settle(limit: Limit, store: Backend) -> None:
                 f"give one of them another uid or a store of its own, or use one object in both places"
             )
         limit.settled.add(store)
+
+
+def rivals(limit: Limit) -> list[Limit]:
+    """The limits of its uid that differ from it and may come to count in one store with it."""
+    with _lock:
+        known = [other for other in _claimed.get(limit.uid, ()) if other is not limit]
+    return [
+        other
+        for other in known
+        if (None in (other.backend, limit.backend) or other.backend is limit.backend)
+        and other.definition != limit.definition
+    ]
 
 
 def holder(uid: str) -> Limit | None:
@@ -141,18 +153,6 @@ def _forget_those_that_nobody_holds() -> None:
     _room = max(_ROOM, 2 * len(_claimed))
 
 
-def _rivals(limit: Limit) -> list[Limit]:
-    """The limits of its uid that differ from it and may come to count in one store with it."""
-    with _lock:
-        known = [other for other in _claimed.get(limit.uid, ()) if other is not limit]
-    return [
-        other
-        for other in known
-        if (None in (other.backend, limit.backend) or other.backend is limit.backend)
-        and other.definition != limit.definition
-    ]
-
-
 def _rival(limit: Limit, store: Backend) -> Limit | None:
     """One of those that counts in `store` already."""
-    return next((other for other in _rivals(limit) if other.backend is store or store in other.settled), None)
+    return next((other for other in rivals(limit) if other.backend is store or store in other.settled), None)
