@@ -55,7 +55,8 @@ def test_what_no_adapter_knows_is_an_error_that_shows_it():
 
 
 @pytest.mark.parametrize("package", ["starlette", "fastapi"])
-def test_a_missing_adapter_says_what_to_install(package):
+def test_a_missing_adapter_says_what_to_install(package, monkeypatch):
+    monkeypatch.setattr(adapters, "_entry_points", {})
     foreign = type("Request", (), {"__module__": f"{package}.nowhere"})
     with pytest.raises(AdapterNotFoundError, match=r"pip install 'traffik-core\[starlette\]'"):
         adapter_of(foreign())

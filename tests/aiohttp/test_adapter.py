@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from tests.aiohttp_server import calling, statuses
+from traffik import AdapterNotFoundError
 from traffik.adapters import adapter_of
 from traffik.testing import AdapterContract
 from traffik_aiohttp import WebSocketConnection
@@ -122,3 +123,9 @@ def test_a_websocket_has_the_path_and_route_of_its_request():
     request = make_mocked_request("GET", "/a%2Fb")
     connection = WebSocketConnection(request, Sent([]))
     assert (websocket.path(connection), websocket.route(connection)) == (http.path(request), http.route(request))
+
+
+@pytest.mark.parametrize("wrong", [web.WebSocketResponse(), web.Response()])
+def test_another_object_of_the_framework_is_told_what_to_hit(wrong):
+    with pytest.raises(AdapterNotFoundError, match=r"takes aiohttp\.web_request\.BaseRequest or .*Connection$"):
+        adapter_of(wrong)

@@ -7,8 +7,9 @@ from aiohttp import WSServerHandshakeError, web
 
 from tests.adapters.frames import raw_client
 from tests.aiohttp_server import calling, serve_aiohttp
-from traffik import Floods, HTTPThrottle, WebSocketThrottle, is_throttled
+from traffik import Floods, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 from traffik_aiohttp import WebSocketConnection, adapter
+from traffik_aiohttp.errors import ThrottledTooLate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -126,6 +127,38 @@ class TestAfterItIsPrepared:
         async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
             await socket.receive(timeout=5)
         assert is_throttled(hits[0])
+
+    @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
+    async def test_a_refused_hit_of_the_request_sends_no_status_into_it(self, uid, kind, caplog):
+        throttle, errors = kind(uid, "0/min"), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            try:
+                await throttle.hit(request)
+            except Throttled as error:
+                errors.append(error)
+            await ws.close(message=b"end")
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            assert (await socket.receive(timeout=5)).extra == "end"
+        assert (type(errors[0]), socket.close_code) == (ThrottledTooLate, 1000)
+        assert "hit a WebSocket as WebSocketConnection(request, response)" in errors[0].__notes__[0]
+
+    async def test_a_refused_hit_of_the_request_ends_the_connection(self, uid, caplog):
+        throttle = HTTPThrottle(uid, "0/min")
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            await throttle.hit(request)
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert socket.close_code == 1006
+        assert "WebSocketConnection(request, response)" in caplog.text
 
     async def test_sync_code_is_told_that_it_cannot_send(self, uid):
         throttle, errors = WebSocketThrottle(uid, "0/min"), []

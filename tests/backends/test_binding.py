@@ -73,7 +73,8 @@ def test_several_candidates_are_an_error_that_lists_them():
     with pytest.raises(BackendNotFoundError) as caught:
         binding.resolve(None)
     assert all(repr(store) in str(caught.value) for store in stores)
-    assert "give one to the application" in str(caught.value)
+    assert "none of them is open" in str(caught.value)
+    assert "open one (with backend:)" in str(caught.value)
 
 
 def test_several_open_ones_are_an_error_that_leaves_out_closed_ones():
@@ -82,10 +83,11 @@ def test_several_open_ones_are_an_error_that_leaves_out_closed_ones():
         binding.resolve(None)
     assert repr(closed) not in str(caught.value)
     assert repr(one) in str(caught.value)
+    assert "several stores are open" in str(caught.value)
 
 
 def test_no_store_at_all_is_an_error_that_says_what_to_do():
-    with pytest.raises(BackendNotFoundError, match=r"no store: make one, such as backend = InMemoryBackend\(\)"):
+    with pytest.raises(BackendNotFoundError, match=r"no store .*: give a store, such as backend = InMemoryBackend\(\)"):
         binding.resolve(None)
 
 

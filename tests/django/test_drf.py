@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from traffik import DENIED, HTTPThrottle
+from traffik import DENIED, DuplicateUidError, HTTPThrottle
 from traffik_django import throttled
 from traffik_django.drf import AnonRateThrottle, RateThrottle, ScopedRateThrottle, UserRateThrottle
 
@@ -102,6 +102,24 @@ class TestAThrottleClass:
         views = [view_of(ScopedRateThrottle, scope=scope) for scope in ("up", "up", "down", None)]
         serve_urls(*(path(f"{place}", view) for place, view in enumerate(views)), **rates(up="2/m", down="1/day"))
         assert statuses(client, "/0", "/1", "/0", "/1", "/2", "/2", "/3") == [200, 200, 429, 429, 200, 429, 200]
+
+    @pytest.mark.parametrize("base", [UserRateThrottle, AnonRateThrottle, Dear])
+    def test_with_a_rate_and_no_scope_has_a_quota_of_its_own(self, base, client, serve_urls):
+        own = type("Own", (base,), {"rate": "2/min"})
+        serve_urls(path("", view_of(own, base)), middleware=[], **rates(user="9/min", anon="9/min"))
+        left = [client.get("/").status_code for _ in range(3)]
+        assert left == [200, 200, 429]
+
+    def test_with_a_rate_and_a_scope_that_has_another_is_an_error(self, client, serve_urls):
+        own, base = (type("Own", (UserRateThrottle,), {"scope": "user", **more}) for more in ({"rate": "2/min"}, {}))
+        serve_urls(path("", view_of(own, base)), **rates(user="9/min"))
+        with pytest.raises(DuplicateUidError, match="'drf:user' has two different definitions"):
+            statuses(client, "/", "/")
+
+    def test_shares_its_quota_with_a_subclass_that_changes_nothing(self, client, serve_urls):
+        same = type("Same", (UserRateThrottle,), {})
+        serve_urls(path("a", view_of(same)), path("b", view_of(UserRateThrottle)), **rates(user="2/min"))
+        assert statuses(client, "/a", "/b", "/a") == [200, 200, 429]
 
     def test_takes_nothing_after_one_that_has_refused(self, get, serve_urls):
         serve_urls(path("", view_of(Strict, Dear)), path("dear", view_of(Dear)))

@@ -260,6 +260,14 @@ class TestTheChecks:
             configured(MIDDLEWARE=middleware)
             assert [message.id for message in our_checks.check_order()] == expected
 
+    def test_want_one_definition_of_a_uid(self, configured):
+        one, two = [HTTPThrottle("twice", rate) for rate in ("1/min", "2/min")]
+        configured(MIDDLEWARE=[LINE], TRAFFIK={})
+        (message,) = checks.run_checks(tags=["traffik"])
+        assert (message.id, "test_settings.py" in message.msg) == ("traffik.E012", True)
+        del one, two
+        assert checks.run_checks(tags=["traffik"]) == []
+
     def test_want_a_cache_that_exists(self, configured):
         configured(CACHES={"default": {"BACKEND": "no.such.Cache"}})
         assert found(configured, TRAFFIK={"STORE": {"CACHE": "default"}}) == ["traffik.E003"]

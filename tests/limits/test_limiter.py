@@ -47,7 +47,7 @@ async def test_stat_tells_the_wait_for_one_unit(store, clock):
 
 async def test_without_a_store_it_says_what_to_do():
     limiter = Limiter("limiter", "2/min")
-    with pytest.raises(BackendNotFoundError, match="no store: make one, such as"):
+    with pytest.raises(BackendNotFoundError, match="there is no store to count in: give a store, such as"):
         await limiter.hit("a")
 
 
@@ -63,7 +63,7 @@ async def test_a_second_open_store_is_noticed_at_the_next_hit():
     async with InMemoryBackend():
         await limiter.hit("a")
         async with InMemoryBackend():
-            with pytest.raises(BackendNotFoundError, match="several stores could be meant"):
+            with pytest.raises(BackendNotFoundError, match="several stores are open"):
                 await limiter.hit("a")
         assert (await limiter.hit("a")).remaining == 3
 

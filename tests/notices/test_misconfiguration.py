@@ -12,6 +12,7 @@ from tests import toy
 from traffik import EXEMPTED, FixedWindow, HTTPThrottle, Limiter, Throttled, TokenBucket, WebSocketThrottle, notices
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.notices import misconfiguration
+from traffik.throttles import guards
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,19 @@ class TestCountedTwice:
             await throttle.hit(request)
             throttle.sync.hit(request)
         assert said() == [("counted-twice", "twice")]
+
+    @pytest.mark.parametrize("options", [{}, {"identifier": lambda _: "ada"}], ids=["by address", "by identifier"])
+    def test_two_objects_of_one_uid_are_said_too(self, options, store):
+        request = toy.Request()
+        for throttle in [HTTPThrottle("twice", "9/min", backend=store, **options) for _ in range(2)]:
+            guards.hit_each_sync([throttle], request)
+        assert said() == [("counted-twice", "twice")]
+
+    def test_one_uid_in_two_stores_is_counted_once_in_each(self, store):
+        request = toy.Request()
+        for each in (store, InMemoryBackend()):
+            HTTPThrottle("twice", "9/min", backend=each).sync.hit(request)
+        assert said() == []
 
     def test_requests_that_are_counted_once_are_fine(self, throttle, store):
         other = HTTPThrottle("other", "9/min", backend=store)

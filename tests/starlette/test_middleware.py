@@ -358,7 +358,7 @@ class TestWhereItStands:
     async def test_where_several_stores_could_be_meant(self, uid):
         app = ThrottleMiddleware(home, HTTPThrottle(uid, "1/min"))
         async with InMemoryBackend(namespace="another"):
-            with pytest.raises(BackendNotFoundError, match=r"several stores could be meant: .*'another'"):
+            with pytest.raises(BackendNotFoundError, match=r"several stores are open: .*'another'"):
                 await get(app)
 
     async def test_around_what_is_mounted(self, uid):

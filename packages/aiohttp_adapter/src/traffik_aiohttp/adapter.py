@@ -12,13 +12,18 @@ from anyio import move_on_after
 
 from traffik.adapters import Memory
 from traffik.responses.rejections import Rejection
-from traffik_aiohttp.errors import error_for
+from traffik_aiohttp.errors import ThrottledTooLate, error_for
 from traffik_aiohttp.websocket import REASON, WebSocketConnection
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
 MEMORY: Final = "traffik.model.decisions"
 """The name under which the decisions about a request are kept."""
+
+_ADVICE: Final = (
+    "give a store, such as backend = InMemoryBackend(), to the application "
+    "(traffik_aiohttp.setup(app, backend=backend)) or to the throttle (backend=backend)"
+)
 
 _PATIENCE: Final = 15
 """Seconds for a client to answer that it has understood a close (aiohttp itself waits ten, if it can send it)."""
@@ -29,6 +34,7 @@ class HTTPAdapter:
 
     injects: type | None = None
     websocket = False
+    store_advice = _ADVICE
 
     def peer(self, connection: web.BaseRequest, /) -> str | None:
         return connection.remote or None
@@ -68,6 +74,8 @@ class HTTPAdapter:
         return memory
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        if connection.writer.output_size:
+            raise ThrottledTooLate(rejection)
         raise error_for(rejection, self.headers(connection, "accept"))
 
 
@@ -76,6 +84,7 @@ class WebSocketAdapter:
 
     injects: type | None = None
     websocket = True
+    store_advice = _ADVICE
 
     def peer(self, connection: WebSocketConnection, /) -> str | None:
         return http.peer(connection.request)

@@ -10,7 +10,7 @@ from aiohttp import web
 from traffik.responses import rejections
 from traffik.responses.rejections import Rejection
 
-__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "error_for"]
+__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "ThrottledTooLate", "error_for"]
 
 
 class Throttled(rejections.Throttled, web.HTTPTooManyRequests):
@@ -37,6 +37,20 @@ class ThrottleDenied(rejections.Throttled, web.HTTPForbidden):
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
+
+
+class ThrottledTooLate(rejections.Throttled):
+    """A request that is refused when its response has begun: aiohttp closes the connection.
+
+    Status 429 cannot be sent any more. To a WebSocket it would be a broken frame.
+    """
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection)
+        self.add_note(
+            f"The response has begun, so status {rejection.status} cannot be sent: hit the request before that, or hit "
+            f"a WebSocket as WebSocketConnection(request, response)."
+        )
 
 
 _Refusal: TypeAlias = Throttled | ThrottleUnavailable | ThrottleDenied

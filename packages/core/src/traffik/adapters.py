@@ -39,7 +39,11 @@ Memory: TypeAlias = dict[Any, Decision]
 
 
 class Adapter(Protocol):
-    """What the core needs of a framework's connections."""
+    """What the core needs of a framework's connections.
+
+    An adapter may also have a text `store_advice`: what to do where an application has no store, as a phrase that
+    begins with a verb. It ends the message of `BackendNotFoundError`.
+    """
 
     injects: type | None
     """The class to ask for where the framework injects dependencies by their annotation; None where it does not."""
@@ -211,9 +215,21 @@ def _find(connection: object) -> Adapter:
         if name in _registered or name in _names():
             adapter = _by_type[type(connection)] = _load(name)
             return adapter
-    package = type(connection).__module__.partition(".")[0]
-    mend = f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
-    raise AdapterNotFoundError(f"no adapter for {connection!r} ({_dotted(type(connection))}): {mend}")
+    raise AdapterNotFoundError(f"no adapter for {connection!r} ({_dotted(type(connection))}): {_mend(connection)}")
+
+
+def _mend(connection: object) -> str:
+    """What to do about a connection that no adapter knows."""
+    package = _root(type(connection).__module__)
+    installed = {_root(entry.value) for name, entry in _names().items() if _root(name) == package}
+    known = [name for name, entry in _names().items() if _root(entry.value) in installed]
+    if known:
+        return f"its adapter is installed, and takes {' or '.join(sorted(known))}"
+    return f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
+
+
+def _root(dotted: str) -> str:
+    return dotted.partition(".")[0]
 
 
 def _load(name: str) -> Adapter:

@@ -13,10 +13,18 @@ from traffik.adapters import Memory
 from traffik.responses.rejections import Rejection
 from traffik_django.errors import Throttled
 
-__all__ = ["MEMORY", "HTTPAdapter", "http"]
+__all__ = ["MEMORY", "STORE_ADVICE", "HTTPAdapter", "http"]
 
 MEMORY: Final = "traffik.model.decisions"
 """The key of META under which the decisions about a request are kept: whatever wraps a request has the same META."""
+
+
+STORE_ADVICE: Final = (
+    'add "traffik_django" to INSTALLED_APPS and "traffik_django.middleware.ThrottleMiddleware" to MIDDLEWARE in the '
+    "settings, whose TRAFFIK['STORE'] names the store (in memory by default), or give the throttle a store "
+    "(backend=backend)"
+)
+"""What to do where a project has no store."""
 
 
 class HTTPAdapter:
@@ -24,6 +32,7 @@ class HTTPAdapter:
 
     injects: type | None = None
     websocket = False
+    store_advice = STORE_ADVICE
 
     def peer(self, connection: Any, /) -> str | None:
         return connection.META.get("REMOTE_ADDR") or None

@@ -20,7 +20,7 @@ from traffik.limits.floods import REASON
 from traffik.model.errors import ConfigurationError
 from traffik.responses import rejections
 from traffik.responses.rejections import Rejection, Reply
-from traffik_django.adapter import MEMORY
+from traffik_django.adapter import MEMORY, STORE_ADVICE
 
 __all__ = [
     "ConsumerAdapter",
@@ -79,6 +79,7 @@ class ConsumerAdapter:
 
     injects: type | None = None
     websocket = True
+    store_advice = STORE_ADVICE
 
     def peer(self, connection: Any, /) -> str | None:
         client = connection.scope.get("client")

@@ -31,6 +31,10 @@ class HTTPAdapter:
     # Not Request: a dependency of a whole application is asked for its WebSockets too, which are opened by a request.
     injects: type | None = HTTPConnection
     websocket = False
+    store_advice = (
+        "give a store, such as backend = InMemoryBackend(), to the application (lifespan=backend.lifespan) and start "
+        "the application (in tests: with TestClient(app) as client:), or give it to the throttle (backend=backend)"
+    )
 
     def peer(self, connection: HTTPConnection, /) -> str | None:
         client = connection.scope.get("client")

@@ -22,7 +22,7 @@ APP: Final = "traffik.app"
 """The key of the scope under which a middleware that no application has run yet leaves the one that it wraps."""
 
 
-class Match(NamedTuple):
+class _Found(NamedTuple):
     """What the router makes of a connection.
 
     Attributes:
@@ -67,7 +67,7 @@ def route_of(scope: Scope) -> str | None:
     return _match_of(scope).route
 
 
-def _match_of(scope: Scope) -> Match:
+def _match_of(scope: Scope) -> _Found:
     outermost = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
     outermost.pop("fastapi", None)  # FastAPI's routes note there what they have matched
     return _match(_routes_around(scope) or (), outermost)
@@ -84,7 +84,7 @@ def _routes_around(scope: Scope) -> Iterable[Any] | None:
     return None
 
 
-def _match(routes: Iterable[Any], scope: Scope) -> Match:
+def _match(routes: Iterable[Any], scope: Scope) -> _Found:
     """The first route that matches in full, or else the first that matches but for the method."""
     partial: tuple[Any, Scope] | None = None
     for route in _flat(routes):
@@ -93,16 +93,16 @@ def _match(routes: Iterable[Any], scope: Scope) -> Match:
             return _inside(route, scope, child)
         if match is routing.Match.PARTIAL and partial is None:
             partial = route, child
-    return Match(None, get_route_path(scope)) if partial is None else _inside(partial[0], scope, partial[1])
+    return _Found(None, get_route_path(scope)) if partial is None else _inside(partial[0], scope, partial[1])
 
 
-def _inside(route: Any, scope: Scope, child: Scope) -> Match:
+def _inside(route: Any, scope: Scope, child: Scope) -> _Found:
     """A route that matches, followed by the one inside it."""
     inner = {**scope, **child}
     routes = getattr(route, "routes", None)
-    found = _match(routes, inner) if routes else Match("", get_route_path(inner))
+    found = _match(routes, inner) if routes else _Found("", get_route_path(inner))
     template = None if found.route is None else (getattr(route, "path", None) or "") + found.route
-    return Match(template, inner["root_path"][len(scope["root_path"]) :] + found.path)
+    return _Found(template, inner["root_path"][len(scope["root_path"]) :] + found.path)
 
 
 def _flat(routes: Iterable[Any]) -> Iterator[Any]:

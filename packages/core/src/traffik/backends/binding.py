@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from threading import RLock
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 from weakref import WeakSet
 
 from traffik.model.errors import BackendNotFoundError
 
 __all__ = [
+    "ADVICE",
     "Watcher",
     "any_open",
     "bound",
@@ -33,6 +34,12 @@ __all__ = [
 
 _Backend: TypeAlias = Any
 """A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
+
+
+ADVICE: Final = (
+    "give a store, such as backend = InMemoryBackend(), to the limit (backend=backend), or open one (with backend:)"
+)
+"""What to do about a store that is missing, outside any framework."""
 
 
 class Watcher(Protocol):
@@ -131,8 +138,12 @@ def open_one() -> _Backend | None:
     return next(iter(_open)) if len(_open) == 1 else None
 
 
-def resolve(app: object) -> _Backend:
+def resolve(app: object, advice: str = ADVICE) -> _Backend:
     """The store meant in `app` (None: outside any application).
+
+    Args:
+        app: the application.
+        advice: what to do if there is none, for the error: a phrase that begins with a verb.
 
     Raises:
         BackendNotFoundError: none, or more than one, could be meant.
@@ -144,11 +155,6 @@ def resolve(app: object) -> _Backend:
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        raise BackendNotFoundError(
-            "no store: make one, such as backend = InMemoryBackend(), and give it to the application "
-            "(lifespan=backend.lifespan) or to the throttle (backend=backend)"
-        )
-    raise BackendNotFoundError(
-        f"several stores could be meant: {', '.join(map(repr, candidates))}; give one to the application "
-        f"(lifespan=backend.lifespan) or to the throttle (backend=backend)"
-    )
+        raise BackendNotFoundError(f"there is no store to count in: {advice}")
+    seen = "several stores are open" if _open else "several stores exist and none of them is open"
+    raise BackendNotFoundError(f"{seen}: {', '.join(map(repr, candidates))}; {advice}")

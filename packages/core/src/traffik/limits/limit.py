@@ -108,6 +108,10 @@ class Limit:
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.place = uids.place_of_caller()
         self.scopes: set[int] | None = set()
+        self.shares_uid = False
+        """Whether there was another limit with this uid."""
+        self.contested = False
+        """Whether one of those has another definition; then each store is checked before this one counts in it."""
         if self.price is None and 0 < self.plan.capacity < self.cost:
             misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
         if binding.any_open():
@@ -127,13 +131,14 @@ class Limit:
         self.identify = self._identify()
         # The only store that is open is the one that every application means.
         self._store = binding.open_one() if self.backend is None else self.backend
+        self.settled: set[Backend] = set()
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
         self.bound = self._bound(self.plan)
 
     def _bound(self, plan: Plan) -> BoundPlan:
         store = self._store
-        if store is None:
+        if store is None or self.contested:
             return BoundPlan(plan, None, None)
         return BoundPlan(plan, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
 
@@ -142,10 +147,13 @@ class Limit:
 
         Raises:
             BackendNotFoundError: none, or more than one, store could be meant.
+            DuplicateUidError: another limit with this uid counts in that store.
         """
         backend = self.store(subject)
         found = self._calls.get((backend, plan, sync))
         if found is None:
+            if self.contested:
+                uids.settle(self, backend)
             found = self._calls_to(backend, plan, sync=sync)
             if backend is self.backend or binding.is_open(backend):
                 _remember(self._calls, (backend, plan, sync), found)
@@ -178,6 +186,11 @@ class Limit:
                 self.scopes = None
                 misconfiguration.many_scopes(self.uid)
 
+    def contest(self) -> None:
+        """Check each store from now on, since another limit has the same uid and another definition."""
+        self.contested = True
+        binding.subscribe(self)
+
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
@@ -202,13 +215,17 @@ class Limit:
         """The application in which `subject` arrived."""
         return None
 
+    def advice(self, subject: Any) -> str:
+        """What to do where there is no store for `subject`, for an error."""
+        return binding.ADVICE
+
     def store(self, subject: Any) -> Backend:
         """The store to count `subject` in.
 
         Raises:
             BackendNotFoundError: none, or more than one, could be meant.
         """
-        return self._store if self._store is not None else binding.resolve(self.app(subject))
+        return self._store if self._store is not None else binding.resolve(self.app(subject), self.advice(subject))
 
     def bound_for(self, rates: Rates) -> BoundPlan:
         """`bound` for the rates that a rate function returned."""

@@ -38,7 +38,7 @@ class Limiter(Limit):
 
     Raises:
         RateError: the rate is not one, or the strategy cannot count it exactly.
-        DuplicateUidError: another limit has this uid.
+        DuplicateUidError: a different limit with this uid counts in the store given as `backend`.
         TypeError, ValueError: another argument is none of the above.
     """
 
@@ -71,6 +71,7 @@ class Limiter(Limit):
         Raises:
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
             BackendNotFoundError: none, or more than one, store could be meant.
+            DuplicateUidError: a different limit with this uid counts in that store.
         """
         return await hits.decide(self, identity, cost, context, False)
 

@@ -1,6 +1,10 @@
-"""One uid, one limit: two different ones under one uid would count in each other's quota without anybody noticing.
+"""One uid, one definition in each store: two different limits under one uid would count in each other's quota.
 
-The same definition again is fine (a reloaded module, a factory, a test); it counts in the same quota, as it should.
+Two different limits may have one uid as long as they count in different stores: applications made by a factory, each
+with its own store, or the tests of one test run. So the stores decide. A limit that names its store is checked when it
+is made. Any other is checked when it first counts in a store, because its application may bring one.
+
+The same definition again is fine (a module that is loaded again, a factory). It counts in the same quota.
 """
 
 from __future__ import annotations
@@ -13,19 +17,27 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from traffik.model.errors import DuplicateUidError
+from traffik.notices import misconfiguration
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from traffik.backends.base import Backend
     from traffik.limits.limit import Limit
 
-__all__ = ["claim", "held", "holder", "place_of_caller"]
+__all__ = ["claim", "held", "holder", "place_of_caller", "rivals", "settle"]
 
 _ROOM: Final = 1_024
 """Uids that are kept without looking who still holds them; then twice as many as were left."""
 
 _lock = RLock()
 _claimed: dict[str, WeakSet[Limit]] = {}
+_survivors: WeakSet[Limit] = WeakSet()
+"""Rivals that are in use: a garbage collection has left them alone."""
+
+_looked_for: set[str] = set()
+"""Uids of which two definitions have been looked for in different places."""
+
 _room = _ROOM
 
 if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
@@ -33,24 +45,84 @@ if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nob
 
 
 def claim(limit: Limit) -> None:
-    """Let `limit` have its uid, for as long as somebody holds it.
+    """Register a new limit under its uid, for as long as it is in use.
 
     Raises:
-        DuplicateUidError: another kind of limit has it, on a store they may share; names the places of both.
+        DuplicateUidError: it names its store, and a limit with this uid and another definition counts there.
     """
     with _lock:
-        if _rival(limit) is not None:
-            gc.collect()  # It may be garbage that is only waiting to be collected.
-        rival = _rival(limit)
-        if rival is not None:
-            raise DuplicateUidError(
-                f"the uid {limit.uid!r} has two different definitions:\n"
-                f"  {rival!r} at {rival.place}\n  {limit!r} at {limit.place}\n"
-                f"give one of them another uid, or use one object in both places"
-            )
+        if limit.backend is not None:
+            settle(limit, limit.backend)
         if len(_claimed) >= _room:
             _forget_those_that_nobody_holds()
-        _claimed.setdefault(limit.uid, WeakSet()).add(limit)
+        _share(limit)
+    if limit.shares_uid:
+        _contest(limit)
+        _look_for_mistakes(limit)
+
+
+def _share(limit: Limit) -> None:
+    """Add `limit` to those of its uid. No frame may hold one of them while garbage is looked for."""
+    known = _claimed.setdefault(limit.uid, WeakSet())
+    limit.shares_uid = bool(known)
+    for other in known:
+        other.shares_uid = True
+    known.add(limit)
+
+
+def _contest(limit: Limit) -> None:
+    """Have each store checked before limits that differ count in it."""
+    # Without the lock of this module: whoever holds the lock of the stores may wait for it.
+    others = rivals(limit)
+    for each in (limit, *others) if others else ():
+        each.contest()
+
+
+def _look_for_mistakes(limit: Limit) -> None:
+    """Notice two definitions in different places. A factory makes its limits in one place."""
+    if limit.uid in _looked_for or all(other.place == limit.place for other in rivals(limit)):
+        return
+    if len(_looked_for) >= _ROOM:
+        _looked_for.clear()
+    _looked_for.add(limit.uid)
+    gc.collect()
+    places = {other.place for other in rivals(limit)} - {limit.place}
+    if places:
+        misconfiguration.defined_twice(limit.uid, places, limit.place)
+
+
+def settle(limit: Limit, store: Backend) -> None:
+    """Let `limit` count in `store`, and keep limits with the same uid and another definition out of it.
+
+    Raises:
+        DuplicateUidError: one of those counts there already; the message names the places of both.
+    """
+    with _lock:
+        rival = _rival(limit, store)
+        if rival is not None and rival not in _survivors:
+            del rival
+            gc.collect()  # It may be garbage that waits to be collected.
+            rival = _rival(limit, store)
+        if rival is not None:
+            _survivors.add(rival)
+            raise DuplicateUidError(
+                f"the uid {limit.uid!r} has two different definitions in one store, {store!r}:\n"
+                f"  {rival!r} at {rival.place}\n  {limit!r} at {limit.place}\n"
+                f"give one of them another uid or a store of its own, or use one object in both places"
+            )
+        limit.settled.add(store)
+
+
+def rivals(limit: Limit) -> list[Limit]:
+    """The limits of its uid that differ from it and may come to count in one store with it."""
+    with _lock:
+        known = [other for other in _claimed.get(limit.uid, ()) if other is not limit]
+    return [
+        other
+        for other in known
+        if (None in (other.backend, limit.backend) or other.backend is limit.backend)
+        and other.definition != limit.definition
+    ]
 
 
 def holder(uid: str) -> Limit | None:
@@ -81,9 +153,6 @@ def _forget_those_that_nobody_holds() -> None:
     _room = max(_ROOM, 2 * len(_claimed))
 
 
-def _rival(limit: Limit) -> Limit | None:
-    for other in _claimed.get(limit.uid, ()):
-        apart = None not in (other.backend, limit.backend) and other.backend is not limit.backend
-        if not apart and other.definition != limit.definition:
-            return other
-    return None
+def _rival(limit: Limit, store: Backend) -> Limit | None:
+    """One of those that counts in `store` already."""
+    return next((other for other in rivals(limit) if other.backend is store or store in other.settled), None)

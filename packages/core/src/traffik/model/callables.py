@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from traffik.model.functions import Written
+
 __all__ = ["PLAIN", "Callback", "Context", "callback", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
@@ -29,13 +31,13 @@ class Callback:
         function: the function, as it was given.
         call: the function, taking every argument on offer.
         name: what to call it in an error.
-        written: where it is written, which stays the same when its module is loaded again.
+        written: equals that of the same function, also when its module is loaded again.
     """
 
     function: Callable[..., Any]
     call: Callable[..., Any]
     name: str
-    written: tuple[object, ...]
+    written: Written
 
 
 def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
@@ -56,8 +58,7 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
         )
     call = function if taken == len(offered) else _fewer(function, taken)
     name = getattr(function, "__qualname__", None) or repr(function)
-    written = (getattr(function, "__module__", None), name)
-    return Callback(function, call, f"{what} {name}", written)
+    return Callback(function, call, f"{what} {name}", Written(function))
 
 
 def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None:

@@ -3,7 +3,7 @@
 TraffikError
 ├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
 │   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
-│   ├── DuplicateUidError      (also a ValueError) one uid, two different limits
+│   ├── DuplicateUidError      (also a ValueError) one uid, two different limits in one store
 │   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
 │   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
 ├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
@@ -38,7 +38,7 @@ class RateError(ConfigurationError, ValueError):
 
 
 class DuplicateUidError(ConfigurationError, ValueError):
-    """Two different limits claim the same uid, so they would count in each other's quota."""
+    """Two different limits with the same uid would count in one store, and so in each other's quota."""
 
 
 class AdapterNotFoundError(ConfigurationError, TypeError):

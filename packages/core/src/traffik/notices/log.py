@@ -17,6 +17,7 @@ __all__ = ["IDS", "Notice", "clear_notices", "notify", "said", "silence"]
 IDS: Final = (
     "cost-above-capacity",
     "counted-twice",
+    "defined-twice",
     "everything-trusted",
     "one-identity",
     "several-workers",

@@ -13,6 +13,7 @@ __all__ = [
     "MOST_OF_ONE",
     "MOST_SCOPES",
     "counted_twice",
+    "defined_twice",
     "everything_trusted",
     "limit_made",
     "many_scopes",
@@ -49,7 +50,22 @@ def nothing_fits(uid: str, cost: int, capacity: int) -> None:
 
 def counted_twice(uid: str) -> None:
     """One request was counted a second time by the same throttle."""
-    _notify("counted-twice", uid, f"the throttle {uid!r} has counted one request more than once: hit it in one place")
+    _notify(
+        "counted-twice",
+        uid,
+        f"the throttle {uid!r} has counted one request more than once: hit it in one place, "
+        f"and use one object where middlewares and decorators name it",
+    )
+
+
+def defined_twice(uid: str, places: set[str], place: str) -> None:
+    """Two places define one uid differently."""
+    _notify(
+        "defined-twice",
+        uid,
+        f"{' and '.join(sorted(places | {place}))} define the uid {uid!r} differently: give one of them another uid, "
+        f"unless they belong to applications with different stores",
+    )
 
 
 def waiting_on_a_loop(uid: str) -> None:

@@ -83,7 +83,7 @@ class Throttle(Limit, Generic[C]):
 
     Raises:
         RateError: the rate is not one, or the strategy cannot count it exactly.
-        DuplicateUidError: another throttle has this uid.
+        DuplicateUidError: a different throttle with this uid counts in the store given as `backend`.
         TypeError, ValueError: another argument is none of the above.
     """
 
@@ -141,6 +141,7 @@ class Throttle(Limit, Generic[C]):
                 `floods` says; to close it, some frameworks have an error raised.)
             AdapterNotFoundError: no adapter knows this kind of connection.
             BackendNotFoundError: none, or more than one, store could be meant.
+            DuplicateUidError: a different throttle with this uid counts in that store.
             TypeError, ValueError: an argument is none of the above; nothing is taken then.
         """
         decision = await hits.decide(self, connection, cost, context, False)
@@ -214,6 +215,10 @@ class Throttle(Limit, Generic[C]):
     def app(self, subject: C) -> object | None:
         return adapter_of(subject).app(subject)
 
+    def advice(self, subject: C) -> str:
+        advice: str = getattr(adapter_of(subject), "store_advice", binding.ADVICE)
+        return advice
+
     def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
         """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
         adapter = adapter_of(connection)
@@ -221,9 +226,18 @@ class Throttle(Limit, Generic[C]):
         before = None
         if memory:
             before = memory.pop(self, None)  # so that it comes last
-            if before is not None and usual and not self.websocket:
-                self._see_twice(adapter, before, decision)
+            if usual and not self.websocket:
+                first = before if before is not None else self._of_twin(memory)
+                if first is not None:
+                    self._see_twice(adapter, first, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
+
+    def _of_twin(self, memory: adapters.Memory) -> Decision | None:
+        """The decision of another throttle object that counts in the same quota."""
+        if not self.shares_uid:
+            return None
+        twins = (each for each in memory if each.uid == self.uid and each.backend is self.backend)
+        return next((memory[each] for each in twins), None)
 
     def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
         """Of a request that is decided on again, see whether it was counted both times."""

@@ -27,7 +27,7 @@ from traffik.strategies import probe
 if TYPE_CHECKING:
     from traffik.strategies import Plan
 
-__all__ = ["InMemoryBackend"]
+__all__ = ["InMemoryBackend", "set_default_clock", "stores"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ class InMemoryBackend(Backend):
     Args:
         namespace: the first part of every key.
         max_keys: live keys, at least 1, above which new ones share overflow buckets.
-        clock: nanoseconds that never go back; another one is for tests.
+        clock: a function that returns nanoseconds that never go back. For tests; `time.monotonic_ns` if None.
     """
 
     in_process: ClassVar[bool] = True
@@ -49,15 +49,15 @@ class InMemoryBackend(Backend):
         *,
         namespace: str = "traffik",
         max_keys: int = 2_000_000,
-        clock: Callable[[], int] = time.monotonic_ns,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         if type(max_keys) is not int or max_keys < 1:
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
-        if not callable(clock):
+        if clock is not None and not callable(clock):
             raise TypeError(f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {clock!r}")
         super().__init__(namespace=namespace)
         self.max_keys = max_keys
-        self._clock = clock
+        self._clock = _default_clock if clock is None else clock
         self._lock = RLock()
         # A bank lives as long as somebody may charge it or it holds keys; those that do are kept by themselves.
         self._banks: WeakValueDictionary[str, Bank] = WeakValueDictionary()
@@ -274,6 +274,27 @@ def _busy(plan: Plan) -> Decision:
 
 
 _stores: WeakSet[InMemoryBackend] = WeakSet()
+_default_clock: Callable[[], int] = time.monotonic_ns
+
+
+def stores() -> tuple[InMemoryBackend, ...]:
+    """All stores in memory of this process, also those that other stores fall back on."""
+    return tuple(_stores)
+
+
+def set_default_clock(clock: Callable[[], int]) -> Callable[[], int]:
+    """Let stores without a clock of their own follow `clock`, for tests; returns what they followed before.
+
+    What was prepared for a limit follows the old clock until it is prepared again.
+    """
+    global _default_clock
+    before, _default_clock = _default_clock, clock
+    for store in stores():
+        if store._clock is before:
+            store._clock = clock
+    return before
+
+
 _held: list[InMemoryBackend] = []
 
 
