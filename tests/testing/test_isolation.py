@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.docs.pages import ROOT, blocks
-from traffik import Limiter
+from traffik import DuplicateUidError, Limiter
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock, fresh_quota, use_clock, wall_clock
 
@@ -34,6 +34,18 @@ def test_a_store_that_was_never_opened_is_reached_too():
     limiter.hit("ada")
     fresh_quota()
     assert limiter.hit("ada")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_next_test_may_give_a_uid_another_rate(named):
+    kept = []
+    with InMemoryBackend() as store:
+        for limit in (1, 2):
+            fresh_quota()
+            kept.append(Limiter("kept", f"{limit}/min", backend=store if named else None).sync)
+            assert [bool(kept[-1].hit("ada")) for _ in range(3)].count(True) == limit
+        with pytest.raises(DuplicateUidError):
+            kept[0].hit("ada")
 
 
 def test_stores_follow_the_clock_that_is_used(mails):

@@ -105,7 +105,7 @@ class RateThrottle(BaseThrottle):
         throttle = self._made.get(scope)
         if throttle is None:
             cls = type(self)
-            rate = _RateOf(self, cls.get_rate, self.rate, scope)
+            rate: Any = _RateOf(self, cls.get_rate, self.rate, scope)  # where it is None, `allow_request` does not ask
             throttle = self._made[scope] = HTTPThrottle(f"drf:{scope}"[-MAX_LENGTH:], rate, identifier=cls.identify)
         return throttle
 

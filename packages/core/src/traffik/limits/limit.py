@@ -108,6 +108,8 @@ class Limit:
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.place = uids.place_of_caller()
         self.scopes: set[int] | None = set()
+        self.settled: set[Backend | None] = set()
+        """Stores in which it may count, and limits with the same uid and another definition may not."""
         self.shares_uid = False
         """Whether there was another limit with this uid."""
         self.contested = False
@@ -131,7 +133,7 @@ class Limit:
         self.identify = self._identify()
         # The only store that is open is the one that every application means.
         self._store = binding.open_one() if self.backend is None else self.backend
-        self.settled: set[Backend] = set()
+        self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
         self.bound = self._bound(self.plan)

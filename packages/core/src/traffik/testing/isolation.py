@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from traffik.backends import binding
 from traffik.backends.inmemory import backend
+from traffik import uids
+from traffik.backends import binding, inmemory
 
 __all__ = ["fresh_quota", "use_clock", "wall_clock"]
 
@@ -22,7 +24,15 @@ _Clock = TypeVar("_Clock", bound=Callable[[], int])
 def fresh_quota() -> None:
     """Forget the quota used in every store in memory of this process, open or not."""
     for store in backend.stores():
+    """Forget the quota used in every store in memory of this process, open or not.
+
+    After that, throttles with the uids of old ones may have other rates, even if something still holds the old ones.
+    """
+    for store in inmemory.stores():
         store.reset_sync()
+    uids.forget_settled()
+    with binding.lock:
+        binding.notify_subscribers()  # every limit prepares its calls again
 
 
 @contextmanager
@@ -47,14 +57,15 @@ def use_clock(clock: _Clock) -> Generator[_Clock, None, None]:
     finally:
         backend.set_default_clock(before)
         _start_anew()
+    before = inmemory.set_default_clock(clock)
+    fresh_quota()  # which has limits prepare their calls with the new clock
+    try:
+        yield clock
+    finally:
+        inmemory.set_default_clock(before)
+        fresh_quota()
 
 
 def wall_clock() -> int:
     """The time of the wall, in nanoseconds: the time that freezegun and time-machine move."""
     return time.time_ns()  # looked up at each call, since freezegun replaces the function
-
-
-def _start_anew() -> None:
-    fresh_quota()
-    with binding.lock:
-        binding.notify_subscribers()  # every limit prepares its calls again, with the clock of now
