@@ -8,7 +8,7 @@ from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket
 from tests.backends.redis.servers import free_port
-from traffik import Floods, HTTPThrottle, Rule, WebSocketThrottle
+from traffik import FloodPolicy, HTTPThrottle, Rule, WebSocketThrottle
 from traffik.backends.redis import RedisBackend
 
 TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
@@ -117,7 +117,7 @@ def line(open_socket, uid):
 
 
 def test_a_flood_is_told_once_and_held_back_where_that_is_asked(line, clock):
-    with clock.skipping_pauses() as pauses, line(Floods(notify="once", pause=True)) as socket:
+    with clock.skipping_pauses() as pauses, line(FloodPolicy(notify="once", pause=True)) as socket:
         for text in "12345678":
             socket.send(text)
         assert [socket.recv(timeout=5) for _ in range(3)] == ["1", TOLD, "8"]
@@ -125,7 +125,7 @@ def test_a_flood_is_told_once_and_held_back_where_that_is_asked(line, clock):
 
 
 def test_a_flood_is_closed_where_that_is_asked(line):
-    with line(Floods(close_after=2)) as socket:
+    with line(FloodPolicy(close_after=2)) as socket:
         assert [say(socket, text) for text in ("one", "two", "three")] == ["one", TOLD, TOLD]
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=5)
@@ -134,7 +134,7 @@ def test_a_flood_is_closed_where_that_is_asked(line):
 
 def test_while_the_store_is_away_a_client_is_asked_to_come_back(line):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
-    with line(Floods(close_after=1), backend=away) as socket:
+    with line(FloodPolicy(close_after=1), backend=away) as socket:
         assert "unavailable" in say(socket, "one")
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(timeout=5)

@@ -7,7 +7,7 @@ from aiohttp import WSServerHandshakeError, web
 
 from tests.adapters.frames import raw_client
 from tests.aiohttp_server import calling, serve_aiohttp
-from traffik import Floods, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+from traffik import FloodPolicy, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 from traffik_aiohttp import WebSocketConnection, adapter
 from traffik_aiohttp.errors import ThrottledTooLate
 
@@ -98,7 +98,7 @@ class TestAfterItIsPrepared:
             await socket.receive(timeout=5)
         assert is_throttled(hits[0])
 
-    @pytest.mark.parametrize("floods", [Floods(pause=True), Floods(close_after=1)])
+    @pytest.mark.parametrize("floods", [FloodPolicy(pause=True), FloodPolicy(close_after=1)])
     async def test_what_the_program_has_closed_is_left_alone(self, uid, floods):
         throttle, hits = WebSocketThrottle(uid, "1/min", floods=floods), []
 
@@ -178,7 +178,7 @@ class TestAfterItIsPrepared:
 
 def test_a_client_that_does_not_answer_a_close_is_cut_off(uid, monkeypatch):
     monkeypatch.setattr(adapter, "_PATIENCE", 0.05)  # aiohttp itself has more
-    app = echo(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)))
+    app = echo(WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=1)))
     with serve_aiohttp(app) as address, raw_client(address, "/") as client:
         client.flood(1)
         client.listen()

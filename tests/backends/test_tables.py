@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from itertools import pairwise
 
-from traffik.backends.inmemory.tables import SPANS, Bank, Lapsed, bucket
+from traffik.backends.inmemory.tables import SPANS, Expired, KeyTable, bucket
 from traffik.strategies import FixedWindow, plan
 
 
 def filled(ttl=4000):
     """A bank with the key "a" written at time 0, and when its generation closes."""
-    bank = Bank(plan(FixedWindow(), ()))
+    bank = KeyTable(plan(FixedWindow(), ()))
     bank.newest["a"] = (1,)
     bank.wrote(ttl, 0)
     return bank, ttl // SPANS
@@ -66,7 +66,7 @@ def test_forgetting_counts_the_keys_forgotten():
 
 
 def test_what_has_lapsed_is_freed_in_proportion_to_time():
-    lapsed = Lapsed()
+    lapsed = Expired()
     lapsed.add({str(number): (1,) for number in range(10_000)}, 0, 1000)
     left = []
     for now in (250, 500, 750, 1000):
@@ -77,7 +77,7 @@ def test_what_has_lapsed_is_freed_in_proportion_to_time():
 
 
 def test_freeing_always_goes_on_a_little():
-    lapsed = Lapsed()
+    lapsed = Expired()
     lapsed.add({str(number): (1,) for number in range(10)}, 0, 10**9)
     lapsed.free(0)
     assert 0 < lapsed.left < 10

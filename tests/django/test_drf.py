@@ -93,7 +93,7 @@ class TestAThrottleClass:
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, None)
 
     def test_waits_a_jitter_longer_if_it_is_to(self, client, serve_urls):
-        serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"OUTGOING": {"jitter": 3600}})
+        serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"RESPONSES": {"jitter": 3600}})
         waits = {client.get("/").headers.get("Retry-After") for _ in range(5)} - {None}
         assert len(waits) == 1
         assert 90 < int(waits.pop()) <= 3690

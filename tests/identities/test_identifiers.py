@@ -282,7 +282,7 @@ def test_what_is_async_is_an_error_in_sync_code_that_leaves_nothing_behind(make,
 
 
 def test_everyone_is_one():
-    assert answer(identities.everyone, request()) == answer(identities.everyone, request("192.0.2.1"))
+    assert answer(identities.shared, request()) == answer(identities.shared, request("192.0.2.1"))
 
 
 @pytest.mark.parametrize(

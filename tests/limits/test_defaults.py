@@ -5,16 +5,25 @@ from __future__ import annotations
 import pytest
 
 from tests import toy
-from traffik import DENIED, HTTPThrottle, Limiter, Outgoing, Rule, Throttled, WebSocketThrottle, use_outgoing
+from traffik import (
+    DENIED,
+    HTTPThrottle,
+    Limiter,
+    ResponseOptions,
+    Rule,
+    Throttled,
+    WebSocketThrottle,
+    set_default_responses,
+)
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.limits.defaults import fields_of, outgoing_by_default
+from traffik.limits.defaults import default_responses, fields_of
 from traffik.model.decisions import PartitionedDecision
 from traffik.responses.options import DEFAULT
 
 pytestmark = pytest.mark.anyio
 
-KEYED = Outgoing(fields="draft-11", partition_secret=bytes(range(16)), jitter=600)
-X = Outgoing(fields="x-ratelimit")
+KEYED = ResponseOptions(fields="draft-11", partition_secret=bytes(range(16)), jitter=600)
+X = ResponseOptions(fields="x-ratelimit")
 
 
 class Distant(InMemoryBackend):
@@ -31,7 +40,7 @@ def store(request, clock):
 @pytest.fixture(autouse=True)
 def _no_default():
     yield
-    use_outgoing(None)
+    set_default_responses(None)
 
 
 async def fields(throttle):
@@ -41,37 +50,37 @@ async def fields(throttle):
 
 
 async def test_a_throttle_may_have_something_of_its_own(store):
-    throttle = HTTPThrottle("answers", "5/min", backend=store, outgoing=X)
+    throttle = HTTPThrottle("answers", "5/min", backend=store, responses=X)
     assert (await fields(throttle))[b"x-ratelimit-remaining"] == b"4"
 
 
 async def test_the_default_is_of_all_that_have_not(store):
-    made, own = (HTTPThrottle(uid, "5/min", backend=store, outgoing=given) for uid, given in (("a", None), ("b", X)))
-    use_outgoing(Outgoing(fields="draft-06"))
+    made, own = (HTTPThrottle(uid, "5/min", backend=store, responses=given) for uid, given in (("a", None), ("b", X)))
+    set_default_responses(ResponseOptions(fields="draft-06"))
     new = HTTPThrottle("c", "5/min", backend=store)
     assert [list(await fields(each))[-1] for each in (made, own, new)] == [
         b"ratelimit-reset",
         b"x-ratelimit-reset",
         b"ratelimit-reset",
     ]
-    use_outgoing(None)
-    assert outgoing_by_default() is DEFAULT
+    set_default_responses(None)
+    assert default_responses() is DEFAULT
     assert list(await fields(made)) == [b"ratelimit-policy", b"ratelimit"]
 
 
 async def test_the_default_is_of_rates_that_are_functions_too(store):
     throttle = HTTPThrottle("answers", lambda _: "5/min", backend=store)
     assert b"ratelimit" in await fields(throttle)
-    use_outgoing(X)
+    set_default_responses(X)
     assert b"ratelimit" not in await fields(throttle)
 
 
-@pytest.mark.parametrize("given", ["x-ratelimit", Outgoing, 5])
+@pytest.mark.parametrize("given", ["x-ratelimit", ResponseOptions, 5])
 def test_what_cannot_go_out_is_named(given):
-    with pytest.raises(TypeError, match="outgoing is an Outgoing"):
-        HTTPThrottle("answers", "5/min", outgoing=given)
-    with pytest.raises(TypeError, match="is an Outgoing"):
-        use_outgoing(given)
+    with pytest.raises(TypeError, match="responses is None or options such as ResponseOptions"):
+        HTTPThrottle("answers", "5/min", responses=given)
+    with pytest.raises(TypeError, match="is a ResponseOptions"):
+        set_default_responses(given)
 
 
 class TestAClientThatIsToldApart:
@@ -92,7 +101,7 @@ class TestAClientThatIsToldApart:
 
         given = {"sync identifier": sync_identifier, "async identifier": async_identifier}.get(request.param)
         more = {"scope": {"context": {"scope": "one"}}, "rules": {"rules": Rule("/**")}}.get(request.param, {})
-        return HTTPThrottle("answers", "1/min", backend=store, outgoing=KEYED, identifier=given, **more)
+        return HTTPThrottle("answers", "1/min", backend=store, responses=KEYED, identifier=given, **more)
 
     async def test_has_one_partition_in_all_it_is_told(self, throttle, asked):
         admitted, checked = await throttle.decide(toy.Request()), await throttle.check(toy.Request())
@@ -127,7 +136,7 @@ class TestAClientThatIsToldApart:
 
 
 async def test_a_decision_is_a_plain_tuple_as_ever(store):
-    decision = await HTTPThrottle("answers", "5/min", backend=store, outgoing=KEYED).decide(toy.Request())
+    decision = await HTTPThrottle("answers", "5/min", backend=store, responses=KEYED).decide(toy.Request())
     plain = await HTTPThrottle("others", "5/min", backend=store).decide(toy.Request())
     assert decision == plain
     assert (len(decision), type(plain).__name__, plain.partition) == (7, "Decision", b"")
@@ -135,7 +144,7 @@ async def test_a_decision_is_a_plain_tuple_as_ever(store):
 
 
 async def test_a_limiter_can_have_fields_too(store):
-    use_outgoing(KEYED)
+    set_default_responses(KEYED)
     limiter = Limiter("answers", "5/min", backend=store)
     decision = await limiter.hit("user:42")
     assert decision.partition == KEYED.partition("user:42")
@@ -144,7 +153,7 @@ async def test_a_limiter_can_have_fields_too(store):
 
 async def test_a_websocket_is_told_the_jitter(store):
     messages = []
-    throttle = WebSocketThrottle("answers", "1/min", backend=store, outgoing=KEYED)
+    throttle = WebSocketThrottle("answers", "1/min", backend=store, responses=KEYED)
     connection = toy.Socket(messages, peer="192.0.2.1")
     for _ in range(2):
         await throttle.hit(connection)
@@ -163,12 +172,12 @@ class TestTheFieldsOfAConnection:
 
     async def test_are_none_where_a_rejection_has_written_its_own(self, store):
         connection = toy.Request()
-        await HTTPThrottle("answers", "5/min", backend=store, outgoing=X).hit(connection)
+        await HTTPThrottle("answers", "5/min", backend=store, responses=X).hit(connection)
         memory = toy.http.memory(connection)
         assert fields_of(memory, {b"x-ratelimit-limit", b"content-type"}) == ()
         assert len(list(fields_of(memory, {b"content-type"}))) == 3
 
-    @pytest.mark.parametrize("second", [{"identifier": lambda _: DENIED}, {"outgoing": Outgoing(fields=())}])
+    @pytest.mark.parametrize("second", [{"identifier": lambda _: DENIED}, {"responses": ResponseOptions(fields=())}])
     async def test_are_those_of_the_refusal_alone_if_that_is_what_is_answered(self, store, second):
         connection, memory = toy.Request(), {}
         connection.scope["decisions"] = memory

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import toy
-from traffik import EXEMPTED, NEVER, Decision, Floods, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+from traffik import EXEMPTED, NEVER, Decision, FloodPolicy, HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
 from traffik.adapters import register_adapter
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits.floods import MAX_PAUSE, Reaction, follow
@@ -30,21 +30,21 @@ def reactions(floods, decisions):
 
 
 def test_each_refusal_is_told_and_nothing_else_happens():
-    assert reactions(Floods(), [NO] * 3) == [Reaction(tell=True, close=None, pause=0)] * 3
+    assert reactions(FloodPolicy(), [NO] * 3) == [Reaction(tell=True, close=None, pause=0)] * 3
 
 
 def test_an_episode_is_told_once_where_that_is_asked():
-    told = [each.tell for each in reactions(Floods(notify="once"), [NO, NO, YES, NO, NO])]
+    told = [each.tell for each in reactions(FloodPolicy(notify="once"), [NO, NO, YES, NO, NO])]
     assert told == [True, False, True, False]
 
 
 def test_a_hit_that_takes_nothing_does_not_end_an_episode():
-    told = [each.tell for each in reactions(Floods(notify="once"), [NO, ADMITTED, NO, ADMITTED, ADMITTED, NO])]
+    told = [each.tell for each in reactions(FloodPolicy(notify="once"), [NO, ADMITTED, NO, ADMITTED, ADMITTED, NO])]
     assert told == [True, False, False]
 
 
 def test_a_pause_is_the_wait():
-    assert [each.pause for each in reactions(Floods(pause=True), [NO])] == [5_000_000]
+    assert [each.pause for each in reactions(FloodPolicy(pause=True), [NO])] == [5_000_000]
 
 
 def test_what_is_remembered_knows_whose_it_is():
@@ -53,26 +53,26 @@ def test_what_is_remembered_knows_whose_it_is():
 
 @pytest.mark.parametrize(("wait", "pause"), [(MAX_PAUSE + 1, MAX_PAUSE), (NEVER - 1, MAX_PAUSE), (NEVER, 0)])
 def test_a_pause_is_bounded_and_none_where_no_wait_helps(wait, pause):
-    assert [each.pause for each in reactions(Floods(pause=True), [NO._replace(retry_after=wait)])] == [pause]
+    assert [each.pause for each in reactions(FloodPolicy(pause=True), [NO._replace(retry_after=wait)])] == [pause]
 
 
 def test_a_flood_is_closed_after_refusals_in_a_row():
-    closed = [each.close for each in reactions(Floods(close_after=2), [NO, YES, NO, ADMITTED, NO, NO])]
+    closed = [each.close for each in reactions(FloodPolicy(close_after=2), [NO, YES, NO, ADMITTED, NO, NO])]
     assert closed == [None, None, 1008, 1008]
 
 
 def test_what_is_closed_is_neither_told_again_nor_paused():
-    last = reactions(Floods(pause=True, close_after=1), [NO, NO])
+    last = reactions(FloodPolicy(pause=True, close_after=1), [NO, NO])
     assert last == [Reaction(tell=True, close=1008, pause=0), Reaction(tell=False, close=1008, pause=0)]
 
 
 def test_while_the_store_is_away_the_client_is_not_at_fault():
     away = NO._replace(degraded=UNAVAILABLE)
-    assert [each.close for each in reactions(Floods(close_after=1), [away])] == [1013]
+    assert [each.close for each in reactions(FloodPolicy(close_after=1), [away])] == [1013]
 
 
 def test_a_decision_that_is_not_remembered_is_the_first_of_an_episode():
-    assert Floods(notify="once", close_after=2).reaction(NO) == Reaction(tell=True, close=None, pause=0)
+    assert FloodPolicy(notify="once", close_after=2).reaction(NO) == Reaction(tell=True, close=None, pause=0)
 
 
 @given(st.lists(st.sampled_from([YES, NO, ADMITTED])))
@@ -86,7 +86,7 @@ def test_what_is_remembered_is_the_decision(decisions):
 
 @given(st.lists(st.sampled_from([YES, NO, ADMITTED])))
 def test_an_episode_is_told_at_most_once_more_than_hits_were_counted(decisions):
-    told = sum(each.tell for each in reactions(Floods(notify="once"), decisions))
+    told = sum(each.tell for each in reactions(FloodPolicy(notify="once"), decisions))
     assert told <= decisions.count(YES) + 1
 
 
@@ -103,14 +103,15 @@ def test_an_episode_is_told_at_most_once_more_than_hits_were_counted(decisions):
 )
 def test_bad_options_are_errors_that_show_them(options, error, words):
     with pytest.raises(error, match=words):
-        Floods(**options)
+        FloodPolicy(**options)
 
 
 @pytest.mark.parametrize(
-    ("kind", "floods"), [(HTTPThrottle, Floods()), (WebSocketThrottle, "once"), (WebSocketThrottle, {"pause": True})]
+    ("kind", "floods"),
+    [(HTTPThrottle, FloodPolicy()), (WebSocketThrottle, "once"), (WebSocketThrottle, {"pause": True})],
 )
 def test_floods_are_for_websockets(kind, floods):
-    with pytest.raises(TypeError, match="floods is a Floods, for a WebSocketThrottle"):
+    with pytest.raises(TypeError, match="floods is a FloodPolicy, for a WebSocketThrottle"):
         kind("floods", "1/min", floods=floods)
 
 
@@ -118,7 +119,7 @@ def test_floods_are_for_websockets(kind, floods):
 def line(store):
     """A throttle of one message a minute with these floods."""
     return lambda uid="floods", **options: WebSocketThrottle(
-        uid, "1/min", backend=store, floods=Floods(**options), identifier=lambda _: "ada"
+        uid, "1/min", backend=store, floods=FloodPolicy(**options), identifier=lambda _: "ada"
     )
 
 
@@ -160,7 +161,7 @@ class TestConnection:
         class Distant(InMemoryBackend):
             in_process = False
 
-        floods = Floods(notify="once", close_after=3)
+        floods = FloodPolicy(notify="once", close_after=3)
         throttle = WebSocketThrottle("floods", "1/min", backend=Distant(clock=clock), floods=floods)
         socket = toy.Socket([])
         for cost in (1, 1, 1, 0, None):
@@ -190,7 +191,7 @@ class TestConnection:
 
     async def test_a_handler_is_told_in_place_of_the_client(self, store):
         told, socket = [], toy.Socket([])
-        floods = Floods(notify="once", close_after=3)
+        floods = FloodPolicy(notify="once", close_after=3)
         throttle = WebSocketThrottle("floods", "1/min", backend=store, floods=floods, handle_throttled=told.append)
         for _ in range(4):
             await throttle.hit(socket)
@@ -198,7 +199,7 @@ class TestConnection:
 
     async def test_an_exempted_client_is_left_alone(self, store):
         socket = toy.Socket([])
-        floods = Floods(close_after=1)
+        floods = FloodPolicy(close_after=1)
         throttle = WebSocketThrottle("f", "0/min", backend=store, floods=floods, identifier=lambda _: EXEMPTED)
         await throttle.hit(socket)
         assert (socket.messages, socket.closed) == ([], None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffik import NEVER, Decision, Outgoing, Rate
+from traffik import NEVER, Decision, Rate, ResponseOptions
 from traffik.model.decisions import REFUSED as DENIAL
 from traffik.model.decisions import UNAVAILABLE, PartitionedDecision
 from traffik.responses.headers import policies, policy_name, retry_after, together
@@ -18,7 +18,7 @@ from traffik.responses.rejections import reject
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 SECRET = bytes(range(32))
-ALL = Outgoing(fields=FIELDS)
+ALL = ResponseOptions(fields=FIELDS)
 
 MINUTE = Rate.parse("100/min")
 TAKEN = Decision(True, 100, 42, 0, 12_000_001, MINUTE)
@@ -32,7 +32,7 @@ several_rates = st.lists(rates, min_size=1, max_size=5, unique=True)
 plain = st.builds(Decision, st.booleans(), numbers, numbers, numbers, numbers, rates)
 decisions = st.builds(PartitionedDecision.of, plain, st.just(b"") | st.binary(min_size=12, max_size=12))
 outgoings = st.builds(
-    Outgoing,
+    ResponseOptions,
     fields=st.lists(st.sampled_from(FIELDS), unique=True),
     unit=st.none() | st.sampled_from(UNITS),
     partition_secret=st.none() | st.just(SECRET),
@@ -50,8 +50,8 @@ def parsed(value):
 
 class TestEveryField:
     @given(uids, several_rates, decisions, outgoings, st.data())
-    def test_is_a_structured_field(self, uid, several, decision, outgoing, data):
-        known = policies(uid, several, outgoing)
+    def test_is_a_structured_field(self, uid, several, decision, responses, data):
+        known = policies(uid, several, responses)
         fields = dict(known.headers(bound(decision, data.draw(st.sampled_from(several)))))
         for name in ("RateLimit-Policy", "RateLimit"):
             for item, parameters in parsed(fields.pop(name)) if name in fields else ():
@@ -62,26 +62,26 @@ class TestEveryField:
             assert (type(number), number >= 0, parameters) == (int, True, {})
 
     @given(uids, several_rates, decisions, outgoings, st.data())
-    def test_is_the_same_as_bytes(self, uid, several, decision, outgoing, data):
-        known = policies(uid, several, outgoing)
+    def test_is_the_same_as_bytes(self, uid, several, decision, responses, data):
+        known = policies(uid, several, responses)
         decision = bound(decision, data.draw(st.sampled_from(several)))
         text = [(name.lower().encode(), value.encode()) for name, value in known.headers(decision)]
         assert [field for field in text if field[0] != b"retry-after"] == list(known.raw_fields(decision))
 
     @given(several_rates, decisions, outgoings)
-    def test_names_a_policy_that_is_listed(self, several, decision, outgoing):
-        fields = dict(policies("uid", several, outgoing).headers(bound(decision, several[-1])))
+    def test_names_a_policy_that_is_listed(self, several, decision, responses):
+        fields = dict(policies("uid", several, responses).headers(bound(decision, several[-1])))
         if "RateLimit" in fields:
             ((told, _),) = parsed(fields["RateLimit"])
             assert told in [name for name, _ in parsed(fields["RateLimit-Policy"])]
 
     @given(decisions, outgoings)
-    def test_waits_no_longer_than_the_retry_after(self, decision, outgoing):
-        fields = dict(policies("uid", [MINUTE], outgoing).headers(bound(decision, MINUTE)))
+    def test_waits_no_longer_than_the_retry_after(self, decision, responses):
+        fields = dict(policies("uid", [MINUTE], responses).headers(bound(decision, MINUTE)))
         if "Retry-After" in fields:
             wait = int(fields["Retry-After"])
             assert decision.retry_after <= wait * 1_000_000
-            assert wait <= max(1, decision.wait_seconds) + outgoing.jitter
+            assert wait <= max(1, decision.wait_seconds) + responses.jitter
             resets = [int(fields[name]) for name in fields if name.endswith("-Reset")]
             resets += [parameters["t"] for _, parameters in parsed(fields.get("RateLimit", ""))]
             assert all(reset <= wait for reset in resets)
@@ -113,38 +113,38 @@ class TestTheDraft:
         assert policies("api", [Rate.parse("10/500ms")]).field == '"api";q=10'
 
     def test_states_the_unit_if_it_is_said(self):
-        known = policies("api", [MINUTE], Outgoing(unit="content-bytes"))
+        known = policies("api", [MINUTE], ResponseOptions(unit="content-bytes"))
         assert dict(known.raw_fields(TAKEN))[b"ratelimit-policy"] == b'"api";q=100;w=60;qu="content-bytes"'
 
     def test_states_the_partition_under_a_secret(self):
-        outgoing = Outgoing(partition_secret=SECRET)
-        mark = outgoing.partition("192.0.2.1")
-        fields = dict(policies("api", [MINUTE], outgoing).headers(PartitionedDecision.of(TAKEN, mark)))
+        responses = ResponseOptions(partition_secret=SECRET)
+        mark = responses.partition("192.0.2.1")
+        fields = dict(policies("api", [MINUTE], responses).headers(PartitionedDecision.of(TAKEN, mark)))
         assert parsed(fields["RateLimit-Policy"]) == [("api", {"q": 100, "w": 60, "pk": mark})]
         assert parsed(fields["RateLimit"]) == [("api", {"r": 42, "t": 13, "pk": mark})]
 
     def test_states_no_partition_without_a_secret(self):
         marked = PartitionedDecision.of(TAKEN, b"0" * 12)
-        assert "pk" not in str(policies("api", [MINUTE], Outgoing(jitter=5)).headers(marked))
+        assert "pk" not in str(policies("api", [MINUTE], ResponseOptions(jitter=5)).headers(marked))
 
     def test_says_nothing_where_nothing_limits(self):
-        for outgoing in (DEFAULT, Outgoing(jitter=5)):
-            known = policies("api", [], outgoing)
+        for responses in (DEFAULT, ResponseOptions(jitter=5)):
+            known = policies("api", [], responses)
             assert known.headers(Decision(allowed=True, limit=1, remaining=1)) == []
 
     def test_says_nothing_of_what_was_not_counted(self):
-        for outgoing in (DEFAULT, ALL):
-            assert policies("api", [MINUTE], outgoing).raw_fields(TAKEN._replace(rate=None)) == ()
+        for responses in (DEFAULT, ALL):
+            assert policies("api", [MINUTE], responses).raw_fields(TAKEN._replace(rate=None)) == ()
 
     def test_lists_the_policy_alone_where_nobody_could_decide(self):
         away = Decision(False, 100, 0, retry_after=1_000_000, degraded=UNAVAILABLE)
-        for outgoing in (DEFAULT, ALL):
-            known = policies("api", [MINUTE], outgoing)
+        for responses in (DEFAULT, ALL):
+            known = policies("api", [MINUTE], responses)
             assert known.headers(away) == [("Retry-After", "1"), ("RateLimit-Policy", '"api";q=100;w=60')]
 
     def test_says_nothing_to_a_client_that_is_denied(self):
-        for outgoing in (DEFAULT, ALL):
-            known = policies("api", [MINUTE], outgoing)
+        for responses in (DEFAULT, ALL):
+            known = policies("api", [MINUTE], responses)
             assert (known.raw_fields(DENIAL), known.headers(DENIAL)) == ((), [])
 
     def test_lists_the_policy_alone_of_a_rate_that_a_strategy_has_made_up(self):
@@ -158,7 +158,7 @@ class TestTheDraft:
 class TestTheTriples:
     @pytest.mark.parametrize(("name", "prefix"), [("draft-06", "RateLimit"), ("x-ratelimit", "X-RateLimit")])
     def test_are_three_numbers(self, name, prefix):
-        known = policies("api", [MINUTE], Outgoing(fields=name))
+        known = policies("api", [MINUTE], ResponseOptions(fields=name))
         three = [f"{prefix}-{part}" for part in ("Limit", "Remaining", "Reset")]
         assert known.headers(TAKEN) == list(zip(three, ("100", "42", "13"), strict=True))
         assert known.headers(REFUSED) == [("Retry-After", "3"), *zip(three, ("100", "3", "3"), strict=True)]
@@ -171,7 +171,7 @@ class TestTheTriples:
 
 
 def test_no_fields_but_the_wait_are_left_of_none():
-    known = policies("api", [MINUTE], Outgoing(fields=()))
+    known = policies("api", [MINUTE], ResponseOptions(fields=()))
     assert (known.headers(REFUSED), known.raw_fields(TAKEN)) == ([("Retry-After", "3")], ())
 
 
@@ -179,7 +179,7 @@ def test_a_function_may_write_others():
     def write(known, decision):
         yield "X-Quota", f"{known.name(decision)}: {decision.remaining} in {known.seconds(decision)} s"
 
-    known = policies("api", [MINUTE], Outgoing(fields=(write, "x-ratelimit")))
+    known = policies("api", [MINUTE], ResponseOptions(fields=(write, "x-ratelimit")))
     assert known.raw_fields(TAKEN)[0] == (b"x-quota", b"api: 42 in 13 s")
     assert known.headers(REFUSED)[1] == ("X-Quota", "api: 3 in 3 s")
 
@@ -205,21 +205,21 @@ class TestSeveralDecisions:
 
 
 class TestLikeness:
-    @pytest.mark.parametrize("outgoing", [DEFAULT, ALL, Outgoing(problem=False)], ids=repr)
-    def test_is_what_a_refusal_says(self, outgoing):
-        known = policies("api", [MINUTE], outgoing)
+    @pytest.mark.parametrize("responses", [DEFAULT, ALL, ResponseOptions(problem=False)], ids=repr)
+    def test_is_what_a_refusal_says(self, responses):
+        known = policies("api", [MINUTE], responses)
         later = REFUSED._replace(retry_after=2_400_000, reset_after=1)
         assert known.likeness(REFUSED) == known.likeness(later)
         assert reject(REFUSED, known).reply([]) == reject(later, known).reply([])
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(retry_after=3_400_000))
 
     def test_is_of_one_client_where_clients_are_told_apart(self):
-        known = policies("api", [MINUTE], Outgoing(jitter=5))
+        known = policies("api", [MINUTE], ResponseOptions(jitter=5))
         one, two = (PartitionedDecision.of(REFUSED, mark) for mark in (b"1", b"2"))
         assert known.likeness(one) != known.likeness(two)
 
     def test_is_of_one_decision_where_a_function_may_look_at_all_of_it(self):
-        known = policies("api", [MINUTE], Outgoing(fields=[lambda *_: ()]))
+        known = policies("api", [MINUTE], ResponseOptions(fields=[lambda *_: ()]))
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(reset_after=1))
 
 

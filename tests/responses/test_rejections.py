@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from traffik import NEVER, Decision, Outgoing, Rate, Throttled
+from traffik import NEVER, Decision, Rate, ResponseOptions, Throttled
 from traffik.model.decisions import REFUSED as DENIED
 from traffik.model.decisions import UNAVAILABLE, PartitionedDecision
 from traffik.responses.headers import policies
@@ -75,10 +75,10 @@ def test_a_client_that_is_denied_is_told_no_quota():
 
 
 def test_jitter_is_in_all_that_is_said_of_the_wait():
-    outgoing = Outgoing(jitter=3600)
-    decision = PartitionedDecision.of(REFUSED, outgoing.partition("192.0.2.1"))
-    wait = 3 + outgoing.jitter_of(decision.partition)
-    rejection = reject(decision, policies("api", [RATE], outgoing))
+    responses = ResponseOptions(jitter=3600)
+    decision = PartitionedDecision.of(REFUSED, responses.partition("192.0.2.1"))
+    wait = 3 + responses.jitter_of(decision.partition)
+    rejection = reject(decision, policies("api", [RATE], responses))
     assert wait > 3
     assert (rejection.retry_after, rejection.message["retry_after"]) == (wait, wait)
     assert rejection.body["detail"] == rejection.message["error"] == f"Too many requests. Retry in {wait} seconds."
@@ -105,7 +105,7 @@ class TestAReply:
         assert body.decode() == rejection.page if kind == HTML else json.loads(body) == rejection.body
 
     def test_may_be_the_detail_alone(self):
-        rejection = reject(REFUSED, policies("api", [RATE], Outgoing(problem=False)))
+        rejection = reject(REFUSED, policies("api", [RATE], ResponseOptions(problem=False)))
         assert rejection.reply([])[2] == b'{"detail": "Too many requests. Retry in 3 seconds."}'
         assert dict(rejection.reply([])[1])["Content-Type"] == JSON
         assert rejection.kind([HTML]) == HTML

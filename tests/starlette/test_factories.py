@@ -13,8 +13,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from traffik import DuplicateUidError, Rule, group, registry
+from traffik import DuplicateUidError, Rule, group
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.limits import groups
 from traffik_starlette import HTTPThrottle, ThrottleMiddleware, document_throttles, throttled
 
 MODULE = """
@@ -99,7 +100,7 @@ def test_an_application_that_is_gone_leaves_no_throttle(said):
         assert admitted(client) == 1
     del app, client
     gc.collect()
-    registry.forget_groups()
+    groups.forget_groups()
     assert [each() for each in throttles] == [None] * 3
 
 

@@ -57,12 +57,12 @@ def test_an_async_identifier_in_sync_code_is_the_same_error_as_ever(throttled):
 @pytest.mark.parametrize(
     "identifier",
     [
-        identities.everyone,
-        identities.exempt("10.0.0.0/8", identities.everyone),
+        identities.shared,
+        identities.exempt("10.0.0.0/8", identities.shared),
         lambda request: request.scope["peer"],
         lambda _: EXEMPTED,
     ],
-    ids=["everyone", "everyone but some", "one each", "nobody"],
+    ids=["shared", "shared but some", "one each", "nobody"],
 )
 def test_what_is_meant_so_is_not_reported(throttled, identifier):
     hit(throttled(identifier), 150)

@@ -14,11 +14,11 @@ import traffik_django
 import traffik_starlette
 from traffik import (
     Decision,
-    Floods,
+    FloodPolicy,
     HTTPThrottle,
     Limiter,
-    Outgoing,
     Rate,
+    ResponseOptions,
     Rule,
     StrategyStat,
     WebSocketThrottle,
@@ -26,8 +26,8 @@ from traffik import (
     group,
     is_throttled,
     load_throttles,
+    set_default_responses,
     trust_proxies,
-    use_outgoing,
 )
 from traffik import identities as ready
 from traffik.backends.inmemory import InMemoryBackend
@@ -64,8 +64,8 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(await typed(request, cost=3), Request)
     assert_type(typed.sync.hit(request), Request)
     assert_type(await typed_ws.hit(websocket), WebSocket)
-    WebSocketThrottle("f", "1/s", floods=Floods(notify="once", pause=True, close_after=3))
-    Floods(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
+    WebSocketThrottle("f", "1/s", floods=FloodPolicy(notify="once", pause=True, close_after=3))
+    FloodPolicy(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
     await typed.hit(websocket)  # type: ignore[arg-type]  # refused: a WebSocket is no Request
     await typed_ws.hit(request)  # type: ignore[arg-type]  # refused: nor the other way round
     await typed.hit(request, cost=1.5)  # type: ignore[arg-type]  # refused: a cost is an integer
@@ -122,9 +122,11 @@ def written(policies: Policies, decision: Decision) -> list[tuple[str, str]]:
     return [("X-Left", str(decision.remaining))]
 
 
-use_outgoing(Outgoing(fields=("draft-11", written), unit="requests", partition_secret=b"0" * 16, jitter=5))
-HTTPThrottle("out", "1/s", outgoing=Outgoing(fields="x-ratelimit", problem=False))
-HTTPThrottle("wrong", "1/s", outgoing="x-ratelimit")  # type: ignore[arg-type]  # refused: a name is only a part of it
+set_default_responses(
+    ResponseOptions(fields=("draft-11", written), unit="requests", partition_secret=b"0" * 16, jitter=5)
+)
+HTTPThrottle("out", "1/s", responses=ResponseOptions(fields="x-ratelimit", problem=False))
+HTTPThrottle("wrong", "1/s", responses="x-ratelimit")  # type: ignore[arg-type]  # refused: a name is only a part of it
 
 
 @throttled("5/s", typed, cost=2)

@@ -240,7 +240,7 @@ def test_the_error_policy_answers(directory, stopped, on_error, expected):
 
 @pytest.mark.parametrize(("on_error", "expected"), [("fallback", False), ("throttle", True), (lambda: "allow", True)])
 def test_it_says_whether_it_may_answer_503(directory, on_error, expected):
-    assert LMDBBackend(directory, on_error=on_error).refuses_while_away is expected
+    assert LMDBBackend(directory, on_error=on_error).may_answer_unavailable is expected
 
 
 def limiter_decision():

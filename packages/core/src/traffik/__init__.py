@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from traffik.identities.proxies import DENIED, EXEMPTED
     from traffik.identities.trust import trust_no_proxies, trust_proxies
-    from traffik.limits.defaults import use_outgoing
-    from traffik.limits.floods import Floods
+    from traffik.limits.defaults import set_default_responses
+    from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
     from traffik.model.costs import MAX_COST
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TraffikError,
     )
     from traffik.model.rates import UNLIMITED, Rate
-    from traffik.responses.options import Outgoing
+    from traffik.responses.options import ResponseOptions
     from traffik.responses.rejections import Throttled
     from traffik.rules.rule import Rule
     from traffik.strategies import (
@@ -60,13 +60,13 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
-    "Floods",
+    "FloodPolicy",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
-    "Outgoing",
     "Rate",
     "RateError",
+    "ResponseOptions",
     "Rule",
     "SlidingLog",
     "SlidingWindow",
@@ -81,13 +81,13 @@ __all__ = [
     "group",
     "is_throttled",
     "load_throttles",
+    "set_default_responses",
     "trust_no_proxies",
     "trust_proxies",
-    "use_outgoing",
 ]
 
 _HOMES = {
-    "limits.defaults": ("use_outgoing",),
+    "limits.defaults": ("set_default_responses",),
     "identities.proxies": ("DENIED", "EXEMPTED"),
     "model.costs": ("MAX_COST",),
     "model.decisions": ("NEVER", "Decision", "StrategyStat"),
@@ -102,10 +102,10 @@ _HOMES = {
         "RateError",
         "TraffikError",
     ),
-    "limits.floods": ("Floods",),
+    "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
     "throttles.files": ("load_throttles",),
-    "responses.options": ("Outgoing",),
+    "responses.options": ("ResponseOptions",),
     "model.rates": ("UNLIMITED", "Rate"),
     "limits.groups": ("group",),
     "rules.rule": ("Rule",),

@@ -2,7 +2,7 @@
 
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
 THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
-before there is one; E009 the trusted proxies; E010 the key OUTGOING; E011 a pattern of URLS is for no
+before there is one; E009 the trusted proxies; E010 the key RESPONSES; E011 a pattern of URLS is for no
 view; E012 two throttles have one uid and different definitions; W001, of a deployment, a store in memory.
 """
 

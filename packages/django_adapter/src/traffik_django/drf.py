@@ -84,7 +84,7 @@ class RateThrottle(BaseThrottle):
             setattr(request, _REFUSED, True)
         if self.decision.degraded in {FORBIDDEN, UNAVAILABLE}:
             throttle.sync.refuse(request, self.decision)  # 403 and 503, for which a throttle of DRF has no word
-        self._jitter = throttle.outgoing.jitter_of(self.decision.partition)
+        self._jitter = throttle.responses.jitter_of(self.decision.partition)
         return self.decision.allowed
 
     def wait(self) -> float | None:

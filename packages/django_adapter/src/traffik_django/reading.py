@@ -19,7 +19,7 @@ from traffik.identities import Identifier
 from traffik.identities.proxies import NETWORK_PREFIX, Proxies, proxies
 from traffik.model.callables import callback
 from traffik.model.errors import ConfigurationError
-from traffik.responses.options import FIELDS, Outgoing
+from traffik.responses.options import FIELDS, ResponseOptions
 from traffik.rules.rule import Rule
 from traffik.throttles import Throttle
 from traffik_django.identities import named
@@ -32,10 +32,10 @@ EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
 
 _PROXIES: Final = ("TRUSTED_PROXIES", "PROXY_HEADER", "IPV6_PREFIX")
-_KEYS: Final = ("HEADERS", "IDENTIFIER", "OUTGOING", *_PROXIES, "STORE", "THROTTLES", "URLS")
+_KEYS: Final = ("HEADERS", "IDENTIFIER", "RESPONSES", *_PROXIES, "STORE", "THROTTLES", "URLS")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
-_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "outgoing", "rate", "rules", "strategy")
-_OUTGOING: Final = tuple(each.name for each in fields(Outgoing))
+_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "responses", "rate", "rules", "strategy")
+_RESPONSES: Final = tuple(each.name for each in fields(ResponseOptions))
 _RULE: Final = ("bypass", "methods", "path", "route", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
 """Options that may be the dotted path of what is meant: a function, a strategy or its class."""
@@ -61,7 +61,7 @@ class Config:
         throttles: by their names.
         everywhere: those for every request.
         rules: patterns, each with the throttles for the views that match.
-        outgoing: what goes out of throttles that do not say; None where the settings do not either.
+        responses: what goes out of throttles that do not say; None where the settings do not either.
         headers: whether answers that are not refused get the RateLimit fields.
         problems: what is wrong.
     """
@@ -72,7 +72,7 @@ class Config:
     throttles: dict[str, Throttle[Any]] = field(default_factory=dict)
     everywhere: tuple[Throttle[Any], ...] = ()
     rules: list[tuple[str, tuple[Throttle[Any], ...]]] = field(default_factory=list)
-    outgoing: Outgoing | None = None
+    responses: ResponseOptions | None = None
     headers: bool = True
     problems: list[Problem] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
@@ -120,8 +120,8 @@ def read() -> Config:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
     if not given.keys().isdisjoint(_PROXIES):
         config.proxies = _made(config, 9, "['TRUSTED_PROXIES']", partial(_proxies, given))
-    if given.get("OUTGOING") is not None:
-        config.outgoing = _made(config, 10, "['OUTGOING']", lambda: _outgoing(given["OUTGOING"]))
+    if given.get("RESPONSES") is not None:
+        config.responses = _made(config, 10, "['RESPONSES']", lambda: _responses(given["RESPONSES"]))
     _read_throttles(config, given.get("THROTTLES", {}))
     _read_urls(config, given.get("URLS", {}))
     return config
@@ -179,8 +179,8 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         raise ValueError("a throttle needs a rate, such as '5/min'")
     if options.get("identifier") is not None:
         options["identifier"] = _identifier(options["identifier"])
-    if options.get("outgoing") is not None:
-        options["outgoing"] = _outgoing(options["outgoing"])
+    if options.get("responses") is not None:
+        options["responses"] = _responses(options["responses"])
     if "rules" in options:
         rules = options["rules"]
         options["rules"] = [_rule(each) for each in ([rules] if isinstance(rules, Mapping | Rule) else rules)]
@@ -217,18 +217,18 @@ def _identifier(given: Any) -> Identifier:
     return identifier
 
 
-def _outgoing(given: Any) -> Outgoing:
-    if isinstance(given, Outgoing):
+def _responses(given: Any) -> ResponseOptions:
+    if isinstance(given, ResponseOptions):
         return given
     if not isinstance(given, Mapping):
-        raise TypeError(f"what goes out is a dict or an Outgoing, not {given!r}")
+        raise TypeError(f"what goes out is a dict or a ResponseOptions, not {given!r}")
     options = dict(given)
     for key in options:
-        if key not in _OUTGOING:
-            raise ValueError(f"nothing that goes out is called {key!r}. {_close(str(key), _OUTGOING)}")
+        if key not in _RESPONSES:
+            raise ValueError(f"nothing that goes out is called {key!r}. {_close(str(key), _RESPONSES)}")
     if isinstance(options.get("fields"), list | tuple):
         options["fields"] = [_writer(each) for each in options["fields"]]
-    return Outgoing(**options)
+    return ResponseOptions(**options)
 
 
 def _writer(given: Any) -> Any:
@@ -250,7 +250,7 @@ _HINTS: Final = {
     4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request and the context.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
     9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
-    10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or the other arguments of traffik.Outgoing.",
+    10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or other arguments of traffik.ResponseOptions.",
 }
 
 

@@ -32,7 +32,7 @@ __all__ = ["ThrottleMiddleware"]
 _Fields: TypeAlias = list[tuple[bytes, bytes]]
 _Ready: TypeAlias = tuple[int, _Fields, bytes]
 
-_WRITES: Final = "traffik.responses.headers"
+_WRITES: Final = "traffik.headers"
 """The key of the scope that says that a middleware will write the headers."""
 
 _PREPARED: Final = 1024

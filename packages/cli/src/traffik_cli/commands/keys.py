@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from traffik.backends.base import Backend, Charge
-from traffik.backends.inspection import Shows
+from traffik.backends.inspection import InspectableBackend
 from traffik.identities.proxies import client_identity
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
@@ -70,7 +70,7 @@ def _key(store: Backend, uid: str, entry: LimitEntry | None, identity: str, scop
 
 def _held(store: Backend, uid: str, key: str) -> bool:
     """Whether the store holds something for a key; True where it cannot say."""
-    return not isinstance(store, Shows) or store.inspect_sync(uid, key).value is not None
+    return not isinstance(store, InspectableBackend) or store.inspect_sync(uid, key).value is not None
 
 
 def _of_store(command: _F) -> _F:
@@ -114,7 +114,7 @@ def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None
     with open_store(url, namespace) as store:
         key = _key(store, uid, limit.entry, identity, scope)
         answers = _asked(store, limit, [(key, cost) for cost in (0, *_COSTS)])
-        held = store.inspect_sync(uid, key) if isinstance(store, Shows) else None
+        held = store.inspect_sync(uid, key) if isinstance(store, InspectableBackend) else None
     facts: dict[str, Any] = {
         "key": store.partition_key(uid, key),
         "rates": [str(rate) for rate in limit.plan.rates],
@@ -171,7 +171,7 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
     """
     limit = _limit(uid, **how)
     with open_store(url, namespace) as store:
-        if not isinstance(store, Shows):
+        if not isinstance(store, InspectableBackend):
             raise ConfigurationError(f"{url} cannot list its keys; `traffik adapters` says which stores can")
         listing = store.list_keys_sync(uid, most)
         answers = _asked(store, limit, [(key, 0) for key in listing.keys])

@@ -92,7 +92,7 @@ class Backend(ABC):
         binding.made(self)
 
     @property
-    def refuses_while_away(self) -> bool:
+    def may_answer_unavailable(self) -> bool:
         """Whether it may answer that nobody can decide, since it is away: a refusal that is no fault of the client."""
         return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["KeyPage", "Shows", "StoredState"]
+__all__ = ["InspectableBackend", "KeyPage", "StoredState"]
 
 
 class StoredState(NamedTuple):
@@ -34,7 +34,7 @@ class KeyPage(NamedTuple):
 
 
 @runtime_checkable
-class Shows(Protocol):
+class InspectableBackend(Protocol):
     """A store that can show what it holds."""
 
     def inspect_sync(self, uid: str, key: str) -> StoredState:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from traffik.identities.identifiers import (
+    CredentialIdentifier,
+    CredentialsOption,
     Identifier,
-    Known,
-    KnownOption,
     address,
     api_key,
     bearer,
@@ -13,20 +13,20 @@ from traffik.identities.identifiers import (
     cookie,
     deny,
     digest,
-    everyone,
     exempt,
     first_of,
     hashed,
     header,
-    is_everyone,
+    is_shared,
     read_networks,
+    shared,
     user,
 )
 
 __all__ = [
+    "CredentialIdentifier",
+    "CredentialsOption",
     "Identifier",
-    "Known",
-    "KnownOption",
     "address",
     "api_key",
     "bearer",
@@ -34,12 +34,12 @@ __all__ = [
     "cookie",
     "deny",
     "digest",
-    "everyone",
     "exempt",
     "first_of",
     "hashed",
     "header",
-    "is_everyone",
+    "is_shared",
     "read_networks",
+    "shared",
     "user",
 ]

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from traffik.identities.proxies import ProxiesOption
 
 __all__ = [
+    "CredentialIdentifier",
+    "CredentialsOption",
     "Identifier",
-    "Known",
-    "KnownOption",
     "address",
     "api_key",
     "bearer",
@@ -38,20 +38,20 @@ __all__ = [
     "cookie",
     "deny",
     "digest",
-    "everyone",
     "exempt",
     "first_of",
     "hashed",
     "header",
-    "is_everyone",
+    "is_shared",
     "read_networks",
+    "shared",
     "user",
 ]
 
 Identifier: TypeAlias = Callable[..., object]
 """A function of the connection (and the context), sync or async, as a throttle takes it."""
 
-KnownOption: TypeAlias = Container[str] | Callable[[str], object]
+CredentialsOption: TypeAlias = Container[str] | Callable[[str], object]
 """What an argument named `known` takes: all there are, or a function, sync or async, that is true for one."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -92,7 +92,7 @@ def address(
 _by_address: Final = Address()
 
 
-class Known:
+class CredentialIdentifier:
     """An identifier that knows some clients; the others are counted by address.
 
     Attributes:
@@ -117,7 +117,7 @@ class Known:
         return self._name
 
 
-def header(name: str) -> Known:
+def header(name: str) -> CredentialIdentifier:
     """The value of a header that a proxy in front of this service sets itself, whatever the client has sent.
 
     A header that clients can set lets each have as many quotas as it can make up values: use `api_key` for those.
@@ -128,10 +128,10 @@ def header(name: str) -> Known:
         value = _only(connection, field)
         return f"header:{field}:{value}" if value else None
 
-    return Known(f"header({name!r})", find)
+    return CredentialIdentifier(f"header({name!r})", find)
 
 
-def api_key(name: str, known: KnownOption) -> Known:
+def api_key(name: str, known: CredentialsOption) -> CredentialIdentifier:
     """The API key in the header `name`, if it is a known one; it stands in the store as a digest.
 
     Raises:
@@ -143,10 +143,10 @@ def api_key(name: str, known: KnownOption) -> Known:
         key = _only(connection, field)
         return _digest_if(accepts, key, f"key:{field}:") if key else None
 
-    return Known(f"api_key({name!r})", find)
+    return CredentialIdentifier(f"api_key({name!r})", find)
 
 
-def cookie(name: str, known: KnownOption) -> Known:
+def cookie(name: str, known: CredentialsOption) -> CredentialIdentifier:
     """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest.
 
     Raises:
@@ -160,10 +160,10 @@ def cookie(name: str, known: KnownOption) -> Known:
         value = _cookie(connection, name)
         return _digest_if(accepts, value, f"cookie:{name}:") if value else None
 
-    return Known(f"cookie({name!r})", find)
+    return CredentialIdentifier(f"cookie({name!r})", find)
 
 
-def bearer(subject: Callable[[str], object]) -> Known:
+def bearer(subject: Callable[[str], object]) -> CredentialIdentifier:
     """The subject of a bearer token, as RFC 6750 has it in the header Authorization.
 
     Args:
@@ -180,10 +180,10 @@ def bearer(subject: Callable[[str], object]) -> Known:
             return None
         return then(subject(token.strip()), partial(_named, "bearer"))
 
-    return Known("bearer(…)", find)
+    return CredentialIdentifier("bearer(…)", find)
 
 
-def user(who: Callable[[Any], object]) -> Known:
+def user(who: Callable[[Any], object]) -> CredentialIdentifier:
     """The user who is logged in.
 
     Args:
@@ -193,17 +193,17 @@ def user(who: Callable[[Any], object]) -> Known:
         TypeError: it is no function of a connection.
     """
     callback("the user", who, ("connection",))
-    return Known("user(…)", lambda connection, _: then(who(connection), partial(_named, "user")))
+    return CredentialIdentifier("user(…)", lambda connection, _: then(who(connection), partial(_named, "user")))
 
 
-def everyone(_connection: object) -> str:
+def shared(_connection: object) -> str:
     """One quota for all clients together. No notice is made of it."""
-    return "everyone"
+    return "shared"
 
 
-def is_everyone(identifier: Identifier) -> bool:
-    """Whether it is `everyone`, for all but those on a list too."""
-    return identifier is everyone or identifier in _like_everyone
+def is_shared(identifier: Identifier) -> bool:
+    """Whether it is `shared`, for all but those on a list too."""
+    return identifier is shared or identifier in _like_everyone
 
 
 def combined(*identifiers: Identifier) -> Identifier:
@@ -221,11 +221,11 @@ def combined(*identifiers: Identifier) -> Identifier:
     return identify
 
 
-def first_of(*identifiers: Identifier) -> Known:
+def first_of(*identifiers: Identifier) -> CredentialIdentifier:
     """The first of them that knows the client: that does not answer None, for a function of your own."""
     if not identifiers:
         raise TypeError("first_of takes identifiers, at least one")
-    each = [known.find if isinstance(known, Known) else _prepared(known).call for known in identifiers]
+    each = [known.find if isinstance(known, CredentialIdentifier) else _prepared(known).call for known in identifiers]
 
     def find(connection: Any, context: Context, place: int = 0) -> Any:
         if place == len(each):
@@ -233,7 +233,7 @@ def first_of(*identifiers: Identifier) -> Known:
         following = partial(find, connection, context, place + 1)
         return then(each[place](connection, context), lambda who: following() if who is None else who)
 
-    return Known("first_of(…)", find)
+    return CredentialIdentifier("first_of(…)", find)
 
 
 def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
@@ -308,7 +308,7 @@ def _listed(given: Networks | NetworksOption, answer: object, identifier: Identi
     def identify(connection: Any, context: Context) -> object:
         return answer if known.holds(client.number(connection)) else prepared.call(connection, context)
 
-    if is_everyone(identifier):
+    if is_shared(identifier):
         _like_everyone.add(identify)
     return identify
 
@@ -350,7 +350,7 @@ def _field(name: object) -> str:
     return name.lower()
 
 
-def _test_of(known: KnownOption) -> Callable[[str], object]:
+def _test_of(known: CredentialsOption) -> Callable[[str], object]:
     if isinstance(known, str):  # in which every part of it would be a known one
         raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{known!r}}}")
     if callable(known):

@@ -11,32 +11,32 @@ from collections.abc import Collection, Iterable
 from traffik.adapters import Memory
 from traffik.backends import binding
 from traffik.responses.headers import RawField, RawFields, together
-from traffik.responses.options import DEFAULT, Outgoing
+from traffik.responses.options import DEFAULT, ResponseOptions
 from traffik.responses.rejections import status_of
 
-__all__ = ["fields_of", "outgoing_by_default", "use_outgoing"]
+__all__ = ["default_responses", "fields_of", "set_default_responses"]
 
 _default = DEFAULT
 
 
-def use_outgoing(outgoing: Outgoing | None) -> None:
-    """Let `outgoing` go out of every throttle, made or to be made, that has none of its own.
+def set_default_responses(responses: ResponseOptions | None) -> None:
+    """Let `responses` go out of every throttle, made or to be made, that has none of its own.
 
     Args:
-        outgoing: what goes out; None for what goes out of itself.
+        responses: what goes out; None for what goes out of itself.
 
     Raises:
         TypeError: it is something else.
     """
     global _default  # noqa: PLW0603 - the default of a process
-    if not isinstance(outgoing, Outgoing | None):
-        raise TypeError(f"what goes out is an Outgoing, such as Outgoing(jitter=5), not {outgoing!r}")
+    if not isinstance(responses, ResponseOptions | None):
+        raise TypeError(f"what goes out is a ResponseOptions, such as ResponseOptions(jitter=5), not {responses!r}")
     with binding.lock:
-        _default = DEFAULT if outgoing is None else outgoing
+        _default = DEFAULT if responses is None else responses
         binding.notify_subscribers()
 
 
-def outgoing_by_default() -> Outgoing:
+def default_responses() -> ResponseOptions:
     """What goes out of a throttle that has nothing of its own."""
     return _default
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision, PartitionedDecision
 
-__all__ = ["MAX_PAUSE", "REASON", "TRY_AGAIN_LATER", "VIOLATION", "Floods", "InEpisode", "Reaction", "follow"]
+__all__ = ["MAX_PAUSE", "REASON", "TRY_AGAIN_LATER", "VIOLATION", "FloodPolicy", "InEpisode", "Reaction", "follow"]
 
 MAX_PAUSE: Final = 20_000_000
 """The longest pause, in µs. Who does not read notices neither that the client has gone nor that the server is to stop;
@@ -51,7 +51,7 @@ class InEpisode(PartitionedDecision):
 
 
 @dataclass(frozen=True, slots=True)
-class Floods:
+class FloodPolicy:
     """What becomes of a WebSocket whose messages go on being refused.
 
     Attributes:

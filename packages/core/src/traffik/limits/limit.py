@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.limits import defaults, uids
-from traffik.limits.floods import Floods
+from traffik.limits.floods import FloodPolicy
 from traffik.model.callables import Callback, Context, callback
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
@@ -21,7 +21,7 @@ from traffik.model.keys import as_text, check_uid
 from traffik.model.rates import Rate, Rates, parse_rates
 from traffik.notices import misconfiguration
 from traffik.responses.headers import PreparedPolicies, policies
-from traffik.responses.options import Outgoing
+from traffik.responses.options import ResponseOptions
 from traffik.rules.rule import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 
@@ -73,7 +73,7 @@ class Limit:
     handler: Callback | None = None
     """Called for a refused subject instead of the framework's rejection."""
 
-    floods: Floods | None = None
+    floods: FloodPolicy | None = None
     """What happens to a WebSocket whose messages keep being refused; None to reject each message."""
 
     rules: RuleSet | None = None
@@ -88,7 +88,7 @@ class Limit:
         backend: Backend | None = None,
         cost: CostOption = 1,
         context: Context | None = None,
-        outgoing: Outgoing | None = None,
+        responses: ResponseOptions | None = None,
     ) -> None:
         self.uid = check_uid(uid)
         self.rate = rate
@@ -101,10 +101,10 @@ class Limit:
         self.units = None if self.price else self.cost
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
-        if not isinstance(outgoing, Outgoing | None):
-            raise TypeError(f"outgoing is an Outgoing, such as Outgoing(jitter=5), or None, not {outgoing!r}")
-        self._own_outgoing = outgoing
-        self._own_policies = policies(self.uid, self.plan.rates, self.outgoing)
+        if not isinstance(responses, ResponseOptions | None):
+            raise TypeError(f"responses is None or options such as ResponseOptions(jitter=5), not {responses!r}")
+        self._own_responses = responses
+        self._own_policies = policies(self.uid, self.plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.place = uids.place_of_caller()
         self.scopes: set[int] | None = set()
@@ -122,11 +122,11 @@ class Limit:
 
     def refresh(self) -> None:
         """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
-        outgoing = self.outgoing
-        if self._own_policies.outgoing is not outgoing:
-            self._own_policies = policies(self.uid, self.plan.rates, outgoing)
+        responses = self.responses
+        if self._own_policies.responses is not responses:
+            self._own_policies = policies(self.uid, self.plan.rates, responses)
             self._policies = {}
-        self.partition = outgoing.partition if outgoing.keyed else None
+        self.partition = responses.partition if responses.keyed else None
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -246,19 +246,19 @@ class Limit:
         table = self._policies  # taken first: whatever is stored in it belongs to what went out then
         found = table.get(decision.rate)
         if found is None:
-            found = policies(self.uid, (decision.rate,), self._own_policies.outgoing)
+            found = policies(self.uid, (decision.rate,), self._own_policies.responses)
             _remember(table, decision.rate, found)
         return found
 
     @property
-    def outgoing(self) -> Outgoing:
+    def responses(self) -> ResponseOptions:
         """What goes out with its decisions: its own, or else the default of the process."""
-        return defaults.outgoing_by_default() if self._own_outgoing is None else self._own_outgoing
+        return defaults.default_responses() if self._own_responses is None else self._own_responses
 
     def marked(self, decision: Decision, key: str) -> Decision:
         """`decision`, knowing whose it is if what goes out depends on that."""
-        outgoing = self._own_policies.outgoing
-        return PartitionedDecision.of(decision, outgoing.partition(key)) if outgoing.keyed else decision
+        responses = self._own_policies.responses
+        return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
 
     @property
     def definition(self) -> tuple[object, ...]:

@@ -102,7 +102,7 @@ class PartitionedDecision(Decision):
 
     @property
     def partition(self) -> bytes:
-        """A hash of the local key; see `traffik.responses.options.Outgoing`."""
+        """A hash of the local key; see `traffik.responses.options.ResponseOptions`."""
         return self._partition
 
 

@@ -114,7 +114,7 @@ def one_identity(uid: str, identifier: str, clients: int) -> None:
         "one-identity",
         uid,
         f"{identifier} of the throttle {uid!r} has answered the same for {clients} clients, which share one quota: let "
-        f"it tell them apart, or say that you want this with traffik.identities.everyone",
+        f"it tell them apart, or say that you want this with traffik.identities.shared",
     )
 
 

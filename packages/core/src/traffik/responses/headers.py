@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from traffik.model.decisions import FORBIDDEN, NEVER, Decision
 from traffik.model.rates import Rate
-from traffik.responses.options import DEFAULT, Outgoing, Policies, Serializer
+from traffik.responses.options import DEFAULT, Policies, ResponseOptions, Serializer
 
 __all__ = ["PreparedPolicies", "RawField", "RawFields", "policies", "policy_name", "retry_after", "together"]
 
@@ -40,7 +40,7 @@ class PreparedPolicies:
     Attributes:
         names: the policy of each rate, by name.
         rates: the rates.
-        outgoing: what goes out with a decision.
+        responses: what goes out with a decision.
         field: the value of ``RateLimit-Policy``, without partition keys; empty if nothing limits.
         varied: whether refusals in the same seconds may read differently: to each client, or by a function.
         raw_fields: answers all fields of a decision but ``Retry-After``, as bytes; none if nothing was counted, or for
@@ -49,7 +49,7 @@ class PreparedPolicies:
 
     names: tuple[str, ...]
     rates: tuple[Rate, ...]
-    outgoing: Outgoing
+    responses: ResponseOptions
     field: str
     varied: bool
     raw_fields: Callable[[Decision], RawFields]
@@ -60,14 +60,14 @@ class PreparedPolicies:
             return []
         wait = self.retry_after(decision)
         fields = [] if wait is None else [("Retry-After", str(wait))]
-        for writer in _writers(self.outgoing):
+        for writer in _writers(self.responses):
             fields += writer(self, decision)
         return fields
 
     def retry_after(self, decision: Decision) -> int | None:
         """`retry_after`, and the client's share of the jitter."""
         wait = retry_after(decision)
-        return wait if wait is None else wait + self.outgoing.jitter_of(decision.partition)
+        return wait if wait is None else wait + self.responses.jitter_of(decision.partition)
 
     def seconds(self, decision: Decision) -> int | None:
         """Seconds until more is left: the reset of an admitted hit, the wait of a refused one; None if none helps."""
@@ -95,15 +95,15 @@ class PreparedPolicies:
         return self, decision[2], -(-decision[3] // _SECOND), rate, decision[6]
 
 
-def policies(uid: str, rates: Sequence[Rate], outgoing: Outgoing = DEFAULT) -> PreparedPolicies:
+def policies(uid: str, rates: Sequence[Rate], responses: ResponseOptions = DEFAULT) -> PreparedPolicies:
     """The policies of the limit `uid`; several rates are numbered ``name.1``, ``name.2``, …"""
     name = policy_name(uid)
     names = (name,) if len(rates) == 1 else tuple(f"{name[:60]}.{place}" for place in range(1, len(rates) + 1))
-    field = _listed(names, rates, outgoing)
+    field = _listed(names, rates, responses)
     quick = _quick(names, rates, field)
-    varied = outgoing.keyed or not all(isinstance(each, str) for each in outgoing.fields)
-    known = PreparedPolicies(names, tuple(rates), outgoing, field, varied, quick)
-    if outgoing.fields != DEFAULT.fields or outgoing.keyed:
+    varied = responses.keyed or not all(isinstance(each, str) for each in responses.fields)
+    known = PreparedPolicies(names, tuple(rates), responses, field, varied, quick)
+    if responses.fields != DEFAULT.fields or responses.keyed:
         object.__setattr__(known, "raw_fields", lambda decision: _written(known, decision))
     return known
 
@@ -170,21 +170,21 @@ def _written(known: PreparedPolicies, decision: Decision) -> RawFields:
         return ()
     return tuple(
         (name.lower().encode("ascii"), value.encode("ascii"))
-        for writer in _writers(known.outgoing)
+        for writer in _writers(known.responses)
         for name, value in writer(known, decision)
     )
 
 
-def _writers(outgoing: Outgoing) -> Iterable[Serializer]:
-    return (_NAMED[each] if isinstance(each, str) else each for each in outgoing.fields)
+def _writers(responses: ResponseOptions) -> Iterable[Serializer]:
+    return (_NAMED[each] if isinstance(each, str) else each for each in responses.fields)
 
 
 def _draft_11(known: Policies, decision: Decision) -> list[tuple[str, str]]:
     if not known.rates or (decision.allowed and decision.rate is None):
         return []
-    secret, partition = known.outgoing.partition_secret, decision.partition
+    secret, partition = known.responses.partition_secret, decision.partition
     mark = f";pk=:{b64encode(partition).decode()}:" if secret is not None and partition else ""
-    fields = [("RateLimit-Policy", _listed(known.names, known.rates, known.outgoing, mark))]
+    fields = [("RateLimit-Policy", _listed(known.names, known.rates, known.responses, mark))]
     name, seconds = known.name(decision), known.seconds(decision)
     if name is not None and seconds is not None:
         fields.append(("RateLimit", f'"{name}";r={min(decision.remaining, _LARGEST)};t={seconds}{mark}'))
@@ -209,8 +209,8 @@ _NAMED: Final[dict[str, Serializer]] = {
 }
 
 
-def _listed(names: Sequence[str], rates: Sequence[Rate], outgoing: Outgoing, mark: str = "") -> str:
-    rest = mark if outgoing.unit is None else f';qu="{outgoing.unit}"{mark}'
+def _listed(names: Sequence[str], rates: Sequence[Rate], responses: ResponseOptions, mark: str = "") -> str:
+    rest = mark if responses.unit is None else f';qu="{responses.unit}"{mark}'
     return ", ".join(_policy(*each) + rest for each in zip(names, rates, strict=True))
 
 

@@ -14,7 +14,16 @@ from typing import Final, Protocol
 from traffik.model.decisions import Decision
 from traffik.model.rates import Rate
 
-__all__ = ["DEFAULT", "FIELDS", "LONGEST_JITTER", "SHORTEST_SECRET", "UNITS", "Outgoing", "Policies", "Serializer"]
+__all__ = [
+    "DEFAULT",
+    "FIELDS",
+    "LONGEST_JITTER",
+    "SHORTEST_SECRET",
+    "UNITS",
+    "Policies",
+    "ResponseOptions",
+    "Serializer",
+]
 
 FIELDS: Final = ("draft-11", "draft-06", "x-ratelimit")
 """The sets of header fields that are known by name.
@@ -51,7 +60,7 @@ class Policies(Protocol):
         ...
 
     @property
-    def outgoing(self) -> Outgoing:
+    def responses(self) -> ResponseOptions:
         """The options of the limit."""
         ...
 
@@ -74,7 +83,7 @@ class Serializer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class ResponseOptions:
     """What goes out with the decisions of a throttle.
 
     Args:
@@ -137,5 +146,5 @@ def _checked(given: object) -> tuple[str | Serializer, ...]:
     return tuple(dict.fromkeys(each))
 
 
-DEFAULT: Final = Outgoing()
+DEFAULT: Final = ResponseOptions()
 """What goes out where nobody says anything: the fields of draft-11, and problems."""

@@ -148,7 +148,7 @@ class Throttled(TraffikError):
 
 def reject(decision: Decision, policies: PreparedPolicies) -> Rejection:
     """The rejection that belongs to a refused decision."""
-    status, problem = status_of(decision), policies.outgoing.problem
+    status, problem = status_of(decision), policies.responses.problem
     if decision.degraded == FORBIDDEN:
         return Rejection(decision, status, "This client is not served.", None, (), (), problem)
     wait, fields = policies.retry_after(decision), tuple(policies.headers(decision))

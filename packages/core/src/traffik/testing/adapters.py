@@ -13,7 +13,7 @@ from traffik.adapters import Adapter, adapter_of, socket_adapter_of
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.limits.floods import MAX_PAUSE, Floods
+from traffik.limits.floods import MAX_PAUSE, FloodPolicy
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
@@ -195,7 +195,7 @@ class AdapterContract:
     @pytest.mark.anyio
     async def test_a_websocket_is_told_once_an_episode_where_that_is_asked(self) -> None:
         connection, messages = self._websocket()
-        throttle = _line(Floods(notify="once"))
+        throttle = _line(FloodPolicy(notify="once"))
         for _ in range(4):
             await throttle.hit(connection)
         assert len(messages) == 1
@@ -205,7 +205,7 @@ class AdapterContract:
     async def test_a_websocket_is_paused_where_that_is_asked(self) -> None:
         connection, messages = self._websocket()
         clock = VirtualClock()
-        throttle = _line(Floods(pause=True), InMemoryBackend(clock=clock))
+        throttle = _line(FloodPolicy(pause=True), InMemoryBackend(clock=clock))
         with clock.skipping_pauses() as pauses:
             for _ in range(2):
                 await throttle.hit(connection)
@@ -214,7 +214,7 @@ class AdapterContract:
     @pytest.mark.anyio
     async def test_a_websocket_is_closed_where_that_is_asked(self) -> None:
         connection, messages = self._websocket()
-        throttle = _line(Floods(close_after=2))
+        throttle = _line(FloodPolicy(close_after=2))
         await throttle.hit(connection)
         await throttle.hit(connection)
         for _ in range(3):
@@ -240,7 +240,7 @@ def _throttle(store: Backend | None) -> Throttle[Any]:
     return HTTPThrottle("contract", _RATE, backend=store)
 
 
-def _line(floods: Floods, store: Backend | None = None) -> Throttle[Any]:
+def _line(floods: FloodPolicy, store: Backend | None = None) -> Throttle[Any]:
     backend = InMemoryBackend() if store is None else store
     return WebSocketThrottle("contract", _RATE, identifier=lambda _: "a", backend=backend, floods=floods)
 

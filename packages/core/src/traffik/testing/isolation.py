@@ -13,8 +13,7 @@ from typing import TypeVar
 
 from traffik.backends import binding
 from traffik.backends.inmemory import backend
-from traffik import uids
-from traffik.backends import binding, inmemory
+from traffik.limits import uids
 
 __all__ = ["fresh_quota", "use_clock", "wall_clock"]
 
@@ -22,13 +21,11 @@ _Clock = TypeVar("_Clock", bound=Callable[[], int])
 
 
 def fresh_quota() -> None:
-    """Forget the quota used in every store in memory of this process, open or not."""
-    for store in backend.stores():
     """Forget the quota used in every store in memory of this process, open or not.
 
     After that, throttles with the uids of old ones may have other rates, even if something still holds the old ones.
     """
-    for store in inmemory.stores():
+    for store in backend.stores():
         store.reset_sync()
     uids.forget_settled()
     with binding.lock:
@@ -51,18 +48,11 @@ def use_clock(clock: _Clock) -> Generator[_Clock, None, None]:
     if not callable(clock):
         raise TypeError(f"a clock is a function that returns nanoseconds, such as VirtualClock(), not {clock!r}")
     before = backend.set_default_clock(clock)
-    _start_anew()
-    try:
-        yield clock
-    finally:
-        backend.set_default_clock(before)
-        _start_anew()
-    before = inmemory.set_default_clock(clock)
     fresh_quota()  # which has limits prepare their calls with the new clock
     try:
         yield clock
     finally:
-        inmemory.set_default_clock(before)
+        backend.set_default_clock(before)
         fresh_quota()
 
 

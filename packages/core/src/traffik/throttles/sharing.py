@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from traffik.backends import binding
-from traffik.identities import is_everyone
+from traffik.identities import is_shared
 from traffik.identities.proxies import DENIED, EXEMPTED
 from traffik.identities.trust import address_of
 from traffik.model.callables import Callback, then
@@ -30,7 +30,7 @@ _CLIENTS: Final = 20
 
 def watched(throttle: Limit, identifier: Callback) -> Callback:
     """`identifier`, which says so once if all clients are one to it; `throttle` gets itself back after some hits."""
-    if is_everyone(identifier.function):
+    if is_shared(identifier.function):
         return identifier
     return replace(identifier, call=_Watch(throttle, identifier))
 

@@ -15,7 +15,7 @@ from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.identities.trust import Address
 from traffik.limits import groups, hits, uids
-from traffik.limits.floods import Floods, follow
+from traffik.limits.floods import FloodPolicy, follow
 from traffik.limits.limit import CostOption, Limit, RateOption
 from traffik.model.callables import Context, callback
 from traffik.model.decisions import ADMITTED, Decision
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from traffik.backends.base import Backend
     from traffik.model.decisions import StrategyStat
-    from traffik.responses.options import Outgoing
+    from traffik.responses.options import ResponseOptions
     from traffik.strategies import Strategy
 
     C = TypeVar("C", default=Any)
@@ -72,8 +72,8 @@ class Throttle(Limit, Generic[C]):
         handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
             instead of the framework's own rejection; when it returns, `hit` returns. (A response that it returns to a
             middleware or a decorator is sent: see the guide of the framework.)
-        outgoing: which header fields go out, and how a refusal reads; if None, the default of the process
-            (`traffik.limits.defaults.use_outgoing`).
+        responses: which header fields go out, and how a refusal reads; if None, the default of the process
+            (`traffik.limits.defaults.set_default_responses`).
         floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
             and that is all.
         rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
@@ -107,17 +107,19 @@ class Throttle(Limit, Generic[C]):
         cost: CostOption = 1,
         context: Context | None = None,
         handle_throttled: HandlerOption | None = None,
-        outgoing: Outgoing | None = None,
-        floods: Floods | None = None,
+        responses: ResponseOptions | None = None,
+        floods: FloodPolicy | None = None,
         rules: Rule | Iterable[Rule] = (),
     ) -> None:
-        if floods is not None and not (self.websocket and isinstance(floods, Floods)):
-            raise TypeError(f"floods is a Floods, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}")
-        self.floods = None if floods == Floods() else floods
+        if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
+            raise TypeError(
+                f"floods is a FloodPolicy, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}"
+            )
+        self.floods = None if floods == FloodPolicy() else floods
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
         self._address = Address()
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, outgoing=outgoing)
+        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, responses=responses)
         if handle_throttled is not None:
             offered = ("connection", "decision", "throttle", "context")
             self.handler = callback("the throttled handler", handle_throttled, offered)

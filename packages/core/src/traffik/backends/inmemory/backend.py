@@ -19,7 +19,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
-from traffik.backends.inmemory.tables import FULL, Bank, Lapsed
+from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.notices import notify
 from traffik.strategies import probe
@@ -60,9 +60,9 @@ class InMemoryBackend(Backend):
         self._clock = _default_clock if clock is None else clock
         self._lock = RLock()
         # A bank lives as long as somebody may charge it or it holds keys; those that do are kept by themselves.
-        self._banks: WeakValueDictionary[str, Bank] = WeakValueDictionary()
-        self._filled: set[Bank] = set()
-        self._lapsed = Lapsed()
+        self._banks: WeakValueDictionary[str, KeyTable] = WeakValueDictionary()
+        self._filled: set[KeyTable] = set()
+        self._lapsed = Expired()
         self._keys = 0
         self._due = NEVER
         self._moving = False
@@ -89,14 +89,14 @@ class InMemoryBackend(Backend):
         bank = self._bank(uid, plan)
         return Calls(self._charger(bank, plan), self._reader(bank, plan), lambda key: self.reset_sync(uid, key))
 
-    def _bank(self, uid: str, plan: Plan) -> Bank:
+    def _bank(self, uid: str, plan: Plan) -> KeyTable:
         with self._lock:
             bank = self._banks.get(uid)
             if bank is None:
-                bank = self._banks[uid] = Bank(plan)
+                bank = self._banks[uid] = KeyTable(plan)
         return bank
 
-    def _charger(self, bank: Bank, plan: Plan) -> Callable[[str, int], Decision]:
+    def _charger(self, bank: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
         """The hot path of the store: everything it needs is a local variable."""
         acquire, release, clock, kernel = self._lock.acquire, self._lock.release, self._clock, plan.kernel
 
@@ -132,7 +132,7 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def _reader(self, bank: Bank, plan: Plan) -> Callable[[str, int], Decision]:
+    def _reader(self, bank: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
         kernel = plan.kernel
 
         def read(key: str, cost: int) -> Decision:
@@ -197,12 +197,12 @@ class InMemoryBackend(Backend):
         with self._lock:
             if uid is None:
                 banks = list(self._filled)
-                self._lapsed = Lapsed()
+                self._lapsed = Expired()
             else:
                 banks = [bank] if (bank := self._banks.get(uid)) is not None else []
             self._exclusively(self._forget, banks, key)
 
-    def _forget(self, banks: list[Bank], key: str | None) -> None:
+    def _forget(self, banks: list[KeyTable], key: str | None) -> None:
         for bank in banks:
             if key is None:
                 self._empty(bank, bank.plan)
@@ -217,7 +217,7 @@ class InMemoryBackend(Backend):
         finally:
             self._moving = False
 
-    def _arrive(self, bank: Bank, plan: Plan, key: str, cost: int, now: int) -> Decision:
+    def _arrive(self, bank: KeyTable, plan: Plan, key: str, cost: int, now: int) -> Decision:
         """Charge a key that the newest generation of its throttle does not have: it moves up, or is new."""
         home, state = bank.find(key)
         shared = home is bank.overflow
@@ -239,18 +239,18 @@ class InMemoryBackend(Backend):
         self._keep(bank)
         return decision._replace(degraded="overflow") if shared else decision
 
-    def _adopt(self, bank: Bank, plan: Plan) -> None:
+    def _adopt(self, bank: KeyTable, plan: Plan) -> None:
         """Let another plan charge a bank, which is emptied if that plan could not read what is in it."""
         if bank.plan.family != plan.family:
             self._empty(bank, plan)
         bank.plan = plan
 
-    def _empty(self, bank: Bank, plan: Plan) -> None:
+    def _empty(self, bank: KeyTable, plan: Plan) -> None:
         self._keys -= bank.size()
         bank.clear(plan)
         self._filled.discard(bank)
 
-    def _keep(self, bank: Bank) -> None:
+    def _keep(self, bank: KeyTable) -> None:
         """Hold on to a bank that now holds something, and see to it when it is due."""
         self._filled.add(bank)
         self._due = min(self._due, bank.due)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = ["FULL", "SPANS", "Bank", "Lapsed", "bucket"]
+__all__ = ["FULL", "SPANS", "Expired", "KeyTable", "bucket"]
 
 SPANS: Final = 4
 """Generations that a lifetime is divided into: more give memory back sooner, fewer are looked through for a new key."""
@@ -65,7 +65,7 @@ def _room(keys: int) -> int:
     return (1 << (keys * 3 // 2).bit_length()) * 2 // 3 if keys else 0
 
 
-class Bank:
+class KeyTable:
     """The keys of one throttle, in generations.
 
     Attributes:
@@ -202,7 +202,7 @@ class Bank:
         return len(self.newest) + sum(len(generation.states) for generation in self._older)
 
 
-class Lapsed:
+class Expired:
     """Generations on their way out, freed in proportion to the time that passes.
 
     Attributes:

@@ -111,7 +111,7 @@ class LMDBBackend(Backend):
         return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} at {id(self):#x}>"
 
     @property
-    def refuses_while_away(self) -> bool:
+    def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:

@@ -127,7 +127,7 @@ class RedisBackend(Backend):
         return escape(key) if self._seal is None else sealed(key, self._seal)
 
     @property
-    def refuses_while_away(self) -> bool:
+    def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
