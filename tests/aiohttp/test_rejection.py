@@ -2,6 +2,7 @@
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 import traffik
 import traffik_aiohttp
@@ -101,3 +102,9 @@ async def test_check_and_stat_take_nothing_and_a_call_is_a_hit(uid):
         for _ in range(2):
             async with session.get("/") as answer:
                 assert await answer.json() == [3, True, False]
+
+
+async def test_a_mocked_request_is_refused_by_a_status_too(uid, backend):
+    request = make_mocked_request("GET", "/")
+    with pytest.raises(web.HTTPTooManyRequests):
+        await HTTPThrottle(uid, "0/min", identifier=lambda request: "ada").hit(request)

@@ -228,23 +228,20 @@ class Throttle(Limit, Generic[C]):
         before = None
         if memory:
             before = memory.pop(self, None)  # so that it comes last
-            if usual and not self.websocket:
-                first = before if before is not None else self._of_twin(memory)
-                if first is not None:
-                    self._see_twice(adapter, first, decision)
+            if usual and not self.websocket and (before is not None or self.shares_uid):
+                self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
 
     def _of_twin(self, memory: adapters.Memory) -> Decision | None:
         """The decision of another throttle object that counts in the same quota."""
-        if not self.shares_uid:
-            return None
         twins = (each for each in memory if each.uid == self.uid and each.backend is self.backend)
         return next((memory[each] for each in twins), None)
 
-    def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
+    def _see_twice(self, adapter: adapters.Adapter, before: Decision | None, decision: Decision) -> None:
         """Of a request that is decided on again, see whether it was counted both times."""
-        counted = before.allowed and before is not ADMITTED and decision is not ADMITTED
-        if counted and not self._seen_twice and not adapter.websocket:
+        if before is None or self._seen_twice or adapter.websocket:
+            return
+        if before.allowed and before is not ADMITTED and decision is not ADMITTED:
             self._seen_twice = True
             misconfiguration.counted_twice(self.uid)
 
