@@ -44,7 +44,7 @@ class VirtualClock:
 
     @contextmanager
     def skipping_pauses(self) -> Generator[list[int], None, None]:
-        """While the context lasts, pauses of a flood policy move the clock instead of time; yields a list of them, in µs."""
+        """While the context lasts, pauses of a flood policy only move the clock; yields a list of them, in µs."""
         from anyio.lowlevel import checkpoint
 
         from traffik.limits import hits
