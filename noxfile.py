@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -94,17 +95,32 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
     stamp.write_text(wanted)
 
 
+# The rooms whose tests start no server and hardly a process.
+QUICK = (
+    *("model", "strategies", "identities", "rules", "responses", "limits", "throttles", "notices", "testing", "seed"),
+    *("backends/test_binding.py", "backends/test_failures.py", "backends/test_inmemory.py", "backends/test_tables.py"),
+)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests under coverage, on all processors; `-- tests/limits -k wait` for some of them, plainly."""
+    """The tests under coverage; `-- quick` for those without servers, `-- tests/limits -k wait` for some of them."""
     equip(session, "tests", *PACKAGES)
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
+    # A file of tests stays together, since its tests share servers.
+    if session.posargs == ["quick"]:
+        paths = [f"tests/{room}" for room in QUICK]
+        session.run(
+            "pytest", "-q", "--numprocesses=auto", "--dist=loadfile", *paths, env={"TRAFFIK_HYPOTHESIS": "quick"}
+        )
+        return
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    # A file of tests stays together, since its tests share servers.
-    session.run("pytest", "--cov", "--cov-report=", "--numprocesses=auto", "--dist=loadfile")
+    # Much of the time is spent waiting for servers, so there is room for more processes than processors.
+    processes = 1 + (os.cpu_count() or 1)
+    session.run("pytest", "--cov", "--cov-report=", f"--numprocesses={processes}", "--dist=loadfile")
     session.run("coverage", "report")
 
 

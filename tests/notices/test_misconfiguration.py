@@ -9,7 +9,17 @@ import anyio.to_thread
 import pytest
 
 from tests import toy
-from traffik import EXEMPTED, FixedWindow, HTTPThrottle, Limiter, Throttled, TokenBucket, WebSocketThrottle, notices
+from traffik import (
+    EXEMPTED,
+    FixedWindow,
+    HTTPThrottle,
+    Limiter,
+    Throttled,
+    TokenBucket,
+    WebSocketThrottle,
+    adapters,
+    notices,
+)
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.notices import misconfiguration
 from traffik.throttles import guards
@@ -199,3 +209,26 @@ class TestUnboundedScopes:
         for number in range(3 * misconfiguration.MOST_SCOPES):
             limiter.sync.check("ada", context={"scope": f"/items/{number}"})
         assert limiter.scopes is None
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Another project's distribution named traffik, as pip leaves it on the path."""
+    info = tmp_path / "traffik-1.2.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: traffik\nVersion: 1.2.2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_the_other_project_of_this_name_is_seen_at_the_first_start(installed, monkeypatch):
+    monkeypatch.setattr(adapters, "_entry_points", None)
+    with InMemoryBackend(), InMemoryBackend():
+        pass
+    assert [notice.id for notice in notices.said()] == ["other-distribution"]
+    assert "pip uninstall traffik traffik-core" in notices.said()[0].sentence
+
+
+def test_nothing_is_said_where_only_ours_is_installed(monkeypatch):
+    monkeypatch.setattr(adapters, "_entry_points", None)
+    with InMemoryBackend():
+        assert notices.said() == ()

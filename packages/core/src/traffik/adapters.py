@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from traffik.model.decisions import Decision
 from traffik.model.errors import AdapterNotFoundError, ConfigurationError
+from traffik.notices import misconfiguration
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -180,7 +181,12 @@ def socket_adapter_of(connection: object) -> SocketAdapter | None:
 
 
 def load_adapters() -> None:
-    """Load every installed adapter whose framework is in use, so that the first request need not."""
+    """Load every installed adapter whose framework is in use, so that the first request need not.
+
+    Warns if the other project named traffik is installed, since its files may have replaced ours.
+    """
+    if _entry_points is None:
+        misconfiguration.other_distribution()
     for name in _names():
         if name.partition(".")[0] in sys.modules:
             _load(name)

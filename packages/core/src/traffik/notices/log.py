@@ -20,6 +20,7 @@ IDS: Final = (
     "defined-twice",
     "everything-trusted",
     "one-identity",
+    "other-distribution",
     "several-workers",
     "sync-store-on-loop",
     "throttle-in-handler",

@@ -19,6 +19,7 @@ __all__ = [
     "many_scopes",
     "nothing_fits",
     "one_identity",
+    "other_distribution",
     "untrusted_proxy",
     "waiting_on_a_loop",
 ]
@@ -115,6 +116,22 @@ def one_identity(uid: str, identifier: str, clients: int) -> None:
         uid,
         f"{identifier} of the throttle {uid!r} has answered the same for {clients} clients, which share one quota: let "
         f"it tell them apart, or say that you want this with traffik.identities.shared",
+    )
+
+
+def other_distribution() -> None:
+    """Warn if the older project named traffik is installed, whose files and ours overwrite each other."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("traffik")
+    except PackageNotFoundError:
+        return
+    _notify(
+        "other-distribution",
+        found,
+        f"another project, traffik {found}, is installed beside traffik-core, and overwrites its files: "
+        f"pip uninstall traffik traffik-core, then pip install traffik-core",
     )
 
 
