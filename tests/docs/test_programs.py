@@ -101,7 +101,15 @@ def run_page(page, ours):
 @pytest.mark.parametrize("page", PAGES, ids=title)
 def test_every_block_says_what_it_is(page):
     fences = re.findall(r"^ *```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console", "toml"}
+    assert {fence.split(" ")[0] for fence in fences[::2]} <= {
+        "python",
+        "text",
+        "json",
+        "http",
+        "console",
+        "mermaid",
+        "toml",
+    }
 
 
 def run(block, page, module, ours):

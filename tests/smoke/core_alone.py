@@ -10,7 +10,7 @@ from traffik.backends.inmemory import InMemoryBackend
 
 async def main() -> None:
     assert find_spec("starlette") is None, "this environment should hold the core alone"
-    shipped = {path.name for path in files("traffik") or ()}
+    shipped = {path.name for path in files("traffik-core") or ()}
     assert {"LICENSE", "py.typed"} <= shipped, shipped
 
     async with InMemoryBackend():
