@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.identities import models
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingLog, SlidingWindow, TokenBucket
+from tests.strategies import models
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.strategies import Kernel
 
 START = 1_700_000_000_000_000
@@ -17,6 +17,7 @@ STRATEGIES = [
     FixedWindow(),
     SlidingWindow(),
     SlidingLog(),
+    SlidingCounter(),
     TokenBucket(),
     GCRA(burst=1),
     LeakyBucket(burst=3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingLog, SlidingWindow, TokenBucket
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 
 SMALL = [(1, 1), (1, 3), (2, 2), (2, 4), (2, 5), (3, 3), (3, 4), (3, 6), (4, 5)]
 small = pytest.mark.parametrize(("limit", "period"), SMALL)
@@ -34,8 +34,14 @@ def test_fixed_window_admits_twice_the_limit_less_one(limit, period):
 
 
 @small
-def test_sliding_window_admits_at_most_twice_the_limit_less_one(limit, period):
-    assert limit <= most_admitted(SlidingWindow(), Rate(limit, period), period) <= 2 * limit - 1
+def test_sliding_counter_admits_at_most_twice_the_limit_less_one(limit, period):
+    assert limit <= most_admitted(SlidingCounter(), Rate(limit, period), period) <= 2 * limit - 1
+
+
+@small
+@pytest.mark.parametrize("resolution", [1, 2, 16])
+def test_sliding_window_admits_the_limit_in_any_window(resolution, limit, period):
+    assert most_admitted(SlidingWindow(resolution), Rate(limit, period), period) == limit
 
 
 @small
@@ -62,9 +68,9 @@ def test_debt_adds_itself():
     assert most_admitted(TokenBucket(2, debt=1), Rate(2, 4), 4) <= 2 + 1 + 2 - 1
 
 
-def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_window():
+def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_counter():
     limit, period = 100, 1_000_000
-    kernel = SlidingWindow().prepare(Rate(limit, period))
+    kernel = SlidingCounter().prepare(Rate(limit, period))
     # One hit opens the grid; all but it come just before the end of the first window and fade in the second.
     _, state, _ = kernel(None, 1, 0)
     admitted = 0
@@ -76,7 +82,7 @@ def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_window():
     assert limit < admitted <= 2 * limit - 1
 
 
-@pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow(), SlidingLog()], ids=repr)
+@pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow(), SlidingLog(), SlidingCounter()], ids=repr)
 def test_the_first_window_admits_exactly_the_limit(strategy):
     kernel = strategy.prepare(Rate(10, 1000))
     state, admitted = None, 0
@@ -87,8 +93,8 @@ def test_the_first_window_admits_exactly_the_limit(strategy):
     assert admitted == 10
 
 
-def test_a_sliding_window_does_not_jump_at_a_boundary():
-    kernel = SlidingWindow().prepare(Rate(100, 1000))
+def test_a_sliding_counter_does_not_jump_at_a_boundary():
+    kernel = SlidingCounter().prepare(Rate(100, 1000))
     _, state, _ = kernel(None, 100, 0)
     left = [kernel(state, 0, now)[0].remaining for now in range(990, 1020, 10)]
     assert left == [0, 0, 1]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.walks import START, STRATEGIES, keys, small_rates, usual_rates
-from traffik import FixedWindow, Rate, SlidingWindow
+from traffik import FixedWindow, Rate, SlidingCounter, SlidingLog, SlidingWindow
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 rates = small_rates | usual_rates
@@ -78,6 +78,13 @@ def test_a_shorter_period_ends_a_window_no_later():
 
 
 @pytest.mark.parametrize(("pause", "left"), [(0, 0), (1500, 2), (2000, 4)])
-def test_a_sliding_window_takes_what_is_used_over_to_another_period(pause, left):
-    _, state, _ = SlidingWindow().decide(None, Rate(4, 1000), 4, START)
-    assert SlidingWindow().decide(state, Rate(4, 500), 0, START + pause).decision.remaining == left
+def test_a_sliding_counter_takes_what_is_used_over_to_another_period(pause, left):
+    _, state, _ = SlidingCounter().decide(None, Rate(4, 1000), 4, START)
+    assert SlidingCounter().decide(state, Rate(4, 500), 0, START + pause).decision.remaining == left
+
+
+@pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingLog()], ids=repr)
+@pytest.mark.parametrize(("period", "pause", "left"), [(500, 499, 0), (500, 500, 4), (2000, 1999, 0), (2000, 2000, 4)])
+def test_what_is_used_in_a_window_counts_for_the_period_of_the_new_rate(strategy, period, pause, left):
+    _, state, _ = strategy.decide(None, Rate(4, 1000), 4, START)
+    assert strategy.decide(state, Rate(4, period), 0, START + pause).decision.remaining == left

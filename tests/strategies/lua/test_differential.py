@@ -9,12 +9,13 @@ import pytest
 
 from tests.strategies.lua.twins import by_lua, by_python, by_server
 from tests.strategies.lua.walks import random_walk
-from traffik import GCRA, FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket
+from traffik import GCRA, FixedWindow, LeakyBucket, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 
 STRATEGIES = [
     FixedWindow(),
     SlidingWindow(),
     SlidingLog(),
+    SlidingCounter(),
     TokenBucket(),
     TokenBucket(50, debt=7),
     GCRA(burst=1),

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import traffik.strategies
 from tests.strategies.lua.shims import pack, runtime
-from traffik import SlidingLog
+from traffik import SlidingLog, SlidingWindow
 from traffik.strategies import probe
 
 HERE = Path(__file__).parent
 THERE = Path(traffik.strategies.__file__).parent
-KERNELS = ["fixed_window", "meter", "sliding_log", "sliding_window"]
+KERNELS = ["fixed_window", "meter", "sliding_counter", "sliding_window"]
 
 SPOILS = [
     b"\x00" * 12,
@@ -82,7 +82,7 @@ def by_server(walk, client):
 
 def answers(walk, lines, parts):
     """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
-    decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog) else bytes
+    decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog | SlidingWindow) else bytes
     left = (decoded(b"" if part in SPOILS else part) for part in parts)
     return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
 
@@ -90,7 +90,7 @@ def answers(walk, lines, parts):
 def by_python(walk):
     """What the kernels answer, written as the twins write it."""
     state, found = (), []
-    encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog) else packed
+    encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog | SlidingWindow) else packed
     for operation, place, cost, now in walk.steps:
         # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
         if operation == "forget":
@@ -122,19 +122,21 @@ def packed(part):
 
 
 def flat(part):
-    """The times and costs of a log that is kept in blocks."""
+    """The times and costs of the moments in a state."""
     if part is None:
         return []
-    _, skip, blocks, tail = part
-    numbers = list(chain(*blocks, tail))[skip:]
+    _, older, earlier, last, count = part
+    skip, *blocks = older or (0,)
+    numbers = [*list(chain(*blocks))[skip:], *earlier, last, count]
     return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def logged(part):
-    """The times and costs of a log that is kept as text."""
+    """The times and costs of moments that are kept as text."""
     if not part:
         return []
-    entries = [part[place : place + 9] for place in range(2, len(part), 9)]
-    counts = [int.from_bytes(part[:2], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
-    costs = [(after - before) % 2**16 for before, after in pairwise(counts)]
+    size = part[0]
+    entries = [part[place : place + 7 + size] for place in range(1 + size, len(part), 7 + size)]
+    counts = [int.from_bytes(part[1 : 1 + size], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
+    costs = [(after - before) % (2**16 if size == 2 else 2**52) for before, after in pairwise(counts)]
     return [(int.from_bytes(entry[:7], "little"), cost) for entry, cost in zip(entries, costs, strict=True)]

@@ -98,7 +98,6 @@ class Limit:
         self.enabled = True
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
-        self.units = None if self.price else self.cost
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         if not isinstance(responses, ResponseOptions | None):
@@ -209,9 +208,9 @@ class Limit:
     def remove_rule(self, rule: Rule) -> None:
         """Drop a rule of a group."""
 
-    def _identify(self) -> Callable[[Any, Context], object]:
-        """The function that returns whose quota a hit counts in."""
-        return _itself
+    def _identify(self) -> Callable[[Any, Context], object] | None:
+        """The function that returns whose quota a hit counts in; None if that is the subject itself."""
+        return None
 
     def app(self, subject: Any) -> object | None:
         """The application in which `subject` arrived."""
@@ -298,10 +297,6 @@ def _in_event_loop() -> bool:
 def _admit(_key: str, _cost: int) -> Decision:
     """The answer of a strategy whose decisions cannot be tried out."""
     return ADMITTED
-
-
-def _itself(subject: Any, _context: Context) -> object:
-    return subject
 
 
 def check_context(context: object) -> Context | None:

@@ -19,6 +19,7 @@ from traffik.strategies import (
     GCRA,
     FixedWindow,
     LeakyBucket,
+    SlidingCounter,
     SlidingLog,
     SlidingWindow,
     State,
@@ -51,7 +52,7 @@ class _Idle:
 
 _every_strategy = pytest.mark.parametrize(
     "strategy",
-    [FixedWindow(), SlidingWindow(), SlidingLog(), TokenBucket(), GCRA(), LeakyBucket(), _Idle()],
+    [FixedWindow(), SlidingWindow(), SlidingLog(), SlidingCounter(), TokenBucket(), GCRA(), LeakyBucket(), _Idle()],
     ids=lambda strategy: type(strategy).__name__.strip("_"),
 )
 

@@ -64,7 +64,18 @@ class SlidingLog(Model):
         return sum(taken for time, taken in self.hits if time > now - self.period) + cost <= self.limit
 
 
-class SlidingWindow(Model):
+class SlidingWindow(SlidingLog):
+    def __init__(self, rate, resolution=16):
+        super().__init__(rate)
+        self.cell = 1 if rate.limit <= resolution else -(-rate.period // resolution)
+
+    def take(self, cost, now):
+        if self.hits and self.hits[-1][0] // self.cell == now // self.cell:
+            cost += self.hits.pop()[1]  # remembered later than it was, never earlier
+        super().take(cost, now)
+
+
+class SlidingCounter(Model):
     def __init__(self, rate):
         super().__init__(rate)
         self.tick = tick_of(rate.period, lambda tick: 3 * max(rate.limit, 1) * rate.period < EXACT * tick)
