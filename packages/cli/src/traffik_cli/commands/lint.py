@@ -24,7 +24,6 @@ from traffik.limits import uids
 from traffik.limits.limit import Limit
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
-from traffik.responses.headers import policy_name
 
 __all__ = ["Finding", "findings_of", "lint"]
 
@@ -62,15 +61,6 @@ def lint(target: str) -> int:
 def findings_of(limits: list[Limit]) -> list[Finding]:
     """What can be seen of limits without a hit."""
     found = [finding for limit in limits for finding in _of_one(limit)]
-    names: dict[str, Limit] = {}
-    for limit in limits:
-        other = names.setdefault(policy_name(limit.uid), limit)
-        if other.uid != limit.uid:
-            sentence = (
-                f"goes out as the policy {policy_name(limit.uid)!r}, and so does {other.uid!r}: give one of them "
-                f"a uid that differs in its first 64 letters, digits and . _ : -"
-            )
-            found.append(Finding("one-policy-name", limit.uid, limit.place, sentence))
     if limits and not list(binding._made) and all(limit.backend is None for limit in limits):
         sentence = "no throttle names a store and none has been made: make one and open it, or every hit is an error"
         found.append(Finding("no-store", "stores", "", sentence))

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from traffik import adapters
 from traffik.backends import binding
@@ -90,6 +90,12 @@ class Backend(ABC):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
         binding.made(self)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            f"{self!r} cannot be pickled: its connections and locks belong to this process. Pickle limits without a "
+            f"backend, and open a store in each process"
+        )
 
     @property
     def may_answer_unavailable(self) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.limits import defaults, uids
 from traffik.limits.floods import FloodPolicy
+from traffik.limits.options import check_options
 from traffik.model.callables import Callback, Context, callback
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
@@ -24,6 +25,9 @@ from traffik.responses.headers import PreparedPolicies, policies
 from traffik.responses.options import ResponseOptions
 from traffik.rules.rule import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
 
@@ -78,6 +82,21 @@ class Limit:
 
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
+
+    if not TYPE_CHECKING:  # type checkers see the constructor alone
+
+        def __new__(cls, *arguments: Any, **options: Any) -> Self:
+            """Name the right option where somebody uses the one of another limiter."""
+            check_options(cls, options)
+            limit = super().__new__(cls)
+            limit._made_with = arguments, options
+            return limit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A limit is pickled and copied as it was made: the copy counts in the same quota, on the store found there."""
+        return _make, (type(self), *self._made_with)
+
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init__(
         self,
@@ -272,6 +291,11 @@ class Limit:
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
+
+
+def _make(kind: type[Limit], arguments: tuple[Any, ...], options: dict[str, Any]) -> Limit:
+    """A limit as it was made before it was pickled."""
+    return kind(*arguments, **options)
 
 
 def _blocking(uid: str, calls: Calls) -> Calls:

@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, TypeAlias
 
 from traffik.model.decisions import FORBIDDEN, NEVER, Decision
@@ -23,6 +24,11 @@ RawField: TypeAlias = tuple[bytes, bytes]
 """A header field as servers take it: its name, in lower case, and its value."""
 
 RawFields: TypeAlias = tuple[RawField, ...]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,60}")
+_UNNAMED: Final = re.compile(r"[^A-Za-z0-9._:-]")
+_MADE: Final = re.compile(r"-[0-9a-f]{12}$|\.\d+$")
+"""How a name ends that has a hash, or that is the name of one of several rates."""
 
 _SECOND: Final = 1_000_000
 _LARGEST: Final = 10**15 - 1
@@ -98,7 +104,7 @@ class PreparedPolicies:
 def policies(uid: str, rates: Sequence[Rate], responses: ResponseOptions = DEFAULT) -> PreparedPolicies:
     """The policies of the limit `uid`; several rates are numbered ``name.1``, ``name.2``, …"""
     name = policy_name(uid)
-    names = (name,) if len(rates) == 1 else tuple(f"{name[:60]}.{place}" for place in range(1, len(rates) + 1))
+    names = (name,) if len(rates) == 1 else tuple(f"{name}.{place}" for place in range(1, len(rates) + 1))
     field = _listed(names, rates, responses)
     quick = _quick(names, rates, field)
     varied = responses.keyed or not all(isinstance(each, str) for each in responses.fields)
@@ -124,8 +130,15 @@ def together(answers: Iterable[tuple[PreparedPolicies, Decision]]) -> list[RawFi
 
 
 def policy_name(uid: str) -> str:
-    """`uid` as a policy name: 1 to 64 of ``A-Z a-z 0-9 . _ : -``, anything else replaced by ``-``."""
-    return re.sub(r"[^A-Za-z0-9._:-]", "-", uid)[:64]
+    """`uid` as a policy name of 1 to 60 of ``A-Z a-z 0-9 . _ : -``, to which ``.1`` may be added for the first rate.
+
+    Different uids have different names. A uid that cannot stand as it is, or that looks like a name made here, gets a
+    hash of itself at its end.
+    """
+    if _NAME.fullmatch(uid) and not _MADE.search(uid):
+        return uid
+    digest = blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"{_UNNAMED.sub('-', uid)[:47]}-{digest}"
 
 
 def retry_after(decision: Decision) -> int | None:

@@ -241,7 +241,7 @@ class Throttle(Limit, Generic[C]):
         """Of a request that is decided on again, see whether it was counted both times."""
         if before is None or self._seen_twice or adapter.websocket:
             return
-        if before.allowed and before is not ADMITTED and decision is not ADMITTED:
+        if before.allowed and decision.allowed and ADMITTED not in {before, decision}:
             self._seen_twice = True
             misconfiguration.counted_twice(self.uid)
 
