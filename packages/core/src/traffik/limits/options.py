@@ -65,7 +65,8 @@ def check_options(kind: type, options: Mapping[str, Any]) -> None:
 @lru_cache
 def _options_of(kind: type) -> tuple[str, ...] | None:
     """The names of the options of a class; None if it takes any."""
-    parameters = [*inspect.signature(kind.__init__).parameters.values()][1:]  # type: ignore[misc]  # of any class
+    made: Any = kind
+    parameters = [*inspect.signature(made.__init__).parameters.values()][1:]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return None
     return tuple(each.name for each in parameters)

@@ -194,13 +194,14 @@ def _passed(moments: tuple[int, ...], place: int, horizon: int) -> tuple[int, in
 
 def _nth(excess: int, state: State) -> int:
     """The time of the moment with which, from the oldest on, at least `excess` will have left."""
-    _, older, earlier, last, _ = state
+    _, older, earlier, last, count = state
     skip, *blocks = older or (0,)
-    for block in (*blocks, earlier):
+    time: int = last
+    for block in (*blocks, earlier, (last, count)):
         for place in range(skip, len(block), 2):
             excess -= block[place + 1]
             if excess <= 0:
-                time: int = block[place]
+                time = block[place]
                 return time
         skip = 0
-    return last  # type: ignore[no-any-return]  # a state is a tuple of anything
+    raise AssertionError("the moments of a window come to what it says is used")
