@@ -196,12 +196,11 @@ def _nth(excess: int, state: State) -> int:
     """The time of the moment with which, from the oldest on, at least `excess` will have left."""
     _, older, earlier, last, count = state
     skip, *blocks = older or (0,)
-    time: int = last
+    block: tuple[int, ...]
     for block in (*blocks, earlier, (last, count)):
         for place in range(skip, len(block), 2):
             excess -= block[place + 1]
             if excess <= 0:
-                time = block[place]
-                return time
+                return block[place]
         skip = 0
     raise AssertionError("the moments of a window come to what it says is used")
