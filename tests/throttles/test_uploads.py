@@ -97,7 +97,21 @@ class TestTheCount:
             admitted += sum([10 * await read(each, 10) for each in uploads])
         assert 1000 <= admitted < 1000 + 5 * 50
 
-    async def test_charges_the_rest_at_the_end(self, limit):
+    async def test_charges_everything_with_the_last_bytes(self, limit):
+        upload = Upload(request(), [limit])
+        await read(upload, 100, 5)
+        await upload.count(5, last=True)
+        assert used(limit) == 110
+
+    async def test_charges_everything_with_the_last_bytes_that_were_announced(self, limit):
+        upload = Upload(request(30), [limit])
+        await upload.announce()
+        await read(upload, 10, 10)
+        assert used(limit) == 0
+        await upload.count(10)
+        assert used(limit) == 30
+
+    async def test_charges_the_rest_of_a_body_that_breaks_off(self, limit):
         upload = Upload(request(), [limit], step=60)
         await read(upload, 100, 5, 5)
         await upload.finish()
@@ -187,9 +201,7 @@ class TestTheArguments:
             with pytest.raises(TypeError, match="HTTPThrottle"):
                 check_uploads(wrong, 1)
 
-    @pytest.mark.parametrize(
-        ("step", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)]
-    )
-    def test_are_a_step_of_whole_bytes(self, limit, step, error):
-        with pytest.raises(error, match="step"):
+    @pytest.mark.parametrize("step", [0, -1, 1.5, True])
+    def test_are_a_step_of_whole_bytes(self, limit, step):
+        with pytest.raises((TypeError, ValueError), match=f"step is .*{step}"):
             check_uploads(limit, step)

@@ -95,8 +95,12 @@ class Upload:
         if self._declared:
             await self._follow([await self._decide(each, self._declared, read_only=True) for each in self._throttles])
 
-    async def count(self, size: int) -> None:
+    async def count(self, size: int, *, last: bool = False) -> None:
         """Charge `size` bytes that were read, from 0 on, now or with the next step.
+
+        Args:
+            size: bytes that the application is about to get.
+            last: whether the body ends with them, so that everything is charged now.
 
         Raises:
             Throttled: the framework's own error, or an exception of the throttle's handler. The application must not
@@ -106,7 +110,8 @@ class Upload:
             raise self.refusal
         self._read += size
         cost = self._unpaid + size
-        if not size or cost <= self._allowance:
+        ends = last or 0 < self._declared <= self._read
+        if not cost or (cost <= self._allowance and not ends):
             self._unpaid = cost
             return
         decisions = await self._charge(cost, self._unpaid)
