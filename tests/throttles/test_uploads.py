@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from anyio import CancelScope, lowlevel
 
 from tests import toy
 from traffik import EXEMPTED, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
@@ -128,6 +129,19 @@ class TestTheCount:
     async def test_charges_what_was_read_before_the_bytes_that_are_refused(self, limit):
         upload = Upload(request(), [limit])
         assert (await read(upload, 900, 50, 500), used(limit)) == (2, 950)
+
+    async def test_charges_what_was_read_of_a_request_that_is_cancelled(self, store):
+        async def who(_):
+            await lowlevel.checkpoint()  # as a store does that is asked over a network
+            return "ada"
+
+        limit = HTTPThrottle("uploads", "1000/min", backend=store, identifier=who)
+        upload = Upload(request(), [limit])
+        await read(upload, 100, 5)
+        with CancelScope() as scope:
+            scope.cancel()
+            await upload.finish()
+        assert (await limit.stat(toy.Request())).hits_remaining == 895
 
     async def test_of_nothing_asks_for_nothing(self, limit, store):
         upload = Upload(request(), [limit])
