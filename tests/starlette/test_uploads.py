@@ -1,6 +1,7 @@
 """Uploads that are counted in front of a Starlette or FastAPI application."""
 
 import json
+from contextlib import nullcontext
 from typing import Annotated, NamedTuple
 
 import pytest
@@ -94,6 +95,17 @@ class TestAnEndpoint:
         with pytest.raises(KeyError, match="of the endpoint"):
             await post(app_of(fail, limit), 1200)
 
+    @pytest.mark.parametrize("others", [[], [KeyError()]])
+    async def test_may_be_stopped_in_a_group_of_tasks(self, limit, others):
+        async def grouped(scope, receive, send):
+            try:
+                await receive()
+            except Throttled as error:
+                raise ExceptionGroup("of tasks", [ExceptionGroup("of more", [error]), *others]) from None
+
+        with pytest.raises(ExceptionGroup) if others else nullcontext():
+            assert (await post(UploadMiddleware(grouped, limit), 1200)).status == 429
+
     async def test_whose_answer_has_begun_breaks_off(self, limit):
         async def echo(scope, receive, send):
             await send({"type": "http.response.start", "status": 200})
@@ -123,6 +135,13 @@ class TestFastAPI:
         assert (answers[0].json(), answers[1].json()["title"]) == (598, "Quota Exceeded")
 
     async def test_is_refused_while_it_parses(self, app):
+        assert (await post(app, 600, 600)).status == 429
+
+    async def test_is_refused_behind_a_middleware_that_is_a_function(self, app):
+        @app.middleware("http")
+        async def pass_on(request, call_next):
+            return await call_next(request)
+
         assert (await post(app, 600, 600)).status == 429
 
 

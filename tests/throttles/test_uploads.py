@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from anyio import CancelScope, lowlevel
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import toy
 from traffik import EXEMPTED, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits.hits import run_sync
 from traffik.model.decisions import NEVER
+from traffik.testing import VirtualClock
 from traffik.throttles.uploads import Upload, check_uploads
 
 pytestmark = pytest.mark.anyio
@@ -148,6 +154,26 @@ class TestTheCount:
         await read(upload, 0, 0)
         await upload.finish()
         assert store.keys == 0
+
+
+PIECES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400), st.booleans()), max_size=60)
+
+
+@given(PIECES, st.integers(1, 200), st.integers(1, 3000), st.lists(st.integers(0, 1500), min_size=4, max_size=4))
+def test_the_quota_used_is_what_was_read_however_uploads_interleave(pieces, step, limit, declared):
+    throttle = HTTPThrottle("uploads", f"{limit}/min", backend=InMemoryBackend(clock=VirtualClock()))
+    uploads, got = [Upload(request(each), [throttle], step=step, sync=True) for each in declared], 0
+    for each in uploads:
+        with suppress(Throttled):
+            run_sync(each.announce())
+    for place, size, last in pieces:
+        with suppress(Throttled):
+            run_sync(uploads[place].count(size, last=last))
+            got += size
+    for each in uploads:
+        run_sync(each.finish())
+    assert limit - throttle.sync.stat(toy.Request()).hits_remaining == min(limit, got)
+    assert got <= limit + len(uploads) * (min(step - 1, limit // 16))
 
 
 class TestARefusal:

@@ -64,12 +64,19 @@ class UploadMiddleware:
             await upload.announce()
             await self.app(scope, counted, sender)
         except Exception as error:
-            if begun or error is not upload.refusal:
+            if begun or not _is_it(upload.refusal, error):
                 raise
         finally:
             await upload.finish()
         if upload.refusal is not None and not begun:
             await _answer(scope, upload.refusal, upload.answer)(scope, receive, send)
+
+
+def _is_it(refusal: Exception | None, error: Exception) -> bool:
+    """Whether an error is the refusal; Starlette's own middlewares may have put it into a group."""
+    if isinstance(error, ExceptionGroup):
+        return error.split(lambda each: each is refusal)[1] is None
+    return error is refusal
 
 
 def _answer(scope: Scope, refusal: Exception, answer: Response | None) -> Response:

@@ -114,30 +114,32 @@ class Upload:
         if not cost or (cost <= self._allowance and not ends):
             self._unpaid = cost
             return
-        decisions = await self._charge(cost, self._unpaid)
+        decisions = [await self._decide(each, cost) for each in self._throttles]
+        for throttle, decision in zip(self._throttles, decisions, strict=True):
+            if not decision.allowed:
+                await self._settle(throttle)
         self._unpaid = 0
         await self._follow(decisions)
 
     async def finish(self) -> None:
         """Charge what the application got since the last step, as far as there is quota for it. Refuses nothing."""
-        cost, self._unpaid = self._unpaid, 0
-        if cost and self._sync:
-            await self._charge(cost, cost)
-        elif cost:
+        if not self._unpaid:
+            return
+        if self._sync:
+            await self._settle(*self._throttles)
+        else:
             from anyio import CancelScope  # here, since sync code has no use for it
 
             with CancelScope(shield=True):  # a client that goes away cancels the request, but has sent these bytes
-                await self._charge(cost, cost)
+                await self._settle(*self._throttles)
+        self._unpaid = 0
 
-    async def _charge(self, cost: int, owed: int) -> list[Decision]:
-        """Charge `cost`. A throttle that refuses is charged what is owed for bytes before, as far as it has quota."""
-        decisions: list[Decision] = []
-        for throttle in self._throttles:
-            decision = await self._decide(throttle, cost)
-            if not decision.allowed and (rest := min(owed, decision.remaining)):
-                await self._decide(throttle, rest)
-            decisions.append(decision)
-        return decisions
+    async def _settle(self, *throttles: Throttle[Any]) -> None:
+        """Charge what the application has and what is not charged yet, as far as there is quota for it."""
+        for throttle in throttles if self._unpaid else ():
+            decision = await self._decide(throttle, self._unpaid)
+            if not decision.allowed and decision.remaining:
+                await self._decide(throttle, min(self._unpaid, decision.remaining))
 
     async def _follow(self, decisions: Sequence[Decision]) -> None:
         """Refuse if one of the decisions does; else note how many bytes may come before the next charge."""
