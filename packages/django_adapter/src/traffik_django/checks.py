@@ -3,7 +3,8 @@
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
 THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
 before there is one; E009 the trusted proxies; E010 the key RESPONSES; E011 a pattern of URLS is for no
-view; E012 two throttles have one uid and different definitions; W001, of a deployment, a store in memory.
+view; E012 two throttles have one uid and different definitions; E013 the keys UPLOADS and UPLOAD_STEP; E014 the
+middleware for uploads is missing; W001, of a deployment, a store in memory.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ __all__ = [
     "check_order",
     "check_settings",
     "check_uids",
+    "check_uploads",
     "check_urls",
 ]
 
 _LINE: Final = "traffik_django.middleware.ThrottleMiddleware"
+_UPLOADS: Final = "traffik_django.uploads.UploadMiddleware"
 _UIDS: Final = "traffik.E012"
 _NAMES: Final = 10
 """Names that a hint lists at most."""
@@ -88,6 +91,14 @@ def check_uids(**_: Any) -> list[checks.CheckMessage]:
         )
         for uid, (one, two) in sorted(pairs.items())
     ]
+
+
+def check_uploads(**_: Any) -> list[checks.CheckMessage]:
+    """Without its middleware, no throttle of UPLOADS counts."""
+    if not conf.start().uploads or any(_is_a(path, _UPLOADS) for path in settings.MIDDLEWARE):
+        return []
+    message = "UploadMiddleware is not in MIDDLEWARE, so the throttles of TRAFFIK['UPLOADS'] count no uploads."
+    return [checks.Error(message, f'Add the line "{_UPLOADS}" to MIDDLEWARE.', id="traffik.E014")]
 
 
 def check_urls(**_: Any) -> list[checks.CheckMessage]:
@@ -160,5 +171,5 @@ def _is_a(path: str, wanted: str) -> bool:
     return any(f"{cls.__module__}.{cls.__qualname__}" == wanted for cls in getattr(found, "__mro__", ()))
 
 
-CHECKS: Final = (check_settings, check_middleware, check_names, check_order, check_uids, check_urls)
+CHECKS: Final = (check_settings, check_middleware, check_names, check_order, check_uids, check_uploads, check_urls)
 """Those of every `manage.py check`."""
