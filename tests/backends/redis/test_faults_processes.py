@@ -118,7 +118,7 @@ LOCKED = """
 limiter.sync.hit("before")
 held, over = threading.Event(), threading.Event()
 def hold():
-    with store._lock, store._circuit._lock, store._denials._lock, store._sync.fleet._lock, store._sync._guard:
+    with store._lock, store._circuit._lock, store._denials._lock, store._threads.ways._guard:
         held.set()
         over.wait()
 thread = threading.Thread(target=hold)

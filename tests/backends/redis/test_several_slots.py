@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from traffik.backends.redis import Cluster
-from traffik.backends.redis.topology import Topology
+from traffik.backends.redis.discovery import Topology
 
 CLIENTS = [f"client:{number}" for number in range(60)]
 
@@ -23,7 +23,7 @@ def led_astray(monkeypatch):
 
     def misread(self, ranges, asked):
         owners = [owner for _, _, owner, *_ in ranges]
-        if len(learnt) < 2:  # the store has a first look before it is used
+        if not learnt:
             ranges = [[first, last, owners[place - 1]] for place, (first, last, *_) in enumerate(ranges)]
         learnt.append(self)
         read(self, ranges, asked)
@@ -51,13 +51,13 @@ def test_many_keys_are_a_few_calls(redis_cluster, fleet):
 def test_what_is_elsewhere_is_counted_there_once(redis_cluster, led_astray, fleet):
     assert counted_once(fleet.hits(*CLIENTS))
     assert {fleet.used(who) for who in CLIENTS} == {1}
-    assert len(led_astray) > 2
+    assert len(led_astray) > 1
 
 
 @pytest.mark.parametrize("way", ["loop"], indirect=True)
 def test_a_server_that_has_none_of_them_is_asked_for_each_by_itself(led_astray, fleet):
     fleet.hits(*CLIENTS)
-    assert [topology.across for topology in led_astray[1:2]] == [False]
+    assert [topology.across for topology in led_astray[:1]] == [False]
 
 
 def test_of_what_moves_that_which_has_not_moved_is_counted_where_it_is(redis_cluster, fleet):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any, TypeAlias
 
-from traffik.backends.redis.settings import Endpoint, Login
+from traffik.backends.redis.settings import Endpoint
 
 __all__ = ["connected", "left"]
 
@@ -16,7 +17,7 @@ _Found: TypeAlias = list[tuple[Any, ...]]
 """Addresses, as `socket.getaddrinfo` answers them."""
 
 
-def connected(endpoint: Endpoint, login: Login, deadline: float) -> socket.socket:
+def connected(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> socket.socket:
     """A socket connected to `endpoint`.
 
     Raises:
@@ -27,11 +28,11 @@ def connected(endpoint: Endpoint, login: Login, deadline: float) -> socket.socke
         return _connected(socket.AF_UNIX, endpoint.path, left(deadline))
     plain = _to_one_of(_addresses(endpoint, deadline), deadline)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if login.tls is None:
+    if tls is None:
         return plain
     try:
         plain.settimeout(left(deadline))
-        return login.tls.wrap_socket(plain, server_hostname=endpoint.host)
+        return tls.wrap_socket(plain, server_hostname=endpoint.host)
     except BaseException:  # whatever it is, it goes on; the socket would stay open
         plain.close()
         raise

@@ -1,23 +1,23 @@
-"""One connection of sync code: a blocking socket whose every wait ends at a deadline."""
+"""A connection of sync code: a socket whose every wait ends at a deadline."""
 
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Sequence
 from typing import Any, Final
 
-from traffik.backends.redis.settings import Endpoint, Login
+from traffik.backends.redis.protocol import MORE, UNREADABLE, Command, pack, reader, unreadable
+from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.sockets import connected, left
-from traffik.backends.redis.visits import check
-from traffik.backends.redis.wire import MORE, Command, ProtocolError, pack, reader
 from traffik.model.errors import BackendError, BackendTimeoutError
 
-__all__ = ["SyncLink", "dial"]
+__all__ = ["SyncConnection", "connect"]
 
 _CHUNK: Final = 65_536
 
 
-class SyncLink:
+class SyncConnection:
     """A connection for one caller at a time; unusable after an error."""
 
     def __init__(self, endpoint: Endpoint, plain: socket.socket) -> None:
@@ -29,7 +29,7 @@ class SyncLink:
         """Send, and wait for so many replies.
 
         Raises:
-            BackendError: they have not come, and the link is closed: what was sent may have been carried out.
+            BackendError: they did not come, and the connection is closed. What was sent may have been carried out.
         """
         found: list[Any] = []
         try:
@@ -45,16 +45,15 @@ class SyncLink:
         except TimeoutError:
             self.close()
             raise BackendTimeoutError(f"{self._endpoint} did not answer in time", maybe_executed=True) from None
-        except (ProtocolError, TypeError) as error:  # a TypeError is hiredis's for a map with keys that cannot be one
+        except UNREADABLE as error:
             self.close()
-            text = f"{self._endpoint} does not speak the protocol of Redis ({error})"
-            raise BackendError(text, maybe_executed=True) from error
+            raise unreadable(self._endpoint, error) from error
         except OSError as error:
             self.close()
             text = f"the connection to {self._endpoint} was lost ({error})"
             raise BackendError(text, maybe_executed=True) from error
         except BaseException:
-            self.close()  # somebody interrupts: a reply that is still to come must not meet the next caller
+            self.close()  # interrupted: a reply that is still to come must not meet the next caller
             raise
 
     def _received(self) -> bytes:
@@ -63,14 +62,11 @@ class SyncLink:
             raise ConnectionResetError("closed by the server")
         return data
 
-    def ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        """The replies to `commands`."""
-        if not commands:
-            return []
+    async def ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
         return self.exchange(pack(commands), len(commands), deadline)
 
     def gone(self) -> bool:
-        """Whether the server has closed the connection, or says something nobody has asked for."""
+        """Whether the server has closed the connection, or said something unasked."""
         if self._reader.has_data():
             return True
         self._socket.settimeout(0)
@@ -82,26 +78,14 @@ class SyncLink:
         return True
 
     def close(self) -> None:
-        """Close at once."""
         self._socket.close()
 
 
-def dial(endpoint: Endpoint, login: Login, deadline: float) -> SyncLink:
-    """A connection to `endpoint`, logged in.
+async def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> SyncConnection:
+    """A connection to `endpoint`.
 
     Raises:
-        BackendError: there is none by the deadline.
+        TimeoutError: there is none by the deadline, on the monotonic clock.
+        OSError: there can be none.
     """
-    try:
-        plain = connected(endpoint, login, deadline)
-    except TimeoutError:
-        raise BackendTimeoutError(f"cannot connect to {endpoint} in time") from None
-    except Exception as error:  # also a UnicodeError, for a name that no host can have
-        raise BackendError(f"cannot connect to {endpoint}: {error}") from error
-    link = SyncLink(endpoint, plain)
-    try:
-        check(endpoint, link.ask(login.commands(), deadline))
-    except BaseException:
-        link.close()
-        raise
-    return link
+    return SyncConnection(endpoint, connected(endpoint, tls, deadline))
