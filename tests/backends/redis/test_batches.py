@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +11,9 @@ from traffik import Limiter
 from traffik.backends.redis import RedisBackend
 from traffik.backends.redis.async_batcher import AsyncBatcher
 from traffik.backends.redis.batches import Entry
+from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.script import READ, Operation
+from traffik.backends.redis.settings import read
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +98,7 @@ class Way:
 async def batcher():
     """Such a connection, and what lets so many hits more come and answers the calls that there are then."""
     way = Way()
-    batcher = AsyncBatcher(SimpleNamespace(max_batch=128, topology=None, report=lambda _: None), None)
+    batcher = AsyncBatcher(Servers(read("redis://"), 128, 1.0, lambda _: None), None)
     batcher._connection = way
 
     def after(count):

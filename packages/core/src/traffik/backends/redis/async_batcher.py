@@ -98,7 +98,7 @@ class AsyncBatcher:
             entries = [entry for entry in take(self._waiting, self._servers.max_batch) if not entry.waiter.done()]
             if not entries:
                 continue  # all their callers have gone
-            sent = batch(entries, self._servers.topology, by_source=self._by_source)
+            sent = batch(entries, self._servers, by_source=self._by_source)
             self._by_source = False
             self._flying.append(sent)
             connection.send(sent.payload, sent.replies, partial(self._landed, sent))

@@ -104,12 +104,7 @@ class AsyncConnection(asyncio.Protocol):
 
 
 async def connect(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> AsyncConnection:
-    """A connection to `endpoint`.
-
-    Raises:
-        TimeoutError: there is none by the deadline, on the monotonic clock.
-        OSError: there can be none.
-    """
+    """A connection to `endpoint`; see `Connect`."""
     loop, make = asyncio.get_running_loop(), partial(AsyncConnection, endpoint)
     async with asyncio.timeout(deadline - monotonic()):
         if endpoint.path is not None:

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
-from traffik.backends.redis.discovery import Topology
+from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.protocol import Command, ErrorReply, pack, shortened
 from traffik.backends.redis.script import Answer, ErrorAnswer, Operation, answers, arguments, refused, script
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
 
-__all__ = ["Batch", "Batcher", "Entry", "Outcome", "Redirect", "Settled", "batch", "spoils", "take"]
+__all__ = ["Batch", "Batcher", "Entry", "Outcome", "Redirect", "batch", "spoils", "take"]
 
 _AWAY: Final = "ttempted to "
 """Part of every error for a key that is not the server's, or while the cluster is down: nothing was done to the key."""
@@ -92,20 +92,6 @@ class Batcher(Protocol):
         """Fail what waits, and close the connection."""
 
 
-class Settled(NamedTuple):
-    """What follows from the replies to a batch.
-
-    Attributes:
-        again: entries to send once more to the same server.
-        by_source: whether that needs the source of the script.
-        trouble: an error that says that the server is not well; None if there is none.
-    """
-
-    again: list[Entry]
-    by_source: bool
-    trouble: BackendError | None
-
-
 class Batch:
     """Entries on their way.
 
@@ -119,10 +105,10 @@ class Batch:
 
     __slots__ = ("_across", "_by_source", "_calls", "deadline", "entries", "late", "payload", "replies")
 
-    def __init__(self, calls: list[list[Entry]], *, by_source: bool, across: Topology | None = None) -> None:
+    def __init__(self, calls: list[list[Entry]], *, by_source: bool, across: Servers | None = None) -> None:
         self._calls = [(call, [operation for entry in call for operation in entry.operations]) for call in calls]
         self._by_source = by_source
-        self._across = across  # the topology, if the first call is about several slots
+        self._across = across  # what learns of it, if the first call is about several slots
         self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
         self.deadline = max([entry.deadline for entry in self.entries])
         self.late = False
@@ -137,8 +123,14 @@ class Batch:
         self.payload = pack(commands)
         self.replies = len(commands)
 
-    def settle(self, replies: Sequence[Any], deliver: Callable[[Entry, Outcome], None]) -> Settled:
-        """Deliver what has become of each entry, but for those to send once more."""
+    def settle(
+        self, replies: Sequence[Any], deliver: Callable[[Entry, Outcome], None]
+    ) -> tuple[list[Entry], bool, BackendError | None]:
+        """Deliver what has become of each entry.
+
+        Returns the entries to send once more to the same server, whether that needs the source of the script, and an
+        error that says that the server is not well.
+        """
         again: list[Entry] = []
         by_source, trouble = False, None
         rest = iter(replies)
@@ -157,7 +149,7 @@ class Batch:
                     outcome = [error] * len(entry.operations)  # noqa: PLW2901 - too often is an error
                 trouble = trouble or _trouble_in(outcome)
                 deliver(entry, outcome)
-        return Settled(again, by_source, trouble)
+        return again, by_source, trouble
 
     def _read(self, reply: Any, call: list[Entry], operations: list[Operation], first: bool) -> Sequence[Outcome]:
         """What a reply means for each entry of a call."""
@@ -180,7 +172,7 @@ class Batch:
         return [list(islice(rest, len(entry.operations))) for entry in call]
 
 
-def _of_several_slots(got: list[Answer], topology: Topology) -> list[Outcome]:
+def _of_several_slots(got: list[Answer], servers: Servers) -> list[Outcome]:
     """The outcomes of entries of one operation each: the script was refused the keys that are not the server's."""
     found: list[Outcome] = [
         Redirect(None, moved=False, why=str(answer))
@@ -188,7 +180,7 @@ def _of_several_slots(got: list[Answer], topology: Topology) -> list[Outcome]:
         else [answer]
         for answer in got
     ]
-    topology.across = not all(type(outcome) is Redirect for outcome in found)
+    servers.across = not all(type(outcome) is Redirect for outcome in found)
     return found
 
 
@@ -205,26 +197,26 @@ def take(queue: deque[Entry], most: int) -> list[Entry]:
     return taken
 
 
-def batch(entries: list[Entry], topology: Topology | None, *, by_source: bool) -> Batch:
-    """One call for all `entries`; with a topology, more for those that cannot share it.
+def batch(entries: list[Entry], servers: Servers, *, by_source: bool) -> Batch:
+    """One call for all `entries`; on a cluster, more for those that cannot share it.
 
     Entries of one operation share a call over several slots, in which each is carried out or refused by itself. One of
     several operations must not be carried out in part. It declares its keys, so a server takes all of them or none.
     """
-    if topology is None or len(entries) == 1:
+    if not servers.owners or len(entries) == 1:
         return Batch([entries], by_source=by_source)
     together: list[Entry] = []
     calls: dict[object, list[Entry]] = {}
     for entry in entries:
         if entry.alone or entry.asking:
             calls[entry] = [entry]
-        elif topology.across and len(entry.operations) == 1:
+        elif servers.across and len(entry.operations) == 1:
             together.append(entry)
         else:
             calls.setdefault(entry.slot, []).append(entry)
     across = any(entry.slot != together[0].slot for entry in together)
     ordered = [call for call in (together, *calls.values()) if call]
-    return Batch(ordered, by_source=by_source, across=topology if across else None)
+    return Batch(ordered, by_source=by_source, across=servers if across else None)
 
 
 def spoils(trouble: BackendError | None) -> bool:

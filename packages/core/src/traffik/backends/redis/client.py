@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any, TypeVar
 
 from traffik.backends.redis.batches import Batcher, Entry, Redirect
-from traffik.backends.redis.concurrency import Concurrency
-from traffik.backends.redis.discovery import Servers, Session, Topology, learn, slot_of
+from traffik.backends.redis.concurrency import Tasks, Threads
+from traffik.backends.redis.discovery import Servers, Session, learn, slot_of
 from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.script import Answer, Operation
 from traffik.backends.redis.settings import Endpoint
@@ -30,7 +30,7 @@ class Client:
     keeper: AsyncGenerator[None, None]
     """Closes the client of an event loop when the loop ends."""
 
-    def __init__(self, ways: Concurrency, servers: Servers) -> None:
+    def __init__(self, ways: Tasks | Threads, servers: Servers) -> None:
         self.ways = ways
         self._servers = servers
         self._batchers: dict[Endpoint | None, Batcher] = {}
@@ -41,14 +41,14 @@ class Client:
 
         Args:
             operations: what is asked; on a cluster, of keys in one slot.
-            deadline: when to give up, on the monotonic clock, in seconds. Then the answers are errors, which say
-                whether the operations may have been carried out.
+            deadline: when to give up, in seconds on the monotonic clock. The answers are errors then, which say whether
+                the operations may have been carried out.
         """
         entry = Entry(operations, deadline)
         try:
             batcher = self._only or await self._route(entry)
             outcome = await batcher.carry_out(entry)
-            while type(outcome) is Redirect:
+            while isinstance(outcome, Redirect):
                 batcher = self._redirected(entry, outcome, batcher.endpoint)
                 outcome = await batcher.carry_out(entry)
         except BackendError as error:
@@ -88,37 +88,28 @@ class Client:
     async def _route(self, entry: Entry) -> Batcher:
         """The batcher for the server that owns the slot of an entry."""
         entry.slot = slot_of(entry.operations[0].key)
-        topology = self._servers.topology
-        if topology is None or self._servers.outdated:
-            topology = await self._learned(entry.deadline)
-        try:
-            return self._batcher(topology.owner(entry.slot))
-        except BackendError:
-            self._servers.outdated = True
-            raise
+        if self._servers.outdated:
+            await self._learn(entry.deadline)
+        return self._batcher(self._servers.owner(entry.slot))
 
-    async def _learned(self, deadline: float) -> Topology:
-        """The topology, learned anew. One caller asks; the others wait for it, or use the topology there is."""
-        servers = self._servers
+    async def _learn(self, deadline: float) -> None:
+        """Learn who owns which slot. One caller asks; the others wait for it, or use what was known before."""
         try:
-            async with self.ways.hold("", deadline if servers.topology is None else 0):
-                if servers.topology is None or servers.outdated:
-                    return await self.inquire(learn, deadline)
-                return servers.topology
+            async with self.ways.hold("", 0 if self._servers.owners else deadline):
+                if self._servers.outdated:
+                    await self.inquire(learn, deadline)
         except BackendError as error:
-            if servers.topology is None:
+            if not self._servers.owners:
                 raise failure(error, sent=False) from error
-            return servers.topology
 
     def _redirected(self, entry: Entry, redirect: Redirect, origin: Endpoint | None) -> Batcher:
         """The batcher for the server that an entry was sent on to."""
-        topology, endpoint = self._servers.topology, redirect.seen_from(origin)
-        if topology is None:
+        if not self._servers.owners:
             raise BackendError(f"this is a node of a cluster ({redirect.why}): give the store a Cluster")
         if error := entry.sent_on(redirect.why):
             raise error
+        endpoint = redirect.seen_from(origin)
         entry.asking = not redirect.moved
         if redirect.moved:
-            topology.moved(entry.slot, endpoint)
-            self._servers.outdated = True
+            self._servers.moved(entry.slot, endpoint)
         return self._batcher(endpoint)

@@ -1,55 +1,23 @@
-"""What differs between the tasks of an event loop and threads, besides connections and batchers: how they wait."""
+"""What differs between the tasks of an event loop and threads: connections, batchers, and how to wait for others."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from threading import RLock
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from traffik.backends.redis import async_connection, sync_connection
 from traffik.backends.redis.async_batcher import AsyncBatcher
-from traffik.backends.redis.batches import Batcher
-from traffik.backends.redis.discovery import Servers
-from traffik.backends.redis.handshake import Connect
-from traffik.backends.redis.settings import Endpoint
 from traffik.backends.redis.sync_batcher import SyncBatcher
 from traffik.model.errors import BackendTimeoutError
 
-__all__ = ["Concurrency", "Tasks", "Threads"]
+__all__ = ["Tasks", "Threads"]
 
 _T = TypeVar("_T")
-
-
-class Concurrency(Protocol):
-    """How a client connects, batches and waits. The coroutines never suspend in sync code.
-
-    Attributes:
-        sync: whether it is for sync code.
-        connect: makes connections.
-    """
-
-    sync: bool
-    connect: Connect[Any]
-
-    def batcher(self, servers: Servers, endpoint: Endpoint | None) -> Batcher:
-        """How hits share calls to one server."""
-        ...
-
-    def hold(self, key: str, deadline: float) -> AbstractAsyncContextManager[None]:
-        """Keep the other callers of this client away from a key.
-
-        Raises:
-            BackendTimeoutError: another one holds it until the deadline.
-        """
-        ...
-
-    async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
-        """The results of several calls, made together where that is possible."""
-        ...
 
 
 class Tasks:
@@ -64,6 +32,11 @@ class Tasks:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
+        """Keep other tasks away from a key.
+
+        Raises:
+            BackendTimeoutError: one of them holds it until the deadline.
+        """
         lock = self._locks.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -76,11 +49,12 @@ class Tasks:
             lock.release()
 
     async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
+        """The results of calls that are made together."""
         return await asyncio.gather(*calls)
 
 
 class Threads:
-    """All threads of a process. Locks can be taken again by a signal handler of the thread that holds them."""
+    """All threads of a process. No method suspends. A signal handler may take the locks that its thread holds."""
 
     sync = True
     connect = staticmethod(sync_connection.connect)
@@ -92,6 +66,11 @@ class Threads:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
+        """Keep other threads away from a key.
+
+        Raises:
+            BackendTimeoutError: one of them holds it until the deadline.
+        """
         with self._guard:
             lock = self._locks.setdefault(key, RLock())
         if not lock.acquire(timeout=max(0.0, deadline - monotonic())):
@@ -102,6 +81,7 @@ class Threads:
             lock.release()
 
     async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
+        """The results of calls that are made one after another."""
         return [await call for call in calls]
 
 

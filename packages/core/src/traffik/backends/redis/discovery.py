@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
@@ -16,14 +17,14 @@ from traffik.backends.redis.handshake import (
     check,
     check_greeting,
     failure,
-    greeting,
+    greet,
     log_in,
 )
 from traffik.backends.redis.protocol import Command
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.model.errors import BackendError
 
-__all__ = ["SLOTS", "Servers", "Session", "Topology", "learn", "locate", "reach", "slot_of"]
+__all__ = ["SLOTS", "Servers", "Session", "learn", "locate", "reach", "read_owners", "slot_of"]
 
 SLOTS: Final = 16_384
 
@@ -35,45 +36,7 @@ def slot_of(key: str) -> int:
     return key_slot(key.encode())
 
 
-class Topology:
-    """The owners of all slots.
-
-    Attributes:
-        across: whether one call may be about several slots of a server. False behind a proxy that sends a call without
-            declared keys to any server.
-    """
-
-    __slots__ = ("_owners", "across")
-
-    def __init__(self, ranges: list[Any], asked: Endpoint) -> None:
-        """Read the answer of `asked` to ``CLUSTER SLOTS``. An owner without a host is `asked` itself."""
-        self._owners: list[Endpoint | None] = [None] * SLOTS
-        self.across = True
-        for first, last, owner, *_ in ranges:
-            host = (owner[0] or b"").decode()
-            endpoint = Endpoint(asked.host if host in {"", "?"} else host, int(owner[1]))
-            self._owners[first : last + 1] = [endpoint] * (last + 1 - first)
-
-    def owner(self, slot: int) -> Endpoint:
-        """The server that owns `slot`.
-
-        Raises:
-            BackendError: none does.
-        """
-        owner = self._owners[slot]
-        if owner is None:
-            raise BackendError(f"no node of the cluster owns slot {slot}")
-        return owner
-
-    def moved(self, slot: int, endpoint: Endpoint) -> None:
-        """Take note that `endpoint` owns `slot`."""
-        self._owners[slot] = endpoint
-
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """Every server that owns a slot."""
-        return tuple(dict.fromkeys(owner for owner in self._owners if owner is not None))
-
-
+@dataclass(slots=True, eq=False)
 class Servers:
     """What a client knows of its servers, and how it may call them.
 
@@ -82,29 +45,48 @@ class Servers:
         max_batch: operations in one call at most.
         patience: seconds that async code may take to connect, whatever becomes of the hits that wait for it.
         report: called with the error of every call that failed, and with None for one that did not.
-        topology: which server owns which slot of a cluster, once that is known.
-        outdated: whether something has shown that the topology is not what it was.
+        owners: the owner of each slot of a cluster; empty until that is known.
+        outdated: whether slots may have other owners by now.
+        across: whether one call may be about several slots of a server. False behind a proxy that sends a call without
+            declared keys to any server.
         doubted: servers that did not answer the last time. They are asked last.
     """
 
-    __slots__ = ("doubted", "max_batch", "outdated", "patience", "report", "settings", "topology")
-
-    def __init__(
-        self, settings: Settings, max_batch: int, patience: float, report: Callable[[BackendError | None], None]
-    ) -> None:
-        self.settings = settings
-        self.max_batch = max_batch
-        self.patience = patience
-        self.report = report
-        self.topology: Topology | None = None
-        self.outdated = False
-        self.doubted: set[Endpoint] = set()
+    settings: Settings
+    max_batch: int
+    patience: float
+    report: Callable[[BackendError | None], None]
+    owners: list[Endpoint | None] = field(default_factory=list)
+    outdated: bool = True
+    across: bool = True
+    doubted: set[Endpoint] = field(default_factory=set)
 
     def lost(self, endpoint: Endpoint | None) -> None:
-        """Take note that a server does not answer: its slots may be elsewhere by now."""
+        """Take note that a server does not answer: its slots may have other owners by now."""
         if endpoint is not None:
             self.doubted.add(endpoint)
             self.outdated = True
+
+    def moved(self, slot: int, owner: Endpoint) -> None:
+        """Take note that a slot has moved; others may have too."""
+        self.owners[slot] = owner
+        self.outdated = True
+
+    def owner(self, slot: int) -> Endpoint:
+        """The owner of a slot.
+
+        Raises:
+            BackendError: it has none.
+        """
+        owner = self.owners[slot]
+        if owner is None:
+            self.outdated = True
+            raise BackendError(f"no node of the cluster owns slot {slot}")
+        return owner
+
+    def nodes(self) -> tuple[Endpoint, ...]:
+        """Every server that owns a slot."""
+        return tuple(dict.fromkeys(owner for owner in self.owners if owner is not None))
 
 
 class Session(Generic[ConnectionT]):
@@ -124,22 +106,14 @@ class Session(Generic[ConnectionT]):
         self._place: tuple[Endpoint, Login] | None = None
 
     async def ask(
-        self, endpoint: Endpoint, *commands: Command, login: Login | None = None, part: float = 1, unless: str = ""
+        self, endpoint: Endpoint, *commands: Command, login: Login | None = None, unless: str = ""
     ) -> list[Any]:
-        """The replies of a server.
-
-        Args:
-            endpoint: the server.
-            commands: the questions.
-            login: how to log in there; None for the login of the servers that hold keys.
-            part: how much of the time that is left they may take.
-            unless: the first word of an error that may be a reply.
+        """The replies of a server. `login` is that of the servers that hold keys by default; `unless` is as in `check`.
 
         Raises:
-            BackendError: it does not answer, or answers with another error.
+            BackendError: it does not answer, or answers with an error.
         """
-        now = monotonic()
-        until = now + (PATIENCE if self._deadline is None else (self._deadline - now) * part)
+        until = monotonic() + PATIENCE if self._deadline is None else self._deadline
         place = endpoint, login or self.servers.settings.login
         try:
             if self._connection is None or self._place != place:
@@ -154,19 +128,16 @@ class Session(Generic[ConnectionT]):
         self.servers.doubted.discard(endpoint)
         return check(endpoint, replies, unless=unless)
 
-    async def first(
-        self, endpoints: Iterable[Endpoint], ask: Callable[[Endpoint, float], Awaitable[_T]], failed: str
-    ) -> _T:
-        """The answer of the first server that has one, each asked in its part of the time.
+    async def first(self, endpoints: tuple[Endpoint, ...], ask: Callable[[Endpoint], Awaitable[_T]], failed: str) -> _T:
+        """The answer of the first server that has one; doubted ones are asked last.
 
         Raises:
-            BackendError: none has; it says that this `failed`, and why.
+            BackendError: none has. It says what `failed`, and why.
         """
         reasons: list[str] = []
-        known = sorted(dict.fromkeys(endpoints), key=self.servers.doubted.__contains__)
-        for place, endpoint in enumerate(known):
+        for endpoint in sorted(dict.fromkeys(endpoints), key=self.servers.doubted.__contains__):
             try:
-                return await ask(endpoint, 1 / (len(known) - place))
+                return await ask(endpoint)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with this one, the next one may know
                 reasons.append(f"{endpoint}: {error}")
         raise BackendError(f"{failed}: {'; '.join(reasons)}")
@@ -187,10 +158,10 @@ async def locate(session: Session[Any]) -> Endpoint:
     settings = session.servers.settings
     if settings.kind != "sentinel":
         return settings.endpoints[0]
-    question: Command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
+    question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
 
-    async def ask(sentinel: Endpoint, part: float) -> Endpoint:
-        (reply,) = await session.ask(sentinel, question, login=settings.sentinel_login, part=part)
+    async def ask(sentinel: Endpoint) -> Endpoint:
+        (reply,) = await session.ask(sentinel, question, login=settings.sentinel_login)
         if reply is None:
             raise BackendError(f"does not know {settings.service!r}")
         return Endpoint(reply[0].decode(), int(reply[1]))
@@ -198,22 +169,31 @@ async def locate(session: Session[Any]) -> Endpoint:
     return await session.first(settings.endpoints, ask, "no sentinel knows the primary")
 
 
-async def learn(session: Session[Any]) -> Topology:
-    """Learn the topology of a cluster, from the first node that tells it.
+async def learn(session: Session[Any]) -> None:
+    """Learn which server owns which slot of a cluster, from the first node that tells it.
 
     Raises:
         BackendError: no node tells it.
     """
     servers = session.servers
-    known = () if servers.topology is None else servers.topology.endpoints()
 
-    async def ask(node: Endpoint, part: float) -> Topology:
-        return Topology((await session.ask(node, ("CLUSTER", "SLOTS"), part=part))[0], node)
+    async def ask(node: Endpoint) -> list[Endpoint | None]:
+        (ranges,) = await session.ask(node, ("CLUSTER", "SLOTS"))
+        return read_owners(ranges, node)
 
-    nodes = (*known, *servers.settings.endpoints)
-    servers.topology = await session.first(nodes, ask, "no node tells how the cluster is made")
-    servers.outdated = False
-    return servers.topology
+    nodes = servers.nodes() + servers.settings.endpoints
+    servers.owners = await session.first(nodes, ask, "no node tells how the cluster is made")
+    servers.outdated, servers.across = False, True
+
+
+def read_owners(ranges: list[Any], asked: Endpoint) -> list[Endpoint | None]:
+    """The owners in the answer of `asked` to ``CLUSTER SLOTS``. One without a host is `asked` itself."""
+    owners: list[Endpoint | None] = [None] * SLOTS
+    for first, last, owner, *_ in ranges:
+        host = (owner[0] or b"").decode()
+        endpoint = Endpoint(asked.host if host in {"", "?"} else host, int(owner[1]))
+        owners[first : last + 1] = [endpoint] * (last + 1 - first)
+    return owners
 
 
 async def reach(
@@ -229,7 +209,7 @@ async def reach(
             endpoint = await locate(session)
     connection = await log_in(connect, endpoint, servers.settings.login, deadline)
     try:
-        check_greeting(endpoint, await connection.ask(greeting(servers.settings), deadline))
+        check_greeting(endpoint, await connection.ask(greet(servers.settings), deadline))
     except BaseException:
         connection.close()
         raise

@@ -11,22 +11,20 @@ from traffik.backends.redis.script import script
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.model.errors import BackendError, BackendTimeoutError
 
-__all__ = ["PATIENCE", "Connect", "Connection", "check", "check_greeting", "failure", "greeting", "log_in"]
+__all__ = ["PATIENCE", "Connect", "Connection", "ConnectionT", "check", "check_greeting", "failure", "greet", "log_in"]
 
 PATIENCE: Final = 1.0
 """Seconds that a server may take to answer a question that no hit waits for."""
 
-_PING: Final[Command] = ("PING",)
-
 
 class Connection(Protocol):
-    """A connection to one server. Its coroutines never suspend in sync code."""
+    """A connection to one server. In sync code its coroutine never suspends."""
 
     async def ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        """The replies to `commands`, if nothing else uses the connection meanwhile. After an error it is closed.
+        """The replies to `commands`, which nothing else may be waiting for. After an error it is closed.
 
         Raises:
-            BackendError: the replies did not come by the deadline, which is on the monotonic clock.
+            BackendError: they did not come by the deadline, on the monotonic clock.
         """
         ...
 
@@ -37,7 +35,7 @@ class Connection(Protocol):
 ConnectionT = TypeVar("ConnectionT", bound=Connection)
 
 Connect: TypeAlias = Callable[[Endpoint, "ssl.SSLContext | None", float], Awaitable[ConnectionT]]
-"""Connects to a server by a deadline."""
+"""Connects to a server by a deadline; raises a TimeoutError then, and an OSError if it cannot."""
 
 
 async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login, deadline: float) -> ConnectionT:
@@ -52,27 +50,26 @@ async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login
         raise BackendTimeoutError(f"cannot connect to {endpoint} in time") from None
     except Exception as error:  # also a UnicodeError, for a name that no host can have
         raise BackendError(f"cannot connect to {endpoint}: {error}") from error
+    commands: list[Command] = [*login.commands()]
     try:
-        # A server that wants a password resets the connection at the first long command, which the script is. So a
-        # short one goes first, to get its NOAUTH.
-        if commands := login.commands():
-            check(endpoint, await connection.ask(commands, deadline))
-        else:
-            check(endpoint, await connection.ask((_PING,), deadline), unless="NOPERM")
+        # A server that wants a password resets a connection whose first command is long, as the script is. It answers
+        # NOAUTH to a short one.
+        replies = await connection.ask(commands or [("PING",)], deadline)
+        check(endpoint, replies, unless="" if commands else "NOPERM")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def greeting(settings: Settings) -> list[Command]:
-    """The first commands to a server that is asked more than once: the script, so that its SHA-1 is known."""
+def greet(settings: Settings) -> list[Command]:
+    """The first commands to a server that will be asked more: the script, so that its SHA-1 is known."""
     load: Command = ("SCRIPT", "LOAD", script()[0])
     return [load, ("ROLE",)] if settings.kind == "sentinel" else [load]
 
 
 def check_greeting(endpoint: Endpoint, replies: list[Any]) -> None:
-    """`check` for a greeting. A user who may not load the script sends it with the first hit.
+    """`check` for the replies to `greet`. A user who may not load the script sends it with the first hit.
 
     Raises:
         BackendError: the server refuses, or is a replica.
@@ -83,15 +80,10 @@ def check_greeting(endpoint: Endpoint, replies: list[Any]) -> None:
 
 
 def check(endpoint: Endpoint, replies: list[Any], *, unless: str = "") -> list[Any]:
-    """The replies of a server themselves.
-
-    Args:
-        endpoint: the server.
-        replies: what it has answered.
-        unless: the first word of an error that does not matter.
+    """The replies themselves.
 
     Raises:
-        BackendError: one of them is another error.
+        BackendError: one is an error, and does not begin with the word `unless`.
     """
     for reply in replies:
         if isinstance(reply, ErrorReply) and (not unless or not str(reply).startswith(unless)):
@@ -100,12 +92,7 @@ def check(endpoint: Endpoint, replies: list[Any], *, unless: str = "") -> list[A
 
 
 def failure(error: BaseException, *, sent: bool) -> BackendError:
-    """Any error on the way to a server as one of ours.
-
-    Args:
-        error: what went wrong.
-        sent: whether the hit was on its way by then. If not, it has not been carried out.
-    """
+    """Any error on the way to a server as a `BackendError`. Unless the hit was `sent`, it was not carried out."""
     if not isinstance(error, BackendError):
         kind = BackendTimeoutError if isinstance(error, TimeoutError) else BackendError
         text = "Redis could not be reached in time" if kind is BackendTimeoutError else f"Redis failed with {error!r}"

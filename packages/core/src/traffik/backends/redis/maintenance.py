@@ -7,7 +7,7 @@ from logging import Logger
 from typing import Any, TypeAlias, TypeVar
 
 from traffik.backends.redis.discovery import Session, learn, locate, slot_of
-from traffik.backends.redis.handshake import check_greeting, greeting
+from traffik.backends.redis.handshake import check_greeting, greet
 from traffik.backends.redis.settings import Endpoint
 
 __all__ = ["Work", "forget", "forget_all", "inspect", "list_keys", "look_around"]
@@ -27,7 +27,7 @@ async def look_around(log: Logger, session: Session[Any]) -> None:
         BackendError: one of them does not answer.
     """
     for endpoint in await _holders(session):
-        commands = (*greeting(session.servers.settings), ("INFO", "memory"))
+        commands = (*greet(session.servers.settings), ("INFO", "memory"))
         replies = await session.ask(endpoint, *commands, unless="NOPERM")
         check_greeting(endpoint, replies[:-1])
         policy = _memory_policy(replies[-1])
@@ -47,7 +47,8 @@ async def forget(key: str, session: Session[Any]) -> None:
     Raises:
         BackendError: its server does not answer.
     """
-    await session.ask(await _holder(key, session), ("UNLINK", key))
+    (endpoint,) = await _holders(session, key)
+    await session.ask(endpoint, ("UNLINK", key))
 
 
 async def forget_all(pattern: str, session: Session[Any]) -> None:
@@ -71,7 +72,8 @@ async def inspect(key: str, session: Session[Any]) -> tuple[bytes | None, int]:
     Raises:
         BackendError: its server does not answer.
     """
-    value, ttl = await session.ask(await _holder(key, session), ("GET", key), ("PTTL", key))
+    (endpoint,) = await _holders(session, key)
+    value, ttl = await session.ask(endpoint, ("GET", key), ("PTTL", key))
     return value, ttl
 
 
@@ -91,18 +93,12 @@ async def list_keys(pattern: str, most: int, session: Session[Any]) -> tuple[lis
     return list(found)[:most], not more
 
 
-async def _holders(session: Session[Any]) -> tuple[Endpoint, ...]:
-    """Every server that holds keys."""
-    if session.servers.settings.kind == "cluster":
-        return (await learn(session)).endpoints()
-    return (await locate(session),)
-
-
-async def _holder(key: str, session: Session[Any]) -> Endpoint:
-    """The server that holds a key."""
-    if session.servers.settings.kind == "cluster":
-        return (await learn(session)).owner(slot_of(key))
-    return await locate(session)
+async def _holders(session: Session[Any], key: str | None = None) -> tuple[Endpoint, ...]:
+    """Every server that holds keys, or the one that holds this key."""
+    if session.servers.settings.kind != "cluster":
+        return (await locate(session),)
+    await learn(session)
+    return session.servers.nodes() if key is None else (session.servers.owner(slot_of(key)),)
 
 
 async def _scan(session: Session[Any], pattern: str, take: Callable[[Endpoint, list[bytes]], Awaitable[bool]]) -> bool:

@@ -135,7 +135,7 @@ class SyncBatcher:
         connection = None
         try:
             connection = self._connected(own.deadline)
-            sent = batch(entries, self._servers.topology, by_source=self._by_source)
+            sent = batch(entries, self._servers, by_source=self._by_source)
             replies = connection.exchange(sent.payload, sent.replies, own.deadline)
         except BaseException as error:
             failed = failure(error, sent=connection is not None)
