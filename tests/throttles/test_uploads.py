@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests import toy
 from traffik import EXEMPTED, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.limits.hits import run_sync
+from traffik.model.coroutines import run_sync
 from traffik.model.decisions import NEVER
 from traffik.testing import VirtualClock
 from traffik.throttles.uploads import Upload, check_uploads

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
+import time
 
 import pytest
 
 from traffik import Limiter
 from traffik.backends.redis import RedisBackend
-from traffik.backends.redis.async_lane import AsyncLane
+from traffik.backends.redis.async_batcher import AsyncBatcher
 from traffik.backends.redis.batches import Entry
-from traffik.backends.redis.script import READ, Order
+from traffik.backends.redis.discovery import Servers
+from traffik.backends.redis.script import READ, Operation
+from traffik.backends.redis.settings import read
 
 pytestmark = pytest.mark.anyio
 
@@ -93,23 +95,23 @@ class Way:
 
 
 @pytest.fixture
-async def lane():
+async def batcher():
     """Such a connection, and what lets so many hits more come and answers the calls that there are then."""
-    loop, way = asyncio.get_running_loop(), Way()
-    lane = AsyncLane(SimpleNamespace(loop=loop, max_batch=128, topology=None, report=lambda _: None), None)
-    lane._link = way
+    way = Way()
+    batcher = AsyncBatcher(Servers(read("redis://"), 128, 1.0, lambda _: None), None)
+    batcher._connection = way
 
     def after(count):
         for number in range(count):
-            lane.add(Entry([Order(f"traffik:t:{{{number}}}", READ)], loop.time() + 60, loop.create_future()))
+            batcher.carry_out(Entry([Operation(f"traffik:t:{{{number}}}", READ)], time.monotonic() + 60))
         return way.calls
 
     yield way, after
-    lane.close()
+    batcher.close()
 
 
-async def test_a_second_call_has_eight_hits_and_half_of_those_under_way(lane):
-    way, after = lane
+async def test_a_second_call_has_eight_hits_and_half_of_those_under_way(batcher):
+    way, after = batcher
     assert [after(1)[:], after(7)[:], after(1)[:]] == [[1], [1], [1, 8]]
     assert after(30) == [1, 8]  # two are under way
     way.reply()

@@ -6,7 +6,8 @@ from hashlib import sha1
 
 import pytest
 
-from traffik.backends.redis import Cluster, RedisBackend, Sentinel, batches, visits
+from traffik.backends.base import Backend
+from traffik.backends.redis import Cluster, RedisBackend, Sentinel, batches, handshake
 from traffik.backends.redis.script import script
 from traffik.testing import BackendContract, VirtualClock
 
@@ -53,8 +54,8 @@ class _OnClock(RedisBackend):
         self._server = server
         self._ticks = clock
 
-    def sender(self, uid, plan):
-        return super(RedisBackend, self).sender(uid, plan)
+    def prepare(self, uid, plan, *, sync):
+        return Backend.prepare(self, uid, plan, sync=sync)
 
     async def apply(self, charges):
         self._tell()
@@ -81,7 +82,7 @@ class TestOnAVirtualClock(_RedisContract):
             assert old in source
             source = source.replace(old, new)
         changed = source, sha1(source.encode()).hexdigest()
-        for module in (batches, visits):
+        for module in (batches, handshake):
             monkeypatch.setattr(module, "script", lambda: changed)
 
     def make(self, *, namespace, clock):

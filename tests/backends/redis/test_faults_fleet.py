@@ -15,7 +15,7 @@ from tests.backends.redis.servers import resolve, until
 from tests.backends.redis.ways import LIMIT
 from traffik.backends.base import Charge
 from traffik.backends.redis import Breaker, Cluster, Sentinel
-from traffik.backends.redis.topology import slot_of
+from traffik.backends.redis.discovery import slot_of
 
 WHOSE = [f"user:{number}" for number in range(12)]
 

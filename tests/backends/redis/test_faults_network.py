@@ -25,6 +25,7 @@ FAULTS = {
     "a map that cannot be one": lambda proxy: proxy.garbage(b"%1\r\n*0\r\n:1\r\n"),
     "an error that is no text": lambda proxy: proxy.garbage(b"-\xff\xfe\r\n"),
     "half a reply": lambda proxy: proxy.garbage(b"*5\r\n:1\r\n"),
+    "a reply with garbage behind it": lambda proxy: proxy.garbage(b"+OK\r\nHTTP/1.1 400 Bad Request\r\n"),
     "loading": lambda proxy: proxy.garbage(b"-LOADING Redis is loading the dataset in memory\r\n"),
     "moved nowhere": lambda proxy: proxy.garbage(b"-MOVED 1 nowhere\r\n"),
 }
@@ -53,6 +54,15 @@ def test_the_limiter_in_this_process_takes_over_in_time_and_hands_back(fault, pr
     proxy.heal()
     one.recovered()
     assert 1 <= one.used() <= 4  # what was sent before the fault was seen may have been counted, once each
+
+
+@pytest.mark.parametrize("garbage", [b"+OK\r\nHTTP/1.1 400 Bad Request\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
+def test_bytes_that_are_no_protocol_are_no_error_of_the_event_loop(proxy, shop, caplog, garbage):
+    one = shop()
+    one.hit()
+    proxy.garbage(garbage)
+    assert one.hit().degraded == "fallback"
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 @pytest.mark.parametrize("fault", ["refuse", "black_hole", "garbage"])

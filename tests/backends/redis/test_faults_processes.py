@@ -118,7 +118,7 @@ LOCKED = """
 limiter.sync.hit("before")
 held, over = threading.Event(), threading.Event()
 def hold():
-    with store._lock, store._circuit._lock, store._denials._lock, store._sync.fleet._lock, store._sync._guard:
+    with store._lock, store._circuit._lock, store._denials._lock, store._threads.ways._guard:
         held.set()
         over.wait()
 thread = threading.Thread(target=hold)
@@ -134,6 +134,29 @@ over.set()
 thread.join()
 store.close_sync()
 """
+
+
+SIGNALS = """
+import signal, sys
+from traffik import FixedWindow, Limiter
+from traffik.backends.redis import DenyCache, RedisBackend
+store = RedisBackend(sys.argv[1], on_error="raise", deadline=10, deny_cache=DenyCache())
+limiter, handled = Limiter("signals", "100000/day", strategy=FixedWindow(), backend=store).sync, []
+def handle(*_):
+    handled.append(limiter.hit("ada").allowed)
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.003)
+hits = 0
+while len(handled) < 50:
+    hits += limiter.hit("ada").allowed
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(100_000 - limiter.stat("ada").hits_remaining == hits + sum(handled), all(handled))
+store.close_sync()
+"""
+
+
+def test_a_signal_handler_may_hit_while_its_thread_is_in_a_hit(redis_server):
+    assert run(SIGNALS, redis_server.url) == ["True", "True"]
 
 
 def test_a_loop_that_ends_while_hits_are_under_way_leaves_nothing(redis_server):

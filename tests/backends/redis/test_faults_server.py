@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError
 
+from tests.backends.redis.proxy import Proxy
 from tests.backends.redis.servers import binaries, replica_of, resolve, server, until
 from tests.backends.redis.ways import BUSY, LIMIT, Loop
 from traffik.backends.redis import Breaker
@@ -161,6 +162,14 @@ def test_a_server_that_does_not_let_us_in_says_why(own, shop, login, words):
     assert one.hit().degraded == "allow"
     assert re.search(words, errors[0])
     assert "right" not in errors[0]
+
+
+def test_a_server_that_wants_a_password_is_asked_something_short_first(own, shop):
+    strict = own()
+    strict.command("CONFIG", "SET", "requirepass", "right")
+    with Proxy(strict.port) as proxy:
+        assert shop(proxy.url).hit().degraded == "fallback"
+        assert (proxy.commands["PING"] > 0, proxy.commands["SCRIPT"]) == (True, 0)
 
 
 def test_who_may_not_load_the_script_sends_it_with_the_first_hit(own, shop):

@@ -14,7 +14,7 @@ from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
-from traffik.limits.hits import run_sync
+from traffik.model.coroutines import run_sync
 from traffik.model.costs import MAX_COST
 from traffik.responses.rejections import Throttled
 from traffik.throttles.uploads import STEP, Upload

@@ -8,14 +8,13 @@ does not use is not asked for here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from functools import partial
-from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.identities.proxies import DENIED, EXEMPTED
-from traffik.model.callables import PLAIN, discard
+from traffik.model.coroutines import must_wait
 from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, REFUSED, Decision, StrategyStat
 from traffik.model.keys import as_text, local_key
@@ -29,20 +28,7 @@ if TYPE_CHECKING:
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["decide", "must_wait", "refuse", "reset", "run_sync", "sleep", "stat"]
-
-_T = TypeVar("_T")
-
-
-def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """The result of a coroutine that never suspends, for sync code."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        result: _T = end.value
-        return result
-    coroutine.close()
-    raise TypeError(f"{coroutine!r} has to wait, so sync code cannot use it: await the throttle itself")
+__all__ = ["decide", "refuse", "reset", "sleep", "stat"]
 
 
 async def decide(
@@ -204,17 +190,3 @@ async def _answer(callback: Callback, sync: bool, *arguments: Any) -> Any:
     """The answer of a caller's function, sync or async."""
     answer = callback.call(*arguments)
     return (await answer) if must_wait(answer, callback.name, sync) else answer
-
-
-def must_wait(answer: object, name: str, sync: bool) -> TypeGuard[Awaitable[Any]]:
-    """Whether an answer has to be awaited.
-
-    Raises:
-        TypeError: it has, and this is sync code.
-    """
-    if isinstance(answer, PLAIN) or (type(answer) is not CoroutineType and not isinstance(answer, Awaitable)):
-        return False
-    if sync:
-        discard(answer)
-        raise TypeError(f"{name} is async, so sync code cannot use it: await the throttle itself, or make it sync")
-    return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from traffik.limits import groups, hits, uids
 from traffik.limits.limit import CostOption, Limit, RateOption
 from traffik.model.callables import Context
+from traffik.model.coroutines import run_sync
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -105,16 +106,16 @@ class SyncLimiter:
 
     def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.hit`."""
-        return hits.run_sync(hits.decide(self._limiter, identity, cost, context, True))
+        return run_sync(hits.decide(self._limiter, identity, cost, context, True))
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""
-        return hits.run_sync(hits.decide(self._limiter, identity, cost, context, True, read_only=True))
+        return run_sync(hits.decide(self._limiter, identity, cost, context, True, read_only=True))
 
     def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """As `Limiter.stat`."""
-        return hits.run_sync(hits.stat(self._limiter, identity, context, True))
+        return run_sync(hits.stat(self._limiter, identity, context, True))
 
     def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """As `Limiter.reset`."""
-        hits.run_sync(hits.reset(self._limiter, identity, context, True))
+        run_sync(hits.reset(self._limiter, identity, context, True))

@@ -18,6 +18,7 @@ from traffik.limits import groups, hits, uids
 from traffik.limits.floods import FloodPolicy, follow
 from traffik.limits.limit import CostOption, Limit, RateOption
 from traffik.model.callables import Context, callback
+from traffik.model.coroutines import run_sync
 from traffik.model.decisions import ADMITTED, Decision
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
@@ -283,25 +284,25 @@ class SyncThrottle(Generic[C]):
 
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.check`."""
-        return hits.run_sync(hits.decide(self._throttle, connection, cost, context, True, read_only=True))
+        return run_sync(hits.decide(self._throttle, connection, cost, context, True, read_only=True))
 
     def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """As `Throttle.stat`."""
-        return hits.run_sync(hits.stat(self._throttle, connection, context, True))
+        return run_sync(hits.stat(self._throttle, connection, context, True))
 
     def reset(self, connection: C, context: Context | None = None) -> None:
         """As `Throttle.reset`."""
-        hits.run_sync(hits.reset(self._throttle, connection, context, True))
+        run_sync(hits.reset(self._throttle, connection, context, True))
 
     def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.decide`."""
-        decision = hits.run_sync(hits.decide(self._throttle, connection, cost, context, True))
+        decision = run_sync(hits.decide(self._throttle, connection, cost, context, True))
         self._throttle.remember(connection, decision, cost is None and context is None)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
-        return hits.run_sync(hits.refuse(self._throttle, connection, decision, context, True))
+        return run_sync(hits.refuse(self._throttle, connection, decision, context, True))
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:

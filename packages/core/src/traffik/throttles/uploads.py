@@ -56,7 +56,7 @@ class Upload:
             most one step each. The step is never more than a sixteenth of the limit.
         response: the class of the framework's responses. If the handler of a throttle that refuses returns one, it is
             kept as `answer`. If it returns anything else, the upload goes on without that throttle.
-        sync: whether the caller is sync code, which runs the methods with `traffik.limits.hits.run_sync`.
+        sync: whether the caller is sync code, which runs the methods with `traffik.model.coroutines.run_sync`.
 
     Attributes:
         refusal: the exception that refused the upload; None as long as it is admitted. It is raised again each time

@@ -8,7 +8,7 @@ what the store would have admitted but for those. It reads no clock: times come 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from traffik.model.decisions import Decision
@@ -61,7 +61,7 @@ class Denials:
         self._max_keys = cache.max_keys
         self._staleness = int(cache.staleness * 1_000_000)
         self._known: dict[str, _Denial] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may hit while its thread holds it
 
     def find(self, key: str, plan: Plan, cost: int, now: int) -> Decision | None:
         """The refusal that still holds for `cost`, with what is left of its wait; None if there is none."""
@@ -98,7 +98,7 @@ class Denials:
 
     def after_fork(self) -> None:
         """Have a lock of this process, since another thread of the parent may have held the one there was."""
-        self._lock = Lock()
+        self._lock = RLock()
 
     def forget(self, key: str | None = None) -> None:
         """Forget the refusal of one key, or of all."""

@@ -7,15 +7,20 @@ from typing import Any, Final, TypeAlias
 
 import hiredis
 
-__all__ = ["MORE", "Command", "ErrorReply", "ProtocolError", "pack", "reader", "shortened"]
+from traffik.backends.redis.settings import Endpoint
+from traffik.model.errors import BackendError
+
+__all__ = ["MORE", "UNREADABLE", "Command", "ErrorReply", "pack", "reader", "shortened", "unreadable"]
 
 Command: TypeAlias = tuple[str | bytes, ...]
 
 MORE: Final = object()
-"""What a reader answers that needs more bytes to complete a reply."""
+"""Returned by a reader that needs more bytes to complete a reply."""
 
 ErrorReply: Final = hiredis.ReplyError
-ProtocolError: Final = hiredis.ProtocolError
+
+UNREADABLE: Final = (hiredis.ProtocolError, TypeError)
+"""Raised by a reader for bytes that are no RESP. The TypeError is for a map whose keys cannot be hashed."""
 
 _pack: Any = hiredis.pack_command  # its annotation knows commands of one word only
 
@@ -26,8 +31,13 @@ def pack(commands: Iterable[Command]) -> bytes:
 
 
 def reader() -> hiredis.Reader:
-    """Makes replies of the bytes it is fed; an error is a reply too."""
+    """Turns the bytes it is fed into replies. An error is a reply too."""
     return hiredis.Reader(notEnoughData=MORE)
+
+
+def unreadable(endpoint: Endpoint, error: Exception) -> BackendError:
+    """The error for bytes from `endpoint` that are no RESP."""
+    return BackendError(f"{endpoint} does not speak the protocol of Redis ({error})", maybe_executed=True)
 
 
 def shortened(reply: Any) -> str:
