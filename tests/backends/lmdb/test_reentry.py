@@ -56,7 +56,7 @@ def test_it_is_answered_by_the_error_policy_at_once(directory, handled, caplog):
     assert outer.sync.hit("ada")
     assert asyncio.run(outer.hit("ada"))
     assert handled[1] == ["fallback", "fallback"]
-    assert "used the store while this very thread was deciding a hit" in caplog.text
+    assert "used the store while its own thread was deciding a hit" in caplog.text
     assert store._circuit.well
     assert inner.sync.hit("ada").remaining == 3
 
