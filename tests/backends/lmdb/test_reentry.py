@@ -71,3 +71,13 @@ def test_where_errors_are_raised_it_says_why(directory, handled):
     handled[0].append(handler)
     assert outer.sync.hit("ada")
     assert handled[1] == [None]
+
+
+def test_a_handler_may_hit_while_its_own_thread_counts_a_degraded_hit(directory, handled):
+    store, inner, outer = limiters_on(directory)
+    handled[0].append(lambda: inner.sync.hit("ada").degraded)
+    with store._lock:
+        assert store._lock.acquire(blocking=False)  # else the next line would wait for ever
+        assert outer.sync.hit("ada")
+        store._lock.release()
+    assert (handled[1], store.degraded) == (["fallback"], {"fallback": 1})

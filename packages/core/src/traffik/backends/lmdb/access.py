@@ -17,10 +17,7 @@ from traffik.backends.lmdb.files import FileBusyError
 from traffik.backends.lmdb.unwritable import CrampedError, FullError
 from traffik.model.errors import BackendError, BackendTimeoutError
 
-__all__ = ["Clock", "run"]
-
-Clock = Callable[[], int]
-"""Returns nanoseconds that never go back, the same in all processes."""
+__all__ = ["run"]
 
 _T = TypeVar("_T")
 
@@ -31,34 +28,31 @@ _LONGEST: Final = 0.005
 _TIMER: Final = 0.000_2
 """Seconds below which an event loop is given one turn: its timers take a millisecond at least."""
 
-_DAMAGED: Final = (
-    lmdb.BadTxnError,
-    lmdb.CorruptedError,
-    lmdb.InvalidError,
-    lmdb.PageNotFoundError,
-    lmdb.PanicError,
-)
-"""Errors after which a file is discarded."""
+_DAMAGED: Final = (lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError)
 
 
 async def run(
-    files: Sequence[Environment], work: Callable[[], _T], clock: Clock, seconds: float, sync: bool, write: bool = False
+    files: Sequence[Environment],
+    work: Callable[[], _T],
+    clock: Callable[[], int],
+    seconds: float,
+    sync: bool,
+    write: bool = False,
 ) -> _T:
-    """What `work` returns while this thread has some files to itself, each in a transaction.
+    """What `work` returns while this thread has some files to itself, each with a transaction.
 
-    What `work` writes is committed unless there is an error.
+    The transactions are committed unless there is an error. Once a file has grown, `work` is called again.
 
     Args:
         files: in the order of their paths, so that two callers cannot wait for each other.
-        work: uses `Environment.transaction` of each file; called again once a file has grown.
-        clock: the clock of the store.
+        work: uses the `transaction` of each file.
+        clock: returns nanoseconds that never go back, the same in all processes.
         seconds: how long to wait at most until the files are free.
         sync: whether waiting blocks the thread.
         write: whether `work` may write.
 
     Raises:
-        BackendError: the files are damaged, full, or cannot be opened; nothing has been changed.
-        BackendTimeoutError: they were busy for `seconds`.
+        BackendError: the files are busy for too long, damaged or full, or cannot be opened.
     """
     wait, deadline = _SHORTEST, 0.0
     while True:
@@ -79,7 +73,7 @@ async def run(
         wait = min(2 * wait, _LONGEST)
 
 
-def _attempt(files: Sequence[Environment], work: Callable[[], _T], clock: Clock, write: bool) -> _T:
+def _attempt(files: Sequence[Environment], work: Callable[[], _T], clock: Callable[[], int], write: bool) -> _T:
     entered = []
     try:
         for file in files:

@@ -20,12 +20,12 @@ from zlib import crc32
 from traffik.backends.base import Backend, Calls, Charge
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb.access import run
-from traffik.backends.lmdb.environments import Environment, Settings, environment_at
+from traffik.backends.lmdb.environments import Environment, environment_at
+from traffik.backends.lmdb.files import Settings, Transaction
 from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
 from traffik.backends.lmdb.ledger import Entry, decide, forget
 from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
 from traffik.backends.lmdb.states import Account, prefix_of, text_of
-from traffik.backends.lmdb.transactions import Transaction
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
 from traffik.backends.resilience.breaker import Breaker, Circuit
 from traffik.backends.resilience.failures import Failures, OnError
@@ -104,9 +104,8 @@ class LMDBBackend(Backend):
         self._health = Health(self._circuit, _log)
         self._lock = RLock()  # reentrant, for signal handlers that hit
         self.directory = resolve_directory(path)
-        settings = Settings(map_size, durable, create)
-        self._files = [environment_at(self.directory / file_name(number), settings) for number in range(FILES)]
-        self._create = create
+        self._settings = Settings(map_size, durable, create)
+        self._files = [environment_at(self.directory / file_name(number), self._settings) for number in range(FILES)]
         self._max_keys = -(-max_keys // FILES)
         self._clock = clock
         super().__init__(namespace=namespace)
@@ -136,24 +135,19 @@ class LMDBBackend(Backend):
 
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         account = Account(self.namespace, uid, plan, self._max_keys)
-        files, count, decide = self._files, len(self._files), self._decide
+        files, count = self._files, len(self._files)
 
-        async def charge(key: str, cost: int) -> Decision:
+        async def call(read_only: bool, key: str, cost: int) -> Decision:
             text = text_of(key)
             file = files[crc32(text) % count]
-            return (await decide((file,), ((file, account, text, cost, False),), sync, True))[0]
-
-        async def read(key: str, cost: int) -> Decision:
-            text = text_of(key)
-            file = files[crc32(text) % count]
-            return (await decide((file,), ((file, account, text, cost, True),), sync, False))[0]
+            return (await self._decide((file,), ((file, account, text, cost, read_only),), sync, not read_only))[0]
 
         if not sync:
-            return Calls(charge, read, lambda key: self.reset(uid, key))
+            return Calls(partial(call, False), partial(call, True), partial(self.reset, uid))
         return Calls(
-            lambda key, cost: run_sync(charge(key, cost)),
-            lambda key, cost: run_sync(read(key, cost)),
-            lambda key: self.reset_sync(uid, key),
+            lambda key, cost: run_sync(call(False, key, cost)),
+            lambda key, cost: run_sync(call(True, key, cost)),
+            partial(self.reset_sync, uid),
         )
 
     async def _decide(
@@ -203,15 +197,16 @@ class LMDBBackend(Backend):
 
     async def open(self) -> None:
         """Find or make the files. One that cannot be used is only logged, but a refused directory is an error."""
-        await self._open(sync=False)
+        await self._open(False)
 
     def open_sync(self) -> None:
-        run_sync(self._open(sync=True))
+        run_sync(self._open(True))
 
-    async def _open(self, *, sync: bool) -> None:
+    async def _open(self, sync: bool) -> None:
         try:
-            if self._create:
-                await run(self._files, lambda: None, self._clock, _PATIENCE, sync)
+            if self._settings.create:
+                for file in self._files:
+                    await self._run_in(file, lambda _: None, sync)
             else:
                 check_store(self.directory)
         except BackendError as error:
@@ -221,22 +216,19 @@ class LMDBBackend(Backend):
 
     async def close(self) -> None:
         """Close the files, in which the quota stays. The store can still be used."""
-        self._close()
+        self.close_sync()
 
     def close_sync(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        for environment in self._files:
-            environment.close()
+        for file in self._files:
+            file.close()
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
-        await self._reset(uid, key, sync=False)
+        await self._reset(uid, key, False)
 
     def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
-        run_sync(self._reset(uid, key, sync=True))
+        run_sync(self._reset(uid, key, True))
 
-    async def _reset(self, uid: str | None, key: str | None, *, sync: bool) -> None:
+    async def _reset(self, uid: str | None, key: str | None, sync: bool) -> None:
         if uid is None and key is not None:
             raise ValueError(f"the key {key!r} belongs to some uid: give that too")
         prefix = prefix_of(self.namespace, uid)
@@ -257,7 +249,7 @@ class LMDBBackend(Backend):
         return run_sync(self._run_in(self._file_of(text), read, True)) or NOTHING
 
     def list_keys_sync(self, uid: str, most: int) -> KeyPage:
-        """Local keys of the throttle `uid`, at most `most`. Keys that come or expire meanwhile may be in it or not.
+        """Local keys of the throttle `uid`, at most `most`. Keys that come or expire meanwhile may be missing.
 
         Raises:
             BackendError: a file cannot be used.

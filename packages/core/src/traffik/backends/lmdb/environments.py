@@ -19,10 +19,9 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
-from traffik.backends.lmdb.files import FileBusyError, OpenFile, Settings, create_file, lock, open_file
+from traffik.backends.lmdb.files import FileBusyError, OpenFile, Settings, Transaction, create_file, lock, open_file
 from traffik.backends.lmdb.maintenance import sweep
 from traffik.backends.lmdb.paths import FILES, check_directory
-from traffik.backends.lmdb.transactions import Transaction
 from traffik.backends.lmdb.unwritable import ReenteredError
 from traffik.model.errors import BackendError, ConfigurationError
 
@@ -36,10 +35,6 @@ _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 class Environment:
     """One file in this process.
-
-    Args:
-        path: where it is.
-        settings: its settings.
 
     Attributes:
         file: the open file; None if it is not open.
@@ -57,15 +52,7 @@ class Environment:
         self.in_use = False
 
     def enter(self, clock: Callable[[], int], write: bool) -> None:
-        """Give the file to this thread alone until `leave`, and begin a transaction.
-
-        Raises:
-            FileBusyError: another thread or process uses it.
-            ReenteredError: this thread uses it.
-            BackendError: what is there does not count, and no file is made here.
-            ConfigurationError: another user can write to the directory or to the file.
-            OSError, lmdb.Error: it cannot be opened.
-        """
+        """Give the file to this thread alone until `leave`, with a transaction, or raise FileBusyError."""
         if not self.lock.acquire(blocking=False):
             raise FileBusyError
         if self.in_use:
@@ -176,11 +163,7 @@ class Environment:
 
 
 def environment_at(path: Path, settings: Settings) -> Environment:
-    """The environment of this process for the file at `path`.
-
-    Raises:
-        ConfigurationError: another store of this process uses it with other settings.
-    """
+    """The environment of this process for the file at `path`."""
     with _lock:
         found = _environments.get(path)
         if found is None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import lmdb
 from lmdb.verify import VerifyError, verify
@@ -20,7 +20,7 @@ from lmdb.verify import VerifyError, verify
 from traffik.backends.lmdb.clocks import HEAD_KEY, FileHead, boot_id, new_head, read_head, resume_head
 from traffik.backends.lmdb.paths import check_file
 
-__all__ = ["FileBusyError", "OpenFile", "Settings", "create_file", "lock", "open_file"]
+__all__ = ["FileBusyError", "OpenFile", "Settings", "Transaction", "create_file", "lock", "open_file"]
 
 _SMALLEST: Final = 1 << 19
 """Bytes of a new file."""
@@ -108,12 +108,25 @@ class OpenFile:
         os.close(self.fd)
 
 
-def lock(fd: int) -> None:
-    """Lock a file for this process. Tries a few times, since others hold the lock for a few µs only.
+class Transaction:
+    """A transaction in an open file: all of it is kept or none of it, even if the process is killed.
 
-    Raises:
-        FileBusyError: another process still holds it.
+    Attributes:
+        file: the file.
+        now: µs on the clock of the file.
+        lmdb: the transaction as LMDB has it.
     """
+
+    __slots__ = ("file", "lmdb", "now")
+
+    def __init__(self, file: OpenFile, monotonic: int, write: bool) -> None:
+        self.file = file
+        self.now = monotonic + file.head.offset
+        self.lmdb: Any = file.env.begin(None, None, write)
+
+
+def lock(fd: int) -> None:
+    """Lock a file for this process, or raise FileBusyError. Tries for some µs, as long as others hold it normally."""
     left = _TRIES
     while left:
         try:
@@ -126,12 +139,7 @@ def lock(fd: int) -> None:
 
 
 def open_file(path: Path, now: int, settings: Settings) -> OpenFile | None:
-    """Open and lock the file at `path`; None if there is none whose quota still counts.
-
-    Raises:
-        ConfigurationError: another user owns it or can write to it.
-        FileBusyError: another process uses it.
-    """
+    """Open and lock the file at `path`; None if there is none whose quota still counts."""
     try:
         check_file(path, path.lstat())
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -149,11 +157,7 @@ def open_file(path: Path, now: int, settings: Settings) -> OpenFile | None:
 
 
 def create_file(path: Path, now: int, settings: Settings) -> OpenFile:
-    """Make and lock a new file at `path`, in place of the one there.
-
-    Raises:
-        OSError: there is no room for it.
-    """
+    """Make and lock a new file at `path`, in place of the one there."""
     path.unlink(missing_ok=True)
     _note_boot(path)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

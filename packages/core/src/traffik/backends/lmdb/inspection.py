@@ -9,7 +9,7 @@ from traffik.backends.lmdb.overflow import buckets_of
 from traffik.backends.lmdb.states import HEAD, expiry_of, key_of, name_of
 
 if TYPE_CHECKING:
-    from traffik.backends.lmdb.transactions import Transaction
+    from traffik.backends.lmdb.files import Transaction
 
 __all__ = ["NOTHING", "read_keys", "read_state"]
 

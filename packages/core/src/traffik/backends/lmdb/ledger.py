@@ -17,8 +17,8 @@ from traffik.strategies import probe
 
 if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Environment
+    from traffik.backends.lmdb.files import Transaction
     from traffik.backends.lmdb.states import Account
-    from traffik.backends.lmdb.transactions import Transaction
     from traffik.model.decisions import Decision
 
 __all__ = ["Entry", "decide", "forget"]
@@ -33,10 +33,7 @@ _SPARE: Final = 64
 def decide(entries: Sequence[Entry], clock: Callable[[], int]) -> list[Decision]:
     """Decide charges, each by itself, in the transactions of their files.
 
-    Raises:
-        TypeError: a state cannot be stored.
-        FullError, CrampedError: a file has no room for a charge, or has to grow first.
-        BackendError: a file is missing that a charge would change.
+    Raises FullError if a file has no room for a charge, and CrampedError if it has to grow first.
     """
     decisions = []
     for file, account, text, cost, read_only in entries:

@@ -12,7 +12,7 @@ from traffik.backends.lmdb.overflow import is_bucket, note_removed
 from traffik.backends.lmdb.states import FIRST, expiry_of
 
 if TYPE_CHECKING:
-    from traffik.backends.lmdb.transactions import Transaction
+    from traffik.backends.lmdb.files import Transaction
 
 __all__ = ["maintain", "remove", "sweep"]
 

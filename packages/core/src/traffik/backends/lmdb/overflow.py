@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from traffik.backends.lmdb.states import BUCKET, PREFIX, expiry_of
 
 if TYPE_CHECKING:
-    from traffik.backends.lmdb.transactions import Transaction
+    from traffik.backends.lmdb.files import Transaction
 
 __all__ = ["LEVELS", "Buckets", "buckets_of", "is_bucket", "note_bucket", "note_removed", "overflow_in"]
 
@@ -26,13 +26,7 @@ _RECORD: Final = Struct("=qI")
 
 
 class Buckets(NamedTuple):
-    """The overflow buckets for one key.
-
-    Attributes:
-        names: one for each level, the finest first.
-        level: the level at which the key is counted; that behind the last if it is not.
-        value: the state there; None if there is none.
-    """
+    """The bucket for a key at each level, the level at which it is counted (or that behind the last), and the state."""
 
     names: list[bytes]
     level: int

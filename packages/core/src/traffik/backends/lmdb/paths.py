@@ -51,10 +51,6 @@ def check_directory(directory: Path, *, create: bool) -> None:
     """Check that no other user can write to `directory` or replace it.
 
     With `create`, missing directories are made first, with mode 0700.
-
-    Raises:
-        ConfigurationError: it is not a directory, or another user owns it, can write to it or can replace it.
-        OSError: it is missing, and cannot be made or is not to be made.
     """
     for above in reversed(directory.parents):
         _make(above, wanted=create)
@@ -67,12 +63,7 @@ def check_directory(directory: Path, *, create: bool) -> None:
 
 
 def check_store(directory: Path) -> None:
-    """Check that there is a store in `directory`.
-
-    Raises:
-        ConfigurationError: there is none, or another user can write to the directory or replace it.
-        OSError: the directory cannot be read.
-    """
+    """Check that there is a store in `directory`, and that no other user can write to it or replace it."""
     with suppress(FileNotFoundError, NotADirectoryError):
         check_directory(directory, create=False)
         if any(os.path.lexists(directory / file_name(number)) for number in range(FILES)):
@@ -84,11 +75,7 @@ def check_store(directory: Path) -> None:
 
 
 def check_file(path: Path, found: os.stat_result) -> None:
-    """Check that an existing file is a plain file of this user, to which no other user can write.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
+    """Check that an existing file is a plain file of this user, to which no other user can write."""
     _check_owner(path, found)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         raise _refused(path, "it is not a plain file with one name")

@@ -44,14 +44,7 @@ _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 
 
 class Account:
-    """How the states of one limit are written.
-
-    Args:
-        namespace: the first part of the store's keys.
-        uid: the throttle's.
-        plan: the strategy, made ready for its rates.
-        max_keys: keys in one file, above which new ones share buckets.
-    """
+    """One limit in the files: how its states are written, and of how many keys (`max_keys`) a file takes new ones."""
 
     __slots__ = ("_custom", "_tag", "kernel", "max_keys", "plan", "prefix", "uid")
 
@@ -76,11 +69,7 @@ class Account:
         return state
 
     def write(self, state: State, expiry: int) -> bytes:
-        """The value for a state.
-
-        Raises:
-            TypeError: the state holds something that cannot be stored.
-        """
+        """The value for a state, or TypeError if the state holds something that cannot be stored."""
         if self._custom:
             _check_storable(state, self.plan)
             expiry = min(expiry, _LATEST)

@@ -8,7 +8,7 @@ one call, the probe, may go; if that succeeds the breaker closes, else it stays 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 
 __all__ = ["Breaker", "Circuit"]
 
@@ -49,7 +49,7 @@ class Circuit:
         self.closed = True
         self._failed = 0
         self._retry_at = 0.0
-        self._lock = Lock()
+        self._lock = RLock()  # reentrant, for signal handlers that hit
 
     @property
     def well(self) -> bool:
@@ -71,7 +71,7 @@ class Circuit:
 
     def after_fork(self) -> None:
         """Have a lock of this process, since another thread of the parent may have held the one there was."""
-        self._lock = Lock()
+        self._lock = RLock()
 
     def wait(self, now: float) -> float:
         """Seconds until a call may go to the store."""
