@@ -239,7 +239,7 @@ def test_two_stores_of_one_process_share_a_directory_if_their_settings_agree(dir
     one, other = (LMDBBackend(directory, on_error="raise") for _ in range(2))
     assert limiter_on(one).hit("ada", 3)
     assert not limiter_on(other).hit("ada")
-    with pytest.raises(ConfigurationError, match=r"another store of this process has .*map_size="):
+    with pytest.raises(ConfigurationError, match=r"another store of this process has .*FileSettings.map_size="):
         LMDBBackend(directory, durable=True)
 
 

@@ -21,7 +21,7 @@ from traffik.backends.base import Backend, Calls, Charge
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb.access import run
 from traffik.backends.lmdb.environments import Environment, environment_at
-from traffik.backends.lmdb.files import Settings, Transaction
+from traffik.backends.lmdb.files import FileSettings, Transaction
 from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
 from traffik.backends.lmdb.ledger import Entry, decide, forget
 from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
@@ -104,7 +104,7 @@ class LMDBBackend(Backend):
         self._health = Health(self._circuit, _log)
         self._lock = RLock()  # reentrant, for signal handlers that hit
         self.directory = resolve_directory(path)
-        self._settings = Settings(map_size, durable, create)
+        self._settings = FileSettings(map_size, durable, create)
         self._files = [environment_at(self.directory / file_name(number), self._settings) for number in range(FILES)]
         self._max_keys = -(-max_keys // FILES)
         self._clock = clock

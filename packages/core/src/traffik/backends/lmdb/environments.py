@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
-from traffik.backends.lmdb.files import FileBusyError, OpenFile, Settings, Transaction, create_file, lock, open_file
+from traffik.backends.lmdb.files import FileBusyError, FileSettings, OpenFile, Transaction, create_file, lock, open_file
 from traffik.backends.lmdb.maintenance import sweep
 from traffik.backends.lmdb.paths import FILES, check_directory
 from traffik.backends.lmdb.unwritable import ReenteredError
@@ -43,7 +43,7 @@ class Environment:
         in_use: whether the file is in use; with the lock held, that means by this very thread.
     """
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: FileSettings) -> None:
         self.path = path
         self.settings = settings
         self.file: OpenFile | None = None
@@ -162,7 +162,7 @@ class Environment:
             file.close()
 
 
-def environment_at(path: Path, settings: Settings) -> Environment:
+def environment_at(path: Path, settings: FileSettings) -> Environment:
     """The environment of this process for the file at `path`."""
     with _lock:
         found = _environments.get(path)

@@ -20,7 +20,7 @@ from lmdb.verify import VerifyError, verify
 from traffik.backends.lmdb.clocks import HEAD_KEY, FileHead, boot_id, new_head, read_head, resume_head
 from traffik.backends.lmdb.paths import check_file
 
-__all__ = ["FileBusyError", "OpenFile", "Settings", "Transaction", "create_file", "lock", "open_file"]
+__all__ = ["FileBusyError", "FileSettings", "OpenFile", "Transaction", "create_file", "lock", "open_file"]
 
 _SMALLEST: Final = 1 << 19
 """Bytes of a new file."""
@@ -37,7 +37,7 @@ class FileBusyError(Exception):
     """Another thread or process uses the file."""
 
 
-class Settings(NamedTuple):
+class FileSettings(NamedTuple):
     """What the stores of one process must have in common to share a directory.
 
     Attributes:
@@ -138,7 +138,7 @@ def lock(fd: int) -> None:
     raise FileBusyError
 
 
-def open_file(path: Path, now: int, settings: Settings) -> OpenFile | None:
+def open_file(path: Path, now: int, settings: FileSettings) -> OpenFile | None:
     """Open and lock the file at `path`; None if there is none whose quota still counts."""
     try:
         check_file(path, path.lstat())
@@ -156,7 +156,7 @@ def open_file(path: Path, now: int, settings: Settings) -> OpenFile | None:
     return file
 
 
-def create_file(path: Path, now: int, settings: Settings) -> OpenFile:
+def create_file(path: Path, now: int, settings: FileSettings) -> OpenFile:
     """Make and lock a new file at `path`, in place of the one there."""
     path.unlink(missing_ok=True)
     _note_boot(path)
