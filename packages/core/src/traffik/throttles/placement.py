@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, ref
 from traffik.limits.uids import place_of_caller
 from traffik.notices import misconfiguration
 
-__all__ = ["note_decorated", "report_misplaced"]
+__all__ = ["misplaced", "note_decorated", "report_misplaced"]
 
 
 class _Decorated(NamedTuple):
@@ -46,14 +46,25 @@ def note_decorated(guard: Callable[..., Any]) -> None:
 
 
 def report_misplaced(registered: Iterable[Callable[..., Any]]) -> None:
-    """Give a notice for each decorator around a function in `registered` that is not registered itself."""
+    """Give a notice for each decorator that limits nothing; arguments as of `misplaced`."""
+    for name, place in misplaced(registered):
+        misconfiguration.misplaced_decorator(name, place)
+
+
+def misplaced(registered: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:
+    """The name of each function in `registered` that has been decorated in vain, and the place of the decorator.
+
+    Args:
+        registered: all functions that the framework calls.
+    """
     endpoints = list(registered)
     called = {id(layer) for endpoint in endpoints for layer in _layers(endpoint)}
-    for endpoint in endpoints:
-        for guard, place in _noted(endpoint):
-            if id(guard()) not in called:
-                name = getattr(endpoint, "__qualname__", None) or repr(endpoint)
-                misconfiguration.misplaced_decorator(name, place)
+    return [
+        (getattr(endpoint, "__qualname__", None) or repr(endpoint), place)
+        for endpoint in endpoints
+        for guard, place in _noted(endpoint)
+        if id(guard()) not in called
+    ]
 
 
 def _noted(endpoint: Any) -> list[_Decorated]:
