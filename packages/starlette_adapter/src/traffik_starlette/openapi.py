@@ -60,8 +60,8 @@ def document_throttles(app: FastAPI) -> None:
     Each of them gets a response 429 with its headers and body; 503, if it has a throttle on a store that refuses while
     it is away (``on_error="throttle"``, or a function); and 403, if a throttle's identifier comes from
     `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match. What a route says
-    of these statuses itself stays as it is. A throttle that an endpoint hits by itself is not seen, nor is a client that a
-    function of yours denies. Mounted applications have documents of their own.
+    of these statuses itself stays as it is. A throttle that an endpoint hits by itself is not seen, nor is a client
+    that a function of yours denies. Mounted applications have documents of their own.
     """
     document = app.openapi
     done: list[dict[str, Any]] = []
