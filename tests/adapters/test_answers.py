@@ -164,7 +164,7 @@ class TestAStoreThatIsAway:
     def test_is_another_problem(self, client):
         answer = client.get("/")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-        assert answer.content == problem("The rate limiter is unavailable. Retry in 1 seconds.", None)
+        assert answer.content == problem("The rate limiter is unavailable. Retry in 1 second.", None)
 
     def test_is_another_page(self, client):
         assert "<h1>Service Unavailable</h1>" in client.get("/", headers=BROWSER).text

@@ -61,7 +61,7 @@ async def test_a_store_that_is_away_is_no_fault_of_the_client(uid):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min", backend=away)))
     assert (status, fields["Retry-After"]) == (503, "1")
-    assert body == problem("The rate limiter is unavailable. Retry in 1 seconds.", None)
+    assert body == problem("The rate limiter is unavailable. Retry in 1 second.", None)
 
 
 @pytest.mark.parametrize("caught", [traffik.Throttled, traffik_aiohttp.Throttled, web.HTTPException])
