@@ -227,8 +227,28 @@ def test_an_admitted_hit_has_no_retry_after():
     assert retry_after(Decision(allowed=True, limit=1, remaining=0)) is None
 
 
+@pytest.mark.parametrize("uid", ["api:data", "a-b_c.d", "v1.2x", "x" * 60])
+def test_a_uid_of_fitting_characters_is_its_own_policy_name(uid):
+    assert policy_name(uid) == uid
+
+
 @pytest.mark.parametrize(
-    ("uid", "name"), [("api:data", "api:data"), ("a b/c", "a-b-c"), ('"; x', "---x"), ("ü", "-"), ("x" * 128, "x" * 64)]
+    ("uid", "name"),
+    [("a b/c", "a-b-c--df7b04ccb14a"), ('"; x', "---x--26b1aa4a712d"), ("api.1", "api.1--49dd0cbecd81")],
 )
-def test_a_uid_becomes_a_policy_name(uid, name):
+def test_the_name_of_another_uid_ends_in_a_hash(uid, name):
     assert policy_name(uid) == name
+
+
+def test_different_uids_have_different_policy_names():
+    uids = ["a b", "a;b", "a-b", "ü", "ö", "x" * 61, "x" * 62, "x" * 128]
+    uids += [policy_name(uid) for uid in uids] + [f"a-b.{place}" for place in range(3)]
+    known = [policies(uid, rates) for uid in set(uids) for rates in ([MINUTE], [MINUTE, Rate(5, 1_000_000)])]
+    names = [name for each in known for name in each.names]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", name) for name in names)
+
+
+@given(first=st.text("a1 .;-", min_size=1, max_size=70), second=st.text("a1 .;-", min_size=1, max_size=70))
+def test_policy_names_tell_uids_apart(first, second):
+    assert (policy_name(first) == policy_name(second)) == (first == second)

@@ -21,7 +21,6 @@ import click
 from traffik import notices, uids
 from traffik.backends import binding
 from traffik.errors import ConfigurationError
-from traffik.headers import policy_name
 from traffik.limits import Limit
 from traffik.rates import Rate
 
@@ -50,7 +49,7 @@ def lint(target: str) -> int:
     """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
     with _printed_once():
         _import(target)
-    found = [*(Finding(said.id, said.about, "", said.sentence) for said in notices.said()), *findings_of(_alive())]
+    found = [*map(_noticed, notices.said()), *findings_of(_alive())]
     for each in found:
         where = f"{each.place}: " if each.place else ""
         click.echo(f"{where}{each.about}: {each.sentence} [{each.kind}]")
@@ -58,18 +57,15 @@ def lint(target: str) -> int:
     return 1 if found else 0
 
 
+def _noticed(notice: notices.Notice) -> Finding:
+    """A notice as a finding; one about a limit has the place where that is made."""
+    limit = uids.holder(notice.about)
+    return Finding(notice.id, notice.about, "" if limit is None else limit.place, notice.sentence)
+
+
 def findings_of(limits: list[Limit]) -> list[Finding]:
     """What can be seen of limits without a hit."""
     found = [finding for limit in limits for finding in _of_one(limit)]
-    names: dict[str, Limit] = {}
-    for limit in limits:
-        other = names.setdefault(policy_name(limit.uid), limit)
-        if other.uid != limit.uid:
-            sentence = (
-                f"goes out as the policy {policy_name(limit.uid)!r}, and so does {other.uid!r}: give one of them "
-                f"a uid that differs in its first 64 letters, digits and . _ : -"
-            )
-            found.append(Finding("one-policy-name", limit.uid, limit.place, sentence))
     if limits and not list(binding._made) and all(limit.backend is None for limit in limits):
         sentence = "no throttle names a store and none has been made: make one and open it, or every hit is an error"
         found.append(Finding("no-store", "stores", "", sentence))
