@@ -23,7 +23,10 @@ class Method:
         (lambda: [0], [0]),
         (lambda one: [one], [1]),
         (lambda one, two: [one, two], [1, 2]),
-        (lambda one, two=None: [one, two], [1, 2]),
+        (lambda one, plan="gold": [one, plan], [1, "gold"]),
+        (lambda plan="gold": [plan], ["gold"]),
+        (lambda one, context=None: [one, context], [1, 2]),
+        (lambda connection=None, plan="gold": [connection, plan], [1, "gold"]),
         (lambda *every: [*every], [1, 2]),
         (lambda one, **options: [one, options], [1, {}]),
         (lambda one, *, key=3: [one, key], [1, 3]),
@@ -31,7 +34,7 @@ class Method:
         (functools.partial(lambda zero, one: [zero, one], 0), [0, 1]),
     ],
 )
-def test_a_function_takes_as_many_arguments_as_it_can(function, answer):
+def test_a_function_takes_as_many_arguments_as_it_asks_for(function, answer):
     assert callback("the cost", function, OFFERED).call(1, 2) == answer
 
 

@@ -108,6 +108,13 @@ class TestCountedTwice:
                 throttle.sync.hit(request)
         assert said() == []
 
+    def test_a_second_hit_that_is_refused_is_not_counted(self, store):
+        throttle, request = HTTPThrottle("twice", "1/min", backend=store), toy.Request()
+        throttle.sync.hit(request)
+        with pytest.raises(Throttled):
+            throttle.sync.hit(request)
+        assert said() == []
+
     def test_whom_nobody_counts_cannot_be_counted_twice(self, store):
         throttle, request = HTTPThrottle("twice", "9/min", backend=store, identifier=lambda _: EXEMPTED), toy.Request()
         for _ in range(2):

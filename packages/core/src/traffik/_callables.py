@@ -1,7 +1,9 @@
 """Options that a caller gives as a value or as a callable, made alike once, when a throttle is built.
 
-A callable may be sync or async, and takes as many of the arguments on offer as it likes, from the first on: an
-identifier is offered the connection and the context, so ``lambda request: …`` and ``def who(request, context)`` do.
+A callable may be sync or async. It takes as many of the arguments on offer as it likes, from the first on: an
+identifier is offered the connection and the context, so ``lambda request: …`` and ``def identify(request, context)``
+both work. A parameter with a default keeps it, as in ``lambda request, plan=plan: …``, unless it is called exactly as
+the argument on offer: ``def identify(request, context=None)`` gets the context.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Callback:
 
 
 def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
-    """Make `function` callable with all the arguments in `offered`, of which it takes as many as it can.
+    """Make `function` callable with all the arguments in `offered`, of which it takes as many as it asks for.
 
     Args:
         what: what the function is for, to name it in errors.
@@ -61,13 +63,26 @@ def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return 1  # Some builtins hide their signature; they take the first argument.
-    for count in range(len(offered), -1, -1):
-        try:
-            signature.bind(*offered[:count])
-        except TypeError:
-            continue
-        return count
-    return None
+    count = _asked_for(signature, offered)
+    try:
+        signature.bind(*offered[:count])
+    except TypeError:
+        return None
+    return count
+
+
+def _asked_for(signature: inspect.Signature, offered: tuple[str, ...]) -> int:
+    """How many of the arguments on offer the parameters ask for, from the left."""
+    count = 0
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return len(offered)
+        if parameter.kind not in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD} or count == len(offered):
+            break
+        if parameter.default is not parameter.empty and parameter.name != offered[count]:
+            break
+        count += 1
+    return count
 
 
 def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:

@@ -274,7 +274,7 @@ class Throttle(Limit, Generic[C]):
 
     def _see_twice(self, adapter: adapters.Adapter, before: Decision, decision: Decision) -> None:
         """Of a request that is decided on again, see whether it was counted both times."""
-        counted = before.allowed and before is not ADMITTED and decision is not ADMITTED
+        counted = before.allowed and decision.allowed and before is not ADMITTED and decision is not ADMITTED
         if counted and not self._seen_twice and not adapter.websocket:
             self._seen_twice = True
             _misconfiguration.counted_twice(self.uid)
