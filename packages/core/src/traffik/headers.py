@@ -29,14 +29,16 @@ _SECOND: Final = 1_000_000
 _LARGEST: Final = 10**15 - 1
 """The largest integer of a structured field (RFC 9651, section 3.3.1)."""
 
-_LONGEST: Final = 60
-"""Characters of a policy name, without the number of a rate."""
+_LONGEST: Final = 64
+"""Characters of a policy name."""
+
+_ROOM: Final = 4
+"""Characters of it for the number of a rate, such as ``.12``."""
 
 _DIGEST: Final = 6
 """Bytes of the hash in a policy name."""
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._:-]")
-_PLAIN: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{_LONGEST}}}")
 _MARKED: Final = re.compile(rf"\.[0-9]+\Z|--[0-9a-f]{{{2 * _DIGEST}}}\Z")
 """How a name ends that has the number of a rate, or a hash."""
 
@@ -109,8 +111,10 @@ class Policies:
 
 def policies(uid: str, rates: Sequence[Rate], outgoing: Outgoing = DEFAULT) -> Policies:
     """The policies of the limit `uid`; several rates are numbered ``name.1``, ``name.2``, …"""
-    name = policy_name(uid)
-    names = (name,) if len(rates) == 1 else tuple(f"{name}.{place}" for place in range(1, len(rates) + 1))
+    names: tuple[str, ...] = (policy_name(uid),)
+    if len(rates) != 1:
+        name = policy_name(uid, _LONGEST - _ROOM)
+        names = tuple(f"{name}.{place}" for place in range(1, len(rates) + 1))
     field = _listed(names, rates, outgoing)
     quick = _quick(names, rates, field)
     varied = outgoing.keyed or not all(isinstance(each, str) for each in outgoing.fields)
@@ -135,16 +139,16 @@ def together(answers: Iterable[tuple[Policies, Decision]]) -> list[RawField]:
     return [*(field for field in fields if field[0] not in _ONCE), *once.items()]
 
 
-def policy_name(uid: str) -> str:
-    """`uid` as a policy name: 1 to 60 of ``A-Z a-z 0-9 . _ : -``, which leaves room for the number of a rate.
+def policy_name(uid: str, longest: int = _LONGEST) -> str:
+    """`uid` as a policy name: 1 to `longest` of ``A-Z a-z 0-9 . _ : -``.
 
     A uid that is such a name keeps it. Any other has the missing characters replaced by ``-``, and ends in ``--`` and a
     hash, so that different uids have different names. So does a uid that looks as if it already had a number or a hash.
     """
-    if _PLAIN.fullmatch(uid) and not _MARKED.search(uid):
+    if len(uid) <= longest and not _UNFIT.search(uid) and not _MARKED.search(uid):
         return uid
     digest = blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).hexdigest()
-    return f"{_UNFIT.sub('-', uid)[: _LONGEST - 2 - len(digest)]}--{digest}"
+    return f"{_UNFIT.sub('-', uid)[: longest - 2 - len(digest)]}--{digest}"
 
 
 def retry_after(decision: Decision) -> int | None:
