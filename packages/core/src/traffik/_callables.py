@@ -28,12 +28,17 @@ class Callback:
         call: the function, taking every argument on offer.
         name: what to call it in an error.
         written: where it is written, which stays the same when its module is loaded again.
+        made_by: the arguments of `callback`, to make it again where it is unpickled.
     """
 
     function: Callable[..., Any]
     call: Callable[..., Any]
     name: str
     written: tuple[object, ...]
+    made_by: tuple[str, Callable[..., Any], tuple[str, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return callback, self.made_by
 
 
 def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
@@ -55,7 +60,7 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
     call = function if taken == len(offered) else _fewer(function, taken)
     name = getattr(function, "__qualname__", None) or repr(function)
     written = (getattr(function, "__module__", None), name)
-    return Callback(function, call, f"{what} {name}", written)
+    return Callback(function, call, f"{what} {name}", written, (what, function, offered))
 
 
 def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None:

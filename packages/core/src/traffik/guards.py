@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from traffik.adapters import adapter_of
 from traffik.costs import check_cost
+from traffik.foreign import refuse_foreign_options
 from traffik.keys import MAX_LENGTH
 from traffik.limits import check_context
 from traffik.rates import Rate
@@ -114,8 +115,10 @@ def rates_among(
         is_name: whether a text names a throttle; None where none does.
 
     Raises:
-        TypeError: nothing is given, options are given but no rate, or something that is none of these.
+        TypeError: nothing is given, options are given but no rate, or something that is none of these; or an option has
+            a name that only other rate limiters know.
     """
+    refuse_foreign_options(options)
     rates = [
         each for each in given if isinstance(each, Rate) or (isinstance(each, str) and not (is_name and is_name(each)))
     ]

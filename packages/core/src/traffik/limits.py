@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik import _misconfiguration, answers, uids
 from traffik._callables import Callback, Context, callback
+from traffik._making import Repeatable
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.costs import check_cost
@@ -42,7 +43,7 @@ _REMEMBERED: Final = 256
 """Plans and policies kept of a callable rate; more different ones than that are worked out again."""
 
 
-class Limit:
+class Limit(Repeatable):
     """Not made by itself: the part of `HTTPThrottle`, `WebSocketThrottle` and `Limiter` that counts."""
 
     subject: ClassVar[str]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 from traffik import _misconfiguration, _recipes, adapters, registry, trust, uids
 from traffik._callables import Context, callback
 from traffik._drivers import drive, drive_sync
+from traffik._making import ConstructorSignature
 from traffik._watching import watched
 from traffik.backends import binding
 from traffik.decisions import ADMITTED, Decision
@@ -279,7 +280,7 @@ class Throttle(Limit, Generic[C]):
             self._seen_twice = True
             _misconfiguration.counted_twice(self.uid)
 
-    @property
+    @ConstructorSignature
     def __signature__(self) -> inspect.Signature:
         """What a framework that injects dependencies sees: the connection, and nothing that comes from the client."""
         kind = self.injects or adapters.injected(websocket=self.websocket) or inspect.Parameter.empty

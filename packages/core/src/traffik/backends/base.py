@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from pickle import PicklingError
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, TypeAlias
 
 from traffik import adapters
 from traffik.backends import binding
@@ -90,6 +91,12 @@ class Backend(ABC):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
         binding.made(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise PicklingError(
+            f"{self!r} cannot be pickled: its connections, or the quota it holds, belong to this process. Open a store "
+            f"in the other process, and leave backend= out of the throttles that are pickled"
+        )
 
     @property
     def refuses_while_away(self) -> bool:
