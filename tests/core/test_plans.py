@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.walks import START, STRATEGIES, Key, Step, model, small_rates
-from traffik import Decision, FixedWindow, Rate, SlidingWindow, TokenBucket, Transition
+from traffik import Decision, FixedWindow, Limiter, Rate, SlidingWindow, TokenBucket, Transition
+from traffik.backends.inmemory import InMemoryBackend
 from traffik.strategies import plan, probe
 
 PAIR = [Rate(3, 1000), Rate(5, 10_000)]
@@ -71,6 +72,15 @@ def test_the_capacity_is_the_smallest():
 def test_what_can_never_fit_names_the_rate_it_does_not_fit():
     decision = plan(FixedWindow(), PAIR).without_store(4)
     assert (decision.allowed, decision.never, decision.limit, decision.rate) == (False, True, 3, PAIR[0])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+def test_a_cost_above_capacity_leaves_an_unused_key_whole(strategy):
+    with InMemoryBackend():
+        limiter = Limiter("unused", "5/min", strategy=strategy).sync
+        refused = limiter.check("ada", 2**20)
+        assert (refused.never, refused.remaining, refused.reset_after) == (True, refused.limit, 0)
+        assert limiter.hit("ada", refused.remaining)
 
 
 def test_without_rates_everything_is_admitted_without_a_store():

@@ -44,7 +44,9 @@ class Decision(NamedTuple):
     Attributes:
         allowed: whether the hit is admitted.
         limit: the capacity, in units of cost: no single hit can take more.
-        remaining: the largest cost that a next hit would be admitted with right now.
+        remaining: the largest cost that a next hit would be admitted with right now. A cost above the capacity is
+            refused without asking the store (`never`): then `remaining` is the capacity, the most that any hit can
+            take, and `reset_after` is 0, as for a key that has used nothing.
         retry_after: µs until this same cost is admitted if nobody else hits; 0 if admitted, `NEVER` if it cannot fit.
         reset_after: µs until the quota is whole again if nobody hits.
         rate: the rate that binds: the one that refuses longest or, if all admit, that has the least remaining.
