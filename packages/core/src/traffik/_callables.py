@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from traffik.descriptions import describe
+
 __all__ = ["Callback", "Context", "callback", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
@@ -55,10 +57,10 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
     taken = _takes(function, offered) if callable(function) else None
     if taken is None:
         raise TypeError(
-            f"{what} {function!r} cannot be called with ({', '.join(offered)}) or fewer of them from the left"
+            f"{what} {describe(function)} cannot be called with ({', '.join(offered)}) or fewer of them from the left"
         )
     call = function if taken == len(offered) else _fewer(function, taken)
-    name = getattr(function, "__qualname__", None) or repr(function)
+    name = getattr(function, "__qualname__", None) or describe(function)
     written = (getattr(function, "__module__", None), name)
     return Callback(function, call, f"{what} {name}", written, (what, function, offered))
 

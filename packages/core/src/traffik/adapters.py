@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from traffik.decisions import Decision
+from traffik.descriptions import describe
 from traffik.errors import AdapterNotFoundError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _find(connection: object) -> Adapter:
             return adapter
     package = type(connection).__module__.partition(".")[0]
     mend = f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
-    raise AdapterNotFoundError(f"no adapter for {connection!r} ({_dotted(type(connection))}): {mend}")
+    raise AdapterNotFoundError(f"no adapter for {describe(connection)} ({_dotted(type(connection))}): {mend}")
 
 
 def _load(name: str) -> Adapter:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 from traffik.adapters import Memory
 from traffik.backends import binding
+from traffik.descriptions import describe
 from traffik.headers import RawField, RawFields, together
 from traffik.outgoing import DEFAULT, Outgoing
 from traffik.rejections import status_of
@@ -30,7 +31,7 @@ def use_outgoing(outgoing: Outgoing | None) -> None:
     """
     global _default  # noqa: PLW0603 - the default of a process
     if not isinstance(outgoing, Outgoing | None):
-        raise TypeError(f"what goes out is an Outgoing, such as Outgoing(jitter=5), not {outgoing!r}")
+        raise TypeError(f"what goes out is an Outgoing, such as Outgoing(jitter=5), not {describe(outgoing)}")
     with binding.lock:
         _default = DEFAULT if outgoing is None else outgoing
         binding.tell()

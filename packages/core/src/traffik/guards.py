@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from traffik.adapters import adapter_of
 from traffik.costs import check_cost
+from traffik.descriptions import describe
 from traffik.foreign import refuse_foreign_options
 from traffik.keys import MAX_LENGTH
 from traffik.limits import check_context
@@ -100,7 +101,9 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
     found = tuple(throttle for throttle in each if isinstance(throttle, Throttle))
     for throttle in each:
         if throttle not in found:
-            raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
+            raise TypeError(
+                f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {describe(throttle)}"
+            )
     return found
 
 
@@ -124,7 +127,7 @@ def rates_among(
     ]
     if not given or not all(isinstance(each, Throttle | Rate | str) for each in given):
         names = ", names of throttles" if is_name else ""
-        raise TypeError(f"throttled takes throttles{names} or rates, at least one: {given!r}")
+        raise TypeError(f"throttled takes throttles{names} or rates, at least one: {describe(given)}")
     if options and not rates:
         raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
     return rates
@@ -167,7 +170,7 @@ def uid_of(endpoint: Callable[..., Any]) -> str:
     """
     name = getattr(endpoint, "__qualname__", None)
     if name is None:
-        raise TypeError(f"{endpoint!r} has no name to make a uid of: throttled(…, uid=…)")
+        raise TypeError(f"{describe(endpoint)} has no name to make a uid of: throttled(…, uid=…)")
     return f"{endpoint.__module__}.{name}"[-MAX_LENGTH:]
 
 

@@ -19,6 +19,7 @@ from traffik import trust
 from traffik._callables import Callback, Context, callback, then
 from traffik.adapters import adapter_of
 from traffik.clients import DENIED, EXEMPTED, NETWORK_PREFIX, Proxies, proxies
+from traffik.descriptions import describe
 from traffik.errors import ConfigurationError
 from traffik.keys import as_text, seal, sealed
 from traffik.networks import Networks, address_number, networks, networks_of_lines
@@ -383,11 +384,11 @@ def _field(name: object) -> str:
 
 def _test_of(known: KnownOption) -> Callable[[str], object]:
     if isinstance(known, str):  # in which every part of it would be a known one
-        raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{known!r}}}")
+        raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{describe(known)}}}")
     if callable(known):
         return known
     if isinstance(known, bytes | bytearray) or not isinstance(known, Container):
-        raise TypeError(f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {known!r}")
+        raise TypeError(f"known is a set, such as {{'one', 'two'}}, or a function, not {describe(known)}")
     return known.__contains__
 
 

@@ -15,6 +15,7 @@ from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.costs import check_cost
 from traffik.decisions import Decision, PartitionedDecision
+from traffik.descriptions import describe
 from traffik.headers import Policies, policies
 from traffik.keys import as_text, check_uid
 from traffik.outgoing import Outgoing
@@ -77,7 +78,7 @@ class Limit(Repeatable):
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         self._plans: dict[Rates, Plan] = {}
         if not isinstance(outgoing, Outgoing | None):
-            raise TypeError(f"outgoing is an Outgoing, such as Outgoing(jitter=5), or None, not {outgoing!r}")
+            raise TypeError(f"outgoing is an Outgoing, such as Outgoing(jitter=5), or None, not {describe(outgoing)}")
         self._own_outgoing = outgoing
         self._own_policies = policies(self.uid, self.plan.rates, self.outgoing)
         self._policies: dict[Rate, Policies] = {}
@@ -195,7 +196,7 @@ class Limit(Repeatable):
 
     def __repr__(self) -> str:
         rate = self.rating.name if self.rating else "; ".join(map(str, self.plan.rates)) or "unlimited"
-        return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={self.strategy!r}>"
+        return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={describe(self.strategy)}>"
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
@@ -215,7 +216,7 @@ def check_context(context: object) -> Context | None:
     if context is None:
         return None
     if not isinstance(context, Mapping):
-        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {context!r}')
+        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {describe(context)}')
     if context.get("scope") is not None:
         as_text(context["scope"], "the scope")
     return context
@@ -223,7 +224,7 @@ def check_context(context: object) -> Context | None:
 
 def _checked(backend: Backend | None) -> Backend | None:
     if not isinstance(backend, Backend | None):
-        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {backend!r}")
+        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {describe(backend)}")
     return backend
 
 

@@ -13,6 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from traffik._callables import Callback, callback
+from traffik.descriptions import describe
 
 __all__ = ["Questions", "Rule", "RuleSet", "When", "normal_path", "rule_set"]
 
@@ -121,7 +122,7 @@ class RuleSet:
     def __post_init__(self) -> None:
         for rule in self.rules:
             if not isinstance(rule, Rule):
-                raise TypeError(f"rules are made as Rule('/api/**'), not {rule!r}")
+                raise TypeError(f"rules are made as Rule('/api/**'), not {describe(rule)}")
         each = tuple(rule for place, rule in enumerate(self.rules) if rule not in self.rules[:place])
         cheap_first = sorted(each, key=lambda rule: rule.predicate is not None)
         object.__setattr__(self, "rules", each)
@@ -174,7 +175,7 @@ def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
         TypeError: something else is among them.
     """
     if isinstance(given, str) or not isinstance(given, Rule | Iterable):
-        raise TypeError(f"rules are made as Rule('/api/**'), not {given!r}")
+        raise TypeError(f"rules are made as Rule('/api/**'), not {describe(given)}")
     each = (given,) if isinstance(given, Rule) else tuple(given)
     return RuleSet(each) if each else None
 
@@ -216,7 +217,7 @@ def _predicates(rules: Iterable[Rule], method: str, path: str) -> tuple[Callback
 
 def _methods(given: Collection[str]) -> frozenset[str]:
     if isinstance(given, str) or not isinstance(given, Collection):
-        raise TypeError(f"methods are several, such as ['GET', 'POST'], not {given!r}")
+        raise TypeError(f"methods are several, such as ['GET', 'POST'], not {describe(given)}")
     for method in given:
         if not isinstance(method, str) or not _TOKEN.fullmatch(method):
             raise ValueError(f"{method!r} is no method of HTTP; one looks like 'POST'")
@@ -228,20 +229,20 @@ def _compiled(path: object) -> re.Pattern[str] | None:
         return None
     if isinstance(path, re.Pattern):
         if not isinstance(path.pattern, str):
-            raise TypeError(f"paths are text, so the regular expression is too, not {path!r}")
+            raise TypeError(f"paths are text, so the regular expression is too, not {describe(path)}")
         return path
     if not isinstance(path, str):
-        raise TypeError(f"a path is a pattern such as '/api/**' or a compiled regular expression, not {path!r}")
+        raise TypeError(f"a path is a pattern such as '/api/**' or a compiled regular expression, not {describe(path)}")
     if not path.startswith("/"):
-        raise ValueError(f"the pattern {path!r} does not begin with a slash, as every path does: '/{path}'")
+        raise ValueError(f"the pattern {describe(path)} does not begin with a slash, as every path does: '/{path}'")
     bare = normal_path(path)
     if bare != (path.rstrip("/") or "/") or path.endswith("//"):
-        raise ValueError(f"no path in normal form matches the pattern {path!r}; write {bare!r}")
+        raise ValueError(f"no path in normal form matches the pattern {describe(path)}; write {bare!r}")
     segments = bare.split("/")[1:]
     for segment in segments:
         if "**" in segment and segment != "**":
             raise ValueError(
-                f"in the pattern {path!r}, ** is a part of {segment!r}; it stands for whole segments: '/**/'"
+                f"in the pattern {describe(path)}, ** is a part of {segment!r}; it stands for whole segments: '/**/'"
             )
     return re.compile(_translated(segments), re.DOTALL)
 

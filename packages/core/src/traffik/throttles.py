@@ -17,6 +17,7 @@ from traffik._making import ConstructorSignature
 from traffik._watching import watched
 from traffik.backends import binding
 from traffik.decisions import ADMITTED, Decision
+from traffik.descriptions import describe
 from traffik.floods import Floods, follow
 from traffik.keys import MAX_LENGTH
 from traffik.limits import CostOption, Limit, RateOption
@@ -114,7 +115,9 @@ class Throttle(Limit, Generic[C]):
         rules: Rule | Iterable[Rule] = (),
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, Floods)):
-            raise TypeError(f"floods is a Floods, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}")
+            raise TypeError(
+                f"floods is a Floods, for a WebSocketThrottle: not {describe(floods)} for an {type(self).__name__}"
+            )
         self.floods = None if floods == Floods() else floods
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))

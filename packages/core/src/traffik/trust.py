@@ -12,6 +12,7 @@ from traffik._misconfiguration import everything_trusted, untrusted_proxy
 from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.clients import FORWARDING, NETWORK_PREFIX, Proxies, client_identity, proxies
+from traffik.descriptions import describe
 from traffik.errors import ConfigurationError
 from traffik.networks import Networks
 
@@ -109,8 +110,8 @@ def address_of(connection: Any, own: Proxies | None = None) -> str:
             "X-Forwarded-For, is all that can reach it"
         )
     raise ConfigurationError(
-        f"clients cannot be told apart: {connection!r} has no address at its other end {found}; or give the throttle "
-        f"an identifier"
+        f"clients cannot be told apart: {describe(connection)} has no address at its other end {found}; or give the "
+        f"throttle an identifier"
     )
 
 

@@ -17,6 +17,7 @@ from django.apps import apps
 
 from traffik import errors
 from traffik.adapters import Memory
+from traffik.descriptions import describe
 from traffik.errors import ConfigurationError
 from traffik.floods import REASON
 from traffik.rejections import Rejection, Reply
@@ -112,7 +113,9 @@ class ConsumerAdapter:
         if not connection._sync:
             return sleep()
         if not isinstance(connection, ThrottledConsumerMixin):
-            raise ConfigurationError(f"{connection!r} is sync: to pause it, put ThrottledConsumerMixin before its base")
+            raise ConfigurationError(
+                f"{describe(connection)} is sync: to pause it, put ThrottledConsumerMixin before its base"
+            )
         connection.scope[_PAUSE] = sleep
         return None
 

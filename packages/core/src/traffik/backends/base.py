@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, TypeAlias
 from traffik import adapters
 from traffik.backends import binding
 from traffik.decisions import Decision
+from traffik.descriptions import describe
 from traffik.keys import partition_key
+from traffik.uids import place_of_caller
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -88,8 +90,9 @@ class Backend(ABC):
 
     def __init__(self, *, namespace: str = "traffik") -> None:
         if not isinstance(namespace, str):
-            raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
+            raise TypeError(f"a namespace is text, not {describe(namespace)} ({type(namespace).__name__})")
         self.namespace = namespace
+        self.place = place_of_caller()
         binding.made(self)
 
     def __reduce__(self) -> NoReturn:

@@ -18,6 +18,7 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Charge, Charger, Done
 from traffik.backends.generations import FULL, Bank, Lapsed
 from traffik.decisions import NEVER
+from traffik.descriptions import describe
 from traffik.notices import notify
 from traffik.strategies import probe
 
@@ -49,7 +50,9 @@ class InMemoryBackend(Backend):
         if type(max_keys) is not int or max_keys < 1:
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
         if not callable(clock):
-            raise TypeError(f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {clock!r}")
+            raise TypeError(
+                f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {describe(clock)}"
+            )
         super().__init__(namespace=namespace)
         self.max_keys = max_keys
         self._clock = clock
@@ -70,7 +73,7 @@ class InMemoryBackend(Backend):
         return backend
 
     def __repr__(self) -> str:
-        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys} at {id(self):#x}>"
+        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys} made at {self.place}>"
 
     @property
     def keys(self) -> int:

@@ -112,7 +112,7 @@ class RedisBackend(Backend):
         self._sync = SyncDriver(sync_fleet.SyncFleet(self.settings, self.max_batch, self._report), self.deadline)
 
     def __repr__(self) -> str:
-        return f"<RedisBackend {self.settings} namespace={self.namespace!r} at {id(self):#x}>"
+        return f"<RedisBackend {self.settings} namespace={self.namespace!r} made at {self.place}>"
 
     def partition_key(self, uid: str, key: str) -> str:
         prefix = self._prefixes.get(uid)
