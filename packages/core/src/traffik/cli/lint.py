@@ -43,7 +43,7 @@ class Finding(NamedTuple):
     sentence: str
 
 
-@click.command()
+@click.command(short_help="Find limits that cannot work as they are set up.")
 @click.argument("target", metavar="MODULE[:APP]")
 def lint(target: str) -> int:
     """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
