@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -65,7 +66,13 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint", "types", "contracts"]
 
 CONSTRAINED = ("-q", "-c", CONSTRAINTS.name)  # nox runs everything where this file is
-PACKAGES = ("packages/core", "packages/aiohttp_adapter", "packages/django_adapter", "packages/starlette_adapter")
+PACKAGES = (
+    "packages/core",
+    "packages/cli",
+    "packages/aiohttp_adapter",
+    "packages/django_adapter",
+    "packages/starlette_adapter",
+)
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
 
@@ -88,17 +95,32 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
     stamp.write_text(wanted)
 
 
+# The rooms whose tests start no server and hardly a process.
+QUICK = (
+    *("model", "strategies", "identities", "rules", "responses", "limits", "throttles", "notices", "testing", "seed"),
+    *("backends/test_binding.py", "backends/test_failures.py", "backends/test_inmemory.py", "backends/test_tables.py"),
+)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests under coverage, on all processors; `-- tests/core -k wait` for some of them, plainly."""
+    """The tests under coverage; `-- quick` for those without servers, `-- tests/limits -k wait` for some of them."""
     equip(session, "tests", *PACKAGES)
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
+    # A file of tests stays together, since its tests share servers.
+    if session.posargs == ["quick"]:
+        paths = [f"tests/{room}" for room in QUICK]
+        session.run(
+            "pytest", "-q", "--numprocesses=auto", "--dist=loadfile", *paths, env={"TRAFFIK_HYPOTHESIS": "quick"}
+        )
+        return
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    # A file of tests stays together, since its tests share servers.
-    session.run("pytest", "--cov", "--cov-report=", "--numprocesses=auto", "--dist=loadfile")
+    # Much of the time is spent waiting for servers, so there is room for more processes than processors.
+    processes = 1 + (os.cpu_count() or 1)
+    session.run("pytest", "--cov", "--cov-report=", f"--numprocesses={processes}", "--dist=loadfile")
     session.run("coverage", "report")
 
 
@@ -169,8 +191,8 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), package)
-    names = ("traffik", "traffik_aiohttp", "traffik_django", "traffik_starlette")
-    core, aiohttp, django, starlette = (str(next(dist.glob(f"{name}-*.whl"))) for name in names)
+    names = ("traffik_core", "traffik_aiohttp", "traffik_cli", "traffik_django", "traffik_starlette")
+    core, aiohttp, cli, django, starlette = (str(next(dist.glob(f"{name}-*.whl"))) for name in names)
     clean = Path(session.create_tmp()) / "clean"
     python = str(clean / Path(session.bin).name / "python")
     session.run("python", "-m", "venv", "--clear", str(clean))
@@ -180,7 +202,7 @@ def build(session: nox.Session) -> None:
         session.run(python, "-I", "-W", "error", f"tests/smoke/{script}", external=True)
 
     stranger("core_alone.py", core)
-    stranger("command_line.py", f"{core}[cli]")
+    stranger("command_line.py", f"{core}[cli]", cli)
     stranger("django_project.py", f"{core}[django]", django)
     stranger("starlette_app.py", f"{core}[starlette]", starlette, "httpx2")
     stranger("aiohttp_app.py", f"{core}[aiohttp]", aiohttp)

@@ -17,7 +17,18 @@ from typing import TypeAlias
 
 from measure import Result, awaiting, interleaved, judged
 
-from traffik import GCRA, FixedWindow, LeakyBucket, Limiter, Rate, SlidingLog, SlidingWindow, Strategy, TokenBucket
+from traffik import (
+    GCRA,
+    FixedWindow,
+    LeakyBucket,
+    Limiter,
+    Rate,
+    SlidingCounter,
+    SlidingLog,
+    SlidingWindow,
+    Strategy,
+    TokenBucket,
+)
 from traffik.backends.inmemory import InMemoryBackend
 
 __all__ = ["TITLE", "measure", "sliding_window"]
@@ -30,6 +41,30 @@ Floor: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
 def sliding_window(rate: Rate) -> Floor:
+    """A few moments, of which the last changes and the first leave."""
+    limit, period = rate.limit, rate.period
+    cell = period // 16
+    states: dict[str, tuple[int, tuple[int, ...], int, int]] = {}
+
+    async def hit(key: str, cost: int = 1) -> bool:
+        now = monotonic_ns() // 1000
+        used, earlier, last, count = states.get(key) or (0, (), now, 0)
+        while earlier and earlier[0] <= now - period:
+            used, earlier = used - earlier[1], earlier[2:]
+        if last <= now - period:
+            used = count = 0
+        if used + cost > limit:
+            return False
+        if last // cell == now // cell:
+            states[key] = (used + cost, earlier, now, count + cost)
+        else:
+            states[key] = (used + cost, (*earlier, last, count), now, cost)
+        return True
+
+    return hit
+
+
+def sliding_counter(rate: Rate) -> Floor:
     """Two counts, the older one fading out."""
     limit, period = rate.limit, rate.period
     area = limit * period
@@ -137,6 +172,7 @@ LONG = Rate.parse("10000/10ms")
 SPENT = Rate.parse("1/day")
 CASES: list[tuple[str, Strategy, Rate, Callable[[Rate], Floor]]] = [
     ("SlidingWindow", SlidingWindow(), AMPLE, sliding_window),
+    ("SlidingCounter", SlidingCounter(), AMPLE, sliding_counter),
     ("FixedWindow", FixedWindow(), AMPLE, fixed_window),
     ("TokenBucket", TokenBucket(), AMPLE, bucket),
     ("GCRA", GCRA(), AMPLE, gcra),

@@ -37,7 +37,7 @@ from traffik.backends.lmdb import LMDBBackend
 from traffik.backends.redis import RedisBackend
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
-from tests.redis.servers import server
+from tests.backends.redis.servers import server
 
 __all__ = ["TITLE", "measure"]
 

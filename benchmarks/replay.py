@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 from measure import Result
 
-from traffik.cli.runs import Reading, replayed
-from traffik.cli.sources import Source
-from traffik.simulate.ledgers import MOST
-from traffik.simulate.tables import Fields
-from traffik.simulate.trials import trial_of
+from traffik_cli.replay.ledgers import MOST
+from traffik_cli.replay.tables import Fields
+from traffik_cli.replay.trials import trial_of
+from traffik_cli.runs import Reading, replayed
+from traffik_cli.sources import Source
 
 TITLE = "reading and deciding an access log, a line"
 

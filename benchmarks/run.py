@@ -20,6 +20,7 @@ from rich.console import Console
 NAMES = (
     "decision",
     "request",
+    "forms",
     "aiohttp_handler",
     "keys",
     "route",

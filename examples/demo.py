@@ -34,7 +34,7 @@ from rich.text import Text
 SECONDS: Final = 6.0
 SHOWN: Final = 36  # of the latest answers of each client
 
-INSTALL: Final = 'pip install "traffik[starlette]"'
+INSTALL: Final = 'pip install "traffik-core[starlette]"'
 PROGRAM: Final = """\
 from fastapi import Depends, FastAPI
 from traffik import HTTPThrottle

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from weakref import WeakSet
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from traffik import notices, trust_no_proxies
+from traffik.backends import binding
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.testing import VirtualClock
 
-# `TRAFFIK_HYPOTHESIS=deep` tries for hours.
+# `TRAFFIK_HYPOTHESIS=deep` tries for hours, `quick` for a moment.
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
+settings.register_profile("quick", settings.get_profile("default"), max_examples=10)
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
 
 
@@ -23,7 +28,24 @@ def _nothing_noticed_or_trusted():
     trust_no_proxies()
 
 
+@pytest.fixture(autouse=True)
+def _no_store_of_others(monkeypatch):
+    """Which store a throttle uses must not depend on what other tests left behind."""
+    monkeypatch.setattr(binding, "_made", WeakSet())
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Tests marked `anyio` run on both event loops."""
     return request.param
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def store(clock):
+    """An in-memory store on the virtual clock."""
+    return InMemoryBackend(clock=clock)

@@ -24,7 +24,7 @@ TRAFFIK = {
     "STORE": os.environ.get("REDIS_URL") or {},
     "THROTTLES": {
         "everything": "20/s",
-        "login": {"rate": "3/min", "strategy": "traffik.SlidingLog"},
+        "login": {"rate": "3/min", "strategy": "traffik.SlidingLog", "rules": {"methods": ["POST"]}},  # not the form
         "reports": {"rate": "10/hour", "identifier": "examples.django.views.customer"},
     },
     "URLS": {"*": "everything", "accounts:*": "login"},

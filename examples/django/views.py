@@ -28,7 +28,9 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def login(request: HttpRequest) -> HttpResponse:
-    """Guarded by the middleware too: its namespace is in TRAFFIK["URLS"]."""
+    """Guarded by the middleware too: its namespace is in TRAFFIK["URLS"]. Only attempts count, not the form."""
+    if request.method != "POST":
+        return HttpResponse("name and password, please")
     return HttpResponse("wrong password", status=401)
 
 

@@ -3,8 +3,8 @@ from http.client import responses
 
 from traffik import Throttled
 from traffik.adapters import register_adapter
-from traffik.answers import fields_of
-from traffik.guards import hit_each_sync
+from traffik.limits.defaults import fields_of
+from traffik.throttles.guards import hit_each_sync
 
 
 class Request:
@@ -26,7 +26,10 @@ class BareAdapter:
         return connection.environ["REQUEST_METHOD"]
 
     def path(self, connection):
-        return connection.environ.get("SCRIPT_NAME", "") + connection.environ["PATH_INFO"]
+        return connection.environ["PATH_INFO"]
+
+    def route(self, connection):
+        return self.path(connection)  # this framework's routes have no parameters
 
     def app(self, connection):
         return connection.environ.get("bare.app")
@@ -35,7 +38,7 @@ class BareAdapter:
         return app.mounted.values() if isinstance(app, App) else ()
 
     def memory(self, connection):
-        return connection.environ.setdefault("traffik.decisions", {})
+        return connection.environ.setdefault("traffik.model.decisions", {})
 
     def reject(self, connection, rejection):
         raise Throttled(rejection)

@@ -5,12 +5,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.adapters.services import Call, Socket, problem
-from tests.redis.servers import free_port
-from traffik import HTTPThrottle, Outgoing, identities, use_outgoing
+from tests.backends.redis.servers import free_port
+from traffik import HTTPThrottle, ResponseOptions, identities, set_default_responses
 from traffik.backends.redis import RedisBackend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-DETAIL = "Too many requests. Retry in 120 seconds."
+DETAIL = "Too many requests. Retry in 60 seconds."
 TRIPLE = ("Limit", "Remaining", "Reset")
 
 SETS = {
@@ -30,7 +30,7 @@ def guarded(request, served, uid):
     """Serves a throttle of one hit a minute with something of its own, hit in the route or in front of it."""
 
     def start(**options):
-        throttle = HTTPThrottle(uid, "1/min", outgoing=Outgoing(**options) if options else None)
+        throttle = HTTPThrottle(uid, "1/min", responses=ResponseOptions(**options) if options else None)
         if request.param == "in front":
             return served(guards=[throttle], handled=True)
         return served(Call("hit", throttle), handled=True)
@@ -50,18 +50,18 @@ class TestFields:
     def test_of_all_kinds_say_the_same(self, guarded, uid):
         client = guarded(fields=tuple(SETS))
         for fields in [client.get("/").headers for _ in range(2)]:
-            assert fields["RateLimit"] == f'"{uid}";r=0;t=120'
+            assert fields["RateLimit"] == f'"{uid}";r=0;t=60'
             for prefix in ("RateLimit", "X-RateLimit"):
-                assert [fields[f"{prefix}-{part}"] for part in TRIPLE] == ["1", "0", "120"]
+                assert [fields[f"{prefix}-{part}"] for part in TRIPLE] == ["1", "0", "60"]
 
     def test_may_be_none_but_the_wait(self, guarded):
         client = guarded(fields=())
         admitted, refused = [client.get("/") for _ in range(2)]
-        assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "120")
+        assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "60")
 
     def test_of_others_are_not_on_a_refusal_without_any(self, served, uid):
         wide = HTTPThrottle(f"{uid}-wide", "5/min")
-        quiet = HTTPThrottle(uid, "1/min", outgoing=Outgoing(fields=()))
+        quiet = HTTPThrottle(uid, "1/min", responses=ResponseOptions(fields=()))
         client = served(Call("hit", quiet), guards=[wide], handled=True)
         assert [limits(client.get("/")) for _ in range(2)] == [["ratelimit", "ratelimit-policy"], []]
 
@@ -85,21 +85,21 @@ class TestFields:
         told = [client.get("/").headers for _ in range(3)]
         mark = told[0]["RateLimit"].partition(";pk=")[2]
         assert (len(mark), mark[0], mark[-1]) == (18, ":", ":")
-        assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=120;pk={mark}'] * 3
+        assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=60;pk={mark}'] * 3
         assert {each["RateLimit-Policy"] for each in told} == {f'"{uid}";q=1;w=60;qu="requests";pk={mark}'}
 
     def test_of_several_throttles_tell_once_what_can_be_told_once(self, served, uid):
-        outgoing = Outgoing(fields=("draft-11", "x-ratelimit"))
-        wide, narrow = (HTTPThrottle(f"{uid}-{limit}", f"{limit}/min", outgoing=outgoing) for limit in (5, 3))
+        responses = ResponseOptions(fields=("draft-11", "x-ratelimit"))
+        wide, narrow = (HTTPThrottle(f"{uid}-{limit}", f"{limit}/min", responses=responses) for limit in (5, 3))
         answer = served(Call("hit", narrow), guards=[wide], handled=True).get("/")
         assert answer.headers.get_list("X-RateLimit-Remaining") == ["2"]
         assert answer.headers.get_list("RateLimit", split_commas=True) == [
-            f'"{uid}-5";r=4;t=120',
-            f'"{uid}-3";r=2;t=120',
+            f'"{uid}-5";r=4;t=60',
+            f'"{uid}-3";r=2;t=60',
         ]
 
     def test_are_on_what_is_not_found(self, served, uid):
-        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields="x-ratelimit"))
+        throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields="x-ratelimit"))
         answer = served(guards=[throttle]).get("/nowhere")
         assert (answer.status_code, answer.headers["X-RateLimit-Remaining"]) == (404, "4")
 
@@ -107,17 +107,17 @@ class TestFields:
     def test_are_on_errors_that_are_raised_and_on_streams(self, framework, served, uid, what, status):
         if not framework.answers:
             pytest.skip("this framework has neither errors of its own nor streams")
-        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-11", "draft-06")))
+        throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields=("draft-11", "draft-06")))
         answer = served(**{what: {"/x": [Call("hit", throttle)]}}).get("/x")
         assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")
-        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
     def test_may_be_those_of_the_whole_process(self, guarded):
-        use_outgoing(Outgoing(fields="draft-06"))
+        set_default_responses(ResponseOptions(fields="draft-06"))
         try:
             assert limits(guarded().get("/")) == sorted(SETS["draft-06"])
         finally:
-            use_outgoing(None)
+            set_default_responses(None)
 
 
 class TestJitter:
@@ -126,7 +126,7 @@ class TestJitter:
         client.get("/")
         answers = [client.get("/") for _ in range(3)]
         (wait,) = {int(answer.headers["Retry-After"]) for answer in answers}
-        assert 120 <= wait <= 3720
+        assert 60 <= wait <= 3660
         assert {answer.json()["detail"] for answer in answers} == {f"Too many requests. Retry in {wait} seconds."}
 
 
@@ -147,7 +147,7 @@ class TestTheBody:
         refused = [client.get("/", headers=BROWSER) for _ in range(2)][1]
         assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("text/html; charset=utf-8", "Accept")
         assert f"<h1>Too Many Requests</h1><p>{DETAIL}</p>" in refused.text
-        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "120")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
 
     def test_may_be_the_detail_alone(self, guarded):
         client = guarded(problem=False)

@@ -14,7 +14,8 @@ from tests.adapters.clients.django import DjangoASGIClient
 from tests.adapters.clients.starlette import StarletteClient
 from tests.adapters.frames import raw_client
 from tests.adapters.services import Call, Socket
-from traffik import Floods, WebSocketThrottle, _drivers
+from traffik import FloodPolicy, WebSocketThrottle
+from traffik.limits import hits
 
 TEXT, CLOSED = 1, 8
 LOST = "socket.send() raised exception."
@@ -73,7 +74,7 @@ def gate(monkeypatch):
     async def sleep(_):
         await anyio.to_thread.run_sync(gate.wait)
 
-    monkeypatch.setattr(_drivers, "sleep", sleep)
+    monkeypatch.setattr(hits, "sleep", sleep)
     yield gate
     gate.set()
 
@@ -83,7 +84,7 @@ def texts(frames):
 
 
 def test_a_flood_is_told_once(framework, flooded, lines):
-    with raw_client(flooded(Floods(notify="once"))) as client:
+    with raw_client(flooded(FloodPolicy(notify="once"))) as client:
         client.listen()
         assert client.flood(SIZES[type(framework)]) == SIZES[type(framework)]
         assert client.refusals(at_least=1) == 1
@@ -95,7 +96,7 @@ def test_a_flood_is_told_once(framework, flooded, lines):
 
 
 def test_a_flood_is_closed(flooded, lines, peak):
-    with raw_client(flooded(Floods(close_after=10))) as client:
+    with raw_client(flooded(FloodPolicy(close_after=10))) as client:
         client.listen()
         client.flood(100_000)
         client.close()
@@ -106,7 +107,7 @@ def test_a_flood_is_closed(flooded, lines, peak):
 
 
 def test_a_flood_that_is_held_back_stays_with_the_client(flooded, gate, peak):
-    with raw_client(flooded(Floods(pause=True))) as client:
+    with raw_client(flooded(FloodPolicy(pause=True))) as client:
         client.listen()
         assert client.flood(10_000_000, patience=1) < 5_000_000
         assert (client.refusals(), peak() < BOUND) == (1, True)
@@ -121,7 +122,7 @@ def test_a_client_that_does_not_read_is_not_read_either(flooded, lines, peak):
     assert lines() == []
 
 
-@pytest.mark.parametrize("floods", [None, Floods(notify="once", close_after=15_000)], ids=["told", "closed"])
+@pytest.mark.parametrize("floods", [None, FloodPolicy(notify="once", close_after=15_000)], ids=["told", "closed"])
 def test_a_client_that_leaves_in_a_flood_is_no_error(flooded, floods, lines):
     with raw_client(flooded(floods)) as client:
         client.listen()

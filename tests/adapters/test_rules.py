@@ -3,7 +3,9 @@
 import pytest
 
 from tests.adapters.services import Call
-from traffik import HTTPThrottle, Rule, group, registry, uids
+from traffik import HTTPThrottle, Rule, group
+from traffik.limits import groups as registry
+from traffik.limits import uids
 
 
 @pytest.fixture
@@ -49,7 +51,18 @@ class TestRules:
     def test_are_not_escaped_by_another_spelling(self, served, shut):
         client = served(guards=[shut(Rule("/in/a"))], mounted={"/a": ()})
         spelled = ["/in/a", "/in//a", "/in/a/", "/in/%61", "/in/a?b=/c", "/in/%2E/a", "/x/%2e%2E/in/a"]
+        spelled += ["/in/a%0A", "/in%2Fa", "/in%5Ca", "/in/..%2Fstatic/a"]
         assert refused(client, *spelled) == spelled
+
+    def test_are_about_the_route_that_the_framework_matches(self, framework, served, shut):
+        rule = Rule(route=framework.template("/in/a"))
+        client = served(guards=[shut(rule)], mounted={"/a": (), "/b": ()})
+        assert refused(client, "/in/a", "/in/b", "/in/nowhere", "/nowhere") == ["/in/a"]
+
+    def test_of_a_hit_further_in_are_about_the_route_too(self, framework, served, shut):
+        hit = [Call("hit", shut(Rule(route=framework.template("/in/a"))))]
+        client = served(*hit, mounted={"/a": hit, "/b": hit})
+        assert refused(client, "/", "/in/a", "/in/b") == ["/in/a"]
 
     def test_are_not_won_by_another_spelling(self, served, shut):
         client = served(guards=[shut(Rule("/health/**", bypass=True))])
@@ -147,6 +160,6 @@ class TestHeaders:
         assert answer.status_code == status
         assert text is None or text == answer.text
         assert answer.headers.get_list("RateLimit", split_commas=True) == [
-            f'"{uid}";r=4;t=120',
-            f'"{uid}-2";r=2;t=120',
+            f'"{uid}";r=4;t=60',
+            f'"{uid}-2";r=2;t=60',
         ]

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.adapters.services import Call
-from tests.redis.servers import free_port
+from tests.backends.redis.servers import free_port
 from traffik import HTTPThrottle
 from traffik.backends.redis import RedisBackend
 

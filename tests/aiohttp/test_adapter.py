@@ -4,9 +4,12 @@ import asyncio
 import json
 from urllib.parse import quote
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from tests.aiohttp_server import calling, statuses
+from traffik import AdapterNotFoundError
 from traffik.adapters import adapter_of
 from traffik.testing import AdapterContract
 from traffik_aiohttp import WebSocketConnection
@@ -43,7 +46,9 @@ class TestAdapter(AdapterContract):
     websocket_adapter = websocket
 
     def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
-        return make_mocked_request(method, quote(path), headers=dict(headers), transport=Transport(peer), app=app)
+        request = make_mocked_request(method, quote(path), headers=dict(headers), transport=Transport(peer), app=app)
+        request.match_info.route.resource = None  # as that of a path that no route matches
+        return request
 
     def another_object_for(self, connection):
         return connection.clone()
@@ -79,3 +84,48 @@ def test_an_application_tells_what_is_mounted_in_it():
     app.router.add_static("/static", ".")
     assert list(http.subapps(app)) == [inner, domain]
     assert list(websocket.subapps(app)) == []
+
+
+async def routes_of(app, *paths):
+    """What the adapter calls the routes of these requests."""
+    seen = []
+
+    @web.middleware
+    async def note(request, handler):
+        seen.append(http.route(request))
+        return await handler(request)
+
+    app.middlewares.append(note)
+    async with calling(app) as session:
+        await statuses(session, *paths)
+    return seen
+
+
+@pytest.mark.anyio
+async def test_a_route_is_the_path_of_its_resource_with_the_prefix_of_applications():
+    async def handler(_):
+        return web.Response()
+
+    app, inner = web.Application(), web.Application()
+    app.router.add_get("/users/{id}/orders", handler)
+    app.router.add_static("/static", ".")
+    inner.router.add_get(r"/x/{id:\d+}", handler)
+    app.add_subapp("/in", inner)
+    found = await routes_of(app, "/users/7/orders", "/static/nothing", "/in/x/7", "/in/x/y", "/nowhere")
+    assert found == ["/users/{id}/orders", "/static", "/in/x/{id}", None, None]
+
+
+def test_a_request_that_is_not_routed_has_no_route():
+    assert http.route(object.__new__(web.BaseRequest)) is None
+
+
+def test_a_websocket_has_the_path_and_route_of_its_request():
+    request = make_mocked_request("GET", "/a%2Fb")
+    connection = WebSocketConnection(request, Sent([]))
+    assert (websocket.path(connection), websocket.route(connection)) == (http.path(request), http.route(request))
+
+
+@pytest.mark.parametrize("wrong", [web.WebSocketResponse(), web.Response()])
+def test_another_object_of_the_framework_is_told_what_to_hit(wrong):
+    with pytest.raises(AdapterNotFoundError, match=r"takes aiohttp\.web_request\.BaseRequest or .*Connection$"):
+        adapter_of(wrong)

@@ -2,12 +2,13 @@
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 import traffik
 import traffik_aiohttp
 from tests.adapters.services import problem
 from tests.aiohttp_server import calling, statuses
-from tests.redis.servers import free_port
+from tests.backends.redis.servers import free_port
 from traffik import HTTPThrottle, is_throttled
 from traffik.backends.redis import RedisBackend
 
@@ -40,15 +41,15 @@ def test_it_is_an_error_of_traffik_and_of_aiohttp():
 
 async def test_it_says_when_to_come_back(uid):
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min")))
-    assert (status, fields["Retry-After"]) == (429, "120")
+    assert (status, fields["Retry-After"]) == (429, "60")
     assert fields["Content-Type"] == "application/problem+json"
-    assert body == problem("Too many requests. Retry in 120 seconds.", uid)
+    assert body == problem("Too many requests. Retry in 60 seconds.", uid)
 
 
 async def test_it_has_the_headers_of_the_draft(uid):
     _, fields, _ = await refused(app_of(HTTPThrottle(uid, "1/min")))
     assert f'"{uid}";q=1;w=60' == fields["RateLimit-Policy"]
-    assert f'"{uid}";r=0;t=120' == fields["RateLimit"]
+    assert f'"{uid}";r=0;t=60' == fields["RateLimit"]
 
 
 async def test_no_wait_is_announced_where_none_would_help(uid):
@@ -82,7 +83,7 @@ async def test_a_handler_may_catch_it(uid, caught):
 async def test_it_takes_nothing(uid, clock):
     async with calling(app_of(HTTPThrottle(uid, "1/min"))) as session:
         assert await statuses(session, *["/"] * 10) == [200] + [429] * 9
-        clock.advance(seconds=120)
+        clock.advance(seconds=60)
         assert await statuses(session, "/") == [200]
 
 
@@ -101,3 +102,9 @@ async def test_check_and_stat_take_nothing_and_a_call_is_a_hit(uid):
         for _ in range(2):
             async with session.get("/") as answer:
                 assert await answer.json() == [3, True, False]
+
+
+async def test_a_mocked_request_is_refused_by_a_status_too(uid, backend):
+    request = make_mocked_request("GET", "/")
+    with pytest.raises(web.HTTPTooManyRequests):
+        await HTTPThrottle(uid, "0/min", identifier=lambda request: "ada").hit(request)

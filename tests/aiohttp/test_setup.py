@@ -93,6 +93,8 @@ async def test_no_store_is_an_error_that_says_what_to_do(throttle, other, caplog
         assert await statuses(session, "/") == [500]
     (record,) = caplog.records
     assert record.exc_info[0] is BackendNotFoundError
+    assert "traffik_aiohttp.setup(app, backend=backend)" in str(record.exc_info[1])
+    assert "lifespan" not in str(record.exc_info[1])
 
 
 async def test_an_application_that_is_cleaned_up_is_let_go(throttle):

@@ -7,12 +7,13 @@ from aiohttp import WSServerHandshakeError, web
 
 from tests.adapters.frames import raw_client
 from tests.aiohttp_server import calling, serve_aiohttp
-from traffik import Floods, HTTPThrottle, WebSocketThrottle, is_throttled
+from traffik import FloodPolicy, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 from traffik_aiohttp import WebSocketConnection, adapter
+from traffik_aiohttp.errors import ThrottledTooLate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
-TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
+TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 60 seconds.","retry_after":60}'
 
 
 def app_of(handler):
@@ -97,7 +98,7 @@ class TestAfterItIsPrepared:
             await socket.receive(timeout=5)
         assert is_throttled(hits[0])
 
-    @pytest.mark.parametrize("floods", [Floods(pause=True), Floods(close_after=1)])
+    @pytest.mark.parametrize("floods", [FloodPolicy(pause=True), FloodPolicy(close_after=1)])
     async def test_what_the_program_has_closed_is_left_alone(self, uid, floods):
         throttle, hits = WebSocketThrottle(uid, "1/min", floods=floods), []
 
@@ -127,6 +128,38 @@ class TestAfterItIsPrepared:
             await socket.receive(timeout=5)
         assert is_throttled(hits[0])
 
+    @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
+    async def test_a_refused_hit_of_the_request_sends_no_status_into_it(self, uid, kind, caplog):
+        throttle, errors = kind(uid, "0/min"), []
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            try:
+                await throttle.hit(request)
+            except Throttled as error:
+                errors.append(error)
+            await ws.close(message=b"end")
+            return ws
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            assert (await socket.receive(timeout=5)).extra == "end"
+        assert (type(errors[0]), socket.close_code) == (ThrottledTooLate, 1000)
+        assert "hit a WebSocket as WebSocketConnection(request, response)" in errors[0].__notes__[0]
+
+    async def test_a_refused_hit_of_the_request_ends_the_connection(self, uid, caplog):
+        throttle = HTTPThrottle(uid, "0/min")
+
+        async def handler(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            await throttle.hit(request)
+
+        async with calling(app_of(handler)) as session, session.ws_connect("/") as socket:
+            await socket.receive(timeout=5)
+        assert socket.close_code == 1006
+        assert "WebSocketConnection(request, response)" in caplog.text
+
     async def test_sync_code_is_told_that_it_cannot_send(self, uid):
         throttle, errors = WebSocketThrottle(uid, "0/min"), []
 
@@ -145,7 +178,7 @@ class TestAfterItIsPrepared:
 
 def test_a_client_that_does_not_answer_a_close_is_cut_off(uid, monkeypatch):
     monkeypatch.setattr(adapter, "_PATIENCE", 0.05)  # aiohttp itself has more
-    app = echo(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)))
+    app = echo(WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=1)))
     with serve_aiohttp(app) as address, raw_client(address, "/") as client:
         client.flood(1)
         client.listen()

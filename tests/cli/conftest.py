@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from traffik.cli.main import run
+from traffik_cli.main import run
 
 
 @dataclass
@@ -37,7 +37,7 @@ def shell(tmp_path):
 
     def call(*arguments, given=b"", **environ):
         done = subprocess.run(
-            [sys.executable, "-m", "traffik", *map(str, arguments)],
+            [sys.executable, "-m", "traffik_cli", *map(str, arguments)],
             input=given,
             capture_output=True,
             cwd=tmp_path,
@@ -53,7 +53,7 @@ def shell(tmp_path):
 @pytest.fixture(scope="session")
 def access_log(tmp_path_factory):
     """Three hours of made-up traffic, the scraper in the last of them."""
-    from traffik.simulate.synthetic import Traffic
+    from traffik_cli.replay.synthetic import Traffic
 
     path = tmp_path_factory.mktemp("logs") / "access.log"
     path.write_bytes(b"".join(Traffic(hours=3, requests=3000, clients=200, scraper=2).blocks()))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.redis.servers import server
+from tests.backends.redis.servers import server
 from traffik import Limiter
 from traffik.backends.redis import RedisBackend
 
@@ -78,14 +78,6 @@ def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
 
 def test_a_client_that_has_used_nothing(used, traffik):
     assert "none: a client that has used nothing" in traffik("explain", *used, *RATE, "--id", "203.0.113.9").out
-
-
-@pytest.mark.parametrize("command", ["explain", "stat"])
-def test_a_uid_that_the_store_does_not_know_is_a_warning(command, redis_server, used, traffik):
-    said = traffik(command, "--store", redis_server.url, "--throttle", "file:dta", *RATE, "--id", "203.0.113.7")
-    assert (said.code, "no key of the throttle 'file:dta': it is unused, or the uid is wrong" in said.err) == (0, True)
-    assert "none: a throttle that has used nothing" in said.out or command == "stat"
-    assert traffik(command, *used, *RATE, "--id", "203.0.113.99").err == ""
 
 
 def test_stat_is_a_line(used, traffik):

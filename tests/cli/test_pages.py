@@ -41,7 +41,7 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """A page about hostile clients."""
-    from traffik.cli.main import run
+    from traffik_cli.main import run
 
     folder = tmp_path_factory.mktemp("page")
     hits = [(second, f"{HOSTILE} {place}") for place in range(4) for second in range(20) for _ in range(place + 2)]

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from traffik.cli.progress import with_progress
-from traffik.cli.sources import Made, Source
-from traffik.simulate.synthetic import Traffic
+from traffik_cli.progress import with_progress
+from traffik_cli.replay.synthetic import Traffic
+from traffik_cli.sources import Made, Source
 
 
 class Terminal(io.StringIO):

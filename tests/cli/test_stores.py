@@ -13,10 +13,10 @@ import pytest
 from traffik import Limiter
 from traffik.backends.base import Charge
 from traffik.backends.lmdb import LMDBBackend, places
-from traffik.cli.stores import open_store
-from traffik.errors import ConfigurationError
-from traffik.keys import local_key
-from traffik.simulate.trials import trial_of
+from traffik.model.errors import ConfigurationError
+from traffik.model.keys import local_key
+from traffik_cli.commands.stores import open_store
+from traffik_cli.replay.trials import trial_of
 
 RATE = ("--rate", "10/min")
 
@@ -140,4 +140,4 @@ def test_what_is_not_installed_is_named_with_its_pip_line(shell, tmp_path, extra
     (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError('No module named {module}', name={module!r})")
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     said = shell("reset", "--store", url, "--throttle", "a", "--yes", PYTHONPATH=path)
-    assert (said.code, said.err) == (2, f"traffik: this store needs {module}: pip install 'traffik[{extra}]'\n")
+    assert (said.code, said.err) == (2, f"traffik: this store needs {module}: pip install 'traffik-core[{extra}]'\n")

@@ -10,8 +10,8 @@ import pytest
 from django.test import AsyncClient, Client, override_settings
 
 from tests.django.project import set_up
-from traffik import uids
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.limits import uids
 from traffik.testing import VirtualClock
 
 set_up()

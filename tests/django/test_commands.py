@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
-from tests.redis.servers import server
+from tests.backends.redis.servers import server
 from traffik import SlidingLog, Throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik_django import HTTPThrottle, throttles
@@ -86,7 +86,7 @@ def test_a_store_in_the_memory_of_another_process_is_an_error(configured):
 def test_no_store_at_all_is_an_error(configured, uid):
     configured(TRAFFIK={"STORE": None})
     throttle = HTTPThrottle(uid, "3/min")
-    with InMemoryBackend(), InMemoryBackend(), pytest.raises(CommandError, match="several stores could be meant"):
+    with InMemoryBackend(), InMemoryBackend(), pytest.raises(CommandError, match="several stores are open"):
         run("traffik_stat", throttle.uid, "203.0.113.7")
 
 

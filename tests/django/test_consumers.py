@@ -8,7 +8,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from tests.callers import DENIAL, converse
 from tests.django import test_adapter
-from traffik import ConfigurationError, Floods, Throttled, WebSocketThrottle, is_throttled
+from traffik import ConfigurationError, FloodPolicy, Throttled, WebSocketThrottle, is_throttled
 from traffik.testing import AdapterContract, VirtualClock
 from traffik_django.adapter import http
 from traffik_django.consumers import ConsumerClosed, ThrottledConsumerMixin, consumer
@@ -76,7 +76,7 @@ def talk(request, uid):
 def test_a_message_too_many_is_answered_and_the_socket_stays_open(talk):
     accepted, echo, refusal, again = talk("a", "b", "c", line="1/min")
     assert (accepted["type"], echo["text"]) == ("websocket.accept", "a")
-    expected = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
+    expected = '{"type":"rate_limit","error":"Too many requests. Retry in 60 seconds.","retry_after":60}'
     assert [refusal["text"], again["text"]] == [expected] * 2
 
 
@@ -89,9 +89,9 @@ def test_a_server_that_can_is_told_the_status(talk):
     assert (opened["type"], start["status"], dict(start["headers"])[b"retry-after"]) == (
         "websocket.accept",
         429,
-        b"120",
+        b"60",
     )
-    assert json.loads(body["body"])["detail"] == "Too many requests. Retry in 120 seconds."
+    assert json.loads(body["body"])["detail"] == "Too many requests. Retry in 60 seconds."
     assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
 
 
@@ -100,32 +100,32 @@ def test_without_the_mixin_a_consumer_counts_as_accepted(talk):
 
 
 def test_a_flood_is_told_once(talk):
-    got = talk("a", "b", "c", "d", line="1/min", floods=Floods(notify="once"))
+    got = talk("a", "b", "c", "d", line="1/min", floods=FloodPolicy(notify="once"))
     assert [each["type"] for each in got] == ["websocket.accept", "websocket.send", "websocket.send"]
 
 
 def test_a_flood_is_held_back_while_no_thread_sleeps(talk):
     clock = VirtualClock()
     with clock.skipping_pauses() as pauses:
-        got = talk("a", "b", "c", line="1/min", floods=Floods(pause=True))
+        got = talk("a", "b", "c", line="1/min", floods=FloodPolicy(pause=True))
     assert ([each["type"] for each in got[1:]], pauses) == (["websocket.send"] * 3, [20_000_000] * 2)
 
 
 def test_a_flood_is_closed_and_the_consumer_is_told_that_it_is_over(talk):
     left_with.clear()
-    got = talk("a", "b", "c", "d", "e", line="1/min", floods=Floods(close_after=2))
+    got = talk("a", "b", "c", "d", "e", line="1/min", floods=FloodPolicy(close_after=2))
     assert [each["type"] for each in got[1:]] == ["websocket.send"] * 3 + ["websocket.close"]
     assert (got[-1]["code"], got[-1]["reason"], left_with) == (1008, "Rate limit exceeded", [1008])
 
 
 def test_what_the_program_has_closed_is_left_alone(talk):
     left_with.clear()
-    got = talk("a", "close", "c", "d", line="1/min", floods=Floods(close_after=3))
+    got = talk("a", "close", "c", "d", line="1/min", floods=FloodPolicy(close_after=3))
     assert [each["type"] for each in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
     assert left_with == [1000]
 
 
-@pytest.mark.parametrize("floods", [Floods(), Floods(close_after=1)])
+@pytest.mark.parametrize("floods", [FloodPolicy(), FloodPolicy(close_after=1)])
 @pytest.mark.parametrize("kind", [chat_of, sync_chat_of])
 def test_that_the_client_has_gone_is_no_error(kind, floods, uid):
     left_with.clear()
@@ -147,14 +147,14 @@ def test_that_the_client_has_gone_is_no_error(kind, floods, uid):
 
 
 def test_a_sync_consumer_needs_the_mixin_to_be_held_back(uid):
-    throttle = WebSocketThrottle(uid, "1/min", floods=Floods(pause=True))
+    throttle = WebSocketThrottle(uid, "1/min", floods=FloodPolicy(pause=True))
     app = sync_chat_of(WebSocketThrottle(f"{uid}-d", "9/min"), throttle).as_asgi()
     with pytest.raises(ConfigurationError, match="put ThrottledConsumerMixin before its base"):
         asyncio.run(converse(app, "a", "b"))
 
 
 def test_an_error_that_the_program_swallows_is_raised_again(uid):
-    throttle, raised = WebSocketThrottle(uid, "0/min", floods=Floods(close_after=1)), []
+    throttle, raised = WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=1)), []
 
     class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer):
         async def receive(self, text_data=None, bytes_data=None):
@@ -207,3 +207,11 @@ def test_a_consumer_without_an_address_has_no_peer():
     connection.scope = {}
     assert consumer.peer(connection) is None
     assert (list(consumer.subapps(None)), consumer.app(connection) is not None) == ([], True)
+
+
+def test_a_consumer_has_the_path_of_its_routes_and_tells_no_route():
+    chat = AsyncWebsocketConsumer()
+    chat.scope = {"path": "/proxy/chat/7", "root_path": "/proxy"}
+    assert consumer.path(chat) == "/chat/7"
+    with pytest.raises(ConfigurationError, match="give the rule a path instead of a route"):
+        consumer.route(chat)

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from traffik import DENIED, HTTPThrottle
+from traffik import DENIED, DuplicateUidError, HTTPThrottle
 from traffik_django import throttled
 from traffik_django.drf import AnonRateThrottle, RateThrottle, ScopedRateThrottle, UserRateThrottle
 
@@ -73,27 +73,27 @@ class TestAThrottleClass:
         serve_urls(path("", view_of(Dear)), middleware=[])
         assert statuses(client, "/", "/") == [200, 200]
         response = client.get("/")
-        assert (response.status_code, response.headers["Retry-After"]) == (429, "90")
-        assert response.json() == {"detail": "Request was throttled. Expected available in 90 seconds."}
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
+        assert response.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
 
     def test_has_the_fields_by_the_middleware(self, client, serve_urls, configured):
         serve_urls(path("", view_of(ScopedRateThrottle, scope="a")), **rates(a="1/min"))
         first, second = client.get("/"), client.get("/")
-        assert (first.status_code, first.headers["RateLimit"]) == (200, '"drf:a";r=0;t=120')
-        assert (second.status_code, second.headers["RateLimit"]) == (429, '"drf:a";r=0;t=120')
+        assert (first.status_code, first.headers["RateLimit"]) == (200, '"drf:a";r=0;t=60')
+        assert (second.status_code, second.headers["RateLimit"]) == (429, '"drf:a";r=0;t=60')
 
     def test_waits_exactly(self, clock, uid, rf_request):
         throttle = type(uid, (RateThrottle,), {"rate": "1/min"})()
         assert (throttle.wait(), throttle.allow_request(rf_request, None)) == (None, True)
         clock.advance(microseconds=1_234)
-        assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, 119.998766)
+        assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, 59.998766)
 
     def test_has_no_wait_where_waiting_does_not_help(self, uid, rf_request):
         throttle = type(uid, (RateThrottle,), {"rate": "0/min"})()
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, None)
 
     def test_waits_a_jitter_longer_if_it_is_to(self, client, serve_urls):
-        serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"OUTGOING": {"jitter": 3600}})
+        serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"RESPONSES": {"jitter": 3600}})
         waits = {client.get("/").headers.get("Retry-After") for _ in range(5)} - {None}
         assert len(waits) == 1
         assert 90 < int(waits.pop()) <= 3690
@@ -102,6 +102,24 @@ class TestAThrottleClass:
         views = [view_of(ScopedRateThrottle, scope=scope) for scope in ("up", "up", "down", None)]
         serve_urls(*(path(f"{place}", view) for place, view in enumerate(views)), **rates(up="2/m", down="1/day"))
         assert statuses(client, "/0", "/1", "/0", "/1", "/2", "/2", "/3") == [200, 200, 429, 429, 200, 429, 200]
+
+    @pytest.mark.parametrize("base", [UserRateThrottle, AnonRateThrottle, Dear])
+    def test_with_a_rate_and_no_scope_has_a_quota_of_its_own(self, base, client, serve_urls):
+        own = type("Own", (base,), {"rate": "2/min"})
+        serve_urls(path("", view_of(own, base)), middleware=[], **rates(user="9/min", anon="9/min"))
+        left = [client.get("/").status_code for _ in range(3)]
+        assert left == [200, 200, 429]
+
+    def test_with_a_rate_and_a_scope_that_has_another_is_an_error(self, client, serve_urls):
+        own, base = (type("Own", (UserRateThrottle,), {"scope": "user", **more}) for more in ({"rate": "2/min"}, {}))
+        serve_urls(path("", view_of(own, base)), **rates(user="9/min"))
+        with pytest.raises(DuplicateUidError, match="'drf:user' has two different definitions"):
+            statuses(client, "/", "/")
+
+    def test_shares_its_quota_with_a_subclass_that_changes_nothing(self, client, serve_urls):
+        same = type("Same", (UserRateThrottle,), {})
+        serve_urls(path("a", view_of(same)), path("b", view_of(UserRateThrottle)), **rates(user="2/min"))
+        assert statuses(client, "/a", "/b", "/a") == [200, 200, 429]
 
     def test_takes_nothing_after_one_that_has_refused(self, get, serve_urls):
         serve_urls(path("", view_of(Strict, Dear)), path("dear", view_of(Dear)))
@@ -113,7 +131,7 @@ class TestAThrottleClass:
 
     def test_says_how_long_to_wait_after_one_that_has_refused_too(self, client, serve_urls):
         serve_urls(path("", view_of(Strict, Slow)), middleware=[])
-        assert [client.get("/").headers.get("Retry-After") for _ in range(2)] == [None, "7200"]
+        assert [client.get("/").headers.get("Retry-After") for _ in range(2)] == [None, "3600"]
 
     def test_is_switched_off_by_none(self, client, serve_urls):
         serve_urls(path("", view_of(UserRateThrottle)), **rates(user=None))
@@ -177,7 +195,7 @@ class TestAHitInAView:
 
         serve_urls(path("", view), middleware=[])
         assert statuses(client, "/", "/") == [200, 429]
-        assert client.get("/").json() == {"detail": "Too many requests. Retry in 120 seconds."}
+        assert client.get("/").json() == {"detail": "Too many requests. Retry in 60 seconds."}
 
     def test_is_of_one_quota_with_the_rest_of_django(self, uid, client, async_client, serve_urls):
         throttle = HTTPThrottle(uid, "2/min")

@@ -9,7 +9,15 @@ from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import path
 
-from traffik import HTTPThrottle, Outgoing, Rule, TokenBucket, trust_no_proxies, trust_proxies, use_outgoing
+from traffik import (
+    HTTPThrottle,
+    ResponseOptions,
+    Rule,
+    TokenBucket,
+    set_default_responses,
+    trust_no_proxies,
+    trust_proxies,
+)
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
@@ -134,28 +142,28 @@ class TestStore:
 class TestWhatGoesOut:
     def test_is_of_every_throttle_that_does_not_say(self, configured, uid):
         given = {"fields": ["x-ratelimit", f"{__name__}.write"], "jitter": 5}
-        own = {"rate": "5/min", "outgoing": {"fields": ()}}
-        configured(TRAFFIK={"OUTGOING": given, "THROTTLES": {"login": "5/min", "api": own}})
-        expected = Outgoing(fields=("x-ratelimit", write), jitter=5)
+        own = {"rate": "5/min", "responses": {"fields": ()}}
+        configured(TRAFFIK={"RESPONSES": given, "THROTTLES": {"login": "5/min", "api": own}})
+        expected = ResponseOptions(fields=("x-ratelimit", write), jitter=5)
         in_code = HTTPThrottle(uid, "5/min")
-        assert (throttles["login"].outgoing, in_code.outgoing) == (expected, expected)
-        assert throttles["api"].outgoing == Outgoing(fields=())
+        assert (throttles["login"].responses, in_code.responses) == (expected, expected)
+        assert throttles["api"].responses == ResponseOptions(fields=())
         configured(TRAFFIK={})
-        assert in_code.outgoing == Outgoing()
+        assert in_code.responses == ResponseOptions()
 
     def test_may_be_an_object(self, configured):
-        outgoing = Outgoing(fields="draft-06")
-        configured(TRAFFIK={"OUTGOING": outgoing, "THROTTLES": {"login": "5/min"}})
-        assert throttles["login"].outgoing is outgoing
+        responses = ResponseOptions(fields="draft-06")
+        configured(TRAFFIK={"RESPONSES": responses, "THROTTLES": {"login": "5/min"}})
+        assert throttles["login"].responses is responses
 
     def test_of_code_is_left_alone_by_settings_that_do_not_say(self, configured):
-        outgoing = Outgoing(fields="draft-06")
-        use_outgoing(outgoing)
+        responses = ResponseOptions(fields="draft-06")
+        set_default_responses(responses)
         try:
             configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
-            assert throttles["login"].outgoing is outgoing
+            assert throttles["login"].responses is responses
         finally:
-            use_outgoing(None)
+            set_default_responses(None)
 
 
 class TestTheChecks:
@@ -204,12 +212,12 @@ class TestTheChecks:
             ({"TRUSTED_PROXIES": None}, 9),
             ({"TRUSTED_PROXIES": 1, "PROXY_HEADER": "X Forwarded For"}, 9),
             ({"IPV6_PREFIX": 32}, 9),
-            ({"OUTGOING": "draft-11"}, 10),
-            ({"OUTGOING": {"field": "draft-11"}}, 10),
-            ({"OUTGOING": {"fields": ["draft-12"]}}, 10),
-            ({"OUTGOING": {"fields": ["no.such.writer"]}}, 10),
-            ({"OUTGOING": {"jitter": "much"}}, 10),
-            ({"THROTTLES": {"login": {"rate": "5/s", "outgoing": {"unit": "bananas"}}}}, 5),
+            ({"RESPONSES": "draft-11"}, 10),
+            ({"RESPONSES": {"field": "draft-11"}}, 10),
+            ({"RESPONSES": {"fields": ["draft-12"]}}, 10),
+            ({"RESPONSES": {"fields": ["no.such.writer"]}}, 10),
+            ({"RESPONSES": {"jitter": "much"}}, 10),
+            ({"THROTTLES": {"login": {"rate": "5/s", "responses": {"unit": "bananas"}}}}, 5),
         ],
         ids=lambda part: str(part).partition(" at 0x")[0],
     )
@@ -228,7 +236,7 @@ class TestTheChecks:
 
     def test_say_how_to_mend_it(self, configured):
         assert "Did you mean 'THROTTLES'?" in told(configured, {"THROTLES": {}})
-        assert "Did you mean 'fields'?" in told(configured, {"OUTGOING": {"field": "draft-11"}})
+        assert "Did you mean 'fields'?" in told(configured, {"RESPONSES": {"field": "draft-11"}})
         assert "Did you mean 'rate'?" in told(configured, {"THROTTLES": {"a": {"rates": "5/s"}}})
         assert "Did you mean 'login'?" in told(configured, {"THROTTLES": {"login": "5/s"}, "URLS": {"*": "logn"}})
         assert "5 a day" in told(configured, {"THROTTLES": {"login": "5 a day"}})
@@ -259,6 +267,14 @@ class TestTheChecks:
         for middleware, expected in [([LINE, auth], ["traffik.E008"]), ([auth, LINE], [])]:
             configured(MIDDLEWARE=middleware)
             assert [message.id for message in our_checks.check_order()] == expected
+
+    def test_want_one_definition_of_a_uid(self, configured):
+        one, two = [HTTPThrottle("twice", rate) for rate in ("1/min", "2/min")]
+        configured(MIDDLEWARE=[LINE], TRAFFIK={})
+        (message,) = checks.run_checks(tags=["traffik"])
+        assert (message.id, "test_settings.py" in message.msg) == ("traffik.E012", True)
+        del one, two
+        assert checks.run_checks(tags=["traffik"]) == []
 
     def test_want_a_cache_that_exists(self, configured):
         configured(CACHES={"default": {"BACKEND": "no.such.Cache"}})

@@ -28,12 +28,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.aiohttp_server import calling
+from tests.backends.redis.servers import server
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
-from tests.redis.servers import server
-from traffik import registry, trust, uids
 from traffik.adapters import subapps_of
 from traffik.backends import binding
+from traffik.identities import trust
+from traffik.limits import groups, uids
 from traffik.testing import StrategyContract
 
 READERS = "redis://localhost:6379/0"
@@ -61,10 +62,10 @@ def address(page, request):
 def nothing_made_before(monkeypatch):
     """A reader has the programs of no other page running."""
     monkeypatch.setattr(uids, "_claimed", {})
-    monkeypatch.setattr(trust, "_in_force", None)
+    monkeypatch.setattr(trust.current, "proxies", None)
     monkeypatch.setattr(binding, "_made", WeakSet())
     yield
-    registry.forget_groups()
+    groups.forget_groups()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
@@ -100,7 +101,15 @@ def run_page(page, ours):
 @pytest.mark.parametrize("page", PAGES, ids=title)
 def test_every_block_says_what_it_is(page):
     fences = re.findall(r"^ *```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    assert {fence.split(" ")[0] for fence in fences[::2]} <= {"python", "text", "json", "http", "console", "toml"}
+    assert {fence.split(" ")[0] for fence in fences[::2]} <= {
+        "python",
+        "text",
+        "json",
+        "http",
+        "console",
+        "mermaid",
+        "toml",
+    }
 
 
 def run(block, page, module, ours):

@@ -21,7 +21,7 @@ def folder(tmp_path):
     """What a reader has: the command on the path, and the examples."""
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "traffik"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traffik "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traffik_cli "$@"\n')
     command.chmod(0o755)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     return tmp_path

@@ -20,7 +20,7 @@ def test_it_ends_by_itself_and_all_is_as_promised():
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - began < 20
     assert "As promised" in done.stdout
-    assert 'pip install "traffik[starlette]"' in done.stdout
+    assert 'pip install "traffik-core[starlette]"' in done.stdout
 
 
 def run(environment):

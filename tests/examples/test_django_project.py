@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.redis.servers import free_port, server
+from tests.backends.redis.servers import free_port, server
 
 ADA, BOB = {"X-API-Key": "ada-key"}, {"X-API-Key": "bob-key"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -79,11 +79,15 @@ def test_everything_is_limited(client):
 
 
 def test_a_namespace_is_limited_too(client):
-    assert [client.get("/accounts/login").status_code for _ in range(4)] == [401, 401, 401, 429]
+    assert [client.post("/accounts/login").status_code for _ in range(4)] == [401, 401, 401, 429]
+
+
+def test_the_form_of_a_login_is_not_an_attempt(client):
+    assert [client.get("/accounts/login").status_code for _ in range(5)] == [200] * 5
 
 
 def test_a_browser_gets_the_page_of_the_project(client):
-    answers = [client.get("/accounts/login", headers=BROWSER) for _ in range(4)]
+    answers = [client.post("/accounts/login", headers=BROWSER) for _ in range(4)]
     assert (answers[-1].status_code, "<h1>Slow down, please</h1>" in answers[-1].text) == (429, True)
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.redis.servers import server
+from tests.backends.redis.servers import server
 from tests.servers import serve_apart
 
 ADA, BOB, EVE = ({"X-API-Key": f"{name}-key"} for name in ("ada", "bob", "eve"))

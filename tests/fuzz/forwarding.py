@@ -9,9 +9,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["traffik"]):
-    from traffik.clients import proxies
-    from traffik.forwarding import MAX_HOPS, hops
-    from traffik.networks import address_number
+    from traffik.identities.forwarding import MAX_HOPS, hops
+    from traffik.identities.networks import address_number
+    from traffik.identities.proxies import proxies
 
 CLIENT = "192.0.2.1"
 APPENDED = {"x-forwarded-for": CLIENT, "forwarded": f'by="_a,b";for="{CLIENT}:80";host="x\\","'}

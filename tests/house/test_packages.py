@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-ADAPTERS = {"aiohttp": "aiohttp_adapter", "django": "django_adapter", "starlette": "starlette_adapter"}
+ADAPTERS = {"aiohttp": "aiohttp_adapter", "cli": "cli", "django": "django_adapter", "starlette": "starlette_adapter"}
 PACKAGES = ["core", *ADAPTERS.values()]
 
 
@@ -40,10 +40,10 @@ def test_a_wheel_carries_the_license_and_its_types(package, root, tmp_path):
     assert "py.typed" in inside
 
 
-@pytest.mark.parametrize("kind", ["lua", "json", "css", "js"])
-def test_the_core_carries_what_is_no_python(kind, root, tmp_path):
-    sources = {path.name: path.read_bytes() for path in root.glob(f"packages/core/src/**/*.{kind}")}
-    inside = wheel_of("core", root, tmp_path)
+@pytest.mark.parametrize(("package", "kind"), [("core", "lua"), ("core", "json"), ("cli", "css"), ("cli", "js")])
+def test_a_wheel_carries_what_is_not_python(package, kind, root, tmp_path):
+    sources = {path.name: path.read_bytes() for path in root.glob(f"packages/{package}/src/**/*.{kind}")}
+    inside = wheel_of(package, root, tmp_path)
     assert sources
     assert {name: inside.get(name) for name in sources} == sources
 

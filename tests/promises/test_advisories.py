@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core import toy
+from tests import toy
 from traffik import HTTPThrottle, trust_no_proxies, trust_proxies
 from traffik.identities import address, combined
-from traffik.keys import local_key, partition_key
+from traffik.model.keys import local_key, partition_key
 
 PROXY, CLIENT = "10.0.0.1", "192.0.2.1"
 

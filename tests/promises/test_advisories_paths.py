@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core import toy
+from tests import toy
 from traffik import HTTPThrottle, Rule
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.rules import normal_path
+from traffik.rules.paths import normal_path
 
 
 def refuses(*rules, path, method="GET"):
@@ -39,6 +40,20 @@ def test_a_slash_at_the_end_and_dot_segments(path):
 def test_a_bypass_that_is_walked_out_of(path):
     """The same from the other side: what is spelled as if it were let by, and is not, is counted."""
     assert refuses(Rule("/health/**", bypass=True), path=path)
+
+
+@pytest.mark.parametrize("path", ["/api/items\n", "/users/7/orders\n", "/items/a.js\n", "/verify/7\n"])
+def test_a_newline_that_the_end_of_a_route_ignores(path):
+    """A route's expression that ends in ``$`` also matches before a newline at the end, and the limits did not."""
+    rules = [Rule("/api/items"), Rule("/users/*/orders"), Rule("/items/*.js"), Rule(re.compile(r"/verify/\d+"))]
+    assert refuses(*rules, path=path)
+    assert refuses(*(Rule(rule.path, bypass=True) for rule in rules), path=path)
+
+
+@pytest.mark.parametrize("path", ["/s/.%2Ff.zip", "/s/x%2F..%2Ff.zip", "/s/private%2Ff.zip", "/s/../static/f.zip"])
+def test_a_file_that_a_file_server_finds_by_another_path(path):
+    """A file server resolves what the rules and the router have taken for the name of another file."""
+    assert refuses(Rule("/s/f.zip"), Rule("/s/private/**"), path=path)
 
 
 def test_the_method_head_runs_what_get_runs():

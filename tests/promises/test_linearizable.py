@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from itertools import permutations
 from typing import ClassVar
 
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.core.walks import STRATEGIES
 from tests.promises.histories import Hit, linearizable, record
+from tests.walks import STRATEGIES
 from traffik import FixedWindow, Limiter, Rate
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
@@ -25,7 +26,10 @@ class Racy(InMemoryBackend):
 
     states: ClassVar = {}
 
-    def charge(self, uid, plan, key, cost):
+    def prepare(self, uid, plan, *, sync):
+        return replace(super().prepare(uid, plan, sync=sync), charge=lambda key, cost: self.charge(plan, key, cost))
+
+    def charge(self, plan, key, cost):
         state = self.states.get((self, key))
         decision, changed, _ = plan.kernel(state, cost, self._clock() // 1000)
         time.sleep(0)

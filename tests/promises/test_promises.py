@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 
 import anyio
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core import toy
-from tests.core.test_inmemory import in_a_fork
-from tests.core.walks import STRATEGIES, small_rates, steps
+from tests import toy
+from tests.backends.test_inmemory import in_a_fork
 from tests.promises.histories import eager_switches
+from tests.walks import STRATEGIES, small_rates, steps
 from traffik import (
     GCRA,
     HTTPThrottle,
@@ -33,7 +34,7 @@ from traffik import (
     is_throttled,
 )
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.keys import local_key, partition_key
+from traffik.model.keys import local_key, partition_key
 from traffik.testing import VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -135,10 +136,11 @@ def test_promise_4_obeying_the_header_is_always_enough_for_a_lone_client(strateg
 class Unreachable(InMemoryBackend):
     """A store that must not be asked."""
 
-    def charge(self, uid, plan, key, cost):
-        raise AssertionError("the store was asked")
+    def prepare(self, uid, plan, *, sync):
+        return replace(super().prepare(uid, plan, sync=sync), charge=self.ask, read=self.ask)
 
-    peek = charge
+    def ask(self, key, cost):
+        raise AssertionError("the store was asked")
 
 
 @every_strategy

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffik.clients import client_identity, proxies
-from traffik.networks import address_number, networks
+from traffik.identities.networks import address_number, networks
+from traffik.identities.proxies import client_identity, proxies
 
 TRUSTED = ["10.0.0.0/8", "2001:db8:aaaa::/48"]
 OURS = st.one_of(st.ip_addresses(network=TRUSTED[0]), st.ip_addresses(network=TRUSTED[1]))

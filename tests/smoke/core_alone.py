@@ -10,14 +10,14 @@ from traffik.backends.inmemory import InMemoryBackend
 
 async def main() -> None:
     assert find_spec("starlette") is None, "this environment should hold the core alone"
-    shipped = {path.name for path in files("traffik") or ()}
+    shipped = {path.name for path in files("traffik-core") or ()}
     assert {"LICENSE", "py.typed"} <= shipped, shipped
 
     async with InMemoryBackend():
         limiter = Limiter("smoke", "2/min")
         decisions = [await limiter.hit("somebody") for _ in range(3)]
     assert [decision.allowed for decision in decisions] == [True, True, False]
-    print(f"traffik {version('traffik')}: two hits admitted, the third refused")
+    print(f"traffik {version('traffik-core')}: two hits admitted, the third refused")
 
 
 asyncio.run(main())

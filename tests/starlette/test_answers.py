@@ -57,7 +57,7 @@ async def test_a_handshake_is_closed_where_the_server_cannot_deny_it(uid):
 
 async def test_what_the_handler_of_a_throttle_raises_in_the_middleware_is_answered_too(uid):
     async def again(connection, decision, throttle):
-        raise Throttled(traffik.rejections.reject(decision, throttle.policies(decision)))
+        raise Throttled(traffik.responses.rejections.reject(decision, throttle.policies(decision)))
 
     throttle = HTTPThrottle(uid, "0/min", handle_throttled=again)
     front = Starlette(middleware=[Middleware(ThrottleMiddleware, throttle)])

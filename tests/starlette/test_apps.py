@@ -196,6 +196,13 @@ class TestNoStore:
                 await get(Starlette(routes=[throttled(throttle)]))
         assert "'other'" in str(caught.value)
 
+    async def test_in_an_application_that_was_not_started_says_so(self, throttle, monkeypatch):
+        stores = InMemoryBackend(), InMemoryBackend()
+        monkeypatch.setattr(binding, "_made", WeakSet(stores))
+        app = Starlette(routes=[throttled(throttle)], lifespan=stores[0].lifespan)
+        with pytest.raises(BackendNotFoundError, match=r"none of them is open: .* with TestClient\(app\) as client:"):
+            TestClient(app).get("/")
+
     async def test_is_no_matter_to_a_hit_of_nothing(self, throttle, monkeypatch):
         monkeypatch.setattr(binding, "_made", WeakSet())
         app = FastAPI()

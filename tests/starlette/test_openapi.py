@@ -9,7 +9,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.middleware import Middleware
 
 from tests.callers import get
-from traffik import HTTPThrottle, Outgoing, WebSocketThrottle
+from traffik import HTTPThrottle, ResponseOptions, WebSocketThrottle
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
@@ -161,7 +161,7 @@ class TestTheBody:
         assert refused.json()["type"] in schema["properties"]["type"]["enum"]
 
     async def test_is_the_detail_alone_where_that_is_asked_for(self, uid):
-        throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(problem=False))
+        throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(problem=False))
         assert list((await responses(app_of(throttle)))["429"]["content"]) == ["application/json"]
 
     async def test_is_not_told_where_somebody_else_answers(self, uid, one):
@@ -176,7 +176,7 @@ class TestTheBody:
 
 
 async def test_the_headers_are_those_that_go_out(uid):
-    throttle = HTTPThrottle(uid, "5/min", outgoing=Outgoing(fields=("draft-06", "x-ratelimit")))
+    throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields=("draft-06", "x-ratelimit")))
     names = [f"{x}RateLimit-{part}" for x in ("", "X-") for part in ("Limit", "Remaining", "Reset")]
     assert list((await responses(app_of(throttle)))["429"]["headers"]) == ["Retry-After", *names]
 

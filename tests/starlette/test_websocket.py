@@ -13,9 +13,9 @@ from websockets.sync.client import connect
 
 from tests.callers import DENIAL, converse
 from tests.servers import serve
-from traffik import Floods, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+from traffik import FloodPolicy, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 
-TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 120 seconds.", "retry_after": 120}
+TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 60 seconds.", "retry_after": 60}
 
 
 ENDING = ("disconnect", "receive", "receive", "connect")
@@ -86,7 +86,7 @@ class TestAfterItsAccept:
         assert await throttle.hit(websocket) is websocket
         assert WebSocketState.CONNECTED is websocket.application_state  # so that the next `receive` tells
 
-    @pytest.mark.parametrize("floods", [None, Floods(pause=True), Floods(close_after=1)])
+    @pytest.mark.parametrize("floods", [None, FloodPolicy(pause=True), FloodPolicy(close_after=1)])
     async def test_a_client_that_has_gone_ends_the_loop_and_is_no_error(self, uid, floods):
         throttle = WebSocketThrottle(uid, "0/min", floods=floods)
         incoming = [{"type": f"websocket.{kind}", "code": 1001, "text": "a"} for kind in ENDING]
@@ -103,12 +103,14 @@ class TestAfterItsAccept:
         assert incoming == []
 
     async def test_a_flood_is_closed_and_ends_the_endpoint(self, uid):
-        got = await converse(listening(WebSocketThrottle(uid, "0/min", floods=Floods(close_after=2))), "a", "b", "c")
+        got = await converse(
+            listening(WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=2))), "a", "b", "c"
+        )
         assert [message["type"] for message in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
         assert (got[-1]["code"], got[-1]["reason"]) == (1008, "Rate limit exceeded")
 
     async def test_a_client_that_has_gone_unnoticed_is_no_error_of_closing(self, uid):
-        throttle = WebSocketThrottle(uid, "0/min", floods=Floods(notify="once", close_after=2))
+        throttle = WebSocketThrottle(uid, "0/min", floods=FloodPolicy(notify="once", close_after=2))
         incoming = [{"type": f"websocket.{kind}", "code": 1001, "text": "a"} for kind in ENDING]
         sent = []
 
@@ -198,5 +200,5 @@ def test_a_server_answers_the_handshake_with_the_refusal(uid):
         with pytest.raises(InvalidStatus) as denied, connect(f"ws://{address}"):
             pass
     response = denied.value.response
-    assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
-    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 120 seconds."}
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
+    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 60 seconds."}

@@ -14,11 +14,11 @@ import traffik_django
 import traffik_starlette
 from traffik import (
     Decision,
-    Floods,
+    FloodPolicy,
     HTTPThrottle,
     Limiter,
-    Outgoing,
     Rate,
+    ResponseOptions,
     Rule,
     StrategyStat,
     WebSocketThrottle,
@@ -26,14 +26,14 @@ from traffik import (
     group,
     is_throttled,
     load_throttles,
+    set_default_responses,
     trust_proxies,
-    use_outgoing,
 )
 from traffik import identities as ready
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.headers import Policies
-from traffik.networks import Networks
-from traffik.rejections import Reply
+from traffik.identities.networks import Networks
+from traffik.responses.options import Policies
+from traffik.responses.rejections import Reply
 from traffik.throttles import Throttle
 from traffik_django import identities
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
@@ -64,8 +64,8 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(await typed(request, cost=3), Request)
     assert_type(typed.sync.hit(request), Request)
     assert_type(await typed_ws.hit(websocket), WebSocket)
-    WebSocketThrottle("f", "1/s", floods=Floods(notify="once", pause=True, close_after=3))
-    Floods(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
+    WebSocketThrottle("f", "1/s", floods=FloodPolicy(notify="once", pause=True, close_after=3))
+    FloodPolicy(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
     await typed.hit(websocket)  # type: ignore[arg-type]  # refused: a WebSocket is no Request
     await typed_ws.hit(request)  # type: ignore[arg-type]  # refused: nor the other way round
     await typed.hit(request, cost=1.5)  # type: ignore[arg-type]  # refused: a cost is an integer
@@ -105,9 +105,10 @@ HTTPThrottle(
 )
 WebSocketThrottle("ruled", "1/s", rules=Rule("/chat")).add_rule(Rule(methods={"GET"}, when=lambda _: True))
 assert_type(Rule("/api/**").matches("GET", "/api"), bool)
+assert_type(Rule(route="/users/{id}").matches("GET", "/users/7", "/users/{id}"), bool)
 assert_type([limit.uid for limit in group("api:*")], list[str])
 group("*").add_rule(Rule("/api/**"))
-Rule("/api/**", ["GET"])  # type: ignore[call-arg]  # refused: all but the path have names
+Rule("/api/**", "/users/{id}")  # type: ignore[call-arg]  # refused: all but the path have names
 Rule(b"/api")  # type: ignore[arg-type]  # refused: a path is text
 HTTPThrottle("wrong", "1/s", rules=["/api"])  # type: ignore[list-item]  # refused: text is no rule
 
@@ -121,9 +122,11 @@ def written(policies: Policies, decision: Decision) -> list[tuple[str, str]]:
     return [("X-Left", str(decision.remaining))]
 
 
-use_outgoing(Outgoing(fields=("draft-11", written), unit="requests", partition_secret=b"0" * 16, jitter=5))
-HTTPThrottle("out", "1/s", outgoing=Outgoing(fields="x-ratelimit", problem=False))
-HTTPThrottle("wrong", "1/s", outgoing="x-ratelimit")  # type: ignore[arg-type]  # refused: a name is only a part of it
+set_default_responses(
+    ResponseOptions(fields=("draft-11", written), unit="requests", partition_secret=b"0" * 16, jitter=5)
+)
+HTTPThrottle("out", "1/s", responses=ResponseOptions(fields="x-ratelimit", problem=False))
+HTTPThrottle("wrong", "1/s", responses="x-ratelimit")  # type: ignore[arg-type]  # refused: a name is only a part of it
 
 
 @throttled("5/s", typed, cost=2)

@@ -11,7 +11,7 @@ from tests.adapters.bare import App
 from tests.adapters.services import Framework, carry_out_sync
 from traffik.adapters import subapps_of
 from traffik.backends.binding import bound
-from traffik.guards import hit_each_sync
+from traffik.throttles.guards import hit_each_sync
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -28,7 +28,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class BareClient(Framework):
-    websockets = asynchronous = answers = False
+    websockets = asynchronous = answers = uploads = False
     tells_names_apart = False
 
     @contextmanager

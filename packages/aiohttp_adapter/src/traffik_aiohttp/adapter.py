@@ -11,14 +11,19 @@ from aiohttp import web
 from anyio import move_on_after
 
 from traffik.adapters import Memory
-from traffik.rejections import Rejection
-from traffik_aiohttp.errors import error_for
+from traffik.responses.rejections import Rejection
+from traffik_aiohttp.errors import ThrottledTooLate, error_for
 from traffik_aiohttp.websocket import REASON, WebSocketConnection
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
-MEMORY: Final = "traffik.decisions"
+MEMORY: Final = "traffik.model.decisions"
 """The name under which the decisions about a request are kept."""
+
+_ADVICE: Final = (
+    "give a store, such as backend = InMemoryBackend(), to the application "
+    "(traffik_aiohttp.setup(app, backend=backend)) or to the throttle (backend=backend)"
+)
 
 _PATIENCE: Final = 15
 """Seconds for a client to answer that it has understood a close (aiohttp itself waits ten, if it can send it)."""
@@ -29,6 +34,7 @@ class HTTPAdapter:
 
     injects: type | None = None
     websocket = False
+    store_advice = _ADVICE
 
     def peer(self, connection: web.BaseRequest, /) -> str | None:
         return connection.remote or None
@@ -40,8 +46,13 @@ class HTTPAdapter:
         return connection.method
 
     def path(self, connection: web.BaseRequest, /) -> str:
-        # A slash that is written %2F is no slash to aiohttp's router, nor is it to a rule.
+        # aiohttp's routes do not decode %2F, its static files do: a rule considers both (`rules.paths.readings`).
         return connection.rel_url.path_safe.replace("%25", "%")
+
+    def route(self, connection: web.BaseRequest, /) -> str | None:
+        match_info: web.UrlMappingMatchInfo | None = getattr(connection, "_match_info", None)
+        resource = None if match_info is None else match_info.route.resource
+        return None if resource is None else resource.canonical
 
     def app(self, connection: web.BaseRequest, /) -> object | None:
         # `request.app` asserts that the request has been routed; not every one has.
@@ -63,6 +74,9 @@ class HTTPAdapter:
         return memory
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
+        sent = connection.writer.output_size
+        if isinstance(sent, int) and sent > 0:  # no number in the mocked requests of aiohttp.test_utils
+            raise ThrottledTooLate(rejection)
         raise error_for(rejection, self.headers(connection, "accept"))
 
 
@@ -71,6 +85,7 @@ class WebSocketAdapter:
 
     injects: type | None = None
     websocket = True
+    store_advice = _ADVICE
 
     def peer(self, connection: WebSocketConnection, /) -> str | None:
         return http.peer(connection.request)
@@ -83,6 +98,9 @@ class WebSocketAdapter:
 
     def path(self, connection: WebSocketConnection, /) -> str:
         return http.path(connection.request)
+
+    def route(self, connection: WebSocketConnection, /) -> str | None:
+        return http.route(connection.request)
 
     def app(self, connection: WebSocketConnection, /) -> object | None:
         return http.app(connection.request)

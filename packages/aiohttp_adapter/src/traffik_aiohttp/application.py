@@ -8,9 +8,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from traffik.backends.base import Backend
-from traffik.errors import ConfigurationError
-from traffik.guards import Throttles, each_of
+from traffik.model.errors import ConfigurationError
 from traffik.throttles import Throttle
+from traffik.throttles.guards import Throttles, each_of
 from traffik_aiohttp.middleware import add_headers, names_of, throttling
 
 __all__ = ["BACKEND", "THROTTLES", "setup"]

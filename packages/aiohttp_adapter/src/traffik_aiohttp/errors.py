@@ -7,13 +7,13 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from traffik import errors
-from traffik.rejections import Rejection
+from traffik.responses import rejections
+from traffik.responses.rejections import Rejection
 
-__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "error_for"]
+__all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "ThrottledTooLate", "error_for"]
 
 
-class Throttled(errors.Throttled, web.HTTPTooManyRequests):
+class Throttled(rejections.Throttled, web.HTTPTooManyRequests):
     """A refused request, or WebSocket that is not prepared yet: answered with status 429, its headers and a body.
 
     Args:
@@ -25,18 +25,32 @@ class Throttled(errors.Throttled, web.HTTPTooManyRequests):
         _answer(self, rejection, accept)
 
 
-class ThrottleUnavailable(errors.Throttled, web.HTTPServiceUnavailable):
+class ThrottleUnavailable(rejections.Throttled, web.HTTPServiceUnavailable):
     """A request that nobody can decide on while the store is away: answered with status 503 in the same way."""
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
 
 
-class ThrottleDenied(errors.Throttled, web.HTTPForbidden):
+class ThrottleDenied(rejections.Throttled, web.HTTPForbidden):
     """A request of a client that is not to be served: answered with status 403 in the same way."""
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
+
+
+class ThrottledTooLate(rejections.Throttled):
+    """A request that is refused when its response has begun: aiohttp closes the connection.
+
+    Status 429 cannot be sent any more. To a WebSocket it would be a broken frame.
+    """
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection)
+        self.add_note(
+            f"The response has begun, so status {rejection.status} cannot be sent: hit the request before that, or hit "
+            f"a WebSocket as WebSocketConnection(request, response)."
+        )
 
 
 _Refusal: TypeAlias = Throttled | ThrottleUnavailable | ThrottleDenied

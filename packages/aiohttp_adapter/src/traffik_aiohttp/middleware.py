@@ -8,8 +8,8 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from traffik.answers import fields_of
-from traffik.guards import Throttles, each_of, hit_each
+from traffik.limits.defaults import fields_of
+from traffik.throttles.guards import Throttles, each_of, hit_each
 from traffik_aiohttp.adapter import http
 
 __all__ = ["add_headers", "names_of", "throttling"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from traffik import throttles
+from traffik.throttles import throttle
 from traffik_aiohttp.websocket import WebSocketConnection
 
 __all__ = ["HTTPThrottle", "WebSocketThrottle"]
 
 
-class HTTPThrottle(throttles.HTTPThrottle[web.Request]):
+class HTTPThrottle(throttle.HTTPThrottle[web.Request]):
     """`traffik.HTTPThrottle` for `aiohttp.web.Request`."""
 
 
-class WebSocketThrottle(throttles.WebSocketThrottle[WebSocketConnection]):
+class WebSocketThrottle(throttle.WebSocketThrottle[WebSocketConnection]):
     """`traffik.WebSocketThrottle` for a `WebSocketConnection`."""

@@ -10,11 +10,15 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from traffik.answers import use_outgoing
-    from traffik.clients import DENIED, EXEMPTED
-    from traffik.costs import MAX_COST
-    from traffik.decisions import NEVER, Decision, StrategyStat
-    from traffik.errors import (
+    from traffik.identities.proxies import DENIED, EXEMPTED
+    from traffik.identities.trust import trust_no_proxies, trust_proxies
+    from traffik.limits.defaults import set_default_responses
+    from traffik.limits.floods import FloodPolicy
+    from traffik.limits.groups import group
+    from traffik.limits.limiter import Limiter
+    from traffik.model.costs import MAX_COST
+    from traffik.model.decisions import NEVER, Decision, StrategyStat
+    from traffik.model.errors import (
         AdapterNotFoundError,
         BackendError,
         BackendNotFoundError,
@@ -22,20 +26,17 @@ if TYPE_CHECKING:
         ConfigurationError,
         DuplicateUidError,
         RateError,
-        Throttled,
         TraffikError,
     )
-    from traffik.floods import Floods
-    from traffik.limiter import Limiter
-    from traffik.limitfile import load_throttles
-    from traffik.outgoing import Outgoing
-    from traffik.rates import UNLIMITED, Rate
-    from traffik.registry import group
-    from traffik.rules import Rule
+    from traffik.model.rates import UNLIMITED, Rate
+    from traffik.responses.options import ResponseOptions
+    from traffik.responses.rejections import Throttled
+    from traffik.rules.rule import Rule
     from traffik.strategies import (
         GCRA,
         FixedWindow,
         LeakyBucket,
+        SlidingCounter,
         SlidingLog,
         SlidingWindow,
         Strategy,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
-    from traffik.trust import trust_no_proxies, trust_proxies
+    from traffik.throttles.files import load_throttles
 
 __all__ = [
     "DENIED",
@@ -60,14 +61,15 @@ __all__ = [
     "Decision",
     "DuplicateUidError",
     "FixedWindow",
-    "Floods",
+    "FloodPolicy",
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
-    "Outgoing",
     "Rate",
     "RateError",
+    "ResponseOptions",
     "Rule",
+    "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
     "Strategy",
@@ -81,17 +83,18 @@ __all__ = [
     "group",
     "is_throttled",
     "load_throttles",
+    "set_default_responses",
     "trust_no_proxies",
     "trust_proxies",
-    "use_outgoing",
 ]
 
 _HOMES = {
-    "answers": ("use_outgoing",),
-    "clients": ("DENIED", "EXEMPTED"),
-    "costs": ("MAX_COST",),
-    "decisions": ("NEVER", "Decision", "StrategyStat"),
-    "errors": (
+    "limits.defaults": ("set_default_responses",),
+    "identities.proxies": ("DENIED", "EXEMPTED"),
+    "model.costs": ("MAX_COST",),
+    "model.decisions": ("NEVER", "Decision", "StrategyStat"),
+    "responses.rejections": ("Throttled",),
+    "model.errors": (
         "AdapterNotFoundError",
         "BackendError",
         "BackendNotFoundError",
@@ -99,20 +102,20 @@ _HOMES = {
         "ConfigurationError",
         "DuplicateUidError",
         "RateError",
-        "Throttled",
         "TraffikError",
     ),
-    "floods": ("Floods",),
-    "limiter": ("Limiter",),
-    "limitfile": ("load_throttles",),
-    "outgoing": ("Outgoing",),
-    "rates": ("UNLIMITED", "Rate"),
-    "registry": ("group",),
-    "rules": ("Rule",),
+    "limits.floods": ("FloodPolicy",),
+    "limits.limiter": ("Limiter",),
+    "throttles.files": ("load_throttles",),
+    "responses.options": ("ResponseOptions",),
+    "model.rates": ("UNLIMITED", "Rate"),
+    "limits.groups": ("group",),
+    "rules.rule": ("Rule",),
     "strategies": (
         "GCRA",
         "FixedWindow",
         "LeakyBucket",
+        "SlidingCounter",
         "SlidingLog",
         "SlidingWindow",
         "Strategy",
@@ -120,7 +123,7 @@ _HOMES = {
         "Transition",
     ),
     "throttles": ("HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
-    "trust": ("trust_no_proxies", "trust_proxies"),
+    "identities.trust": ("trust_no_proxies", "trust_proxies"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -11,14 +11,14 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-from traffik.decisions import Decision
-from traffik.descriptions import describe
-from traffik.errors import AdapterNotFoundError, ConfigurationError
+from traffik.model.decisions import Decision
+from traffik.model.errors import AdapterNotFoundError, ConfigurationError
+from traffik.notices import misconfiguration
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from traffik.rejections import Rejection
+    from traffik.responses.rejections import Rejection
 
 __all__ = [
     "GROUP",
@@ -40,7 +40,11 @@ Memory: TypeAlias = dict[Any, Decision]
 
 
 class Adapter(Protocol):
-    """What the core needs of a framework's connections."""
+    """What the core needs of a framework's connections.
+
+    An adapter may also have a text `store_advice`: what to do where an application has no store, as a phrase that
+    begins with a verb. It ends the message of `BackendNotFoundError`.
+    """
 
     injects: type | None
     """The class to ask for where the framework injects dependencies by their annotation; None where it does not."""
@@ -66,8 +70,19 @@ class Adapter(Protocol):
     def path(self, connection: Any, /) -> str:
         """The whole path, percent-decoded: with the prefixes of mounted applications, without the query.
 
-        A slash that was encoded stays so (``%2F``) where the framework's router takes it for a part of a segment.
-        Where routes are found with and without the prefix of a proxy, it is without.
+        It is the path that the framework's router matches, so an encoded slash stays ``%2F`` where the router does not
+        decode it. The prefix that a proxy or a server adds in front of all routes is left out.
+        """
+        ...
+
+    def route(self, connection: Any, /) -> str | None:
+        """The template of the route that matches the request; None if no route does.
+
+        As it was given to the framework, with the prefixes of mounted applications. It is asked for only if a rule
+        names a route. What is mounted and has no routes, such as a folder of files, has the prefix for its template.
+
+        Raises:
+            ConfigurationError: the framework cannot tell the route.
         """
         ...
 
@@ -103,7 +118,7 @@ class SocketAdapter(Adapter, Protocol):
         ...
 
     def close(self, connection: Any, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
-        """Close it with `code` and `traffik.floods.REASON`, so that the loop that reads its messages ends.
+        """Close it with `code` and `traffik.limits.floods.REASON`, so that the loop that reads its messages ends.
 
         By an error that the framework answers so, which is a `Throttled`, or by closing it (then an awaitable). One
         that is closed already is left alone.
@@ -112,12 +127,12 @@ class SocketAdapter(Adapter, Protocol):
 
 
 _PIP: Final = {
-    "aiohttp": "traffik[aiohttp]",
-    "channels": "traffik[django]",
-    "django": "traffik[django]",
-    "fastapi": "traffik[starlette]",
-    "rest_framework": "traffik[django]",
-    "starlette": "traffik[starlette]",
+    "aiohttp": "traffik-core[aiohttp]",
+    "channels": "traffik-core[django]",
+    "django": "traffik-core[django]",
+    "fastapi": "traffik-core[starlette]",
+    "rest_framework": "traffik-core[django]",
+    "starlette": "traffik-core[starlette]",
 }
 """The extra that brings the adapter of a connection's package."""
 
@@ -166,7 +181,12 @@ def socket_adapter_of(connection: object) -> SocketAdapter | None:
 
 
 def load_adapters() -> None:
-    """Load every installed adapter whose framework is in use, so that the first request need not."""
+    """Load every installed adapter whose framework is in use, so that the first request need not.
+
+    Warns if the other project named traffik is installed, since its files may have replaced ours.
+    """
+    if _entry_points is None:
+        misconfiguration.other_distribution()
     for name in _names():
         if name.partition(".")[0] in sys.modules:
             _load(name)
@@ -201,9 +221,21 @@ def _find(connection: object) -> Adapter:
         if name in _registered or name in _names():
             adapter = _by_type[type(connection)] = _load(name)
             return adapter
-    package = type(connection).__module__.partition(".")[0]
-    mend = f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
-    raise AdapterNotFoundError(f"no adapter for {describe(connection)} ({_dotted(type(connection))}): {mend}")
+    raise AdapterNotFoundError(f"no adapter for {connection!r} ({_dotted(type(connection))}): {_mend(connection)}")
+
+
+def _mend(connection: object) -> str:
+    """What to do about a connection that no adapter knows."""
+    package = _root(type(connection).__module__)
+    installed = {_root(entry.value) for name, entry in _names().items() if _root(name) == package}
+    known = [name for name, entry in _names().items() if _root(entry.value) in installed]
+    if known:
+        return f"its adapter is installed, and takes {' or '.join(sorted(known))}"
+    return f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
+
+
+def _root(dotted: str) -> str:
+    return dotted.partition(".")[0]
 
 
 def _load(name: str) -> Adapter:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from django.apps import apps
+from django.urls import Resolver404, get_resolver
 
 from traffik.adapters import Memory
-from traffik.rejections import Rejection
+from traffik.responses.rejections import Rejection
 from traffik_django.errors import Throttled
 
-__all__ = ["MEMORY", "HTTPAdapter", "http"]
+__all__ = ["MEMORY", "STORE_ADVICE", "HTTPAdapter", "http"]
 
-MEMORY: Final = "traffik.decisions"
+MEMORY: Final = "traffik.model.decisions"
 """The key of META under which the decisions about a request are kept: whatever wraps a request has the same META."""
+
+
+STORE_ADVICE: Final = (
+    'add "traffik_django" to INSTALLED_APPS and "traffik_django.middleware.ThrottleMiddleware" to MIDDLEWARE in the '
+    "settings, whose TRAFFIK['STORE'] names the store (in memory by default), or give the throttle a store "
+    "(backend=backend)"
+)
+"""What to do where a project has no store."""
 
 
 class HTTPAdapter:
@@ -22,6 +32,7 @@ class HTTPAdapter:
 
     injects: type | None = None
     websocket = False
+    store_advice = STORE_ADVICE
 
     def peer(self, connection: Any, /) -> str | None:
         return connection.META.get("REMOTE_ADDR") or None
@@ -39,8 +50,18 @@ class HTTPAdapter:
         return method
 
     def path(self, connection: Any, /) -> str:
-        path: str = connection.path
+        # Not `path`: its prefix may be there or not, and the same view answers.
+        path: str = connection.path_info
         return path
+
+    def route(self, connection: Any, /) -> str | None:
+        match = connection.resolver_match
+        if match is None:  # a middleware that runs before Django has resolved the path
+            resolver = get_resolver(getattr(connection, "urlconf", None))
+            with suppress(Resolver404):
+                match = resolver.resolve(connection.path_info)
+        route: str | None = match and match.route
+        return route
 
     def app(self, connection: Any, /) -> object | None:
         # A process runs one Django project, and its registry stands for it.

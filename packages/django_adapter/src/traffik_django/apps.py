@@ -22,7 +22,7 @@ class TraffikConfig(AppConfig):
         # Imported here: the middleware may be a subclass in a module that needs the applications.
         from traffik_django import checks as ours
 
-        for check in (ours.check_settings, ours.check_middleware, ours.check_names, ours.check_order, ours.check_urls):
+        for check in ours.CHECKS:
             checks.register(check, "traffik")
         checks.register(ours.check_deployment, "traffik", deploy=True)
         setting_changed.connect(conf.changed, dispatch_uid="traffik")

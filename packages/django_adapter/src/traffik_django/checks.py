@@ -2,12 +2,14 @@
 
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
 THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
-before there is one; E009 the trusted proxies; E010 the key OUTGOING; E011 a pattern of URLS is for no
-view; W001, of a deployment, a store in memory.
+before there is one; E009 the trusted proxies; E010 the key RESPONSES; E011 a pattern of URLS is for no
+view; E012 two throttles have one uid and different definitions; E013 the keys UPLOADS and UPLOAD_STEP; E014 the
+middleware for uploads is missing; W001, of a deployment, a store in memory.
 """
 
 from __future__ import annotations
 
+import gc
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -16,13 +18,26 @@ from django.core import checks
 from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
+from traffik.limits import uids
 from traffik_django import conf, identities
 from traffik_django.places import Place, places_by_language
 from traffik_django.reading import is_meant
 
-__all__ = ["check_deployment", "check_middleware", "check_names", "check_order", "check_settings", "check_urls"]
+__all__ = [
+    "CHECKS",
+    "check_deployment",
+    "check_middleware",
+    "check_names",
+    "check_order",
+    "check_settings",
+    "check_uids",
+    "check_uploads",
+    "check_urls",
+]
 
 _LINE: Final = "traffik_django.middleware.ThrottleMiddleware"
+_UPLOADS: Final = "traffik_django.uploads.UploadMiddleware"
+_UIDS: Final = "traffik.E012"
 _NAMES: Final = 10
 """Names that a hint lists at most."""
 
@@ -61,6 +76,29 @@ def check_names(**_: Any) -> list[checks.CheckMessage]:
         )
         for name in sorted(conf.throttles.expected - set(known))
     ]
+
+
+def check_uids(**_: Any) -> list[checks.CheckMessage]:
+    """No two throttles that differ have one uid, since a project has one store: a hit of the second is an error."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        get_resolver().url_patterns  # noqa: B018 - brings in the views, and with them their throttles
+    gc.collect()
+    pairs = {limit.uid: (limit, other) for limit in uids.held() for other in uids.rivals(limit)}
+    hint = "Give one of them another uid, or use one throttle in both places."
+    return [
+        checks.Error(
+            f"The uid {uid!r} has two definitions: {one!r} at {one.place}, {two!r} at {two.place}.", hint, id=_UIDS
+        )
+        for uid, (one, two) in sorted(pairs.items())
+    ]
+
+
+def check_uploads(**_: Any) -> list[checks.CheckMessage]:
+    """Without its middleware, no throttle of UPLOADS counts."""
+    if not conf.start().uploads or any(_is_a(path, _UPLOADS) for path in settings.MIDDLEWARE):
+        return []
+    message = "UploadMiddleware is not in MIDDLEWARE, so the throttles of TRAFFIK['UPLOADS'] count no uploads."
+    return [checks.Error(message, f'Add the line "{_UPLOADS}" to MIDDLEWARE.', id="traffik.E014")]
 
 
 def check_urls(**_: Any) -> list[checks.CheckMessage]:
@@ -131,3 +169,7 @@ def _is_a(path: str, wanted: str) -> bool:
     except ImportError:  # Django says so itself
         return False
     return any(f"{cls.__module__}.{cls.__qualname__}" == wanted for cls in getattr(found, "__mro__", ()))
+
+
+CHECKS: Final = (check_settings, check_middleware, check_names, check_order, check_uids, check_uploads, check_urls)
+"""Those of every `manage.py check`."""

@@ -8,12 +8,12 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import get_resolver
 
-from traffik import uids
 from traffik.backends import binding
 from traffik.backends.base import Backend
-from traffik.errors import BackendNotFoundError
-from traffik.keys import local_key
-from traffik.limits import Limit
+from traffik.limits import uids
+from traffik.limits.limit import Limit
+from traffik.model.errors import BackendNotFoundError
+from traffik.model.keys import local_key
 from traffik_django import conf
 
 __all__ = ["QuotaCommand"]

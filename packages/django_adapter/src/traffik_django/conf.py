@@ -14,10 +14,11 @@ from typing import Any, Final
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
-from traffik import adapters, trust
-from traffik.answers import use_outgoing
+from traffik import adapters
 from traffik.backends import binding
 from traffik.backends.base import Backend
+from traffik.identities import trust
+from traffik.limits.defaults import set_default_responses
 from traffik.throttles import Throttle
 from traffik_django.limits import use_identity
 from traffik_django.reading import Config, read
@@ -52,9 +53,9 @@ def start() -> Config:
             if _current.proxies is not None:
                 _running.callback(trust.trust_no_proxies)
                 trust.trusted(_current.proxies)
-            if _current.outgoing is not None:
-                _running.callback(use_outgoing, None)
-                use_outgoing(_current.outgoing)
+            if _current.responses is not None:
+                _running.callback(set_default_responses, None)
+                set_default_responses(_current.responses)
             if _current.store is not None:
                 adapters.load_adapters()
                 _running.callback(_close, _current.store)

@@ -15,13 +15,12 @@ from typing import Any
 from channels.exceptions import DenyConnection, StopConsumer
 from django.apps import apps
 
-from traffik import errors
 from traffik.adapters import Memory
-from traffik.descriptions import describe
-from traffik.errors import ConfigurationError
-from traffik.floods import REASON
-from traffik.rejections import Rejection, Reply
-from traffik_django.adapter import MEMORY
+from traffik.limits.floods import REASON
+from traffik.model.errors import ConfigurationError
+from traffik.responses import rejections
+from traffik.responses.rejections import Rejection, Reply
+from traffik_django.adapter import MEMORY, STORE_ADVICE
 
 __all__ = [
     "ConsumerAdapter",
@@ -38,15 +37,15 @@ _LEFT = "traffik.left"
 _PAUSE = "traffik.pause"
 
 
-class ConsumerThrottled(errors.Throttled, DenyConnection):
+class ConsumerThrottled(rejections.Throttled, DenyConnection):
     """A refused WebSocket that is not accepted yet: Channels closes it, so that the server denies the handshake."""
 
 
-class ConsumerDenied(errors.Throttled, StopConsumer):
+class ConsumerDenied(rejections.Throttled, StopConsumer):
     """The same on a server that can deny with a status: it is answered 429, and the consumer is done."""
 
 
-class ConsumerClosed(errors.Throttled, StopConsumer):
+class ConsumerClosed(rejections.Throttled, StopConsumer):
     """A WebSocket that was closed for a flood: its consumer has been told by `disconnect`, and is done."""
 
 
@@ -80,6 +79,7 @@ class ConsumerAdapter:
 
     injects: type | None = None
     websocket = True
+    store_advice = STORE_ADVICE
 
     def peer(self, connection: Any, /) -> str | None:
         client = connection.scope.get("client")
@@ -93,8 +93,12 @@ class ConsumerAdapter:
         return "GET"
 
     def path(self, connection: Any, /) -> str:
-        path: str = connection.scope["path"]
-        return path
+        scope = connection.scope
+        path: str = scope["path"]
+        return path.removeprefix(scope.get("root_path", ""))
+
+    def route(self, connection: Any, /) -> str | None:
+        raise ConfigurationError("Channels does not tell a consumer its route; give the rule a path instead of a route")
 
     def app(self, connection: Any, /) -> object | None:
         return apps
@@ -113,9 +117,7 @@ class ConsumerAdapter:
         if not connection._sync:
             return sleep()
         if not isinstance(connection, ThrottledConsumerMixin):
-            raise ConfigurationError(
-                f"{describe(connection)} is sync: to pause it, put ThrottledConsumerMixin before its base"
-            )
+            raise ConfigurationError(f"{connection!r} is sync: to pause it, put ThrottledConsumerMixin before its base")
         connection.scope[_PAUSE] = sleep
         return None
 

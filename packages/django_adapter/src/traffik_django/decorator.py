@@ -7,12 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from traffik.costs import check_cost
-from traffik.descriptions import describe
-from traffik.guards import rates_among, uid_of
-from traffik.keys import MAX_LENGTH, as_text
-from traffik.rates import Rate, parse_rates
+from traffik.model.costs import check_cost
+from traffik.model.keys import MAX_LENGTH, as_text
+from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
+from traffik.throttles.guards import rates_among, uid_of
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.limits import HTTPThrottle
@@ -108,7 +107,7 @@ def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: M
 
 def _check_context(context: object) -> None:
     if not isinstance(context, Mapping):
-        raise TypeError(f"a context is a mapping, such as {{'scope': 'search'}}, not {describe(context)}")
+        raise TypeError(f"a context is a mapping, such as {{'scope': 'search'}}, not {context!r}")
     if context.get("scope") is not None:
         as_text(context["scope"], "the scope")
 

@@ -6,15 +6,16 @@ one of them has refused is not counted by those after it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
-from traffik.clients import EXEMPTED
-from traffik.decisions import FORBIDDEN, UNAVAILABLE, Decision
-from traffik.keys import MAX_LENGTH
-from traffik.rates import Rates
+from traffik.identities.proxies import EXEMPTED
+from traffik.model.decisions import FORBIDDEN, UNAVAILABLE, Decision
+from traffik.model.keys import MAX_LENGTH
+from traffik.model.rates import Rates
 from traffik_django.identities import ip
 from traffik_django.limits import HTTPThrottle
 
@@ -23,7 +24,21 @@ __all__ = ["AnonRateThrottle", "RateThrottle", "ScopedRateThrottle", "UserRateTh
 _REFUSED: Final = "_traffik_refused"
 """The attribute of a request which one of these has refused: the others count it no more."""
 
-_made: Final[dict[tuple[type, str], HTTPThrottle]] = {}
+
+@dataclass(frozen=True, slots=True)
+class _RateOf:
+    """The rate of a scope, read at each request so that a test may override it.
+
+    It equals another one that reads the same rate, so that classes with different rates cannot share a quota unseen.
+    """
+
+    throttle: RateThrottle = field(compare=False, repr=False)
+    read: Any = field(repr=False)
+    own: Rates | None
+    scope: str
+
+    def __call__(self) -> Rates | None:
+        return self.throttle.get_rate(self.scope)
 
 
 class RateThrottle(BaseThrottle):
@@ -31,7 +46,8 @@ class RateThrottle(BaseThrottle):
 
     Attributes:
         rate: for a subclass with a rate of its own.
-        scope: the name of its rate in DEFAULT_THROTTLE_RATES, and of its quota; views with one scope share it.
+        scope: the name of its rate in DEFAULT_THROTTLE_RATES, and of its quota; views with one scope share it. A
+            subclass that sets a rate and no scope has a quota of its own.
         decision: on the most recent request.
     """
 
@@ -39,6 +55,13 @@ class RateThrottle(BaseThrottle):
     scope: ClassVar[str | None] = None
     decision: Decision | None = None
     _jitter = 0
+    _made: ClassVar[dict[str, HTTPThrottle]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._made = {}  # with the class, so that its throttles go when it goes
+        if "rate" in vars(cls) and cls.rate is not None and "scope" not in vars(cls):
+            cls.scope = f"{cls.__module__}.{cls.__qualname__}"
 
     def get_scope(self, view: Any) -> str | None:
         """The scope of a view; None to let it be."""
@@ -61,7 +84,7 @@ class RateThrottle(BaseThrottle):
             setattr(request, _REFUSED, True)
         if self.decision.degraded in {FORBIDDEN, UNAVAILABLE}:
             throttle.sync.refuse(request, self.decision)  # 403 and 503, for which a throttle of DRF has no word
-        self._jitter = throttle.outgoing.jitter_of(self.decision.partition)
+        self._jitter = throttle.responses.jitter_of(self.decision.partition)
         return self.decision.allowed
 
     def wait(self) -> float | None:
@@ -79,12 +102,11 @@ class RateThrottle(BaseThrottle):
         return found
 
     def _throttle(self, scope: str) -> HTTPThrottle:
-        key = (type(self), scope)
-        throttle = _made.get(key)
+        throttle = self._made.get(scope)
         if throttle is None:
-            # The rate is asked for at each request, so that a test may override it.
-            rate: Any = lambda: self.get_rate(scope)  # noqa: E731 - a function for each scope
-            throttle = _made[key] = HTTPThrottle(f"drf:{scope}"[-MAX_LENGTH:], rate, identifier=type(self).identify)
+            cls = type(self)
+            rate: Any = _RateOf(self, cls.get_rate, self.rate, scope)  # where it is None, `allow_request` does not ask
+            throttle = self._made[scope] = HTTPThrottle(f"drf:{scope}"[-MAX_LENGTH:], rate, identifier=cls.identify)
         return throttle
 
 

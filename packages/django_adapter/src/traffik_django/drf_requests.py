@@ -7,14 +7,14 @@ from typing import Any
 
 from rest_framework import exceptions
 
-from traffik import errors
-from traffik.rejections import Rejection
+from traffik.responses import rejections
+from traffik.responses.rejections import Rejection
 from traffik_django.adapter import HTTPAdapter
 
 __all__ = ["APIThrottled", "DRFAdapter", "drf"]
 
 
-class APIThrottled(errors.Throttled, exceptions.Throttled):
+class APIThrottled(rejections.Throttled, exceptions.Throttled):
     """A refused request of an API view, which DRF renders as it renders all errors."""
 
     def __init__(self, rejection: Rejection) -> None:

@@ -12,9 +12,8 @@ from asgiref import sync
 from django.http.response import HttpResponseBase
 
 from traffik.adapters import adapter_of
-from traffik.decisions import Decision
-from traffik.errors import Throttled
-from traffik.rejections import reject
+from traffik.model.decisions import Decision
+from traffik.responses.rejections import Throttled, reject
 from traffik.throttles import Throttle
 from traffik_django import conf
 from traffik_django.responses import Answer

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Collection
 from typing import Any, Final
 
-from traffik.identities import Identifier, Known, address, digest, header
+from traffik.identities import CredentialIdentifier, Identifier, address, digest, header
 
 __all__ = ["ip", "named", "session", "user"]
 
@@ -49,10 +49,10 @@ def _find_session(request: Any, _: object) -> str | Awaitable[str | None] | None
 ip: Final = address()
 """The address of the client, as a throttle without an identifier takes it."""
 
-user: Final = Known("user", _find_user)
+user: Final = CredentialIdentifier("user", _find_user)
 """The user who is logged in, as Django finds them: `request.user` or, in async code, `request.auser`."""
 
-session: Final = Known("session", _find_session)
+session: Final = CredentialIdentifier("session", _find_session)
 """The session, if there is one with something in it: a session key that a client makes up is none."""
 
 _NAMED: Final[dict[str, Identifier]] = {"ip": ip, "session": session, "user": user, "user_or_ip": user}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
-from traffik import throttles
-from traffik._callables import Callback, callback
 from traffik.backends import binding
 from traffik.identities import Identifier
+from traffik.model.callables import Callback, callback
+from traffik.throttles import throttle
+from traffik_django.adapter import STORE_ADVICE
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["HTTPThrottle", "use_identity"]
 
@@ -27,16 +34,28 @@ def use_identity(identifier: Identifier | None) -> None:
     with binding.lock:
         _default[:] = made
         for throttle in tuple(_ours):
-            throttle.look()
+            throttle.refresh()
 
 
-class HTTPThrottle(throttles.HTTPThrottle[HttpRequest]):
+class HTTPThrottle(throttle.HTTPThrottle[HttpRequest]):
     """`traffik.HTTPThrottle` for `django.http.HttpRequest`; without an identifier it uses the one of the settings."""
 
     _lent: Callback | None = None
 
-    def look(self) -> None:
+    if not TYPE_CHECKING:  # type checkers see the constructor alone
+
+        def __new__(cls, *arguments: Any, **options: Any) -> Self:
+            """Refuse to be made where no store would be found, so that `manage.py check` and not a request says so.
+
+            Raises:
+                ImproperlyConfigured: it names no store, and ``"traffik_django"`` is not in INSTALLED_APPS.
+            """
+            if apps.ready and options.get("backend") is None and not apps.is_installed("traffik_django"):
+                raise ImproperlyConfigured(f"a throttle was made in a project without traffik_django: {STORE_ADVICE}")
+            return super().__new__(cls, *arguments, **options)
+
+    def refresh(self) -> None:
         if self.identifier is self._lent:  # it has none of its own
             self.identifier = self._lent = _default[0] if _default else None
-        super().look()
+        super().refresh()
         _ours.add(self)

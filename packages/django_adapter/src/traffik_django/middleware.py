@@ -6,14 +6,15 @@ around it nothing here leaves the event loop, and under WSGI nothing enters one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, cast
 
 from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from traffik.errors import Throttled
+from traffik.responses.rejections import Throttled
+from traffik.throttles import Throttle
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.responses import Answer, add_headers
@@ -22,7 +23,10 @@ __all__ = ["ThrottleMiddleware"]
 
 
 class ThrottleMiddleware:
-    """Applies the throttles of ``TRAFFIK["URLS"]``, and speaks for those that are hit further in."""
+    """Applies the throttles of ``TRAFFIK["URLS"]``, and answers for those that are hit further in.
+
+    Throttles with a rule by route are hit once Django has found the view; so requests without a view do not count.
+    """
 
     sync_capable = True
     async_capable = True
@@ -41,7 +45,7 @@ class ThrottleMiddleware:
         config = conf.current()
         everywhere, response = config.everywhere, None
         if everywhere:
-            response = refusal(everywhere, request)
+            response = refusal(_chosen(everywhere, by_route=False), request)
         if response is None:
             response = self.get_response(request)
         if config.headers:
@@ -52,7 +56,7 @@ class ThrottleMiddleware:
         config = conf.current()
         everywhere, response = config.everywhere, None
         if everywhere:
-            response = await refusal_async(everywhere, request)
+            response = await refusal_async(_chosen(everywhere, by_route=False), request)
         if response is None:
             response = await self.get_response(request)
         if config.headers:
@@ -64,7 +68,18 @@ class ThrottleMiddleware:
         return Answer(exception.rejection).to(request) if isinstance(exception, Throttled) else None
 
     def _view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        return refusal(conf.current().throttles_for(request.resolver_match), request)
+        return refusal(_throttles_of_view(request), request)
 
     async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        return await refusal_async(conf.current().throttles_for(request.resolver_match), request)
+        return await refusal_async(_throttles_of_view(request), request)
+
+
+def _throttles_of_view(request: HttpRequest) -> list[Throttle[Any]]:
+    """The throttles that wait until Django has resolved the path."""
+    config = conf.current()
+    return [*_chosen(config.everywhere, by_route=True), *config.throttles_for(request.resolver_match)]
+
+
+def _chosen(throttles: Iterable[Throttle[Any]], *, by_route: bool) -> list[Throttle[Any]]:
+    """Those throttles that have a rule by route, or those that have none."""
+    return [each for each in throttles if (each.rules is not None and each.rules.by_route) is by_route]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from traffik.rates import Rate
+from traffik.model.rates import Rate
 from traffik.throttles import Throttle
 from traffik_django.decorator import throttled
 

@@ -14,15 +14,15 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from traffik._callables import callback
 from traffik.backends.base import Backend
-from traffik.clients import NETWORK_PREFIX, Proxies, proxies
-from traffik.descriptions import describe
-from traffik.errors import ConfigurationError
 from traffik.identities import Identifier
-from traffik.outgoing import FIELDS, Outgoing
-from traffik.rules import Rule
+from traffik.identities.proxies import NETWORK_PREFIX, Proxies, proxies
+from traffik.model.callables import callback
+from traffik.model.errors import ConfigurationError
+from traffik.responses.options import FIELDS, ResponseOptions
+from traffik.rules.rule import Rule
 from traffik.throttles import Throttle
+from traffik.throttles.uploads import STEP, check_uploads
 from traffik_django.identities import named
 from traffik_django.limits import HTTPThrottle
 from traffik_django.stores import store_of
@@ -33,11 +33,11 @@ EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
 
 _PROXIES: Final = ("TRUSTED_PROXIES", "PROXY_HEADER", "IPV6_PREFIX")
-_KEYS: Final = ("HEADERS", "IDENTIFIER", "OUTGOING", *_PROXIES, "STORE", "THROTTLES", "URLS")
+_KEYS: Final = ("HEADERS", "IDENTIFIER", "RESPONSES", *_PROXIES, "STORE", "THROTTLES", "UPLOADS", "UPLOAD_STEP", "URLS")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
-_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "outgoing", "rate", "rules", "strategy")
-_OUTGOING: Final = tuple(each.name for each in fields(Outgoing))
-_RULE: Final = ("bypass", "methods", "path", "when")
+_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "responses", "rate", "rules", "strategy")
+_RESPONSES: Final = tuple(each.name for each in fields(ResponseOptions))
+_RULE: Final = ("bypass", "methods", "path", "route", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
 """Options that may be the dotted path of what is meant: a function, a strategy or its class."""
 
@@ -62,7 +62,9 @@ class Config:
         throttles: by their names.
         everywhere: those for every request.
         rules: patterns, each with the throttles for the views that match.
-        outgoing: what goes out of throttles that do not say; None where the settings do not either.
+        uploads: those that count the bytes of bodies.
+        upload_step: bytes between two charges of an upload.
+        responses: what goes out of throttles that do not say; None where the settings do not either.
         headers: whether answers that are not refused get the RateLimit fields.
         problems: what is wrong.
     """
@@ -73,7 +75,9 @@ class Config:
     throttles: dict[str, Throttle[Any]] = field(default_factory=dict)
     everywhere: tuple[Throttle[Any], ...] = ()
     rules: list[tuple[str, tuple[Throttle[Any], ...]]] = field(default_factory=list)
-    outgoing: Outgoing | None = None
+    uploads: tuple[Throttle[Any], ...] = ()
+    upload_step: int = STEP
+    responses: ResponseOptions | None = None
     headers: bool = True
     problems: list[Problem] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
@@ -108,9 +112,7 @@ def read() -> Config:
     """The settings of now; without ``TRAFFIK``, a store in memory and no throttles."""
     config, given = Config(), getattr(settings, "TRAFFIK", {})
     if not isinstance(given, Mapping):
-        config.problem(
-            2, f"TRAFFIK is a dict, not {describe(given)}.", 'Write TRAFFIK = {"THROTTLES": {"login": "5/min"}}.'
-        )
+        config.problem(2, f"TRAFFIK is a dict, not {given!r}.", 'Write TRAFFIK = {"THROTTLES": {"login": "5/min"}}.')
         given = {}
     for key in given:
         if key not in _KEYS:
@@ -123,10 +125,11 @@ def read() -> Config:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
     if not given.keys().isdisjoint(_PROXIES):
         config.proxies = _made(config, 9, "['TRUSTED_PROXIES']", partial(_proxies, given))
-    if given.get("OUTGOING") is not None:
-        config.outgoing = _made(config, 10, "['OUTGOING']", lambda: _outgoing(given["OUTGOING"]))
+    if given.get("RESPONSES") is not None:
+        config.responses = _made(config, 10, "['RESPONSES']", lambda: _responses(given["RESPONSES"]))
     _read_throttles(config, given.get("THROTTLES", {}))
     _read_urls(config, given.get("URLS", {}))
+    _read_uploads(config, given)
     return config
 
 
@@ -137,7 +140,7 @@ def _proxies(given: Mapping[str, Any]) -> Proxies:
 
 def _read_throttles(config: Config, given: Any) -> None:
     if not isinstance(given, Mapping):
-        config.problem(5, f"TRAFFIK['THROTTLES'] is a dict, not {describe(given)}.", 'Write {"login": "5/min"}.')
+        config.problem(5, f"TRAFFIK['THROTTLES'] is a dict, not {given!r}.", 'Write {"login": "5/min"}.')
         return
     for name, options in given.items():
         where = f"['THROTTLES'][{name!r}]"
@@ -151,24 +154,36 @@ def _read_throttles(config: Config, given: Any) -> None:
 
 def _read_urls(config: Config, given: Any) -> None:
     if not isinstance(given, Mapping):
-        config.problem(6, f"TRAFFIK['URLS'] is a dict, not {describe(given)}.", 'Write {"api:*": "api"}.')
+        config.problem(6, f"TRAFFIK['URLS'] is a dict, not {given!r}.", 'Write {"api:*": "api"}.')
         return
     for pattern, names in given.items():
         if not isinstance(pattern, str):
             hint = 'Write the name of a URL pattern, such as "accounts:login", or "*".'
             config.problem(6, f"TRAFFIK['URLS'] has a key that is no text: {pattern!r}.", hint)
             continue
-        throttles: list[Throttle[Any]] = []
-        for name in names if isinstance(names, list | tuple) else [names]:
-            if isinstance(name, str) and name in config.throttles:
-                throttles.append(config.throttles[name])
-            else:
-                hint = _close(str(name), config.throttles)
-                config.problem(6, f"TRAFFIK['URLS'][{pattern!r}] names no throttle: {name!r}.", hint)
+        throttles = _named(config, 6, f"['URLS'][{pattern!r}]", names)
         if pattern == EVERYTHING:
-            config.everywhere = tuple(throttles)
+            config.everywhere = throttles
         else:
-            config.rules.append((pattern, tuple(throttles)))
+            config.rules.append((pattern, throttles))
+
+
+def _read_uploads(config: Config, given: Mapping[Any, Any]) -> None:
+    config.upload_step = given.get("UPLOAD_STEP", STEP)
+    config.uploads = _named(config, 13, "['UPLOADS']", given.get("UPLOADS", ()))
+    if config.uploads:
+        _made(config, 13, "['UPLOADS']", lambda: check_uploads(config.uploads, config.upload_step))
+
+
+def _named(config: Config, number: int, where: str, names: Any) -> tuple[Throttle[Any], ...]:
+    """The throttles that one name or several name."""
+    throttles: list[Throttle[Any]] = []
+    for name in names if isinstance(names, list | tuple) else [names]:
+        if isinstance(name, str) and name in config.throttles:
+            throttles.append(config.throttles[name])
+        else:
+            config.problem(number, f"TRAFFIK{where} names no throttle: {name!r}.", _close(str(name), config.throttles))
+    return tuple(throttles)
 
 
 def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
@@ -182,8 +197,8 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         raise ValueError("a throttle needs a rate, such as '5/min'")
     if options.get("identifier") is not None:
         options["identifier"] = _identifier(options["identifier"])
-    if options.get("outgoing") is not None:
-        options["outgoing"] = _outgoing(options["outgoing"])
+    if options.get("responses") is not None:
+        options["responses"] = _responses(options["responses"])
     if "rules" in options:
         rules = options["rules"]
         options["rules"] = [_rule(each) for each in ([rules] if isinstance(rules, Mapping | Rule) else rules)]
@@ -214,24 +229,24 @@ def _identifier(given: Any) -> Identifier:
     else:
         found = given
     if not callable(found):
-        raise TypeError(f"an identifier is a name or a function, not {describe(given)}")
+        raise TypeError(f"an identifier is a name or a function, not {given!r}")
     identifier: Identifier = found
     callback("the identifier", identifier, ("connection", "context"))  # raises if it cannot be called so
     return identifier
 
 
-def _outgoing(given: Any) -> Outgoing:
-    if isinstance(given, Outgoing):
+def _responses(given: Any) -> ResponseOptions:
+    if isinstance(given, ResponseOptions):
         return given
     if not isinstance(given, Mapping):
-        raise TypeError(f"what goes out is a dict or an Outgoing, not {describe(given)}")
+        raise TypeError(f"what goes out is a dict or a ResponseOptions, not {given!r}")
     options = dict(given)
     for key in options:
-        if key not in _OUTGOING:
-            raise ValueError(f"nothing that goes out is called {key!r}. {_close(str(key), _OUTGOING)}")
+        if key not in _RESPONSES:
+            raise ValueError(f"nothing that goes out is called {key!r}. {_close(str(key), _RESPONSES)}")
     if isinstance(options.get("fields"), list | tuple):
         options["fields"] = [_writer(each) for each in options["fields"]]
-    return Outgoing(**options)
+    return ResponseOptions(**options)
 
 
 def _writer(given: Any) -> Any:
@@ -253,7 +268,8 @@ _HINTS: Final = {
     4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request and the context.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
     9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
-    10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or the other arguments of traffik.Outgoing.",
+    13: "Write the names of throttles in UPLOADS, and in UPLOAD_STEP the bytes between two charges, such as 65536.",
+    10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or other arguments of traffik.ResponseOptions.",
 }
 
 

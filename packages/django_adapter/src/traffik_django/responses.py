@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template import TemplateDoesNotExist, loader
 
 from traffik.adapters import Memory
-from traffik.answers import fields_of
-from traffik.negotiation import HTML
-from traffik.rejections import Rejection
+from traffik.limits.defaults import fields_of
+from traffik.responses.negotiation import HTML
+from traffik.responses.rejections import Rejection
 from traffik_django.adapter import MEMORY
 
 __all__ = ["TEMPLATE", "Answer", "add_headers"]

@@ -12,14 +12,14 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from traffik.adapters import Memory
-from traffik.descriptions import describe
-from traffik.floods import REASON
-from traffik.rejections import Rejection
+from traffik.limits.floods import REASON
+from traffik.responses.rejections import Rejection
 from traffik_starlette.errors import Throttled, WebSocketThrottled
+from traffik_starlette.routing import path_of, route_of
 
 __all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
-MEMORY: Final = "traffik.decisions"
+MEMORY: Final = "traffik.model.decisions"
 """The key of the scope under which the decisions about a connection are kept."""
 
 _GONE: Final = "traffik.gone"
@@ -31,6 +31,10 @@ class HTTPAdapter:
     # Not Request: a dependency of a whole application is asked for its WebSockets too, which are opened by a request.
     injects: type | None = HTTPConnection
     websocket = False
+    store_advice = (
+        "give a store, such as backend = InMemoryBackend(), to the application (lifespan=backend.lifespan) and start "
+        "the application (in tests: with TestClient(app) as client:), or give it to the throttle (backend=backend)"
+    )
 
     def peer(self, connection: HTTPConnection, /) -> str | None:
         client = connection.scope.get("client")
@@ -45,14 +49,10 @@ class HTTPAdapter:
         return method
 
     def path(self, connection: HTTPConnection, /) -> str:
-        scope = connection.scope
-        path: str = scope["path"]
-        # Routes are found with and without the prefix that a proxy takes away; rules must not see two paths in them.
-        # A mount adds to it, and keeps what it was at first.
-        prefix: str = scope.get("app_root_path", scope.get("root_path", "")).rstrip("/")
-        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-            return path[len(prefix) :] or "/"
-        return path
+        return path_of(connection.scope)
+
+    def route(self, connection: HTTPConnection, /) -> str | None:
+        return route_of(connection.scope)
 
     def app(self, connection: HTTPConnection, /) -> object | None:
         return connection.scope.get("app")
@@ -93,7 +93,7 @@ class WebSocketAdapter(HTTPAdapter):
 
     def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
         if not isinstance(connection, WebSocket):
-            raise TypeError(f"this is the adapter of WebSockets, not of {describe(connection)}")
+            raise TypeError(f"this is the adapter of WebSockets, not of {connection!r}")
         if self.accepted(connection):
             return _notify(connection, rejection)
         if "websocket.http.response" in connection.scope.get("extensions", {}):

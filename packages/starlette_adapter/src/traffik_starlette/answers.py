@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from traffik import errors
+from traffik.responses import rejections
 from traffik_starlette.errors import WebSocketThrottled
 
 __all__ = ["answer_throttled", "response_to"]
@@ -36,14 +36,14 @@ async def answer_throttled(connection: HTTPConnection, error: Exception) -> Resp
     """
     if isinstance(error, WebSocketThrottled):
         return _Close(error)
-    if not isinstance(error, errors.Throttled):
+    if not isinstance(error, rejections.Throttled):
         raise TypeError(f"answer_throttled is a handler for Throttled, not for {error!r}")
     return response_to(connection, error)
 
 
-def response_to(connection: HTTPConnection, error: errors.Throttled | HTTPException) -> Response:
+def response_to(connection: HTTPConnection, error: rejections.Throttled | HTTPException) -> Response:
     """The response that says what `error` says."""
-    if isinstance(error, errors.Throttled):
+    if isinstance(error, rejections.Throttled):
         status, fields, body = error.rejection.reply(connection.headers.getlist("accept"))
         return Response(body, status, dict(fields))
     if error.status_code in {204, 304}:

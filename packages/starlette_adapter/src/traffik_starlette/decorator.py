@@ -12,11 +12,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from traffik.descriptions import describe
-from traffik.floods import VIOLATION
-from traffik.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
-from traffik.rates import Rate
+from traffik.limits.floods import VIOLATION
+from traffik.model.rates import Rate
 from traffik.throttles import Throttle
+from traffik.throttles.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
 
 __all__ = ["throttled"]
 
@@ -56,9 +55,7 @@ def throttled(
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
         if isinstance(endpoint, type):
-            raise TypeError(
-                f"throttled is for functions and methods: decorate the methods of {describe(endpoint)} instead"
-            )
+            raise TypeError(f"throttled is for functions and methods: decorate the methods of {endpoint!r} instead")
         return _guarded(endpoint, guards_for(endpoint, throttles, options), cost, context)
 
     return decorate
@@ -123,9 +120,7 @@ def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     for each in (*args, *kwargs.values()):
         if isinstance(each, HTTPConnection):
             return each
-    raise TypeError(
-        f"{describe(endpoint)} was called without a connection: annotate a parameter as Request or WebSocket"
-    )
+    raise TypeError(f"{endpoint!r} was called without a connection: annotate a parameter as Request or WebSocket")
 
 
 async def _deny(connection: WebSocket, answer: Any) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from starlette.exceptions import HTTPException, WebSocketException
 
-from traffik import errors
-from traffik.floods import VIOLATION
-from traffik.rejections import Rejection
+from traffik.limits.floods import VIOLATION
+from traffik.responses import rejections
+from traffik.responses.rejections import Rejection
 
 __all__ = ["Throttled", "WebSocketThrottled"]
 
 
-class Throttled(errors.Throttled, HTTPException):
+class Throttled(rejections.Throttled, HTTPException):
     """A refused request, or WebSocket that is not accepted yet: answered with status 429 and its headers."""
 
     def __init__(self, rejection: Rejection) -> None:
@@ -19,7 +19,7 @@ class Throttled(errors.Throttled, HTTPException):
         self.rejection = rejection
 
 
-class WebSocketThrottled(errors.Throttled, WebSocketException):
+class WebSocketThrottled(rejections.Throttled, WebSocketException):
     """A WebSocket that is closed: before its accept, on a server that cannot deny with a status, or for a flood."""
 
     def __init__(self, rejection: Rejection, code: int = VIOLATION, reason: str | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from traffik.identities import Known
+from traffik.identities import CredentialIdentifier
 
 __all__ = ["user"]
 
@@ -19,7 +19,7 @@ def _find(connection: Any, _: object) -> str | None:
         return f"user:{who.display_name}"
 
 
-user: Final = Known("user", _find)
+user: Final = CredentialIdentifier("user", _find)
 """The user that `AuthenticationMiddleware` has found, by their `identity` or else their `display_name`.
 
 Anybody else is counted by address. Hit the throttle where the middleware has run: in a route, or in a middleware that

@@ -16,15 +16,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from traffik.adapters import Memory
-from traffik.answers import fields_of
-from traffik.decisions import Decision
-from traffik.floods import VIOLATION
-from traffik.guards import Throttles, each_of
-from traffik.negotiation import kind_for
-from traffik.rejections import reject
+from traffik.limits.defaults import fields_of
+from traffik.limits.floods import VIOLATION
+from traffik.model.decisions import Decision
+from traffik.responses.negotiation import kind_for
+from traffik.responses.rejections import reject
 from traffik.throttles import Throttle
+from traffik.throttles.guards import Throttles, each_of
 from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
+from traffik_starlette.routing import APP
 
 __all__ = ["ThrottleMiddleware"]
 
@@ -61,6 +62,10 @@ class ThrottleMiddleware:
         self._prepared: dict[object, _Ready] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "app" not in scope:  # around an application, which has not run yet
+            scope[APP] = self.app
+            if root_path := getattr(self.app, "root_path", ""):
+                scope["root_path"] = root_path  # as FastAPI itself does when it runs
         if scope["type"] != "http":
             if scope["type"] == "websocket" and self._websocket:
                 websocket = WebSocket(scope, receive, send)

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends import binding
-from traffik.errors import BackendNotFoundError
-from traffik.negotiation import JSON, PROBLEM
-from traffik.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
+from traffik.model.errors import BackendNotFoundError
+from traffik.responses.negotiation import JSON, PROBLEM
+from traffik.responses.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
 from traffik.throttles import Throttle
 from traffik_starlette.answers import answer_throttled
 from traffik_starlette.errors import Throttled
@@ -92,13 +92,13 @@ def _responses(
     each = [*outside, *inside]
     headers = {"Retry-After": _WAIT}
     for throttle in each:
-        for name in throttle.outgoing.fields:
+        for name in throttle.responses.fields:
             headers |= _FIELDS.get(name, {})
     # What a handler of a throttle or of the application answers is its own business.
     raised = _raised(app)
-    bodies = [_body(throttle.outgoing.problem) for throttle in outside if throttle.handler is None]
+    bodies = [_body(throttle.responses.problem) for throttle in outside if throttle.handler is None]
     if raised is not None:
-        bodies += [_body(raised and throttle.outgoing.problem) for throttle in inside if throttle.handler is None]
+        bodies += [_body(raised and throttle.responses.problem) for throttle in inside if throttle.handler is None]
     content = {kind: {"schema": body} for kind, body in bodies}
     shared = {"headers": headers, **({"content": content} if content else {})}
     found = {"429": {"description": "Too Many Requests", **shared}}
@@ -127,7 +127,7 @@ def _refuses_while_away(throttle: Throttle[Any], app: FastAPI) -> bool:
         store = binding.resolve(app) if throttle.backend is None else throttle.backend
     except BackendNotFoundError:
         return False
-    return store.refuses_while_away
+    return store.may_answer_unavailable
 
 
 def _routes(app: FastAPI) -> Iterator[Any]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
-from traffik import throttles
+from traffik.throttles import throttle
 from traffik_starlette.adapter import http, websocket
 
 __all__ = ["HTTPThrottle", "WebSocketThrottle"]
 
 
-class HTTPThrottle(throttles.HTTPThrottle[Request]):
+class HTTPThrottle(throttle.HTTPThrottle[Request]):
     """`traffik.HTTPThrottle` for `starlette.requests.Request`."""
 
     injects = http.injects
 
 
-class WebSocketThrottle(throttles.WebSocketThrottle[WebSocket]):
+class WebSocketThrottle(throttle.WebSocketThrottle[WebSocket]):
     """`traffik.WebSocketThrottle` for `starlette.websockets.WebSocket`."""
 
     injects = websocket.injects

@@ -1,7 +1,7 @@
 """The one seam to stores: charges in, decisions out, in one atomic step, on the store's own clock.
 
 A store fetches the state and keeps what the plan's kernel answers; it decides nothing itself. Each offers an async and
-a sync form of the same step. One that answers on the spot, without I/O, says so with `in_process`.
+a sync form of the same step. `prepare` returns the calls of one limit, which is what a hit uses.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pickle import PicklingError
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from traffik import adapters
 from traffik.backends import binding
-from traffik.decisions import Decision
-from traffik.descriptions import describe
-from traffik.keys import partition_key
-from traffik.uids import place_of_caller
+from traffik.model.decisions import Decision
+from traffik.model.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,16 +23,15 @@ if TYPE_CHECKING:
 
     from traffik.strategies import Plan
 
-__all__ = ["Backend", "Calls", "Charge", "Charger", "Done", "Sender"]
-
-Charger: TypeAlias = Callable[[str, int], Decision]
-"""Decides on a local key and a cost."""
+__all__ = ["Backend", "Calls", "Charge", "Done", "Sender"]
 
 Sender: TypeAlias = Callable[[str, int], Awaitable[Decision]]
 """The same of a store that has to be waited for."""
 
 
-class Calls(NamedTuple):
+# Slots rather than a named tuple: attributes that every hit reads.
+@dataclass(frozen=True, slots=True)
+class Calls:
     """The calls that one limit makes to a store, prepared once.
 
     Prepared for sync code, each call returns its result. Prepared for async code, it may return an awaitable instead.
@@ -57,7 +54,7 @@ class Charge(NamedTuple):
     Attributes:
         uid: the throttle's.
         plan: the strategy, made ready for its rates.
-        key: scope and identity, as `traffik.keys.local_key` joins them.
+        key: scope and identity, as `traffik.model.keys.local_key` joins them.
         cost: units of quota, 1 to the plan's ceiling; with `read_only` also 0, which asks what is left and how long
             the wait for one unit is.
         read_only: decide, but change nothing.
@@ -86,23 +83,22 @@ class Backend(ABC):
     """
 
     in_process: ClassVar[bool] = False
-    """Whether it answers on the spot, without I/O; then it also has `charger` and `peek`, which do not wait."""
+    """Whether it is the memory of this process: its calls never wait."""
 
     def __init__(self, *, namespace: str = "traffik") -> None:
         if not isinstance(namespace, str):
-            raise TypeError(f"a namespace is text, not {describe(namespace)} ({type(namespace).__name__})")
+            raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
-        self.place = place_of_caller()
         binding.made(self)
 
-    def __reduce__(self) -> NoReturn:
-        raise PicklingError(
-            f"{self!r} cannot be pickled: its connections, or the quota it holds, belong to this process. Open a store "
-            f"in the other process, and leave backend= out of the throttles that are pickled"
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            f"{self!r} cannot be pickled: its connections and locks belong to this process. Pickle limits without a "
+            f"backend, and open a store in each process"
         )
 
     @property
-    def refuses_while_away(self) -> bool:
+    def may_answer_unavailable(self) -> bool:
         """Whether it may answer that nobody can decide, since it is away: a refusal that is no fault of the client."""
         return False
 
@@ -138,14 +134,6 @@ class Backend(ABC):
 
         return Calls(charge, read, lambda key: self.reset(uid, key))
 
-    def charge(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
-        """`apply` for one charge, on the spot; only stores that are `in_process` have it."""
-        return self.charger(uid, plan)(key, cost)
-
-    def charger(self, uid: str, plan: Plan) -> Charger:
-        """`charge` for one limit, with all it needs at hand; only stores that are `in_process` have it."""
-        raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
-
     def sender(self, uid: str, plan: Plan) -> Sender:
         """`apply` for one charge of one limit, with all it needs at hand."""
 
@@ -153,10 +141,6 @@ class Backend(ABC):
             return (await self.apply((Charge(uid, plan, key, cost),)))[0]
 
         return send
-
-    def peek(self, uid: str, plan: Plan, key: str, cost: int) -> Decision:
-        """`apply` for one charge that is read-only, on the spot; only stores that are `in_process` have it."""
-        raise NotImplementedError(f"{type(self).__name__} does not answer on the spot: use apply or apply_sync")
 
     def partition_key(self, uid: str, key: str) -> str:
         """The whole key under which a local one is kept."""

@@ -9,95 +9,104 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 from weakref import WeakSet
 
-from traffik.errors import BackendNotFoundError
-
-if TYPE_CHECKING:
-    from traffik.backends.base import Backend
+from traffik.model.errors import BackendNotFoundError
 
 __all__ = [
+    "ADVICE",
     "Watcher",
     "any_open",
     "bound",
     "closed",
     "hide",
+    "is_open",
     "lock",
     "made",
+    "notify_subscribers",
     "open_one",
     "opened",
     "resolve",
-    "tell",
-    "watch",
+    "subscribe",
 ]
+
+
+_Backend: TypeAlias = Any
+"""A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
+
+
+ADVICE: Final = (
+    "give a store, such as backend = InMemoryBackend(), to the limit (backend=backend), or open one (with backend:)"
+)
+"""What to do about a store that is missing, outside any framework."""
 
 
 class Watcher(Protocol):
     """Somebody who keeps what follows from `open_one`, and has to work it out anew when it changes."""
 
-    def look(self) -> None:
-        """Work it out; called under a lock, so it may not open or close a store."""
+    def refresh(self) -> None:
+        """Work it out again. Called under a lock, so it may not open or close a store."""
 
 
 lock = RLock()
-"""Held while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
+"""StoredState while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
 
-_made: WeakSet[Backend] = WeakSet()
-_open: dict[Backend, int] = {}
+_made: WeakSet[_Backend] = WeakSet()
+_open: dict[_Backend, int] = {}
 _watchers: WeakSet[Watcher] = WeakSet()
 # By the identity of an application, since not every one can be hashed; it is kept too, so that it keeps its identity.
-_own: dict[int, tuple[object, list[Backend]]] = {}
-_inherited: dict[int, tuple[object, list[Backend]]] = {}
+_own: dict[int, tuple[object, list[_Backend]]] = {}
+_inherited: dict[int, tuple[object, list[_Backend]]] = {}
 
 
-def made(backend: Backend) -> None:
+def made(backend: _Backend) -> None:
     """Know of `backend` from now on, as long as somebody holds it."""
     _made.add(backend)
 
 
-def hide(backend: Backend) -> None:
+def hide(backend: _Backend) -> None:
     """Know no more of `backend`, which belongs to another store."""
     _made.discard(backend)
 
 
-def watch(watcher: Watcher) -> None:
+def subscribe(watcher: Watcher) -> None:
     """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
     with lock:
         _watchers.add(watcher)
-        watcher.look()
+        watcher.refresh()
 
 
-def opened(backend: Backend) -> bool:
+def opened(backend: _Backend) -> bool:
     """Count an opening; whether it is the first."""
     with lock:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
         if first:
-            tell()
+            notify_subscribers()
         return first
 
 
-def closed(backend: Backend) -> bool:
+def closed(backend: _Backend) -> bool:
     """Count a closing; whether it is the last."""
     with lock:
         _open[backend] -= 1
         last = _open[backend] == 0
         if last:
             del _open[backend]
-            tell()
+            notify_subscribers()
         return last
 
 
-def tell() -> None:
+def notify_subscribers() -> None:
     """Let all who watch look again."""
     with lock:
         for watcher in tuple(_watchers):
-            watcher.look()
+            watcher.refresh()
 
 
 @contextmanager
-def bound(backend: Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
+def bound(backend: _Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
     """Bind `backend` to `app`, and to the applications mounted in it that have no store of their own."""
     places = [(_own, app)] * (app is not None) + [(_inherited, each) for each in mounted]
     with lock:
@@ -119,13 +128,22 @@ def any_open() -> bool:
     return bool(_open)
 
 
-def open_one() -> Backend | None:
+def is_open(backend: _Backend) -> bool:
+    """Whether `backend` is open."""
+    return backend in _open
+
+
+def open_one() -> _Backend | None:
     """The only open store; None if there is none or more than one."""
     return next(iter(_open)) if len(_open) == 1 else None
 
 
-def resolve(app: object) -> Backend:
+def resolve(app: object, advice: str = ADVICE) -> _Backend:
     """The store meant in `app` (None: outside any application).
+
+    Args:
+        app: the application.
+        advice: what to do if there is none, for the error: a phrase that begins with a verb.
 
     Raises:
         BackendNotFoundError: none, or more than one, could be meant.
@@ -137,11 +155,6 @@ def resolve(app: object) -> Backend:
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        raise BackendNotFoundError(
-            "no store: make one, such as backend = InMemoryBackend(), and give it to the application "
-            "(lifespan=backend.lifespan) or to the throttle (backend=backend)"
-        )
-    raise BackendNotFoundError(
-        f"several stores could be meant: {', '.join(map(repr, candidates))}; give one to the application "
-        f"(lifespan=backend.lifespan) or to the throttle (backend=backend)"
-    )
+        raise BackendNotFoundError(f"there is no store to count in: {advice}")
+    seen = "several stores are open" if _open else "several stores exist and none of them is open"
+    raise BackendNotFoundError(f"{seen}: {', '.join(map(repr, candidates))}; {advice}")

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from traffik.decisions import NEVER, Decision
-from traffik.rates import Rate
+from traffik.model.decisions import NEVER, Decision
+from traffik.model.rates import Rate
 from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
 
 __all__ = ["FixedWindow"]

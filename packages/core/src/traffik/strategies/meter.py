@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from math import gcd
 from typing import TypeAlias
 
-from traffik.decisions import NEVER, Decision
-from traffik.rates import Rate
+from traffik.model.decisions import NEVER, Decision
+from traffik.model.rates import Rate
 from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
 
 __all__ = ["GCRA", "LeakyBucket", "TokenBucket"]

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from traffik.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError
 from traffik.strategies.base import Strategy
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
-from traffik.strategies.sliding_log import SlidingLog
-from traffik.strategies.sliding_window import SlidingWindow
+from traffik.strategies.sliding_counter import SlidingCounter
+from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
 __all__ = ["STRATEGIES", "strategy_named"]
 
 STRATEGIES: Final[Mapping[str, type[Any]]] = {
     "sliding-window": SlidingWindow,
-    "fixed-window": FixedWindow,
     "sliding-log": SlidingLog,
+    "sliding-counter": SlidingCounter,
+    "fixed-window": FixedWindow,
     "token-bucket": TokenBucket,
     "leaky-bucket": LeakyBucket,
     "gcra": GCRA,
@@ -28,7 +29,7 @@ _METERS: Final = ("token-bucket", "leaky-bucket", "gcra")
 
 
 def strategy_named(name: str | None, *, burst: int | None = None, debt: int | None = None) -> Strategy:
-    """The strategy called `name`, the sliding window counter if None.
+    """The strategy called `name`, the sliding window if None.
 
     Args:
         name: one of `STRATEGIES`; underscores and capitals are as good.

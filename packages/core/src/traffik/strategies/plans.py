@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeAlias, TypeGuard
 
-from traffik.costs import MAX_COST
-from traffik.decisions import ADMITTED, NEVER, Decision
-from traffik.descriptions import describe
-from traffik.rates import Rate
+from traffik.model.costs import MAX_COST
+from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
+from traffik.model.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
 
 __all__ = ["Plan", "plan", "probe"]
@@ -57,15 +56,14 @@ class Plan:
         return self.varying or len(self.rates) != 1
 
     def without_store(self, cost: int) -> Decision:
-        """The decision about a cost above the ceiling, which needs no state: nothing limits, or it can never fit.
+        """The decision about a cost above the ceiling, made without a store: nothing limits, or it can never fit.
 
-        What the refusal says of the quota holds for an unused key, since no store is asked for the state of this one.
+        What is left of the key is not looked up, so `remaining` is the capacity: the most that it can be.
         """
         if not self.rates:
             return ADMITTED
         rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
-        capacity = self.capacity
-        return Decision(allowed=False, limit=capacity, remaining=capacity, retry_after=NEVER, reset_after=0, rate=rate)
+        return Decision(False, self.capacity, self.capacity, retry_after=NEVER, reset_after=0, rate=rate)
 
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:
@@ -81,9 +79,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         TypeError: `strategy` is not a strategy.
     """
     if isinstance(strategy, type) or not callable(getattr(strategy, "decide", None)):
-        raise TypeError(
-            f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
-        )
+        raise TypeError(f"a strategy is an object with a decide method, such as SlidingWindow(), not {strategy!r}")
     kernels = [_prepare(strategy, rate) for rate in rates]
     bounds = tuple((_capacity(strategy, rate), rate) for rate in rates)
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
@@ -152,17 +148,32 @@ def _anew(answers: Sequence[_Answer], state: State | None) -> tuple[State | None
 
 def _together(kernels: Sequence[Kernel]) -> Kernel:
     """One kernel for several rates, all or nothing; its state is the tuple of theirs."""
+    fresh: State = (None,) * len(kernels)
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        answers = [each(old, cost, now) for each, old in zip_longest(kernels, state or ()) if each is not None]
-        decisions = [answer[0] for answer in answers]
-        refused = [decision for decision in decisions if not decision.allowed]
-        if refused:
-            binding = max(refused, key=lambda decision: decision.retry_after)
-            # What the others would have taken, they have not.
-            remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
-            return binding._replace(remaining=remaining), *_anew(answers, state)
-        binding = min(decisions, key=lambda decision: decision.remaining)
-        return binding, tuple(answer[1] for answer in answers), max(answer[2] for answer in answers)
+        olds = fresh if state is None else state if len(state) >= len(fresh) else (*state, *fresh)
+        states: list[State | None] = []
+        binding, least, longest = ADMITTED, UNBOUNDED, 0
+        for each, old in zip(kernels, olds, strict=False):
+            decision, changed, ttl = each(old, cost, now)
+            if not decision.allowed:
+                answers = [each(old, cost, now) for each, old in zip(kernels, olds, strict=False)]
+                return _refused(answers, state, cost)
+            states.append(changed)
+            remaining = decision.remaining
+            if remaining < least:
+                binding, least = decision, remaining
+            if ttl > longest:
+                longest = ttl
+        return binding, tuple(states), longest
 
     return kernel
+
+
+def _refused(answers: Sequence[_Answer], state: State | None, cost: int) -> _Answer:
+    """The refusal that waits longest, and what it leaves of the states."""
+    decisions = [decision for decision, _, _ in answers]
+    binding = max((each for each in decisions if not each.allowed), key=lambda decision: decision.retry_after)
+    # The rates that would have admitted the cost have not taken it.
+    remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
+    return binding._replace(remaining=remaining), *_anew(answers, state)

@@ -1,35 +1,65 @@
-"""Sliding window counter: two counts, the older one fading out in proportion to the time passed.
+"""Sliding window: at most `limit` in any window, remembered as a few moments; and the log, which remembers every hit.
 
-State ``(period, start, current, previous)``: `current` was admitted since `start`, `previous` in the window before it.
-(One size for all keys, also those without a previous window: memory that is given back then fits whatever comes next.)
-Windows follow one another from a key's first hit. With W the period, L the limit and e = now - start, a charge of N is
-admitted iff ``previous·(W - e) + (current + N)·W <= L·W``: no division, so no rounding. The wait is exact: the first
-tick at which that holds.
+A hit is counted at a moment: a time and the units admitted up to it since the moment before. Hits in one cell of a grid
+of `resolution` cells a window share a moment, which moves to the latest of them. So a hit is remembered at its own time
+or later, for at least one window: no window ever holds more than `limit`. And no moment lies in the future, so the wait
+for any cost up to `limit` is exact and at most one window. A client that waits as told gets the whole rate; one that
+tries again and again gets at least ``resolution / (resolution + 1)`` of it.
 
-Promises exactly L in the first window, no jump at a boundary, at most 2L - 1 in any stretch of length W against an
-adversary, and L/W in the long run. (Cloudflare, "How we built rate limiting capable of scaling to millions of domains";
-the grid starts at the first hit instead of the epoch, so that clients do not share a boundary.)
+State ``(used, older, earlier, time, count)``: `used` is the sum of all units; `time` and `count` are the last moment,
+which changes at nearly every hit; `earlier` has the moments before it as a flat tuple, oldest first. A long log moves
+full blocks of moments to `older`, ``(skip, block, …)``, where the first `skip` integers of the first block have left
+the window. So a hit copies a short tuple at most, whatever the limit.
 
-Needs 3·L·W below 2**53; where µs are too fine, whole multiples of them that divide W are counted. If the clock goes
-back by at most one window it stands still until it has caught up; by more, the counts start anew at the new time.
+If the clock goes back by a window at most, hits are counted at the latest time known; if by more, everything used
+counts as used at the new time. Nothing is given back early.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from traffik.decisions import NEVER, Decision
-from traffik.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
+from traffik.model.decisions import NEVER, Decision
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate
+from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
 
-__all__ = ["SlidingWindow"]
+__all__ = ["MAX_ENTRIES", "SlidingLog", "SlidingWindow"]
+
+MAX_ENTRIES: Final = 10_000
+"""The largest limit of a log: the moments that one key may have to remember."""
+
+_FINEST: Final = 1_000
+"""The largest resolution: the most moments a key of a `SlidingWindow` remembers, but for one."""
+
+_FULL: Final = 64
+"""Integers in a full block of moments: short enough to copy at every hit, long enough that blocks are few."""
+
+_NONE: Final[tuple[()]] = ()
+_EMPTY: Final[State] = (0, _NONE, _NONE, 0, 0)
+"""No moments, for an unpacking that needs five parts."""
 
 _new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """At most `limit` in a window that slides, approximated by two counts; smooth, and constant in memory."""
+    """At most `limit` in any window, and no wait longer than a window. The default.
+
+    Args:
+        resolution: how finely a window is divided, 1 to 1,000. A key remembers at most this many moments and one more;
+            a client that tries again without waiting gets at least ``resolution / (resolution + 1)`` of the rate.
+
+    Raises:
+        ValueError: the resolution is out of its range.
+    """
+
+    resolution: int = 16
+
+    def __post_init__(self) -> None:
+        if type(self.resolution) is not int or not 1 <= self.resolution <= _FINEST:
+            raise ValueError(f"a resolution is an integer from 1 to {_FINEST}, not {self.resolution!r}")
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -38,95 +68,139 @@ class SlidingWindow:
         return rate.limit
 
     def twin(self, rate: Rate) -> Twin:
-        return Twin("sliding_window", (rate.limit, rate.period, self._tick(rate)))
+        return Twin("sliding_window", (*_checked(self, rate), self._grid(rate)))
 
     def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(rate, rate.period, self._tick(rate))
+        _checked(self, rate)
+        return _kernel(rate, self._grid(rate))
 
-    def _tick(self, rate: Rate) -> int:
-        tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)
-        # After a clock has gone back, a reset may be three periods away.
-        if tick is None or 3 * rate.period >= EXACT:
-            raise inexact(self, rate)
-        return tick
+    def _grid(self, rate: Rate) -> int:
+        """The size of a cell, µs. Few units need no cells: each may have a moment of its own."""
+        return 1 if rate.limit <= self.resolution else -(-rate.period // self.resolution)
 
 
-def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
-    """At most the rate's limit in windows of `period`, which is its own unless that has changed."""
-    limit = rate.limit
-    window = period // tick
-    area, twice, coarse = limit * window, 2 * period, tick != 1
+@dataclass(frozen=True, slots=True)
+class SlidingLog:
+    """At most `limit` in any window, and the whole rate for every client; remembers every hit, so limits are at most
+    `MAX_ENTRIES`.
+    """
+
+    def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
+        return Transition(*self.prepare(rate)(state, cost, now))
+
+    def capacity(self, rate: Rate) -> int:
+        return rate.limit
+
+    def twin(self, rate: Rate) -> Twin:
+        return Twin("sliding_log", (*self._numbers(rate), 1))
+
+    def prepare(self, rate: Rate) -> Kernel:
+        self._numbers(rate)
+        return _kernel(rate, 1)
+
+    def _numbers(self, rate: Rate) -> tuple[int, int]:
+        if rate.limit > MAX_ENTRIES:
+            raise RateError(
+                f"{self!r} remembers every hit and takes limits up to {MAX_ENTRIES}, not {str(rate)!r}: "
+                f"use SlidingWindow, which remembers a few moments for any limit"
+            )
+        return _checked(self, rate)
+
+
+def _checked(strategy: object, rate: Rate) -> tuple[int, int]:
+    """The limit and the period, if their sums stay exact: a limit is counted up to twice its size."""
+    if 4 * rate.limit >= EXACT or 4 * rate.period >= EXACT:
+        raise inexact(strategy, rate)
+    return rate.limit, rate.period
+
+
+def _kernel(rate: Rate, grid: int) -> Kernel:
+    """At most the rate's limit in any window, with a moment for each cell of `grid` µs."""
+    limit, period = rate.limit, rate.period
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        late = skew = previous = current = elapsed = anew = 0
-        if coarse:
-            late = now % tick
-            now -= late
-        start = now
+        changed: State
+        skew, anew = 0, False
+        used, older, earlier, last, count = state or _EMPTY
         if state is not None:
-            era, start, current, previous = state
-            if era != period:
-                return _changed(rate, state, cost, now + late)
-            if previous > limit or current > limit:  # The limit has been lowered.
-                current, previous = min(current, limit), min(previous, limit)
-            elapsed = now - start
-            if not 0 <= elapsed < period:
-                if elapsed >= twice:
-                    start, current, previous, elapsed = now, 0, 0, 0
-                elif elapsed >= period:
-                    start, current, previous, elapsed = start + period, 0, current, elapsed - period
-                elif elapsed < -period:
-                    start, elapsed, anew = now, 0, 1
+            if last > now:
+                if last - now <= period:
+                    skew, now = last - now, last
                 else:
-                    skew, elapsed = -elapsed, 0
-        left = window - elapsed // tick if coarse else period - elapsed
-        total = current + cost
-        room = area - previous * left - total * window
-        life = twice - elapsed + skew - late
-        if room >= 0:
-            reset = life if total else (life - period if previous else 0)
-            decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
-            return decision, (period, start, total, previous), life
-        wait = _wait(limit, window, left, previous, current, cost)
-        if wait != NEVER:
-            wait = wait * tick - late + skew
-        reset = life if current else (life - period if previous else 0)
-        decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
-        return decision, (period, start, current, previous) if anew else None, life if anew else 0
+                    older, earlier, last, count, anew = _NONE, _NONE, now, used, True
+                    state = (used, older, earlier, last, count)
+            if (older[1][older[0]] if older else earlier[0] if earlier else last) <= now - period:
+                state = _recent(state, now - period)
+                used, older, earlier, last, count = state or _EMPTY
+        total = used + cost
+        if total > limit:
+            return _refused(rate, state, used, cost, now, skew, anew)
+        life = reset = period + skew
+        if cost == 0:
+            reset = 0 if state is None else last - now + life
+        if state is None:
+            changed = (cost, _NONE, _NONE, now, cost)
+        elif last % grid + now - last < grid:
+            changed = (total, older, earlier, now, count + cost)
+        elif len(earlier) < _FULL:
+            changed = (total, older, (*earlier, last, count), now, cost)
+        else:
+            changed = (total, (*(older or (0,)), earlier), (last, count), now, cost)
+        return _new(Decision, (True, limit, limit - total, 0, reset, rate, None)), changed, life
 
-    def quick(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        """`kernel` where nothing fades out, for half of what it costs: most hits find one count, and room beside it."""
-        if state is not None:
-            era, start, current, previous = state
-            elapsed, total = now - start, current + cost
-            if not previous and era == period and 0 <= elapsed < period and 0 < total <= limit:
-                life = twice - elapsed
-                decision = _new(Decision, (True, limit, limit - total, 0, life, rate, None))
-                return decision, (period, start, total, 0), life
-        return kernel(state, cost, now)
-
-    return kernel if coarse else quick
+    return kernel
 
 
-def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
-    """Ticks until a refused `cost` is admitted, `left` ticks before the end of the window; NEVER above the limit."""
-    if cost > limit:
-        return NEVER
-    if current + cost <= limit:
-        # In this window: the first e' with previous·(W - e') within the room that is left beside current and cost.
-        return left - (limit - current - cost) * window // previous
-    # In the next one, where current takes the place of previous.
-    return left + max(0, window - (limit - cost) * window // current)
+def _refused(
+    rate: Rate, state: State | None, used: int, cost: int, now: int, skew: int, anew: bool
+) -> tuple[Decision, State | None, int]:
+    """The refusal, with the wait until enough of the oldest moments have left."""
+    limit, period = rate.limit, rate.period
+    wait, reset = NEVER, 0
+    if state is not None:
+        reset = state[3] + period - now + skew
+        if cost <= limit:
+            wait = _nth(used + cost - limit, state) + period - now + skew
+    decision = _new(Decision, (False, limit, max(0, limit - used), wait, reset, rate, None))
+    return decision, state if anew else None, period if anew else 0
 
 
-def _changed(rate: Rate, state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
-    """Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
+def _recent(state: State, horizon: int) -> State | None:
+    """The state without the moments at `horizon` or before; None if none is left."""
+    used, older, earlier, last, count = state
+    if last <= horizon:
+        return None
+    if older:
+        skip, *blocks = older
+        while blocks:
+            skip, gone = _passed(blocks[0], skip, horizon)
+            used -= gone
+            if skip < len(blocks[0]):
+                return used, (skip, *blocks), earlier, last, count
+            del blocks[0]
+            skip = 0
+    skip, gone = _passed(earlier, 0, horizon)
+    return used - gone, _NONE, earlier[skip:], last, count
 
-    From then on it is a previous window of the new period, which begins to fade.
-    """
-    decision, changed, life = _kernel(rate, state[0], 1)(state, cost, now)
-    if not decision.allowed or cost == 0:
-        return decision, changed, life
-    used = rate.limit - decision.remaining - cost
-    life = 2 * rate.period
-    return decision._replace(reset_after=life), (rate.period, now, cost, used), life
+
+def _passed(moments: tuple[int, ...], place: int, horizon: int) -> tuple[int, int]:
+    """The place of the first moment after `horizon`, from `place` on, and the units of those before it."""
+    gone, end = 0, len(moments)
+    while place < end and moments[place] <= horizon:
+        gone += moments[place + 1]
+        place += 2
+    return place, gone
+
+
+def _nth(excess: int, state: State) -> int:
+    """The time of the moment with which, from the oldest on, at least `excess` will have left."""
+    _, older, earlier, last, count = state
+    skip, *blocks = older or (0,)
+    block: tuple[int, ...]
+    for block in (*blocks, earlier, (last, count)):
+        for place in range(skip, len(block), 2):
+            excess -= block[place + 1]
+            if excess <= 0:
+                return block[place]
+        skip = 0
+    raise AssertionError("the moments of a window come to what it says is used")

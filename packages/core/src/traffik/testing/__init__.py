@@ -1,4 +1,4 @@
-"""For tests: a clock that a test moves, and contracts that strategies, stores and adapters keep.
+"""For tests: a clock that a test moves, whole quotas, and contracts that strategies, stores and adapters keep.
 
 A contract is a class of pytest tests. Subclass it and say what to test:
 
@@ -6,7 +6,8 @@ A contract is a class of pytest tests. Subclass it and say what to test:
         strategy = MyStrategy()
 
 The contracts need pytest, and those of stores and adapters run on the event loops of anyio's fixture `anyio_backend`:
-asyncio and trio, unless the class has a fixture of that name. The clock needs nothing.
+asyncio and trio, unless the class has a fixture of that name. The rest needs nothing; `traffik.testing.plugin` is a
+pytest plugin.
 """
 
 import sys
@@ -16,15 +17,27 @@ if TYPE_CHECKING:
     from traffik.testing.adapters import AdapterContract
     from traffik.testing.backends import BackendContract
     from traffik.testing.clock import VirtualClock
+    from traffik.testing.isolation import fresh_quota, use_clock, wall_clock
     from traffik.testing.strategies import StrategyContract
 
-__all__ = ["AdapterContract", "BackendContract", "StrategyContract", "VirtualClock"]
+__all__ = [
+    "AdapterContract",
+    "BackendContract",
+    "StrategyContract",
+    "VirtualClock",
+    "fresh_quota",
+    "use_clock",
+    "wall_clock",
+]
 
 _HOME_OF = {
     "AdapterContract": "adapters",
     "BackendContract": "backends",
     "StrategyContract": "strategies",
     "VirtualClock": "clock",
+    "fresh_quota": "isolation",
+    "use_clock": "isolation",
+    "wall_clock": "isolation",
 }
 
 if "pytest" in sys.modules:

@@ -13,12 +13,12 @@ from traffik.adapters import Adapter, adapter_of, socket_adapter_of
 from traffik.backends import binding
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.decisions import Decision
-from traffik.errors import Throttled
-from traffik.floods import MAX_PAUSE, Floods
-from traffik.headers import policies
-from traffik.rates import Rate
-from traffik.rejections import Rejection, reject
+from traffik.limits.floods import MAX_PAUSE, FloodPolicy
+from traffik.model.decisions import Decision
+from traffik.model.errors import ConfigurationError
+from traffik.model.rates import Rate
+from traffik.responses.headers import policies
+from traffik.responses.rejections import Rejection, Throttled, reject
 from traffik.testing.clock import VirtualClock
 from traffik.throttles import HTTPThrottle, Throttle, WebSocketThrottle, get_wait, is_throttled
 
@@ -103,6 +103,11 @@ class AdapterContract:
     def test_it_hands_over_the_path_decoded(self, path: str) -> None:
         assert self.adapter.path(self.http_connection(path=path)) == path
 
+    def test_it_hands_over_a_route_or_says_that_it_knows_none(self) -> None:
+        with suppress(ConfigurationError):
+            route = self.adapter.route(self.http_connection(path="/nowhere/at/all"))
+            assert route is None or isinstance(route, str)
+
     def test_it_hands_over_the_application(self) -> None:
         app = self.make_app()
         assert self.adapter.app(self.http_connection(app=app)) is app
@@ -184,13 +189,13 @@ class AdapterContract:
         throttle = WebSocketThrottle("contract", _RATE, identifier=lambda _: "a", backend=InMemoryBackend())
         for _ in range(2):
             assert await throttle.hit(connection) is connection
-        assert [(message["type"], message["retry_after"]) for message in messages] == [("rate_limit", 120)]
+        assert [(message["type"], message["retry_after"]) for message in messages] == [("rate_limit", 60)]
         assert is_throttled(connection, throttle)
 
     @pytest.mark.anyio
     async def test_a_websocket_is_told_once_an_episode_where_that_is_asked(self) -> None:
         connection, messages = self._websocket()
-        throttle = _line(Floods(notify="once"))
+        throttle = _line(FloodPolicy(notify="once"))
         for _ in range(4):
             await throttle.hit(connection)
         assert len(messages) == 1
@@ -200,7 +205,7 @@ class AdapterContract:
     async def test_a_websocket_is_paused_where_that_is_asked(self) -> None:
         connection, messages = self._websocket()
         clock = VirtualClock()
-        throttle = _line(Floods(pause=True), InMemoryBackend(clock=clock))
+        throttle = _line(FloodPolicy(pause=True), InMemoryBackend(clock=clock))
         with clock.skipping_pauses() as pauses:
             for _ in range(2):
                 await throttle.hit(connection)
@@ -209,7 +214,7 @@ class AdapterContract:
     @pytest.mark.anyio
     async def test_a_websocket_is_closed_where_that_is_asked(self) -> None:
         connection, messages = self._websocket()
-        throttle = _line(Floods(close_after=2))
+        throttle = _line(FloodPolicy(close_after=2))
         await throttle.hit(connection)
         await throttle.hit(connection)
         for _ in range(3):
@@ -235,7 +240,7 @@ def _throttle(store: Backend | None) -> Throttle[Any]:
     return HTTPThrottle("contract", _RATE, backend=store)
 
 
-def _line(floods: Floods, store: Backend | None = None) -> Throttle[Any]:
+def _line(floods: FloodPolicy, store: Backend | None = None) -> Throttle[Any]:
     backend = InMemoryBackend() if store is None else store
     return WebSocketThrottle("contract", _RATE, identifier=lambda _: "a", backend=backend, floods=floods)
 

@@ -12,13 +12,14 @@ import anyio
 import pytest
 
 from traffik.backends.base import Backend
-from traffik.decisions import NEVER, Decision
-from traffik.limiter import Limiter
-from traffik.rates import Rate
+from traffik.limits.limiter import Limiter
+from traffik.model.decisions import NEVER, Decision
+from traffik.model.rates import Rate
 from traffik.strategies import (
     GCRA,
     FixedWindow,
     LeakyBucket,
+    SlidingCounter,
     SlidingLog,
     SlidingWindow,
     State,
@@ -51,7 +52,7 @@ class _Idle:
 
 _every_strategy = pytest.mark.parametrize(
     "strategy",
-    [FixedWindow(), SlidingWindow(), SlidingLog(), TokenBucket(), GCRA(), LeakyBucket(), _Idle()],
+    [FixedWindow(), SlidingWindow(), SlidingLog(), SlidingCounter(), TokenBucket(), GCRA(), LeakyBucket(), _Idle()],
     ids=lambda strategy: type(strategy).__name__.strip("_"),
 )
 

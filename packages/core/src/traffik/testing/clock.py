@@ -44,10 +44,10 @@ class VirtualClock:
 
     @contextmanager
     def skipping_pauses(self) -> Generator[list[int], None, None]:
-        """While the context lasts, a pause of `traffik.Floods` takes no time but moves the clock; answers their µs."""
+        """While the context lasts, pauses of a flood policy only move the clock; yields a list of them, in µs."""
         from anyio.lowlevel import checkpoint
 
-        from traffik import _drivers
+        from traffik.limits import hits
 
         pauses: list[int] = []
 
@@ -56,11 +56,11 @@ class VirtualClock:
             pauses.append(wait)
             self.advance(microseconds=wait)
 
-        before, _drivers.sleep = _drivers.sleep, sleep
+        before, hits.sleep = hits.sleep, sleep
         try:
             yield pauses
         finally:
-            _drivers.sleep = before
+            hits.sleep = before
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self.now} µs>"

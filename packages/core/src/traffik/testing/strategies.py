@@ -7,8 +7,8 @@ from copy import deepcopy
 from random import Random
 from typing import ClassVar, Final, NamedTuple
 
-from traffik.decisions import Decision
-from traffik.rates import Rate
+from traffik.model.decisions import Decision
+from traffik.model.rates import Rate
 from traffik.strategies import Prepared, State, Strategy, Transition
 
 __all__ = ["StrategyContract"]

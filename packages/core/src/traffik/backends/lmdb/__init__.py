@@ -1,13 +1,13 @@
-"""LMDB: the store of the workers of one machine, without a server; needs the extra ``traffik[lmdb]``, and POSIX."""
+"""LMDB: a store for the workers of one machine, without a server. Needs POSIX and the extra ``traffik-core[lmdb]``."""
 
-from traffik.backends.breaker import Breaker
-from traffik.backends.failures import OnError
+from traffik.backends.resilience.breaker import Breaker
+from traffik.backends.resilience.failures import OnError
 
 try:
     from traffik.backends.lmdb.backend import LMDBBackend
 except ModuleNotFoundError as error:
     if error.name == "lmdb":
-        raise ImportError("this store needs lmdb: pip install 'traffik[lmdb]'", name=error.name) from error
+        raise ImportError("this store needs lmdb: pip install 'traffik-core[lmdb]'", name=error.name) from error
     if error.name == "fcntl":
         raise ImportError("this store needs POSIX locks, which this system has not", name=error.name) from error
     raise

@@ -2,7 +2,7 @@
 
 It fetches and keeps; the kernel of the plan decides, inside one transaction. A caller that finds the file busy waits
 its turn: sync code sleeps, async code lets its event loop go on, both until the deadline. What is answered when the
-file cannot be had by then is in `traffik.backends.failures`.
+file cannot be had by then is in `traffik.backends.resilience.failures`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from weakref import WeakSet
 import lmdb
 
 from traffik.backends.base import Backend, Charge, Sender
-from traffik.backends.breaker import Breaker, Circuit
-from traffik.backends.failures import Failures, OnError
-from traffik.backends.health import Health
+from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb.charging import Book
 from traffik.backends.lmdb.environments import shelf_in
 from traffik.backends.lmdb.looking import held_in, page_of
@@ -31,9 +29,11 @@ from traffik.backends.lmdb.quick import attempts
 from traffik.backends.lmdb.turns import failed_with, turn, turn_async
 from traffik.backends.lmdb.unkept import FullError, UnkeptError
 from traffik.backends.lmdb.visits import Visitor
-from traffik.backends.looks import Held, Listing
-from traffik.decisions import Decision
-from traffik.errors import BackendError, ConfigurationError
+from traffik.backends.resilience.breaker import Breaker, Circuit
+from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.health import Health
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan
@@ -108,10 +108,10 @@ class LMDBBackend(Backend):
         _stores.add(self)
 
     def __repr__(self) -> str:
-        return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} made at {self.place}>"
+        return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r}>"
 
     @property
-    def refuses_while_away(self) -> bool:
+    def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
@@ -189,7 +189,7 @@ class LMDBBackend(Backend):
                 pass
         self._failures.reset()
 
-    def held_sync(self, uid: str, key: str) -> Held:
+    def inspect_sync(self, uid: str, key: str) -> StoredState:
         """What the file holds for a local key of the throttle `uid`; of one in overflow, what its bucket does.
 
         Raises:
@@ -197,7 +197,7 @@ class LMDBBackend(Backend):
         """
         return turn(lambda: held_in(self._visitor, uid, key), _PATIENCE)
 
-    def list_sync(self, uid: str, most: int) -> Listing:
+    def list_keys_sync(self, uid: str, most: int) -> KeyPage:
         """Local keys of the throttle `uid`, at most so many. Walks through the files a few keys at a time.
 
         What comes or lapses meanwhile may be in it or not.
@@ -216,7 +216,7 @@ class LMDBBackend(Backend):
                 if page.after is None:
                     break
                 after = page.after
-        return Listing(keys[:most], len(keys) <= most, unnamed)
+        return KeyPage(keys[:most], len(keys) <= most, unnamed)
 
     def _admit(self) -> None:
         """See that the store is not spared.

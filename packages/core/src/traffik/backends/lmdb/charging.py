@@ -20,7 +20,7 @@ from traffik.strategies import probe
 if TYPE_CHECKING:
     from traffik.backends.base import Charge
     from traffik.backends.lmdb.environments import Opened
-    from traffik.decisions import Decision
+    from traffik.model.decisions import Decision
     from traffik.strategies import Plan, State
 
 __all__ = ["EVERY", "Book", "Sitting", "foreseen"]

@@ -25,7 +25,7 @@ from traffik.backends.lmdb.clocks import FileHead
 from traffik.backends.lmdb.files import created, found, locked, read_on, reserve
 from traffik.backends.lmdb.places import FILES, secured
 from traffik.backends.lmdb.unkept import ReenteredError
-from traffik.errors import BackendError, ConfigurationError
+from traffik.model.errors import BackendError, ConfigurationError
 
 __all__ = ["Environment", "Opened", "Shelf", "shelf_in"]
 

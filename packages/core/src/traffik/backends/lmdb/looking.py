@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from traffik.backends.inspection import StoredState
 from traffik.backends.lmdb.charging import Sitting
 from traffik.backends.lmdb.states import HEAD, PREFIX, key_in, key_of, lapse_of, text_of
-from traffik.backends.looks import Held
 
 if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Opened
@@ -35,14 +35,14 @@ class Page(NamedTuple):
     after: bytes | None
 
 
-def held_in(visitor: Visitor, uid: str, key: str) -> Held | None:
+def held_in(visitor: Visitor, uid: str, key: str) -> StoredState | None:
     """What is held for a local key; None if its file is busy."""
     (number,) = visitor.numbers(key)
     prefix, text = visitor.book.prefix(uid), text_of(key)
 
-    def work(files: dict[int, Opened]) -> Held:
+    def work(files: dict[int, Opened]) -> StoredState:
         if number not in files:
-            return Held(None, None)
+            return StoredState(None, None)
         opened = files[number]
         now = visitor.clock() // 1000 + opened.offset
         with opened.begin() as transaction:
@@ -50,7 +50,7 @@ def held_in(visitor: Visitor, uid: str, key: str) -> Held | None:
             if value is None:
                 value = visitor.book.shared(Sitting(opened, transaction, now), prefix, text)
         left = 0 if value is None else lapse_of(value) - now
-        return Held(None, None) if value is None or left <= 0 else Held(value[HEAD.size :], left)
+        return StoredState(None, None) if value is None or left <= 0 else StoredState(value[HEAD.size :], left)
 
     return visitor.visit((number,), work)
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from traffik.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError
 
 __all__ = ["FILES", "check_file", "default_directory", "located", "secured"]
 

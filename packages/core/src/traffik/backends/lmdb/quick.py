@@ -23,7 +23,7 @@ from traffik.backends.lmdb.unkept import FullError
 if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Opened
     from traffik.backends.lmdb.visits import Visitor
-    from traffik.decisions import Decision
+    from traffik.model.decisions import Decision
     from traffik.strategies import Plan
 
 __all__ = ["Attempt", "attempts"]

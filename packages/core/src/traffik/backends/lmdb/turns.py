@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import lmdb
 
-from traffik.errors import BackendError, BackendTimeoutError
+from traffik.model.errors import BackendError, BackendTimeoutError
 
 __all__ = ["failed_with", "turn", "turn_async"]
 

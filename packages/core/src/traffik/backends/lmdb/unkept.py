@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traffik.errors import BackendError
+from traffik.model.errors import BackendError
 
 __all__ = ["FullError", "ReenteredError", "UnkeptError"]
 

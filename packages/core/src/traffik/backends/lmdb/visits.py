@@ -16,13 +16,13 @@ from traffik.backends.lmdb.charging import foreseen
 from traffik.backends.lmdb.states import text_of
 from traffik.backends.lmdb.sweeping import sweep
 from traffik.backends.lmdb.unkept import FullError
-from traffik.errors import BackendError
+from traffik.model.errors import BackendError
 
 if TYPE_CHECKING:
     from traffik.backends.base import Charge
     from traffik.backends.lmdb.charging import Book
     from traffik.backends.lmdb.environments import Opened, Shelf
-    from traffik.decisions import Decision
+    from traffik.model.decisions import Decision
 
 __all__ = ["Visitor"]
 

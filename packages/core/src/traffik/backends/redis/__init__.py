@@ -1,8 +1,8 @@
-"""Redis and Valkey: the store of a fleet; needs the extra ``traffik[redis]``."""
+"""Redis and Valkey: the store of a fleet; needs the extra ``traffik-core[redis]``."""
 
-from traffik.backends.breaker import Breaker
-from traffik.backends.denials import DenyCache
-from traffik.backends.failures import OnError
+from traffik.backends.resilience.breaker import Breaker
+from traffik.backends.resilience.denials import DenyCache
+from traffik.backends.resilience.failures import OnError
 
 try:
     from traffik.backends.redis.backend import RedisBackend
@@ -10,6 +10,6 @@ try:
 except ModuleNotFoundError as error:
     if error.name not in {"hiredis", "redis"}:
         raise
-    raise ImportError(f"this store needs {error.name}: pip install 'traffik[redis]'", name=error.name) from error
+    raise ImportError(f"this store needs {error.name}: pip install 'traffik-core[redis]'", name=error.name) from error
 
 __all__ = ["Breaker", "Cluster", "DenyCache", "OnError", "RedisBackend", "Sentinel"]

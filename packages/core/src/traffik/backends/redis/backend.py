@@ -1,7 +1,7 @@
 """The store of a fleet: Redis or Valkey, exact for all its processes, one round trip a hit or less.
 
-It fetches and keeps; the script on the server decides, on the server's clock. What happens between a charge and the
-servers is in `steps`, how hits share calls in the lanes, what is answered without them in `traffik.backends.failures`.
+It fetches and keeps; the script on the server decides, on the server's clock. `charging` says what happens to a charge,
+the batchers how hits share calls, `resilience.failures` what a hit is answered without the servers.
 """
 
 from __future__ import annotations
@@ -9,41 +9,43 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
-from threading import Lock
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
-from traffik.backends.base import Backend, Charge, Sender
-from traffik.backends.breaker import Breaker, Circuit
-from traffik.backends.denials import Denials, DenyCache
-from traffik.backends.failures import Failures, OnError
-from traffik.backends.health import Health
-from traffik.backends.looks import Held, Listing
-from traffik.backends.redis import async_fleet, housekeeping, sync_fleet
-from traffik.backends.redis.drivers import AsyncDriver, SyncDriver
-from traffik.backends.redis.script import CHARGE, Order
+from traffik.backends.base import Backend, Calls, Charge
+from traffik.backends.inspection import KeyPage, StoredState
+from traffik.backends.redis import maintenance
+from traffik.backends.redis.charging import Charging
+from traffik.backends.redis.client import Client
+from traffik.backends.redis.concurrency import Tasks, Threads
+from traffik.backends.redis.discovery import Servers
+from traffik.backends.redis.handshake import PATIENCE
+from traffik.backends.redis.script import CHARGE, PEEK, PROBE
 from traffik.backends.redis.settings import Where, read
-from traffik.backends.redis.states import in_script
-from traffik.backends.redis.steps import Core
-from traffik.backends.redis.visits import PATIENCE
-from traffik.decisions import Decision
-from traffik.errors import BackendError
-from traffik.keys import escape, local_of, partition_key, seal, sealed
+from traffik.backends.resilience.breaker import Breaker, Circuit
+from traffik.backends.resilience.denials import Denials, DenyCache
+from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.health import Health
+from traffik.model.coroutines import run_sync
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError
+from traffik.model.keys import escape, local_of, partition_key, seal, sealed
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan
 
 __all__ = ["RedisBackend"]
 
+_T = TypeVar("_T")
+
 # The event loop of asyncio that runs here, or None. Its public sister raises instead, which costs as much as a hit.
 _running: Final[Callable[[], AbstractEventLoop | None]] = asyncio._get_running_loop
-
-_new = tuple.__new__
 
 _log: Final = logging.getLogger("traffik.backends.redis")
 
@@ -98,99 +100,73 @@ class RedisBackend(Backend):
         self._failures = Failures(on_error, fallback_share)
         self._circuit = Circuit(breaker or Breaker())
         self._denials = None if deny_cache is None else Denials(deny_cache)
-        self._prefixes: dict[str, str] = {}
-        self._core = Core(self.partition_key, _micros, self._circuit, self._failures, self._denials, self._count)
         self._health = Health(self._circuit, _log)
+        self._keys_of = lru_cache(maxsize=1024)(self._whole_keys)
+        self._charging = Charging(self._keys_of, deadline, self._circuit, self._failures, self._denials, self._count)
         self._begin()
         super().__init__(namespace=namespace)
         _stores.add(self)
 
     def _begin(self) -> None:
-        """Know of no connections."""
-        self._lock = Lock()
-        self._drivers: dict[AbstractEventLoop, AsyncDriver] = {}
-        self._sync = SyncDriver(sync_fleet.SyncFleet(self.settings, self.max_batch, self._report), self.deadline)
+        """Start without connections: in a new store, and in a forked process."""
+        self._lock = RLock()  # a signal handler may hit while its thread holds it
+        self._clients: dict[AbstractEventLoop | None, Client] = {}
+        self._threads = Client(Threads(), self._servers())
+
+    def _servers(self) -> Servers:
+        return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
 
     def __repr__(self) -> str:
-        return f"<RedisBackend {self.settings} namespace={self.namespace!r} made at {self.place}>"
+        return f"<RedisBackend {self.settings} namespace={self.namespace!r}>"
 
     def partition_key(self, uid: str, key: str) -> str:
-        prefix = self._prefixes.get(uid)
-        if prefix is None:
-            if len(self._prefixes) >= 1024:
-                self._prefixes.clear()
-            prefix = self._prefixes[uid] = partition_key(self.namespace, uid, "")[:-1]
-        return f"{prefix}{self._shown(key)}}}"
+        return self._keys_of(uid)(key)
 
-    def _shown(self, key: str) -> str:
-        """A local key as it stands in the server."""
-        return escape(key) if self._seal is None else sealed(key, self._seal)
+    def _whole_keys(self, uid: str) -> Callable[[str], str]:
+        prefix, secret = partition_key(self.namespace, uid, "")[:-1], self._seal
+        if secret is None:
+            return lambda key: f"{prefix}{escape(key)}}}"
+        return lambda key: f"{prefix}{sealed(key, secret)}}}"
 
     @property
-    def refuses_while_away(self) -> bool:
+    def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
-        loop = _running()
-        if loop is None:
-            return await self._in_a_thread(charges)
-        driver = self._drivers.get(loop)
-        if driver is None:
-            driver = await self._driver(loop)
-        return await driver.run(self._core.apply(charges))
-
-    def sender(self, uid: str, plan: Plan) -> Sender:
-        """The way of nearly all hits, written out: one thing to wait for, with nothing in between."""
-        if not in_script(plan):
-            return super().sender(uid, plan)
-        core, denials, circuit, remembers = self._core, self._denials, self._circuit, self._core.remembers(plan)
-        shown, prefix, end = self._shown, partition_key(self.namespace, uid, "")[:-1], "}"
-
-        async def send(key: str, cost: int) -> Decision:
-            loop = _running()
-            driver = None if loop is None else self._drivers.get(loop)
-            if driver is None or not circuit.closed or not driver.fleet.ready:
-                return (await self.apply((Charge(uid, plan, key, cost),)))[0]
-            whole, began = f"{prefix}{shown(key)}{end}", 0
-            if denials is not None:
-                began = _micros()
-                known = denials.find(whole, plan, cost, began)
-                if known is not None:
-                    if known.degraded is not None:
-                        self._count(known.degraded)
-                    return known
-            try:
-                (answer,) = await driver.send(_new(Order, (whole, CHARGE, plan, cost, ())))
-            except BackendError as error:
-                answer = error
-            if type(answer) is not Decision:
-                return await driver.run(core.instead(Charge(uid, plan, key, cost), answer))
-            if remembers:
-                core.note(whole, plan, cost, answer, began)
-            return answer
-
-        return send
+        return await self._here(partial(self._charging.apply, charges))
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
-        return self._sync.run(self._core.apply(charges))
+        return self._blocking(partial(self._charging.apply, charges))
+
+    def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
+        target, decide = self._charging.target(uid, plan), self._charging.decide
+        if sync:
+            return Calls(
+                lambda key, cost: run_sync(decide(target, CHARGE, self._threads, key, cost)),
+                lambda key, cost: run_sync(decide(target, PEEK if cost else PROBE, self._threads, key, cost)),
+                lambda key: self.reset_sync(uid, key),
+            )
+
+        def ask(kind: int, key: str, cost: int) -> Coroutine[Any, Any, Decision]:
+            client = self._clients.get(_running())
+            if client is None:
+                return self._here(lambda client: decide(target, kind, client, key, cost))
+            return decide(target, kind, client, key, cost)
+
+        return Calls(
+            partial(ask, CHARGE),
+            lambda key, cost: ask(PEEK if cost else PROBE, key, cost),
+            lambda key: self.reset(uid, key),
+        )
 
     async def open(self) -> None:
-        """Connect, and look whether the server is set up as it should be; a store that is away is no obstacle."""
-        loop = _running()
-        if loop is None:
-            self.open_sync()
-            return
-        driver = self._drivers.get(loop) or await self._driver(loop)
-        try:
-            await driver.housekeep(housekeeping.look_around(self.settings, _log))
-        except BackendError as error:
-            self._away_at_start(error)
+        """Connect, and check the settings of the server. A store that is away is no obstacle."""
+        with self._may_be_away():
+            await self._here(partial(Client.inquire, work=partial(maintenance.look_around, _log)))
 
     def open_sync(self) -> None:
-        try:
-            self._sync.housekeep(housekeeping.look_around(self.settings, _log))
-        except BackendError as error:
-            self._away_at_start(error)
+        with self._may_be_away():
+            self._blocking(partial(Client.inquire, work=partial(maintenance.look_around, _log)))
 
     async def close(self) -> None:
         self.close_sync()
@@ -198,105 +174,107 @@ class RedisBackend(Backend):
     def close_sync(self) -> None:
         here = _running()
         with self._lock:
-            drivers, self._drivers = self._drivers, {}
-        for loop, driver in drivers.items():
-            if loop is here:
-                driver.fleet.close()
+            clients, self._clients = self._clients, {}
+        for loop, client in clients.items():
+            if loop is None or loop is here:
+                client.close()
             else:
-                with suppress(RuntimeError):  # the loop has ended, and closed the fleet itself
-                    loop.call_soon_threadsafe(driver.fleet.close)
-        self._sync.fleet.close()
+                with suppress(RuntimeError):  # the loop has ended, and closed the client itself
+                    loop.call_soon_threadsafe(client.close)
+        self._threads.close()
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
-        recipe = housekeeping.forget(self.settings, self._pattern(uid, key))
-        loop = _running()
-        if loop is None:
-            self._sync.housekeep(recipe)
-        else:
-            await (self._drivers.get(loop) or await self._driver(loop)).housekeep(recipe)
+        await self._here(partial(Client.inquire, work=self._forgetting(uid, key)))
         self._forget()
 
     def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
-        self._sync.housekeep(housekeeping.forget(self.settings, self._pattern(uid, key)))
+        self._blocking(partial(Client.inquire, work=self._forgetting(uid, key)))
         self._forget()
 
-    def held_sync(self, uid: str, key: str) -> Held:
+    def inspect_sync(self, uid: str, key: str) -> StoredState:
         """What the servers hold for a local key of the throttle `uid`.
 
         Raises:
             BackendError: they do not answer.
         """
-        value, ttl = self._sync.housekeep(housekeeping.look_up(self.settings, self.partition_key(uid, key)))
-        return Held(value, None if ttl < 0 else ttl * 1000)
+        work = partial(maintenance.inspect, self.partition_key(uid, key))
+        value, ttl = self._blocking(partial(Client.inquire, work=work))
+        return StoredState(value, None if ttl < 0 else ttl * 1000)
 
-    def list_sync(self, uid: str, most: int) -> Listing:
+    def list_keys_sync(self, uid: str, most: int) -> KeyPage:
         """Local keys of the throttle `uid`, at most so many. Walks through all keys of the servers with SCAN.
 
         Raises:
             BackendError: they do not answer.
         """
-        pattern, _ = self._pattern(uid, None)
-        keys, complete = self._sync.housekeep(housekeeping.walk(self.settings, pattern, most))
-        return Listing([local_of(key.decode()) for key in keys], complete)
+        work = partial(maintenance.list_keys, self._pattern(uid), most)
+        keys, complete = self._blocking(partial(Client.inquire, work=work))
+        return KeyPage([local_of(key.decode()) for key in keys], complete)
 
-    def _pattern(self, uid: str | None, key: str | None) -> tuple[str, bool]:
-        """The keys that a reset means, and whether that is a pattern."""
-        if uid is None:
-            if key is not None:
-                raise ValueError(f"the key {key!r} belongs to some uid: give that too")
-            return partition_key(self.namespace, "", "").removesuffix(":{}") + "*", True
+    def _forgetting(self, uid: str | None, key: str | None) -> maintenance.Work[None]:
         if key is None:
-            return partition_key(self.namespace, uid, "").removesuffix("}") + "*", True
-        return self.partition_key(uid, key), False
+            return partial(maintenance.forget_all, self._pattern(uid))
+        if uid is None:
+            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+        return partial(maintenance.forget, self.partition_key(uid, key))
+
+    def _pattern(self, uid: str | None) -> str:
+        """What the keys of a throttle match, or those of all."""
+        return partition_key(self.namespace, uid or "", "").removesuffix(":{}" if uid is None else "}") + "*"
 
     def _forget(self) -> None:
         if self._denials is not None:
             self._denials.forget()
         self._failures.reset()
 
-    async def _driver(self, loop: AbstractEventLoop) -> AsyncDriver:
-        """The driver of a loop that has none yet; it is closed when the loop ends."""
-        with self._lock:
-            for other in [other for other in self._drivers if other.is_closed()]:
-                del self._drivers[other]
-            fleet = async_fleet.AsyncFleet(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
-            driver = self._drivers[loop] = AsyncDriver(fleet, self.deadline)
-        driver.keeper = self._until_the_end(loop, driver)
-        await anext(driver.keeper)
-        return driver
+    def _blocking(self, work: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
+        return run_sync(work(self._threads))
 
-    async def _until_the_end(self, loop: AbstractEventLoop, driver: AsyncDriver) -> AsyncGenerator[None, None]:
-        # A loop closes the generators that have begun in it before it ends, and that is all it tells anybody.
+    async def _here(self, work: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
+        """The result of `work` in this event loop; in a worker thread if the loop is not of asyncio, such as trio's."""
+        loop = _running()
+        if loop is None:
+            import anyio.to_thread
+
+            return await anyio.to_thread.run_sync(self._blocking, work)
+        return await work(self._clients.get(loop) or await self._client_of(loop))
+
+    async def _client_of(self, loop: AbstractEventLoop) -> Client:
+        """The client of a loop that has none yet. It is closed when the loop ends."""
+        with self._lock:
+            for other in [other for other in self._clients if other is not None and other.is_closed()]:
+                del self._clients[other]
+            client = self._clients[loop] = Client(Tasks(), self._servers())
+        client.keeper = self._until_the_end(loop, client)
+        await anext(client.keeper)
+        return client
+
+    async def _until_the_end(self, loop: AbstractEventLoop, client: Client) -> AsyncGenerator[None, None]:
+        # A loop closes the generators that have begun in it before it ends. There is no other sign of its end.
         try:
             yield
         finally:
-            driver.fleet.close()
+            client.close()
             with self._lock:
-                if self._drivers.get(loop) is driver:
-                    del self._drivers[loop]
-
-    async def _in_a_thread(self, charges: Sequence[Charge]) -> list[Decision]:
-        """`apply` under an event loop that is not of asyncio, such as trio's."""
-        import anyio.to_thread
-
-        return await anyio.to_thread.run_sync(self.apply_sync, charges)
+                if self._clients.get(loop) is client:
+                    del self._clients[loop]
 
     def _report(self, error: BackendError | None) -> None:
         """Take note of how a call went."""
         self._health.report(self, error)
 
-    def _away_at_start(self, error: BackendError) -> None:
-        self._report(error)
-        if self._failures.policy == "raise":
-            raise error
+    @contextmanager
+    def _may_be_away(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except BackendError as error:
+            self._report(error)
+            if self._failures.policy == "raise":
+                raise
 
     def _count(self, reason: str) -> None:
         with self._lock:
             self.degraded[reason] += 1
-
-
-def _micros() -> int:
-    return time.monotonic_ns() // 1000
 
 
 _stores: WeakSet[RedisBackend] = WeakSet()
@@ -304,9 +282,9 @@ _inherited: Final[list[object]] = []
 
 
 def _after_fork_in_child() -> None:
-    # The connections are the parent's. They are kept, since closing them would be heard at the other end.
+    # The connections are the parent's. They are kept, since the server would notice if they were closed.
     for store in tuple(_stores):
-        _inherited.extend((store._drivers, store._sync))
+        _inherited.extend((store._clients, store._threads))
         store._begin()
         store._circuit.after_fork()
         if store._denials is not None:

@@ -1,7 +1,7 @@
 """The one script of the store, what it is asked, and what its answers mean. Pure: bytes and values, no connection.
 
-Each question is an `Order` about one key; many go into one call. The script is `driver.lua` behind the Lua twins of the
-strategies; it runs on the server's own clock.
+Each question is an `Operation` on one key; many go into one call. The script is `script.lua` behind the Lua twins of
+the strategies. It runs on the server's own clock.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.redis.states import tag_of
-from traffik.decisions import Decision
-from traffik.errors import BackendError
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ __all__ = [
     "SWAP",
     "Answer",
     "ErrorAnswer",
-    "Order",
+    "Operation",
     "Stored",
     "answers",
     "arguments",
@@ -49,25 +49,25 @@ READ: Final = 3
 SWAP: Final = 4
 """Store a value if the one there is as expected."""
 
-_PIECES: Final = ("exact", "sliding_window", "fixed_window", "meter", "sliding_log", "plans")
+_PIECES: Final = ("exact", "sliding_window", "sliding_counter", "fixed_window", "meter", "plans")
 _FAILED: Final = -1
 
 _new = tuple.__new__
 
 
-class Order(NamedTuple):
+class Operation(NamedTuple):
     """One question about one key.
 
     Attributes:
         key: the whole key.
-        operation: one of the five above.
+        kind: one of the five above.
         plan: by which to decide; None for READ and SWAP.
         cost: units of quota.
         texts: what a SWAP takes: the value expected (empty for none), the new one, its time to live in ms.
     """
 
     key: str
-    operation: int
+    kind: int
     plan: Plan | None = None
     cost: int = 0
     texts: tuple[str | bytes, ...] = ()
@@ -99,50 +99,50 @@ def script() -> tuple[str, str]:
     """The source and its SHA-1, by which a server knows it."""
     strategies = resources.files("traffik.strategies")
     pieces = [strategies.joinpath(f"{name}.lua").read_text("utf-8") for name in _PIECES]
-    pieces.append(resources.files("traffik.backends.redis").joinpath("driver.lua").read_text("utf-8"))
+    pieces.append(resources.files("traffik.backends.redis").joinpath("script.lua").read_text("utf-8"))
     source = "\n".join(pieces)
     return source, sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
-def arguments(orders: Sequence[Order], *, across: bool = False) -> list[str | bytes]:
+def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[str | bytes]:
     """The arguments of a call: how many keys, the keys, and what is asked of each.
 
     Args:
-        orders: what is asked.
+        operations: what is asked.
         across: the keys are of several slots of a cluster. A server takes no call that declares such; they go in as
             data, and the script is refused each that is not this server's.
     """
-    if len(orders) == 1:
+    if len(operations) == 1:
         # So are all calls of a single caller, and of a cluster where nearly every key has a slot of its own.
-        key, operation, plan, cost, more = orders[0]
-        return ["1", key, f"[[{_in_json(plan)}],[1,{cost},{operation}]]", *more]
+        key, kind, plan, cost, more = operations[0]
+        return ["1", key, f"[[{_in_json(plan)}],[1,{cost},{kind}]]", *more]
     places: dict[Plan | None, int] = {}
     asked: list[str] = []
     texts: list[str | bytes] = []
-    for _, operation, plan, cost, more in orders:
+    for _, kind, plan, cost, more in operations:
         place = places.get(plan)
         if place is None:
             place = places[plan] = len(places) + 1
-        asked.append(f"{place},{cost},{operation}")
+        asked.append(f"{place},{cost},{kind}")
         if more:
             texts += more
     plans = ",".join(map(_in_json, places))
-    keys = [order[0] for order in orders]
+    keys = [operation[0] for operation in operations]
     if across:
         # A whole key is of printable ASCII without quotes, so it is text of JSON as it is.
         listed = '","'.join(keys)
         return ["0", f'[[{plans}],[{",".join(asked)}],["{listed}"]]', *texts]
-    return [str(len(orders)), *keys, f"[[{plans}],[{','.join(asked)}]]", *texts]
+    return [str(len(operations)), *keys, f"[[{plans}],[{','.join(asked)}]]", *texts]
 
 
-def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:
-    """What the script has answered to each order."""
-    length = 1 + 4 * len(orders)
+def answers(reply: list[Any], operations: Sequence[Operation]) -> list[Answer]:
+    """What the script has answered to each operation."""
+    length = 1 + 4 * len(operations)
     now, numbers, texts = reply[0], islice(reply, 1, length), islice(reply, length, None)
     found: list[Answer] = []
-    # Four numbers an order; taken from one iterator four times, which is the quickest way to group them.
-    rows = zip(orders, numbers, numbers, numbers, numbers, strict=True)
-    for (_, operation, plan, _, _), status, remaining, retry_after, reset_after in rows:
+    # Four numbers an operation; taken from one iterator four times, which is the quickest way to group them.
+    rows = zip(operations, numbers, numbers, numbers, numbers, strict=True)
+    for (_, kind, plan, _, _), status, remaining, retry_after, reset_after in rows:
         if status == _FAILED:
             found.append(refused(next(texts).decode("utf-8", "replace")))
         elif plan is not None:
@@ -150,12 +150,12 @@ def answers(reply: list[Any], orders: Sequence[Order]) -> list[Answer]:
             values = (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None)
             found.append(_new(Decision, values))
         else:
-            found.append(_plain(operation, status, now, texts))
+            found.append(_plain(kind, status, now, texts))
     return found
 
 
-def _plain(operation: int, status: int, now: int, texts: Iterator[bytes]) -> Answer:
-    if operation == SWAP:
+def _plain(kind: int, status: int, now: int, texts: Iterator[bytes]) -> Answer:
+    if kind == SWAP:
         return status == 1
     return Stored(next(texts) if status else None, now)
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from redis.asyncio.connection import RedisSSLContext, parse_url
 
-from traffik.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError
 
 __all__ = ["Cluster", "Endpoint", "Login", "Sentinel", "Settings", "Where", "read"]
 

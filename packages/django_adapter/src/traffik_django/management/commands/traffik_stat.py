@@ -15,7 +15,7 @@ __all__ = ["Command"]
 class Command(QuotaCommand):
     """Prints one line."""
 
-    help = "Shows what an identity has left of a throttle."
+    help = "InspectableBackend what an identity has left of a throttle."
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit, store, key = self.find(options)

@@ -1,0 +1,74 @@
+"""What comes of a replay: a table or JSON on standard output, pictures and a page in files, and the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from traffik.model.errors import ConfigurationError
+from traffik_cli.replay.conditions import Condition
+from traffik_cli.runs import Found
+from traffik_cli.shown import show
+
+__all__ = ["checked", "document", "failed", "present"]
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def present(outcome: Found, options: Mapping[str, Any]) -> None:
+    """Show what was found, and write what was asked for.
+
+    Raises:
+        ConfigurationError: a file is of no kind that can be drawn, or cannot be written.
+    """
+    if options["as_json"]:
+        click.echo(json.dumps(document(outcome), indent=2, ensure_ascii=False))
+    else:
+        show(outcome, options["top"])
+    if options["plot"]:
+        from traffik_cli.plots import save
+
+        save(outcome, checked(options["plot"]))
+    if options["html"]:
+        from traffik_cli.pages import page
+
+        path = Path(options["html"])
+        try:
+            path.write_text(page(outcome), encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
+
+
+def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
+    """1 if one of the conditions holds for what was asked about, and says which; else 0."""
+    held = [each for each in conditions if each.holds(outcome.reports[0], outcome.logs)]
+    for each in held:
+        click.echo(f"traffik: failed: {each.text}", err=True)
+    return 1 if held else 0
+
+
+def document(outcome: Found) -> dict[str, object]:
+    """The outcome as JSON has it: instants are µs since the epoch, spans µs, shares from 0 to 1."""
+    return {
+        "version": 1,
+        "scenarios": [report.plain() for report in outcome.reports],
+        "logs": [asdict(log) | {"shown": [line._asdict() for line in log.shown]} for log in outcome.logs],
+        "suggestions": [asdict(each) for each in outcome.suggestions],
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def checked(path: str) -> Path:
+    """The path of a picture.
+
+    Raises:
+        ConfigurationError: its name does not end as a picture's does.
+    """
+    if Path(path).suffix.lower() not in _PICTURES:
+        raise ConfigurationError(f"{path} is no picture that can be drawn: end its name in {', '.join(_PICTURES)}")
+    return Path(path)

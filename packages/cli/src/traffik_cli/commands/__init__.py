@@ -1,0 +1,3 @@
+"""The commands, a file for each kind."""
+
+__all__: list[str] = []

@@ -1,0 +1,103 @@
+"""Commands about what is installed and written: ``adapters``, ``rate``, ``schema``, ``synthetic``, ``completion``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import Final
+
+import click
+from click.shell_completion import get_completion_class
+from rich.markup import escape
+from rich.table import Table
+
+from traffik.adapters import GROUP
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate, parse_rates
+from traffik.strategies import plan
+from traffik.strategies.named import STRATEGIES
+from traffik.throttles.files import SCHEMA
+from traffik_cli.commands.stores import ABILITIES
+from traffik_cli.replay.synthetic import traffic_of
+from traffik_cli.shown import console
+from traffik_cli.words import number, span
+
+__all__ = ["adapters", "completion", "rate", "schema", "synthetic"]
+
+_VARIABLE: Final = "_TRAFFIK_COMPLETE"
+
+
+@click.command()
+def adapters() -> None:
+    """List the adapters that are installed, the connections they are for, and what each store can do here."""
+    table = Table("connection", "adapter", "framework", title="Adapters", title_justify="left")
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        package = entry.name.partition(".")[0]
+        there = "installed" if find_spec(package) else f"not installed: pip install {package}"
+        dist = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+        table.add_row(escape(entry.name), escape(dist), there)
+    out = console()
+    out.print(table)
+    stores = Table("store", "URL", "commands", title="Stores", title_justify="left")
+    for row in ABILITIES:
+        stores.add_row(*row)
+    out.print(stores)
+
+
+@click.command()
+@click.argument("text")
+@click.option("--burst", type=click.IntRange(min=1), help="Of the meters.")
+def rate(text: str, burst: int | None) -> None:
+    """Say what TEXT means as a rate, and what each strategy makes of it."""
+    rates = parse_rates(text)
+    out = console()
+    if not rates:
+        out.print("unlimited: everything is admitted, nothing counted")
+    for each in rates:
+        even = f", one every {span(each.period // each.limit)} if evenly" if each.limit else ": nothing is admitted"
+        out.print(f"[bold]{escape(str(each))}[/]: {number(each.limit)} in {span(each.period)}{even}")
+        table = Table("strategy", "at once", "the next after a burst of that", "")
+        for name in STRATEGIES:
+            table.add_row(name, *_burst(name, each, burst))
+        out.print(table)
+
+
+def _burst(name: str, rate: Rate, burst: int | None) -> tuple[str, str, str]:
+    """What a strategy admits at once and the wait after that; or why it cannot count the rate."""
+    meter = name in {"token-bucket", "leaky-bucket", "gcra"}
+    try:
+        made = plan(STRATEGIES[name](**({"burst": burst} if burst and meter else {})), (rate,))
+    except RateError as error:
+        return "", "", escape(str(error))
+    if made.capacity < 1:
+        return "0", "never", ""
+    state = made.kernel(None, made.capacity, 0)[1]
+    return number(made.capacity), span(made.kernel(state, 1, 0)[0].retry_after), ""
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of limits.toml."""
+    click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
+
+
+@click.command()
+@click.argument("settings", default="default")
+def synthetic(settings: str) -> None:
+    """Write made-up traffic in Combined Log Format, the same for the same SETTINGS.
+
+    SETTINGS is "default" or NAME=NUMBER,… with seed, hours, requests, clients, scraper and storm.
+    """
+    for block in traffic_of(settings).blocks():
+        sys.stdout.buffer.write(block)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what makes SHELL complete this command: eval "$(traffik completion bash)"."""
+    kind = get_completion_class(shell)
+    if kind is not None:
+        click.echo(kind(context.find_root().command, {}, "traffik", _VARIABLE).source())

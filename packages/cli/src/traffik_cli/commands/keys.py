@@ -1,0 +1,294 @@
+"""Commands about keys in a store: ``explain``, ``stat``, ``top`` and ``reset``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from traffik.backends.base import Backend, Charge
+from traffik.backends.inspection import InspectableBackend
+from traffik.identities.proxies import client_identity
+from traffik.model.decisions import Decision
+from traffik.model.errors import ConfigurationError
+from traffik.model.keys import check_uid, local_key
+from traffik.strategies import Plan, plan
+from traffik.strategies.named import STRATEGIES
+from traffik.throttles.entries import LimitEntry
+from traffik.throttles.files import read_limits
+from traffik_cli.commands.stores import open_store
+from traffik_cli.replay.trials import trial_of
+from traffik_cli.shown import console
+from traffik_cli.words import number, printable, span
+
+__all__ = ["explain", "reset_keys", "stat_key", "top"]
+
+_COSTS: Final = (1, 10, 100)
+_BATCH: Final = 100
+"""Keys asked about in one call."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """What a command is about.
+
+    Attributes:
+        uid: the throttle's.
+        plan: how it counts.
+        entry: what a file says of it; None where its rate was given.
+    """
+
+    uid: str
+    plan: Plan
+    entry: LimitEntry | None
+
+
+def _key(store: Backend, uid: str, entry: LimitEntry | None, identity: str, scope: str | None) -> str:
+    """The local key of a client.
+
+    A file says what the keys of a throttle look like. Without one the identity is taken as it is; if nothing is held
+    for that, and something is for the network that a throttle by address puts it in, that is meant.
+    """
+    plain, grouped = local_key(scope, identity), local_key(scope, client_identity(identity))
+    if entry is None:
+        if plain != grouped and not _held(store, uid, plain) and _held(store, uid, grouped):
+            return grouped
+        return plain
+    if entry.key == "ip":
+        return grouped
+    if identity.startswith("header:"):
+        return plain
+    return local_key(scope, f"header:{entry.key.partition(':')[2].lower()}:{identity}")
+
+
+def _held(store: Backend, uid: str, key: str) -> bool:
+    """Whether the store holds something for a key; True where it cannot say."""
+    return not isinstance(store, InspectableBackend) or store.inspect_sync(uid, key).value is not None
+
+
+def _of_store(command: _F) -> _F:
+    """The options of all commands about a store."""
+    for option in (
+        click.option("--throttle", "uid", required=True, help="The uid of the throttle."),
+        click.option("--namespace", default="traffik", show_default=True, help="As given to the store."),
+        click.option(
+            "--store",
+            "url",
+            required=True,
+            envvar="TRAFFIK_STORE",
+            help="Such as redis://localhost:6379/0 or lmdb:///dev/shm/shop.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _of_limit(command: _F) -> _F:
+    """The options that say how a throttle counts."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="For machines."),
+        click.option("--burst", type=click.IntRange(min=1), help="As in the application."),
+        click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="As in the application."),
+        click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle."),
+        click.option("--rate", "rates", multiple=True, metavar="RATE", help="Its rate, as in the application."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_of_store
+@_of_limit
+@click.option("--id", "identity", required=True, help="The client, as its identifier answers: an address, a user.")
+@click.option("--scope", help="The scope, if the application gives one.")
+def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
+    """Say what the store knows of one client, and what it would answer to hits of cost 1, 10 and 100. Takes nothing."""
+    limit = _limit(uid, **how)
+    with open_store(url, namespace) as store:
+        key = _key(store, uid, limit.entry, identity, scope)
+        answers = _asked(store, limit, [(key, cost) for cost in (0, *_COSTS)])
+        held = store.inspect_sync(uid, key) if isinstance(store, InspectableBackend) else None
+    facts: dict[str, Any] = {
+        "key": store.partition_key(uid, key),
+        "rates": [str(rate) for rate in limit.plan.rates],
+        "strategy": repr(limit.plan.strategy),
+        "state": None if held is None or held.value is None else held.value.hex(),
+        "forgotten_in": None if held is None else held.ttl,
+        "remaining": answers[0].remaining,
+        "capacity": limit.plan.capacity,
+        "whole_in": answers[0].reset_after,
+        "binding": None if answers[0].rate is None else str(answers[0].rate),
+        "costs": {str(cost): _fate(answer) for cost, answer in zip(_COSTS, answers[1:], strict=True)},
+        "rules": [str(rule) for rule in _rules(limit)],
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    out = console()
+    table = Table(show_header=False, title=f"{escape(uid)}, {escape(identity)}", title_justify="left")
+    for name, text in _told(facts):
+        table.add_row(name, escape(text))
+    out.print(table)
+
+
+@click.command("stat")
+@_of_store
+@_of_limit
+@click.option("--id", "identity", required=True, help="The client, as its identifier answers.")
+@click.option("--scope", help="The scope, if the application gives one.")
+def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
+    """Say what is left of one client's quota, in a line. Takes nothing."""
+    limit = _limit(uid, **how)
+    with open_store(url, namespace) as store:
+        key = _key(store, uid, limit.entry, identity, scope)
+        (answer,) = _asked(store, limit, [(key, 0)])
+    if as_json:
+        facts = {"key": store.partition_key(uid, key), "remaining": answer.remaining, "wait": answer.retry_after}
+        click.echo(json.dumps(facts))
+        return
+    wait = f"; the next in {span(answer.retry_after)}" if answer.retry_after else ""
+    click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)} left{wait}")
+
+
+@click.command()
+@_of_store
+@_of_limit
+@click.option("--most", type=click.IntRange(min=1), default=100_000, show_default=True, help="Keys to look at.")
+@click.option("--top", "shown", type=click.IntRange(1, 1000), default=10, show_default=True, help="Keys to show.")
+def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool, **how: Any) -> None:
+    """Show the clients of a throttle that have used most of their quota.
+
+    Walks through the keys of the store, a page at a time (SCAN in Redis), until it has looked at --most of this
+    throttle's; some stores do not know the names of all. A store in the memory of a process cannot be looked into
+    from outside.
+    """
+    limit = _limit(uid, **how)
+    with open_store(url, namespace) as store:
+        if not isinstance(store, InspectableBackend):
+            raise ConfigurationError(f"{url} cannot list its keys; `traffik adapters` says which stores can")
+        listing = store.list_keys_sync(uid, most)
+        answers = _asked(store, limit, [(key, 0) for key in listing.keys])
+    worst = sorted(zip(listing.keys, answers, strict=True), key=lambda pair: (pair[1].remaining, -pair[1].reset_after))
+    if as_json:
+        rows = [{"key": key, "remaining": each.remaining, "wait": each.retry_after} for key, each in worst[:shown]]
+        facts = {"complete": listing.complete, "keys": len(listing.keys), "unnamed": listing.unnamed, "worst": rows}
+        click.echo(json.dumps(facts, indent=2))
+        return
+    more = "" if listing.complete else ", and there are more: raise --most"
+    unnamed = f"; {number(listing.unnamed)} without a name" if listing.unnamed else ""
+    title = f"{number(len(worst))} keys{more}{unnamed}"
+    table = Table("client", "left", "next in", "whole in", title=title, title_justify="left")
+    for key, each in worst[:shown]:
+        table.add_row(
+            escape(repr(key)[1:-1]), number(each.remaining), _until(each.retry_after), _until(each.reset_after)
+        )
+    console().print(table)
+
+
+@click.command("reset")
+@_of_store
+@click.option("--id", "identity", help="The client, as its identifier answers; all of the throttle's if left out.")
+@click.option("--scope", help="The scope, if the application gives one.")
+@click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle, and so its keys.")
+@click.option("--yes", is_flag=True, help="Do not ask before all clients are forgotten.")
+def reset_keys(
+    url: str, namespace: str, uid: str, identity: str | None, scope: str | None, policy: str | None, yes: bool
+) -> None:
+    """Forget what one client, or every client of a throttle, has used."""
+    check_uid(uid)
+    entry = None if policy is None else _entry(uid, policy)
+    if identity is None and not yes:
+        click.confirm(f"Forget what every client of {uid} has used?", abort=True, err=True)
+    with open_store(url, namespace) as store:
+        if identity is None:
+            store.reset_sync(uid)
+        else:
+            key = _key(store, uid, entry, identity, scope)
+            if not _held(store, uid, key):
+                hint = "" if entry else "; if its throttle counts by a header, give --policy"
+                click.echo(f"nothing to forget: the store holds nothing for {printable(key)}{hint}")
+                return
+            store.reset_sync(uid, key)
+    click.echo("forgotten")
+
+
+def _limit(uid: str, rates: tuple[str, ...], policy: str | None, strategy: str | None, burst: int | None) -> _Limit:
+    check_uid(uid)
+    if policy is None:
+        if not rates:
+            raise ConfigurationError('a store keeps no rates: give --rate "100/min", or --policy limits.toml')
+        return _Limit(uid, trial_of(rates, uid=uid, strategy=strategy, burst=burst).plan, None)
+    if rates or strategy or burst:
+        raise ConfigurationError("--policy says how the throttle counts: leave out --rate, --strategy and --burst")
+    entry = _entry(uid, policy)
+    return _Limit(uid, plan(entry.strategy, entry.rates), entry)
+
+
+def _entry(uid: str, policy: str) -> LimitEntry:
+    entries = {entry.uid: entry for entry in read_limits(policy)}
+    if uid not in entries:
+        raise ConfigurationError(f"{policy} describes no throttle {uid!r}; there are {', '.join(entries)}")
+    return entries[uid]
+
+
+def _asked(store: Backend, limit: _Limit, questions: list[tuple[str, int]]) -> list[Decision]:
+    """The decisions about keys and costs, read only."""
+    found: list[Decision] = []
+    for start in range(0, len(questions), _BATCH):
+        part = questions[start : start + _BATCH]
+        fits = [
+            Charge(limit.uid, limit.plan, key, cost, read_only=True) for key, cost in part if cost <= limit.plan.ceiling
+        ]
+        answers = iter(store.apply_sync(fits) if fits else [])
+        found += [next(answers) if cost <= limit.plan.ceiling else limit.plan.without_store(cost) for _, cost in part]
+    return found
+
+
+def _fate(answer: Decision) -> dict[str, Any]:
+    return {"allowed": answer.allowed, "wait": None if answer.never else answer.retry_after}
+
+
+def _rules(limit: _Limit) -> list[str]:
+    rules = limit.entry.rules if limit.entry else ()
+    return [
+        f"{'lets by' if rule.bypass else 'applies to'} {', '.join(sorted(rule.methods)) or 'all methods'} "
+        f"{rule.path or 'everywhere'}"
+        for rule in rules
+    ]
+
+
+def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [
+        ("key", facts["key"]),
+        ("rate", "; ".join(facts["rates"]) or "unlimited"),
+        ("strategy", facts["strategy"]),
+        ("state", facts["state"] or "none: a client that has used nothing"),
+        ("left", f"{number(facts['remaining'])} of {number(facts['capacity'])}{_binding(facts)}"),
+        ("whole again in", f"{_until(facts['whole_in'])}{_binding(facts)}"),
+    ]
+    if facts["forgotten_in"] is not None:
+        rows.append(("forgotten in", span(facts["forgotten_in"])))
+    for cost, fate in facts["costs"].items():
+        rows.append((f"a hit of {cost}", "admitted" if fate["allowed"] else f"refused; {_later(fate['wait'])}"))
+    rows += [("rule", rule) for rule in facts["rules"]]
+    return rows
+
+
+def _binding(facts: dict[str, Any]) -> str:
+    """Of several rates, the one that what is said is about."""
+    return f" (by {facts['binding']})" if len(facts["rates"]) > 1 else ""
+
+
+def _until(micros: int) -> str:
+    return span(micros) if micros else "now"
+
+
+def _later(wait: int | None) -> str:
+    return "never admitted: it costs more than the limit" if wait is None else f"admitted in {span(wait)}"

@@ -1,0 +1,129 @@
+"""``traffik lint module:app``: what is set up in an application in a way that works, and does not do what was meant.
+
+Two sources: what the library itself has noticed while the module was imported (`traffik.notices`), and what can be seen
+of the throttles that are alive then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from itertools import permutations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from traffik import notices
+from traffik.backends import binding
+from traffik.limits import uids
+from traffik.limits.limit import Limit
+from traffik.model.errors import ConfigurationError
+from traffik.model.rates import Rate
+
+__all__ = ["Finding", "findings_of", "lint"]
+
+
+class Finding(NamedTuple):
+    """Something worth mending.
+
+    Attributes:
+        kind: which kind of thing.
+        about: the uid it is about, or whatever else.
+        place: where that was made; empty if nobody knows.
+        sentence: what was seen, and what mends it.
+    """
+
+    kind: str
+    about: str
+    place: str
+    sentence: str
+
+
+@click.command()
+@click.argument("target", metavar="MODULE[:APP]")
+def lint(target: str) -> int:
+    """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
+    with _printed_once():
+        _import(target)
+    found = [*(Finding(said.id, said.about, "", said.sentence) for said in notices.said()), *findings_of(_alive())]
+    for each in found:
+        where = f"{each.place}: " if each.place else ""
+        click.echo(f"{where}{each.about}: {each.sentence} [{each.kind}]")
+    click.echo(f"limits: {len(_alive())}, findings: {len(found)}", err=True)
+    return 1 if found else 0
+
+
+def findings_of(limits: list[Limit]) -> list[Finding]:
+    """What can be seen of limits without a hit."""
+    found = [finding for limit in limits for finding in _of_one(limit)]
+    if limits and not list(binding._made) and all(limit.backend is None for limit in limits):
+        sentence = "no throttle names a store and none has been made: make one and open it, or every hit is an error"
+        found.append(Finding("no-store", "stores", "", sentence))
+    return found
+
+
+def _of_one(limit: Limit) -> Iterator[Finding]:
+    if limit.rating is not None:
+        return
+    rates = limit.plan.rates
+    if not rates:
+        yield _finding(limit, "unlimited", "is unlimited, so it counts nothing: give it a rate, or take it away")
+    if any(rate.limit == 0 for rate in rates):
+        yield _finding(limit, "admits-nothing", "has a limit of 0, so it admits nothing")
+    for loose, tight in permutations(rates, 2):
+        if _idle(loose, tight):
+            sentence = f"the rate {loose} never binds, since {tight} allows no more: leave it out, or lower it"
+            yield _finding(limit, "idle-rate", sentence)
+
+
+def _idle(loose: Rate, tight: Rate) -> bool:
+    """Whether `loose` cannot refuse what `tight` admits in the long run, nor in its own period."""
+    windows = -(-loose.period // tight.period) + 1
+    return loose.limit > 0 and tight.limit * windows <= loose.limit
+
+
+def _finding(limit: Limit, kind: str, sentence: str) -> Finding:
+    return Finding(kind, limit.uid, limit.place, sentence)
+
+
+def _alive() -> list[Limit]:
+    with uids._lock:
+        return sorted((limit for held in uids._claimed.values() for limit in held), key=lambda limit: limit.uid)
+
+
+@contextmanager
+def _printed_once() -> Generator[None]:
+    """What is noticed is printed as a finding, and not in the log as well."""
+    log = logging.getLogger("traffik.notices")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _import(target: str) -> Any:
+    name, _, attribute = target.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(name)
+        for part in filter(None, attribute.split(".")):
+            found = getattr(found, part)
+    except AttributeError as error:
+        raise ConfigurationError(f"{target}: {error}") from None
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"cannot import {error.name}: give the module as MODULE:APP, from its folder"
+        ) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may fail in any way
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigurationError(
+            f"{name} fails when it is imported: {type(error).__name__}: {error} ({last.filename}:{last.lineno})"
+        ) from None
+    return found

@@ -1,0 +1,121 @@
+"""``traffik replay``: what a limit would have done to traffic that has been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from traffik.model.errors import ConfigurationError
+from traffik.strategies.named import STRATEGIES
+from traffik.throttles.files import read_limits
+from traffik_cli.answers import checked, failed, present
+from traffik_cli.replay.conditions import condition
+from traffik_cli.replay.formats import FORMATS
+from traffik_cli.replay.ledgers import MOST
+from traffik_cli.replay.reports import WORST
+from traffik_cli.replay.scenarios import Trial
+from traffik_cli.replay.suggesting import target_of
+from traffik_cli.replay.synthetic import traffic_of
+from traffik_cli.replay.tables import Fields
+from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
+from traffik_cli.runs import Reading, Tries, replayed
+from traffik_cli.sources import Made, Readable, Source, spooled
+
+__all__ = ["replay"]
+
+_MINUTE: Final = 60_000_000
+_RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
+
+
+@click.command(epilog="Exit codes: 0, 1 if a --fail-if holds, 2 for an error, 130 for an interrupt.")
+@click.argument("files", nargs=-1, type=click.Path(path_type=str))
+@click.option("--rate", "rates", multiple=True, metavar="RATE", help=_RATE)
+@click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="How the rate is counted.")
+@click.option("--burst", type=click.IntRange(min=1), help="How much at once: of token-bucket, leaky-bucket and gcra.")
+@click.option("--cost", type=click.IntRange(min=1), default=1, show_default=True, help="What a request takes.")
+@click.option("--key", default="ip", show_default=True, help="ip, header:NAME, field:NAME or regex:PATTERN.")
+@click.option("--policy", type=click.Path(), help="A limits.toml with throttles and rules, instead of --rate.")
+@click.option("--compare", "compared", multiple=True, metavar="RATE|FILE", help="Try this too, side by side.")
+@click.option("--target-refused", "target", metavar="SHARE", help='Suggest a limit: "0.1%", "1% of clients".')
+@click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option("--time-field", help="Of JSON and CSV: where the time stands.")
+@click.option("--ip-field", help="Where the address stands.")
+@click.option("--method-field", help="Where the method stands.")
+@click.option("--path-field", help="Where the path stands.")
+@click.option("--window", default="10s", show_default=True, help="How late a line may stand and still be put in order.")
+@click.option("--synthetic", metavar="SETTINGS", help='Made-up traffic instead of files: "default", "seed=7,hours=6".')
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes at work.")
+@click.option("--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="Worst-hit clients to show.")
+@click.option("--most-clients", type=click.IntRange(min=1), default=MOST, show_default=True, help="Told apart at most.")
+@click.option("--plot", type=click.Path(), help="Draw what happened: a .png, .svg or .pdf.")
+@click.option("--html", type=click.Path(), help="Write a page that stands alone.")
+@click.option("--json", "as_json", is_flag=True, help="For machines, on standard output.")
+@click.option("--fail-if", "conditions", multiple=True, metavar="CONDITION", help='Exit with 1: "refused > 1%".')
+def replay(files: tuple[str, ...], **options: Any) -> int:
+    """Replay access logs and say whom a limit would have refused, when, and for how long.
+
+    FILES are logs in Common or Combined Log Format, JSON lines or CSV that names its columns; plain, gzip or zstd; - is
+    standard input. Several are merged by time.
+    """
+    if options["plot"]:
+        checked(options["plot"])
+    conditions = [condition(text) for text in options["conditions"]]
+    target = None if options["target"] is None else target_of(options["target"])
+    tries = _tries(options)
+    main = next(iter(tries.values()))
+    if target is not None and options["policy"] is not None:
+        raise ConfigurationError("--target-refused suggests a limit for a --rate, not for a --policy of several")
+    periods = [rate.period for rate in main[0].plan.rates] or [_MINUTE]
+    reading = Reading(
+        _sources(files, options["synthetic"], again=target is not None),
+        options["form"],
+        Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path"))),
+        period_of(options["window"]),
+        options["jobs"],
+        options["most_clients"],
+    )
+    outcome = replayed(reading, tries, target, periods, max(options["top"], WORST if options["html"] else 0))
+    present(outcome, options)
+    return failed(outcome, conditions)
+
+
+def _tries(options: dict[str, Any]) -> Tries:
+    """What is asked about, and what it is compared with, by name."""
+    rates: tuple[str, ...] = options["rates"]
+    if (not rates and options["policy"] is None and options["target"] is None) or (rates and options["policy"]):
+        raise ConfigurationError(
+            'what is to be tried? give --rate "100/min", or --policy limits.toml, or --target-refused "0.1%"'
+        )
+    first = trials_of(read_limits(options["policy"])) if options["policy"] else [_trial(rates, options)]
+    tries: dict[str, Sequence[Trial]] = {options["policy"] or named(first[0]): first}
+    for text in options["compared"]:
+        other = trials_of(read_limits(text)) if text.endswith(".toml") else [_trial((text,), options)]
+        name = text if text.endswith(".toml") else named(other[0])
+        if name in tries:
+            raise ConfigurationError(f"{name} is compared with itself: give another --compare")
+        tries[name] = other
+    return tries
+
+
+def _trial(rates: tuple[str, ...], options: dict[str, Any]) -> Trial:
+    return trial_of(
+        rates, strategy=options["strategy"], burst=options["burst"], cost=options["cost"], key=options["key"]
+    )
+
+
+def _sources(files: tuple[str, ...], synthetic: str | None, *, again: bool) -> list[Readable]:
+    if synthetic is not None:
+        if files:
+            raise ConfigurationError("--synthetic makes the traffic up: leave the files out, or it")
+        return [Made(traffic_of(synthetic))]
+    if not files:
+        raise ConfigurationError("which log? give one or more files, - for standard input, or --synthetic default")
+    if files.count("-") > 1:
+        raise ConfigurationError("standard input can be read once: give - once")
+    for name in files:
+        if name != "-" and Path(name).is_dir():
+            raise ConfigurationError(f"{name} is a folder: give the logs in it")
+    return list(spooled(list(files))) if again else [Source(name) for name in files]

@@ -1,0 +1,83 @@
+"""The command ``traffik``: its subcommands, and how every error ends: a message and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Final
+
+import click
+
+from traffik.model.errors import TraffikError
+from traffik_cli.commands import facts, keys
+from traffik_cli.commands.lint import lint
+from traffik_cli.commands.replay import replay
+
+__all__ = ["cli", "main", "run"]
+
+_INTERRUPTED: Final = 130
+
+_COMPLETION: Final = "_TRAFFIK_COMPLETE"
+"""The variable by which a shell asks click for completions; what it exits with then is for the shell."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="traffik-cli")
+def cli() -> None:
+    """Rate limits, tried, explained and looked after."""
+
+
+for _command in (
+    replay,
+    keys.explain,
+    keys.stat_key,
+    keys.top,
+    keys.reset_keys,
+    facts.adapters,
+    facts.rate,
+    facts.schema,
+    facts.synthetic,
+    facts.completion,
+    lint,
+):
+    cli.add_command(_command)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
+    try:
+        code = cli.main(arguments, prog_name="traffik", standalone_mode=False)
+    except (click.ClickException, TraffikError, ValueError, TypeError, OSError) as error:
+        return _ended(error)
+    except SystemExit as ended:
+        return _left(ended)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _ended(error: Exception) -> int:
+    with suppress(BrokenPipeError):  # nobody is there to be told
+        if isinstance(error, click.ClickException):
+            error.show()
+        else:
+            click.echo(f"traffik: {error}", err=True)
+    return 2
+
+
+def _left(ended: SystemExit) -> int:
+    """The exit code where click or rich exit by themselves: by 1 where whoever read the output has gone.
+
+    That is no error, and 1 has another meaning here. Nor may the interpreter try to write the rest at its end.
+    """
+    if ended.code != 1 or _COMPLETION in os.environ:
+        raise ended
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run())

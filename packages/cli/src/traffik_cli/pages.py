@@ -1,0 +1,161 @@
+"""A replay as one page that stands alone: pictures inside, tables that sort, nothing fetched from anywhere.
+
+All that comes from a log is escaped: a client chooses its user agent, and may be somebody who likes to see scripts run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+from traffik_cli.plots import svg
+from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.reports import LimitReport, ScenarioReport
+from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.runs import Found
+from traffik_cli.words import clients, moment, number, percent, span
+
+__all__ = ["page"]
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+def page(outcome: Found) -> str:
+    """The whole page, as HTML."""
+    main = outcome.reports[0]
+    body = [
+        f"<h1>Replay of {escape(main.name)}</h1>",
+        _lead(main),
+        f"<figure>{svg(outcome)}</figure>",
+        _scenarios(outcome.reports),
+        *(_suggestion(each) for each in outcome.suggestions),
+        *(_limit(limit) for limit in main.limits),
+        _logs(outcome.logs),
+    ]
+    resources = files("traffik_cli")
+    style, script = (resources.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'  # or a browser asks for one
+        f"<title>Replay of {escape(main.name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _lead(main: ScenarioReport) -> str:
+    if main.first is None or main.last is None:
+        return "<p>The log holds no request.</p>"
+    return (
+        f"<p><strong>{number(main.refused)}</strong> of {number(main.requests)} requests "
+        f"({percent(main.refused, main.requests)}) would have been refused, and "
+        f"<strong>{number(main.touched)}</strong> of {number(main.clients)} clients "
+        f"({percent(main.touched, main.clients)}) at least once, "
+        f"from {moment(main.first)} to {moment(main.last)} UTC.</p>"
+    )
+
+
+def _scenarios(reports: Sequence[ScenarioReport]) -> str:
+    rows = [
+        (
+            _cell(report.name),
+            _count(report.requests),
+            _count(report.refused),
+            _share(report.refused, report.requests),
+            _count(report.clients),
+            _count(report.touched),
+            _share(report.touched, report.clients),
+            _peak(report.second.requests, report.second.at),
+            _peak(report.minute.requests, report.minute.at),
+        )
+        for report in reports
+    ]
+    names = ("limit", "requests", "refused", "share", "clients", "touched", "share", "busiest second", "busiest minute")
+    return _table("What would have been", names, rows)
+
+
+def _suggestion(found: Suggestion) -> str:
+    rows = [
+        (_cell(each.rate), _share(each.refused, 1), _share(each.touched, 1), _cell("within" if each.met else "above"))
+        for each in found.tried
+    ]
+    said = (
+        f"Suggested: <strong>{escape(found.rate)}</strong>, the least of these that refuses at most "
+        if found.rate
+        else "None of these refuses at most "
+    )
+    table = _table("Limits that were decided", ("limit", "requests refused", "clients touched", "target"), rows)
+    return f"{table}<p>{said}{escape(found.target)}.</p>"
+
+
+def _limit(limit: LimitReport) -> str:
+    rows = [
+        (
+            _cell(each.key),
+            _count(each.requests),
+            _count(each.refused),
+            _share(each.refused, each.requests),
+            _time(each.first),
+            _time(each.last),
+            _cell(span(each.longest_wait), 2**63 if each.longest_wait is None else each.longest_wait),
+            _cell(", ".join(f"{rate}: {number(count)}" for rate, count in each.by.items())),
+        )
+        for each in limit.worst
+    ]
+    names = ("client", "requests", "refused", "share", "first refusal", "last refusal", "longest wait", "by")
+    about = f"by {escape(limit.key)}, {escape(limit.strategy)}; {clients(limit.touched)} in all"
+    if not rows:
+        return f"<h2>{escape(limit.title)}</h2><p>Nobody was refused ({about}).</p>"
+    return _table(f"Worst hit by {limit.title}", names, rows) + f"<p>{about}</p>"
+
+
+def _logs(logs: Sequence[LogReport]) -> str:
+    rows = [
+        (
+            _cell(log.name),
+            _cell(log.format),
+            _count(log.lines),
+            _count(log.malformed),
+            _count(log.disordered),
+            _count(log.late),
+        )
+        for log in logs
+    ]
+    names = ("log", "format", "lines", "malformed", "out of order", "too late")
+    shown = "".join(
+        f"<li>{escape(log.name)}:{line.line}: {escape(line.reason)}</li>" for log in logs for line in log.shown
+    )
+    return _table("What was read", names, rows) + (
+        f"<p>Malformed, the first of them:</p><ul>{shown}</ul>" if shown else ""
+    )
+
+
+def _table(title: str, names: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in names)
+    body = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f"<h2>{escape(title)}</h2>\n<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
+
+
+def _cell(text: str, order: float | None = None) -> str:
+    """A cell; with `order` it is a number, and sorted by that."""
+    return f"<td>{escape(text)}</td>" if order is None else f'<td class="n" data-order="{order}">{escape(text)}</td>'
+
+
+def _count(value: int) -> str:
+    return _cell(number(value), value)
+
+
+def _share(part: float, whole: float) -> str:
+    return _cell(percent(part, whole), part / whole if whole else 0)
+
+
+def _time(micros: int) -> str:
+    return _cell(moment(micros), micros)
+
+
+def _peak(requests: int, at: int) -> str:
+    return _cell(f"{number(requests)}, {moment(at)}" if requests else "none", requests)

@@ -1,0 +1,98 @@
+"""From sources to runs of hits in the order of time, in this process or with others that read while this one decides.
+
+Whoever reads, the runs are the same and come in the same order, so the results are too.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from itertools import chain
+from multiprocessing import get_context
+from typing import Final
+
+from traffik_cli.replay.batches import LineReader, Parsed, Run
+from traffik_cli.replay.formats import Format
+from traffik_cli.replay.logs import Log
+from traffik_cli.replay.ordering import in_time
+from traffik_cli.sources import Readable
+
+__all__ = ["Readers", "readers", "runs_of"]
+
+Readers = Callable[[LineReader, Iterable[bytes]], Iterator[Parsed]]
+"""Reads blocks, in order."""
+
+_HEAD: Final = 1 << 16
+"""The bytes, up to the end of a line, in which a format is seen."""
+
+
+def runs_of(
+    sources: Sequence[Readable], form: Format, window: int, read: Readers, moved: Callable[[int], object]
+) -> tuple[list[Log], Iterator[Run]]:
+    """The logs, which know more as reading goes on, and all their hits in the order of time.
+
+    Raises:
+        ConfigurationError: a log cannot be read, or is in no format that is known. Logs begin to be read at once.
+    """
+    logs, streams = [], []
+    for source in sources:
+        log = Log(source.name, window)
+        logs.append(log)
+        streams.append(log.runs(_batches(source, form, log, read, moved)))
+    return logs, in_time(streams)
+
+
+def _batches(
+    source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
+) -> Iterator[Parsed]:
+    blocks = source.blocks(moved)
+    first = next(blocks, b"")
+    opened = form.open(first[: first.find(b"\n", _HEAD) + 1 or None])
+    log.format = opened.format
+    if opened.skipped:
+        log.lines += first.count(b"\n", 0, opened.skipped)
+        first = first[opened.skipped :]
+    yield from read(opened.reader, chain([first], blocks))
+
+
+@contextmanager
+def readers(jobs: int) -> Generator[Readers]:
+    """What reads blocks with so many processes, this one included."""
+    if jobs == 1:
+        yield lambda reader, blocks: map(reader.read, blocks)
+        return
+    # Spawned and not forked: the progress display has a thread.
+    with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
+        try:
+            yield lambda reader, blocks: _ahead(pool, jobs, reader, blocks)
+        except BaseException:  # also Ctrl-C: nobody waits for what has been begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _ahead(pool: Executor, jobs: int, reader: LineReader, blocks: Iterable[bytes]) -> Iterator[Parsed]:
+    """Batches in order, of which a few are in the making."""
+    waiting: deque[Future[Parsed]] = deque()
+    for block in blocks:
+        with _uninterrupted():
+            waiting.append(pool.submit(reader.read, block))
+        if len(waiting) > 2 * jobs:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+@contextmanager
+def _uninterrupted() -> Generator[None]:
+    """An interrupt waits; processes that are begun meanwhile never hear of one, since it is this one's to end them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,132 @@
+"""``--fail-if "refused > 1%"``: one measure of a replay, one comparison, one number.
+
+    condition = measure ( ">" | ">=" | "<" | "<=" | "=" | "!=" ) ( number [ "%" ] | time )
+
+Nothing else is read, and nothing is evaluated but that.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from traffik.model.errors import ConfigurationError
+from traffik.model.rates import Rate
+from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.reports import ScenarioReport
+
+__all__ = ["Condition", "condition", "share"]
+
+_COMPARISONS: Final[Mapping[str, Callable[[Fraction, Fraction], bool]]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+_FOREVER: Final = 10**40
+"""The wait of what is never admitted, µs: longer than any that can be written."""
+
+_WHOLES: Final = {"refused": "requests", "touched": "clients", "malformed": "lines", "late": "requests"}
+"""What a percentage of each measure is of."""
+
+_MEASURES: Final = ("refused", "touched", "malformed", "late", "requests", "clients", "peak", "wait")
+_TEXT: Final = re.compile(r"\s*(?P<measure>[a-z]+)\s*(?P<sign>[<>=!]=?)\s*(?P<value>[0-9.]+)\s*(?P<unit>%|[a-zµ]*)\s*")
+_GRAMMAR: Final = (
+    f'write "<measure> <comparison> <number>": the measure is one of {", ".join(_MEASURES)}; the comparison one of '
+    f"{' '.join(_COMPARISONS)}; the number a plain one, a percentage (of {', '.join(_WHOLES)}), or a time for wait: "
+    f'"refused > 1%", "touched >= 5", "wait > 30s"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that a replay may find.
+
+    Attributes:
+        text: as it was written.
+        measure: what is compared.
+        sign: how.
+        bound: with what: a share where `percent`, µs for a wait.
+        percent: whether it is a share.
+    """
+
+    text: str
+    measure: str
+    sign: str
+    bound: Fraction
+    percent: bool
+
+    def holds(self, found: ScenarioReport, logs: list[LogReport]) -> bool:
+        """Whether it is so."""
+        values = _values(found, logs)
+        value = Fraction(values[self.measure])
+        if self.percent:
+            whole = values[_WHOLES[self.measure]]
+            value = value / whole if whole else Fraction(0)
+        return _COMPARISONS[self.sign](value, self.bound)
+
+
+def condition(text: str) -> Condition:
+    """The condition that `text` spells.
+
+    Raises:
+        ConfigurationError: it spells none; the message shows the grammar.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None or match["sign"] not in _COMPARISONS:
+        raise ConfigurationError(f"{text!r} is no condition: {_GRAMMAR}")
+    measure, unit = match["measure"], match["unit"]
+    if measure not in _MEASURES:
+        raise ConfigurationError(f"{text!r} is no condition, since nothing is measured as {measure!r}: {_GRAMMAR}")
+    number = _number(match["value"], text)
+    if unit == "%":
+        if measure not in _WHOLES:
+            raise ConfigurationError(f"{text!r} is no condition, since {measure} has no percentage: {_GRAMMAR}")
+        return Condition(text, measure, match["sign"], number / 100, percent=True)
+    if measure == "wait":
+        number *= Rate.parse(f"1/{unit or 's'}").period
+    elif unit:
+        raise ConfigurationError(f"{text!r} is no condition, since {unit!r} is no unit of {measure}: {_GRAMMAR}")
+    return Condition(text, measure, match["sign"], number, percent=False)
+
+
+def share(text: str) -> Fraction:
+    """A share such as ``0.1%`` as a number from 0 to 1.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    found = _number(text.strip().removesuffix("%").strip(), text)
+    found = found / 100 if text.strip().endswith("%") else found
+    if not 0 <= found <= 1:
+        raise ConfigurationError(f"{text!r} is no share: give one from 0% to 100%")
+    return found
+
+
+def _number(digits: str, text: str) -> Fraction:
+    if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", digits):
+        raise ConfigurationError(f"{digits!r} in {text!r} is no number")
+    return Fraction(digits)
+
+
+def _values(found: ScenarioReport, logs: list[LogReport]) -> dict[str, int]:
+    waits = [limit.longest.wait for limit in found.limits if limit.longest is not None]
+    waits += [_FOREVER for limit in found.limits if limit.never]
+    return {
+        "refused": found.refused,
+        "requests": found.requests,
+        "clients": found.clients,
+        "touched": found.touched,
+        "peak": found.second.requests,
+        "wait": max(waits, default=0),
+        "malformed": sum(log.malformed for log in logs),
+        "lines": sum(log.lines for log in logs),
+        "late": sum(log.late for log in logs),
+    }

@@ -1,0 +1,249 @@
+"""The keys of one limit in a replay: their states, and what became of their requests.
+
+A decision is the plan's kernel's, as in production: state, cost and instant in, decision and state out. Two facts make
+it quick. A state whose ttl has passed counts as none, as in every store; and a kernel is pure, so that all keys that
+begin at one instant share one answer and one state.
+
+Memory holds what lives. A key whose state has lapsed is only a tally, and of tallies there are `most` at most: beyond
+that those of lapsed keys are folded into sums, the unrefused first, and a key that comes back is counted as another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from traffik.model.decisions import NEVER, Decision
+from traffik.strategies import Kernel, Plan, State
+from traffik_cli.replay.batches import Hit
+from traffik_cli.replay.selectors import Selector, identity_in, is_address
+
+__all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
+
+MOST: Final = 1_000_000
+"""Keys, dead ones too, that are told apart."""
+
+_BEFORE: Final = -(2**63)
+
+
+@dataclass(slots=True)
+class Refusals:
+    """What became of a key that was refused.
+
+    Attributes:
+        count: its refused requests.
+        first: the first of them, µs since the epoch.
+        last: the last.
+        longest: the longest wait it was told, µs.
+        by: refusals by the rate that refused.
+    """
+
+    count: int = 0
+    first: int = 0
+    last: int = 0
+    longest: int = 0
+    by: Counter[str] = field(default_factory=Counter)
+
+
+class Tally:
+    """What is known of one key. Read and written for every line of a log, so it is no more than it has to be.
+
+    Attributes:
+        lapses: the instant at which its state lapses.
+        state: what its last admitted hit has left.
+        requests: how many there were.
+        refusals: what became of those refused; None if none was.
+    """
+
+    __slots__ = ("lapses", "refusals", "requests", "state")
+
+    def __init__(self) -> None:
+        self.lapses = _BEFORE
+        self.state: State | None = None
+        self.requests = 0
+        self.refusals: Refusals | None = None
+
+
+class Ledger:
+    """Decides on the hits of one limit and keeps count.
+
+    Args:
+        plan: the strategy, made ready for its rates.
+        cost: units of quota that a hit takes, at least 1.
+        selector: where its keys come from.
+        most: keys that are told apart.
+
+    Attributes:
+        requests: hits so far.
+        keyless: those without a key, which nothing limits.
+        folded: keys that are not told apart any more, and their requests and refused keys.
+        longest: the longest wait, and the key and instant at which it was.
+        never: whether something was refused that can never be admitted.
+    """
+
+    __slots__ = (
+        "_cost",
+        "_groups",
+        "_kernel",
+        "_room",
+        "folded",
+        "keyless",
+        "longest",
+        "most",
+        "never",
+        "plan",
+        "requests",
+        "selector",
+        "table",
+    )
+
+    def __init__(self, plan: Plan, cost: int, selector: Selector, most: int = MOST) -> None:
+        self.plan = plan
+        self.selector = selector
+        self.most = most
+        self.table: dict[Hit, Tally] = {}
+        """By the key as it stands in the log; several may stand for one identity, and then share its entry."""
+        self.requests = 0
+        self.keyless = 0
+        self.folded = Folded()
+        self.longest: tuple[int, bytes, int] = (0, b"", 0)
+        self.never = False
+        self._groups: dict[bytes, Tally] = {}
+        self._room = most
+        self._cost = cost
+        self._kernel = plan.kernel if cost <= plan.ceiling else _settled(plan.without_store(cost))
+
+    def decide(self, now: int, keys: list[Hit]) -> int:
+        """Decide a run of hits; how many were refused. This loop is what a replay spends its time in."""
+        table, kernel, cost = self.table, self._kernel, self._cost
+        self.requests += len(keys)
+        fresh, until, born, refused = None, now, None, 0
+        for key in keys:
+            try:
+                entry = table[key]
+            except KeyError:
+                found = self._arrive(key, now)
+                if found is None:
+                    continue
+                entry = found
+            entry.requests += 1
+            if now >= entry.lapses:
+                if fresh is None:
+                    fresh, born, ttl = kernel(None, cost, now)
+                    until = now + ttl if born is not None else _BEFORE
+                entry.lapses = until
+                entry.state = born
+                if not fresh[0]:
+                    refused += 1
+                    self._refuse(key, entry, fresh, now)
+                continue
+            decision, state, ttl = kernel(entry.state, cost, now)
+            if state is not None:
+                entry.lapses = now + ttl
+                entry.state = state
+            if not decision[0]:
+                refused += 1
+                self._refuse(key, entry, decision, now)
+        return refused
+
+    def entries(self) -> list[tuple[bytes, Tally]]:
+        """Every key that is told apart, with its entry, once."""
+        if self.selector.kind not in {"ip", "header"}:
+            return list(self.table.items())
+        plain = [(key, entry) for key, entry in self.table.items() if b":" not in key or not self._shared(key)]
+        return plain + list(self._groups.items())
+
+    def _shared(self, key: bytes) -> bool:
+        return is_address(self.selector, key)
+
+    def _arrive(self, key: Hit, now: int) -> Tally | None:
+        """The entry of a key not seen before; None if it is none."""
+        if not key or key == b"-":
+            self.keyless += 1
+            return None
+        if len(self.table) >= self._room:
+            self._make_room(now)
+        if not self._shared(key):
+            entry = self.table[key] = Tally()
+            return entry
+        # Several addresses may be one client: a network of IPv6, or an address of IPv4 written as one of IPv6.
+        identity = identity_in(self.selector, key)
+        home = self._groups if b":" in identity else self.table
+        found = home.get(identity)
+        if found is None:
+            found = home[identity] = Tally()
+        self.table[key] = found
+        return found
+
+    def _refuse(self, key: bytes, entry: Tally, decision: Decision, now: int) -> None:
+        refusals = entry.refusals
+        if refusals is None:
+            refusals = entry.refusals = Refusals(first=now)
+        refusals.count += 1
+        refusals.last = now
+        refusals.by[str(decision.rate)] += 1
+        wait = decision.retry_after
+        if wait > refusals.longest:
+            refusals.longest = wait
+            if wait == NEVER:
+                self.never = True
+            elif wait > self.longest[0]:
+                self.longest = (wait, identity_in(self.selector, key), now)
+
+    def _make_room(self, now: int) -> None:
+        """Fold the tallies of lapsed keys, the refused only if that is not enough."""
+        for harsh in (False, True):
+            if len(self.table) < self.most // 2:
+                break
+            gone = [identity for identity, entry in self.entries() if _lapsed(entry, now, harsh=harsh)]
+            for identity in gone:
+                grouped = identity in self._groups
+                self.folded.add(self._groups.pop(identity) if grouped else self.table.pop(identity))
+            alive = {id(entry) for _, entry in self.entries()}
+            # From the table itself, since `decide` is at work on it.
+            for key in [key for key, entry in self.table.items() if id(entry) not in alive]:
+                del self.table[key]
+        # Only what lives may be beyond the bound; the next look is when there is that much again.
+        self._room = max(self.most, 2 * len(self.table))
+
+
+@dataclass(slots=True)
+class Folded:
+    """Sums over keys that are not told apart any more.
+
+    Attributes:
+        keys: how many.
+        touched: how many of them were refused.
+        refusals: by the rate that refused.
+        sizes: keys by the number of bits in their number of requests.
+        touched_sizes: the same of those refused.
+    """
+
+    keys: int = 0
+    touched: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[int] = field(default_factory=Counter)
+    touched_sizes: Counter[int] = field(default_factory=Counter)
+
+    def add(self, entry: Tally) -> None:
+        """Fold one entry."""
+        self.keys += 1
+        self.sizes[entry.requests.bit_length()] += 1
+        if entry.refusals is not None:
+            self.touched += 1
+            self.touched_sizes[entry.requests.bit_length()] += 1
+            self.refusals.update(entry.refusals.by)
+
+
+def _lapsed(entry: Tally, now: int, *, harsh: bool) -> bool:
+    return now >= entry.lapses and (harsh or entry.refusals is None)
+
+
+def _settled(decision: Decision) -> Kernel:
+    """The kernel of a cost beyond what a store is asked about, whose answer needs no state."""
+
+    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:  # noqa: ARG001 - a seam
+        return decision, None, 0
+
+    return kernel

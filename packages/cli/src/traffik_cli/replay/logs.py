@@ -1,0 +1,83 @@
+"""One log while it is read: its lines counted, its malformed ones shown by their numbers in the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from traffik_cli.replay.batches import SHOWN, Malformed, Parsed, Run
+from traffik_cli.replay.ordering import Sorter
+
+__all__ = ["Log", "LogReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """How the reading of a log went.
+
+    Attributes:
+        name: of the log.
+        format: the format it was read in.
+        lines: all of them.
+        malformed: those that could not be read.
+        shown: the first of them: number and what was amiss.
+        disordered: requests that stood behind a later one.
+        late: those of them that came later than the window allows, and were taken at the time reached by then.
+        worst: by how much the latest of them came late, µs.
+    """
+
+    name: str
+    format: str
+    lines: int
+    malformed: int
+    shown: list[Malformed]
+    disordered: int
+    late: int
+    worst: int
+
+
+@dataclass(slots=True)
+class Log:
+    """Follows the reading of one log.
+
+    Args:
+        name: what it is called.
+        window: how late a request may come and still take its place, µs.
+    """
+
+    name: str
+    window: int
+    format: str = ""
+    lines: int = 0
+    malformed: int = 0
+    shown: list[Malformed] = field(default_factory=list)
+    _order: Sorter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._order = Sorter(self.window)
+
+    def runs(self, batches: Iterable[Parsed]) -> Iterator[Run]:
+        """The hits of all batches, in the order of time."""
+        return self._order.arrange(self._counted(batches))
+
+    def report(self) -> LogReport:
+        """How it has gone so far."""
+        order = self._order
+        return LogReport(
+            self.name,
+            self.format,
+            self.lines,
+            self.malformed,
+            self.shown,
+            order.disordered,
+            order.late,
+            order.worst,
+        )
+
+    def _counted(self, batches: Iterable[Parsed]) -> Iterator[Run]:
+        for runs, lines, malformed, shown in batches:
+            for line, reason in shown[: SHOWN - len(self.shown)]:
+                self.shown.append(Malformed(self.lines + line, reason))
+            self.malformed += malformed
+            self.lines += lines
+            yield from runs

@@ -1,0 +1,249 @@
+"""What a replay found, as plain values; and the same as JSON has it.
+
+Every time is in µs since the epoch and every wait in µs; names that leave in JSON say their unit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from heapq import nlargest
+from typing import Final, TypeAlias
+
+from traffik.model.decisions import NEVER
+from traffik_cli.replay.ledgers import Ledger, Refusals, Tally
+from traffik_cli.replay.scenarios import Scenario, Trial
+from traffik_cli.replay.timeline import Peak, Stretch
+from traffik_cli.replay.trials import UNNAMED
+
+__all__ = ["WORST", "Bin", "LimitReport", "Longest", "ScenarioReport", "Worst", "report_of"]
+
+WORST: Final = 20
+"""Worst-hit clients of a throttle that a report holds by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """A key that was refused.
+
+    Attributes:
+        key: as it stands in the log, an address grouped.
+        requests: all its requests.
+        refused: those refused.
+        first: the first refusal, µs since the epoch.
+        last: the last.
+        longest_wait: the longest wait it was told, µs; None if some request can never be admitted.
+        by: refusals by rate.
+    """
+
+    key: str
+    requests: int
+    refused: int
+    first: int
+    last: int
+    longest_wait: int | None
+    by: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """The longest wait that a client was told.
+
+    Attributes:
+        wait: µs.
+        key: whose it was.
+        at: when, µs since the epoch.
+    """
+
+    wait: int
+    key: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Clients with about as many requests.
+
+    Attributes:
+        least: requests of each at least.
+        most: at most.
+        clients: how many.
+        touched: how many of them were refused at least once.
+    """
+
+    least: int
+    most: int
+    clients: int
+    touched: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReport:
+    """What one throttle did.
+
+    Attributes:
+        uid: its name.
+        rates: as text.
+        strategy: the algorithm.
+        key: whose quota it is.
+        requests: those it decided on.
+        refused: those it refused.
+        refused_by: the same by rate.
+        clients: the keys it saw.
+        exact: whether those could be told apart to the end; if not, `clients` and `touched` are at most so many.
+        touched: clients that were refused at least once.
+        keyless: requests without a key, not limited.
+        longest: the longest wait; None if nothing was refused, or only for good.
+        never: whether something was refused that can never be admitted.
+        worst: the worst-hit clients, worst first.
+        sizes: clients by their number of requests.
+    """
+
+    uid: str
+    rates: str
+    strategy: str
+    key: str
+    requests: int
+    refused: int
+    refused_by: dict[str, int]
+    clients: int
+    exact: bool
+    touched: int
+    keyless: int
+    longest: Longest | None
+    never: bool
+    worst: list[Worst]
+    sizes: list[Bin]
+
+    @property
+    def title(self) -> str:
+        """What it is called: by its uid, if somebody gave it one, and by its rates."""
+        return self.rates if self.uid == UNNAMED else f"{self.uid}, {self.rates}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioReport:
+    """What became of the traffic under some throttles.
+
+    Attributes:
+        name: what it is called.
+        requests: all there were.
+        refused: those refused.
+        clients: of all its throttles, each once; at most so many where a throttle could not tell them apart.
+        touched: those that some throttle refused at least once; at most so many, again.
+        first: the first request, µs since the epoch; None if there was none.
+        last: the last.
+        step: how long a step of `steps` is, µs.
+        steps: what happened when.
+        second: the busiest second.
+        minute: the busiest minute.
+        limits: what each throttle did.
+    """
+
+    name: str
+    requests: int
+    refused: int
+    clients: int
+    touched: int
+    first: int | None
+    last: int | None
+    step: int
+    steps: list[Stretch]
+    second: Peak
+    minute: Peak
+    limits: list[LimitReport]
+
+    def plain(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            **asdict(self),
+            "steps": [step._asdict() for step in self.steps],
+            "second": self.second._asdict(),
+            "minute": self.minute._asdict(),
+        }
+
+
+def report_of(scenario: Scenario, worst: int = WORST) -> ScenarioReport:
+    """What `scenario` has found so far, with so many of the worst-hit clients."""
+    timeline = scenario.timeline
+    steps = timeline.steps()
+    clients, touched = _once(scenario.ledgers)
+    return ScenarioReport(
+        name=scenario.name,
+        requests=scenario.requests,
+        refused=scenario.refused,
+        clients=clients,
+        touched=touched,
+        first=timeline.first,
+        last=None if timeline.first is None else timeline.last,
+        step=timeline.step,
+        steps=steps,
+        second=timeline.second,
+        minute=timeline.minute,
+        limits=[_limit(*pair, worst) for pair in zip(scenario.trials, scenario.ledgers, strict=True)],
+    )
+
+
+def _once(ledgers: list[Ledger]) -> tuple[int, int]:
+    """How many clients there were, and how many of them were refused; of those folded nobody knows who is who."""
+    clients: set[bytes] = set()
+    touched: set[bytes] = set()
+    for ledger in ledgers:
+        for key, entry in ledger.entries():
+            clients.add(key)
+            if entry.refusals is not None:
+                touched.add(key)
+    folded = [ledger.folded for ledger in ledgers]
+    return len(clients) + sum(each.keys for each in folded), len(touched) + sum(each.touched for each in folded)
+
+
+def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
+    entries = ledger.entries()
+    hit = [(key, entry, entry.refusals) for key, entry in entries if entry.refusals is not None]
+    by: Counter[str] = Counter(ledger.folded.refusals)
+    for _, _, refusals in hit:
+        by.update(refusals.by)
+    wait, key, at = ledger.longest
+    return LimitReport(
+        uid=trial.uid,
+        rates="; ".join(map(str, trial.plan.rates)) or "unlimited",
+        strategy=repr(trial.plan.strategy),
+        key=str(trial.selector),
+        requests=ledger.requests,
+        refused=by.total(),
+        refused_by=dict(sorted(by.items())),
+        clients=len(entries) + ledger.folded.keys,
+        exact=not ledger.folded.keys,
+        touched=len(hit) + ledger.folded.touched,
+        keyless=ledger.keyless,
+        longest=Longest(wait, _text(key), at) if wait else None,
+        never=ledger.never,
+        worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
+        sizes=_sizes(entries, ledger),
+    )
+
+
+_Hit: TypeAlias = tuple[bytes, Tally, Refusals]
+
+
+def _badness(hit: _Hit) -> tuple[int, int, bytes]:
+    key, entry, refusals = hit
+    return refusals.count, entry.requests, key
+
+
+def _worst(key: bytes, entry: Tally, refusals: Refusals) -> Worst:
+    wait = None if refusals.longest == NEVER else refusals.longest
+    by = dict(sorted(refusals.by.items()))
+    return Worst(_text(key), entry.requests, refusals.count, refusals.first, refusals.last, wait, by)
+
+
+def _sizes(entries: list[tuple[bytes, Tally]], ledger: Ledger) -> list[Bin]:
+    clients: Counter[int] = Counter(ledger.folded.sizes)
+    touched: Counter[int] = Counter(ledger.folded.touched_sizes)
+    clients.update(entry.requests.bit_length() for _, entry in entries)
+    touched.update(entry.requests.bit_length() for _, entry in entries if entry.refusals is not None)
+    return [Bin(1 << bits - 1, (1 << bits) - 1, clients[bits], touched[bits]) for bits in sorted(clients)]
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "backslashreplace")

@@ -1,0 +1,125 @@
+"""A limit, or several at once, tried on traffic: every throttle that applies to a request decides on it, in order.
+
+As in production, the first throttle that refuses a request ends it: those behind are not asked, those before have
+counted it. Several scenarios are tried side by side on one reading of a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+from traffik.strategies import Plan
+from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.ledgers import MOST, Ledger
+from traffik_cli.replay.selectors import Selector
+from traffik_cli.replay.timeline import Timeline
+
+__all__ = ["Applies", "Scenario", "Trial", "wanted_by"]
+
+Applies: TypeAlias = Callable[[str, str], bool]
+"""Whether a throttle applies to a request of this method and path."""
+
+_ROUTES: Final = 50_000
+"""Pairs of method and path that are remembered; more than that are looked at again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A throttle as it is tried.
+
+    Attributes:
+        uid: its name.
+        plan: its strategy, made ready for its rates.
+        cost: units of quota that a request takes, at least 1.
+        selector: whose quota it is.
+        applies: which requests it is for; None if for all.
+    """
+
+    uid: str
+    plan: Plan
+    cost: int
+    selector: Selector
+    applies: Applies | None = None
+
+
+def wanted_by(scenarios: Sequence[Sequence[Trial]]) -> Wanted:
+    """What trying all these takes of every line."""
+    trials = [trial for trials in scenarios for trial in trials]
+    return Wanted(
+        tuple(dict.fromkeys(trial.selector for trial in trials)),
+        request=any(trial.applies is not None for trial in trials),
+    )
+
+
+@dataclass(slots=True)
+class Scenario:
+    """Some throttles at once, and what became of the traffic.
+
+    Args:
+        name: what it is called in reports.
+        trials: the throttles, in the order in which they are asked.
+        wanted: what hits hold.
+        most: keys of a throttle that are told apart.
+    """
+
+    name: str
+    trials: Sequence[Trial]
+    wanted: Wanted
+    most: int = MOST
+    timeline: Timeline = field(default_factory=Timeline)
+    requests: int = 0
+    refused: int = 0
+    ledgers: list[Ledger] = field(init=False)
+    _places: list[int] = field(init=False)
+    _routes: dict[tuple[bytes | None, bytes | None], list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledgers = [Ledger(trial.plan, trial.cost, trial.selector, self.most) for trial in self.trials]
+        self._places = [self.wanted.selectors.index(trial.selector) for trial in self.trials]
+
+    def decide(self, now: int, hits: list[Hit]) -> None:
+        """Decide a run of requests; runs come in the order of time."""
+        if self.wanted.bare:
+            refused = self._bare(now, hits)
+        elif len(self.trials) == 1:
+            place = self._places[0]
+            keys = [hit[place] for hit in hits if not self.wanted.request or self._route(hit)]
+            refused = self.ledgers[0].decide(now, keys)
+        else:
+            refused = sum(self._refused(now, hit) for hit in hits)
+        self.requests += len(hits)
+        self.refused += refused
+        self.timeline.add(now, len(hits), refused)
+
+    def _bare(self, now: int, keys: list[Hit]) -> int:
+        """All throttles are for all requests and have the same keys."""
+        if len(self.ledgers) == 1:
+            return self.ledgers[0].decide(now, keys)
+        return sum(any(ledger.decide(now, [key]) for ledger in self.ledgers) for key in keys)
+
+    def _refused(self, now: int, hit: Hit) -> bool:
+        for each in self._route(hit) if self.wanted.request else range(len(self.ledgers)):
+            if self.ledgers[each].decide(now, [hit[self._places[each]]]):
+                return True
+        return False
+
+    def _route(self, hit: Hit) -> list[int]:
+        """The throttles that apply to a request, by their places."""
+        request = hit[-2:]
+        found = self._routes.get(request)
+        if found is None:
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            method, path = _text(request[0]), unquote(_text(request[1]))
+            found = self._routes[request] = [
+                place for place, trial in enumerate(self.trials) if trial.applies is None or trial.applies(method, path)
+            ]
+        return found
+
+
+def _text(part: bytes | None) -> str:
+    """A method or path as a rule sees it; one that could not be read is empty."""
+    return "" if part is None else part.decode("utf-8", "replace")

@@ -1,0 +1,70 @@
+"""Whose quota a logged request takes: the text after ``--key``, and what it picks out of a line.
+
+``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, or the address where there is none,
+so that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first group (or
+all) of what matches in the line. A line without a key is not limited.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from traffik.identities.proxies import client_identity
+from traffik.model.errors import ConfigurationError
+
+__all__ = ["Selector", "header_key", "identity_in", "is_address", "selector"]
+
+_KINDS: Final = ("ip", "header", "field", "regex")
+_GRAMMAR: Final = 'a key is "ip", "header:NAME", "field:NAME" or "regex:PATTERN"'
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One way to pick a key.
+
+    Attributes:
+        kind: ``ip``, ``header``, ``field`` or ``regex``.
+        name: the header, the field or the pattern; empty for ``ip``.
+    """
+
+    kind: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+def selector(text: str) -> Selector:
+    """The selector that `text` spells.
+
+    Raises:
+        ConfigurationError: it is none; the message shows the grammar.
+    """
+    kind, _, name = text.partition(":")
+    if kind not in _KINDS or (kind == "ip") != (not name):
+        raise ConfigurationError(f"{text!r} is no key: {_GRAMMAR}")
+    if kind == "regex":
+        try:
+            re.compile(name.encode())
+        except re.error as error:
+            raise ConfigurationError(f"{text!r} is no key: the pattern does not compile: {error}") from None
+    return Selector(kind, name)
+
+
+def header_key(name: str, value: bytes) -> bytes:
+    """The key of a client that sent the header `name`."""
+    return b"header:%s:%s" % (name.lower().encode(), value)
+
+
+def is_address(chosen: Selector, raw: bytes) -> bool:
+    """Whether `raw`, as it stands in the log, is an IPv6 address, so that it may mean the same as another."""
+    if b":" not in raw:
+        return False
+    return chosen.kind == "ip" or (chosen.kind == "header" and not raw.startswith(header_key(chosen.name, b"")))
+
+
+def identity_in(chosen: Selector, raw: bytes) -> bytes:
+    """The identity that `raw`, as it stands in the log, means."""
+    return client_identity(raw.decode("utf-8", "replace")).encode() if is_address(chosen, raw) else raw

@@ -1,0 +1,214 @@
+"""Logs as blocks of whole lines, from files and standard input, plain, gzip or zstd (told by how they begin)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Protocol
+
+import zstandard
+
+from traffik.model.errors import ConfigurationError
+from traffik_cli.replay.synthetic import Traffic
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Made", "Readable", "Source", "spooled"]
+
+_BLOCK: Final = 1 << 20
+_LONGEST: Final = 1 << 23
+"""A line longer than this loses its end; a file without lines is not to fill the memory."""
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+
+_PACKED: Final = 1 << 11
+"""Bytes of zstd that are unpacked at once, so that not more than 64 MiB can come of them."""
+
+_STDIN: Final = "-"
+
+
+class Readable(Protocol):
+    """Something to read a log from; again and again, if it is asked to."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Bytes as they are stored; None if nobody knows."""
+        ...
+
+    def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
+        """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A log that is made up.
+
+    Attributes:
+        traffic: what it holds.
+        name: what it is called.
+        size: nobody knows.
+    """
+
+    traffic: Traffic
+    name: str = "synthetic"
+    size: None = None
+
+    def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
+        for block in self.traffic.blocks():
+            yield block
+            moved(len(block))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A log to read.
+
+    Attributes:
+        name: the path, or ``-`` for standard input.
+        spool: a file that holds what came from standard input, to be read again; None to read it once.
+    """
+
+    name: str
+    spool: IO[bytes] | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes as they are stored; None if nobody knows."""
+        if self.spool is not None:
+            return self.spool.seek(0, io.SEEK_END)
+        return None if self.name == _STDIN else Path(self.name).stat().st_size
+
+    def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
+        """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since.
+
+        Raises:
+            ConfigurationError: it cannot be read.
+        """
+        try:
+            raw = self._open()
+            with raw:
+                yield from _lines(_plain(raw), raw, moved)
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigurationError(f"cannot read {self.name}: {reason}") from None
+
+    def _open(self) -> _Counted:
+        if self.spool is not None:
+            self.spool.seek(0)
+            return _Counted(self.spool, keep=True)
+        if self.name == _STDIN:
+            return _Counted(sys.stdin.buffer, keep=True)
+        return _Counted(Path(self.name).open("rb"), keep=False)
+
+
+class _Counted(io.RawIOBase):
+    """A file that knows how much of it has been read, and that is closed with this unless it is to be kept."""
+
+    def __init__(self, file: IO[bytes], *, keep: bool) -> None:
+        super().__init__()
+        self._file = file
+        self._keep = keep
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        self.taken += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed and not self._keep:
+            self._file.close()
+        super().close()
+
+
+def spooled(names: list[str]) -> list[Source]:
+    """Sources that can be read more than once: what comes from standard input is kept in a temporary file."""
+    return [Source(name, _spool() if name == _STDIN else None) for name in names]
+
+
+def _spool() -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source that holds it
+    shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
+    return file
+
+
+class _Plain(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Unpacked:
+    """What is in a file of zstd; unlike zstandard's own reader, it minds that the last frame is cut short."""
+
+    def __init__(self, file: _Plain) -> None:
+        self._file = file
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+
+    def read(self, size: int) -> bytes:
+        """About so many bytes; none at the end."""
+        parts: list[bytes] = []
+        while size > 0 and (packed := self._file.read(_PACKED)):
+            for part in self._unpacked(packed):
+                parts.append(part)
+                size -= len(part)
+        data = b"".join(parts)
+        if not data and self._frame is not None:
+            raise EOFError("Compressed file ended before the end of its last frame")
+        return data
+
+    def _unpacked(self, packed: bytes) -> Iterator[bytes]:
+        while packed:
+            frame = self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                self._frame = None
+
+
+def _plain(raw: _Counted) -> _Plain:
+    """What is in the file, taken out of its compression."""
+    buffered = io.BufferedReader(raw, _BLOCK)
+    head = buffered.peek(4)[:4]
+    if head.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=buffered)
+    if head == _ZSTD:
+        return _Unpacked(buffered)
+    return buffered
+
+
+def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:
+    rest, told = b"", 0
+    while block := plain.read(_BLOCK):
+        if len(rest) > _LONGEST:
+            end = block.find(b"\n")
+            block = b"" if end < 0 else block[end:]
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            yield rest + block[:cut]
+            rest = block[cut:]
+        else:
+            rest += block
+        moved(raw.taken - told)
+        told = raw.taken
+    if rest:
+        yield rest
+    moved(raw.taken - told)

@@ -1,0 +1,7 @@
+"""The store in this process."""
+
+from __future__ import annotations
+
+from traffik.backends.inmemory.backend import InMemoryBackend
+
+__all__ = ["InMemoryBackend"]

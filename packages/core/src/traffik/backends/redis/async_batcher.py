@@ -1,0 +1,193 @@
+"""How the hits of one event loop share calls to one server.
+
+The first hit goes out at once. Hits that come while a call is in flight are collected. They leave together when its
+reply arrives, when they are worth a second call, or when they fill one. There is no task behind it, and no timer but
+that of the deadlines: a hit writes by itself, a reply wakes its callers. So a cancelled caller leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+from time import monotonic
+from typing import Any, Final
+
+from traffik.backends.redis.async_connection import AsyncConnection, open_async_connection
+from traffik.backends.redis.batches import Batch, Entry, Outcome, batch, spoils, take
+from traffik.backends.redis.discovery import Servers, reach
+from traffik.backends.redis.handshake import failure
+from traffik.backends.redis.settings import Endpoint
+from traffik.model.errors import BackendError, BackendTimeoutError
+
+__all__ = ["AsyncBatcher"]
+
+_DEPTH: Final = 8
+"""Calls in flight on one connection at most: on a long way, a full one need not wait for the one before it."""
+
+_WORTH: Final = 8
+"""Hits that are worth a second call while there is one in flight, so that the server need not wait for us."""
+
+
+class AsyncBatcher:
+    """The hits of one event loop for one server, and the calls in flight.
+
+    Args:
+        servers: what is known of them.
+        endpoint: the server; None for the one that holds all keys.
+    """
+
+    def __init__(self, servers: Servers, endpoint: Endpoint | None) -> None:
+        self.endpoint = endpoint
+        self._servers = servers
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Entry] = deque()
+        self._flying: deque[Batch] = deque()
+        self._connection: AsyncConnection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._by_source = False
+
+    def carry_out(self, entry: Entry) -> asyncio.Future[Outcome]:
+        """The outcome of `entry`, by its deadline."""
+        waiter: asyncio.Future[Outcome] = self._loop.create_future()
+        entry.waiter = waiter
+        self._waiting.append(entry)
+        if self._timer is None or entry.deadline < self._due:
+            self._watch(entry.deadline)
+        if self._connection is None or self._connection.lost is not None:
+            self._reconnect()
+        else:
+            self._flush(self._connection)
+        return waiter
+
+    @property
+    def _may_send(self) -> bool:
+        """Whether the waiting hits go out now: on an idle connection, worth a second call, or enough to fill one."""
+        waiting, flying = len(self._waiting), len(self._flying)
+        if not flying:
+            return waiting > 0
+        if flying == 1 and waiting >= _WORTH and 2 * waiting >= len(self._flying[0].entries):
+            return True
+        return waiting >= self._servers.max_batch and flying < _DEPTH
+
+    def _reconnect(self) -> None:
+        self._connection = None
+        if self._connecting is None:
+            self._connecting = self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        deadline = monotonic() + self._servers.patience
+        try:
+            self._connection = await reach(open_async_connection, self._servers, self.endpoint, deadline)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting hits get it
+            self._connecting = None
+            self._fail([self._waiting.popleft() for _ in range(len(self._waiting))], failure(error, sent=False))
+            self._servers.lost(self.endpoint)
+        except BaseException:  # cancelled: the next hit may connect again
+            self._connecting = None
+            raise
+        else:
+            self._connecting = None
+            self._by_source = False
+            self._flush(self._connection)
+
+    def _flush(self, connection: AsyncConnection) -> None:
+        while self._may_send and connection.lost is None:
+            entries = [entry for entry in take(self._waiting, self._servers.max_batch) if not entry.waiter.done()]
+            if not entries:
+                continue  # all their callers have gone
+            sent = batch(entries, self._servers, by_source=self._by_source)
+            self._by_source = False
+            self._flying.append(sent)
+            connection.send(sent.payload, sent.replies, partial(self._landed, sent))
+
+    def _landed(self, sent: Batch, replies: list[Any] | BackendError) -> None:
+        self._flying.remove(sent)
+        connection = self._connection
+        if isinstance(replies, BackendError):
+            connection = self._connection = None
+            self._fail(sent.entries, replies)
+            self._servers.lost(self.endpoint)
+        else:
+            # If all is well, the server gets its next work before these callers get their answers.
+            if connection is not None and all(type(reply) is list for reply in replies):
+                self._flush(connection)
+            self._settle(sent, replies)
+        if connection is not None and connection.lost is None:
+            self._flush(connection)
+        elif self._waiting:
+            self._reconnect()
+
+    def _settle(self, sent: Batch, replies: list[Any]) -> None:
+        again, self._by_source, trouble = sent.settle(replies, _deliver)
+        if trouble is not None or not sent.late:  # an answer that came too late for some is no sign of health
+            self._servers.report(trouble)
+        self._waiting.extendleft(reversed(again))
+        if trouble is not None and self._connection is not None and spoils(trouble):
+            self._connection.drop(trouble)
+
+    def _watch(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = deadline
+        self._timer = self._loop.call_later(deadline - monotonic(), self._expire)
+
+    def _expire(self) -> None:
+        """Give up what is late; a connection too, if all that is in flight is late."""
+        self._timer = None
+        now = monotonic()
+        late = [entry for entry in self._waiting if entry.deadline <= now]
+        if late:
+            self._waiting = deque(entry for entry in self._waiting if entry.deadline > now)
+            self._fail(late, BackendTimeoutError(f"{self} did not take a hit in time"))
+        if self._flying:
+            self._give_up_flying(now)
+        times = [entry.deadline for sent in self._flying for entry in sent.entries if entry.deadline > now]
+        times += [entry.deadline for entry in self._waiting]
+        if times:
+            self._watch(min(times))
+
+    def _give_up_flying(self, now: float) -> None:
+        error = BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True)
+        if self._flying[0].deadline <= now and self._connection is not None:
+            self._connection.drop(error)
+            return
+        for sent in self._flying:
+            late = [entry for entry in sent.entries if entry.deadline <= now and not entry.waiter.done()]
+            if late:
+                sent.late = True  # its other entries may yet be answered in time
+                self._fail(late, error)
+
+    def _fail(self, entries: list[Entry], error: BackendError) -> None:
+        self._servers.report(error)
+        for entry in entries:
+            _deliver(entry, [error] * len(entry.operations))
+
+    def close(self) -> None:
+        """Fail what waits, and close. That is no failure of the store, so it is not reported."""
+        self._servers.report = _ignore
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, deque()
+        self._fail([*waiting], BackendError("the store was closed"))
+        if self._connection is not None:
+            self._connection.drop(BackendError("the store was closed", maybe_executed=True))
+            self._connection = None
+
+    def __str__(self) -> str:
+        return str(self.endpoint or self._servers.settings)
+
+
+def _deliver(entry: Entry, outcome: Outcome) -> None:
+    """Wake the caller of `entry`, unless it has gone."""
+    if not entry.waiter.done():
+        entry.waiter.set_result(outcome)
+
+
+def _ignore(error: BackendError | None) -> None:
+    pass

@@ -1,0 +1,204 @@
+"""What happens to a charge: deny cache, breaker, servers, and the error policy where they do not answer.
+
+For async and sync code: it waits only where a client, or a function of the user's, has to be waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import lru_cache
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from traffik.backends.base import Charge
+from traffik.backends.redis.client import Client
+from traffik.backends.redis.script import CHARGE, PEEK, PROBE, READ, SWAP, Answer, Operation, Stored
+from traffik.backends.redis.states import decode, encode, in_script
+from traffik.model.coroutines import must_wait
+from traffik.model.decisions import Decision
+from traffik.model.errors import BackendError, BackendTimeoutError
+from traffik.strategies import Prepared, probe
+
+if TYPE_CHECKING:
+    from traffik.backends.resilience.breaker import Circuit
+    from traffik.backends.resilience.denials import Denials
+    from traffik.backends.resilience.failures import Failures
+    from traffik.strategies import Plan
+
+__all__ = ["Charging", "Target"]
+
+_MARGIN: Final = 100
+"""ms that a key outlives what it says, since the clock of expiry is coarser than ours."""
+
+_new = tuple.__new__
+
+
+class Target(NamedTuple):
+    """What all charges of one limit have in common.
+
+    Attributes:
+        uid: the throttle's.
+        plan: the strategy, made ready for its rates.
+        key_of: returns the whole key of a local one.
+        scripted: whether the script decides; else Python does.
+        remembered: whether the deny cache is asked. With a strategy of the user's, a larger cost may wait less.
+    """
+
+    uid: str
+    plan: Plan
+    key_of: Callable[[str], str]
+    scripted: bool
+    remembered: bool
+
+
+class Charging:
+    """Decides charges.
+
+    Args:
+        key_of: returns, for a uid, the function that returns the whole key of a local one.
+        deadline: seconds that a charge may take.
+        circuit: the breaker.
+        failures: the error policy.
+        denials: the deny cache, if there is one.
+        count: called with the reason of each decision that is not the store's own.
+    """
+
+    def __init__(
+        self,
+        key_of: Callable[[str], Callable[[str], str]],
+        deadline: float,
+        circuit: Circuit,
+        failures: Failures,
+        denials: Denials | None,
+        count: Callable[[str], None],
+    ) -> None:
+        self._key_of = key_of
+        self._deadline = deadline
+        self._circuit = circuit
+        self._failures = failures
+        self._denials = denials
+        self._count = count
+        self.target = lru_cache(maxsize=1024)(self._target)
+
+    def _target(self, uid: str, plan: Plan) -> Target:
+        remembered = self._denials is not None and isinstance(plan.strategy, Prepared)
+        return Target(uid, plan, self._key_of(uid), in_script(plan), remembered)
+
+    async def apply(self, charges: Sequence[Charge], client: Client) -> list[Decision]:
+        """Decide `charges`: those on one server, or in one slot of a cluster, in one step."""
+        decisions: dict[int, Decision] = {}
+        asked: dict[int, tuple[Target, Operation]] = {}
+        for place, (uid, plan, key, cost, read_only) in enumerate(charges):
+            target, kind = self.target(uid, plan), CHARGE if not read_only else PEEK if cost else PROBE
+            operation = Operation(target.key_of(key), kind, plan, cost)
+            if len(charges) == 1 or not target.scripted:
+                decisions[place] = await self.decide(target, kind, client, key, cost)
+            elif (known := self._known(target, operation)) is not None:
+                decisions[place] = known
+            else:
+                asked[place] = target, operation
+        if asked:
+            began, operations = monotonic(), [operation for _, operation in asked.values()]
+            answers: Sequence[Answer] = [_spared()] * len(asked)
+            if self._circuit.admits(began):
+                answers = await client.ask_each(operations, began + self._deadline)
+            for (place, (target, operation)), answer in zip(asked.items(), answers, strict=True):
+                key = charges[place].key
+                decisions[place] = await self._settled(target, operation, client, key, answer, began)
+        return [decisions[place] for place in range(len(charges))]
+
+    async def decide(self, target: Target, kind: int, client: Client, key: str, cost: int) -> Decision:
+        """Decide one charge. `kind` is `CHARGE`, `PEEK`, or `PROBE` for a cost of 0."""
+        _, plan, key_of, scripted, remembered = target
+        operation: Operation = _new(Operation, (key_of(key), kind, plan, cost, ()))
+        if remembered and (known := self._known(target, operation)) is not None:
+            return known
+        began = monotonic()
+        answer: Answer
+        if not self._circuit.closed and not self._circuit.admits(began):
+            answer = _spared()
+        elif scripted:
+            (answer,) = await client.ask((operation,), began + self._deadline)
+        else:
+            answer = await _swapped(operation, plan, began + self._deadline, client)
+        if type(answer) is Decision and not remembered:
+            return answer
+        return await self._settled(target, operation, client, key, answer, began)
+
+    def _known(self, target: Target, operation: Operation) -> Decision | None:
+        """The decision of the deny cache, if it has one."""
+        if self._denials is None or not target.remembered or operation.cost == 0:
+            return None
+        known = self._denials.find(operation.key, target.plan, operation.cost, _micros(monotonic()))
+        if known is not None and known.degraded is not None:
+            self._count(known.degraded)
+        return known
+
+    async def _settled(
+        self, target: Target, operation: Operation, client: Client, key: str, answer: Answer, began: float
+    ) -> Decision:
+        """The decision that follows from an answer of the servers; the deny cache takes note of it."""
+        if not isinstance(answer, Decision):
+            charge = Charge(target.uid, target.plan, key, operation.cost, operation.kind != CHARGE)
+            return await self._degraded(charge, answer, client)
+        if self._denials is not None and target.remembered and operation.kind == CHARGE:
+            if answer.allowed:
+                self._denials.admitted(operation.key)
+            else:
+                self._denials.note(operation.key, target.plan, operation.cost, answer, _micros(began))
+        return answer
+
+    async def _degraded(self, charge: Charge, answer: Any, client: Client) -> Decision:
+        """The decision on a charge without the servers."""
+        error: BackendError = copy(answer)  # others may have the same one, and each adds a traceback to its own
+        failures = self._failures
+        reaction: Any = failures.policy
+        if failures.decider is not None:
+            reaction = failures.decider.call(error, charge)
+            if must_wait(reaction, failures.decider.name, client.ways.sync):
+                reaction = await reaction
+        wait = self._circuit.wait(monotonic()) or self._circuit.breaker.recovery
+        decision = failures.settle(reaction, error, charge, _micros(wait))
+        self._count(decision.degraded or "on_error")
+        return decision
+
+
+async def _swapped(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:
+    """The decision of a strategy that the script does not know.
+
+    The callers of one client take turns at a key, since only one of them could store its state.
+    """
+    if operation.kind != CHARGE:
+        return await _decided_here(operation, plan, deadline, client)
+    try:
+        async with client.ways.hold(operation.key, deadline):
+            return await _decided_here(operation, plan, deadline, client)
+    except BackendTimeoutError as error:
+        return error
+
+
+async def _decided_here(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:
+    """Decide in Python, and store the new state unless another process has stored one meanwhile; then begin again."""
+    while True:
+        (stored,) = await client.ask((Operation(operation.key, READ),), deadline)
+        if not isinstance(stored, Stored):
+            return stored
+        state = decode(stored.value, plan)
+        if operation.kind == PROBE:
+            return probe(plan.kernel, state, stored.now)
+        decision, changed, ttl = plan.kernel(state, operation.cost, stored.now)
+        if changed is None or operation.kind == PEEK:
+            return decision
+        texts = (stored.value or b"", encode(changed, plan), str(-(-ttl // 1000) + _MARGIN))
+        (swapped,) = await client.ask((Operation(operation.key, SWAP, texts=texts),), deadline)
+        if swapped is not False:
+            return decision if swapped is True else swapped
+
+
+def _spared() -> BackendError:
+    return BackendError("the store is away: its breaker is open")
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1_000_000)

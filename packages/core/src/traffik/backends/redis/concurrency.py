@@ -1,0 +1,89 @@
+"""What differs between the tasks of an event loop and threads: connections, batchers, and how to wait for others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from threading import RLock
+from time import monotonic
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from traffik.backends.redis import async_connection, sync_connection
+from traffik.backends.redis.async_batcher import AsyncBatcher
+from traffik.backends.redis.sync_batcher import SyncBatcher
+from traffik.model.errors import BackendTimeoutError
+
+__all__ = ["Tasks", "Threads"]
+
+_T = TypeVar("_T")
+
+
+class Tasks:
+    """The tasks of one event loop."""
+
+    sync = False
+    connect = staticmethod(async_connection.open_async_connection)
+    batcher = AsyncBatcher
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
+        """Keep other tasks away from a key.
+
+        Raises:
+            BackendTimeoutError: one of them holds it until the deadline.
+        """
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        try:
+            async with asyncio.timeout(deadline - monotonic()):
+                await lock.acquire()
+        except TimeoutError:
+            raise _busy(key) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
+        """The results of calls that are made together."""
+        return await asyncio.gather(*calls)
+
+
+class Threads:
+    """All threads of a process. No method suspends. A signal handler may take the locks that its thread holds."""
+
+    sync = True
+    connect = staticmethod(sync_connection.open_sync_connection)
+    batcher = SyncBatcher
+
+    def __init__(self) -> None:
+        self._guard = RLock()
+        self._locks: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
+        """Keep other threads away from a key.
+
+        Raises:
+            BackendTimeoutError: one of them holds it until the deadline.
+        """
+        with self._guard:
+            lock = self._locks.setdefault(key, RLock())
+        if not lock.acquire(timeout=max(0.0, deadline - monotonic())):
+            raise _busy(key)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
+        """The results of calls that are made one after another."""
+        return [await call for call in calls]
+
+
+def _busy(key: str) -> BackendTimeoutError:
+    return BackendTimeoutError(f"the key {key!r} was busy until the deadline")

@@ -1,0 +1,216 @@
+"""Which server to ask: the only one, the primary that sentinels know, or the owner of a slot in a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, Generic, TypeVar
+
+from redis.crc import key_slot
+
+from traffik.backends.redis.handshake import (
+    PATIENCE,
+    Connect,
+    ConnectionT,
+    check,
+    check_greeting,
+    failure,
+    greet,
+    log_in,
+)
+from traffik.backends.redis.protocol import Command
+from traffik.backends.redis.settings import Endpoint, Login, Settings
+from traffik.model.errors import BackendError
+
+__all__ = ["SLOTS", "Servers", "Session", "learn", "locate", "reach", "read_owners", "slot_of"]
+
+SLOTS: Final = 16_384
+
+_T = TypeVar("_T")
+
+
+def slot_of(key: str) -> int:
+    """The slot of a whole key, which is that of its hash tag."""
+    return key_slot(key.encode())
+
+
+@dataclass(slots=True, eq=False)
+class Servers:
+    """What a client knows of its servers, and how it may call them.
+
+    Attributes:
+        settings: where they are and how to log in.
+        max_batch: operations in one call at most.
+        patience: seconds that async code may take to connect, whatever becomes of the hits that wait for it.
+        report: called with the error of every call that failed, and with None for one that did not.
+        owners: the owner of each slot of a cluster; empty until that is known.
+        outdated: whether slots may have other owners by now.
+        across: whether one call may be about several slots of a server. False behind a proxy that sends a call without
+            declared keys to any server.
+        doubted: servers that did not answer the last time. They are asked last.
+    """
+
+    settings: Settings
+    max_batch: int
+    patience: float
+    report: Callable[[BackendError | None], None]
+    owners: list[Endpoint | None] = field(default_factory=list)
+    outdated: bool = True
+    across: bool = True
+    doubted: set[Endpoint] = field(default_factory=set)
+
+    def lost(self, endpoint: Endpoint | None) -> None:
+        """Take note that a server does not answer: its slots may have other owners by now."""
+        if endpoint is not None:
+            self.doubted.add(endpoint)
+            self.outdated = True
+
+    def moved(self, slot: int, owner: Endpoint) -> None:
+        """Take note that a slot has moved; others may have too."""
+        self.owners[slot] = owner
+        self.outdated = True
+
+    def owner(self, slot: int) -> Endpoint:
+        """The owner of a slot.
+
+        Raises:
+            BackendError: it has none.
+        """
+        owner = self.owners[slot]
+        if owner is None:
+            self.outdated = True
+            raise BackendError(f"no node of the cluster owns slot {slot}")
+        return owner
+
+    def nodes(self) -> tuple[Endpoint, ...]:
+        """Every server that owns a slot."""
+        return tuple(dict.fromkeys(owner for owner in self.owners if owner is not None))
+
+
+class Session(Generic[ConnectionT]):
+    """Questions to servers that are no hits. It keeps the connection to the server it asked last.
+
+    Args:
+        connect: makes connections.
+        servers: which of them answer is kept here.
+        deadline: when to give up, on the monotonic clock; None gives each question `PATIENCE` seconds.
+    """
+
+    def __init__(self, connect: Connect[ConnectionT], servers: Servers, deadline: float | None = None) -> None:
+        self._connect = connect
+        self.servers = servers
+        self._deadline = deadline
+        self._connection: ConnectionT | None = None
+        self._place: tuple[Endpoint, Login] | None = None
+
+    async def ask(
+        self, endpoint: Endpoint, *commands: Command, login: Login | None = None, unless: str = ""
+    ) -> list[Any]:
+        """The replies of a server. `login` is that of the servers that hold keys by default; `unless` is as in `check`.
+
+        Raises:
+            BackendError: it does not answer, or answers with an error.
+        """
+        until = monotonic() + PATIENCE if self._deadline is None else self._deadline
+        place = endpoint, login or self.servers.settings.login
+        try:
+            if self._connection is None or self._place != place:
+                self.close()
+                self._connection = await log_in(self._connect, *place, until)
+                self._place = place
+            replies = await self._connection.ask(commands, until)
+        except Exception as error:
+            self._place = None
+            self.servers.doubted.add(endpoint)
+            raise failure(error, sent=True) from error
+        self.servers.doubted.discard(endpoint)
+        return check(endpoint, replies, unless=unless)
+
+    async def first(self, endpoints: tuple[Endpoint, ...], ask: Callable[[Endpoint], Awaitable[_T]], failed: str) -> _T:
+        """The answer of the first server that has one; doubted ones are asked last.
+
+        Raises:
+            BackendError: none has. It says what `failed`, and why.
+        """
+        reasons: list[str] = []
+        for endpoint in sorted(dict.fromkeys(endpoints), key=self.servers.doubted.__contains__):
+            try:
+                return await ask(endpoint)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with this one, the next one may know
+                reasons.append(f"{endpoint}: {error}")
+        raise BackendError(f"{failed}: {'; '.join(reasons)}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+async def locate(session: Session[Any]) -> Endpoint:
+    """The server that holds all keys: the only one, or the primary that sentinels know.
+
+    Raises:
+        BackendError: no sentinel knows it.
+    """
+    settings = session.servers.settings
+    if settings.kind != "sentinel":
+        return settings.endpoints[0]
+    question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
+
+    async def ask(sentinel: Endpoint) -> Endpoint:
+        (reply,) = await session.ask(sentinel, question, login=settings.sentinel_login)
+        if reply is None:
+            raise BackendError(f"does not know {settings.service!r}")
+        return Endpoint(reply[0].decode(), int(reply[1]))
+
+    return await session.first(settings.endpoints, ask, "no sentinel knows the primary")
+
+
+async def learn(session: Session[Any]) -> None:
+    """Learn which server owns which slot of a cluster, from the first node that tells it.
+
+    Raises:
+        BackendError: no node tells it.
+    """
+    servers = session.servers
+
+    async def ask(node: Endpoint) -> list[Endpoint | None]:
+        (ranges,) = await session.ask(node, ("CLUSTER", "SLOTS"))
+        return read_owners(ranges, node)
+
+    nodes = servers.nodes() + servers.settings.endpoints
+    servers.owners = await session.first(nodes, ask, "no node tells how the cluster is made")
+    servers.outdated, servers.across = False, True
+
+
+def read_owners(ranges: list[Any], asked: Endpoint) -> list[Endpoint | None]:
+    """The owners in the answer of `asked` to ``CLUSTER SLOTS``. One without a host is `asked` itself."""
+    owners: list[Endpoint | None] = [None] * SLOTS
+    for first, last, owner, *_ in ranges:
+        host = (owner[0] or b"").decode()
+        endpoint = Endpoint(asked.host if host in {"", "?"} else host, int(owner[1]))
+        owners[first : last + 1] = [endpoint] * (last + 1 - first)
+    return owners
+
+
+async def reach(
+    connect: Connect[ConnectionT], servers: Servers, endpoint: Endpoint | None, deadline: float
+) -> ConnectionT:
+    """A connection for hits: to `endpoint`, or to the server that holds all keys.
+
+    Raises:
+        BackendError: there is none by the deadline.
+    """
+    if endpoint is None:
+        with closing(Session(connect, servers, deadline)) as session:
+            endpoint = await locate(session)
+    connection = await log_in(connect, endpoint, servers.settings.login, deadline)
+    try:
+        check_greeting(endpoint, await connection.ask(greet(servers.settings), deadline))
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,120 @@
+"""What is done with the servers besides deciding: a look at their settings and at keys, and forgetting keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from logging import Logger
+from typing import Any, TypeAlias, TypeVar
+
+from traffik.backends.redis.discovery import Session, learn, locate, slot_of
+from traffik.backends.redis.handshake import check_greeting, greet
+from traffik.backends.redis.settings import Endpoint
+
+__all__ = ["Work", "forget", "forget_all", "inspect", "list_keys", "look_around"]
+
+_T = TypeVar("_T")
+
+Work: TypeAlias = Callable[[Session[Any]], Awaitable[_T]]
+"""Asks the servers with a session."""
+
+_PAGE = "1000"
+
+
+async def look_around(log: Logger, session: Session[Any]) -> None:
+    """Check that the servers can be reached, leave the script with them, and warn of settings that lose quota.
+
+    Raises:
+        BackendError: one of them does not answer.
+    """
+    for endpoint in await _holders(session):
+        commands = (*greet(session.servers.settings), ("INFO", "memory"))
+        replies = await session.ask(endpoint, *commands, unless="NOPERM")
+        check_greeting(endpoint, replies[:-1])
+        policy = _memory_policy(replies[-1])
+        # All our keys have a time to live, so the volatile policies take them first.
+        if policy not in {"", "noeviction"}:
+            log.warning(
+                "%s has maxmemory-policy %s: short of memory it forgets keys that are out of quota, and their clients "
+                "begin anew. Set it to noeviction, or give the store a server of its own",
+                endpoint,
+                policy,
+            )
+
+
+async def forget(key: str, session: Session[Any]) -> None:
+    """Forget one key.
+
+    Raises:
+        BackendError: its server does not answer.
+    """
+    (endpoint,) = await _holders(session, key)
+    await session.ask(endpoint, ("UNLINK", key))
+
+
+async def forget_all(pattern: str, session: Session[Any]) -> None:
+    """Forget all keys that match a pattern.
+
+    Raises:
+        BackendError: a server does not answer.
+    """
+
+    async def unlink(endpoint: Endpoint, keys: list[bytes]) -> bool:
+        if keys:
+            await session.ask(endpoint, *(("UNLINK", key) for key in keys))
+        return False
+
+    await _scan(session, pattern, unlink)
+
+
+async def inspect(key: str, session: Session[Any]) -> tuple[bytes | None, int]:
+    """The value of a key, and ms until it is forgotten; below 0 if there is nothing to forget.
+
+    Raises:
+        BackendError: its server does not answer.
+    """
+    (endpoint,) = await _holders(session, key)
+    value, ttl = await session.ask(endpoint, ("GET", key), ("PTTL", key))
+    return value, ttl
+
+
+async def list_keys(pattern: str, most: int, session: Session[Any]) -> tuple[list[bytes], bool]:
+    """Keys that match a pattern, at most so many, and whether these are all.
+
+    Raises:
+        BackendError: a server does not answer.
+    """
+    found: dict[bytes, None] = {}
+
+    async def collect(_endpoint: Endpoint, keys: list[bytes]) -> bool:
+        found.update(dict.fromkeys(keys))
+        return len(found) > most
+
+    more = await _scan(session, pattern, collect)
+    return list(found)[:most], not more
+
+
+async def _holders(session: Session[Any], key: str | None = None) -> tuple[Endpoint, ...]:
+    """Every server that holds keys, or the one that holds this key."""
+    if session.servers.settings.kind != "cluster":
+        return (await locate(session),)
+    await learn(session)
+    return session.servers.nodes() if key is None else (session.servers.owner(slot_of(key)),)
+
+
+async def _scan(session: Session[Any], pattern: str, take: Callable[[Endpoint, list[bytes]], Awaitable[bool]]) -> bool:
+    """Give `take` the keys that match a pattern, a page of a server at a time, until it has enough; whether it has."""
+    for endpoint in await _holders(session):
+        cursor = b"0"
+        while True:
+            ((cursor, keys),) = await session.ask(endpoint, ("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE))
+            if await take(endpoint, keys):
+                return True
+            if cursor == b"0":
+                break
+    return False
+
+
+def _memory_policy(reply: Any) -> str:
+    """The policy in the answer to ``INFO memory``; empty where a server does not tell."""
+    lines = reply.decode("utf-8", "replace").splitlines() if isinstance(reply, bytes) else []
+    return next((line.partition(":")[2] for line in lines if line.startswith("maxmemory_policy:")), "")

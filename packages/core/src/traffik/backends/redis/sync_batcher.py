@@ -1,0 +1,181 @@
+"""How the hits of all threads share calls to one server.
+
+A thread that finds no call under way sends its hit at once; hits that come meanwhile wait in a queue. When the reply is
+there, the thread that has waited longest takes all that wait and sends next. So the threads share one connection and
+few calls, and each of them waits for its own deadline only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Event, Lock, get_ident
+from time import monotonic
+
+from traffik.backends.redis.batches import Entry, Outcome, batch, spoils, take
+from traffik.backends.redis.discovery import Servers, reach
+from traffik.backends.redis.handshake import failure
+from traffik.backends.redis.settings import Endpoint
+from traffik.backends.redis.sync_connection import SyncConnection, open_sync_connection
+from traffik.model.coroutines import run_sync
+from traffik.model.errors import BackendTimeoutError
+
+__all__ = ["SyncBatcher"]
+
+
+class _Waiter:
+    """Where a thread waits.
+
+    Attributes:
+        event: set when there is an outcome, or when it is this thread's turn to send; None if it sends at once.
+        outcome: what has become of its entry.
+        leads: whether it is its turn.
+    """
+
+    __slots__ = ("event", "leads", "outcome")
+
+    def __init__(self) -> None:
+        self.event: Event | None = None
+        self.outcome: Outcome | None = None
+        self.leads = False
+
+    def wake(self) -> None:
+        """Let the thread go on."""
+        if self.event is not None:
+            self.event.set()
+
+
+class SyncBatcher:
+    """The hits of all threads for one server, and the connection there.
+
+    Args:
+        servers: what is known of them.
+        endpoint: the server; None for the one that holds all keys.
+    """
+
+    def __init__(self, servers: Servers, endpoint: Endpoint | None) -> None:
+        self.endpoint = endpoint
+        self._servers = servers
+        self._lock = Lock()
+        self._waiting: deque[Entry] = deque()
+        self._taken = False
+        self._inside: set[int] = set()
+        self._connection: SyncConnection | None = None
+        self._by_source = False
+
+    async def carry_out(self, entry: Entry) -> Outcome:
+        """The outcome of `entry`, by its deadline. Blocks, and never suspends."""
+        thread = get_ident()
+        if thread in self._inside:
+            # A signal handler, and the call it has interrupted may hold the lock or lead: it gets a way of its own.
+            apart = SyncBatcher(self._servers, self.endpoint)
+            try:
+                return await apart.carry_out(entry)
+            finally:
+                apart.close()
+        try:
+            self._inside.add(thread)
+            return self._queued(entry)
+        finally:
+            self._inside.discard(thread)
+
+    def _queued(self, entry: Entry) -> Outcome:
+        waiter = entry.waiter = _Waiter()
+        try:
+            with self._lock:
+                self._waiting.append(entry)
+                if self._taken:
+                    waiter.event = Event()
+                else:
+                    waiter.leads = self._taken = True
+            if waiter.event is not None and not waiter.event.wait(max(0.0, entry.deadline - monotonic())):
+                self._give_up(entry)
+        except BaseException:  # interrupted
+            self._give_up(entry)
+            raise
+        finally:
+            if waiter.leads:
+                self._lead(entry)
+        if waiter.outcome is None:
+            raise AssertionError("a thread goes on when there is an outcome")
+        return waiter.outcome
+
+    def _give_up(self, entry: Entry) -> None:
+        """Leave the queue, late. It may be this thread's turn all the same, to hand on."""
+        with self._lock:
+            if entry.waiter.outcome is None:
+                waits = entry in self._waiting
+                if waits:
+                    self._waiting.remove(entry)
+                text = f"{self} did not {'take a hit' if waits else 'answer'} in time"
+                error = BackendTimeoutError(text, maybe_executed=not waits)
+                entry.waiter.outcome = [error] * len(entry.operations)
+                self._servers.report(error)
+
+    def _lead(self, own: Entry) -> None:
+        """Send what waits, this thread's own hit first of all, until that has an outcome; then hand on."""
+        try:
+            while own.waiter.outcome is None:
+                if monotonic() < own.deadline:
+                    self._send(own)
+                else:
+                    self._give_up(own)
+        finally:
+            with self._lock:
+                if self._waiting:
+                    self._waiting[0].waiter.leads = True
+                    self._waiting[0].waiter.wake()
+                else:
+                    self._taken = False
+
+    def _send(self, own: Entry) -> None:
+        with self._lock:
+            entries = [entry for entry in take(self._waiting, self._servers.max_batch) if not entry.waiter.outcome]
+        if not entries:
+            return
+        connection = None
+        try:
+            connection = self._connected(own.deadline)
+            sent = batch(entries, self._servers, by_source=self._by_source)
+            replies = connection.exchange(sent.payload, sent.replies, own.deadline)
+        except BaseException as error:
+            failed = failure(error, sent=connection is not None)
+            self._connection = None
+            self._servers.report(failed)
+            for entry in entries:
+                _deliver(entry, [failed] * len(entry.operations))
+            self._servers.lost(self.endpoint)
+            if not isinstance(error, Exception):
+                raise
+            return
+        again, self._by_source, trouble = sent.settle(replies, _deliver)
+        self._servers.report(trouble)
+        with self._lock:  # so that none gives up meanwhile, and then has to lead
+            self._waiting.extendleft(entry for entry in reversed(again) if not entry.waiter.outcome)
+        if spoils(trouble):
+            self.close()
+
+    def _connected(self, deadline: float) -> SyncConnection:
+        connection = self._connection
+        if connection is not None and connection.gone():
+            connection.close()
+            connection = None
+        if connection is None:
+            connection = run_sync(reach(open_sync_connection, self._servers, self.endpoint, deadline))
+            self._by_source = False
+        self._connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close the connection; a hit under way fails."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def __str__(self) -> str:
+        return str(self.endpoint or self._servers.settings)
+
+
+def _deliver(entry: Entry, outcome: Outcome) -> None:
+    if entry.waiter.outcome is None:
+        entry.waiter.outcome = outcome
+        entry.waiter.wake()

@@ -1,0 +1,155 @@
+"""A connection of sync code: a blocking socket whose every wait ends at a deadline."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from threading import Thread
+from time import monotonic
+from typing import Any, Final
+
+from traffik.backends.redis.protocol import MORE, UNREADABLE, Command, pack, reader, unreadable
+from traffik.backends.redis.settings import Endpoint
+from traffik.model.errors import BackendError, BackendTimeoutError
+
+__all__ = ["SyncConnection", "open_sync_connection"]
+
+_CHUNK: Final = 65_536
+
+
+class SyncConnection:
+    """A connection for one caller at a time; unusable after an error."""
+
+    def __init__(self, endpoint: Endpoint, connected: socket.socket) -> None:
+        self._endpoint = endpoint
+        self._socket = connected
+        self._reader = reader()
+        self._poll = select.poll() if hasattr(select, "poll") else None  # not on Windows
+        if self._poll is not None:
+            self._poll.register(connected, select.POLLIN)
+
+    def exchange(self, payload: bytes, replies: int, deadline: float) -> list[Any]:
+        """Send, and wait for so many replies.
+
+        Raises:
+            BackendError: they did not come, and the connection is closed. What was sent may have been carried out.
+        """
+        found: list[Any] = []
+        try:
+            self._socket.settimeout(_left(deadline))
+            self._socket.sendall(payload)
+            while True:
+                while len(found) < replies and (reply := self._reader.gets()) is not MORE:
+                    found.append(reply)
+                if len(found) == replies:
+                    return found
+                self._socket.settimeout(_left(deadline))
+                self._reader.feed(self._received())
+        except BaseException as error:
+            self.close()  # also if interrupted: a reply that is still to come must not meet the next caller
+            if isinstance(error, TimeoutError):
+                raise BackendTimeoutError(f"{self._endpoint} did not answer in time", maybe_executed=True) from None
+            if isinstance(error, UNREADABLE):
+                raise unreadable(self._endpoint, error) from error
+            if isinstance(error, OSError):
+                text = f"the connection to {self._endpoint} was lost ({error})"
+                raise BackendError(text, maybe_executed=True) from error
+            raise
+
+    def _received(self) -> bytes:
+        data = self._socket.recv(_CHUNK)
+        if not data:
+            raise ConnectionResetError("closed by the server")
+        return data
+
+    async def ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        return self.exchange(pack(commands), len(commands), deadline)
+
+    def gone(self) -> bool:
+        """Whether the server has closed the connection, or said something unasked."""
+        if self._reader.has_data():
+            return True
+        if self._poll is not None and not self._poll.poll(0):
+            return False
+        self._socket.settimeout(0)
+        try:
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):  # TLS has said something to itself
+            return False
+        except OSError:
+            return True
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+async def open_sync_connection(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> SyncConnection:
+    """A connection to `endpoint`; see `Connect`."""
+    # The system's look-up of a name knows no deadline, so another thread connects, and this one waits.
+    made: Future[socket.socket] = Future()
+    Thread(target=_connect, args=(endpoint, tls, deadline, made), name="traffik-connect", daemon=True).start()
+    try:
+        return SyncConnection(endpoint, made.result(_left(deadline)))
+    except BaseException:
+        if not made.cancel() and made.exception() is None:
+            made.result().close()
+        raise
+
+
+def _connect(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float, made: Future[socket.socket]) -> None:
+    try:
+        connected = _connected(endpoint, tls, deadline)
+    except BaseException as error:  # noqa: BLE001 - it is raised where the socket is waited for
+        with suppress(InvalidStateError):
+            made.set_exception(error)
+        return
+    try:
+        made.set_result(connected)
+    except InvalidStateError:  # it is not waited for any more
+        connected.close()
+
+
+def _connected(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> socket.socket:
+    """A socket to the first address of an endpoint that answers in its part of the time."""
+    if endpoint.path is not None:
+        return _reached(socket.AF_UNIX, endpoint.path, None, endpoint, _left(deadline))
+    error: OSError = OSError("its name has no address")
+    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    for place, (family, _, _, _, address) in enumerate(found):
+        try:
+            return _reached(family, address, tls, endpoint, _left(deadline) / (len(found) - place))
+        except OSError as refused:
+            error = refused
+    raise error
+
+
+def _reached(
+    family: int, address: Any, tls: ssl.SSLContext | None, endpoint: Endpoint, seconds: float
+) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.settimeout(seconds)
+        one.connect(address)
+        if endpoint.path is None:
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return one if tls is None else tls.wrap_socket(one, server_hostname=endpoint.host)
+    except BaseException:
+        one.close()
+        raise
+
+
+def _left(deadline: float) -> float:
+    """Seconds until the deadline.
+
+    Raises:
+        TimeoutError: it is over.
+    """
+    seconds = deadline - monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds

@@ -1,0 +1,99 @@
+"""A circuit breaker: spares a store that does not answer, and asks again now and then whether it does.
+
+Closed, everything goes to the store. After so many failures in a row it opens, and nothing does. When its time is up,
+one call, the probe, may go; if that succeeds the breaker closes, else it stays open for as long again. (M. Nygard,
+"Release It!", 2007.) It reads no clock: times come as arguments, in seconds on any clock that does not go back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import RLock
+
+__all__ = ["Breaker", "Circuit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When to spare a store.
+
+    Args:
+        failures: calls that fail one after another until the breaker opens, at least 1.
+        recovery: seconds until a store that has failed is tried again, more than 0.
+
+    Raises:
+        ValueError: either is out of its range.
+    """
+
+    failures: int = 5
+    recovery: float = 1.0
+
+    def __post_init__(self) -> None:
+        if type(self.failures) is not int or self.failures < 1:
+            raise ValueError(f"the failures of a breaker are an integer from 1, not {self.failures!r}")
+        if isinstance(self.recovery, bool) or not isinstance(self.recovery, int | float) or not self.recovery > 0:
+            raise ValueError(f"the recovery of a breaker is a number of seconds above 0, not {self.recovery!r}")
+
+
+class Circuit:
+    """A breaker at work, for all threads.
+
+    Attributes:
+        closed: whether everything may go to the store.
+    """
+
+    __slots__ = ("_failed", "_lock", "_retry_at", "breaker", "closed")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self.breaker = breaker
+        self.closed = True
+        self._failed = 0
+        self._retry_at = 0.0
+        self._lock = RLock()  # a signal handler may hit while its thread holds it
+
+    @property
+    def well(self) -> bool:
+        """Whether everything may go to the store, and has been answered lately."""
+        return self.closed and not self._failed
+
+    def admits(self, now: float) -> bool:
+        """Whether a call may go to the store; while the breaker is open, one each time its recovery has passed."""
+        if self.closed:
+            return True
+        with self._lock:
+            if self.closed:
+                return True
+            if now < self._retry_at:
+                return False
+            # Should this probe be lost on its way, the next one goes when as much time has passed again.
+            self._retry_at = now + self.breaker.recovery
+            return True
+
+    def after_fork(self) -> None:
+        """Have a lock of this process, since another thread of the parent may have held the one there was."""
+        self._lock = RLock()
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may go to the store."""
+        return 0.0 if self.closed else max(0.0, self._retry_at - now)
+
+    def succeeded(self) -> bool:
+        """Take note of a call that went well; whether that closes the breaker."""
+        if self.closed and not self._failed:
+            return False
+        with self._lock:
+            was_open, self.closed, self._failed = not self.closed, True, 0
+            return was_open
+
+    def failed(self, now: float) -> bool:
+        """Take note of a call that failed; whether that opens the breaker."""
+        with self._lock:
+            self._failed += 1
+            if not self.closed:
+                self._retry_at = now + self.breaker.recovery
+                return False
+            if self._failed < self.breaker.failures:
+                return False
+            self.closed = False
+            self._retry_at = now + self.breaker.recovery
+            return True

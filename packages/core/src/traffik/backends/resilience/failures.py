@@ -1,0 +1,140 @@
+"""What a hit is answered when its store does not answer: the error policy, and the limiter in this process behind it.
+
+Every decision made here says why it is not the store's, in `Decision.degraded`: ``"fallback"``, ``"allow"`` or
+``"unavailable"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
+
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.model.callables import Callback, callback
+from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
+from traffik.model.rates import Rate
+from traffik.strategies import Plan, Strategy, plan
+
+if TYPE_CHECKING:
+    from traffik.backends.base import Charge
+    from traffik.model.errors import BackendError
+
+__all__ = ["Failures", "OnError", "Policy"]
+
+Policy: TypeAlias = Literal["fallback", "allow", "throttle", "raise"]
+
+OnError: TypeAlias = "Policy | Callable[[BackendError, Charge], Policy | Decision | Awaitable[Policy | Decision]]"
+"""What an argument named `on_error` takes: a policy, or a function of the error and the charge that answers one or a
+decision, sync or async."""
+
+_POLICIES: Final = ("fallback", "allow", "throttle", "raise")
+
+
+class Failures:
+    """The error policy of one store.
+
+    Args:
+        on_error: see `OnError`.
+        share: the part of each limit that this process admits by itself while the store is away, above 0, at most 1.
+
+    Raises:
+        TypeError, ValueError: either is none of the above.
+    """
+
+    def __init__(self, on_error: OnError, share: float) -> None:
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            raise ValueError(f"a fallback share is a number above 0 and at most 1, not {share!r}")
+        self.policy: Policy | None = None
+        self.decider: Callback | None = None
+        if callable(on_error):
+            self.decider = callback("on_error", on_error, ("error", "charge"))
+        else:
+            self.policy = self.checked(on_error)
+        self._share = share
+        self._spare = InMemoryBackend.spare()
+        self._shared = lru_cache(maxsize=1024)(self._share_of)
+
+    @staticmethod
+    def checked(policy: object) -> Policy:
+        """`policy` itself.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not _is_policy(policy):
+            known = ", ".join(_POLICIES)
+            raise ValueError(f"on_error is one of {known}, or a function that answers one, not {policy!r}")
+        return policy
+
+    def settle(self, answer: object, error: BackendError, charge: Charge, wait: int) -> Decision:
+        """What follows from the policy, or from what the function has answered; the arguments are those of `decide`.
+
+        Raises:
+            BackendError: the policy is to raise it.
+            ValueError: the function has answered neither a policy nor a decision.
+        """
+        if isinstance(answer, Decision):
+            return answer._replace(degraded=answer.degraded or "on_error")
+        return self.decide(self.checked(answer), error, charge, wait)
+
+    def decide(self, policy: Policy, error: BackendError, charge: Charge, wait: int) -> Decision:
+        """The decision on `charge` without its store.
+
+        Args:
+            policy: what to do.
+            error: what is wrong with the store.
+            charge: what was asked of it.
+            wait: µs until the store is asked again.
+
+        Raises:
+            BackendError: the policy is to raise it.
+        """
+        if policy == "raise":
+            raise error
+        if policy == "allow":
+            return ADMITTED._replace(degraded="allow")
+        if policy == "throttle":
+            limit = charge.plan.capacity
+            return Decision(False, limit, 0, retry_after=max(1, wait), reset_after=max(1, wait), degraded=UNAVAILABLE)
+        return self._fall_back(charge, wait)
+
+    def reset(self) -> None:
+        """Forget what has been counted in this process."""
+        self._spare.reset_sync()
+
+    def _fall_back(self, charge: Charge, wait: int) -> Decision:
+        shared, rates = self._shared(charge.plan)
+        (decision,) = self._spare.apply_sync((charge._replace(plan=shared),))
+        if decision.never:
+            # It is only this share that cannot hold so much: the store may.
+            decision = decision._replace(retry_after=max(1, wait))
+        rate = None if decision.rate is None else rates.get(decision.rate, decision.rate)
+        return decision._replace(rate=rate, degraded="fallback")
+
+    def _share_of(self, whole: Plan) -> tuple[Plan, dict[Rate, Rate]]:
+        """The plan for our share of the rates of another, and which of its rates each of ours stands for."""
+        if self._share == 1:
+            return whole, {}
+        rates = [Rate(_part(rate.limit, self._share), rate.period) for rate in whole.rates]
+        shared = plan(_shrunk(whole.strategy, self._share), rates, varying=whole.varying)
+        return shared, dict(zip(rates, whole.rates, strict=True))
+
+
+def _shrunk(strategy: Strategy, share: float) -> Strategy:
+    """A strategy with our share of its burst and its debt, if it has any."""
+    if not is_dataclass(strategy):
+        return strategy
+    names = [field.name for field in fields(strategy) if field.name in {"burst", "debt"}]
+    parts: dict[str, Any] = {name: value for name in names if (value := getattr(strategy, name)) is not None}
+    return replace(strategy, **{name: _part(value, share) for name, value in parts.items()})
+
+
+def _part(whole: int, share: float) -> int:
+    """`share` of an amount, rounded down, but something of what is something."""
+    return max(1, int(whole * share)) if whole else 0
+
+
+def _is_policy(policy: object) -> TypeGuard[Policy]:
+    return isinstance(policy, str) and policy in _POLICIES

@@ -1,0 +1,58 @@
+"""Word of how a store is: said once when it fails, and once when it answers again, however many hits there are between.
+
+It moves the breaker along; what a hit is answered meanwhile is in `traffik.backends.resilience.failures`.
+"""
+
+from __future__ import annotations
+
+import time
+from logging import Logger
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from traffik.backends.resilience.breaker import Circuit
+    from traffik.model.errors import BackendError
+
+__all__ = ["Health"]
+
+_QUIET: Final = 10.0
+"""Seconds after word of a trouble in which there is no word of another, however often it comes and goes."""
+
+
+class Health:
+    """The health of one store.
+
+    Args:
+        circuit: its breaker.
+        log: where word is given.
+    """
+
+    __slots__ = ("_circuit", "_log", "_quiet_until", "_unwell")
+
+    def __init__(self, circuit: Circuit, log: Logger) -> None:
+        self._circuit = circuit
+        self._log = log
+        self._unwell = False
+        self._quiet_until = 0.0
+
+    def mention(self, store: object, error: BackendError) -> None:
+        """Give word of what `store` could not do although it is well, unless there has been word lately."""
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            self._log.warning("%r: %s", store, error)
+
+    def report(self, store: object, error: BackendError | None) -> None:
+        """Take note of how a call of `store` went."""
+        if error is None:
+            self._circuit.succeeded()
+            if self._unwell:
+                self._unwell = False
+                self._log.warning("%r answers again", store)
+            return
+        now = time.monotonic()
+        if not self._unwell and now >= self._quiet_until:
+            self._unwell, self._quiet_until = True, now + _QUIET
+            self._log.warning("%r does not answer as it should: %s", store, error)
+        if self._circuit.failed(now) and self._unwell:
+            self._log.warning("%r is spared for %s s at a time", store, self._circuit.breaker.recovery)

@@ -1,0 +1,45 @@
+"""Which client a request belongs to. The names here are ready-made identifiers for throttles."""
+
+from __future__ import annotations
+
+from traffik.identities.identifiers import (
+    CredentialIdentifier,
+    CredentialsOption,
+    Identifier,
+    address,
+    api_key,
+    bearer,
+    combined,
+    cookie,
+    deny,
+    digest,
+    exempt,
+    first_of,
+    hashed,
+    header,
+    is_shared,
+    read_networks,
+    shared,
+    user,
+)
+
+__all__ = [
+    "CredentialIdentifier",
+    "CredentialsOption",
+    "Identifier",
+    "address",
+    "api_key",
+    "bearer",
+    "combined",
+    "cookie",
+    "deny",
+    "digest",
+    "exempt",
+    "first_of",
+    "hashed",
+    "header",
+    "is_shared",
+    "read_networks",
+    "shared",
+    "user",
+]

@@ -1,0 +1,192 @@
+"""The hit: one path for every form of it, in async and in sync code.
+
+`decide`, `stat`, `reset` and `refuse` are coroutine functions that await only what must be awaited. Async code awaits
+them. Sync code steps them once with `run_sync`: with ``sync=True`` they make the blocking calls of the store and refuse
+async functions, so they never suspend. Everything a limit can prepare, it prepares in `Limit.refresh`; what a limit
+does not use is not asked for here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from traffik.adapters import adapter_of, socket_adapter_of
+from traffik.identities.proxies import DENIED, EXEMPTED
+from traffik.model.coroutines import must_wait
+from traffik.model.costs import MAX_COST, check_cost
+from traffik.model.decisions import ADMITTED, REFUSED, Decision, StrategyStat
+from traffik.model.keys import as_text, local_key
+from traffik.model.rates import UNLIMITED
+from traffik.responses.rejections import reject
+
+if TYPE_CHECKING:
+    from traffik.backends.base import Calls
+    from traffik.limits.limit import Limit
+    from traffik.model.callables import Callback, Context
+    from traffik.rules.rule import RuleSet
+    from traffik.strategies import Plan
+
+__all__ = ["decide", "refuse", "reset", "sleep", "stat"]
+
+
+async def decide(
+    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, read_only: bool = False
+) -> Decision:
+    """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`."""
+    scope = limit.scope
+    if context is None:
+        context = limit.context
+    else:
+        context, scope = limit.merged(context)
+    if limit.gated:
+        if cost is not None:
+            check_cost(cost)
+        if not limit.enabled or not await _applies(limit.rules, subject, context, sync):
+            return ADMITTED
+    if cost is None:
+        cost = limit.cost
+        if limit.price is not None:
+            cost = limit.price.call(subject, context)
+            cost = (await cost) if must_wait(cost, limit.price.name, sync) else cost
+    if type(cost) is not int or not 0 < cost <= MAX_COST:
+        cost = check_cost(cost)
+        if cost == 0:
+            return ADMITTED
+    identity = subject if limit.identify is None else limit.identify(subject, context)
+    if type(identity) is not str:
+        identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
+        if isinstance(identity, Decision):
+            return identity
+    key = local_key(scope, identity)
+    bound = limit.bound
+    if limit.rating is not None:
+        rates = limit.rating.call(subject, context)
+        bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
+    plan = bound.plan
+    if cost > plan.ceiling:
+        decision = plan.without_store(cost)
+    else:
+        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+        answer = (calls.read if read_only else calls.charge)(key, cost)
+        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
+    return decision if limit.partition is None else limit.marked(decision, key)
+
+
+async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:
+    """What is left for `subject`; None if it is exempted or denied, or the strategy cannot tell."""
+    found = await _account(limit, subject, context, sync)
+    if found is None:
+        return None
+    key, plan, calls = found
+    if not plan.stats:
+        return None
+    decision: Decision = ADMITTED
+    if plan.rates:
+        answer = calls.read(key, 0)
+        decision = answer if isinstance(answer, Decision) else await answer
+    whole = limit.store(subject).partition_key(limit.uid, key)
+    return StrategyStat(decision.remaining, decision.wait_ms, decision.rate or UNLIMITED, whole)
+
+
+async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool) -> None:
+    """Forget what `subject` has used."""
+    found = await _account(limit, subject, context, sync)
+    if found is not None:
+        key, _, calls = found
+        answer = calls.reset(key)
+        if answer is not None:
+            await answer
+
+
+async def refuse(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+    """Tell a refused client, through the limit's handler or the framework; then pause or close a flooding WebSocket.
+
+    Returns what the limit's handler returned, or None if there is no handler.
+    """
+    floods = limit.floods
+    adapter = None if floods is None else socket_adapter_of(connection)
+    if floods is None or adapter is None or not adapter.accepted(connection):
+        return await _notify(limit, connection, decision, context, sync)
+    reaction = floods.reaction(adapter.memory(connection).get(limit, decision))
+    answer: object = None
+    if reaction.tell:
+        answer = await _notify(limit, connection, decision, context, sync)
+    if reaction.close is not None:
+        rejection = reject(decision, limit.policies(decision))
+        await _done(adapter.close(connection, rejection, reaction.close), "closing", connection, sync)
+    elif reaction.pause:
+        pause = adapter.pause(connection, partial(sleep, reaction.pause))
+        await _done(pause, "the pause", connection, sync)
+    return answer
+
+
+async def sleep(wait: int) -> None:
+    """Let `wait` µs pass."""
+    import anyio  # here, since only pauses need it
+
+    await anyio.sleep(wait / 1_000_000)
+
+
+async def _notify(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+    handler = limit.handler
+    if handler is not None:
+        merged = limit.context if context is None else limit.merged(context)[0]
+        return await _answer(handler, sync, connection, decision, limit, merged)
+    rejection = reject(decision, limit.policies(decision))
+    await _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection, sync)
+    return None
+
+
+async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync: bool) -> None:
+    """Wait for what an adapter does with a connection, if it has to be waited for."""
+    if must_wait(doing, f"{what} of a {type(connection).__name__}", sync):
+        await doing
+
+
+async def _applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
+    """Whether `rules` apply to the connection. Predicates are called only if nothing else decides."""
+    if rules is None:
+        return True
+    adapter = adapter_of(connection)
+    route = adapter.route(connection) if rules.by_route else None
+    verdict = rules.judge(adapter.method(connection), adapter.path(connection), route)
+    if verdict is True or verdict is False:
+        return verdict
+    for predicate in verdict.bypasses:
+        if await _answer(predicate, sync, connection, context):
+            return False
+    for predicate in verdict.applies:
+        if await _answer(predicate, sync, connection, context):
+            return True
+    return not verdict.applies
+
+
+async def _account(limit: Limit, subject: Any, context: Context | None, sync: bool) -> tuple[str, Plan, Calls] | None:
+    """The key of `subject`, with the plan and the store's calls for it; None if it is exempted or denied."""
+    context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
+    identity = subject if limit.identify is None else limit.identify(subject, context)
+    identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
+    if isinstance(identity, Decision):
+        return None
+    bound = limit.bound
+    if limit.rating is not None:
+        bound = limit.bound_for(await _answer(limit.rating, sync, subject, context))
+    calls = bound.sync_calls if sync else bound.calls
+    return local_key(scope, identity), bound.plan, calls or limit.calls_for(subject, bound.plan, sync)
+
+
+def _checked(limit: Limit, identity: object) -> str | Decision:
+    """An identity as text; the decision if it is exempted or denied."""
+    if identity is EXEMPTED:
+        return ADMITTED
+    if identity is DENIED:
+        return REFUSED
+    return as_text(identity, limit.identified_by)
+
+
+async def _answer(callback: Callback, sync: bool, *arguments: Any) -> Any:
+    """The answer of a caller's function, sync or async."""
+    answer = callback.call(*arguments)
+    return (await answer) if must_wait(answer, callback.name, sync) else answer

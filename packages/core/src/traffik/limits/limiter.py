@@ -1,0 +1,121 @@
+"""A limit on anything that has a name: no connection, no framework.
+
+limiter = Limiter("mails", "100/hour")
+decision = await limiter.hit("user:42")
+if not decision:
+print(f"come back in {decision.wait_seconds} s")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from traffik.limits import groups, hits, uids
+from traffik.limits.limit import CostOption, Limit, RateOption
+from traffik.model.callables import Context
+from traffik.model.coroutines import run_sync
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from traffik.backends.base import Backend
+    from traffik.model.decisions import Decision, StrategyStat
+    from traffik.strategies import Strategy
+
+__all__ = ["Limiter", "SyncLimiter"]
+
+
+class Limiter(Limit):
+    """A limit on opaque identities. A refused hit is a value here, not an exception.
+
+    Args:
+        uid: names the limit, 1 to 128 characters; limits with the same uid on one store share their quota.
+        rate: a rate, text such as ``"100/min"`` or ``"10/s; 1000/hour"``, several of them, or a function of the
+            identity (and the context) that answers one.
+        strategy: the algorithm; `SlidingWindow` if None.
+        backend: the store; if None, the only one that is open.
+        cost: units of quota a hit takes, or a function as for `rate`.
+        context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
+
+    Raises:
+        RateError: the rate is not one, or the strategy cannot count it exactly.
+        DuplicateUidError: a different limit with this uid counts in the store given as `backend`.
+        TypeError, ValueError: another argument is none of the above.
+    """
+
+    subject = "identity"
+
+    def __init__(
+        self,
+        uid: str,
+        rate: RateOption,
+        *,
+        strategy: Strategy | None = None,
+        backend: Backend | None = None,
+        cost: CostOption = 1,
+        context: Context | None = None,
+    ) -> None:
+        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        uids.claim(self)
+        groups.join(self)
+
+    async def hit(
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
+    ) -> Decision:
+        """Take `cost` units of the quota of `identity`, all or nothing.
+
+        Args:
+            identity: whose quota it is.
+            cost: 0 to 2**31 - 1 units; the limiter's own if None. 0 is admitted and touches nothing.
+            context: goes before the limiter's own.
+
+        Raises:
+            TypeError, ValueError: an argument is none of the above; nothing is taken then.
+            BackendNotFoundError: none, or more than one, store could be meant.
+            DuplicateUidError: a different limit with this uid counts in that store.
+        """
+        return await hits.decide(self, identity, cost, context, False)
+
+    async def check(
+        self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
+    ) -> Decision:
+        """What `hit` would answer now; takes nothing."""
+        return await hits.decide(self, identity, cost, context, False, read_only=True)
+
+    async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
+        """What is left of the quota of `identity`; None if the strategy cannot tell."""
+        return await hits.stat(self, identity, context, False)
+
+    async def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
+        """Forget what `identity` has used."""
+        await hits.reset(self, identity, context, False)
+
+    @property
+    def sync(self) -> SyncLimiter:
+        """The same limiter for sync code."""
+        return SyncLimiter(self)
+
+
+class SyncLimiter:
+    """A `Limiter` for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
+
+    __slots__ = ("_limiter",)
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
+        """As `Limiter.hit`."""
+        return run_sync(hits.decide(self._limiter, identity, cost, context, True))
+
+    def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
+        """As `Limiter.check`."""
+        return run_sync(hits.decide(self._limiter, identity, cost, context, True, read_only=True))
+
+    def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
+        """As `Limiter.stat`."""
+        return run_sync(hits.stat(self._limiter, identity, context, True))
+
+    def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
+        """As `Limiter.reset`."""
+        run_sync(hits.reset(self._limiter, identity, context, True))

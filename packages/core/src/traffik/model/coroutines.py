@@ -1,0 +1,41 @@
+"""Coroutine functions for async and sync code alike: they await only what must be awaited.
+
+Async code awaits them. Sync code steps them once with `run_sync`: then they call what blocks and never suspend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine
+from types import CoroutineType
+from typing import Any, TypeGuard, TypeVar
+
+from traffik.model.callables import PLAIN, discard
+
+__all__ = ["must_wait", "run_sync"]
+
+_T = TypeVar("_T")
+
+
+def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """The result of a coroutine that never suspends, for sync code."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: _T = end.value
+        return result
+    coroutine.close()
+    raise TypeError(f"{coroutine!r} has to wait, so sync code cannot use it: await the throttle itself")
+
+
+def must_wait(answer: object, name: str, sync: bool) -> TypeGuard[Awaitable[Any]]:
+    """Whether an answer has to be awaited.
+
+    Raises:
+        TypeError: it has, and this is sync code.
+    """
+    if isinstance(answer, PLAIN) or (type(answer) is not CoroutineType and not isinstance(answer, Awaitable)):
+        return False
+    if sync:
+        discard(answer)
+        raise TypeError(f"{name} is async, so sync code cannot use it: await the throttle itself, or make it sync")
+    return True

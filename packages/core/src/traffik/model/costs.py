@@ -1,0 +1,24 @@
+"""What a hit may cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["MAX_COST", "check_cost"]
+
+MAX_COST: Final = 2**31 - 1
+"""The largest cost of one hit."""
+
+
+def check_cost(cost: object) -> int:
+    """`cost` as an integer.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is not from 0 to `MAX_COST`.
+    """
+    if isinstance(cost, bool) or not isinstance(cost, int):
+        raise TypeError(f"a cost is an integer, not {cost!r} ({type(cost).__name__}): round it up yourself if need be")
+    if not 0 <= cost <= MAX_COST:
+        raise ValueError(f"a cost is from 0 to {MAX_COST}, not {cost!r}")
+    return int(cost)

@@ -1,0 +1,65 @@
+"""The errors of traffik, one tree.
+
+TraffikError
+├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
+│   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
+│   ├── DuplicateUidError      (also a ValueError) one uid, two different limits in one store
+│   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
+│   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
+├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
+│   └── BackendTimeoutError    (also a TimeoutError) it did not answer by the deadline
+└── Throttled                  a refused connection, with its decision and response (in `traffik.responses.rejections`)
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AdapterNotFoundError",
+    "BackendError",
+    "BackendNotFoundError",
+    "BackendTimeoutError",
+    "ConfigurationError",
+    "DuplicateUidError",
+    "RateError",
+    "TraffikError",
+]
+
+
+class TraffikError(Exception):
+    """The root of every error of this library."""
+
+
+class ConfigurationError(TraffikError):
+    """Something is set up in a way that cannot work."""
+
+
+class RateError(ConfigurationError, ValueError):
+    """Not a rate, or one that a strategy cannot count exactly."""
+
+
+class DuplicateUidError(ConfigurationError, ValueError):
+    """Two different limits with the same uid would count in one store, and so in each other's quota."""
+
+
+class AdapterNotFoundError(ConfigurationError, TypeError):
+    """No adapter knows this kind of connection."""
+
+
+class BackendNotFoundError(ConfigurationError, LookupError):
+    """A throttle names no store, and none, or more than one, could be meant."""
+
+
+class BackendError(TraffikError):
+    """A store did not answer, or answered with an error.
+
+    Attributes:
+        maybe_executed: whether what was asked may have been carried out all the same.
+    """
+
+    def __init__(self, message: str, *, maybe_executed: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_executed = maybe_executed
+
+
+class BackendTimeoutError(BackendError, TimeoutError):
+    """A store did not answer by the deadline."""

@@ -1,0 +1,131 @@
+"""Partition keys: whose quota a hit counts in, as one string.
+
+Two steps, so that a store in this process need not build the long form at every hit. `local_key` joins scope and
+identity, cheaply, injectively, in bounded length. `partition_key` adds namespace and uid and makes the whole printable,
+with exactly one hash tag, which sends all keys of one client to one slot of a Redis Cluster.
+
+No clock, no I/O. A path or a method of a request never enters a key by itself: a client could escape by varying them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+from traffik.model.errors import ConfigurationError
+
+__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key", "seal", "sealed"]
+
+MAX_LENGTH: Final = 128
+"""The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
+
+_LEAST: Final = 16  # bytes of a secret; a shorter one can be tried out
+
+# "\0" opens everything that is not a plain identity, so a plain identity that begins with it must be marked too.
+_MARK: Final = "\0"
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._@/+=:-]")
+
+
+def local_key(scope: str | None, identity: str) -> str:
+    """Scope and identity as one string; different pairs give different strings.
+
+    Without a scope it is the identity itself unless that is empty, very long or begins with a NUL.
+    """
+    if scope is None and identity >= "\x01" and len(identity) <= MAX_LENGTH:
+        return identity
+    if len(identity) > MAX_LENGTH:
+        identity = _digest(identity)
+        kind = "h"
+    else:
+        kind = "i"
+    if scope is None:
+        return f"{_MARK}{kind}{identity}"
+    if len(scope) > MAX_LENGTH:
+        return f"{_MARK}{kind.upper()}h{_digest(scope)}{identity}"
+    return f"{_MARK}{kind.upper()}{len(scope)}:{scope}{identity}"
+
+
+def partition_key(namespace: str, uid: str, local: str) -> str:
+    """The whole key in a store, ``namespace:uid:{local}``: printable ASCII, at most 6 kB, injective.
+
+    A brace appears nowhere but as the hash tag, and a colon before the uid only as the end of the namespace; so the
+    three parts can be read back from the key.
+    """
+    return f"{_prefix(namespace, uid)}{{{escape(local)}}}"
+
+
+def as_text(value: object, what: str) -> str:
+    """An identity or scope as text; those kinds of value are taken whose text tells them apart.
+
+    Raises:
+        TypeError: it is another kind; `what` names it.
+    """
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))
+    from uuid import UUID
+
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{what} is text, an integer or a UUID, not {value!r} ({type(value).__name__})")
+
+
+def local_of(whole: str) -> str:
+    """The local key in a whole one."""
+    from urllib.parse import unquote
+
+    return unquote(whole.partition("{")[2].removesuffix("}"), errors="surrogatepass")
+
+
+def seal(secret: object) -> bytes:
+    """A secret made ready for `sealed`: text or bytes of any length from 16 on.
+
+    Raises:
+        ConfigurationError: it is shorter, or neither.
+    """
+    if not isinstance(secret, bytes | str) or len(secret) < _LEAST:
+        raise ConfigurationError(f"a secret is {_LEAST} bytes or more, such as secrets.token_hex(32)")
+    # The longest key that the hash takes has 64 bytes.
+    return blake2b(secret.encode() if isinstance(secret, str) else secret, person=b"traffik").digest()
+
+
+def sealed(text: str, seal: bytes) -> str:
+    """A keyed hash of `text` (BLAKE2b, 160 bits): equal for equal texts, and of no use without the secret."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20, key=seal).hexdigest()
+
+
+def check_uid(uid: object) -> str:
+    """`uid` itself.
+
+    Raises:
+        TypeError: it is not text.
+        ValueError: it is empty or longer than `MAX_LENGTH`.
+    """
+    if not isinstance(uid, str):
+        raise TypeError(f"a uid is text, not {uid!r} ({type(uid).__name__})")
+    if not 0 < len(uid) <= MAX_LENGTH:
+        raise ValueError(f"a uid has 1 to {MAX_LENGTH} characters, not {len(uid)}: {uid[:MAX_LENGTH]!r}")
+    return uid
+
+
+@lru_cache(1024)
+def _prefix(namespace: str, uid: str) -> str:
+    return f"{escape(namespace).replace(':', '%3A')}:{escape(uid)}:"
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+
+
+def escape(text: str) -> str:
+    """`text` as it stands in a key: letters, digits and ``._@/+=:-``; anything else as ``%`` and two digits a byte."""
+    return _UNSAFE.sub(_percent, text)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))

@@ -1,0 +1,189 @@
+"""Rates and the text they are written in.
+
+A rate is so much quota per time. This file decides what text means and refuses, with the grammar and the place of the
+mistake, whatever it cannot read exactly. It knows nothing of how a rate is counted: strategies do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, NoReturn, TypeAlias
+
+from traffik.model.errors import RateError
+
+__all__ = ["UNLIMITED", "Rate", "Rates", "parse_rates"]
+
+_GRAMMAR: Final = (
+    'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "1000/hour" '
+    '(units: us, ms, s, min, h, day, week); several as "10/s; 1000/hour"; or "unlimited"'
+)
+
+# Largest first: text is written with the largest unit that divides the period.
+_UNITS: Final = {
+    "week": 604_800_000_000,
+    "day": 86_400_000_000,
+    "hour": 3_600_000_000,
+    "min": 60_000_000,
+    "s": 1_000_000,
+    "ms": 1_000,
+    "us": 1,
+}
+_SPELLINGS: Final = {
+    "week": ("w", "week", "weeks"),
+    "day": ("d", "day", "days"),
+    "hour": ("h", "hr", "hrs", "hour", "hours"),
+    "min": ("m", "min", "mins", "minute", "minutes"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "ms": ("ms", "msec", "millisecond", "milliseconds"),
+    "us": ("us", "µs", "microsecond", "microseconds"),
+}
+_PERIODS: Final = {spelling: _UNITS[unit] for unit, names in _SPELLINGS.items() for spelling in names}
+
+_MAX_LIMIT: Final = 2**53 - 1
+_MAX_PERIOD: Final = 36_500 * _UNITS["day"]  # a century: every instant of it is still exact below 2**53 µs
+
+# [0-9] and not \d, which takes the digits of every script.
+_TEXT: Final = re.compile(
+    r"\s*(?P<limit>[0-9]+)\s*(?:/|\bper\b)\s*(?P<count>[0-9]+)?\s*(?P<unit>[a-zµ]+)\s*", re.IGNORECASE
+)
+# What a reader expects next, to point at the first place where the text leaves the grammar.
+_PIECES: Final = (r"\s*", r"[0-9]+", r"\s*", r"(?:/|\bper\b)", r"\s*", r"[0-9]*", r"\s*", r"[a-zµ]+", r"\s*")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Rate:
+    """So much quota per time; compares, hashes and prints by value.
+
+    Args:
+        limit: units of cost, 0 to 2**53 - 1; 0 admits nothing.
+        period: microseconds (1 to a century) or a `datetime.timedelta`.
+
+    Raises:
+        RateError: either is out of its range or of another type.
+    """
+
+    limit: int
+    period: int
+
+    def __init__(self, limit: int, period: int | timedelta) -> None:
+        if isinstance(period, timedelta):
+            period = period // timedelta(microseconds=1)
+        _check("limit", limit, 0, _MAX_LIMIT)
+        _check("period", period, 1, _MAX_PERIOD)
+        object.__setattr__(self, "limit", limit)
+        object.__setattr__(self, "period", period)
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """The one rate that `text` spells.
+
+        Raises:
+            RateError: the text is not exactly one rate; the message shows the grammar and where the text leaves it.
+        """
+        if not isinstance(text, str):
+            raise RateError(f"a rate is text, not {text!r} ({type(text).__name__}): {_GRAMMAR}")
+        if text.strip().lower() == "unlimited":
+            return UNLIMITED
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            _refuse(text, _first_mistake(text), "not a rate")
+        unit = _PERIODS.get(match["unit"].lower())
+        if unit is None:
+            _refuse(text, match.start("unit"), f"{match['unit']!r} is not a unit of time")
+        limit = _number(text, match, "limit", _MAX_LIMIT)
+        count = 1 if match["count"] is None else _number(text, match, "count", _MAX_PERIOD // unit)
+        if count == 0:
+            _refuse(text, match.start("count"), "a period cannot be 0")
+        return cls(limit, count * unit)
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether this is the rate that admits everything."""
+        return self is UNLIMITED
+
+    def __str__(self) -> str:
+        """The text that `parse` reads back to an equal rate."""
+        if self.unlimited:
+            return "unlimited"
+        name, unit = next((name, unit) for name, unit in _UNITS.items() if self.period % unit == 0)
+        count = self.period // unit
+        return f"{self.limit}/{name}" if count == 1 else f"{self.limit}/{count}{name}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Rate.parse, (str(self),))
+
+
+def _unlimited() -> Rate:
+    rate = object.__new__(Rate)
+    object.__setattr__(rate, "limit", _MAX_LIMIT)
+    object.__setattr__(rate, "period", 0)
+    return rate
+
+
+UNLIMITED: Final = _unlimited()
+"""The rate that admits everything and counts nothing; ``"unlimited"`` in text."""
+
+Rates: TypeAlias = Rate | str | Iterable[Rate | str]
+"""What an argument named `rate` takes: a rate, text, or several of them."""
+
+
+def parse_rates(rates: Rates) -> tuple[Rate, ...]:
+    """Every rate meant by a `Rate`, a text (several parted by ``;``) or an iterable of those, in the order given.
+
+    `UNLIMITED` beside other rates adds nothing and is left out; alone it gives ``()``: no rate binds.
+
+    Raises:
+        RateError: something in it is not a rate, or there is nothing in it.
+    """
+    found = tuple(_each(rates))
+    if not found:
+        raise RateError(f"no rate in {rates!r}: {_GRAMMAR}")
+    return tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
+
+
+def _each(rates: Rates) -> Iterable[Rate]:
+    if isinstance(rates, Rate):
+        yield rates
+    elif isinstance(rates, str):
+        yield from map(Rate.parse, rates.split(";"))
+    elif isinstance(rates, Iterable) and not isinstance(rates, bytes | bytearray | memoryview):
+        for rate in rates:
+            yield from _each(rate)
+    else:
+        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {_GRAMMAR}")
+
+
+def _check(name: str, value: object, least: int, most: int) -> None:
+    if type(value) is not int:
+        raise RateError(f"the {name} of a rate is an integer, not {value!r} ({type(value).__name__})")
+    if not least <= value <= most:
+        raise RateError(f"the {name} of a rate is from {least} to {most}, not {value!r}")
+
+
+def _number(text: str, match: re.Match[str], group: str, most: int) -> int:
+    digits = match[group]
+    # Compared by length first: int() of a hostile megabyte of digits is slow, and refused by Python itself.
+    if len(digits.lstrip("0")) > len(str(most)) or int(digits) > most:
+        _refuse(text, match.start(group), f"too large (at most {most})")
+    return int(digits)
+
+
+def _first_mistake(text: str) -> int:
+    place = 0
+    for piece in _PIECES:
+        match = re.compile(piece, re.IGNORECASE).match(text, place)
+        if match is None:
+            return place
+        place = match.end()
+    return place
+
+
+def _refuse(text: str, place: int, why: str) -> NoReturn:
+    start = max(0, place - 40)
+    shown = repr(text[start : place + 40])
+    # A repr may widen what stands before the mistake, so its width is measured, not assumed.
+    column = len(repr(text[start:place])) - 1
+    raise RateError(f"{why}:\n  {shown}\n  {' ' * column}^\n{_GRAMMAR}")

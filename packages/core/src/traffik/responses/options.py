@@ -1,0 +1,150 @@
+"""What goes out with a decision, as one frozen value: which header fields, and how a refusal reads.
+
+Nothing here knows a connection. How the fields are written is in `traffik.responses.headers`, what a refusal says in
+`traffik.responses.rejections`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final, Protocol
+
+from traffik.model.decisions import Decision
+from traffik.model.rates import Rate
+
+__all__ = [
+    "DEFAULT",
+    "FIELDS",
+    "LONGEST_JITTER",
+    "SHORTEST_SECRET",
+    "UNITS",
+    "Policies",
+    "ResponseOptions",
+    "Serializer",
+]
+
+FIELDS: Final = ("draft-11", "draft-06", "x-ratelimit")
+"""The sets of header fields that are known by name.
+
+``"draft-11"``: ``RateLimit-Policy`` and ``RateLimit`` of draft-ietf-httpapi-ratelimit-headers-11. ``"draft-06"``: the
+triple ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of its revisions up to 06. ``"x-ratelimit"``: the same three
+as ``X-RateLimit-…``, which no standard describes.
+"""
+
+UNITS: Final = ("requests", "content-bytes", "concurrent-requests")
+"""The quota units of draft-ietf-httpapi-ratelimit-headers-11 (its registry of RateLimit Quota Units)."""
+
+LONGEST_JITTER: Final = 86_400
+"""Seconds."""
+
+SHORTEST_SECRET: Final = 16
+"""Bytes; the longest are 64."""
+
+_MARK: Final = 12
+"""Bytes of a partition key: two clients of a billion meet with a chance of one in a hundred billion."""
+
+
+class Policies(Protocol):
+    """The policies of one limit, as a serializer sees them."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The policy name of each rate."""
+        ...
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """The rates."""
+        ...
+
+    @property
+    def responses(self) -> ResponseOptions:
+        """The options of the limit."""
+        ...
+
+    def name(self, decision: Decision) -> str | None:
+        """The name of the policy that binds."""
+        ...
+
+    def seconds(self, decision: Decision) -> int | None:
+        """Whole seconds until more is available."""
+        ...
+
+
+class Serializer(Protocol):
+    """Writes header fields of one's own: called with the policies of a limit and a decision about it, at each answer.
+
+    It answers names and values as they are to be sent: ASCII, no line breaks; nothing where there is nothing to say.
+    """
+
+    def __call__(self, policies: Policies, decision: Decision, /) -> Iterable[tuple[str, str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseOptions:
+    """What goes out with the decisions of a throttle.
+
+    Args:
+        fields: names out of `FIELDS` and functions (see `Serializer`), one or several; ``()`` for no fields at all. A
+            refusal has a ``Retry-After`` in any case.
+        unit: the unit of the quota, one of `UNITS`, as the parameter ``qu``; left out if None, which means requests.
+        partition_secret: 16 to 64 bytes. With them the fields of draft-11 say whose quota it is (``pk``), as a keyed
+            hash: the same for a client on all servers that share the secret, and of no use to anybody else.
+        jitter: seconds, 0 to `LONGEST_JITTER`: the most that a client is told to wait beyond the exact wait. How
+            much follows from its key, so that a client is always told the same and many are spread evenly.
+        problem: whether the body of a refusal is a problem (RFC 9457), or else ``{"detail": …}`` alone.
+
+    Raises:
+        TypeError, ValueError: an argument is none of the above.
+    """
+
+    fields: Sequence[str | Serializer] = ("draft-11",)
+    unit: str | None = None
+    partition_secret: bytes | None = field(default=None, repr=False)
+    jitter: int = 0
+    problem: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", _checked(self.fields))
+        if self.unit is not None and self.unit not in UNITS:
+            raise ValueError(f"a unit is one of {', '.join(map(repr, UNITS))}, or None, not {self.unit!r}")
+        secret = self.partition_secret
+        if secret is not None and not (isinstance(secret, bytes) and SHORTEST_SECRET <= len(secret) <= 64):
+            what = f"{len(secret)} bytes" if isinstance(secret, bytes) else type(secret).__name__
+            raise ValueError(
+                f"a partition secret has {SHORTEST_SECRET} to 64 bytes, such as secrets.token_bytes(32), not {what}"
+            )
+        if type(self.jitter) is not int or not 0 <= self.jitter <= LONGEST_JITTER:
+            raise ValueError(f"jitter is a number of whole seconds from 0 to {LONGEST_JITTER}, not {self.jitter!r}")
+        if type(self.problem) is not bool:
+            raise TypeError(f"problem is True or False, not {self.problem!r}")
+
+    @property
+    def keyed(self) -> bool:
+        """Whether what goes out depends on whose quota it is."""
+        return self.partition_secret is not None or self.jitter > 0
+
+    def partition(self, key: str) -> bytes:
+        """What stands for the local key `key` outside: its hash under the secret."""
+        text = key.encode("utf-8", "surrogatepass")
+        return blake2b(text, key=self.partition_secret or b"", digest_size=_MARK, person=b"traffik.pk").digest()
+
+    def jitter_of(self, partition: bytes) -> int:
+        """Seconds, 0 to `jitter`, that the client of a partition waits beyond the exact wait; 0 if it is not known."""
+        return int.from_bytes(partition[:8], "big") * (self.jitter + 1) >> 64
+
+
+def _checked(given: object) -> tuple[str | Serializer, ...]:
+    each = (given,) if isinstance(given, str) else given
+    if not isinstance(each, list | tuple):
+        raise TypeError(f"fields are names and functions in a tuple, such as ('draft-11',), not {given!r}")
+    for one in each:
+        if one not in FIELDS and (isinstance(one, str) or not callable(one)):
+            raise ValueError(f"fields are {', '.join(map(repr, FIELDS))}, or functions that write some, not {one!r}")
+    return tuple(dict.fromkeys(each))
+
+
+DEFAULT: Final = ResponseOptions()
+"""What goes out where nobody says anything: the fields of draft-11, and problems."""

@@ -1,0 +1,3 @@
+"""Which requests a throttle applies to."""
+
+__all__ = []

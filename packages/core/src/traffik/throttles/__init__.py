@@ -1,0 +1,25 @@
+"""Throttles: limits for connections. These are the objects users hold."""
+
+from __future__ import annotations
+
+from traffik.throttles.throttle import (
+    HandlerOption,
+    HTTPThrottle,
+    IdentifierOption,
+    SyncThrottle,
+    Throttle,
+    WebSocketThrottle,
+    get_wait,
+    is_throttled,
+)
+
+__all__ = [
+    "HTTPThrottle",
+    "HandlerOption",
+    "IdentifierOption",
+    "SyncThrottle",
+    "Throttle",
+    "WebSocketThrottle",
+    "get_wait",
+    "is_throttled",
+]

@@ -1,0 +1,111 @@
+"""The path and the route of a connection, as Starlette's router sees them, before and after it has run.
+
+A middleware runs before the router. So `route_of` asks the routes themselves which of them matches, in the order in
+which the router asks them, and descends into what is mounted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
+
+from starlette import routing
+from starlette._utils import get_route_path
+from starlette.types import Scope
+
+from traffik.model.errors import ConfigurationError
+
+__all__ = ["APP", "path_of", "route_of"]
+
+APP: Final = "traffik.app"
+"""The key of the scope under which a middleware that no application has run yet leaves the one that it wraps."""
+
+
+class _Found(NamedTuple):
+    """What the router makes of a connection.
+
+    Attributes:
+        route: the template of the route that matches; None if no route does.
+        path: the path that it stands for: what the mounts have matched, and then what the innermost router sees.
+    """
+
+    route: str | None
+    path: str
+
+
+def path_of(scope: Scope) -> str:
+    """The path that the outermost router matches: without the prefix that a proxy or the server adds.
+
+    Routes match without that prefix too. But then a mount hands its own path on to what is mounted, so that ``/in/x``
+    reaches the route ``/in/x`` inside the mount ``/in``. Such a path is the one that the routers make of it.
+    """
+    # A mount adds to `root_path` and keeps the first one.
+    prefix: str = scope.get("app_root_path", scope.get("root_path", ""))
+    path: str = scope["path"]
+    if not prefix:
+        return path
+    inside = get_route_path({"path": path, "root_path": prefix})
+    if inside != path or _routes_around(scope) is None:
+        return inside or "/"
+    return _match_of(scope).path
+
+
+def route_of(scope: Scope) -> str | None:
+    """The template of the route that matches, with the templates of the mounts around it; None if no route does.
+
+    A mounted application without routes, such as static files, has the mount's path for its template.
+
+    Raises:
+        ConfigurationError: there is no router to ask.
+    """
+    if _routes_around(scope) is None:
+        raise ConfigurationError(
+            "a rule names a route, but no Starlette or FastAPI application is known here whose routes could match: "
+            "add the middleware with app.add_middleware, or give the rule a path"
+        )
+    return _match_of(scope).route
+
+
+def _match_of(scope: Scope) -> _Found:
+    outermost = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
+    outermost.pop("fastapi", None)  # FastAPI's routes note there what they have matched
+    return _match(_routes_around(scope) or (), outermost)
+
+
+def _routes_around(scope: Scope) -> Iterable[Any] | None:
+    """The routes of the outermost router; None if it is not known."""
+    app = scope.get("router") or scope.get("app") or scope.get(APP)
+    while app is not None:
+        routes: Iterable[Any] | None = getattr(app, "routes", None)
+        if routes is not None:
+            return routes
+        app = getattr(app, "app", None)
+    return None
+
+
+def _match(routes: Iterable[Any], scope: Scope) -> _Found:
+    """The first route that matches in full, or else the first that matches but for the method."""
+    partial: tuple[Any, Scope] | None = None
+    for route in _flat(routes):
+        match, child = route.matches(scope)
+        if match is routing.Match.FULL:
+            return _inside(route, scope, child)
+        if match is routing.Match.PARTIAL and partial is None:
+            partial = route, child
+    return _Found(None, get_route_path(scope)) if partial is None else _inside(partial[0], scope, partial[1])
+
+
+def _inside(route: Any, scope: Scope, child: Scope) -> _Found:
+    """A route that matches, followed by the one inside it."""
+    inner = {**scope, **child}
+    routes = getattr(route, "routes", None)
+    found = _match(routes, inner) if routes else _Found("", get_route_path(inner))
+    template = None if found.route is None else (getattr(route, "path", None) or "") + found.route
+    return _Found(template, inner["root_path"][len(scope["root_path"]) :] + found.path)
+
+
+def _flat(routes: Iterable[Any]) -> Iterator[Any]:
+    """The routes, with those that FastAPI keeps in included routers in their place."""
+    flatten: Any = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", iter)
+    yield from flatten(routes)

@@ -1,0 +1,89 @@
+"""How an adapter is found; and the toy framework's keeps the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import toy
+from traffik import AdapterNotFoundError, adapters
+from traffik.adapters import adapter_of, register_adapter, subapps_of
+from traffik.testing import AdapterContract
+
+
+class TestToyAdapter(AdapterContract):
+    adapter = toy.http
+    websocket_adapter = toy.websocket
+
+    def http_connection(self, peer="203.0.113.7", app=None, **head):
+        return toy.Request(peer, app, **head)
+
+    def another_object_for(self, connection):
+        return toy.Request(scope=connection.scope)
+
+    def websocket_connection(self, messages):
+        return toy.Socket(messages)
+
+
+def test_the_nearest_class_with_an_adapter_decides():
+    class Special(toy.Socket):
+        pass
+
+    assert adapter_of(Special([])) is toy.websocket
+
+
+def test_an_adapter_may_be_registered_by_the_name_of_a_class():
+    class Connection:
+        pass
+
+    adapter = toy.HTTPAdapter()
+    register_adapter(f"{Connection.__module__}.{Connection.__qualname__}", adapter)
+    assert adapter_of(Connection()) is adapter
+
+
+def test_the_latest_registration_wins():
+    class Connection:
+        pass
+
+    for adapter in (toy.HTTPAdapter(), toy.HTTPAdapter()):
+        register_adapter(Connection, adapter)
+        assert adapter_of(Connection()) is adapter
+
+
+def test_what_no_adapter_knows_is_an_error_that_shows_it():
+    with pytest.raises(AdapterNotFoundError, match=r"no adapter for 5 \(builtins\.int\): give the connection"):
+        adapter_of(5)
+
+
+@pytest.mark.parametrize("package", ["starlette", "fastapi"])
+def test_a_missing_adapter_says_what_to_install(package, monkeypatch):
+    monkeypatch.setattr(adapters, "_entry_points", {})
+    foreign = type("Request", (), {"__module__": f"{package}.nowhere"})
+    with pytest.raises(AdapterNotFoundError, match=r"pip install 'traffik-core\[starlette\]'"):
+        adapter_of(foreign())
+
+
+def test_it_is_a_type_error():
+    with pytest.raises(TypeError):
+        adapter_of(None)
+
+
+def test_mounted_applications_are_found_at_any_depth_once_and_nearest_first():
+    deep = toy.App()
+    left, right = toy.App(deep), toy.App(deep)
+    assert subapps_of(toy.App(left, right)) == [left, right, deep]
+
+
+def test_an_application_mounted_in_itself_is_no_endless_loop():
+    app = toy.App()
+    app.mounted = (app,)
+    assert subapps_of(app) == []
+
+
+def test_dependency_injection_hands_over_the_class_an_adapter_asks_for(monkeypatch):
+    class Injecting(toy.HTTPAdapter):
+        injects = toy.Request
+
+    monkeypatch.setattr(adapters, "_entry_points", {})
+    monkeypatch.setattr(adapters, "_registered", {"toy": toy.http, "injecting": Injecting(), "socket": toy.websocket})
+    assert adapters.injected(websocket=False) is toy.Request
+    assert adapters.injected(websocket=True) is None

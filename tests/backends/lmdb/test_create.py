@@ -1,0 +1,179 @@
+"""A store that makes no files: it uses those that are there, and where there are none it says so."""
+
+from __future__ import annotations
+
+import gc
+from fcntl import LOCK_EX, flock
+
+import pytest
+
+from tests.backends.lmdb.conftest import environment_of, reopened
+from traffik import BackendError, BackendTimeoutError, ConfigurationError, FixedWindow, Limiter
+from traffik.backends.inspection import KeyPage, StoredState
+from traffik.backends.lmdb import LMDBBackend, backend, clocks, environments, files
+
+
+def limiter_on(store):
+    return Limiter("create", "5/day", strategy=FixedWindow(), backend=store).sync
+
+
+@pytest.fixture
+def used(directory, clock):
+    """A directory in which somebody has used quota; this process knows nothing of it any more."""
+
+    def use(*identities, **options):
+        for identity in identities:
+            limiter_on(LMDBBackend(directory, clock=clock, on_error="raise", **options)).hit(identity, 2)
+        forgotten(directory)
+
+    return use
+
+
+def forgotten(directory):
+    """Let this process know nothing of a directory, as one that has just started."""
+    reopened(directory)
+    gc.collect()
+    assert directory not in environments._shelves
+
+
+@pytest.fixture
+def guest(directory, clock):
+    return lambda **options: LMDBBackend(directory, create=False, clock=clock, on_error="raise", **options)
+
+
+def everything(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_without_a_directory_there_is_no_store(guest, directory):
+    with pytest.raises(ConfigurationError, match=r"there is no store in '.*quota'.*quota-0\.mdb"), guest():
+        pass
+    assert not directory.exists()
+
+
+def test_without_a_directory_above_it_either(tmp_path):
+    store = LMDBBackend(tmp_path / "no" / "where", create=False)
+    with pytest.raises(ConfigurationError, match="there is no store in"), store:
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_directory_is_no_store(guest, directory):
+    directory.mkdir(0o700)
+    with pytest.raises(ConfigurationError, match="there is no store in"), guest():
+        pass
+    assert list(directory.iterdir()) == []
+
+
+def test_a_refused_directory_is_refused(guest, directory):
+    directory.mkdir(0o777)
+    directory.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="others may write to it"), guest():
+        pass
+
+
+def test_it_counts_with_the_others(used, guest):
+    used("ada")
+    with guest() as store:
+        assert limiter_on(store).stat("ada").hits_remaining == 3
+        assert limiter_on(store).hit("ada").remaining == 2
+
+
+def test_a_file_that_somebody_is_stuck_in_keeps_it_from_no_other(used, guest, directory, monkeypatch):
+    used("ada", "bob")
+    monkeypatch.setattr(backend, "_PATIENCE", 0.01)
+    with guest() as store:
+        (number,) = store._visitor.numbers("ada")
+        with (directory / f"quota-{number}.mdb").open("rb") as file:
+            flock(file, LOCK_EX)
+            assert limiter_on(store).stat("bob").hits_remaining == 3
+            with pytest.raises(BackendTimeoutError, match="busy"):
+                store.inspect_sync("create", "ada")
+
+
+def test_it_makes_no_file_even_where_others_are_and_finds_nothing_used_there(used, guest, directory):
+    used("ada")
+    before = everything(directory)
+    assert sorted(path.rpartition(".")[2] for path in before) == ["boot", "mdb"]
+    with guest() as store:
+        others = [f"client:{number}" for number in range(40)]
+        assert {limiter_on(store).stat(other).hits_remaining for other in others} == {5}
+        assert {store.inspect_sync("create", other) for other in others} == {StoredState(None, None)}
+        assert store.list_keys_sync("create", 10) == KeyPage(["ada"], True)
+        store.reset_sync("create", "client:1")
+    assert everything(directory) == before
+
+
+def test_a_hit_for_which_there_is_no_file_is_for_the_error_policy(used, guest, directory):
+    used("ada")
+    before = everything(directory).keys()
+    with guest() as store:
+        assert limiter_on(store).hit("ada")
+        (other,) = [name for name in "bcdefghijk" if store._visitor.numbers(name) != store._visitor.numbers("ada")][:1]
+        with pytest.raises(BackendError, match=r"'.*quota-\d+\.mdb' is not there, and this store"):
+            limiter_on(store).hit(other)
+    assert everything(directory).keys() == before
+
+
+def test_a_reset_of_all_forgets_what_is_there(used, guest):
+    used("ada", "bob")
+    with guest() as store:
+        store.reset_sync("create")
+        assert store.list_keys_sync("create", 10) == KeyPage([], True)
+
+
+@pytest.mark.usefixtures("one_file")
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_is_from_before_a_restart_of_the_machine_is_left_as_it_is(used, guest, directory, monkeypatch, durable):
+    used("ada", durable=durable)
+    before = everything(directory)
+    for module in (clocks, files):
+        monkeypatch.setattr(module, "boot_id", lambda: b"another")
+    with guest() as store, pytest.raises(BackendError, match="from before the last restart of the machine"):
+        store.list_keys_sync("create", 10)
+    assert everything(directory) == before
+
+
+@pytest.mark.usefixtures("one_file")
+def test_it_reads_a_durable_file_on_the_clock_of_that(used, guest, clock):
+    used("ada", durable=True)
+    clock.advance(seconds=1)
+    with guest() as store:
+        assert 0 < store.inspect_sync("create", "ada").ttl < 86_400_000_000
+        assert limiter_on(store).stat("ada").hits_remaining == 3
+
+
+@pytest.mark.usefixtures("one_file")
+def test_a_file_that_is_no_quota_is_left_as_it_is(used, guest, directory):
+    used("ada")
+    (directory / "quota-0.mdb").write_bytes(bytes(1 << 19))
+    with guest() as store, pytest.raises(BackendError, match="or no quota"):
+        store.list_keys_sync("create", 10)
+    assert (directory / "quota-0.mdb").read_bytes() == bytes(1 << 19)
+
+
+@pytest.mark.usefixtures("one_file")
+def test_a_damaged_file_is_closed_but_left_to_those_who_make_files(used, guest, directory):
+    used("ada")
+    with guest() as store:
+        store.list_keys_sync("create", 10)
+        environment = environment_of(store)
+        environment.discard(environment.opened)
+        assert environment.opened is None
+    assert (directory / "quota-0.mdb").exists()
+
+
+@pytest.mark.usefixtures("one_file")
+def test_a_file_that_goes_while_it_is_open_is_missed(used, guest, directory, clock):
+    used("ada")
+    with guest() as store:
+        store.list_keys_sync("create", 10)
+        (directory / "quota-0.mdb").unlink()
+        clock.advance(seconds=1)
+        assert store.list_keys_sync("create", 10) == KeyPage([], True)
+
+
+def test_one_process_makes_files_in_a_directory_or_does_not(store, guest):
+    with pytest.raises(ConfigurationError, match=r"another store of this process has .* create=True, not .* False"):
+        guest()
+    assert store

@@ -1,0 +1,185 @@
+"""Forks, threads, event loops: a file is open once in each process, and nobody is in anybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.backends.lmdb.conftest import environment_of
+from tests.backends.test_inmemory import busy, in_a_fork
+from traffik import FixedWindow, Limiter, SlidingWindow
+from traffik.backends.base import Charge
+from traffik.backends.lmdb import LMDBBackend, environments
+from traffik.strategies import plan as plan_of
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.usefixtures("one_file"),
+]
+
+
+@pytest.fixture
+def limiter(directory):
+    return limiter_on(LMDBBackend(directory, on_error="raise", deadline=10))
+
+
+def limiter_on(store, rate="100000/day"):
+    return Limiter("forks", rate, strategy=FixedWindow(), backend=store).sync
+
+
+def test_a_fork_opens_the_file_for_itself_and_counts_in_the_same_quota(limiter):
+    assert limiter.hit("ada").remaining == 99_999
+    assert in_a_fork(lambda: limiter.hit("ada").remaining == 99_998)
+    assert limiter.hit("ada").remaining == 99_997
+
+
+def test_a_fork_of_a_fork_too(limiter):
+    limiter.hit("ada")
+    assert in_a_fork(lambda: limiter.hit("ada") and in_a_fork(lambda: limiter.hit("ada").remaining == 99_997))
+
+
+def test_a_fork_has_a_descriptor_of_its_own(limiter):
+    limiter.hit("ada")
+    environment = environment_of(limiter._limiter.backend)
+    parents = os.fstat(environment.opened.fd)
+    assert in_a_fork(lambda: environment.opened is None and limiter.hit("ada"))
+    assert os.path.samestat(parents, os.fstat(environment.opened.fd))
+
+
+def test_a_fork_among_busy_threads_leaves_a_store_that_works(limiter):
+    with busy(lambda: limiter.hit("ada")):
+        assert [in_a_fork(lambda: limiter.hit("eve").allowed) for _ in range(20)] == [True] * 20
+
+
+def test_a_parent_that_dies_takes_its_lock_along(limiter, directory):
+    """A child has forked while its parent was in the file, and outlives it: the lock is not the child's."""
+    limiter.hit("ada")
+    environment = environment_of(limiter._limiter.backend)
+
+    def die_inside():
+        opened = environment.enter(limiter._limiter.backend._visitor.clock)
+        environment.lock.release()  # so that the fork below need not wait for it
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", "3"])
+        return opened is not None
+
+    assert in_a_fork(die_inside)
+    assert limiter.hit("ada")
+
+
+def test_a_fork_of_a_running_loop_has_a_loop_of_its_own(directory):
+    limiter = Limiter("forks", "100/day", strategy=FixedWindow(), backend=LMDBBackend(directory, on_error="raise"))
+
+    async def work():
+        return [(await limiter.hit("ada")).remaining for _ in range(5)]
+
+    async def main():
+        assert await work() == [99, 98, 97, 96, 95]
+        return os.fork() or 0
+
+    pid = asyncio.run(main())
+    if pid == 0:
+        os._exit(0 if asyncio.run(work()) == [94, 93, 92, 91, 90] else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_threads_that_fork_and_hit_at_once_deadlock_nowhere(limiter):
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(in_a_fork(lambda: limiter.hit("ada").allowed))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 8
+
+
+def test_a_file_that_another_process_has_made_larger_is_seen_whole(limiter):
+    limiter.hit("ada")
+    size = environment_of(limiter._limiter.backend).opened.size
+    assert in_a_fork(lambda: all(limiter.hit(f"user:{number}") for number in range(10_000)))
+    assert [limiter.hit(f"user:{number}").remaining for number in range(9990, 10_000)] == [99_998] * 10
+    assert limiter.hit("ada").remaining == 99_998
+    assert environment_of(limiter._limiter.backend).opened.size > size
+
+
+def test_a_batch_is_one_step(directory, clock):
+    store = LMDBBackend(directory, clock=clock, on_error="raise")
+    plan = plan_of(SlidingWindow(), limiter_on(store)._limiter.plan.rates)
+    charges = [Charge("forks", plan, key, 2) for key in ("a", "b", "a")]
+    peeks = [Charge("forks", plan, "a", 0, read_only=True)]
+    assert [decision.remaining for decision in store.apply_sync(charges + peeks)] == [99_998, 99_998, 99_996, 99_996]
+
+
+def test_a_batch_that_fails_has_consumed_nothing(directory):
+    store = LMDBBackend(directory, on_error="raise")
+    limiter = limiter_on(store)
+
+    class Broken:
+        def decide(self, state, rate, cost, now):
+            raise ZeroDivisionError
+
+    charges = [
+        Charge("forks", limiter._limiter.plan, "ada", 1),
+        Charge("broken", plan_of(Broken(), limiter._limiter.plan.rates), "ada", 1),
+    ]
+    with pytest.raises(ZeroDivisionError):
+        store.apply_sync(charges)
+    assert limiter.hit("ada").remaining == 99_999
+
+
+def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
+    monkeypatch.setattr(environments, "FILES", 8)
+    store = LMDBBackend(directory, on_error="raise")
+    plan = limiter_on(store, "3/day")._limiter.plan
+    charges = [Charge("forks", plan, str(number % 20), 1) for number in range(100)]
+    decisions = store.apply_sync(charges)
+    assert [decision.allowed for decision in decisions] == [True] * 60 + [False] * 40
+    assert len({numbers for each in charges for numbers in store._visitor.numbers(each.key)}) == 8
+
+
+def test_checks_write_nothing(limiter, directory):
+    limiter.hit("ada")
+    environment = environment_of(limiter._limiter.backend)
+    before = environment.opened.env.info()["last_txnid"]
+    for _ in range(5):
+        limiter.check("ada")
+        limiter.stat("eve")
+    assert environment.opened.env.info()["last_txnid"] == before
+
+
+def test_a_refused_hit_writes_nothing(limiter, directory):
+    limiter.hit("ada", 100_000)
+    environment = environment_of(limiter._limiter.backend)
+    before = environment.opened.env.info()["last_txnid"]
+    for _ in range(5):
+        assert not limiter.hit("ada")
+    assert environment.opened.env.info()["last_txnid"] == before
+
+
+MISSING = """
+import sys
+sys.modules[sys.argv[1]] = None
+try:
+    import traffik.backends.lmdb
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        ("lmdb", "this store needs lmdb: pip install 'traffik-core[lmdb]'"),
+        ("fcntl", "this store needs POSIX locks, which this system has not"),
+    ],
+)
+def test_without_what_it_needs_it_says_so(module, message):
+    done = subprocess.run([sys.executable, "-c", MISSING, module], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == message

@@ -1,0 +1,42 @@
+"""Promises 1 and 2 in LMDB, over processes: exactly the limit, and an order of the hits that explains every answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backends.redis.test_processes import Budget
+from tests.fleet import Order, admitted, explained, record, record_forked
+from tests.walks import DAY, STRATEGIES
+from traffik import FixedWindow, Rate
+from traffik.backends.lmdb import LMDBBackend
+
+LIMIT = 200
+COSTS = [(1, 2, 1) * 34] * 4  # more than twice as much as there is, from four processes
+
+every_strategy = pytest.mark.parametrize("strategy", [*STRATEGIES, Budget()], ids=lambda each: type(each).__name__)
+
+
+def store(path):
+    """What each process counts in."""
+    return LMDBBackend(path, on_error="raise", deadline=10)
+
+
+def check(record, directory, strategy, tasks):
+    """Let four processes hit, and see that they have had the limit in one order."""
+    order = Order("tests.backends.lmdb.test_processes:store", str(directory), strategy, Rate(LIMIT, DAY), tasks=tasks)
+    histories = record(order, COSTS)
+    debt = getattr(strategy, "debt", 0)
+    assert 0 <= min(order.plan.capacity, LIMIT + debt) - admitted(histories) <= debt
+    assert explained(histories, order.plan)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("tasks", [0, 8], ids=["sync", "async"])
+@every_strategy
+def test_four_processes_admit_the_limit_in_one_order(directory, strategy, tasks):
+    check(record_forked, directory, strategy, tasks)
+
+
+@pytest.mark.parametrize("tasks", [0, 8], ids=["sync", "async"])
+def test_so_do_four_that_are_no_forks(directory, tasks):
+    check(record, directory, FixedWindow(), tasks)

@@ -1,0 +1,255 @@
+"""What becomes of quota when processes and machines start anew, and when the file is gone, cut short or damaged."""
+
+from __future__ import annotations
+
+import time
+
+import lmdb
+import pytest
+
+from tests.backends.lmdb.conftest import environment_of, reopened
+from tests.backends.lmdb.workers import Worker
+from tests.walks import STRATEGIES
+from traffik import BackendError, ConfigurationError, FixedWindow, Limiter
+from traffik.backends.lmdb import LMDBBackend, clocks, files
+from traffik.testing import VirtualClock
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.usefixtures("one_file"),
+]
+
+WALL = 1_700_000_000
+every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+
+
+class Machine:
+    """A machine that can be started anew: its boot, its monotonic clock, and a wall that tells any time.
+
+    Attributes:
+        clock: the monotonic one.
+        wall: seconds.
+    """
+
+    def __init__(self, directory, monkeypatch):
+        self.directory = directory
+        self.clock = VirtualClock(5_000_000)
+        self.wall = WALL
+        self.boots = 1
+        monkeypatch.setattr(clocks, "_wall", lambda: self.wall * 1_000_000_000)
+        for module in (clocks, files):
+            monkeypatch.setattr(module, "boot_id", lambda: b"boot %d" % self.boots)
+
+    def boot(self, wall):
+        """Start anew, when the wall says so."""
+        self.boots += 1
+        self.clock.now = 5_000_000
+        self.wall = wall
+        reopened(self.directory)
+
+    def wait(self, seconds):
+        self.clock.advance(seconds=seconds)
+        self.wall += seconds
+
+    def limiter(self, rate="3/day", strategy=None, **options):
+        store = LMDBBackend(self.directory, clock=self.clock, on_error="raise", **options)
+        return Limiter("restarts", rate, strategy=strategy or FixedWindow(), backend=store).sync
+
+
+@pytest.fixture
+def machine(directory, monkeypatch):
+    return Machine(directory, monkeypatch)
+
+
+def limiter_on(store):
+    return Limiter("restarts", "3/day", strategy=FixedWindow(), backend=store).sync
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_quota_outlives_the_process_that_has_counted_it(machine, durable):
+    assert machine.limiter(durable=durable).hit("ada", 3)
+    reopened(machine.directory)
+    assert not machine.limiter(durable=durable).hit("ada")
+
+
+def test_a_restart_of_the_machine_means_fresh_state(machine):
+    assert machine.limiter().hit("ada", 3)
+    machine.boot(WALL + 60)
+    assert machine.limiter().hit("ada", 3)
+
+
+@every_strategy
+def test_a_durable_store_goes_on_over_a_restart_of_the_machine(machine, strategy):
+    limiter = machine.limiter("3/day", strategy, durable=True)
+    while limiter.hit("ada"):
+        pass
+    machine.boot(WALL)
+    limiter = machine.limiter("3/day", strategy, durable=True)
+    assert not limiter.hit("ada")
+    machine.wait(2 * 86_400)
+    assert limiter.hit("ada")
+
+
+def test_time_passes_while_the_machine_is_off(machine):
+    assert machine.limiter("3/hour", durable=True).hit("ada", 3)
+    machine.boot(WALL + 3_600)
+    assert machine.limiter("3/hour", durable=True).hit("ada", 3)
+
+
+def test_a_wall_that_has_gone_back_over_a_restart_gives_nothing_back_and_delays_no_more_than_the_drain_time(machine):
+    assert machine.limiter("3/hour", durable=True).hit("ada", 3)
+    machine.boot(0)
+    limiter = machine.limiter("3/hour", durable=True)
+    assert limiter.hit("ada").wait_seconds <= 3_600
+    machine.wait(3_600)
+    assert limiter.hit("ada", 3)
+
+
+def test_a_wall_that_moves_while_the_machine_runs_moves_nothing(machine):
+    limiter = machine.limiter("3/hour", durable=True)
+    assert limiter.hit("ada", 3)
+    for wall in (0, 2 * WALL):
+        machine.wall = wall
+        reopened(machine.directory)
+        assert machine.limiter("3/hour", durable=True).hit("ada").wait_seconds == 3_600
+
+
+def test_on_a_system_that_does_not_name_its_boots_a_clock_below_the_mark_is_another(machine, monkeypatch):
+    for module in (clocks, files):
+        monkeypatch.setattr(module, "boot_id", lambda: b"")
+    limiter = machine.limiter("3/hour", durable=True)
+    machine.wait(60)
+    assert limiter.hit("ada", 3)
+    machine.boot(WALL + 60 + 1_800)
+    assert machine.limiter("3/hour", durable=True).hit("ada").wait_seconds == 1_800
+
+
+def test_the_mark_moves_about_once_a_second(machine):
+    limiter = machine.limiter("30/day", durable=True)
+    for _ in range(30):
+        limiter.hit("ada")
+        machine.wait(0.5)
+    reopened(machine.directory)
+    store = machine.limiter(durable=True)._limiter.backend
+    limiter_on(store).check("ada")
+    assert 13 <= environment_of(store).opened.head.mark / 1_000_000 - WALL <= 15
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * (1 << 20), b"x" * (2 << 20)], ids=["empty", "zeros", "other"])
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_is_no_file_of_ours_begins_anew(machine, damage, durable):
+    assert machine.limiter(durable=durable).hit("ada", 3)
+    machine.boot(WALL + 60) if durable else reopened(machine.directory)
+    (machine.directory / "quota-0.mdb").write_bytes(damage)
+    assert machine.limiter(durable=durable).hit("ada", 3)
+
+
+def test_a_durable_file_that_was_not_written_whole_when_the_power_went_begins_anew(machine):
+    limiter = machine.limiter(durable=True)
+    for number in range(500):
+        limiter.hit(f"client:{number}", 3)
+    machine.boot(WALL + 60)
+    with (machine.directory / "quota-0.mdb").open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\0" * 40960)
+    assert machine.limiter(durable=True).hit("client:1", 3)
+
+
+def test_a_value_that_cannot_be_read_counts_as_none(store, directory):
+    limiter = limiter_on(store)
+    assert limiter.hit("ada", 3)
+    with environment_of(store).opened.env.begin(write=True) as transaction, transaction.cursor() as cursor:
+        assert cursor.last()
+        for value in (b"x", b"x" * 100, cursor.value()[:-1] + b"x"):
+            transaction.put(cursor.key(), value)
+            assert limiter.check("ada", 3) or True
+    assert limiter.hit("ada", 3)
+
+
+def test_another_strategy_begins_anew(store):
+    assert limiter_on(store).hit("ada", 3)
+    assert Limiter("restarts", "3/day", backend=store).sync.hit("ada", 3)
+
+
+def test_lowering_a_limit_never_grants_fresh_quota(store):
+    assert Limiter("restarts", "9/day", strategy=FixedWindow(), backend=store).sync.hit("ada", 8)
+    assert not limiter_on(store).hit("ada")
+
+
+@pytest.fixture
+def team(directory):
+    """Two workers who have met in one file."""
+    with Worker(directory) as one, Worker(directory) as other:
+        assert [worker.hit("ada", 2).allowed for worker in (one, other)] == [True, False]
+        yield one, other
+
+
+def removed(directory):
+    for path in directory.iterdir():
+        path.unlink()
+    directory.rmdir()
+
+
+def only_the_file_removed(directory):
+    (directory / "quota-0.mdb").unlink()
+
+
+@pytest.mark.parametrize("remove", [removed, only_the_file_removed])
+def test_a_file_that_is_deleted_means_fresh_state_in_which_all_meet_again(team, directory, remove):
+    one, other = team
+    remove(directory)
+    time.sleep(0.15)  # they look every tenth of a second
+    assert [one.hit("ada", 3).allowed, other.hit("ada").allowed] == [True, False]
+    assert [other.hit("eve", 3).allowed, one.hit("eve").allowed] == [True, False]
+
+
+def test_a_file_that_is_deleted_under_load_gives_at_most_one_extra_quota(team, directory):
+    admitted = 0
+    end = time.monotonic() + 0.3
+    removed(directory)
+    while time.monotonic() < end:
+        admitted += sum(worker.hit("ada").allowed for worker in team)
+    assert admitted <= 1 + 3
+
+
+def test_a_file_that_is_cut_short_is_left_alone_once_that_is_seen(team, directory):
+    one, other = team
+    time.sleep(0.15)  # as above
+    (directory / "quota-0.mdb").write_bytes(b"")
+    assert [one.hit("ada", 3).allowed, other.hit("ada").allowed] == [True, False]
+
+
+def test_a_damaged_file_is_given_up(store, monkeypatch):
+    limiter = limiter_on(store)
+    assert limiter.hit("ada", 3)
+    failing = iter([lmdb.CorruptedError("a page of the wrong type", 0)])
+
+    def book(opened, *_):
+        for error in failing:
+            raise error
+        return type(store._visitor.book).apply(store._visitor.book, opened, *_)
+
+    monkeypatch.setattr(store._visitor.book, "apply", book)
+    with pytest.raises(BackendError, match="a page of the wrong type"):
+        limiter.hit("ada")
+    assert limiter.hit("ada", 3)
+
+
+def test_two_stores_of_one_process_share_a_directory_if_their_settings_agree(directory):
+    one, other = (LMDBBackend(directory, on_error="raise") for _ in range(2))
+    assert limiter_on(one).hit("ada", 3)
+    assert not limiter_on(other).hit("ada")
+    with pytest.raises(ConfigurationError, match=r"another store of this process has .* with map_size="):
+        LMDBBackend(directory, durable=True)
+
+
+def test_a_durable_store_needs_a_path():
+    with pytest.raises(ConfigurationError, match="give the store a path"):
+        LMDBBackend(durable=True)
+
+
+def test_closing_leaves_the_quota_where_it_is(store):
+    with store:
+        assert limiter_on(store).hit("ada", 3)
+    assert environment_of(store).opened is None
+    assert not limiter_on(store).hit("ada")

@@ -1,0 +1,56 @@
+"""A state that cannot be read counts as none, in the quick way of a hit as in every other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backends.lmdb.conftest import environment_of
+from traffik import FixedWindow, Limiter, TokenBucket
+from traffik.backends.lmdb import LMDBBackend
+from traffik.backends.lmdb.states import FIRST
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("one_file")]
+
+
+async def in_the_quick_way(limiter):
+    return await limiter.hit("ada")
+
+
+async def in_the_long_way(limiter):
+    return limiter.sync.hit("ada")
+
+
+each_way = pytest.mark.parametrize("hit", [in_the_quick_way, in_the_long_way])
+
+
+def damaged(store, change):
+    """Change what is stored, whatever it is."""
+    with environment_of(store).opened.env.begin(write=True) as transaction:
+        for key, value in list(transaction.cursor()):
+            if key.startswith(FIRST):
+                transaction.put(key, change(value))
+
+
+@each_way
+async def test_another_strategy_begins_anew(directory, clock, hit):
+    # Two stores, as of two processes of which one has been deployed anew.
+    old, new = (LMDBBackend(directory, clock=clock, on_error="raise") for _ in range(2))
+    with old, new:
+        before = Limiter("changed", "2/day", strategy=FixedWindow(), backend=old)
+        assert [(await hit(before)).allowed for _ in range(3)] == [True, True, False]
+        after = Limiter("changed", "2/day", strategy=TokenBucket(), backend=new)
+        assert [(await hit(after)).allowed for _ in range(3)] == [True, True, False]
+
+
+@each_way
+@pytest.mark.parametrize(
+    "change",
+    [lambda value: value[:-1] + bytes([value[-1] ^ 1]), lambda value: value[:-2], lambda value: b"x"],
+    ids=["another body", "cut short", "no head"],
+)
+async def test_a_damaged_state_begins_anew(store, hit, change):
+    with store:
+        limiter = Limiter("damaged", "2/day", strategy=FixedWindow(), backend=store)
+        assert [(await hit(limiter)).allowed for _ in range(3)] == [True, True, False]
+        damaged(store, change)
+        assert [(await hit(limiter)).allowed for _ in range(3)] == [True, True, False]

@@ -1,0 +1,180 @@
+"""A cluster on loopback, made of the servers of `servers`, and the moving of its slots step by step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.backends.redis.servers import HOST, Server, linked, resolve, server, until
+
+SLOTS = 16_384
+
+_TIMEOUT_MS = 1000
+_CONFIG = f"""\
+cluster-enabled yes
+cluster-node-timeout {_TIMEOUT_MS}
+cluster-replica-validity-factor 0
+cluster-allow-replica-migration no
+"""
+
+
+class Cluster:
+    """Primaries that share the slots evenly, and perhaps a replica of each.
+
+    Attributes:
+        nodes: all servers, whatever their roles are now; those that began as primaries come first.
+    """
+
+    def __init__(self, nodes: Sequence[Server]) -> None:
+        self.nodes = tuple(nodes)
+        self._ids = {node: self._id(node) for node in nodes}
+
+    @property
+    def url(self) -> str:
+        """Of a node that runs; it tells clients about the others."""
+        return self._any.url
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Of all nodes."""
+        return [(node.host, node.port) for node in self.nodes]
+
+    @property
+    def primaries(self) -> list[Server]:
+        """The nodes that are primaries now."""
+        return [node for node in self.nodes if node.alive and node.command("ROLE")[0] == b"master"]
+
+    def slot_of(self, key: str) -> int:
+        """The slot of a key."""
+        return int(self._any.command("CLUSTER", "KEYSLOT", key))
+
+    def owner(self, slot: int) -> Server:
+        """The primary that serves a slot."""
+        owner = next(owner for span, owner in self._owners(self._any) if slot in span)
+        return next(node for node, name in self._ids.items() if name == owner)
+
+    def replica_of(self, primary: Server) -> Server:
+        """A replica of a primary."""
+        return next(node for node in self.nodes if self._leader(node) == primary.port)
+
+    def begin_migration(self, slot: int, to: Server) -> None:
+        """From now on the owner of a slot sends those who ask for a key it has not (any more) to ``to``: ASK.
+
+        A command on several keys of which one has moved is answered TRYAGAIN.
+        """
+        owner = self.owner(slot)
+        to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", self._ids[owner])
+        owner.command("CLUSTER", "SETSLOT", slot, "MIGRATING", self._ids[to])
+
+    def migrate(self, slot: int, to: Server, *keys: bytes | str) -> None:
+        """Move keys of a slot whose migration has begun; all of them, if none are named."""
+        owner = self.owner(slot)
+        while batch := keys or owner.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
+            owner.command("MIGRATE", to.host, to.port, "", 0, 5000, "KEYS", *batch)
+            if keys:
+                return
+
+    def finish_migration(self, slot: int, to: Server) -> None:
+        """Move the keys that are left, and then the slot; over when every node knows: MOVED."""
+        self.migrate(slot, to)
+        owner = self.owner(slot)
+        for node in (to, owner, *(node for node in self.primaries if node not in {to, owner})):
+            node.command("CLUSTER", "SETSLOT", slot, "NODE", self._ids[to])
+        self.wait_settled()
+
+    def move_slot(self, slot: int, to: Server) -> None:
+        """Move a slot with its keys."""
+        if self.owner(slot) is not to:
+            self.begin_migration(slot, to)
+            self.finish_migration(slot, to)
+
+    def failover(self, primary: Server, *, by_killing: bool = False) -> Server:
+        """Make the replica of a primary a primary; it, when every node knows.
+
+        Args:
+            primary: with a replica.
+            by_killing: kill the primary, which stays dead until it is restarted (as a replica, since what it knows of
+                the cluster is in a file), and let the cluster find out; else the two agree about it.
+        """
+        replica = self.replica_of(primary)
+        if by_killing:
+            primary.kill()
+        else:
+            replica.command("CLUSTER", "FAILOVER")
+        asked = time.monotonic()
+
+        def elected() -> bool:
+            # Primaries vote in the same shard only once in two timeouts of a node; after that it must be asked again.
+            nonlocal asked
+            if not by_killing and time.monotonic() > asked + 2 * _TIMEOUT_MS / 1000:
+                replica.command("CLUSTER", "FAILOVER")
+                asked = time.monotonic()
+            return replica in self.primaries
+
+        until(elected, f"{replica} to take over from {primary}")
+        self.wait_settled()
+        return replica
+
+    def wait_settled(self) -> None:
+        """Wait until all nodes that run call the cluster well, agree on who has which slots, and replicas follow."""
+        until(self._ok, "the cluster to agree")
+
+    def _ok(self) -> bool:
+        running = [node for node in self.nodes if node.alive]
+        views = [self._owners(node) for node in running]
+        well = all(b"cluster_state:ok" in node.command("CLUSTER", "INFO") for node in running)
+        followers = [node for node in running if node.command("ROLE")[0] != b"master"]
+        return well and all(view == views[0] for view in views) and all(linked(node) for node in followers)
+
+    @property
+    def _any(self) -> Server:
+        return next(node for node in self.nodes if node.alive)
+
+    @staticmethod
+    def _id(node: Server) -> str:
+        return str(node.command("CLUSTER", "MYID").decode())
+
+    @staticmethod
+    def _leader(node: Server) -> int | None:
+        role = node.command("ROLE") if node.alive else [b"dead"]
+        return int(role[2]) if role[0] == b"slave" else None
+
+    @staticmethod
+    def _owners(node: Server) -> list[tuple[range, str]]:
+        """The ids of the owners of ranges of slots, as one node sees it."""
+        ranges = node.command("CLUSTER", "SLOTS")
+        return sorted(((range(first, last + 1), owner[2].decode()) for first, last, owner, *_ in ranges), key=str)
+
+
+@contextmanager
+def cluster(*options: str, binary: Path | None = None, primaries: int = 3, replicas: bool = False) -> Iterator[Cluster]:
+    """A cluster that is well; each primary has a replica if `replicas`; the options are those of every server."""
+    binary = binary or resolve()
+    count = primaries * 2 if replicas else primaries
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(server(*options, binary=binary, config=_CONFIG)) for _ in range(count)]
+        one = Cluster(nodes)
+        _acquaint(nodes, primaries)
+        for node, primary in zip(nodes[primaries:], nodes, strict=False):
+            node.command("CLUSTER", "REPLICATE", one._ids[primary])
+        one.wait_settled()
+        yield one
+
+
+def _acquaint(nodes: Sequence[Server], primaries: int) -> None:
+    """Give the first nodes their slots, and make all nodes known to all."""
+    bounds = [SLOTS * number // primaries for number in range(primaries + 1)]
+    for epoch, node in enumerate(nodes, 1):
+        node.command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
+        nodes[0].command("CLUSTER", "MEET", HOST, node.port)
+    for node, first, end in zip(nodes, bounds, bounds[1:], strict=False):
+        node.command("CLUSTER", "ADDSLOTS", *range(first, end))
+    for node in nodes:
+        until(lambda node=node: _knows(node, len(nodes)), f"{node} to know all others")  # type: ignore[misc]  # the default binds it
+
+
+def _knows(node: Server, count: int) -> bool:
+    lines = node.command("CLUSTER", "NODES").decode().splitlines()
+    return len(lines) == count and not any("handshake" in line or "noaddr" in line for line in lines)

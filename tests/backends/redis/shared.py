@@ -1,0 +1,57 @@
+"""Servers that outlive a test: started when first asked for, and made as new after every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tests.backends.redis.clusters import Cluster
+from tests.backends.redis.sentinels import Sentinels
+from tests.backends.redis.servers import Server
+
+Service: TypeAlias = Server | Sentinels | Cluster
+
+
+class Shared:
+    """The services of a session, at most one of each kind and program, and what tests leave in them."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._services: dict[tuple[object, Path], Any] = {}
+        self._used: list[Service] = []
+        self._strays: dict[str, list[str]] = {}
+
+    def get(self, make: Callable[..., AbstractContextManager[Any]], binary: Path) -> Any:
+        """What `make` makes of a program: up, and empty unless it has been got before in this module."""
+        if (make, binary) not in self._services:
+            self._services[make, binary] = self._stack.enter_context(make(binary=binary))
+        service = self._services[make, binary]
+        self._used.append(service)
+        return service
+
+    def clear(self, service: Service, user: str) -> None:
+        """Make a service as new, whatever a test has done to it, and note the keys that would have stayed for ever."""
+        servers = (service,) if isinstance(service, Server) else service.nodes
+        for server in servers:
+            if not server.alive:
+                server.restart()
+            server.cont()
+            server.command("CLIENT", "UNPAUSE")
+        if not isinstance(service, Server):
+            service.wait_settled()
+        for server in servers:
+            if server.command("ROLE")[0] == b"master":
+                if immortals := server.immortals():
+                    self._strays.setdefault(user, []).extend(immortals)
+                server.command("FLUSHALL")
+                server.command("SCRIPT", "FLUSH")
+        self._used = [used for used in self._used if used is not service]
+
+    def check(self) -> None:
+        """Nobody has left a key without a time to live."""
+        while self._used:
+            self.clear(self._used[-1], "fixtures")
+        strays, self._strays = self._strays, {}
+        assert strays == {}, "keys without a time to live"

@@ -1,0 +1,89 @@
+"""The store keeps what every store keeps: on one server, on a primary under sentinels, and on a cluster."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+import pytest
+
+from traffik.backends.base import Backend
+from traffik.backends.redis import Cluster, RedisBackend, Sentinel, batches, handshake
+from traffik.backends.redis.script import script
+from traffik.testing import BackendContract, VirtualClock
+
+
+class _RedisContract(BackendContract):
+    virtual_time = False
+
+    @pytest.fixture(autouse=True)
+    def _where(self, redis_server):
+        self.where = redis_server.url
+
+    def make(self, *, namespace, clock):
+        return RedisBackend(self.where, namespace=namespace, on_error="raise", deadline=5)
+
+
+class TestOneServer(_RedisContract):
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request):
+        return request.param
+
+
+class TestSentinels(_RedisContract):
+    @pytest.fixture(autouse=True)
+    def _where(self, sentinels):
+        self.where = Sentinel([f"{host}:{port}" for host, port in sentinels.addresses], sentinels.name)
+
+
+class TestCluster(_RedisContract):
+    @pytest.fixture(autouse=True)
+    def _where(self, redis_cluster):
+        self.where = Cluster([f"{host}:{port}" for host, port in redis_cluster.addresses[:1]])
+
+
+CLOCK = "a clock for tests"
+TIME = "redis.call('TIME')"
+LIVES = {"div(ttl, 1000) + MARGIN": "3600000", "'PX', life)": "'PX', 3600000)"}
+
+
+class _OnClock(RedisBackend):
+    """Tells the server what time it is before every step."""
+
+    def __init__(self, server, clock, **options):
+        super().__init__(server.url, **options)
+        self._server = server
+        self._ticks = clock
+
+    def prepare(self, uid, plan, *, sync):
+        return Backend.prepare(self, uid, plan, sync=sync)
+
+    async def apply(self, charges):
+        self._tell()
+        return await super().apply(charges)
+
+    def apply_sync(self, charges):
+        self._tell()
+        return super().apply_sync(charges)
+
+    def _tell(self):
+        self._server.command("SET", CLOCK, self._ticks.now, "PX", 3_600_000)
+
+
+class TestOnAVirtualClock(_RedisContract):
+    """The same script, but for where its time comes from and how long the server itself keeps a key."""
+
+    virtual_time = True
+
+    @pytest.fixture(autouse=True)
+    def _where(self, redis_server, monkeypatch):
+        self.server = redis_server
+        source, _ = script()
+        for old, new in {TIME: f"{{0, redis.call('GET', '{CLOCK}')}}", **LIVES}.items():
+            assert old in source
+            source = source.replace(old, new)
+        changed = source, sha1(source.encode()).hexdigest()
+        for module in (batches, handshake):
+            monkeypatch.setattr(module, "script", lambda: changed)
+
+    def make(self, *, namespace, clock):
+        return _OnClock(self.server, clock or VirtualClock(), namespace=namespace, on_error="raise", deadline=5)

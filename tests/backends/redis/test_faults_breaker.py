@@ -1,0 +1,87 @@
+"""An open breaker spares the server: commands and connections are counted before it."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from tests.backends.redis.servers import resolve, until
+from tests.backends.redis.ways import LIMIT
+from traffik.backends.redis import Breaker
+
+FOR_LONG = 60
+
+
+@pytest.fixture
+def binary():
+    """Which program it is does not matter to a store that does not ask it."""
+    return resolve()
+
+
+def traffic(proxy):
+    return proxy.connections, proxy.commands.total()
+
+
+def test_it_opens_after_so_many_failures_and_nothing_reaches_the_server(proxy, shop):
+    one = shop(deadline=0.1, breaker=Breaker(failures=3, recovery=FOR_LONG))
+    proxy.garbage()
+    assert [one.hit().degraded for _ in range(3)] == ["fallback"] * 3
+    before = traffic(proxy)
+    assert {each.degraded for each in one.hits(*["ada"] * 100)} == {"fallback"}
+    assert traffic(proxy) == before
+
+
+def test_a_success_between_makes_it_count_anew(proxy, shop):
+    one = shop(breaker=Breaker(failures=3, recovery=FOR_LONG))
+    for _ in range(4):
+        proxy.garbage()
+        assert [one.hit().degraded for _ in range(2)] == ["fallback"] * 2
+        proxy.heal()
+        assert one.hit().degraded is None
+
+
+def test_a_single_probe_finds_out_whether_the_server_is_well(proxy, shop):
+    one = shop(breaker=Breaker(failures=1, recovery=0.2), deadline=0.1)
+    proxy.garbage()
+    one.hit()
+    _, before = traffic(proxy)
+    until(lambda: one.hit("probe") and traffic(proxy)[1] > before, "a probe to be sent")
+    probed = proxy.commands["EVALSHA"], proxy.connections
+    assert {each.degraded for each in one.hits(*["ada"] * 50)} == {"fallback"}
+    assert (proxy.commands["EVALSHA"], proxy.connections) == probed
+
+
+def test_a_probe_that_succeeds_closes_it_for_all(proxy, shop):
+    one = shop(breaker=Breaker(failures=1, recovery=0.05))
+    proxy.garbage()
+    one.hit()
+    proxy.heal()
+    one.recovered()
+    assert {each.degraded for each in one.hits(*["ada"] * 20)} == {None}
+    assert sorted(each.remaining for each in one.hits(*["eve"] * 20)) == list(range(LIMIT - 20, LIMIT))
+
+
+def test_hits_come_back_at_once_while_it_is_open(proxy, shop):
+    one = shop(deadline=5, breaker=Breaker(failures=1, recovery=FOR_LONG))
+    proxy.garbage()
+    one.hit()
+    proxy.black_hole()
+    start = time.monotonic()
+    one.hits(*["ada"] * 50)
+    assert time.monotonic() - start < 1
+
+
+def test_the_log_tells_once_of_each_change(proxy, shop, caplog):
+    caplog.set_level(logging.WARNING, "traffik")
+    one = shop(breaker=Breaker(failures=2, recovery=0.05))
+    proxy.garbage()
+    for _ in range(6):
+        one.hit()
+    proxy.heal()
+    one.recovered()
+    text = caplog.text
+    assert [text.count(each) for each in ("does not answer as it should", "is spared for 0.05 s", "answers again")] == [
+        1
+    ] * 3

@@ -1,0 +1,168 @@
+"""Every hit ends by its deadline, whatever it is that hangs: a look-up, connecting, TLS, the login, a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from threading import Event
+
+import pytest
+
+from tests.backends.redis.servers import resolve
+from tests.backends.redis.ways import BUSY, LIMIT, Shop
+from traffik import Limiter
+from traffik.backends.redis import Breaker, Cluster, RedisBackend, Sentinel
+from traffik.strategies import SlidingWindow
+
+DEADLINE = 0.2
+NEVER = Breaker(failures=10**9)  # opens; so that every hit has to wait by itself
+
+
+@pytest.fixture
+def binary():
+    """One is enough here."""
+    return resolve()
+
+
+@pytest.fixture
+def deaf():
+    """A port where connections are accepted, by the kernel, and nothing else ever happens."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        yield one.getsockname()[1]
+
+
+@pytest.fixture
+def full():
+    """A port where not even connecting comes to an end: so many wait there already."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as one:
+        waiting = [socket.socket() for _ in range(3)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(one.getsockname())
+        yield one.getsockname()[1]
+        for each in waiting:
+            each.close()
+
+
+@pytest.fixture
+def unopened(way):
+    """A store that nobody has opened, which would wait for longer than a hit."""
+    stores = []
+
+    def unopened(where, strategy=None):
+        stores.append(RedisBackend(where, deadline=DEADLINE, breaker=NEVER))
+        return Shop(way, stores[-1], strategy)
+
+    yield unopened
+    for store in stores:
+        store.close_sync()
+
+
+def in_time(one, count=12):
+    """That hits which are made at once, and one after them, all end by the deadline, degraded."""
+    for whose in (["ada"] * count, ["eve"]):
+        start = time.monotonic()
+        answers = one.hits(*whose)
+        assert {each.degraded for each in answers} == {"fallback"}
+        assert time.monotonic() - start < DEADLINE + BUSY
+
+
+def test_while_the_server_says_nothing(deaf, unopened):
+    in_time(unopened(f"redis://127.0.0.1:{deaf}"))
+
+
+def test_while_connecting_hangs(full, unopened):
+    in_time(unopened(f"redis://127.0.0.1:{full}"))
+
+
+def test_while_the_login_hangs(deaf, unopened):
+    in_time(unopened(f"redis://user:password@127.0.0.1:{deaf}/3"))
+
+
+def test_while_tls_hangs(deaf, unopened):
+    in_time(unopened(f"rediss://127.0.0.1:{deaf}"))
+
+
+def test_while_sentinels_hang(deaf, unopened):
+    in_time(unopened(Sentinel([f"127.0.0.1:{deaf}"] * 3, "main")))
+
+
+def test_while_the_nodes_of_a_cluster_hang(deaf, unopened):
+    in_time(unopened(Cluster([f"127.0.0.1:{deaf}"])))
+
+
+def test_while_a_name_is_looked_up(unopened, monkeypatch):
+    over = Event()
+    look_up = socket.getaddrinfo
+
+    def slow(host, *arguments, **options):
+        if host == "slow.example" and not options.get("flags", 0) & socket.AI_NUMERICHOST:
+            over.wait(10)
+        return look_up("127.0.0.1" if host == "slow.example" else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        in_time(unopened("redis://slow.example:1"))
+    finally:
+        over.set()
+
+
+def test_a_strategy_in_python_has_one_deadline_for_all_its_steps(proxy, unopened):
+    class Mine:
+        def decide(self, state, rate, cost, now):
+            return SlidingWindow().decide(state, rate, cost, now)
+
+    one = unopened(proxy.url, Mine())
+    assert one.hit().degraded is None
+    proxy.latency_ms = 150  # it takes two steps
+    in_time(one)
+
+
+def test_a_reply_that_comes_too_slowly_is_not_waited_for(proxy, shop):
+    one = shop(deadline=DEADLINE)
+    one.hit()
+    proxy.garbage(b"*5\r\n:1\r\n")
+    decision, seconds = one.timed()
+    assert (decision.degraded, DEADLINE / 2 < seconds < DEADLINE + BUSY) == ("fallback", True)
+
+
+@pytest.mark.anyio
+async def test_a_hit_that_is_late_does_not_take_its_neighbours_with_it(proxy):
+    async with RedisBackend(proxy.url, deadline=0.6) as store:
+        limiter = Limiter("neighbours", "9/day", backend=store)
+        await limiter.hit("ada")
+        proxy.latency_ms = 400
+        tasks = []
+        for pause in (0, 0.05, 0.33):  # the last two go together when the first is back, and are answered at 0.8 s
+            await asyncio.sleep(pause)
+            tasks.append(asyncio.create_task(limiter.hit("ada")))
+        assert [each.degraded for each in await asyncio.gather(*tasks)] == [None, "fallback", None]
+        assert proxy.connections == 2  # to look around at the start, and for the hits
+
+
+def test_many_more_callers_than_connections_are_all_served(proxy, shop):
+    one = shop(deadline=20)
+    count = 3000 if "Loop" in type(one.way).__name__ else 100
+    answers = one.hits(*[f"user:{number % 1000}" for number in range(count)])
+    assert {each.degraded for each in answers} == {None}
+    assert proxy.open <= 2
+    assert proxy.commands["EVALSHA"] < count / 2
+
+
+def test_many_more_callers_than_connections_all_end_in_time(proxy, shop):
+    one = shop(deadline=DEADLINE)
+    one.hit()
+    proxy.black_hole()
+    start = time.monotonic()
+    answers = one.hits(*["ada"] * 100)
+    assert time.monotonic() - start < DEADLINE + 3 * BUSY  # so many threads take time to start
+    assert [each.degraded for each in answers] == ["fallback"] * 100
+    assert min(each.remaining for each in answers) == LIMIT - 100
+
+
+def test_tls_that_is_none_is_an_error_at_once(proxy, unopened):
+    one = unopened(proxy.url.replace("redis://", "rediss://"))
+    assert one.hit().degraded == "fallback"
+    assert isinstance(one.store.settings.login.tls, ssl.SSLContext)

@@ -1,0 +1,127 @@
+"""What a user sees when the way to the server is not well: by default a limiter in this process decides, in time.
+
+Each fault comes to a store that has worked before; when it is over the store decides again, and has lost nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.backends.redis.servers import resolve
+from tests.backends.redis.ways import BUSY, LIMIT
+
+DEADLINE = 0.2
+
+# Everything that can be wrong with a connection while nothing is wrong with the server.
+FAULTS = {
+    "refused": lambda proxy: proxy.refuse(),
+    "slow": lambda proxy: setattr(proxy, "latency_ms", 600),
+    "black-holed": lambda proxy: proxy.black_hole(),
+    "garbage": lambda proxy: proxy.garbage(),
+    "a reply of the wrong kind": lambda proxy: proxy.garbage(b"+OK\r\n"),
+    "a reply of the wrong length": lambda proxy: proxy.garbage(b"*2\r\n:1\r\n:2\r\n"),
+    "a reply of the wrong things": lambda proxy: proxy.garbage(b"*5\r\n+a\r\n+b\r\n+c\r\n+d\r\n+e\r\n"),
+    "a reply that is null": lambda proxy: proxy.garbage(b"*-1\r\n"),
+    "a map that cannot be one": lambda proxy: proxy.garbage(b"%1\r\n*0\r\n:1\r\n"),
+    "an error that is no text": lambda proxy: proxy.garbage(b"-\xff\xfe\r\n"),
+    "half a reply": lambda proxy: proxy.garbage(b"*5\r\n:1\r\n"),
+    "a reply with garbage behind it": lambda proxy: proxy.garbage(b"+OK\r\nHTTP/1.1 400 Bad Request\r\n"),
+    "loading": lambda proxy: proxy.garbage(b"-LOADING Redis is loading the dataset in memory\r\n"),
+    "moved nowhere": lambda proxy: proxy.garbage(b"-MOVED 1 nowhere\r\n"),
+}
+
+
+@pytest.fixture
+def binary():
+    """Which program it is does not matter to what happens before it."""
+    return resolve()
+
+
+each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+
+
+@each_fault
+def test_the_limiter_in_this_process_takes_over_in_time_and_hands_back(fault, proxy, shop):
+    one = shop(deadline=DEADLINE)
+    assert one.hit().degraded is None
+    fault(proxy)
+    decisions, times = zip(*[one.timed() for _ in range(3)], strict=True)
+    assert [(each.allowed, each.degraded, each.remaining) for each in decisions] == [
+        (True, "fallback", LIMIT - count) for count in (1, 2, 3)
+    ]
+    assert max(times) < DEADLINE + BUSY
+    assert one.store.degraded == {"fallback": 3}
+    proxy.heal()
+    one.recovered()
+    assert 1 <= one.used() <= 4  # what was sent before the fault was seen may have been counted, once each
+
+
+@pytest.mark.parametrize("garbage", [b"+OK\r\nHTTP/1.1 400 Bad Request\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
+def test_bytes_that_are_no_protocol_are_no_error_of_the_event_loop(proxy, shop, caplog, garbage):
+    one = shop()
+    one.hit()
+    proxy.garbage(garbage)
+    assert one.hit().degraded == "fallback"
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize("fault", ["refuse", "black_hole", "garbage"])
+def test_a_store_that_is_away_at_the_start_is_no_obstacle(fault, proxy, shop):
+    getattr(proxy, fault)()
+    one = shop(deadline=DEADLINE)
+    decision, seconds = one.timed()
+    assert (decision.allowed, decision.degraded, seconds < DEADLINE + BUSY) == (True, "fallback", True)
+    proxy.heal()
+    one.recovered()
+    assert one.hit().degraded is None
+
+
+@pytest.mark.parametrize("fault", ["drop_next_reply", "cut_next_reply"])
+def test_a_hit_whose_reply_is_lost_has_been_counted_once(fault, proxy, shop):
+    one = shop(deadline=DEADLINE)
+    one.hit()
+    getattr(proxy, fault)()
+    assert one.hit(cost=10).degraded == "fallback"
+    one.recovered()
+    assert (one.used(), one.store.degraded) == (11, {"fallback": 1})
+
+
+def test_a_reply_that_comes_byte_by_byte_is_a_reply(proxy, shop):
+    one = shop(deadline=5)
+    one.hit()
+    proxy.trickle()
+    assert [(each.degraded, each.remaining) for each in (one.hit(), one.hit())] == [
+        (None, LIMIT - 2),
+        (None, LIMIT - 3),
+    ]
+
+
+def test_a_reset_connection_costs_the_next_hit_nothing(proxy, shop):
+    one = shop()
+    one.hit()
+    proxy.reset()
+    one.way.breathe()
+    assert (one.hit().remaining, one.store.degraded, proxy.open) == (LIMIT - 2, {}, 1)
+
+
+def test_what_nobody_has_asked_for_is_no_answer(proxy, shop):
+    one = shop()
+    one.hit()
+    proxy.garbage(b"*5\r\n:1\r\n:3\r\n:7\r\n:0\r\n:0\r\n" * 2)  # well formed, but one too many
+    assert one.hit("eve").remaining == 7
+    proxy.heal()
+    assert (one.hit("bob").remaining, one.hit("bob").remaining) == (LIMIT - 1, LIMIT - 2)
+
+
+def test_the_error_says_whether_a_hit_may_have_been_counted(proxy, shop):
+    errors = []
+    one = shop(deadline=DEADLINE, on_error=lambda error: errors.append(error) or "allow")
+    one.hit()
+    for fault in (proxy.drop_next_reply, proxy.cut_next_reply, proxy.garbage, proxy.refuse):
+        fault()
+        one.way.breathe()
+        one.hit()
+        proxy.heal()
+        one.recovered()
+    assert [(error.maybe_executed) for error in errors][:3] == [True] * 3
+    assert not errors[-1].maybe_executed

@@ -1,0 +1,229 @@
+"""What a user sees when the server itself is not well, or is not set up for us; each time the real one is."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import ExitStack
+
+import pytest
+from redis import Redis
+from redis.exceptions import BusyLoadingError
+
+from tests.backends.redis.proxy import Proxy
+from tests.backends.redis.servers import binaries, replica_of, resolve, server, until
+from tests.backends.redis.ways import BUSY, LIMIT, Loop
+from traffik.backends.redis import Breaker
+from traffik.model.errors import BackendError
+
+DEADLINE = 0.25
+
+
+@pytest.fixture
+def binary(way):
+    """From an event loop the first program that there is, from threads the last."""
+    return (binaries() or [resolve()])[0 if isinstance(way, Loop) else -1]
+
+
+@pytest.fixture
+def own(binary):
+    """Starts a server of the test's own."""
+    with ExitStack() as stack:
+        yield lambda *options, **more: stack.enter_context(server(*options, binary=binary, **more))
+
+
+def why(one, who="ada"):
+    """The error that comes of a hit."""
+    with pytest.raises(BackendError) as caught:
+        one.hit(who)
+    return str(caught.value)
+
+
+def loading(one):
+    """Whether a server answers that it is loading its data."""
+    try:
+        return one.command("PING") is None
+    except BusyLoadingError:
+        return True
+
+
+def test_a_server_that_stands_still_is_not_waited_for(redis_server, shop):
+    one = shop(redis_server.url, deadline=DEADLINE)
+    one.hit()
+    redis_server.stop()
+    decision, seconds = one.timed()
+    assert (decision.degraded, seconds < DEADLINE + BUSY) == ("fallback", True)
+    redis_server.cont()
+    one.recovered()
+    assert one.used() == 2  # what it was sent while it stood, it has carried out
+
+
+def test_a_server_that_is_paused_is_not_waited_for(redis_server, shop):
+    one = shop(redis_server.url, deadline=DEADLINE)
+    one.hit()
+    redis_server.command("CLIENT", "PAUSE", 600, "ALL")
+    decision, seconds = one.timed()
+    assert (decision.degraded, seconds < DEADLINE + BUSY) == ("fallback", True)
+    one.recovered()
+    assert one.used() <= 2
+
+
+def test_a_restart_costs_at_most_the_quota_used_and_nobody_an_error(redis_server, shop):
+    one = shop(redis_server.url)
+    one.hit(cost=10)
+    redis_server.restart()
+    one.way.breathe()
+    assert (one.hit().remaining, one.store.degraded) == (LIMIT - 1, {})
+
+
+def test_a_server_that_is_down_for_a_while_is_not_missed(redis_server, shop):
+    one = shop(redis_server.url)
+    one.hit()
+    redis_server.kill()
+    assert [one.hit().degraded for _ in range(8)] == ["fallback"] * 8
+    redis_server.restart()
+    one.recovered()
+    assert [one.hit().degraded for _ in range(3)] == [None] * 3
+
+
+def test_script_flush_is_not_noticed(redis_server, shop):
+    one = shop(redis_server.url)
+    before = one.hit()
+    redis_server.command("SCRIPT", "FLUSH")
+    assert [one.hit().remaining for _ in range(2)] == [before.remaining - 1, before.remaining - 2]
+    redis_server.command("SCRIPT", "FLUSH")
+    assert {each.degraded for each in one.hits(*["ada"] * 50)} == {None}
+    assert (one.used(), one.store.degraded) == (53, {})
+
+
+def test_a_server_that_loads_its_data_is_not_waited_for(own, shop):
+    one = own("--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024")
+    one.command("MSET", *range(20_000))
+    one.command("SAVE")
+    one.kill()
+    one.start()
+    until(lambda: loading(one), "the server to load")
+    errors = []
+    user = shop(one.url, deadline=5, on_error=lambda error: errors.append(str(error)) or "allow")
+    assert (user.hit().degraded, "LOADING" in errors[0]) == ("allow", True)
+    one.command("CONFIG", "SET", "key-load-delay", "0")
+    user.recovered()
+
+
+def test_a_replica_is_no_store_until_it_is_a_primary(redis_server, binary, shop):
+    with replica_of(redis_server) as replica:
+        one = shop(replica.url, on_error="raise", breaker=Breaker(failures=1000))
+        assert "READONLY" in why(one)
+        connections = replica.info("stats")["total_connections_received"]
+        why(one)
+        # The next hit connects anew, since the name may belong to the primary by then.
+        assert replica.info("stats")["total_connections_received"] > connections + 1
+        replica.command("REPLICAOF", "NO", "ONE")
+        assert one.hit().remaining == LIMIT - 1
+
+
+def test_a_server_without_memory_cannot_count_and_says_so(own, shop):
+    full = own("--maxmemory-policy", "noeviction")
+    one = shop(full.url, on_error="raise", breaker=Breaker(failures=1000))
+    one.hit(cost=LIMIT)
+    full.command("CONFIG", "SET", "maxmemory", "1")
+    assert "OOM" in why(one, "eve")
+    assert not one.hit().allowed  # to refuse takes no memory
+    full.command("CONFIG", "SET", "maxmemory", "0")
+    assert one.hit("eve").allowed
+
+
+def test_a_server_that_cannot_save_takes_no_writes(own, shop):
+    broken = own("--save", "3600 1000000")
+    one = shop(broken.url, on_error="raise", breaker=Breaker(failures=1000))
+    (broken.home / "dump.rdb").mkdir()
+    broken.command("BGSAVE")
+    until(lambda: broken.info("persistence")["rdb_last_bgsave_status"] == "err", "saving to fail")
+    assert "MISCONF" in why(one)
+    broken.command("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+    assert one.hit().degraded is None
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        ("", "NOAUTH"),
+        (":wrong@", "WRONGPASS"),
+        ("nobody:right@", "WRONGPASS"),
+        ("reader:right@", "NOPERM.*evalsha"),
+    ],
+)
+def test_a_server_that_does_not_let_us_in_says_why(own, shop, login, words):
+    strict = own()
+    strict.command("ACL", "SETUSER", "reader", "on", ">right", "~*", "+@all", "-evalsha")
+    strict.command("CONFIG", "SET", "requirepass", "right")
+    one = shop(f"redis://{login}127.0.0.1:{strict.port}", on_error=lambda error: errors.append(str(error)) or "allow")
+    errors = []
+    assert one.hit().degraded == "allow"
+    assert re.search(words, errors[0])
+    assert "right" not in errors[0]
+
+
+def test_a_server_that_wants_a_password_is_asked_something_short_first(own, shop):
+    strict = own()
+    strict.command("CONFIG", "SET", "requirepass", "right")
+    with Proxy(strict.port) as proxy:
+        assert shop(proxy.url).hit().degraded == "fallback"
+        assert (proxy.commands["PING"] > 0, proxy.commands["SCRIPT"]) == (True, 0)
+
+
+def test_who_may_not_load_the_script_sends_it_with_the_first_hit(own, shop):
+    strict = own()
+    strict.command("ACL", "SETUSER", "shop", "on", ">right", "~*", "+@all", "-script")
+    one = shop(f"redis://shop:right@127.0.0.1:{strict.port}")
+    assert [one.hit().degraded for _ in range(2)] == [None, None]
+    calls = strict.info("commandstats")
+    assert (calls["cmdstat_eval"]["calls"], calls["cmdstat_evalsha"]["calls"]) == (1, 2)
+
+
+def test_a_password_that_has_changed_is_given_anew(own, shop):
+    strict = own()
+    strict.command("ACL", "SETUSER", "shop", "on", ">old", "~*", "+@all")
+    word = ["old"]
+    provider = type("Provider", (), {"get_credentials": lambda self: ("shop", word[0])})()
+    with Redis(port=strict.port, credential_provider=provider) as client:
+        one = shop(client)
+        assert one.hit().degraded is None
+        strict.command("ACL", "SETUSER", "shop", "resetpass", ">new")  # whoever is connected stays so
+        assert one.hit().degraded is None
+        strict.command("CLIENT", "KILL", "USER", "shop")
+        one.way.breathe()
+        assert one.hit().degraded == "fallback"
+        word[0] = "new"
+        one.recovered()
+
+
+def test_a_key_that_is_somebody_elses_degrades_alone(redis_server, shop):
+    one = shop(redis_server.url, breaker=Breaker(failures=1))
+    taken = one.store.partition_key("shop", "eve")
+    redis_server.command("RPUSH", taken, "theirs")
+    redis_server.command("EXPIRE", taken, 60)
+    decisions = one.hits(*["ada", "eve", "bob"] * 5)
+    assert [each.degraded for each in decisions] == [None, "fallback", None] * 5
+    assert one.store.degraded == {"fallback": 5}
+    assert redis_server.command("LRANGE", taken, 0, -1) == [b"theirs"]
+
+
+def test_a_value_that_is_none_of_ours_counts_as_none(redis_server, shop):
+    one = shop(redis_server.url)
+    for value in (b"", b"f", b"f\xff\xff\xff", b"nonsense", b"f" + b"1" * 300):
+        redis_server.command("SET", one.store.partition_key("shop", "eve"), value, "EX", 60)
+        assert (one.hit("eve").remaining, one.store.degraded) == (LIMIT - 1, {})
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random", "allkeys-lfu", "volatile-lru", "volatile-ttl"])
+def test_a_server_that_may_forget_keys_is_warned_of(own, shop, caplog, policy):
+    with caplog.at_level(logging.WARNING, "traffik"):
+        shop(own("--maxmemory-policy", policy).url)
+    assert f"has maxmemory-policy {policy}: short of memory it forgets keys" in caplog.text
+
+
+def test_a_server_that_forgets_no_key_is_not(own, shop, caplog):
+    with caplog.at_level(logging.WARNING, "traffik"):
+        shop(own("--maxmemory-policy", "noeviction").url).hit()
+    assert caplog.text == ""

@@ -1,0 +1,54 @@
+"""Promises 1 and 2 in Redis, over processes: exactly the limit, and an order of the hits that explains every answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.backends.redis.servers import resolve
+from tests.fleet import Order, admitted, explained, record
+from tests.walks import DAY, STRATEGIES
+from traffik import NEVER, Decision, Rate, Transition
+from traffik.backends.redis import RedisBackend
+
+LIMIT = 200
+COSTS = [(1, 2, 1) * 34] * 4  # more than twice as much as there is, from four processes
+
+
+@dataclass(frozen=True)
+class Budget:
+    """As a user writes one, in Python only: what is used stays used."""
+
+    def decide(self, state, rate, cost, now):
+        (used,) = state or (0,)
+        left = rate.limit - used
+        if cost > left:
+            return Transition(Decision(False, rate.limit, left, NEVER), None, 0)
+        return Transition(Decision(True, rate.limit, left - cost), (used + cost,), rate.period)
+
+
+every_strategy = pytest.mark.parametrize("strategy", [*STRATEGIES, Budget()], ids=lambda each: type(each).__name__)
+
+
+@pytest.fixture
+def binary():
+    """The newest is enough here: the script is the same on all."""
+    return resolve()
+
+
+def store(url):
+    """What each process counts in."""
+    return RedisBackend(url, on_error="raise", deadline=10)
+
+
+@pytest.mark.parametrize("tasks", [0, 8], ids=["sync", "async"])
+@every_strategy
+def test_four_processes_admit_the_limit_in_one_order(redis_server, strategy, tasks):
+    order = Order(
+        "tests.backends.redis.test_processes:store", redis_server.url, strategy, Rate(LIMIT, DAY), tasks=tasks
+    )
+    histories = record(order, COSTS)
+    debt = getattr(strategy, "debt", 0)
+    assert 0 <= min(order.plan.capacity, LIMIT + debt) - admitted(histories) <= debt
+    assert explained(histories, order.plan)

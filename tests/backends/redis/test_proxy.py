@@ -1,0 +1,118 @@
+"""Each fault of the proxy is what it says."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from redis import ConnectionError as ConnectionFailed
+from redis import InvalidResponse, Redis
+from redis import TimeoutError as TimedOut
+from redis.asyncio import Redis as AsyncRedis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.backends.redis.servers import resolve
+
+ONCE = {"retry": Retry(NoBackoff(), 0), "socket_timeout": 0.5}
+
+
+@pytest.fixture
+def binary():
+    """Which server is behind it makes no difference."""
+    return resolve()
+
+
+@pytest.fixture
+def client(proxy):
+    """A connected client of the proxy."""
+    with Redis(port=proxy.port, **ONCE) as one:
+        one.ping()
+        yield one
+
+
+def executed(redis_server):
+    """How many times ``INCR n`` was."""
+    return int(redis_server.command("GETEX", "n", "EX", "60") or 0)
+
+
+def test_commands_connections_and_bytes_are_counted(proxy, client):
+    sent, received, commands = proxy.sent, proxy.received, proxy.commands.total()
+    client.get("a")
+    assert proxy.sent - sent == len(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n")
+    assert proxy.received - received == len(b"_\r\n")
+    assert (proxy.commands["GET"], proxy.commands.total() - commands) == (1, 1)
+    assert (proxy.connections, proxy.open) == (1, 1)
+
+
+def test_a_late_reply_is_late(proxy, client):
+    proxy.latency_ms = 30
+    start = time.monotonic()
+    assert client.ping()
+    assert time.monotonic() - start >= 0.03
+
+
+def test_a_black_hole_takes_everything_and_gives_nothing(proxy, client, redis_server):
+    proxy.black_hole()
+    for _ in range(2):  # over the connection there was, and over a new one
+        with pytest.raises(TimedOut):
+            client.incr("n")
+    proxy.heal()
+    assert (client.ping(), executed(redis_server), proxy.connections) == (True, 0, 3)
+
+
+def test_a_dropped_reply_is_that_of_a_command_that_was_executed(proxy, client, redis_server):
+    proxy.drop_next_reply()
+    with pytest.raises(TimedOut):
+        client.incr("n")
+    assert (executed(redis_server), client.incr("n")) == (1, 2)
+
+
+def test_a_cut_reply_is_that_of_a_command_that_was_executed(proxy, client, redis_server):
+    proxy.cut_next_reply()
+    with pytest.raises(ConnectionFailed):
+        client.incr("n")
+    assert (executed(redis_server), client.incr("n")) == (1, 2)
+
+
+def test_garbage_is_no_reply(proxy, client):
+    proxy.garbage()
+    with pytest.raises(InvalidResponse):
+        client.ping()
+    proxy.heal()
+    assert client.ping()
+
+
+def test_a_reset_connection_is_gone_and_a_new_one_works(proxy, client):
+    connection = client.connection_pool.get_connection()
+    proxy.reset()
+    with pytest.raises(ConnectionFailed):
+        connection.read_response()
+    client.connection_pool.release(connection)
+    assert (client.ping(), proxy.connections) == (True, 2)
+
+
+def test_a_proxy_that_refuses_does_so_until_it_is_well(proxy, client):
+    proxy.refuse()
+    with pytest.raises(ConnectionFailed, match="refused"):
+        client.ping()
+    proxy.heal()
+    assert client.ping()
+
+
+def test_a_trickle_brings_the_reply_byte_by_byte(proxy, client):
+    client.set("a", "x" * 40, ex=60)
+    connection = client.connection_pool.get_connection()
+    proxy.trickle()
+    connection.send_command("GET", "a")
+    assert connection._sock.recv(4096) in {b"$", b"$4"}
+    assert connection.disconnect() is None
+
+
+@pytest.mark.anyio
+async def test_it_serves_async_clients_too(proxy):
+    async with AsyncRedis(port=proxy.port, **ONCE) as client:
+        assert await client.ping()
+        proxy.drop_next_reply()
+        with pytest.raises(TimedOut):
+            await client.ping()

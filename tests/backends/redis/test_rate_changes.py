@@ -1,0 +1,43 @@
+"""A limit that is changed while its keys live: what was used stays used, also from one rate to several and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.walks import STRATEGIES
+from traffik import Limiter
+from traffik.backends.redis import RedisBackend
+
+pytestmark = pytest.mark.anyio
+
+every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+FIRST, SECOND = "9/day", "9/day; 90/week"
+
+
+@pytest.fixture
+async def store(redis_server):
+    async with RedisBackend(redis_server.url, on_error="raise", deadline=5) as store:
+        yield store
+
+
+async def left(store, rate, strategy, cost=1):
+    """What is left after one more hit."""
+    return (await Limiter("t", rate, strategy=strategy, backend=store).hit("a", cost)).remaining
+
+
+@every_strategy
+@pytest.mark.parametrize("rates", [(FIRST, SECOND), (SECOND, FIRST)], ids=["a rate comes", "a rate goes"])
+async def test_what_was_used_stays_used(store, strategy, rates):
+    before = await left(store, rates[0], strategy)
+    assert await left(store, rates[1], strategy) == max(0, before - 1)
+
+
+@every_strategy
+async def test_a_callable_rate_goes_on_where_a_fixed_one_was(store, strategy):
+    before = await left(store, FIRST, strategy)
+    assert await left(store, lambda _: FIRST, strategy) == max(0, before - 1)
+
+
+async def test_a_lower_limit_grants_nothing_and_a_higher_one_what_it_has_more(store):
+    remaining = [await left(store, rate, None) for rate in ("9/day", "3/day", "2/day", "12/day")]
+    assert remaining == [8, 1, 0, 9]

@@ -1,0 +1,81 @@
+"""The breaker, with times as arguments."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from traffik.backends.resilience.breaker import Breaker, Circuit
+
+
+@pytest.fixture
+def circuit():
+    return Circuit(Breaker(failures=3, recovery=2.0))
+
+
+def fail(circuit, times, now=100.0):
+    return [circuit.failed(now) for _ in range(times)]
+
+
+def test_it_opens_at_the_last_of_so_many_failures(circuit):
+    assert (fail(circuit, 3), circuit.closed) == ([False, False, True], False)
+
+
+def test_a_success_makes_it_count_anew(circuit):
+    fail(circuit, 2)
+    assert circuit.succeeded() is False
+    assert (fail(circuit, 2), circuit.closed) == ([False, False], True)
+
+
+def test_closed_it_admits_everything_and_waits_for_nothing(circuit):
+    fail(circuit, 2)
+    assert (circuit.admits(100.0), circuit.admits(0.0), circuit.wait(100.0)) == (True, True, 0.0)
+
+
+def test_open_it_admits_nothing_until_its_time_is_up(circuit):
+    fail(circuit, 3)
+    assert [circuit.admits(now) for now in (100.0, 101.0, 101.999)] == [False] * 3
+    assert [circuit.wait(now) for now in (100.0, 101.5, 102.0, 103.0)] == [2.0, 0.5, 0.0, 0.0]
+
+
+def test_then_it_admits_a_single_probe(circuit):
+    fail(circuit, 3)
+    assert [circuit.admits(102.0) for _ in range(3)] == [True, False, False]
+
+
+def test_of_many_threads_one_is_the_probe(circuit):
+    fail(circuit, 3)
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(circuit.admits, [102.0] * 200)) == 1
+
+
+def test_a_probe_that_succeeds_closes_it(circuit):
+    fail(circuit, 3)
+    circuit.admits(102.0)
+    assert (circuit.succeeded(), circuit.closed, circuit.succeeded()) == (True, True, False)
+    assert fail(circuit, 2) == [False, False]
+
+
+def test_a_probe_that_fails_keeps_it_open_for_as_long_again(circuit):
+    fail(circuit, 3)
+    circuit.admits(102.0)
+    assert (circuit.failed(102.5), circuit.closed) == (False, False)
+    assert [circuit.admits(now) for now in (104.4, 104.5)] == [False, True]
+
+
+def test_a_probe_that_is_lost_is_followed_by_another(circuit):
+    fail(circuit, 3)
+    assert [circuit.admits(now) for now in (102.0, 103.9, 104.0)] == [True, False, True]
+
+
+@pytest.mark.parametrize("failures", [0, -1, 1.0, True, "5"])
+def test_failures_are_an_integer_from_1(failures):
+    with pytest.raises(ValueError, match="an integer from 1, not"):
+        Breaker(failures=failures)
+
+
+@pytest.mark.parametrize("recovery", [0, -1.0, float("nan"), True, "1"])
+def test_a_recovery_is_a_number_above_0(recovery):
+    with pytest.raises(ValueError, match="seconds above 0, not"):
+        Breaker(recovery=recovery)

@@ -1,0 +1,34 @@
+"""A replay in a call: blocks of bytes in, reports out, as the command line does it."""
+
+from __future__ import annotations
+
+import pytest
+
+from traffik_cli.replay.formats import Format
+from traffik_cli.replay.logs import Log
+from traffik_cli.replay.ordering import in_time
+from traffik_cli.replay.reports import report_of
+from traffik_cli.replay.scenarios import Scenario, wanted_by
+from traffik_cli.replay.trials import trial_of
+
+
+@pytest.fixture
+def replay():
+    return replayed
+
+
+def replayed(logs, trials, *, form="auto", window=10_000_000, most=1_000_000):
+    """The report on `logs`, a list of their contents, and how reading them went."""
+    trials = [trial_of(trials)] if isinstance(trials, str) else trials
+    wanted = wanted_by([trials])
+    scenario = Scenario("tried", trials, wanted, most)
+    followed, streams = [], []
+    for place, content in enumerate(logs):
+        log = Log(f"log {place}", window)
+        opened = Format(form, wanted).open(content)
+        log.format = opened.format
+        streams.append(log.runs([opened.reader.read(content[opened.skipped :])]))
+        followed.append(log)
+    for now, hits in in_time(streams):
+        scenario.decide(now, hits)
+    return report_of(scenario, 1000), [log.report() for log in followed]

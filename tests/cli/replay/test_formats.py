@@ -1,0 +1,179 @@
+"""The same traffic gives the same report, in whatever format it was logged."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cli.replay.exact import START
+from tests.cli.replay.logs import FORMATS
+from traffik.model.errors import ConfigurationError
+from traffik_cli.replay.batches import Wanted
+from traffik_cli.replay.clf import CommonLog
+from traffik_cli.replay.formats import Format
+from traffik_cli.replay.selectors import Selector, selector
+from traffik_cli.replay.tables import CsvTable, Fields, JsonLines
+from traffik_cli.replay.trials import trial_of
+
+chance = Random(3)
+HITS = [
+    (START + second * 1_000_000, chance.choice(["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]))
+    for second in range(120)
+    for _ in range(chance.randrange(3))
+]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_report(name, replay):
+    expected, _ = replay([FORMATS["combined"](HITS)], "5/20s")
+    report, (log,) = replay([FORMATS[name](HITS)], "5/20s")
+    assert expected == report
+    assert report.refused > 0
+    assert log.format == {"common": "combined"}.get(name, name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_log_without_lines_is_no_error(name, replay):
+    report, _ = replay([FORMATS[name]([])], "5/20s")
+    assert (report.requests, report.refused, report.first) == (0, 0, None)
+
+
+def test_what_is_no_log_is_refused_with_its_beginning(replay):
+    with pytest.raises(ConfigurationError, match=r"known format.*begins with b'GIF89a'.*--format"):
+        replay([b"GIF89a"], "5/s")
+
+
+@pytest.mark.parametrize("form", ["auto", "csv"])
+@pytest.mark.parametrize(
+    "first", [b"[" * 100_000, b"time,ip\r1,2\r", b"a," * 3 + b"b" * 200_000], ids=["[", "CR", "long"]
+)
+def test_junk_to_begin_with_is_refused_too(first, form, replay):
+    with pytest.raises(ConfigurationError, match="columns"):
+        replay([first + b"\n"], "1/s", form=form)
+
+
+def test_malformed_lines_are_counted_and_shown_by_number(replay):
+    good = FORMATS["combined"](HITS[:1])
+    content = good + b"what?\n\n" + good + b'1.2.3.4 - - [99/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n'
+    report, (log,) = replay([content], "5/20s")
+    assert (report.requests, log.lines, log.malformed) == (2, 5, 2)
+    assert log.shown == [(2, "no host, time and request"), (5, "not a time: [99/Oct/2025:00:00:00 +0000]")]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "no JSON"),
+        (b"[1]", "no object"),
+        (b'{"ip": "192.0.2.1"}', "no time"),
+        (b'{"ip": "192.0.2.1", "time": "soon"}', "not a time: 'soon'"),
+        (b'{"ip": "192.0.2.1", "time": true}', "not a time: 'True'"),
+        (b"[" * 100_000, "no JSON"),
+    ],
+)
+def test_a_malformed_line_of_json_says_what_is_amiss(line, reason, replay):
+    _, (log,) = replay([FORMATS["json"](HITS[:1]) + line + b"\n"], "5/20s", form="json")
+    assert [shown.line for shown in log.shown] == [2]
+    assert log.shown[0].reason.startswith(reason)
+
+
+def test_a_row_with_another_number_of_columns_is_malformed(replay):
+    _, (log,) = replay([b"time,ip\n1760054400,192.0.2.1\n1760054401\n"], "5/20s")
+    assert log.shown == [(2, "1 columns, not 2")]
+
+
+def test_fields_are_found_where_they_are_said_to_be():
+    fields = Fields(time="when.start", ip="from")
+    wanted = Wanted((Selector("ip"),))
+    content = json.dumps({"when": {"start": 1_760_054_400}, "from": "192.0.2.1"}).encode()
+    batch = Format("json", wanted, fields).open(content).reader.read(content)
+    assert batch.runs == [(START, [b"192.0.2.1"])]
+
+
+def test_a_csv_without_the_column_says_which_there_are(replay):
+    with pytest.raises(
+        ConfigurationError, match=r"no column holds the ip: .* among time, who; name it with --ip-field"
+    ):
+        replay([b"time,who\n1,2\n"], "5/s")
+    with pytest.raises(ConfigurationError, match="no column is called 'user'; there are time, who"):
+        replay([b"time,who\n1,2\n"], [trial_of("5/s", key="field:user")])
+
+
+def test_other_delimiters_are_seen(replay):
+    report, _ = replay([b"time;ip\n1760054400;192.0.2.1\n1760054400;192.0.2.1\n"], "1/s")
+    assert (report.requests, report.refused) == (2, 1)
+
+
+READERS = {
+    "combined": CommonLog(Wanted((Selector("ip"),))),
+    "combined, with requests": CommonLog(Wanted((Selector("field", "agent"), Selector("ip")), request=True)),
+    "json": JsonLines(Wanted((Selector("header", "X-Key"),), request=True)),
+    "csv": CsvTable(Wanted((Selector("ip"),)), Fields(), ",", ("time", "ip")),
+}
+PIECES = [
+    b'"',
+    b"[",
+    b"]",
+    b" ",
+    b"\\",
+    b"{",
+    b"}",
+    b":",
+    b",",
+    b"-",
+    b"1760054400",
+    b'{"time":1,"ip":',
+    b"\xff",
+    b"\x00",
+    b"\r",
+]
+PIECES += [
+    b"10/Oct/2025:13:55:36 +0000",
+    b"1e999",
+    b"9" * 5000,
+    b"a" * 200_000,
+    b"NaN",
+    b"\n",
+    b'"headers":',
+    b"192.0.2.1",
+]
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(content=st.lists(st.sampled_from(PIECES) | st.binary(max_size=4)).map(b"".join))
+def test_no_line_is_fatal(name, content):
+    parsed = READERS[name].read(content)
+    blank = sum(not line.strip() for line in content.split(b"\n")[: parsed.lines])
+    assert parsed.lines == content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
+    assert sum(len(hits) for _, hits in parsed.runs) + parsed.malformed + blank == parsed.lines
+
+
+RECORDS = [
+    ({"headers": {"X-KEY": "ada"}, "method": "POST", "path": "/a?b=c"}, (b"header:x-key:ada", b"POST", b"/a")),
+    ({"http_x_key": "ada", "request_method": "GET", "uri": "/a"}, (b"header:x-key:ada", b"GET", b"/a")),
+    ({"X-Key": "ada", "request": "PUT /a?b HTTP/1.1"}, (b"header:x-key:ada", b"PUT", b"/a")),
+    ({"x_key": 7, "request": "-"}, (b"header:x-key:7", None, None)),
+    ({"headers": {}, "client": "192.0.2.1"}, (b"192.0.2.1", None, None)),
+    ({"headers": {"x-key": "-"}, "ip": "192.0.2.1"}, (b"192.0.2.1", None, None)),
+    ({"headers": {"x-key": {"a": 1}}, "ip": None}, (None, None, None)),
+]
+
+
+@pytest.mark.parametrize(("record", "expected"), RECORDS, ids=[str(each[0]) for each in RECORDS])
+def test_headers_and_requests_are_found_in_records(record, expected):
+    reader = JsonLines(Wanted((Selector("header", "X-Key"),), request=True))
+    parsed = reader.read(json.dumps({"time": START // 1_000_000, **record}).encode())
+    assert parsed.runs == [(START, [expected])]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [("field:user.id", b"7"), ("field:user", None), ("field:user.id.x", None), ("regex:user.: .(.)", b'"')],
+)
+def test_other_keys_are_found_in_records(key, expected):
+    record = json.dumps({"time": START // 1_000_000, "user": {"id": 7}}).encode()
+    assert JsonLines(Wanted((selector(key),))).read(record).runs == [(START, [expected])]

@@ -1,0 +1,87 @@
+"""Times in logs, as the calendar of Python reads them too."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, timedelta, timezone
+from datetime import datetime as moment  # noqa: TID251 - an independent reading of the same times
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik_cli.replay.times import bracketed, instant, iso
+
+NOW = 1_760_104_536_000_000
+zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+moments = st.datetimes(moment(1971, 1, 1), moment(2200, 1, 1), timezones=zones)  # noqa: DTZ001 - given a zone there
+
+
+def micros(when):
+    return (when - moment(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@given(moments)
+def test_iso_8601(when):
+    assert micros(when) == iso(when.isoformat()) == instant(when.isoformat(sep=" "))
+
+
+@given(moments)
+def test_the_time_of_an_access_log(when):
+    text = f"{when:%d/%b/%Y:%H:%M:%S %z}"
+    assert micros(when.replace(microsecond=0)) == bracketed(f"[{text}]".encode()) == instant(text)
+
+
+@given(st.integers(0, 4_000_000_000_000_000))
+def test_seconds_with_a_fraction_are_read_to_the_microsecond(now):
+    assert now == instant(f"{now // 1_000_000}.{now % 1_000_000:06}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1_760_104_536,
+        1_760_104_536.0,
+        "1760104536",
+        1_760_104_536_000,
+        "1760104536000",
+        1_760_104_536_000_000,
+        1_760_104_536_000_000_000,
+        "2025-10-10T13:55:36Z",
+        "2025-10-10T13:55:36.000000",
+        "2025-10-10 15:55:36+02",
+        "2025-10-10T13:55:36,000Z",
+        "10/Oct/2025:13:55:36 +0000",
+        " [10/Oct/2025:13:55:36 +0000] ",
+    ],
+)
+def test_one_instant_in_many_forms(value):
+    assert instant(value) == NOW
+
+
+@pytest.mark.parametrize("value", ["1970-01-01T00:00:00Z", "01/Jan/1970:00:00:00 +0000", 0, "0", "0.0"])
+def test_the_epoch_is_a_time(value):
+    assert instant(value) == 0
+
+
+ABSURD = ["01/Jan/0001:00:00:00 +0100", -99_999_999_999, "9999-12-31T23:59:59-01:00", "1969-12-31T23:59:59Z", -1]
+ABSURD += [99_999_999_999, "99999999999.5", "2256-01-01", "1970-01-01T00:00:00+01:00"]
+
+
+@pytest.mark.parametrize("value", ABSURD)
+def test_what_is_no_time_of_a_request_is_none(value):
+    assert None is instant(value)
+
+
+def test_an_absurd_time_is_a_malformed_line(replay):
+    lines = [b'{"time":%s,"ip":"a"}' % json.dumps(value).encode() for value in (1_760_104_536, *ABSURD)]
+    report, (log,) = replay([b"\n".join(lines)], "1/s")
+    assert (report.requests, log.malformed) == (1, len(ABSURD))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, [], {}, "", "soon", "2025-13-01T00:00:00Z", "2025-02-30", "1e400", float("inf"), float("nan"), 10**30],
+)
+def test_what_is_no_time_is_none(value):
+    assert None is instant(value)

@@ -1,0 +1,129 @@
+"""What the forwarding headers say of each hop, from the right."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik.identities.forwarding import MAX_CHARACTERS, MAX_HOPS, hops, host_of
+
+
+def listed(*lines):
+    return list(hops(lines, "x-forwarded-for"))
+
+
+def forwarded(*lines):
+    return list(hops(lines, "forwarded"))
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:443", "192.0.2.1"),
+        ("192.0.2.1:_x", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[fe80::1%25eth0]:443", "fe80::1%25eth0"),
+        ("192.0.2.1:", None),
+        ("192.0.2.1:port", None),
+        ("192.0.2.1:123456", None),
+        ("[2001:db8::1", None),
+        ("[2001:db8::1]443", None),
+        ("[2001:db8::1]:", None),
+        ("[192.0.2.1]", None),
+        ("1" * 101, None),
+    ],
+)
+def test_a_host_stands_without_brackets_and_port(text, host):
+    assert host_of(text) == host
+
+
+class TestAList:
+    def test_is_read_from_the_right(self):
+        assert listed("192.0.2.1,192.0.2.2 ,\t192.0.2.3") == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
+
+    def test_goes_on_over_lines(self):
+        assert listed("192.0.2.1, 192.0.2.2", "192.0.2.3") == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
+
+    @pytest.mark.parametrize("lines", [(), ("",)])
+    def test_may_be_empty(self, lines):
+        assert listed(*lines) == []
+
+    def test_has_a_hop_of_nothing_between_commas(self):
+        assert listed("192.0.2.1,,192.0.2.3", "") == ["", "192.0.2.3", "", "192.0.2.1"]
+
+
+class TestForwarded:
+    @pytest.mark.parametrize(
+        ("element", "host"),
+        [
+            ("for=192.0.2.1", "192.0.2.1"),
+            ("For=192.0.2.1:80", "192.0.2.1"),
+            ('for="192.0.2.1:80"', "192.0.2.1"),
+            ('FOR="[2001:db8::1]:4711"', "2001:db8::1"),
+            ("for=[2001:db8::1]", "2001:db8::1"),
+            ('for="\\1\\92.0.2.1"', "192.0.2.1"),
+            ('by=203.0.113.43; for=192.0.2.1 ;proto=http;host="a,b;for=192.0.2.9"', "192.0.2.1"),
+            (";for=192.0.2.1;", "192.0.2.1"),
+            ("for=_hidden", "_hidden"),
+            ("for=unknown", "unknown"),
+            ('for=""', ""),
+            ("by=192.0.2.1", None),
+            ("for=192.0.2.1;for=192.0.2.2", None),
+            ("for = 192.0.2.1", None),
+            ("192.0.2.1", None),
+            ('for="192.0.2.1', None),
+            ('for="192.0.2.1"x', None),
+            ("for=", None),
+        ],
+    )
+    def test_an_element_says_whom_it_is_for(self, element, host):
+        assert forwarded(element) == [host]
+
+    def test_is_read_from_the_right_over_lines(self):
+        assert forwarded("for=192.0.2.1, for=192.0.2.2", "for=192.0.2.3") == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
+
+    @pytest.mark.parametrize("lines", [(), ("",)])
+    def test_may_be_empty(self, lines):
+        assert forwarded(*lines) == []
+
+    def test_no_comma_in_a_quoted_string_ends_an_element(self):
+        assert forwarded('for=192.0.2.1;host="a,\\",b\\\\", for=192.0.2.2') == ["192.0.2.2", "192.0.2.1"]
+
+    @pytest.mark.parametrize("left", ['for="', 'for="192.0.2.9, for=', "\\", 'host="\\"', '"', '""', "\\\\\\"])
+    def test_no_quote_on_the_left_reaches_over(self, left):
+        right = 'for="192.0.2.2";host="x,y"'
+        assert forwarded(f"{left}, {right}")[0] == forwarded(left, right)[0] == "192.0.2.2"
+
+
+@pytest.mark.parametrize("read", [listed, forwarded])
+class TestALongHeader:
+    def test_has_so_many_hops_and_no_more(self, read):
+        assert len(read(", ".join(["for=192.0.2.1"] * 500))) == len(read(*["for=192.0.2.1"] * 500)) == MAX_HOPS
+
+    def test_is_not_read_beyond_so_many_characters(self, read):
+        assert len(read(f"for=192.0.2.1, {' ' * MAX_CHARACTERS}for=192.0.2.2")) == 0
+        assert len(read(f"for=192.0.2.1,{' ' * MAX_CHARACTERS},for=192.0.2.2")) == 1
+
+
+def test_an_address_that_is_cut_in_two_is_left_out():
+    kept = ",192.0.2.1".rjust(MAX_CHARACTERS - 8, " ")
+    assert listed(f"198.51.100.1{kept}") == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize("sign", ['"', "\\", '\\"', ",", ";", " ", "for=", 'for="', "[", "for=a;"])
+@pytest.mark.parametrize("read", [listed, forwarded])
+def test_no_header_takes_long(read, sign):
+    """Work grows with the text: one that grew faster would be felt here, through the limit of a test."""
+    for _ in range(50):
+        assert len(read(sign * (65_536 // len(sign)))) <= MAX_HOPS
+
+
+@given(st.lists(st.text()), st.sampled_from(["x-forwarded-for", "forwarded"]))
+def test_any_header_can_be_read(lines, name):
+    found = list(hops(lines, name))
+    assert len(found) <= MAX_HOPS
+    assert all(hop is None or isinstance(hop, str) for hop in found)

@@ -1,0 +1,309 @@
+"""Identifiers that are ready to use, over a toy framework."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import toy
+from traffik import (
+    DENIED,
+    EXEMPTED,
+    NEVER,
+    ConfigurationError,
+    HTTPThrottle,
+    Throttled,
+    identities,
+    notices,
+    trust_proxies,
+)
+from traffik.identities import address, api_key, bearer, combined, cookie, deny, exempt, first_of, hashed, header, user
+
+PEER = "203.0.113.7"
+PARTS = st.lists(st.text(), min_size=1, max_size=4)
+SECRET = "of the tests, 16+"
+
+
+def request(peer=PEER, *headers, **more):
+    return toy.Request(peer, headers=[*headers, *((name.replace("_", "-"), value) for name, value in more.items())])
+
+
+async def wait(awaitable):
+    return await awaitable
+
+
+def answer(identifier, connection):
+    """What it answers, as a throttle asks it."""
+    arguments = (connection, {"scope": "a"})
+    taken = len(inspect.signature(identifier).parameters)
+    found = identifier(*arguments[:taken])
+    return asyncio.run(wait(found)) if inspect.isawaitable(found) else found
+
+
+def later(function):
+    """The same function, async."""
+
+    async def wrapped(*arguments):
+        await asyncio.sleep(0)  # a turn of the loop, so that it really is waited for
+        return function(*arguments)
+
+    return wrapped
+
+
+def constant(part):
+    return lambda _: part
+
+
+either = pytest.mark.parametrize("kind", [lambda function: function, later], ids=["sync", "async"])
+
+
+class TestAnAddress:
+    def test_is_what_a_throttle_takes_by_itself(self):
+        trust_proxies(["10.0.0.0/8"])
+        assert answer(address(), request("10.0.0.1", x_forwarded_for="2001:db8::1")) == "2001:db8::/64"
+
+    def test_may_have_proxies_of_its_own(self):
+        own = address(["192.0.2.0/24"], header="Forwarded", ipv6_prefix=56)
+        trust_proxies(["10.0.0.0/8"])
+        assert answer(own, request("192.0.2.1", forwarded='for="[2001:db8:0:1ff::1]"')) == "2001:db8:0:100::/56"
+        assert answer(own, request("10.0.0.1", forwarded="for=198.51.100.1")) == "10.0.0.1"
+
+    def test_may_trust_nobody(self):
+        trust_proxies(1)
+        assert answer(address([]), request(x_forwarded_for="192.0.2.1")) == PEER
+
+    @pytest.mark.parametrize("options", [{"header": "Forwarded"}, {"ipv6_prefix": 48}])
+    def test_has_no_options_without_proxies(self, options):
+        with pytest.raises(ConfigurationError, match=r"give trusted_proxies"):
+            address(**options)
+
+    def test_that_trusts_everybody_is_reported(self):
+        address("0.0.0.0/0")
+        assert [notice.id for notice in notices.said()] == ["everything-trusted"]
+
+
+class TestAHeader:
+    def test_is_taken_as_it_is(self):
+        assert answer(header("X-Tenant"), request(x_tenant="a")) == "header:x-tenant:a"
+
+    @pytest.mark.parametrize("headers", [[], [("x-tenant", "")], [("x-tenant", "a"), ("x-tenant", "b")]])
+    def test_that_does_not_come_once_is_an_address(self, headers):
+        assert answer(header("X-Tenant"), request(PEER, *headers)) == PEER
+
+
+class TestAnAPIKey:
+    @either
+    def test_is_known_or_an_address(self, kind):
+        known = api_key("X-API-Key", kind(lambda key: key == "k-1"))
+        assert answer(known, request(x_api_key="k-1")) == f"key:x-api-key:{identities.digest('k-1')}"
+        assert [answer(known, request(x_api_key=key)) for key in ("k-2", "")] == [PEER, PEER]
+
+    def test_may_be_one_of_a_container(self):
+        known = api_key("X-API-Key", {"k-1": "ada"})
+        assert answer(known, request(x_api_key="k-1")) != answer(known, request(x_api_key="k-2")) == PEER
+
+    def test_is_not_in_the_store(self):
+        assert "k-1" not in answer(api_key("X-API-Key", {"k-1"}), request(x_api_key="k-1"))
+
+
+class TestABearer:
+    @either
+    @pytest.mark.parametrize("authorization", ["Bearer t-1", "bearer  t-1 "])
+    def test_is_the_verified_subject(self, kind, authorization):
+        verify = {"t-1": 42}.get
+        assert answer(bearer(kind(verify)), request(authorization=authorization)) == "bearer:42"
+
+    @pytest.mark.parametrize("authorization", ["Bearer t-2", "Bearer", "Bearer ", "Basic t-1", "", "t-1"])
+    def test_without_one_is_an_address(self, authorization):
+        assert answer(bearer({"t-1": "ada"}.get), request(authorization=authorization)) == PEER
+
+    def test_subject_must_be_an_identity(self):
+        with pytest.raises(TypeError, match=r"the bearer is text, an integer or a UUID, not 4\.5"):
+            answer(bearer(lambda _: 4.5), request(authorization="Bearer t"))
+
+
+class TestACookie:
+    @pytest.mark.parametrize("line", ["sid=s-1", "a=b; sid=s-1; c", 'sid="s-1"', "sid=s-1; sid=s-2", ";;sid=s-1"])
+    def test_is_known(self, line):
+        assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == f"cookie:sid:{identities.digest('s-1')}"
+
+    @pytest.mark.parametrize("line", ["sid=s-2", "sids=s-1", "sid", "sid=", ""])
+    def test_or_an_address(self, line):
+        assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == PEER
+
+
+class TestAUser:
+    @either
+    @pytest.mark.parametrize(
+        ("who", "expected"),
+        [("ada", "user:ada"), (0, "user:0"), (UUID(int=7), f"user:{UUID(int=7)}"), (None, PEER)],
+    )
+    def test_is_whom_the_function_finds(self, kind, who, expected):
+        assert answer(user(kind(lambda _: who)), request()) == expected
+
+
+class TestAllTogether:
+    @either
+    def test_are_one_identity(self, kind):
+        both = combined(address(), kind(lambda *_: 42), lambda _, context: context["scope"])
+        assert answer(both, request()) == "11:203.0.113.72:421:a"
+
+    @given(PARTS, PARTS)
+    def test_meet_only_if_all_parts_do(self, one, two):
+        wholes = [answer(combined(*map(constant, parts)), request()) for parts in (one, two)]
+        assert (wholes[0] == wholes[1]) is (one == two)
+
+    @pytest.mark.parametrize("special", [DENIED, EXEMPTED])
+    def test_are_special_if_one_is(self, special):
+        assert answer(combined(address(), lambda _: special, lambda _: 1 / 0), request()) is special
+
+
+@pytest.mark.parametrize("make", [combined, first_of])
+def test_of_several_there_is_one_at_least(make):
+    with pytest.raises(TypeError, match=f"{make.__name__} takes identifiers, at least one"):
+        make()
+
+
+class TestTheFirst:
+    @either
+    def test_that_knows_the_client_decides(self, kind):
+        known = first_of(api_key("X-API-Key", kind({"k-1"}.__contains__)), user(kind(lambda *_: "ada")))
+        assert answer(known, request(x_api_key="k-1")).startswith("key:")
+        assert answer(known, request(x_api_key="k-2")) == "user:ada"
+
+    def test_may_be_any_function_and_an_address_is_the_last(self):
+        known = first_of(bearer(lambda _: None), lambda _, context: None if context["scope"] else 5)
+        assert answer(known, request(authorization="Bearer t")) == PEER
+
+    def test_may_be_first_again(self):
+        assert answer(first_of(first_of(header("X-A")), header("X-B")), request(x_b="b")) == "header:x-b:b"
+
+
+class TestAHash:
+    @either
+    def test_hides_what_it_stands_for(self, kind):
+        hidden = answer(hashed(kind(lambda *_: "ada@example.org"), SECRET), request())
+        assert (len(hidden), int(hidden, 16) > 0) == (40, True)
+        assert hidden == answer(hashed(lambda _: "ada@example.org", SECRET.encode()), request())
+
+    def test_is_another_with_another_secret_or_client(self):
+        secrets = [SECRET, SECRET + "x", SECRET * 9, SECRET * 9 + "x"]
+        hidden = {
+            answer(hashed(address(), secret), request(peer)) for secret in secrets for peer in (PEER, "192.0.2.1")
+        }
+        assert len(hidden) == 8
+
+    @pytest.mark.parametrize("special", [DENIED, EXEMPTED])
+    def test_lets_special_answers_pass(self, special):
+        assert answer(hashed(lambda _: special, SECRET), request()) is special
+
+    @pytest.mark.parametrize("secret", ["", "15 bytes, no mor", b"short", 16, None])
+    def test_wants_a_secret_worth_the_name(self, secret):
+        with pytest.raises(ConfigurationError, match="16 bytes or more"):
+            hashed(address(), secret[:15] if isinstance(secret, str) else secret)
+
+    def test_of_nothing_is_nothing(self, store):
+        throttle = HTTPThrottle("identities", "1/min", identifier=hashed(lambda _: None, SECRET), backend=store)
+        with pytest.raises(TypeError, match="not None"):
+            throttle.sync.hit(request())
+
+
+class TestLists:
+    @pytest.mark.parametrize(("listed", "special"), [(exempt, EXEMPTED), (deny, DENIED)])
+    def test_hold_addresses_and_leave_the_others_alone(self, listed, special):
+        identifier = listed(["192.0.2.0/24", "2001:db8::5"], user(lambda _: "ada"))
+        peers = ("192.0.2.9", "::ffff:192.0.2.9", "2001:db8::5", "2001:db8::6", PEER)
+        assert [answer(identifier, request(peer)) for peer in peers] == [special] * 3 + ["user:ada"] * 2
+
+    def test_mean_the_client_and_not_the_proxy(self):
+        trust_proxies(["10.0.0.0/8"])
+        forwarded = request("10.0.0.1", x_forwarded_for="192.0.2.1")
+        assert answer(deny("192.0.2.0/24"), forwarded) is DENIED
+        assert answer(deny("10.0.0.0/8"), forwarded) == "192.0.2.1"
+        assert answer(deny("10.0.0.0/8", address([])), forwarded) is DENIED
+
+    def test_may_be_in_a_file(self, tmp_path):
+        file = tmp_path / "deny.txt"
+        file.write_text("# noisy\n192.0.2.0/24\n")
+        assert answer(deny(identities.read_networks(file)), request("192.0.2.9")) is DENIED
+        file.write_text("192.0.2.0/24\n\n192.0.2/24\n")
+        with pytest.raises(ConfigurationError, match=r"deny\.txt:3: '192\.0\.2/24' is no network"):
+            identities.read_networks(file)
+
+    def test_stand_in_each_other(self):
+        identifier = exempt("192.0.2.7", deny("192.0.2.0/24"))
+        assert [answer(identifier, request(f"192.0.2.{last}")) for last in (7, 8)] == [EXEMPTED, DENIED]
+
+
+class TestADeniedClient:
+    @pytest.fixture
+    def throttle(self, store):
+        return HTTPThrottle("identities", "1/min", identifier=deny("192.0.2.0/24"), backend=store)
+
+    def test_is_refused_for_good_and_counted_nowhere(self, throttle, store):
+        with pytest.raises(Throttled) as caught:
+            throttle.sync.hit(request("192.0.2.1"))
+        decision, rejection = caught.value.decision, caught.value.rejection
+        assert (decision.retry_after, decision.degraded, store.keys) == (NEVER, "denied", 0)
+        assert (rejection.status, rejection.headers, rejection.detail) == (403, (), "This client is not served.")
+
+    def test_has_no_quota_to_be_told(self, throttle):
+        assert throttle.sync.stat(request("192.0.2.1")) is None
+        assert not throttle.sync.check(request("192.0.2.1"))
+        throttle.sync.reset(request("192.0.2.1"))
+
+    @pytest.mark.anyio
+    async def test_is_refused_in_async_code_and_in_scopes(self, throttle):
+        for context in (None, {"scope": "a"}):
+            with pytest.raises(Throttled):
+                await throttle.hit(request("192.0.2.1"), context=context)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda known: api_key("X-API-Key", known),
+        lambda known: first_of(api_key("X-API-Key", known)),
+        lambda known: hashed(combined(address(), deny("10.0.0.0/8", api_key("X-API-Key", known))), SECRET),
+    ],
+    ids=["by itself", "first", "wrapped"],
+)
+def test_what_is_async_is_an_error_in_sync_code_that_leaves_nothing_behind(make, store):
+    throttle = HTTPThrottle("identities", "1/min", identifier=make(later({"k-1"}.__contains__)), backend=store)
+    with pytest.raises(TypeError, match=r"the identifier .* is async, so sync code cannot use it"):
+        throttle.sync.hit(request(x_api_key="k-1"))
+    gc.collect()  # a coroutine that nobody closed would warn
+
+
+def test_everyone_is_one():
+    assert answer(identities.shared, request()) == answer(identities.shared, request("192.0.2.1"))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name"),
+    [
+        (address(), "address()"),
+        (address([]), "address(…)"),
+        (api_key("X-API-Key", {"k-1"}), "api_key('X-API-Key')"),
+        (bearer(lambda _: None), "bearer(…)"),
+    ],
+)
+def test_an_identifier_tells_what_it_is_and_no_secret(identifier, name):
+    assert repr(identifier) == name
+
+
+class TestWhatIsMisspelt:
+    @pytest.mark.parametrize("make", [api_key, cookie])
+    @pytest.mark.parametrize(
+        ("known", "words"),
+        [("abc", r"not one text: give \{'abc'\}"), (5, "such as .* or a function, not 5"), (None, "not None")],
+    )
+    def test_is_no_set_of_what_is_known(self, make, known, words):
+        with pytest.raises(TypeError, match=words):
+            make("x-api-key", known)

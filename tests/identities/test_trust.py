@@ -1,0 +1,170 @@
+"""Which proxies a process trusts, as throttles without an identifier see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import toy
+from traffik import (
+    ConfigurationError,
+    HTTPThrottle,
+    Limiter,
+    Throttled,
+    WebSocketThrottle,
+    identities,
+    notices,
+    trust_no_proxies,
+    trust_proxies,
+)
+from traffik.identities.trust import current
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def throttle(store):
+    return HTTPThrottle("trust", "1/min", backend=store)
+
+
+def request(peer="10.0.0.1", **headers):
+    lines = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return toy.Request(peer, headers=lines)
+
+
+def keys(throttle, *requests):
+    return [throttle.sync.stat(each).key.partition("{")[2].rstrip("}") for each in requests]
+
+
+def said():
+    return [(notice.id, notice.about) for notice in notices.said()]
+
+
+class TestWithoutTrust:
+    def test_no_header_is_believed(self, throttle):
+        assert keys(throttle, request(x_forwarded_for="192.0.2.1")) == ["10.0.0.1"]
+
+    @pytest.mark.parametrize("trust", [None, ["10.0.0.0/8"]])
+    def test_a_connection_without_an_address_is_an_error_that_says_what_to_set(self, throttle, trust):
+        if trust is not None:
+            trust_proxies(trust)
+        with pytest.raises(ConfigurationError, match=r"traffik\.trust_proxies\(1\).* give the throttle an identifier"):
+            throttle.sync.hit(request(None, x_forwarded_for="192.0.2.1"))
+
+
+class TestTrustedProxies:
+    def test_are_believed_by_every_throttle_at_once(self, throttle, store):
+        made_later = []
+        for _ in range(50):
+            throttle.sync.check(request())
+        trust_proxies(["10.0.0.0/8"])
+        made_later.append(WebSocketThrottle("trust:ws", "1/min", backend=store))
+        for each in (throttle, *made_later):
+            each.sync.hit(request(x_forwarded_for="192.0.2.1"))
+            assert not each.sync.check(request(x_forwarded_for="192.0.2.1"))
+            assert each.sync.check(request(x_forwarded_for="192.0.2.2"))
+
+    async def test_are_believed_in_async_code(self, throttle):
+        trust_proxies(["10.0.0.0/8"])
+        await throttle.hit(request(x_forwarded_for="192.0.2.1"))
+        await throttle.hit(request(x_forwarded_for="192.0.2.2"))
+        with pytest.raises(Throttled):
+            await throttle.hit(request(x_forwarded_for="192.0.2.2"))
+
+    def test_are_believed_in_one_header_alone(self, throttle):
+        trust_proxies("10.0.0.0/8", header="Forwarded")
+        both = request(x_forwarded_for="192.0.2.1", forwarded="for=192.0.2.2")
+        assert keys(throttle, both) == ["192.0.2.2"]
+
+    def test_may_be_a_number_and_then_a_unix_socket_will_do(self, throttle):
+        trust_proxies(1)
+        assert keys(throttle, request(None, x_forwarded_for="198.51.100.9, 192.0.2.1")) == ["192.0.2.1"]
+
+    def test_that_say_nothing_on_a_unix_socket_are_an_error(self, throttle):
+        trust_proxies(1)
+        with pytest.raises(ConfigurationError, match="no address can be read in its x-forwarded-for header"):
+            throttle.sync.hit(request(None))
+
+    def test_bring_a_prefix(self, throttle):
+        trust_proxies([], ipv6_prefix=48)
+        assert keys(throttle, request("2001:db8:1:2::3")) == ["2001:db8:1::/48"]
+
+    def test_can_be_trusted_no_more(self, throttle):
+        trust_proxies(["10.0.0.0/8"])
+        trust_no_proxies()
+        assert current.proxies is None
+        for _ in range(50):
+            assert keys(throttle, request(x_forwarded_for="192.0.2.1")) == ["10.0.0.1"]
+
+    def test_leave_a_limiter_alone(self, store):
+        limiter = Limiter("trust:limiter", "1/min", backend=store)
+        trust_proxies(1)
+        assert limiter.sync.hit("user:42")
+
+    def test_that_cannot_be_meant_change_nothing(self):
+        trust_proxies(1)
+        with pytest.raises(ConfigurationError):
+            trust_proxies(["nowhere"])
+        assert current.proxies.trusted == 1
+
+
+class TestNotices:
+    @pytest.mark.parametrize("name", ["x_forwarded_for", "forwarded", "x_real_ip", "cf_connecting_ip"])
+    def test_a_header_of_a_proxy_that_nobody_trusts_is_reported_once(self, throttle, name):
+        for _ in range(3):
+            throttle.sync.check(request(**{name: "192.0.2.1"}))
+        assert said() == [("untrusted-proxy", name.replace("_", "-"))]
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            identities.address,
+            lambda: identities.api_key("x-api-key", {"one"}),
+            lambda: identities.exempt("198.51.100.0/24"),
+            lambda: identities.deny("198.51.100.0/24", identities.user(lambda _: "ada")),
+        ],
+        ids=["address", "api_key", "exempt", "deny"],
+    )
+    def test_so_it_is_where_an_identifier_asks_for_the_address(self, store, make):
+        throttle = HTTPThrottle("trust:asked", "1/min", backend=store, identifier=make())
+        throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
+        assert said() == [("untrusted-proxy", "x-forwarded-for")]
+
+    def test_an_identifier_that_asks_for_no_address_is_none(self, store):
+        known = identities.api_key("x-api-key", {"one"})
+        throttle = HTTPThrottle("trust:key", "1/min", backend=store, identifier=known)
+        throttle.sync.check(request(x_api_key="one", x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    def test_only_the_first_addresses_are_looked_at(self):
+        address = identities.address()
+        for _ in range(32):
+            address(request())
+        address(request(x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    @pytest.mark.parametrize("trust", [[], ["10.0.0.0/8"]])
+    def test_an_address_with_proxies_of_its_own_has_decided(self, trust):
+        identities.address(trust)(request(x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    def test_only_the_first_hits_are_looked_at(self, throttle):
+        for _ in range(32):
+            throttle.sync.check(request())
+        throttle.sync.decide(request(x_forwarded_for="192.0.2.1"))
+        throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    def test_a_header_that_the_server_has_believed_is_none(self, throttle):
+        throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    @pytest.mark.parametrize("trust", [1, [], ["10.0.0.0/8"]])
+    def test_whoever_has_decided_on_trust_is_told_nothing(self, throttle, trust):
+        trust_proxies(trust)
+        throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
+        assert said() == []
+
+    @pytest.mark.parametrize("trust", ["0.0.0.0/0", ["10.0.0.0/8", "::/0"], ["0.0.0.0/1", "128.0.0.0/1"]])
+    def test_trust_in_everybody_is_reported(self, trust):
+        trust_proxies(trust)
+        assert said() == [("everything-trusted", "x-forwarded-for")]

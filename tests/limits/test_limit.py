@@ -1,0 +1,41 @@
+"""What throttles and limiters have in common: plans and policies, worked out once."""
+
+from __future__ import annotations
+
+import pytest
+
+from traffik import Limiter, Rate, RateError
+
+MINUTE = Rate.parse("5/min")
+
+
+def test_the_policies_of_a_fixed_limit_are_all_of_its_rates(store):
+    limiter = Limiter("limits", "5/min; 9/hour", backend=store)
+    assert limiter.policies(limiter.sync.hit("a")).field == '"limits.1";q=5;w=60, "limits.2";q=9;w=3600'
+
+
+def test_the_policies_of_a_callable_rate_are_those_of_the_rate_that_binds(store):
+    limiter = Limiter("limits", lambda identity: identity, backend=store)
+    fields = [limiter.policies(limiter.sync.hit(rate)).field for rate in ("5/min", "9/s", "5/min")]
+    assert fields == ['"limits";q=5;w=60', '"limits";q=9;w=1', '"limits";q=5;w=60']
+
+
+def test_a_plan_is_worked_out_once_for_a_rate(store):
+    limiter = Limiter("limits", lambda _: "5/min", backend=store)
+    assert limiter.bound_for("5/min") is limiter.bound_for("5/min")
+    assert limiter.bound_for(MINUTE).plan.rates == limiter.bound_for(["5/min"]).plan.rates == (MINUTE,)
+
+
+def test_ever_new_rates_do_not_fill_the_memory(store):
+    limiter = Limiter("limits", lambda identity: f"{identity}/min", backend=store)
+    for number in range(1, 2000):
+        limiter.policies(limiter.sync.hit(number))
+    assert len(limiter._by_rates) <= 256
+    assert len(limiter._policies) <= 256
+
+
+@pytest.mark.parametrize("answer", ["often", "", None, 5, [], True])
+def test_what_a_callable_rate_answers_must_be_a_rate(answer, store):
+    with pytest.raises(RateError):
+        Limiter("limits", lambda _: answer, backend=store).sync.hit("a")
+    assert store.keys == 0

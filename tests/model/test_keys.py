@@ -1,0 +1,86 @@
+"""Partition keys: injective, bounded, printable, with one hash tag."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik.model.keys import MAX_LENGTH, check_uid, local_key, partition_key
+
+tricky = st.text(st.sampled_from("{}:%\0ihIH0123 aé\ud800\udfff"), max_size=6)
+long = st.builds(
+    lambda count, letter: letter * count, st.integers(MAX_LENGTH - 2, MAX_LENGTH + 2), st.sampled_from("ab:")
+)
+texts = tricky | long | st.text(st.characters(), max_size=8)
+scopes = st.none() | texts
+uids = texts.filter(lambda uid: 0 < len(uid) <= MAX_LENGTH)
+parts = st.tuples(texts, uids, scopes, texts)
+
+
+def key_of(namespace, uid, scope, identity):
+    return partition_key(namespace, uid, local_key(scope, identity))
+
+
+@given(parts, parts)
+def test_different_parts_make_different_keys(one, two):
+    assert (key_of(*one) == key_of(*two)) == (one == two)
+
+
+@given(st.lists(st.sampled_from("{}:\0i1h2I"), max_size=8), st.data())
+def test_no_way_to_part_the_same_letters_makes_the_same_key(letters, data):
+    text = "".join(letters)
+    cuts = st.integers(0, len(text))
+    pairs = {(text[:cut], text[cut:]) for cut in data.draw(st.sets(cuts))} | {(None, text)}
+    assert len({local_key(*pair) for pair in pairs}) == len(pairs)
+
+
+@given(parts)
+def test_keys_are_printable_ascii_with_exactly_one_hash_tag(part):
+    key = key_of(*part)
+    assert set(key) <= set(string.digits + string.ascii_letters + string.punctuation)
+    assert (key.count("{"), key.count("}"), key[-1]) == (1, 1, "}")
+    assert key.index("{") < key.index("}") - 1 or local_key(*part[2:]) == ""
+
+
+@given(parts)
+def test_a_cluster_never_sees_an_empty_hash_tag(part):
+    assert "{}" not in key_of(*part)
+
+
+@pytest.mark.parametrize("scope", [None, "", "s" * 100_000, "\U0010ffff" * MAX_LENGTH])
+@pytest.mark.parametrize("identity", ["", "i" * 100_000, "\U0010ffff" * MAX_LENGTH])
+def test_keys_are_of_bounded_length(scope, identity):
+    assert len(key_of("traffik", "\U0010ffff" * MAX_LENGTH, scope, identity)) <= 6000
+
+
+@given(scopes, texts)
+def test_local_keys_are_of_bounded_length(scope, identity):
+    assert len(local_key(scope, identity)) <= 2 * MAX_LENGTH + 6
+
+
+def test_a_plain_identity_is_its_own_local_key():
+    assert local_key(None, "user:42") == "user:42"
+
+
+def test_a_plain_key_reads_as_what_it_is():
+    assert partition_key("traffik", "api:data", "203.0.113.7") == "traffik:api:data:{203.0.113.7}"
+
+
+def test_all_keys_of_one_identity_have_one_hash_tag():
+    tags = {partition_key(namespace, uid, "a").partition("{")[2] for namespace in "xy" for uid in ("u", "v")}
+    assert tags == {"a}"}
+
+
+@pytest.mark.parametrize("uid", [None, 5, b"uid"])
+def test_a_uid_of_another_type_is_refused(uid):
+    with pytest.raises(TypeError, match="a uid is text"):
+        check_uid(uid)
+
+
+@pytest.mark.parametrize("uid", ["", "u" * (MAX_LENGTH + 1)])
+def test_a_uid_of_no_or_too_many_characters_is_refused(uid):
+    with pytest.raises(ValueError, match="1 to 128 characters"):
+        check_uid(uid)

@@ -1,0 +1,200 @@
+"""Rates and their text."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik import UNLIMITED, Rate, RateError
+from traffik.model.rates import parse_rates
+
+MAX_LIMIT = 2**53 - 1
+MAX_PERIOD = 36_500 * 86_400_000_000  # a century
+
+valid_rates = st.builds(Rate, st.integers(0, MAX_LIMIT), st.integers(1, MAX_PERIOD))
+
+SPELLINGS = {
+    "100/min": Rate(100, 60_000_000),
+    "5/s": Rate(5, 1_000_000),
+    "10/30s": Rate(10, 30_000_000),
+    "200/500ms": Rate(200, 500_000),
+    "7/250us": Rate(7, 250),
+    "7/250µs": Rate(7, 250),
+    "2 per second": Rate(2, 1_000_000),
+    "2 PER 3 Seconds": Rate(2, 3_000_000),
+    "1000/hour": Rate(1000, 3_600_000_000),
+    "1000/2hrs": Rate(1000, 7_200_000_000),
+    "3/day": Rate(3, 86_400_000_000),
+    "3 / 2 weeks": Rate(3, 1_209_600_000_000),
+    "  4/m  ": Rate(4, 60_000_000),
+    "0/min": Rate(0, 60_000_000),
+    "007/1s": Rate(7, 1_000_000),
+    "9007199254740991/s": Rate(2**53 - 1, 1_000_000),
+}
+
+# Text, and where it leaves the grammar.
+MISTAKES = {
+    "": 0,
+    "   ": 3,
+    "min": 0,
+    "100": 3,
+    "100/": 4,
+    "/min": 0,
+    "-1/min": 0,
+    "+1/min": 0,
+    "1.5/min": 1,
+    "1_000/min": 1,
+    "1,000/min": 1,
+    "1e3/min": 1,
+    "\u0661\u0660/min": 0,
+    "\uff11\uff10/min": 0,
+    "10/\u0663s": 3,
+    "10/min please": 7,
+    "10/min/s": 6,
+    "10/parsec": 3,
+    "10/0s": 3,
+    "10//s": 3,
+    "10per2": 2,
+    "10/s\x00": 4,
+    "9007199254740992/s": 0,
+    "1/99999999999weeks": 2,
+    "1" * 5000 + "/s": 0,
+    "1/" + "9" * 5000 + "s": 2,
+    "1/5218weeks": 2,
+    "unlimited/s": 0,
+}
+
+
+@pytest.mark.parametrize(("text", "rate"), SPELLINGS.items(), ids=SPELLINGS)
+def test_text_spells_a_rate(text, rate):
+    assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: ascii(text[:20]))
+def test_anything_else_is_refused_with_the_grammar_and_the_place_of_the_mistake(text):
+    with pytest.raises(RateError) as caught:
+        Rate.parse(text)
+    why, shown, caret, grammar = str(caught.value).splitlines()
+    place = MISTAKES[text]
+    before = repr(text[max(0, place - 40) : place])[:-1]
+    assert caret == " " * (2 + len(before)) + "^"
+    assert shown.startswith("  " + before)
+    assert why.endswith(":")
+    assert '"100/min"' in grammar
+
+
+@given(valid_rates)
+def test_every_rate_is_read_back_from_its_text(rate):
+    assert Rate.parse(str(rate)) == rate
+
+
+@given(valid_rates)
+def test_every_rate_is_pickled_and_hashed_by_value(rate):
+    copy = pickle.loads(pickle.dumps(rate))
+    assert copy == rate
+    assert hash(copy) == hash(rate)
+
+
+@given(st.text())
+def test_any_text_is_a_rate_or_a_rate_error(text):
+    try:
+        rate = Rate.parse(text)
+    except RateError:
+        return
+    assert rate is UNLIMITED or Rate.parse(str(rate)) == rate
+
+
+@given(st.from_regex(r"\s*[0-9]{1,20}\s*(/|per)\s*[0-9]{0,20}\s*[a-zµ]{1,5}\s*", fullmatch=True))
+def test_text_that_looks_like_a_rate_is_one_or_a_rate_error(text):
+    try:
+        rate = Rate.parse(text)
+    except RateError:
+        return
+    assert Rate.parse(str(rate)) == rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (Rate(100, 60_000_000), "100/min"),
+        (Rate(1, 90_000_000), "1/90s"),
+        (Rate(1, 1), "1/us"),
+        (UNLIMITED, "unlimited"),
+    ],
+)
+def test_the_text_has_the_largest_unit_that_fits(rate, text):
+    assert str(rate) == text
+
+
+def test_a_period_may_be_a_timedelta():
+    assert Rate(5, timedelta(seconds=1.5)) == Rate(5, 1_500_000)
+
+
+@pytest.mark.parametrize("limit", [-1, 2**53, 1.0, True, "1", None])
+def test_a_limit_out_of_range_or_of_another_type_is_refused(limit):
+    with pytest.raises(RateError, match="limit of a rate"):
+        Rate(limit, 1)
+
+
+@pytest.mark.parametrize("period", [0, -1, MAX_PERIOD + 1, 1.0, True, "s", None, timedelta()])
+def test_a_period_out_of_range_or_of_another_type_is_refused(period):
+    with pytest.raises(RateError, match="period of a rate"):
+        Rate(1, period)
+
+
+@pytest.mark.parametrize("text", [None, 5, b"5/s", 5.0, ["5/s"]])
+def test_only_text_is_parsed(text):
+    with pytest.raises(RateError, match="a rate is text"):
+        Rate.parse(text)
+
+
+def test_a_rate_error_is_a_value_error():
+    with pytest.raises(ValueError, match="not a rate"):
+        Rate.parse("often")
+
+
+def test_a_rate_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Rate(1, 1).limit = 2
+
+
+@pytest.mark.parametrize("text", ["unlimited", " Unlimited ", "UNLIMITED"])
+def test_unlimited_is_one_object(text):
+    assert Rate.parse(text) is UNLIMITED
+    assert pickle.loads(pickle.dumps(UNLIMITED)) is UNLIMITED
+    assert UNLIMITED.unlimited
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        "5/s; 100/min",
+        ["5/s", "100/min"],
+        [Rate.parse("5/s"), "100/min"],
+        "5/s;100/min;5/s",
+        ["5/s; 100/min", "unlimited"],
+    ],
+    ids=repr,
+)
+def test_several_rates_are_read_in_order_and_once(several):
+    assert parse_rates(several) == (Rate.parse("5/s"), Rate.parse("100/min"))
+
+
+def test_unlimited_alone_leaves_no_rate():
+    assert parse_rates("unlimited") == ()
+
+
+@pytest.mark.parametrize("nothing", ["", ";", "5/s;", [], [""], ()])
+def test_no_rate_at_all_is_refused(nothing):
+    with pytest.raises(RateError):
+        parse_rates(nothing)
+
+
+@pytest.mark.parametrize("other", [5, None, b"5/s", bytearray(b"5/s"), [5], [None], 5.0])
+def test_what_holds_no_rates_is_refused(other):
+    with pytest.raises(RateError):
+        parse_rates(other)

@@ -1,0 +1,87 @@
+"""What goes out with a decision, as a value."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik import ResponseOptions
+from traffik.responses.options import DEFAULT, FIELDS, LONGEST_JITTER, UNITS
+
+SECRET = b"a secret of more than 16 bytes"
+keys = st.text(max_size=200)
+
+
+def test_of_itself_it_is_the_draft_and_a_problem():
+    assert ResponseOptions(fields=("draft-11",), unit=None, partition_secret=None, jitter=0, problem=True) == DEFAULT
+
+
+@pytest.mark.parametrize("given", ["x-ratelimit", ["x-ratelimit"], ("x-ratelimit", "x-ratelimit")])
+def test_fields_are_a_name_or_several(given):
+    assert ResponseOptions(fields=given).fields == ("x-ratelimit",)
+
+
+def test_every_known_field_and_unit_can_be_asked_for():
+    assert ResponseOptions(fields=FIELDS).fields == FIELDS
+    assert [ResponseOptions(unit=unit).unit for unit in UNITS] == list(UNITS)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"fields": "draft-12"}, ValueError, "'draft-12'"),
+        ({"fields": ["draft-11", 5]}, ValueError, "not 5"),
+        ({"fields": 5}, TypeError, "not 5"),
+        ({"fields": {"draft-11"}}, TypeError, r"in a tuple"),
+        ({"unit": "bananas"}, ValueError, "'content-bytes'.*'bananas'"),
+        ({"partition_secret": b"short"}, ValueError, "not 5 bytes"),
+        ({"partition_secret": bytes(65)}, ValueError, "not 65 bytes"),
+        ({"partition_secret": "x" * 32}, ValueError, r"secrets\.token_bytes.*not str"),
+        ({"jitter": -1}, ValueError, "not -1"),
+        ({"jitter": 0.5}, ValueError, "not 0.5"),
+        ({"jitter": True}, ValueError, "not True"),
+        ({"jitter": LONGEST_JITTER + 1}, ValueError, "0 to 86400"),
+        ({"problem": 1}, TypeError, "not 1"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_named(options, error, said):
+    with pytest.raises(error, match=said):
+        ResponseOptions(**options)
+
+
+def test_a_secret_is_not_shown():
+    assert "secret of" not in repr(ResponseOptions(partition_secret=SECRET))
+
+
+@pytest.mark.parametrize(
+    ("options", "keyed"), [({}, False), ({"jitter": 1}, True), ({"partition_secret": SECRET}, True)], ids=str
+)
+def test_it_is_keyed_if_clients_are_told_apart(options, keyed):
+    assert ResponseOptions(**options).keyed is keyed
+
+
+@given(keys)
+def test_a_partition_is_the_same_for_one_client_and_one_secret_alone(key):
+    one, same, other = (ResponseOptions(partition_secret=secret) for secret in (SECRET, SECRET, SECRET[::-1]))
+    assert one.partition(key) == same.partition(key)
+    assert one.partition(key) not in {other.partition(key), DEFAULT.partition(key), one.partition(f"{key}.")}
+
+
+@given(keys, st.integers(0, LONGEST_JITTER))
+def test_jitter_only_adds_and_never_more_than_was_said(key, jitter):
+    responses = ResponseOptions(jitter=jitter)
+    assert 0 <= responses.jitter_of(responses.partition(key)) <= jitter
+
+
+def test_jitter_spreads_many_clients_over_every_second_evenly():
+    responses = ResponseOptions(jitter=9)
+    counts = [0] * 10
+    for client in range(10_000):
+        counts[responses.jitter_of(responses.partition(f"192.0.2.{client}"))] += 1
+    assert all(900 <= count <= 1100 for count in counts)
+
+
+def test_a_decision_that_nobody_has_marked_has_no_jitter():
+    assert ResponseOptions(jitter=3600).jitter_of(b"") == 0

@@ -1,0 +1,39 @@
+"""The twin of the log at the largest limit, where what it stores must be cut and searched, never taken apart."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.strategies.lua.twins import Step, Walk, by_lua, by_python
+from tests.strategies.lua.walks import START
+from traffik import Rate, SlidingLog
+from traffik.strategies import plan
+from traffik.strategies.sliding_window import MAX_ENTRIES
+
+PERIOD = 1_000_000
+PAUSE = 3 * PERIOD // 2 // MAX_ENTRIES
+
+
+def long_walk(chance, dearest, length=30_000):
+    """So many hits that the log fills, and one in five hundred that shows what it has come to."""
+    plans = [plan(SlidingLog(), [Rate(limit, PERIOD)], varying=True) for limit in (MAX_ENTRIES, MAX_ENTRIES - 1000)]
+    now, steps = START, []
+    for number in range(length):
+        now += chance.randint(0, PAUSE) if chance.random() < 0.9998 else chance.randint(-PERIOD // 5, PERIOD // 5)
+        operation = "hit" if number % 500 == 0 else "quiet"
+        steps.append(Step(operation, 1 + (number % 20_000 > 15_000), chance.randint(1, dearest), now))
+    return Walk(plans, steps)
+
+
+@pytest.mark.parametrize("dearest", [1, 3, 2000])
+def test_a_log_of_thousands_of_entries_answers_the_same(dearest):
+    walk = long_walk(random.Random(dearest), dearest)
+    assert by_lua(walk) == by_python(walk)
+
+
+def test_the_walk_fills_a_log():
+    found = by_python(long_walk(random.Random(1), 1))
+    assert max(len(log) for _, logs in found for log in logs) > 0.9 * MAX_ENTRIES
+    assert any(line.startswith("0") for line, _ in found)

@@ -1,0 +1,142 @@
+"""A walk of one key, taken twice: by the Python kernels, and by their Lua twins in one script."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import traffik.strategies
+from tests.strategies.lua.shims import pack, runtime
+from traffik import SlidingLog, SlidingWindow
+from traffik.strategies import probe
+
+HERE = Path(__file__).parent
+THERE = Path(traffik.strategies.__file__).parent
+KERNELS = ["fixed_window", "meter", "sliding_counter", "sliding_window"]
+
+SPOILS = [
+    b"\x00" * 12,
+    b"",
+    b"x",
+    b"\xff" * 11,
+    b"\x93\x01\x02\x03",
+    b"\x00\x01\x02",
+    b"\x01\xcb" + b"\x7f" * 8,
+    b"\x01\xff\xff",
+    b"??",
+]
+"""Parts that no kernel has written."""
+
+
+class Step(NamedTuple):
+    operation: str
+    place: int
+    cost: int
+    now: int
+
+
+class Walk(NamedTuple):
+    """Steps of one key; the place of a step says under which of the plans it is taken."""
+
+    plans: list
+    steps: list[Step]
+
+    @property
+    def texts(self):
+        """The plans and the steps, as the script takes them."""
+        twins = json.dumps([plan.twins for plan in self.plans])
+        return twins, "".join("{} {} {} {}\n".format(*step) for step in self.steps)
+
+
+def script():
+    """The twins and the walk, as one script."""
+    twins = [source(name) for name in ("exact", *KERNELS, "plans")]
+    return "\n".join([*twins, (HERE / "walk.lua").read_text()])
+
+
+def source(name):
+    return (THERE / f"{name}.lua").read_text()
+
+
+@cache
+def walk_in_lua():
+    return runtime().execute(f"{script()}\nreturn walk".encode())
+
+
+def by_lua(walk):
+    """What the twins answer, in Lua without a server."""
+    plans, steps = walk.texts
+    lines, written = walk_in_lua()(plans.encode(), steps.encode(), runtime().table_from(SPOILS)).values()
+    return answers(walk, lines, written.values())
+
+
+def by_server(walk, client):
+    """What the twins answer inside a Redis or Valkey server."""
+    program = f"{script()}\nreturn walk(ARGV[1], ARGV[2], {{ unpack(ARGV, 3) }})"
+    lines, written = client.eval(program, 0, *walk.texts, *SPOILS)
+    return answers(walk, lines, written)
+
+
+def answers(walk, lines, parts):
+    """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
+    decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog | SlidingWindow) else bytes
+    left = (decoded(b"" if part in SPOILS else part) for part in parts)
+    return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
+
+
+def by_python(walk):
+    """What the kernels answer, written as the twins write it."""
+    state, found = (), []
+    encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog | SlidingWindow) else packed
+    for operation, place, cost, now in walk.steps:
+        # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
+        if operation == "forget":
+            state = ()
+        elif operation == "spoil":
+            state = (*state[: place - 1], None, *state[place:]) if place <= len(state) else state
+        else:
+            plan = walk.plans[place - 1]
+            if operation == "probe":
+                decision, changed, ttl = probe(plan.kernel, state, now), None, 0
+            else:
+                decision, changed, ttl = plan.kernel(state, cost, now)
+            if changed is not None and operation in {"hit", "quiet"}:
+                state = changed
+            left = () if changed is None or operation == "quiet" else changed
+            found.append((as_line(plan, decision, ttl, left), [encoded(part) for part in left]))
+    return found
+
+
+def as_line(plan, decision, ttl, changed):
+    binding = plan.rates.index(decision.rate) + 1
+    return f"{decision[0]:d} {decision[2]} {decision[3]} {decision[4]} {binding} {ttl} {len(changed)}"
+
+
+def packed(part):
+    if part is None:
+        return b""
+    return pack(*(part[:3] if part[3:] == (0,) else part))  # a window without one before it is written shorter
+
+
+def flat(part):
+    """The times and costs of the moments in a state."""
+    if part is None:
+        return []
+    _, older, earlier, last, count = part
+    skip, *blocks = older or (0,)
+    numbers = [*list(chain(*blocks))[skip:], *earlier, last, count]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def logged(part):
+    """The times and costs of moments that are kept as text."""
+    if not part:
+        return []
+    size = part[0]
+    entries = [part[place : place + 7 + size] for place in range(1 + size, len(part), 7 + size)]
+    counts = [int.from_bytes(part[1 : 1 + size], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
+    costs = [(after - before) % (2**16 if size == 2 else 2**52) for before, after in pairwise(counts)]
+    return [(int.from_bytes(entry[:7], "little"), cost) for entry, cost in zip(entries, costs, strict=True)]

@@ -1,0 +1,100 @@
+"""The most that can be admitted in any window, found by trying everything an adversary can do with small limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
+
+SMALL = [(1, 1), (1, 3), (2, 2), (2, 4), (2, 5), (3, 3), (3, 4), (3, 6), (4, 5)]
+small = pytest.mark.parametrize(("limit", "period"), SMALL)
+
+
+def most_admitted(strategy, rate, window):
+    """The most admitted in any stretch of `window` µs, over every way to hit at every µs."""
+    kernel = strategy.prepare(rate)
+    ways = {(None, (0,) * window)}
+    most = 0
+    for now in range(4 * rate.period + window):
+        ways = {way for state, log in ways for way in futures(kernel, state, log, now)}
+        most = max(most, *(sum(log) for _, log in ways))
+    return most
+
+
+def futures(kernel, state, log, now):
+    yield state, (*log[1:], 0)
+    for cost in range(1, kernel(state, 0, now)[0].remaining + 1):
+        yield kernel(state, cost, now)[1], (*log[1:], cost)
+
+
+@small
+def test_fixed_window_admits_twice_the_limit_less_one(limit, period):
+    expected = 2 * limit - 1 if period > 1 else limit
+    assert most_admitted(FixedWindow(), Rate(limit, period), period) == expected
+
+
+@small
+def test_sliding_counter_admits_at_most_twice_the_limit_less_one(limit, period):
+    assert limit <= most_admitted(SlidingCounter(), Rate(limit, period), period) <= 2 * limit - 1
+
+
+@small
+@pytest.mark.parametrize("resolution", [1, 2, 16])
+def test_sliding_window_admits_the_limit_in_any_window(resolution, limit, period):
+    assert most_admitted(SlidingWindow(resolution), Rate(limit, period), period) == limit
+
+
+@small
+def test_sliding_log_admits_the_limit(limit, period):
+    assert most_admitted(SlidingLog(), Rate(limit, period), period) == limit
+
+
+@small
+@pytest.mark.parametrize("burst", [1, 2, 3])
+@pytest.mark.parametrize("strategy", [TokenBucket, GCRA, LeakyBucket])
+def test_meters_admit_the_burst_and_what_drains(strategy, burst, limit, period):
+    most = most_admitted(strategy(burst), Rate(limit, period), period)
+    bound = burst + limit - 1
+    assert most == bound if period % limit == 0 else bound - 1 <= most <= bound
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 6, 9])
+def test_meters_admit_the_burst_and_what_drains_in_a_stretch_of_any_length(window):
+    rate = Rate(2, 4)
+    assert most_admitted(TokenBucket(2), rate, window) == 2 + -(-rate.limit * window // rate.period) - 1
+
+
+def test_debt_adds_itself():
+    assert most_admitted(TokenBucket(2, debt=1), Rate(2, 4), 4) <= 2 + 1 + 2 - 1
+
+
+def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_counter():
+    limit, period = 100, 1_000_000
+    kernel = SlidingCounter().prepare(Rate(limit, period))
+    # One hit opens the grid; all but it come just before the end of the first window and fade in the second.
+    _, state, _ = kernel(None, 1, 0)
+    admitted = 0
+    for now in range(period - 1000, 2 * period - 1000, 1000):
+        left = kernel(state, 0, now)[0].remaining
+        if left:
+            admitted += left
+            state = kernel(state, left, now)[1]
+    assert limit < admitted <= 2 * limit - 1
+
+
+@pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow(), SlidingLog(), SlidingCounter()], ids=repr)
+def test_the_first_window_admits_exactly_the_limit(strategy):
+    kernel = strategy.prepare(Rate(10, 1000))
+    state, admitted = None, 0
+    for now in range(1000):
+        decision, changed, _ = kernel(state, 1, now)
+        state = changed or state
+        admitted += decision.allowed
+    assert admitted == 10
+
+
+def test_a_sliding_counter_does_not_jump_at_a_boundary():
+    kernel = SlidingCounter().prepare(Rate(100, 1000))
+    _, state, _ = kernel(None, 100, 0)
+    left = [kernel(state, 0, now)[0].remaining for now in range(990, 1020, 10)]
+    assert left == [0, 0, 1]

@@ -1,0 +1,72 @@
+"""A log of many entries, which lie in several blocks, against one that is kept in a deque."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+
+import pytest
+
+from traffik import Rate, SlidingLog
+from traffik.model.decisions import NEVER
+
+PERIOD = 1000
+
+
+class Log:
+    """The definition: the costs later than now - period and this one come to at most the limit."""
+
+    def __init__(self, limit):
+        self.limit = limit
+        self.hits = deque()
+
+    def hit(self, cost, now):
+        """Whether the cost is admitted, what remains, and the wait."""
+        while self.hits and self.hits[0][0] <= now - PERIOD:
+            self.hits.popleft()
+        left = self.limit - sum(taken for _, taken in self.hits)
+        if cost <= left:
+            self.hits.append((now, cost))
+            return True, left - cost, 0
+        return False, left, self.wait(cost - left, now) if cost <= self.limit else NEVER
+
+    def wait(self, excess, now):
+        for time, taken in self.hits:
+            excess -= taken
+            if excess <= 0:
+                return time + PERIOD - now
+        raise AssertionError("a cost within the limit fits once everything has left")
+
+
+@pytest.mark.parametrize("limit", [1, 31, 32, 33, 100, 1000])
+@pytest.mark.parametrize("dearest", [1, 5, 1100])
+@pytest.mark.parametrize("pause", [0, 1, 3, 40])
+def test_decides_as_a_deque_over_many_hits(limit, dearest, pause):
+    chance = random.Random(f"{limit} {dearest} {pause}")
+    kernel, log = SlidingLog().prepare(Rate(limit, PERIOD)), Log(limit)
+    state, now = None, 0
+    for _ in range(1500):
+        now += chance.randint(0, pause) if chance.random() < 0.99 else chance.randint(0, 2 * PERIOD)
+        cost = chance.randint(1, dearest)
+        decision, changed, _ = kernel(state, cost, now)
+        assert (decision.allowed, decision.remaining, decision.retry_after) == log.hit(cost, now)
+        state = state if changed is None else changed
+
+
+def test_a_clock_going_back_keeps_a_long_log_in_order():
+    kernel = SlidingLog().prepare(Rate(200, PERIOD))
+    state = None
+    for number in range(200):
+        _, state, _ = kernel(state, 1, 10_000 + number)
+    assert kernel(state, 1, 10_000)[0].retry_after == PERIOD
+    assert kernel(state, 150, 10_000)[0].retry_after == PERIOD + 149
+    assert kernel(state, 1, 10_000 + PERIOD)[0].allowed
+
+
+def test_a_hit_copies_a_block_at_most_not_the_whole_log():
+    kernel = SlidingLog().prepare(Rate(10_000, 10**9))
+    state = None
+    for now in range(5000):
+        before, (_, state, _) = state, kernel(state, 1, now)
+    assert sum(old is new for old, new in zip(before[1], state[1], strict=True)) == len(state[1]) > 100
+    assert len(state[2]) <= 64

@@ -1,0 +1,91 @@
+"""The settings of the meters, and debt."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.walks import START, Key
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, RateError, SlidingWindow, TokenBucket
+
+RATE = Rate(10, 1_000_000)
+meters = pytest.mark.parametrize("meter", [GCRA, LeakyBucket, TokenBucket])
+
+
+@meters
+@pytest.mark.parametrize("burst", [1.0, True, "1"])
+def test_a_burst_of_another_type_is_refused(meter, burst):
+    with pytest.raises(TypeError, match="burst is an integer, not"):
+        meter(burst)
+
+
+@meters
+@pytest.mark.parametrize("burst", [0, -1, 2**53])
+def test_a_burst_out_of_range_is_refused(meter, burst):
+    with pytest.raises(ValueError, match="burst is from 1 to"):
+        meter(burst)
+
+
+@pytest.mark.parametrize("debt", [-1, 2**53])
+def test_a_debt_out_of_range_is_refused(debt):
+    with pytest.raises(ValueError, match="debt is from 0 to"):
+        TokenBucket(debt=debt)
+
+
+@pytest.mark.parametrize("strategy", [TokenBucket(2**52), SlidingWindow(), FixedWindow()], ids=repr)
+def test_a_rate_that_cannot_be_counted_exactly_is_refused(strategy):
+    with pytest.raises(RateError, match="exactly"):
+        strategy.prepare(Rate(2**53 - 1, 604_800_000_001))
+
+
+CENTURY = 36_500 * 86_400_000_000
+
+
+@pytest.mark.parametrize("strategy", [LeakyBucket(2), TokenBucket(debt=1), SlidingWindow()], ids=repr)
+def test_a_rate_whose_waits_would_be_too_long_for_exact_numbers_is_refused(strategy):
+    with pytest.raises(RateError, match="exactly"):
+        strategy.prepare(Rate(1, CENTURY))
+
+
+def test_a_meter_that_drains_in_a_century_is_not():
+    assert GCRA().prepare(Rate(1, CENTURY))(None, 1, START)[0].reset_after == CENTURY - START % (CENTURY // 31536)
+
+
+def test_the_three_are_one():
+    kernels = [meter(5).prepare(RATE) for meter in (GCRA, LeakyBucket, TokenBucket)]
+    assert len({kernel(None, 3, START) for kernel in kernels}) == 1
+
+
+def test_a_burst_of_one_spaces_hits_evenly():
+    key = Key(GCRA(burst=1).prepare(RATE))
+    assert key.hit(1).reset_after == 100_000
+    assert key.ask(1).retry_after == 100_000
+
+
+@pytest.fixture
+def indebted():
+    """A bucket of two tokens at ten a second, which may be overdrawn by four."""
+    return Key(TokenBucket(2, debt=4).prepare(RATE))
+
+
+def test_debt_lets_one_hit_overdraw_what_is_left(indebted):
+    indebted.hit(1)
+    assert indebted.hit(5).allowed
+
+
+def test_in_debt_nothing_is_admitted_until_it_is_paid_back(indebted):
+    indebted.hit(6)
+    refused = indebted.ask(1)
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    assert 400_000 < refused.retry_after <= 500_000
+
+
+def test_an_empty_bucket_cannot_be_overdrawn(indebted):
+    indebted.hit(2)
+    assert not indebted.ask(1).allowed
+    assert indebted.ask(1).retry_after <= 100_000
+
+
+def test_nobody_overdraws_by_more_than_the_debt(indebted):
+    assert indebted.ask(7).never
+    indebted.hit(1)
+    assert indebted.ask(6).retry_after == 100_000

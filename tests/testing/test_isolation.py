@@ -1,0 +1,108 @@
+"""Whole quotas and a clock for tests of an application; and the plugin, as its page shows it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.docs.pages import ROOT, blocks
+from traffik import DuplicateUidError, Limiter
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.testing import VirtualClock, fresh_quota, use_clock, wall_clock
+
+
+@pytest.fixture
+def mails():
+    """A limit of a program, on a store that the test has no hand on."""
+    with InMemoryBackend():
+        yield Limiter("mails", "1/min").sync
+
+
+def test_quota_is_whole_again(mails):
+    for _ in range(2):
+        assert (bool(mails.hit("ada")), bool(mails.hit("ada"))) == (True, False)
+        fresh_quota()
+
+
+def test_a_store_that_was_never_opened_is_reached_too():
+    store = InMemoryBackend()
+    limiter = Limiter("mails", "1/min", backend=store).sync
+    limiter.hit("ada")
+    fresh_quota()
+    assert limiter.hit("ada")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_next_test_may_give_a_uid_another_rate(named):
+    kept = []
+    with InMemoryBackend() as store:
+        for limit in (1, 2):
+            fresh_quota()
+            kept.append(Limiter("kept", f"{limit}/min", backend=store if named else None).sync)
+            assert [bool(kept[-1].hit("ada")) for _ in range(3)].count(True) == limit
+        with pytest.raises(DuplicateUidError):
+            kept[0].hit("ada")
+
+
+def test_stores_follow_the_clock_that_is_used(mails):
+    with use_clock(VirtualClock()) as clock:
+        assert (bool(mails.hit("ada")), bool(mails.hit("ada"))) == (True, False)
+        clock.advance(seconds=120)
+        assert mails.hit("ada")
+    assert mails.hit("ada")
+
+
+def test_stores_made_meanwhile_follow_it_too():
+    with use_clock(VirtualClock()) as clock:
+        store = InMemoryBackend()
+        limiter = Limiter("mails", "1/min", backend=store).sync
+        limiter.hit("ada")
+        clock.advance(seconds=120)
+        assert limiter.hit("ada")
+    assert store._clock is time.monotonic_ns
+
+
+def test_a_store_keeps_the_clock_it_was_given():
+    own = VirtualClock()
+    limiter = Limiter("mails", "1/min", backend=InMemoryBackend(clock=own)).sync
+    with use_clock(VirtualClock()) as clock:
+        limiter.hit("ada")
+        clock.advance(seconds=120)
+        assert not limiter.hit("ada")
+        own.advance(seconds=120)
+        assert limiter.hit("ada")
+
+
+def test_clocks_nest(mails):
+    with use_clock(VirtualClock()) as outer, use_clock(VirtualClock()) as inner:
+        mails.hit("ada")
+        outer.advance(seconds=120)
+        assert not mails.hit("ada")
+        inner.advance(seconds=120)
+        assert mails.hit("ada")
+
+
+def test_what_is_no_clock_is_an_error():
+    with pytest.raises(TypeError, match=r"a clock is a function .*, not 5"), use_clock(5):
+        pass
+
+
+def test_the_time_of_the_wall_is_that_of_the_moment(monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 42)
+    assert wall_clock() == 42
+
+
+def test_the_tests_on_the_page_pass_in_a_project_with_the_plugin(tmp_path):
+    page = [block.text for block in blocks(ROOT / "docs" / "testing.md")]
+    files = {text.split()[1]: text for text in page if text.startswith(("# conftest.py", "# test_"))}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, sorted(files)) == (0, ["conftest.py", "test_orders.py"]), done.stdout + done.stderr
+    assert "3 passed" in done.stdout

@@ -1,0 +1,47 @@
+"""What cannot work is an error where it is written, with what was given and what mends it."""
+
+from __future__ import annotations
+
+import pytest
+
+from traffik import ConfigurationError, HTTPThrottle, Limiter, Rule, identities, trust_proxies
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.throttles.guards import check_call, each_of
+
+MISTAKES = {
+    "backend text": (
+        lambda: HTTPThrottle("bad", "1/s", backend="redis://localhost"),
+        "a store, such as InMemoryBackend",
+    ),
+    "backend class": (lambda: Limiter("bad", "1/s", backend=InMemoryBackend), "a store, such as InMemoryBackend"),
+    "context": (lambda: HTTPThrottle("bad", "1/s", context=5), "a context is a mapping, .* not 5"),
+    "context text": (lambda: HTTPThrottle("bad", "1/s", context="abc"), "a context is a mapping, .* not 'abc'"),
+    "scope": (lambda: HTTPThrottle("bad", "1/s", context={"scope": 1.5}), "the scope is text, .* not 1.5"),
+    "rules": (lambda: HTTPThrottle("bad", "1/s", rules="/api"), "not '/api'"),
+    "bypass": (lambda: Rule("/", bypass="no"), "bypass is True or False, not 'no'"),
+    "clock": (lambda: InMemoryBackend(clock=5), "a clock is a function .* not 5"),
+    "bearer": (lambda: identities.bearer(5), "the subject of a bearer token 5 cannot be called"),
+    "user": (lambda: identities.user(None), "the user None cannot be called"),
+    "cookie": (lambda: identities.cookie(5, {"a"}), "a cookie has a name, .* not 5"),
+    "header": (lambda: identities.header(""), "a header has a name, .* not ''"),
+    "api key": (lambda: identities.api_key("X API", {"a"}), "a header has a name, .* not 'X API'"),
+    "cost": (lambda: check_call(True, None), "a cost is an integer, not True"),
+    "no throttle": (lambda: each_of(None), "takes throttles, .* not None"),
+    "a class": (lambda: each_of(HTTPThrottle), "takes throttles, .* not <class"),
+    "a rate": (lambda: each_of("5/s"), "takes throttles, .* not '5/s'"),
+    "call": (lambda: check_call(None, 5), "a context is a mapping, .* not 5"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_it_is_a_type_error_that_shows_what_was_given(mistake):
+    make, words = MISTAKES[mistake]
+    with pytest.raises(TypeError, match=words):
+        make()
+
+
+@pytest.mark.parametrize("given", [None, 1.5])
+@pytest.mark.parametrize("make", [trust_proxies, identities.exempt, identities.deny])
+def test_networks_are_text(make, given):
+    with pytest.raises(ConfigurationError, match=f"networks are text .* not {given!r}"):
+        make(given)
