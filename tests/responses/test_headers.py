@@ -162,7 +162,7 @@ class TestTheTriples:
         three = [f"{prefix}-{part}" for part in ("Limit", "Remaining", "Reset")]
         assert known.headers(TAKEN) == list(zip(three, ("100", "42", "13"), strict=True))
         assert known.headers(REFUSED) == [("Retry-After", "3"), *zip(three, ("100", "3", "3"), strict=True)]
-        assert known.headers(FOR_GOOD) == list(zip(three[:2], ("100", "0"), strict=True))
+        assert known.headers(FOR_GOOD) == [(three[0], "100")]
 
     def test_stand_beside_the_draft(self):
         names = [name for name, _ in policies("api", [MINUTE], ALL).headers(TAKEN)]
@@ -199,6 +199,12 @@ class TestSeveralDecisions:
         names = [name for name, _ in fields]
         assert (names.count(b"ratelimit"), names.count(b"x-ratelimit-remaining")) == (2, 1)
         assert dict(fields)[b"ratelimit-remaining"] == dict(fields)[b"x-ratelimit-remaining"] == b"3"
+
+    def test_say_the_limit_and_what_is_left_of_the_same_one(self):
+        pairs = [(policies("one", [MINUTE], ALL), TAKEN._replace(limit=50)), (policies("two", [MINUTE], ALL), FOR_GOOD)]
+        fields = dict(together(pairs))
+        assert fields[b"x-ratelimit-limit"] == b"100"
+        assert b"x-ratelimit-remaining" not in fields
 
     def test_may_be_none(self):
         assert together([]) == []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, Ty
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.limits import defaults, uids
+from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
 from traffik.model.callables import Callback, Context, callback
@@ -93,8 +94,13 @@ class Limit:
             return limit
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A limit is pickled and copied as it was made: the copy counts in the same quota, on the store found there."""
-        return _make, (type(self), *self._made_with)
+        return pickled(self, self._made_with)
+
+    def __copy__(self) -> Self:
+        return copied(self, self._made_with)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copied(self, self._made_with)
 
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -291,11 +297,6 @@ class Limit:
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
-
-
-def _make(kind: type[Limit], arguments: tuple[Any, ...], options: dict[str, Any]) -> Limit:
-    """A limit as it was made before it was pickled."""
-    return kind(*arguments, **options)
 
 
 def _blocking(uid: str, calls: Calls) -> Calls:

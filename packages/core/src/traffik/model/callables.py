@@ -32,12 +32,17 @@ class Callback:
         call: the function, taking every argument on offer.
         name: what to call it in an error.
         written: equals that of the same function, also when its module is loaded again.
+        made_with: the arguments of `callback`, to make it again where it is unpickled.
     """
 
     function: Callable[..., Any]
     call: Callable[..., Any]
     name: str
     written: Written
+    made_with: tuple[str, Callable[..., Any], tuple[str, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return callback, self.made_with
 
 
 def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
@@ -56,7 +61,7 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
     if taken is None:
         raise TypeError(f"{what} {name} cannot be called with ({', '.join(offered)}) or fewer of them from the left")
     call = function if taken == len(offered) else _fewer(function, taken)
-    return Callback(function, call, f"{what} {name}", Written(function))
+    return Callback(function, call, f"{what} {name}", Written(function), (what, function, offered))
 
 
 def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None:

@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain, groupby
 from typing import Final, TypeAlias
 
 from traffik.model.decisions import FORBIDDEN, NEVER, Decision
@@ -121,12 +122,12 @@ def together(answers: Iterable[tuple[PreparedPolicies, Decision]]) -> list[RawFi
     if len(pairs) == 1 or not any(name in _ONCE for name, _ in fields):
         return fields
     scarcest = sorted(pairs, key=lambda pair: (pair[1].allowed, pair[1].remaining))
-    once: dict[bytes, bytes] = {}
+    triples: dict[bytes, list[RawField]] = {}
     for known, decision in scarcest:
-        for name, value in known.raw_fields(decision):
-            if name in _ONCE:
-                once.setdefault(name, value)
-    return [*(field for field in fields if field[0] not in _ONCE), *once.items()]
+        own = [field for field in known.raw_fields(decision) if field[0] in _ONCE]
+        for prefix, triple in groupby(own, lambda field: field[0].rpartition(b"-")[0]):
+            triples.setdefault(prefix, list(triple))
+    return [*(field for field in fields if field[0] not in _ONCE), *chain(*triples.values())]
 
 
 def policy_name(uid: str) -> str:
@@ -208,7 +209,9 @@ def _triple(prefix: str) -> Serializer:
     def write(known: Policies, decision: Decision) -> list[tuple[str, str]]:
         if decision.rate is None:
             return []
-        numbers = (decision.limit, decision.remaining, known.seconds(decision))
+        # Of a cost that can never fit, the store was not asked what is left.
+        left = None if decision.never else decision.remaining
+        numbers = (decision.limit, left, known.seconds(decision))
         named = zip(_TRIPLE, numbers, strict=True)
         return [(f"{prefix}-{part}", str(min(number, _LARGEST))) for part, number in named if number is not None]
 
