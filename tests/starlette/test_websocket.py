@@ -15,7 +15,7 @@ from tests.callers import DENIAL, converse
 from tests.servers import serve
 from traffik import FloodPolicy, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
 
-TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 120 seconds.", "retry_after": 120}
+TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 60 seconds.", "retry_after": 60}
 
 
 ENDING = ("disconnect", "receive", "receive", "connect")
@@ -200,5 +200,5 @@ def test_a_server_answers_the_handshake_with_the_refusal(uid):
         with pytest.raises(InvalidStatus) as denied, connect(f"ws://{address}"):
             pass
     response = denied.value.response
-    assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
-    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 120 seconds."}
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
+    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 60 seconds."}

@@ -1,9 +1,9 @@
--- The twin of sliding_window.py; numbers: limit, period, µs of a tick. Only exact operations: see exact.lua.
+-- The twin of sliding_counter.py; numbers: limit, period, µs of a tick. Only exact operations: see exact.lua.
 --
 -- What is left is limit - current - previous·(W - e)/W, rounded down. Python multiplies that by W and needs no division;
 -- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
 
-function makers.sliding_window()
+function makers.sliding_counter()
     -- The state as Python has it; a previous count of 0 is left out.
     local function packed(period, start, current, previous)
         if previous > 0 then

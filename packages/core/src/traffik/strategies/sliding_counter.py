@@ -22,13 +22,13 @@ from traffik.model.decisions import NEVER, Decision
 from traffik.model.rates import Rate
 from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
 
-__all__ = ["SlidingWindow"]
+__all__ = ["SlidingCounter"]
 
 _new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
-class SlidingWindow:
+class SlidingCounter:
     """At most `limit` in a window that slides, approximated by two counts; smooth, and constant in memory."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
@@ -38,7 +38,7 @@ class SlidingWindow:
         return rate.limit
 
     def twin(self, rate: Rate) -> Twin:
-        return Twin("sliding_window", (rate.limit, rate.period, self._tick(rate)))
+        return Twin("sliding_counter", (rate.limit, rate.period, self._tick(rate)))
 
     def prepare(self, rate: Rate) -> Kernel:
         return _kernel(rate, rate.period, self._tick(rate))
@@ -94,18 +94,7 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
         return decision, (period, start, current, previous) if anew else None, life if anew else 0
 
-    def quick(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        """`kernel` where nothing fades out, for half of what it costs: most hits find one count, and room beside it."""
-        if state is not None:
-            era, start, current, previous = state
-            elapsed, total = now - start, current + cost
-            if not previous and era == period and 0 <= elapsed < period and 0 < total <= limit:
-                life = twice - elapsed
-                decision = _new(Decision, (True, limit, limit - total, 0, life, rate, None))
-                return decision, (period, start, total, 0), life
-        return kernel(state, cost, now)
-
-    return kernel if coarse else quick
+    return kernel
 
 
 def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
