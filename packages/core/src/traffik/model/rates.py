@@ -164,7 +164,8 @@ def _each(rates: Rates) -> Iterable[Rate]:
         for rate in rates:
             yield from _each(rate)
     else:
-        example = f"for so much per minute write {_per_minute(rates)}, or " if type(rates) is int else ""
+        given: object = rates
+        example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
         raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {example}{_GRAMMAR}")
 
 
