@@ -279,7 +279,7 @@ def test_errors_of_the_file_say_so(store, monkeypatch):
         raise OSError("no locks here")
 
     limiter = limiter_on(store)
-    monkeypatch.setattr(environments, "lock", broken)
+    monkeypatch.setattr(environments, "lock_file", broken)
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
         limiter.hit("ada")
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):

@@ -227,9 +227,9 @@ def test_a_damaged_file_is_given_up(store, monkeypatch):
     def decide(*arguments):
         for error in failing:
             raise error
-        return ledger.decide(*arguments)
+        return ledger.decide_entries(*arguments)
 
-    monkeypatch.setattr(backend, "decide", decide)
+    monkeypatch.setattr(backend, "decide_entries", decide)
     with pytest.raises(BackendError, match="a page of the wrong type"):
         limiter.hit("ada")
     assert limiter.hit("ada", 3)

@@ -23,7 +23,7 @@ from traffik.backends.lmdb.access import run
 from traffik.backends.lmdb.environments import Environment, environment_at
 from traffik.backends.lmdb.files import FileSettings, Transaction
 from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
-from traffik.backends.lmdb.ledger import Entry, decide, forget
+from traffik.backends.lmdb.ledger import LedgerEntry, decide_entries, forget_keys
 from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
 from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
@@ -125,7 +125,7 @@ class LMDBBackend(Backend):
         return run_sync(self._apply(charges, True))
 
     async def _apply(self, charges: Sequence[Charge], sync: bool) -> list[Decision]:
-        entries: list[Entry] = []
+        entries: list[LedgerEntry] = []
         for uid, plan, key, cost, read_only in charges:
             text = text_of(key)
             account = Account(self.namespace, uid, plan, self._max_keys)
@@ -151,13 +151,13 @@ class LMDBBackend(Backend):
         )
 
     async def _decide(
-        self, files: Sequence[Environment], entries: Sequence[Entry], sync: bool, write: bool
+        self, files: Sequence[Environment], entries: Sequence[LedgerEntry], sync: bool, write: bool
     ) -> list[Decision]:
         circuit, clock = self._circuit, self._clock
         try:
             if not circuit.closed and not circuit.admits(time.monotonic()):
                 raise _SparedError("the store is not used for now, since it has failed: its breaker is open")
-            decisions = await run(files, lambda: decide(entries, clock), clock, self.deadline, sync, write)
+            decisions = await run(files, lambda: decide_entries(entries, clock), clock, self.deadline, sync, write)
         except (BackendError, ConfigurationError) as error:
             failed = error if isinstance(error, BackendError) else BackendError(f"the file cannot be used: {error}")
             self._report(failed)
@@ -174,7 +174,7 @@ class LMDBBackend(Backend):
     def _file_of(self, text: bytes) -> Environment:
         return self._files[crc32(text) % len(self._files)]
 
-    async def _decide_without(self, entry: Entry, error: BackendError, sync: bool) -> Decision:
+    async def _decide_without(self, entry: LedgerEntry, error: BackendError, sync: bool) -> Decision:
         """The decision on a charge when its file cannot be used."""
         _, account, text, cost, read_only = entry
         charge = Charge(account.uid, account.plan, text.decode("utf-8", "surrogatepass"), cost, read_only)
@@ -234,7 +234,7 @@ class LMDBBackend(Backend):
         prefix = prefix_of(self.namespace, uid)
         text = None if key is None else text_of(key)
         for file in self._files if text is None else (self._file_of(text),):
-            while await self._run_in(file, partial(forget, prefix=prefix, text=text), sync, True):
+            while await self._run_in(file, partial(forget_keys, prefix=prefix, text=text), sync, True):
                 pass  # a few keys at a time, so that hits need not wait for long
         self._failures.reset()
 

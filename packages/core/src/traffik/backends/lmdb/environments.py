@@ -19,7 +19,15 @@ from weakref import WeakValueDictionary
 
 import lmdb
 
-from traffik.backends.lmdb.files import FileBusyError, FileSettings, OpenFile, Transaction, create_file, lock, open_file
+from traffik.backends.lmdb.files import (
+    FileBusyError,
+    FileSettings,
+    OpenFile,
+    Transaction,
+    create_file,
+    lock_file,
+    open_file,
+)
 from traffik.backends.lmdb.maintenance import sweep
 from traffik.backends.lmdb.paths import FILES, check_directory
 from traffik.backends.lmdb.unwritable import ReenteredError
@@ -68,7 +76,7 @@ class Environment:
                 if not self.settings.create and not os.path.lexists(self.path):
                     return
                 file = self._find(now)
-            lock(file.fd)
+            lock_file(file.fd)
             try:
                 self.transaction = Transaction(file, clock() // 1000, write)
             except lmdb.MapResizedError:  # another process has made the file grow
@@ -131,7 +139,7 @@ class Environment:
         check_directory(self.path.parent, create=self.settings.create)
         directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            lock(directory)
+            lock_file(directory)
             found = open_file(self.path, now, self.settings)
             if found is None and not self.settings.create:
                 raise BackendError(

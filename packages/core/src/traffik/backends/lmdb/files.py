@@ -20,7 +20,7 @@ from lmdb.verify import VerifyError, verify
 from traffik.backends.lmdb.clocks import HEAD_KEY, FileHead, boot_id, new_head, read_head, resume_head
 from traffik.backends.lmdb.paths import check_file
 
-__all__ = ["FileBusyError", "FileSettings", "OpenFile", "Transaction", "create_file", "lock", "open_file"]
+__all__ = ["FileBusyError", "FileSettings", "OpenFile", "Transaction", "create_file", "lock_file", "open_file"]
 
 _SMALLEST: Final = 1 << 19
 """Bytes of a new file."""
@@ -125,7 +125,7 @@ class Transaction:
         self.lmdb: Any = file.env.begin(None, None, write)
 
 
-def lock(fd: int) -> None:
+def lock_file(fd: int) -> None:
     """Lock a file for this process, or raise FileBusyError. Tries for some µs, as long as others hold it normally."""
     left = _TRIES
     while left:
@@ -148,7 +148,7 @@ def open_file(path: Path, now: int, settings: FileSettings) -> OpenFile | None:
     file = None
     try:
         check_file(path, os.fstat(fd))
-        lock(fd)
+        lock_file(fd)
         file = _read(path, fd, now, settings.durable)
     finally:
         if file is None:
@@ -162,7 +162,7 @@ def create_file(path: Path, now: int, settings: FileSettings) -> OpenFile:
     _note_boot(path)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        lock(fd)
+        lock_file(fd)
         env = _map(path, _SMALLEST)
         _reserve(fd, 0, _SMALLEST)
         head = new_head(now, durable=settings.durable)

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from traffik.backends.lmdb.states import Account
     from traffik.model.decisions import Decision
 
-__all__ = ["Entry", "decide", "forget"]
+__all__ = ["LedgerEntry", "decide_entries", "forget_keys"]
 
-Entry: TypeAlias = "tuple[Environment, Account, bytes, int, bool]"
+LedgerEntry: TypeAlias = "tuple[Environment, Account, bytes, int, bool]"
 """A charge: its file, the account, the local key as bytes, the cost, and whether it only reads."""
 
 _SPARE: Final = 64
 """Pages that stay free at least."""
 
 
-def decide(entries: Sequence[Entry], clock: Callable[[], int]) -> list[Decision]:
+def decide_entries(entries: Sequence[LedgerEntry], clock: Callable[[], int]) -> list[Decision]:
     """Decide charges, each by itself, in the transactions of their files.
 
     Raises FullError if a file has no room for a charge, and CrampedError if it has to grow first.
@@ -52,7 +52,7 @@ def decide(entries: Sequence[Entry], clock: Callable[[], int]) -> list[Decision]
     return decisions
 
 
-def forget(transaction: Transaction, prefix: bytes, text: bytes | None) -> bool:
+def forget_keys(transaction: Transaction, prefix: bytes, text: bytes | None) -> bool:
     """Forget a local key, given as bytes, or if None some of the keys with a prefix; True if there may be more."""
     if text is None:
         return remove(transaction, prefix)
