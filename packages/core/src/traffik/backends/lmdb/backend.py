@@ -43,8 +43,7 @@ _T = TypeVar("_T")
 
 _SMALLEST_MAP: Final = 16 << 20
 
-_PATIENCE: Final = 1.0
-"""Seconds that calls other than hits may wait for a file."""
+_PATIENCE: Final = 1.0  # seconds that calls other than hits may wait for a file
 
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
