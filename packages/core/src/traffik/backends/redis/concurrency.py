@@ -10,9 +10,10 @@ from time import monotonic
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from traffik.backends.redis import async_connection, sync_connection
 from traffik.backends.redis.async_batcher import AsyncBatcher
+from traffik.backends.redis.async_connection import AsyncConnection
 from traffik.backends.redis.sync_batcher import SyncBatcher
+from traffik.backends.redis.sync_connection import SyncConnection
 from traffik.model.errors import BackendTimeoutError
 
 __all__ = ["Tasks", "Threads"]
@@ -24,7 +25,7 @@ class Tasks:
     """The tasks of one event loop."""
 
     sync = False
-    connect = staticmethod(async_connection.connect)
+    connect = AsyncConnection.connect
     batcher = AsyncBatcher
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class Threads:
     """All threads of a process. No method suspends. A signal handler may take the locks that its thread holds."""
 
     sync = True
-    connect = staticmethod(sync_connection.connect)
+    connect = SyncConnection.connect
     batcher = SyncBatcher
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from traffik.backends.redis.batches import Entry, Outcome, batch, spoils, take
 from traffik.backends.redis.discovery import Servers, reach
 from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.sync_connection import SyncConnection, connect
+from traffik.backends.redis.sync_connection import SyncConnection
 from traffik.model.coroutines import run_sync
 from traffik.model.errors import BackendTimeoutError
 
@@ -160,7 +160,7 @@ class SyncBatcher:
             connection.close()
             connection = None
         if connection is None:
-            connection = run_sync(reach(connect, self._servers, self.endpoint, deadline))
+            connection = run_sync(reach(SyncConnection.connect, self._servers, self.endpoint, deadline))
             self._by_source = False
         self._connection = connection
         return connection
