@@ -81,7 +81,7 @@ class AsyncBatcher:
         deadline = monotonic() + self._servers.patience
         try:
             self._connection = await reach(AsyncConnection.connect, self._servers, self.endpoint, deadline)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting hits get it
+        except Exception as error:  # noqa: BLE001 - the waiting hits get any error
             self._connecting = None
             self._fail([self._waiting.popleft() for _ in range(len(self._waiting))], failure(error, sent=False))
             self._servers.lost(self.endpoint)

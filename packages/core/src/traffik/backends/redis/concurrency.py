@@ -33,11 +33,7 @@ class Tasks:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
-        """Keep other tasks away from a key.
-
-        Raises:
-            BackendTimeoutError: one of them holds it until the deadline.
-        """
+        """Keep other tasks away from a key; a BackendTimeoutError if one of them holds it until the deadline."""
         lock = self._locks.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -67,11 +63,7 @@ class Threads:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
-        """Keep other threads away from a key.
-
-        Raises:
-            BackendTimeoutError: one of them holds it until the deadline.
-        """
+        """As in `Tasks`, for other threads."""
         with self._guard:
             lock = self._locks.setdefault(key, RLock())
         if not lock.acquire(timeout=max(0.0, deadline - monotonic())):
