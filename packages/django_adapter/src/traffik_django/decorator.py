@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from traffik.model.costs import check_cost
+from traffik.model.descriptions import describe
 from traffik.model.keys import MAX_LENGTH, as_text
 from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
@@ -107,7 +108,7 @@ def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: M
 
 def _check_context(context: object) -> None:
     if not isinstance(context, Mapping):
-        raise TypeError(f"a context is a mapping, such as {{'scope': 'search'}}, not {context!r}")
+        raise TypeError(f"a context is a mapping, such as {{'scope': 'search'}}, not {describe(context)}")
     if context.get("scope") is not None:
         as_text(context["scope"], "the scope")
 

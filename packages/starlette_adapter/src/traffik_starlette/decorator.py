@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from traffik.limits.floods import VIOLATION
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
 from traffik.throttles.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
@@ -55,7 +56,9 @@ def throttled(
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
         if isinstance(endpoint, type):
-            raise TypeError(f"throttled is for functions and methods: decorate the methods of {endpoint!r} instead")
+            raise TypeError(
+                f"throttled is for functions and methods: decorate the methods of {describe(endpoint)} instead"
+            )
         return _guarded(endpoint, guards_for(endpoint, throttles, options), cost, context)
 
     return decorate
@@ -120,7 +123,9 @@ def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     for each in (*args, *kwargs.values()):
         if isinstance(each, HTTPConnection):
             return each
-    raise TypeError(f"{endpoint!r} was called without a connection: annotate a parameter as Request or WebSocket")
+    raise TypeError(
+        f"{describe(endpoint)} was called without a connection: annotate a parameter as Request or WebSocket"
+    )
 
 
 async def _deny(connection: WebSocket, answer: Any) -> None:

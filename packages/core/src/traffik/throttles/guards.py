@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from traffik.adapters import adapter_of
 from traffik.limits.limit import check_context
 from traffik.model.costs import check_cost
+from traffik.model.descriptions import describe
 from traffik.model.keys import MAX_LENGTH
 from traffik.model.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
@@ -99,7 +100,9 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
     found = tuple(throttle for throttle in each if isinstance(throttle, Throttle))
     for throttle in each:
         if throttle not in found:
-            raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
+            raise TypeError(
+                f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {describe(throttle)}"
+            )
     return found
 
 
@@ -164,7 +167,7 @@ def uid_of(endpoint: Callable[..., Any]) -> str:
     """
     name = getattr(endpoint, "__qualname__", None)
     if name is None:
-        raise TypeError(f"{endpoint!r} has no name to make a uid of: throttled(…, uid=…)")
+        raise TypeError(f"{describe(endpoint)} has no name to make a uid of: throttled(…, uid=…)")
     return f"{endpoint.__module__}.{name}"[-MAX_LENGTH:]
 
 
