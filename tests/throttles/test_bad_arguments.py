@@ -77,3 +77,10 @@ def test_stores_are_told_apart_by_the_line_that_made_them():
 def test_networks_are_text(make, given):
     with pytest.raises(ConfigurationError, match=f"networks are text .* not {given!r}"):
         make(given)
+
+
+def test_a_function_as_the_cost_of_a_decorator_says_where_it_belongs():
+    def price(request): ...
+
+    with pytest.raises(TypeError, match=r"give a function to the throttle, as in throttled\(.*cost=price\)\)"):
+        check_call(price, None)

@@ -86,6 +86,18 @@ def test_a_server_that_is_down_for_a_while_is_not_missed(redis_server, shop):
     assert [one.hit().degraded for _ in range(3)] == [None] * 3
 
 
+@pytest.mark.parametrize(("on_error", "quotas"), [("fallback", 3), ("throttle", 2)])
+def test_a_server_killed_under_load_costs_as_many_quotas_as_the_guide_says(redis_server, shop, on_error, quotas):
+    one = shop(redis_server.url, on_error=on_error)
+    decisions = [one.hit(cost=LIMIT), one.hit()]
+    redis_server.kill()
+    decisions += [one.hit(cost=LIMIT), one.hit()]
+    redis_server.restart()
+    one.recovered()
+    decisions += [one.hit(cost=LIMIT), one.hit()]
+    assert [each.allowed for each in decisions].count(True) == quotas
+
+
 def test_script_flush_is_not_noticed(redis_server, shop):
     one = shop(redis_server.url)
     before = one.hit()

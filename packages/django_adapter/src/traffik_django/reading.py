@@ -34,7 +34,10 @@ EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
 
 _PROXIES: Final = ("TRUSTED_PROXIES", "PROXY_HEADER", "IPV6_PREFIX")
-_KEYS: Final = ("HEADERS", "IDENTIFIER", "RESPONSES", *_PROXIES, "STORE", "THROTTLES", "UPLOADS", "UPLOAD_STEP", "URLS")
+_KEYS: Final = (
+    *("COUNT_PREFLIGHTS", "HEADERS", "IDENTIFIER", "RESPONSES", *_PROXIES),
+    *("STORE", "THROTTLES", "UPLOADS", "UPLOAD_STEP", "URLS"),
+)
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 _OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "responses", "rate", "rules", "strategy")
 _RESPONSES: Final = tuple(each.name for each in fields(ResponseOptions))
@@ -67,6 +70,7 @@ class Config:
         upload_step: bytes between two charges of an upload.
         responses: what goes out of throttles that do not say; None where the settings do not either.
         headers: whether answers that are not refused get the RateLimit fields.
+        count_preflights: whether CORS preflights take quota like other requests.
         problems: what is wrong.
     """
 
@@ -80,6 +84,7 @@ class Config:
     upload_step: int = STEP
     responses: ResponseOptions | None = None
     headers: bool = True
+    count_preflights: bool = False
     problems: list[Problem] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
 
@@ -121,8 +126,10 @@ def read() -> Config:
         if key not in _KEYS:
             config.problem(2, f"TRAFFIK has no key {key!r}.", _close(str(key), _KEYS))
     config.headers = given.get("HEADERS", True)
-    if not isinstance(config.headers, bool):
-        config.problem(2, f"TRAFFIK['HEADERS'] is True or False, not {config.headers!r}.", "Write True or False.")
+    config.count_preflights = given.get("COUNT_PREFLIGHTS", False)
+    for key, flag in (("HEADERS", config.headers), ("COUNT_PREFLIGHTS", config.count_preflights)):
+        if not isinstance(flag, bool):
+            config.problem(2, f"TRAFFIK[{key!r}] is True or False, not {flag!r}.", "Write True or False.")
     config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))

@@ -153,8 +153,12 @@ class Backend(ABC):
         """Open the store for as long as `app` runs, and bind it to `app` and to the applications mounted in it.
 
         ``FastAPI(lifespan=backend.lifespan)``; or inside a lifespan of your own, ``async with backend.lifespan(app):``.
+
+        Raises:
+            ConfigurationError: `app` uses a throttle in a way that cannot work.
         """
         async with self:
+            adapters.check_app(app)
             with binding.bound(self, app, adapters.subapps_of(app)):
                 yield
 

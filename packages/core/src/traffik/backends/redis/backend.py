@@ -13,7 +13,7 @@ from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
@@ -101,7 +101,6 @@ class RedisBackend(Backend):
         self._circuit = Circuit(breaker or Breaker())
         self._denials = None if deny_cache is None else Denials(deny_cache)
         self._health = Health(self._circuit, _log)
-        self._keys_of = lru_cache(maxsize=1024)(self._whole_keys)
         self._charging = Charging(self._keys_of, deadline, self._circuit, self._failures, self._denials, self._count)
         self._begin()
         super().__init__(namespace=namespace)
@@ -122,7 +121,7 @@ class RedisBackend(Backend):
     def partition_key(self, uid: str, key: str) -> str:
         return self._keys_of(uid)(key)
 
-    def _whole_keys(self, uid: str) -> Callable[[str], str]:
+    def _keys_of(self, uid: str) -> Callable[[str], str]:
         prefix, secret = partition_key(self.namespace, uid, "")[:-1], self._seal
         if secret is None:
             return lambda key: f"{prefix}{escape(key)}}}"

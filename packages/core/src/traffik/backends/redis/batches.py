@@ -8,9 +8,9 @@ too, where an entry of several operations has a call for its own slot. A reply g
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.protocol import Command, ErrorReply, pack, shortened
@@ -19,7 +19,7 @@ from traffik.backends.redis.settings import Endpoint
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
 
-__all__ = ["Batch", "Batcher", "Entry", "Outcome", "Redirect", "batch", "spoils", "take"]
+__all__ = ["Batch", "Entry", "Outcome", "Redirect", "batch", "spoils", "take"]
 
 _AWAY: Final = "ttempted to "
 """Part of every error for a key that is not the server's, or while the cluster is down: nothing was done to the key."""
@@ -77,19 +77,6 @@ class Redirect(NamedTuple):
 
 
 Outcome: TypeAlias = "list[Answer] | Redirect"
-
-
-class Batcher(Protocol):
-    """Carries out entries on one server, together. `endpoint` is the server; None for the one that holds all keys."""
-
-    endpoint: Endpoint | None
-
-    def carry_out(self, entry: Entry) -> Awaitable[Outcome]:
-        """The outcome of `entry`, by its deadline."""
-        ...
-
-    def close(self) -> None:
-        """Fail what waits, and close the connection."""
 
 
 class Batch:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from functools import lru_cache
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -52,11 +52,12 @@ class Target(NamedTuple):
     remembered: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Charging:
     """Decides charges.
 
-    Args:
-        key_of: returns, for a uid, the function that returns the whole key of a local one.
+    Attributes:
+        keys_of: returns, for a uid, the function that returns the whole key of a local one.
         deadline: seconds that a charge may take.
         circuit: the breaker.
         failures: the error policy.
@@ -64,26 +65,17 @@ class Charging:
         count: called with the reason of each decision that is not the store's own.
     """
 
-    def __init__(
-        self,
-        key_of: Callable[[str], Callable[[str], str]],
-        deadline: float,
-        circuit: Circuit,
-        failures: Failures,
-        denials: Denials | None,
-        count: Callable[[str], None],
-    ) -> None:
-        self._key_of = key_of
-        self._deadline = deadline
-        self._circuit = circuit
-        self._failures = failures
-        self._denials = denials
-        self._count = count
-        self.target = lru_cache(maxsize=1024)(self._target)
+    keys_of: Callable[[str], Callable[[str], str]]
+    deadline: float
+    circuit: Circuit
+    failures: Failures
+    denials: Denials | None
+    count: Callable[[str], None]
 
-    def _target(self, uid: str, plan: Plan) -> Target:
-        remembered = self._denials is not None and isinstance(plan.strategy, Prepared)
-        return Target(uid, plan, self._key_of(uid), in_script(plan), remembered)
+    def target(self, uid: str, plan: Plan) -> Target:
+        """What the charges of a limit have in common."""
+        remembered = self.denials is not None and isinstance(plan.strategy, Prepared)
+        return Target(uid, plan, self.keys_of(uid), in_script(plan), remembered)
 
     async def apply(self, charges: Sequence[Charge], client: Client) -> list[Decision]:
         """Decide `charges`: those on one server, or in one slot of a cluster, in one step."""
@@ -101,8 +93,8 @@ class Charging:
         if asked:
             began, operations = monotonic(), [operation for _, operation in asked.values()]
             answers: Sequence[Answer] = [_spared()] * len(asked)
-            if self._circuit.admits(began):
-                answers = await client.ask_each(operations, began + self._deadline)
+            if self.circuit.admits(began):
+                answers = await client.ask_each(operations, began + self.deadline)
             for (place, (target, operation)), answer in zip(asked.items(), answers, strict=True):
                 key = charges[place].key
                 decisions[place] = await self._settled(target, operation, client, key, answer, began)
@@ -116,23 +108,23 @@ class Charging:
             return known
         began = monotonic()
         answer: Answer
-        if not self._circuit.closed and not self._circuit.admits(began):
+        if not self.circuit.closed and not self.circuit.admits(began):
             answer = _spared()
         elif scripted:
-            (answer,) = await client.ask((operation,), began + self._deadline)
+            (answer,) = await client.ask((operation,), began + self.deadline)
         else:
-            answer = await _swapped(operation, plan, began + self._deadline, client)
+            answer = await _swapped(operation, plan, began + self.deadline, client)
         if type(answer) is Decision and not remembered:
             return answer
         return await self._settled(target, operation, client, key, answer, began)
 
     def _known(self, target: Target, operation: Operation) -> Decision | None:
         """The decision of the deny cache, if it has one."""
-        if self._denials is None or not target.remembered or operation.cost == 0:
+        if self.denials is None or not target.remembered or operation.cost == 0:
             return None
-        known = self._denials.find(operation.key, target.plan, operation.cost, _micros(monotonic()))
+        known = self.denials.find(operation.key, target.plan, operation.cost, _micros(monotonic()))
         if known is not None and known.degraded is not None:
-            self._count(known.degraded)
+            self.count(known.degraded)
         return known
 
     async def _settled(
@@ -142,25 +134,25 @@ class Charging:
         if not isinstance(answer, Decision):
             charge = Charge(target.uid, target.plan, key, operation.cost, operation.kind != CHARGE)
             return await self._degraded(charge, answer, client)
-        if self._denials is not None and target.remembered and operation.kind == CHARGE:
+        if self.denials is not None and target.remembered and operation.kind == CHARGE:
             if answer.allowed:
-                self._denials.admitted(operation.key)
+                self.denials.admitted(operation.key)
             else:
-                self._denials.note(operation.key, target.plan, operation.cost, answer, _micros(began))
+                self.denials.note(operation.key, target.plan, operation.cost, answer, _micros(began))
         return answer
 
     async def _degraded(self, charge: Charge, answer: Any, client: Client) -> Decision:
         """The decision on a charge without the servers."""
         error: BackendError = copy(answer)  # others may have the same one, and each adds a traceback to its own
-        failures = self._failures
+        failures = self.failures
         reaction: Any = failures.policy
         if failures.decider is not None:
             reaction = failures.decider.call(error, charge)
             if must_wait(reaction, failures.decider.name, client.ways.sync):
                 reaction = await reaction
-        wait = self._circuit.wait(monotonic()) or self._circuit.breaker.recovery
+        wait = self.circuit.wait(monotonic()) or self.circuit.breaker.recovery
         decision = failures.settle(reaction, error, charge, _micros(wait))
-        self._count(decision.degraded or "on_error")
+        self.count(decision.degraded or "on_error")
         return decision
 
 

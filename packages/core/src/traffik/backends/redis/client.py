@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from traffik.backends.redis.batches import Batcher, Entry, Redirect
+from traffik.backends.redis.async_batcher import AsyncBatcher
+from traffik.backends.redis.batches import Entry, Redirect
 from traffik.backends.redis.concurrency import Tasks, Threads
 from traffik.backends.redis.discovery import Servers, Session, learn, slot_of
 from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.script import Answer, Operation
 from traffik.backends.redis.settings import Endpoint
+from traffik.backends.redis.sync_batcher import SyncBatcher
 from traffik.model.errors import BackendError
 
 __all__ = ["Client"]
 
 _T = TypeVar("_T")
+
+_Batcher: TypeAlias = AsyncBatcher | SyncBatcher
 
 
 class Client:
@@ -33,7 +37,7 @@ class Client:
     def __init__(self, ways: Tasks | Threads, servers: Servers) -> None:
         self.ways = ways
         self._servers = servers
-        self._batchers: dict[Endpoint | None, Batcher] = {}
+        self._batchers: dict[Endpoint | None, _Batcher] = {}
         self._only = None if servers.settings.kind == "cluster" else self._batcher(None)
 
     async def ask(self, operations: Sequence[Operation], deadline: float) -> list[Answer]:
@@ -79,13 +83,13 @@ class Client:
         for batcher in list(self._batchers.values()):
             batcher.close()
 
-    def _batcher(self, endpoint: Endpoint | None) -> Batcher:
+    def _batcher(self, endpoint: Endpoint | None) -> _Batcher:
         found = self._batchers.get(endpoint)
         if found is None:
             found = self._batchers.setdefault(endpoint, self.ways.batcher(self._servers, endpoint))
         return found
 
-    async def _route(self, entry: Entry) -> Batcher:
+    async def _route(self, entry: Entry) -> _Batcher:
         """The batcher for the server that owns the slot of an entry."""
         entry.slot = slot_of(entry.operations[0].key)
         if self._servers.outdated:
@@ -102,7 +106,7 @@ class Client:
             if not self._servers.owners:
                 raise failure(error, sent=False) from error
 
-    def _redirected(self, entry: Entry, redirect: Redirect, origin: Endpoint | None) -> Batcher:
+    def _redirected(self, entry: Entry, redirect: Redirect, origin: Endpoint | None) -> _Batcher:
         """The batcher for the server that an entry was sent on to."""
         if not self._servers.owners:
             raise BackendError(f"this is a node of a cluster ({redirect.why}): give the store a Cluster")

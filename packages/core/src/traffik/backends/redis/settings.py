@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -23,18 +24,6 @@ _SENTINEL_PORT: Final = 26379
 _FORMS: Final = (
     '"redis://host:6379/0" (or rediss://, unix://, valkey://), "redis+sentinel://host:26379,host:26379/service/0", '
     '"redis+cluster://host:7000,host:7001", a Sentinel, a Cluster, or a client of redis-py'
-)
-_TLS: Final = (
-    "keyfile",
-    "certfile",
-    "cert_reqs",
-    "ca_certs",
-    "ca_data",
-    "ca_path",
-    "check_hostname",
-    "min_version",
-    "ciphers",
-    "password",
 )
 
 
@@ -239,14 +228,11 @@ def _login(options: Mapping[str, Any]) -> Login:
     )
     if not (options.get("ssl") or _is_secure(options.get("connection_class"))):
         return login
+    # Without a default in redis-py: a certificate is checked unless an option says otherwise.
     tls: dict[str, Any] = {"cert_reqs": "required", "check_hostname": True}
-    tls |= {name: options[f"ssl_{name}"] for name in _TLS if f"ssl_{name}" in options}
-    # Not every redis-py knows all of these, so what is not set is left out, and the folder is given by hand.
-    folder = tls.pop("ca_path", None)
-    needed = {"cert_reqs", "check_hostname"}
-    context = RedisSSLContext(
-        **{name: value for name, value in tls.items() if name in needed or value is not None}
-    ).get()
+    known = signature(RedisSSLContext).parameters.keys() - {"ca_path"}  # which not every redis-py knows
+    tls |= {name: options[f"ssl_{name}"] for name in known if f"ssl_{name}" in options}
+    context, folder = RedisSSLContext(**tls).get(), options.get("ssl_ca_path")
     if folder is not None:
         context.load_verify_locations(capath=folder)
     return replace(login, tls=context)
