@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from traffik.adapters import adapter_of
 from traffik.limits.limit import check_context
+from traffik.limits.options import check_options
 from traffik.model.costs import check_cost
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
@@ -123,6 +124,8 @@ def rates_among(
     rates = [
         each for each in given if isinstance(each, Rate) or (isinstance(each, str) and not (is_name and is_name(each)))
     ]
+    if not given:
+        check_options(HTTPThrottle, options)  # the rate may be there, in the words of another limiter
     if not given or not all(isinstance(each, Throttle | Rate | str) for each in given):
         names = ", names of throttles" if is_name else ""
         raise TypeError(f"throttled takes throttles{names} or rates, at least one: {describe(given)}")
