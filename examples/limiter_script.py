@@ -20,6 +20,8 @@ pages = Limiter("pages", "1000/hour")
 def send(user: str, subject: str) -> None:
     """Sync code: wait as long as the decision says, which is exactly long enough."""
     while not (decision := mails.sync.hit(user)):
+        if decision.never:  # not for a cost of 1, but a loop that waits must not wait for ever
+            raise ValueError(f"{subject!r} can never be sent: the limit is {decision.limit}")
         print(f"{user} waits {decision.wait_ms:.0f} ms")
         time.sleep(decision.wait_ms / 1000)
     print(f"{user} gets {subject!r}, {decision.remaining} more at once")

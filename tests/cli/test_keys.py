@@ -80,6 +80,14 @@ def test_a_client_that_has_used_nothing(used, traffik):
     assert "none: a client that has used nothing" in traffik("explain", *used, *RATE, "--id", "203.0.113.9").out
 
 
+@pytest.mark.parametrize("command", ["explain", "stat"])
+def test_a_uid_that_the_store_does_not_know_is_a_warning(command, redis_server, used, traffik):
+    said = traffik(command, "--store", redis_server.url, "--throttle", "file:dta", *RATE, "--id", "203.0.113.7")
+    assert (said.code, "no key of the throttle 'file:dta': it is unused, or the uid is wrong" in said.err) == (0, True)
+    assert "none: a throttle that has used nothing" in said.out or command == "stat"
+    assert traffik(command, *used, *RATE, "--id", "203.0.113.99").err == ""
+
+
 def test_stat_is_a_line(used, traffik):
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out.startswith("0 of 10 left; the next in ")

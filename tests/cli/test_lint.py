@@ -38,6 +38,7 @@ def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
     kinds = {line.rpartition("[")[2].removesuffix("]"): line for line in said.out.splitlines()}
     assert {"admits-nothing", "cost-above-capacity", "idle-rate", "unlimited", "no-store"} <= set(kinds)
     assert f"{tmp_path / 'bad.py'}:4: never: " in kinds["admits-nothing"]
+    assert f"{tmp_path / 'bad.py'}:5: dear: " in kinds["cost-above-capacity"]
     assert "the rate 1000/s never binds, since 1/s allows no more" in kinds["idle-rate"]
     assert (said.code, said.err) == (1, "limits: 6, findings: 5\n")
 

@@ -12,6 +12,8 @@ import time
 import pytest
 import zstandard
 
+from traffik_cli.main import cli
+
 MISTAKES = [
     (("replay",), "what is to be tried? give --rate"),
     (("replay", "--rate", "5/s"), "which log?"),
@@ -58,6 +60,12 @@ def test_a_file_that_is_cut_short_is_a_mistake(compress, end, traffik, tmp_path,
         (tmp_path / "log").write_bytes(before + compress(access_log.read_bytes())[:end])
         said = traffik("replay", tmp_path / "log", "--rate", "1/s")
         assert (said.code, "ended before" in said.err, said.out) == (2, True, "")
+
+
+def test_every_summary_in_the_help_is_a_whole_sentence(traffik):
+    lines = [line for line in traffik("--help").out.partition("Commands:")[2].splitlines() if line]
+    assert len(lines) == len(cli.commands)
+    assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
 
 
 def test_the_command_is_a_module_too(shell):

@@ -126,6 +126,15 @@ def test_a_pipeline_learns_by_the_exit_code(condition, code, traffik, access_log
     assert (code, f"traffik: failed: {condition}\n" if code else "") == (said.code, said.err)
 
 
+@pytest.mark.parametrize(("condition", "code"), [("refused > 1%", 2), ("requests < 1", 1)])
+def test_an_empty_log_meets_no_condition(condition, code, traffik, tmp_path):
+    (tmp_path / "log").write_bytes(b"")
+    said = traffik("replay", tmp_path / "log", "--rate", "60/min", "--fail-if", condition)
+    assert said.code == code
+    assert "no request was read" in said.err or code == 1
+    assert traffik("replay", tmp_path / "log", "--rate", "60/min").code == 0
+
+
 def test_malformed_lines_are_shown_by_number(traffik, tmp_path):
     (tmp_path / "log").write_bytes(b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n[red]?[/]\n' * 11)
     said = traffik("replay", tmp_path / "log", "--rate", "1/s")

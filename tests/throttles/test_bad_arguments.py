@@ -40,6 +40,38 @@ def test_it_is_a_type_error_that_shows_what_was_given(mistake):
         make()
 
 
+THING = object()
+ADDRESSES = {
+    "a store": lambda: HTTPThrottle("bad", "1/s", backend=THING),
+    "a strategy": lambda: Limiter("bad", "1/s", strategy=THING),
+    "a rule": lambda: HTTPThrottle("bad", "1/s", rules=[THING]),
+    "a rate": lambda: Limiter("bad", THING),
+    "a cost": lambda: check_call(lambda request: 1, None),
+    "an identifier": lambda: HTTPThrottle("bad", "1/s", identifier=lambda one, two, three: 0),
+    "a throttle": lambda: each_of(THING),
+    "floods": lambda: HTTPThrottle("bad", "1/s", floods=THING),
+    "responses": lambda: HTTPThrottle("bad", "1/s", responses=THING),
+    "an unknown option": lambda: Limiter("bad", "1/s", colour=THING),
+    "a foreign option": lambda: Limiter("bad", "1/s", key_func=lambda: 1, burst=THING),
+    "a connection": lambda: HTTPThrottle("bad", "1/s").sync.hit(THING),
+    "an identity": lambda: Limiter("bad", "1/s").sync.hit(THING),
+    "networks": lambda: trust_proxies(THING),
+}
+
+
+@pytest.mark.parametrize("mistake", ADDRESSES)
+def test_no_message_shows_an_address_in_memory(mistake):
+    with pytest.raises((TypeError, ConfigurationError)) as caught:
+        ADDRESSES[mistake]()
+    assert " at 0x" not in str(caught.value)
+
+
+def test_stores_are_told_apart_by_the_line_that_made_them():
+    one, two = InMemoryBackend(), InMemoryBackend()
+    assert repr(one).endswith(f"test_bad_arguments.py:{one.place.rpartition(':')[2]}>")
+    assert " at 0x" not in repr(one) + repr(two)
+
+
 @pytest.mark.parametrize("given", [None, 1.5])
 @pytest.mark.parametrize("make", [trust_proxies, identities.exempt, identities.deny])
 def test_networks_are_text(make, given):

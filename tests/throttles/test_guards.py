@@ -141,3 +141,8 @@ def test_what_is_to_be_awaited_is_known():
 
     assert [is_async_callable(each) for each in (later, functools.partial(later), Later())] == [True] * 3
     assert [is_async_callable(each) for each in (endpoint, functools.partial(endpoint), len)] == [False] * 3
+
+
+def test_a_rate_in_the_words_of_another_limiter_names_ours():
+    with pytest.raises(TypeError, match=r'takes no option limit=\'5/min\': .*rate="5/min"'):
+        rates_among((), {"limit": "5/min"})

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from traffik.adapters import check_app
 from traffik.backends.base import Backend
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 from traffik.throttles import Throttle
 from traffik.throttles.guards import Throttles, each_of
@@ -48,10 +49,10 @@ def setup(
         TypeError: what should be a throttle is none.
     """
     if THROTTLES in app:
-        raise ConfigurationError(f"{app!r} has been set up before; give all throttles in one call of setup")
+        raise ConfigurationError(f"{describe(app)} has been set up before; give all throttles in one call of setup")
     if app.pre_frozen:
         raise ConfigurationError(
-            f"{app!r} is mounted or running already: call setup(app) before add_subapp and run_app"
+            f"{describe(app)} is mounted or running already: call setup(app) before add_subapp and run_app"
         )
     app[THROTTLES] = each_of(throttles)
     if app[THROTTLES] or routes:

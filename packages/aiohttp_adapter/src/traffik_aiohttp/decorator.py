@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from aiohttp.abc import AbstractView
 
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
 from traffik.throttles.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
@@ -46,7 +47,7 @@ def throttled(
 
     def decorate(handler: _Handler) -> _Handler:
         if not (_is_view(handler) or is_async_callable(handler)):
-            raise TypeError(f"throttled is for async handlers and for views, not for {handler!r}")
+            raise TypeError(f"throttled is for async handlers and for views, not for {describe(handler)}")
         guards = guards_for(handler, throttles, options)
 
         def hit(request: web.BaseRequest) -> Coroutine[Any, Any, object]:

@@ -45,8 +45,14 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
 
 
 def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
-    """1 if one of the conditions holds for what was asked about, and says which; else 0."""
+    """1 if one of the conditions holds for what was asked about, and says which; else 0.
+
+    Raises:
+        ConfigurationError: none holds, and there was no request to judge them by.
+    """
     held = [each for each in conditions if each.holds(outcome.reports[0], outcome.logs)]
+    if conditions and not held and not outcome.reports[0].requests:
+        raise ConfigurationError("--fail-if has nothing to judge by: no request was read")
     for each in held:
         click.echo(f"traffik: failed: {each.text}", err=True)
     return 1 if held else 0

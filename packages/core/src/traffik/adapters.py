@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from traffik.model.decisions import Decision
+from traffik.model.descriptions import describe
 from traffik.model.errors import AdapterNotFoundError, ConfigurationError
 from traffik.notices import misconfiguration
 
@@ -256,7 +257,9 @@ def _find(connection: object) -> Adapter:
         if name in _registered or name in _names():
             adapter = _by_type[type(connection)] = _load(name)
             return adapter
-    raise AdapterNotFoundError(f"no adapter for {connection!r} ({_dotted(type(connection))}): {_mend(connection)}")
+    raise AdapterNotFoundError(
+        f"no adapter for {describe(connection)} ({_dotted(type(connection))}): {_mend(connection)}"
+    )
 
 
 def _mend(connection: object) -> str:

@@ -17,6 +17,7 @@ from django.apps import apps
 
 from traffik.adapters import Memory
 from traffik.limits.floods import REASON
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 from traffik.responses import rejections
 from traffik.responses.rejections import Rejection, Reply
@@ -117,7 +118,9 @@ class ConsumerAdapter:
         if not connection._sync:
             return sleep()
         if not isinstance(connection, ThrottledConsumerMixin):
-            raise ConfigurationError(f"{connection!r} is sync: to pause it, put ThrottledConsumerMixin before its base")
+            raise ConfigurationError(
+                f"{describe(connection)} is sync: to pause it, put ThrottledConsumerMixin before its base"
+            )
         connection.scope[_PAUSE] = sleep
         return None
 

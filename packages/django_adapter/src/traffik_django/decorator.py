@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
 from traffik.throttles.guards import check_call, is_generator_callable, rates_among
@@ -84,7 +85,7 @@ def throttled(
             return view
         if is_generator_callable(view):
             raise TypeError(
-                f"a view returns its response: return a StreamingHttpResponse instead of yielding in {view!r}"
+                f"a view returns its response: return a StreamingHttpResponse instead of yielding in {describe(view)}"
             )
         guarded = _guarded(view, [*guards, throttle_of(view)] if rates else guards, cost, context)
         if _owner(view) is None:
@@ -117,7 +118,9 @@ def _request(args: tuple[Any, ...]) -> Any:
     for each in args[:2]:
         if hasattr(each, "META"):
             return each
-    raise TypeError(f"throttled decorates views, whose first argument is the request, not one called with {args!r}")
+    raise TypeError(
+        f"throttled decorates views, whose first argument is the request, not one called with {describe(args)}"
+    )
 
 
 def _owner(view: Any) -> Any:

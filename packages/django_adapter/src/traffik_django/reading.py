@@ -18,6 +18,7 @@ from traffik.backends.base import Backend
 from traffik.identities import Identifier
 from traffik.identities.proxies import NETWORK_PREFIX, Proxies, proxies
 from traffik.model.callables import callback
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 from traffik.responses.options import FIELDS, ResponseOptions
 from traffik.rules.rule import Rule
@@ -117,7 +118,9 @@ def read() -> Config:
     """The settings of now; without ``TRAFFIK``, a store in memory and no throttles."""
     config, given = Config(), getattr(settings, "TRAFFIK", {})
     if not isinstance(given, Mapping):
-        config.problem(2, f"TRAFFIK is a dict, not {given!r}.", 'Write TRAFFIK = {"THROTTLES": {"login": "5/min"}}.')
+        config.problem(
+            2, f"TRAFFIK is a dict, not {describe(given)}.", 'Write TRAFFIK = {"THROTTLES": {"login": "5/min"}}.'
+        )
         given = {}
     for key in given:
         if key not in _KEYS:
@@ -147,7 +150,7 @@ def _proxies(given: Mapping[str, Any]) -> Proxies:
 
 def _read_throttles(config: Config, given: Any) -> None:
     if not isinstance(given, Mapping):
-        config.problem(5, f"TRAFFIK['THROTTLES'] is a dict, not {given!r}.", 'Write {"login": "5/min"}.')
+        config.problem(5, f"TRAFFIK['THROTTLES'] is a dict, not {describe(given)}.", 'Write {"login": "5/min"}.')
         return
     for name, options in given.items():
         where = f"['THROTTLES'][{name!r}]"
@@ -161,7 +164,7 @@ def _read_throttles(config: Config, given: Any) -> None:
 
 def _read_urls(config: Config, given: Any) -> None:
     if not isinstance(given, Mapping):
-        config.problem(6, f"TRAFFIK['URLS'] is a dict, not {given!r}.", 'Write {"api:*": "api"}.')
+        config.problem(6, f"TRAFFIK['URLS'] is a dict, not {describe(given)}.", 'Write {"api:*": "api"}.')
         return
     for pattern, names in given.items():
         if not isinstance(pattern, str):
@@ -236,7 +239,7 @@ def _identifier(given: Any) -> Identifier:
     else:
         found = given
     if not callable(found):
-        raise TypeError(f"an identifier is a name or a function, not {given!r}")
+        raise TypeError(f"an identifier is a name or a function, not {describe(given)}")
     identifier: Identifier = found
     callback("the identifier", identifier, ("connection", "context"))  # raises if it cannot be called so
     return identifier
@@ -246,7 +249,7 @@ def _responses(given: Any) -> ResponseOptions:
     if isinstance(given, ResponseOptions):
         return given
     if not isinstance(given, Mapping):
-        raise TypeError(f"what goes out is a dict or a ResponseOptions, not {given!r}")
+        raise TypeError(f"what goes out is a dict or a ResponseOptions, not {describe(given)}")
     options = dict(given)
     for key in options:
         if key not in _RESPONSES:

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 
 __all__ = ["store_of"]
@@ -36,7 +37,7 @@ def store_of(given: Any) -> Backend | None:
     if isinstance(given, str):
         given = {"BACKEND": _REDIS, "LOCATION": given}
     if not isinstance(given, Mapping):
-        raise TypeError(f"a store is not {given!r} ({type(given).__name__})")
+        raise TypeError(f"a store is not {describe(given)} ({type(given).__name__})")
     if unknown := set(given) - _KEYS:
         raise ValueError(f"a store has no {', '.join(sorted(map(repr, unknown)))}")
     options = dict(given.get("OPTIONS", {}))
@@ -48,7 +49,7 @@ def store_of(given: Any) -> Backend | None:
         raise TypeError(f"BACKEND is the dotted path of a store, not {path!r}")
     store = import_string(path)(*where, **options)
     if not isinstance(store, Backend):
-        raise TypeError(f"{path!r} makes {store!r}, which is no store")
+        raise TypeError(f"{path!r} makes {describe(store)}, which is no store")
     return store
 
 

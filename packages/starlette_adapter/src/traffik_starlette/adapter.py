@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from traffik.adapters import Memory
 from traffik.limits.floods import REASON
+from traffik.model.descriptions import describe
 from traffik.responses.rejections import Rejection
 from traffik_starlette.checks import check_routes
 from traffik_starlette.errors import Throttled, WebSocketThrottled
@@ -97,7 +98,7 @@ class WebSocketAdapter(HTTPAdapter):
 
     def reject(self, connection: HTTPConnection, rejection: Rejection, /) -> Awaitable[None] | None:
         if not isinstance(connection, WebSocket):
-            raise TypeError(f"this is the adapter of WebSockets, not of {connection!r}")
+            raise TypeError(f"this is the adapter of WebSockets, not of {describe(connection)}")
         if self.accepted(connection):
             return _notify(connection, rejection)
         if "websocket.http.response" in connection.scope.get("extensions", {}):

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from traffik.limits.floods import VIOLATION
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
 from traffik.throttles.guards import (
@@ -71,7 +72,9 @@ def throttled(
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
         if isinstance(endpoint, type):
-            raise TypeError(f"throttled is for functions and methods: decorate the methods of {endpoint!r} instead")
+            raise TypeError(
+                f"throttled is for functions and methods: decorate the methods of {describe(endpoint)} instead"
+            )
         return _guarded(endpoint, guards_for(endpoint, throttles, options), cost, context)
 
     return decorate
@@ -157,7 +160,9 @@ def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     for each in (*args, *kwargs.values()):
         if isinstance(each, HTTPConnection):
             return each
-    raise TypeError(f"{endpoint!r} was called without a connection: annotate a parameter as Request or WebSocket")
+    raise TypeError(
+        f"{describe(endpoint)} was called without a connection: annotate a parameter as Request or WebSocket"
+    )
 
 
 async def _deny(connection: WebSocket, answer: Any) -> None:

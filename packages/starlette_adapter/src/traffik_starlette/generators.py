@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from traffik.model.descriptions import describe
 from traffik_starlette.signatures import ask_for, signature_of
 
 __all__ = ["guard_generator"]
@@ -35,7 +36,7 @@ def guard_generator(
         from fastapi import Depends
     except ImportError:
         raise TypeError(
-            f"{endpoint!r} is a generator, which only FastAPI can call: return a StreamingResponse"
+            f"{describe(endpoint)} is a generator, which only FastAPI can call: return a StreamingResponse"
         ) from None
 
     async def hit_before(connection: HTTPConnection) -> None:
@@ -85,7 +86,7 @@ def _call(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     """The endpoint's generator, from a call by FastAPI."""
     if _ADDED not in kwargs:
         raise TypeError(
-            f"{endpoint!r} is a throttled generator, which FastAPI has to call: it hits the throttles before"
+            f"{describe(endpoint)} is a throttled generator, which FastAPI has to call: it hits the throttles before"
         )
     del kwargs[_ADDED]
     return endpoint(*args, **kwargs)

@@ -28,7 +28,7 @@ __all__ = ["adapters", "completion", "rate", "schema", "synthetic"]
 _VARIABLE: Final = "_TRAFFIK_COMPLETE"
 
 
-@click.command()
+@click.command(short_help="List the installed adapters and the stores.")
 def adapters() -> None:
     """List the adapters that are installed, the connections they are for, and what each store can do here."""
     table = Table("connection", "adapter", "framework", title="Adapters", title_justify="left")
@@ -45,7 +45,7 @@ def adapters() -> None:
     out.print(stores)
 
 
-@click.command()
+@click.command(short_help="Explain a rate, and how each strategy counts it.")
 @click.argument("text")
 @click.option("--burst", type=click.IntRange(min=1), help="Of the meters.")
 def rate(text: str, burst: int | None) -> None:
@@ -82,7 +82,7 @@ def schema() -> None:
     click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
 
 
-@click.command()
+@click.command(short_help="Write made-up traffic in Combined Log Format.")
 @click.argument("settings", default="default")
 def synthetic(settings: str) -> None:
     """Write made-up traffic in Combined Log Format, the same for the same SETTINGS.
@@ -93,7 +93,7 @@ def synthetic(settings: str) -> None:
         sys.stdout.buffer.write(block)
 
 
-@click.command()
+@click.command(short_help="Print the completion script for a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -73,6 +73,17 @@ def _held(store: Backend, uid: str, key: str) -> bool:
     return not isinstance(store, InspectableBackend) or store.inspect_sync(uid, key).value is not None
 
 
+def _is_used(store: Backend, uid: str, key: str) -> bool:
+    """Whether the store holds anything for the throttle; if it does not, a warning says that the uid may be wrong."""
+    if _held(store, uid, key):
+        return True
+    page = store.list_keys_sync(uid, 1) if isinstance(store, InspectableBackend) else None
+    if page is None or page.keys or page.unnamed:
+        return True
+    click.echo(f"traffik: the store holds no key of the throttle {uid!r}: it is unused, or the uid is wrong", err=True)
+    return False
+
+
 def _of_store(command: _F) -> _F:
     """The options of all commands about a store."""
     for option in (
@@ -103,7 +114,7 @@ def _of_limit(command: _F) -> _F:
     return command
 
 
-@click.command()
+@click.command(short_help="Show what the store knows of one client.")
 @_of_store
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier answers: an address, a user.")
@@ -115,12 +126,14 @@ def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None
         key = _key(store, uid, limit.entry, identity, scope)
         answers = _asked(store, limit, [(key, cost) for cost in (0, *_COSTS)])
         held = store.inspect_sync(uid, key) if isinstance(store, InspectableBackend) else None
+        used = _is_used(store, uid, key)
     facts: dict[str, Any] = {
         "key": store.partition_key(uid, key),
         "rates": [str(rate) for rate in limit.plan.rates],
         "strategy": repr(limit.plan.strategy),
         "state": None if held is None or held.value is None else held.value.hex(),
         "forgotten_in": None if held is None else held.ttl,
+        "throttle_used": used,
         "remaining": answers[0].remaining,
         "capacity": limit.plan.capacity,
         "whole_in": answers[0].reset_after,
@@ -149,6 +162,7 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
     with open_store(url, namespace) as store:
         key = _key(store, uid, limit.entry, identity, scope)
         (answer,) = _asked(store, limit, [(key, 0)])
+        _is_used(store, uid, key)
     if as_json:
         facts = {"key": store.partition_key(uid, key), "remaining": answer.remaining, "wait": answer.retry_after}
         click.echo(json.dumps(facts))
@@ -157,7 +171,7 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
     click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)} left{wait}")
 
 
-@click.command()
+@click.command(short_help="Show the clients that have used most of their quota.")
 @_of_store
 @_of_limit
 @click.option("--most", type=click.IntRange(min=1), default=100_000, show_default=True, help="Keys to look at.")
@@ -192,7 +206,7 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
     console().print(table)
 
 
-@click.command("reset")
+@click.command("reset", short_help="Forget what one client, or every client, has used.")
 @_of_store
 @click.option("--id", "identity", help="The client, as its identifier answers; all of the throttle's if left out.")
 @click.option("--scope", help="The scope, if the application gives one.")
@@ -265,11 +279,12 @@ def _rules(limit: _Limit) -> list[str]:
 
 
 def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    who = "client" if facts["throttle_used"] else "throttle"
     rows = [
         ("key", facts["key"]),
         ("rate", "; ".join(facts["rates"]) or "unlimited"),
         ("strategy", facts["strategy"]),
-        ("state", facts["state"] or "none: a client that has used nothing"),
+        ("state", facts["state"] or f"none: a {who} that has used nothing"),
         ("left", f"{number(facts['remaining'])} of {number(facts['capacity'])}{_binding(facts)}"),
         ("whole again in", f"{_until(facts['whole_in'])}{_binding(facts)}"),
     ]

@@ -46,19 +46,25 @@ class Finding(NamedTuple):
     sentence: str
 
 
-@click.command()
+@click.command(short_help="Find limits that cannot work as they are set up.")
 @click.argument("target", metavar="MODULE[:APP]")
 def lint(target: str) -> int:
     """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
     with _printed_once():
         found = _check(_import(target))
-    found += [Finding(said.id, said.about, "", said.sentence) for said in notices.said()]
+    found += map(_noticed, notices.said())
     found += [*findings_of(_alive()), *_mistakes_in_source()]
     for each in found:
         where = f"{each.place}: " if each.place else ""
         click.echo(f"{where}{each.about}: {each.sentence} [{each.kind}]")
     click.echo(f"limits: {len(_alive())}, findings: {len(found)}", err=True)
     return 1 if found else 0
+
+
+def _noticed(notice: notices.Notice) -> Finding:
+    """A notice as a finding; one about a limit has the place where that is made."""
+    limit = uids.holder(notice.about)
+    return Finding(notice.id, notice.about, "" if limit is None else limit.place, notice.sentence)
 
 
 def _check(app: object) -> list[Finding]:

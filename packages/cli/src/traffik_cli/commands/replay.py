@@ -30,7 +30,10 @@ _MINUTE: Final = 60_000_000
 _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 
 
-@click.command(epilog="Exit codes: 0, 1 if a --fail-if holds, 2 for an error, 130 for an interrupt.")
+@click.command(
+    short_help="Show what a limit would have done to an access log.",
+    epilog="Exit codes: 0, 1 if a --fail-if holds, 2 for an error, 130 for an interrupt.",
+)
 @click.argument("files", nargs=-1, type=click.Path(path_type=str))
 @click.option("--rate", "rates", multiple=True, metavar="RATE", help=_RATE)
 @click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="How the rate is counted.")

@@ -16,6 +16,7 @@ from traffik import adapters
 from traffik.backends import binding
 from traffik.model.decisions import Decision
 from traffik.model.keys import partition_key
+from traffik.model.places import place_of_caller
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -89,6 +90,7 @@ class Backend(ABC):
         if not isinstance(namespace, str):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
+        self.place = place_of_caller()
         binding.made(self)
 
     def __reduce__(self) -> str | tuple[Any, ...]:

@@ -20,6 +20,7 @@ from traffik.identities.networks import Networks, networks, networks_of_lines
 from traffik.identities.proxies import DENIED, EXEMPTED, NETWORK_PREFIX, proxies
 from traffik.identities.trust import Address, warn_of_vast_trust
 from traffik.model.callables import Callback, Context, callback, then
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import as_text, seal, sealed
 
@@ -372,7 +373,9 @@ def _test_of(known: CredentialsOption) -> Callable[[str], object]:
     if callable(known):
         return known
     if isinstance(known, bytes | bytearray) or not isinstance(known, Container):
-        raise TypeError(f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {known!r}")
+        raise TypeError(
+            f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {describe(known)}"
+        )
     return known.__contains__
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def networks(given: NetworksOption) -> Networks:
     if isinstance(given, str | IPv4Network | IPv6Network | IPv4Address | IPv6Address):
         return _united((_interval(given),))
     if not isinstance(given, Iterable):
-        raise ConfigurationError(f'networks are text such as "10.0.0.0/8", or several of them, not {given!r}')
+        raise ConfigurationError(f'networks are text such as "10.0.0.0/8", or several of them, not {describe(given)}')
     return _united(map(_interval, given))
 
 
@@ -117,7 +118,9 @@ def _interval(given: object) -> tuple[int, int]:
     try:
         network = ip_network(text)
     except ValueError as error:
-        raise ConfigurationError(f"{given!r} is no network, such as '10.0.0.0/8' or '2001:db8::1': {error}") from None
+        raise ConfigurationError(
+            f"{describe(given)} is no network, such as '10.0.0.0/8' or '2001:db8::1': {error}"
+        ) from None
     if network.version == 4:
         return int(network[0]) - _V4, int(network[-1]) - _V4
     first, last = int(network[0]), int(network[-1])

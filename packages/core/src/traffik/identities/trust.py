@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from traffik.adapters import adapter_of
 from traffik.identities.networks import Networks, address_number
 from traffik.identities.proxies import FORWARDING, NETWORK_PREFIX, Proxies, client_identity, proxies
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 from traffik.notices.misconfiguration import everything_trusted, peer_from_header, untrusted_proxy
 
@@ -149,8 +150,8 @@ def address_of(connection: Any, own: Proxies | None = None) -> str:
             "X-Forwarded-For, is all that can reach it"
         )
     raise ConfigurationError(
-        f"clients cannot be told apart: {connection!r} has no address at its other end {found}; or give the throttle "
-        f"an identifier"
+        f"clients cannot be told apart: {describe(connection)} has no address at its other end {found}; or give the "
+        f"throttle an identifier"
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 
 from traffik.adapters import Memory
 from traffik.backends import binding
+from traffik.model.descriptions import describe
 from traffik.responses.headers import RawField, RawFields, together
 from traffik.responses.options import DEFAULT, ResponseOptions
 from traffik.responses.rejections import status_of
@@ -30,7 +31,9 @@ def set_default_responses(responses: ResponseOptions | None) -> None:
     """
     global _default  # noqa: PLW0603 - the default of a process
     if not isinstance(responses, ResponseOptions | None):
-        raise TypeError(f"what goes out is a ResponseOptions, such as ResponseOptions(jitter=5), not {responses!r}")
+        raise TypeError(
+            f"what goes out is a ResponseOptions, such as ResponseOptions(jitter=5), not {describe(responses)}"
+        )
     with binding.lock:
         _default = DEFAULT if responses is None else responses
         binding.notify_subscribers()

@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from traffik.limits import uids
+from traffik.model.descriptions import describe
 from traffik.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Group:
             TypeError: it is no rule.
         """
         if not isinstance(rule, Rule):
-            raise TypeError(f"rules are made as Rule('/api/**'), not {rule!r}")
+            raise TypeError(f"rules are made as Rule('/api/**'), not {describe(rule)}")
         with _lock:
             if (self.pattern, rule) not in _rules:
                 _rules.append((self.pattern, rule))
@@ -96,7 +97,7 @@ def group(pattern: str) -> Group:
         TypeError, ValueError: it is no text, or empty.
     """
     if not isinstance(pattern, str):
-        raise TypeError(f"a group is a pattern of uids, such as 'api:*', not {pattern!r}")
+        raise TypeError(f"a group is a pattern of uids, such as 'api:*', not {describe(pattern)}")
     if not pattern:
         raise ValueError("a group is a pattern of uids; '' matches none, and '*' matches all")
     return Group(pattern)

@@ -19,7 +19,9 @@ from traffik.limits.options import check_options
 from traffik.model.callables import Callback, Context, callback
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
+from traffik.model.descriptions import describe
 from traffik.model.keys import as_text, check_uid
+from traffik.model.places import place_of_caller
 from traffik.model.rates import Rate, Rates, parse_rates
 from traffik.notices import misconfiguration
 from traffik.responses.headers import PreparedPolicies, policies
@@ -126,11 +128,11 @@ class Limit:
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         if not isinstance(responses, ResponseOptions | None):
-            raise TypeError(f"responses is None or options such as ResponseOptions(jitter=5), not {responses!r}")
+            raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
         self._own_responses = responses
         self._own_policies = policies(self.uid, self.plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
-        self.place = uids.place_of_caller()
+        self.place = place_of_caller()
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
         """Stores in which it may count, and limits with the same uid and another definition may not."""
@@ -293,7 +295,7 @@ class Limit:
 
     def __repr__(self) -> str:
         rate = self.rating.name if self.rating else "; ".join(map(str, self.plan.rates)) or "unlimited"
-        return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={self.strategy!r}>"
+        return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={describe(self.strategy)}>"
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
@@ -333,7 +335,7 @@ def check_context(context: object) -> Context | None:
     if context is None:
         return None
     if not isinstance(context, Mapping):
-        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {context!r}')
+        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {describe(context)}')
     if context.get("scope") is not None:
         as_text(context["scope"], "the scope")
     return context
@@ -341,7 +343,7 @@ def check_context(context: object) -> Context | None:
 
 def _checked(backend: Backend | None) -> Backend | None:
     if not isinstance(backend, Backend | None):
-        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {backend!r}")
+        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {describe(backend)}")
     return backend
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from traffik.model.descriptions import describe
+
 __all__ = ["check_options"]
 
 _RATE: Final = 'the rate is one text, such as rate="5/min"'
@@ -14,9 +16,9 @@ _WHO: Final = "identifier= takes a function of the request that returns whose qu
 _INSTEAD: Final[Mapping[str, str]] = {
     "amount": "the units of a hit are cost=",
     "algorithm": "the algorithm is strategy=, such as strategy=TokenBucket()",
-    "burst": "burst belongs to the strategy: strategy=TokenBucket(burst={!r})",
+    "burst": "burst belongs to the strategy: strategy=TokenBucket(burst={})",
     "callback": "handle_throttled= takes a function that is called for refused requests",
-    "debt": "debt belongs to the strategy: strategy=TokenBucket(debt={!r})",
+    "debt": "debt belongs to the strategy: strategy=TokenBucket(debt={})",
     "error_message": "handle_throttled= takes a function that is called for refused requests",
     "exempt_when": "rules= say which requests count: rules=[Rule(when=..., bypass=True)]",
     "hits": _RATE,
@@ -31,16 +33,16 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "milliseconds": _RATE,
     "minutes": _RATE,
     "name": "the name of a limit is uid=",
-    "namespace": "the namespace belongs to the store: backend=InMemoryBackend(namespace={!r})",
+    "namespace": "the namespace belongs to the store: backend=InMemoryBackend(namespace={})",
     "on_breach": "handle_throttled= takes a function that is called for refused requests",
     "per": _RATE,
     "period": _RATE,
     "redis": 'a store is backend=: backend=RedisBackend("redis://localhost")',
     "requests": _RATE,
-    "scope": 'a scope is a part of the context: context={{"scope": {!r}}}',
+    "scope": 'a scope is a part of the context: context={{"scope": {}}}',
     "seconds": _RATE,
     "storage": "a store is backend=: backend=InMemoryBackend()",
-    "storage_uri": "a store is backend=: backend=RedisBackend({!r})",
+    "storage_uri": "a store is backend=: backend=RedisBackend({})",
     "store": "a store is backend=: backend=InMemoryBackend()",
     "times": _RATE,
     "weight": "the units of a hit are cost=",
@@ -58,8 +60,9 @@ def check_options(kind: type, options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if known is not None and name not in known:
             instead = _INSTEAD.get(name)
-            hint = f"it takes {', '.join(known)}" if instead is None else instead.format(value)
-            raise TypeError(f"{kind.__name__} takes no option {name}={value!r}: {hint}")
+            shown = describe(value)
+            hint = f"it takes {', '.join(known)}" if instead is None else instead.format(shown)
+            raise TypeError(f"{kind.__name__} takes no option {name}={shown}: {hint}")
 
 
 @lru_cache

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
@@ -20,12 +19,10 @@ from traffik.model.errors import DuplicateUidError
 from traffik.notices import misconfiguration
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from traffik.backends.base import Backend
     from traffik.limits.limit import Limit
 
-__all__ = ["claim", "forget_settled", "held", "holder", "place_of_caller", "rivals", "settle"]
+__all__ = ["claim", "forget_settled", "held", "holder", "rivals", "settle"]
 
 _ROOM: Final = 1_024
 """Uids that are kept without looking who still holds them; then twice as many as were left."""
@@ -141,14 +138,6 @@ def held() -> list[Limit]:
     """Every limit that somebody holds."""
     with _lock:
         return [limit for limits in _claimed.values() for limit in limits]
-
-
-def place_of_caller() -> str:
-    """The file and line, outside this library, that is making a limit."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("traffik"):
-        frame = frame.f_back
-    return "unknown" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _forget_those_that_nobody_holds() -> None:

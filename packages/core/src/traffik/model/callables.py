@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from traffik.model.descriptions import describe
 from traffik.model.functions import Written
 
 __all__ = ["PLAIN", "Callback", "Context", "callback", "discard", "then"]
@@ -56,7 +57,7 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
     Raises:
         TypeError: it cannot be called so.
     """
-    name = getattr(function, "__qualname__", None) or repr(function)
+    name = getattr(function, "__qualname__", None) or describe(function)
     taken = _takes(function, offered) if callable(function) else None
     if taken is None:
         raise TypeError(f"{what} {name} cannot be called with ({', '.join(offered)}) or fewer of them from the left")

@@ -10,6 +10,7 @@ from types import CoroutineType
 from typing import Any, TypeGuard, TypeVar
 
 from traffik.model.callables import PLAIN, discard
+from traffik.model.descriptions import describe
 
 __all__ = ["must_wait", "run_sync"]
 
@@ -24,7 +25,7 @@ def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
         result: _T = end.value
         return result
     coroutine.close()
-    raise TypeError(f"{coroutine!r} has to wait, so sync code cannot use it: await the throttle itself")
+    raise TypeError(f"{describe(coroutine)} has to wait, so sync code cannot use it: await the throttle itself")
 
 
 def must_wait(answer: object, name: str, sync: bool) -> TypeGuard[Awaitable[Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from traffik.model.descriptions import describe
+
 __all__ = ["MAX_COST", "check_cost"]
 
 MAX_COST: Final = 2**31 - 1
@@ -18,7 +20,9 @@ def check_cost(cost: object) -> int:
         ValueError: it is not from 0 to `MAX_COST`.
     """
     if isinstance(cost, bool) or not isinstance(cost, int):
-        raise TypeError(f"a cost is an integer, not {cost!r} ({type(cost).__name__}): round it up yourself if need be")
+        raise TypeError(
+            f"a cost is an integer, not {describe(cost)} ({type(cost).__name__}): round it up yourself if need be"
+        )
     if not 0 <= cost <= MAX_COST:
-        raise ValueError(f"a cost is from 0 to {MAX_COST}, not {cost!r}")
+        raise ValueError(f"a cost is from 0 to {MAX_COST}, not {describe(cost)}")
     return int(cost)

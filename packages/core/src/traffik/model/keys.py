@@ -14,6 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
+from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 
 __all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key", "seal", "sealed"]
@@ -72,7 +73,7 @@ def as_text(value: object, what: str) -> str:
 
     if isinstance(value, UUID):
         return str(value)
-    raise TypeError(f"{what} is text, an integer or a UUID, not {value!r} ({type(value).__name__})")
+    raise TypeError(f"{what} is text, an integer or a UUID, not {describe(value)} ({type(value).__name__})")
 
 
 def local_of(whole: str) -> str:
@@ -107,7 +108,7 @@ def check_uid(uid: object) -> str:
         ValueError: it is empty or longer than `MAX_LENGTH`.
     """
     if not isinstance(uid, str):
-        raise TypeError(f"a uid is text, not {uid!r} ({type(uid).__name__})")
+        raise TypeError(f"a uid is text, not {describe(uid)} ({type(uid).__name__})")
     if not 0 < len(uid) <= MAX_LENGTH:
         raise ValueError(f"a uid has 1 to {MAX_LENGTH} characters, not {len(uid)}: {uid[:MAX_LENGTH]!r}")
     return uid

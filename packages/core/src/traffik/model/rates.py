@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NoReturn, TypeAlias
 
+from traffik.model.descriptions import describe
 from traffik.model.errors import RateError
 
 __all__ = ["UNLIMITED", "Rate", "Rates", "parse_rates"]
@@ -95,7 +96,7 @@ class Rate:
             RateError: the text is not exactly one rate; the message shows the grammar and where the text leaves it.
         """
         if not isinstance(text, str):
-            raise RateError(f"a rate is text, not {text!r} ({type(text).__name__}): {_GRAMMAR}")
+            raise RateError(f"a rate is text, not {describe(text)} ({type(text).__name__}): {_GRAMMAR}")
         if text.strip().lower() == "unlimited":
             return UNLIMITED
         match = _TEXT.fullmatch(text)
@@ -151,7 +152,7 @@ def parse_rates(rates: Rates) -> tuple[Rate, ...]:
     """
     found = tuple(_each(rates))
     if not found:
-        raise RateError(f"no rate in {rates!r}: {_GRAMMAR}")
+        raise RateError(f"no rate in {describe(rates)}: {_GRAMMAR}")
     return tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
 
 
@@ -166,14 +167,16 @@ def _each(rates: Rates) -> Iterable[Rate]:
     else:
         given: object = rates
         example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
-        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {example}{_GRAMMAR}")
+        raise RateError(
+            f"a rate is a Rate or text, not {describe(rates)} ({type(rates).__name__}): {example}{_GRAMMAR}"
+        )
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:
     if type(value) is not int:
-        raise RateError(f"the {name} of a rate is an integer, not {value!r} ({type(value).__name__})")
+        raise RateError(f"the {name} of a rate is an integer, not {describe(value)} ({type(value).__name__})")
     if not least <= value <= most:
-        raise RateError(f"the {name} of a rate is from {least} to {most}, not {value!r}")
+        raise RateError(f"the {name} of a rate is from {least} to {most}, not {describe(value)}")
 
 
 def _number(text: str, match: re.Match[str], group: str, most: int) -> int:

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Final, Protocol
 
 from traffik.model.decisions import Decision
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 
 __all__ = [
@@ -139,10 +140,12 @@ class ResponseOptions:
 def _checked(given: object) -> tuple[str | Serializer, ...]:
     each = (given,) if isinstance(given, str) else given
     if not isinstance(each, list | tuple):
-        raise TypeError(f"fields are names and functions in a tuple, such as ('draft-11',), not {given!r}")
+        raise TypeError(f"fields are names and functions in a tuple, such as ('draft-11',), not {describe(given)}")
     for one in each:
         if one not in FIELDS and (isinstance(one, str) or not callable(one)):
-            raise ValueError(f"fields are {', '.join(map(repr, FIELDS))}, or functions that write some, not {one!r}")
+            raise ValueError(
+                f"fields are {', '.join(map(repr, FIELDS))}, or functions that write some, not {describe(one)}"
+            )
     return tuple(dict.fromkeys(each))
 
 

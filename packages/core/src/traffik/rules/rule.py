@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from traffik.model.callables import Callback, callback
+from traffik.model.descriptions import describe
 from traffik.rules.paths import compile_pattern, readings
 
 __all__ = ["PendingPredicates", "Rule", "RuleSet", "When", "rule_set"]
@@ -153,7 +154,7 @@ class RuleSet:
     def __post_init__(self) -> None:
         for rule in self.rules:
             if not isinstance(rule, Rule):
-                raise TypeError(f"rules are made as Rule('/api/**'), not {rule!r}")
+                raise TypeError(f"rules are made as Rule('/api/**'), not {describe(rule)}")
         each = tuple(rule for place, rule in enumerate(self.rules) if rule not in self.rules[:place])
         cheap_first = sorted(each, key=lambda rule: rule.predicate is not None)
         object.__setattr__(self, "rules", each)
@@ -217,14 +218,14 @@ def rule_set(given: Rule | Iterable[Rule]) -> RuleSet | None:
         TypeError: `given` has something other than rules in it.
     """
     if isinstance(given, str) or not isinstance(given, Rule | Iterable):
-        raise TypeError(f"rules are made as Rule('/api/**'), not {given!r}")
+        raise TypeError(f"rules are made as Rule('/api/**'), not {describe(given)}")
     each = (given,) if isinstance(given, Rule) else tuple(given)
     return RuleSet(each) if each else None
 
 
 def _methods(given: Collection[str]) -> frozenset[str]:
     if isinstance(given, str) or not isinstance(given, Collection):
-        raise TypeError(f"methods are several, such as ['GET', 'POST'], not {given!r}")
+        raise TypeError(f"methods are several, such as ['GET', 'POST'], not {describe(given)}")
     for method in given:
         if not isinstance(method, str) or not _TOKEN.fullmatch(method):
             raise ValueError(f"{method!r} is no method of HTTP; one looks like 'POST'")
@@ -236,8 +237,8 @@ def _matcher(path: object, bypass: bool) -> Callable[[str], object]:
     if isinstance(path, str):
         return compile_pattern(path)
     if not isinstance(path, re.Pattern):
-        raise TypeError(f"a path is a pattern such as '/api/**' or a compiled regular expression, not {path!r}")
+        raise TypeError(f"a path is a pattern such as '/api/**' or a compiled regular expression, not {describe(path)}")
     if not isinstance(path.pattern, str):
-        raise TypeError(f"paths are text, so the regular expression is too, not {path!r}")
+        raise TypeError(f"paths are text, so the regular expression is too, not {describe(path)}")
     # Routers let a parameter contain a newline, so the dot of an expression that limits must match one too.
     return (path if bypass else re.compile(path.pattern, path.flags & ~re.DEBUG | re.DOTALL)).fullmatch

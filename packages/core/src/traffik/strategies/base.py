@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from traffik.model.decisions import Decision
+from traffik.model.descriptions import describe
 from traffik.model.errors import RateError
 from traffik.model.rates import Rate
 
@@ -130,6 +131,6 @@ def finest_tick(period: int, fits: Callable[[int], bool]) -> int | None:
 def inexact(strategy: object, rate: Rate) -> RateError:
     """The error for a rate whose numbers would not stay below `EXACT`."""
     return RateError(
-        f"{strategy!r} cannot count {str(rate)!r} exactly: limit times period is too large for 53 bits even in coarser "
-        f"ticks; lower the limit, shorten the period, or choose a period of whole seconds"
+        f"{describe(strategy)} cannot count {str(rate)!r} exactly: limit times period is too large for 53 bits even in "
+        f"coarser ticks; lower the limit, shorten the period, or choose a period of whole seconds"
     )

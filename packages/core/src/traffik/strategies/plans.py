@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeGuard
 
 from traffik.model.costs import MAX_COST
 from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
 
@@ -79,7 +80,9 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         TypeError: `strategy` is not a strategy.
     """
     if isinstance(strategy, type) or not callable(getattr(strategy, "decide", None)):
-        raise TypeError(f"a strategy is an object with a decide method, such as SlidingWindow(), not {strategy!r}")
+        raise TypeError(
+            f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
+        )
     kernels = [_prepare(strategy, rate) for rate in rates]
     bounds = tuple((_capacity(strategy, rate), rate) for rate in rates)
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)

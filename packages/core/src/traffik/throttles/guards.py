@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 
 from traffik.adapters import adapter_of
 from traffik.limits.limit import check_context
+from traffik.limits.options import check_options
 from traffik.model.costs import check_cost
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
 from traffik.throttles.naming import uid_of
@@ -100,7 +102,9 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
     found = tuple(throttle for throttle in each if isinstance(throttle, Throttle))
     for throttle in each:
         if throttle not in found:
-            raise TypeError(f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {throttle!r}")
+            raise TypeError(
+                f"the middleware takes throttles, such as HTTPThrottle(uid, rate), not {describe(throttle)}"
+            )
     return found
 
 
@@ -120,9 +124,11 @@ def rates_among(
     rates = [
         each for each in given if isinstance(each, Rate) or (isinstance(each, str) and not (is_name and is_name(each)))
     ]
+    if not given:
+        check_options(HTTPThrottle, options)  # the rate may be there, in the words of another limiter
     if not given or not all(isinstance(each, Throttle | Rate | str) for each in given):
         names = ", names of throttles" if is_name else ""
-        raise TypeError(f"throttled takes throttles{names} or rates, at least one: {given!r}")
+        raise TypeError(f"throttled takes throttles{names} or rates, at least one: {describe(given)}")
     if options and not rates:
         raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
     return rates
@@ -154,7 +160,7 @@ def check_call(cost: object, context: Mapping[str, Any] | None) -> None:
     """
     if callable(cost):
         raise TypeError(
-            f"the cost of a decorator is an integer, not {cost!r}: give a function to the throttle, as in "
+            f"the cost of a decorator is an integer, not {describe(cost)}: give a function to the throttle, as in "
             f"throttled(HTTPThrottle(uid, rate, cost={getattr(cost, '__name__', 'function')}))"
         )
     if cost is not None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from traffik.model.descriptions import describe
 from traffik.model.keys import MAX_LENGTH
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def dotted_name(endpoint: Callable[..., Any]) -> str:
     """
     name = getattr(endpoint, "__qualname__", None)
     if name is None:
-        raise TypeError(f"{endpoint!r} has no name to make a uid of: throttled(…, uid=…)")
+        raise TypeError(f"{describe(endpoint)} has no name to make a uid of: throttled(…, uid=…)")
     return f"{endpoint.__module__}.{name}"
 
 

@@ -17,8 +17,8 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
-from traffik.limits.uids import place_of_caller
 from traffik.model.errors import ConfigurationError
+from traffik.model.places import place_of_caller
 from traffik.notices import misconfiguration
 from traffik.throttles import Throttle
 

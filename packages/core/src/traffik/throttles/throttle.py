@@ -20,6 +20,7 @@ from traffik.limits.limit import CostOption, Limit, RateOption
 from traffik.model.callables import Context, callback
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import ADMITTED, Decision
+from traffik.model.descriptions import describe
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
 from traffik.throttles.sharing import watched
@@ -114,7 +115,7 @@ class Throttle(Limit, Generic[C]):
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
             raise TypeError(
-                f"floods is a FloodPolicy, for a WebSocketThrottle: not {floods!r} for an {type(self).__name__}"
+                f"floods is a FloodPolicy, for a WebSocketThrottle: not {describe(floods)} for an {type(self).__name__}"
             )
         self.floods = None if floods == FloodPolicy() else floods
         self.rules = rule_set(rules)

@@ -21,6 +21,7 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
+from traffik.model.descriptions import describe
 from traffik.notices import notify
 from traffik.strategies import probe
 
@@ -54,7 +55,9 @@ class InMemoryBackend(Backend):
         if type(max_keys) is not int or max_keys < 1:
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
         if clock is not None and not callable(clock):
-            raise TypeError(f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {clock!r}")
+            raise TypeError(
+                f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {describe(clock)}"
+            )
         super().__init__(namespace=namespace)
         self.max_keys = max_keys
         self._clock = _default_clock if clock is None else clock
@@ -77,7 +80,7 @@ class InMemoryBackend(Backend):
         return backend
 
     def __repr__(self) -> str:
-        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys}>"
+        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys} made at {self.place}>"
 
     @property
     def keys(self) -> int:

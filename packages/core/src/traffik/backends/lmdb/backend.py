@@ -111,7 +111,7 @@ class LMDBBackend(Backend):
         _stores.add(self)
 
     def __repr__(self) -> str:
-        return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} at {id(self):#x}>"
+        return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} made at {self.place}>"
 
     @property
     def may_answer_unavailable(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.model.callables import Callback, callback
 from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
+from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.strategies import Plan, Strategy, plan
 
@@ -65,7 +66,7 @@ class Failures:
         """
         if not _is_policy(policy):
             known = ", ".join(_POLICIES)
-            raise ValueError(f"on_error is one of {known}, or a function that answers one, not {policy!r}")
+            raise ValueError(f"on_error is one of {known}, or a function that answers one, not {describe(policy)}")
         return policy
 
     def settle(self, answer: object, error: BackendError, charge: Charge, wait: int) -> Decision:
