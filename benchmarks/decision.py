@@ -41,24 +41,24 @@ Floor: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
 def sliding_window(rate: Rate) -> Floor:
-    """A few moments, of which the last changes and the first leave."""
+    """One moment for each of sixteen cells of the window."""
     limit, period = rate.limit, rate.period
-    cell = period // 16
-    states: dict[str, tuple[int, tuple[int, ...], int, int]] = {}
+    cell = 1 if limit <= 16 else -(-period // 16)
+    states: dict[str, tuple[int, int, int, tuple[int, ...]]] = {}
 
     async def hit(key: str, cost: int = 1) -> bool:
         now = monotonic_ns() // 1000
-        used, earlier, last, count = states.get(key) or (0, (), now, 0)
-        while earlier and earlier[0] <= now - period:
-            used, earlier = used - earlier[1], earlier[2:]
+        total, last, latest, older = states.get(key) or (0, now, 0, ())
+        while older and older[0] <= now - period:
+            total, older = total - older[1], older[2:]
         if last <= now - period:
-            used = count = 0
-        if used + cost > limit:
+            total, latest = 0, 0
+        if total + cost > limit:
             return False
-        if last // cell == now // cell:
-            states[key] = (used + cost, earlier, now, count + cost)
+        if now // cell == last // cell:
+            states[key] = (total + cost, now, latest + cost, older)
         else:
-            states[key] = (used + cost, (*earlier, last, count), now, cost)
+            states[key] = (total + cost, now, cost, (*older, last, latest))
         return True
 
     return hit
@@ -169,9 +169,11 @@ def sliding_log(rate: Rate) -> Floor:
 AMPLE = Rate.parse("1000000/min")
 SHORT = Rate.parse("10000/500us")  # logs of some hundred and some thousand entries, which come and go
 LONG = Rate.parse("10000/10ms")
+BUSY = Rate.parse("1000000/16ms")  # all moments that a window may have, of which one goes every millisecond
 SPENT = Rate.parse("1/day")
 CASES: list[tuple[str, Strategy, Rate, Callable[[Rate], Floor]]] = [
     ("SlidingWindow", SlidingWindow(), AMPLE, sliding_window),
+    ("SlidingWindow, sixteen moments", SlidingWindow(), BUSY, sliding_window),
     ("SlidingCounter", SlidingCounter(), AMPLE, sliding_counter),
     ("FixedWindow", FixedWindow(), AMPLE, fixed_window),
     ("TokenBucket", TokenBucket(), AMPLE, bucket),

@@ -16,8 +16,9 @@ DAY = 86_400_000_000
 STRATEGIES = [
     FixedWindow(),
     SlidingWindow(),
-    SlidingLog(),
+    SlidingWindow(resolution=3),
     SlidingCounter(),
+    SlidingLog(),
     TokenBucket(),
     GCRA(burst=1),
     LeakyBucket(burst=3),
@@ -43,6 +44,8 @@ def model(strategy, rate):
         return models.Meter(rate, strategy.burst, strategy.debt)
     if isinstance(strategy, GCRA | LeakyBucket):
         return models.Meter(rate, strategy.burst)
+    if isinstance(strategy, SlidingWindow):
+        return models.SlidingWindow(rate, strategy.resolution)
     return getattr(models, type(strategy).__name__)(rate)
 
 

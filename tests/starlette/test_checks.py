@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
@@ -121,6 +121,15 @@ class TestADependencyThatCannotWork:
         app.get("/", dependencies=[Depends(inner)])(lambda: None)
         with pytest.raises(ConfigurationError):
             check_app(app)
+
+
+async def test_a_method_of_a_throttle_class_of_the_user_is_a_dependency_like_any_other(app, uid):
+    class Mine(HTTPThrottle):
+        async def limited(self, request: Request):
+            return await self.hit(request)
+
+    app.get("/", dependencies=[Depends(Mine(uid, "1/min").limited)])(lambda: None)
+    check_app(app)
 
 
 async def test_a_throttle_as_a_decorator_is_an_error_that_says_what_to_write(throttle):

@@ -1,4 +1,4 @@
-"""How a refused request is answered. (With one hit a minute, a sliding window is free again after two.)"""
+"""How a refused request is answered."""
 
 import pytest
 from fastapi import FastAPI, Request

@@ -64,15 +64,17 @@ class SlidingLog(Model):
         return sum(taken for time, taken in self.hits if time > now - self.period) + cost <= self.limit
 
 
-class SlidingWindow(SlidingLog):
-    def __init__(self, rate, resolution=16):
+class SlidingWindow(Model):
+    """Units admitted in one cell of the window count as admitted at the latest hit of that cell."""
+
+    def __init__(self, rate, resolution):
         super().__init__(rate)
         self.cell = 1 if rate.limit <= resolution else -(-rate.period // resolution)
 
-    def take(self, cost, now):
-        if self.hits and self.hits[-1][0] // self.cell == now // self.cell:
-            cost += self.hits.pop()[1]  # remembered later than it was, never earlier
-        super().take(cost, now)
+    def admits(self, cost, now):
+        latest = {time // self.cell: time for time, _ in self.hits}
+        counted = [taken for time, taken in self.hits if latest[time // self.cell] > now - self.period]
+        return sum(counted) + cost <= self.limit
 
 
 class SlidingCounter(Model):

@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from traffik import notices
-from traffik.throttles.placement import note_decorated, report_misplaced
+from traffik.throttles.placement import _decorated, note_decorated, report_misplaced
 
 
 def wrapped(function):
@@ -73,3 +73,11 @@ def test_both_on_routes_are_fine(endpoint):
 def test_what_cannot_be_referred_to_weakly_is_passed_over():
     report_misplaced([len, [].append])
     assert said() == []
+
+
+def test_a_function_that_is_decorated_for_each_request_takes_no_more_memory(endpoint):
+    for _ in range(1000):
+        guarded(endpoint)
+    assert len(_decorated[endpoint]) == 16
+    report_misplaced([endpoint])
+    assert said() == ["misplaced-decorator"]

@@ -31,7 +31,7 @@ def store(directory, clock):
 @pytest.fixture
 def one_file(monkeypatch):
     """All keys in one file, so that it can be told what is in it."""
-    files(monkeypatch, 1)
+    divided(monkeypatch, 1)
     monkeypatch.setattr(backend, "_SMALLEST_MAP", 1 << 20)
 
 
@@ -42,7 +42,7 @@ def reopened(directory):
             environment.close()
 
 
-def files(monkeypatch, count):
+def divided(monkeypatch, count):
     """Let stores divide their keys among this number of files."""
     for module in (backend, environments, paths):
         monkeypatch.setattr(module, "FILES", count)

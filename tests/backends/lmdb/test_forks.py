@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.backends.lmdb.conftest import environment_of, files
+from tests.backends.lmdb.conftest import divided, environment_of
 from tests.backends.test_inmemory import busy, in_a_fork
 from traffik import FixedWindow, Limiter, SlidingWindow
 from traffik.backends.base import Charge
@@ -136,7 +136,7 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
 
 
 def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
-    files(monkeypatch, 8)
+    divided(monkeypatch, 8)
     store = LMDBBackend(directory, on_error="raise")
     plan = limiter_on(store, "3/day")._limiter.plan
     charges = [Charge("forks", plan, str(number % 20), 1) for number in range(100)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.backends.lmdb.conftest import environment_of, keys_in
+from tests.backends.lmdb.conftest import divided, environment_of, keys_in
 from traffik import BackendError, Decision, FixedWindow, Limiter, SlidingLog, Transition
+from traffik.backends.base import Charge
 from traffik.backends.lmdb import LMDBBackend, environments, files, ledger
 
 pytestmark = pytest.mark.usefixtures("one_file")
@@ -279,7 +280,7 @@ def test_errors_of_the_file_say_so(store, monkeypatch):
         raise OSError("no locks here")
 
     limiter = limiter_on(store)
-    monkeypatch.setattr(environments, "lock", broken)
+    monkeypatch.setattr(environments, "lock_file", broken)
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
         limiter.hit("ada")
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
@@ -294,3 +295,14 @@ def test_async_code_makes_a_file_grow_too(store):
 
     assert asyncio.run(hits()) == {None}
     assert environment_of(store).file.size > 1 << 19
+
+
+def test_a_batch_makes_only_the_full_file_grow(directory, monkeypatch):
+    divided(monkeypatch, 2)
+    store = LMDBBackend(directory, on_error="raise")
+    plan = limiter_on(store, "5/day")._limiter.plan
+    full, other = store._file_of(b"0"), store._file_of(b"d")
+    keys = [key for key in map(str, range(6000)) if store._file_of(key.encode()) is full]
+    for key in keys:
+        store.apply_sync([Charge("full", plan, each, 1) for each in (key, "d")])
+    assert (full.file.size > 1 << 19, other.file.size) == (True, 1 << 19)

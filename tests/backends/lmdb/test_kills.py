@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.backends.lmdb.conftest import files
+from tests.backends.lmdb.conftest import divided
 from tests.backends.lmdb.workers import Worker
 from traffik import BackendTimeoutError, FixedWindow, Limiter
 from traffik.backends.lmdb import Breaker, LMDBBackend, environments, ledger
@@ -199,7 +199,7 @@ def test_a_stopped_worker_that_is_killed_leaves_the_file_to_the_others(directory
 
 
 def test_hits_on_keys_in_other_files_go_on(directory, monkeypatch):
-    files(monkeypatch, 8)
+    divided(monkeypatch, 8)
     with Worker(directory, strategy=Struck(signal.SIGSTOP), uid="stopped") as stopped:
         stopped.begin(cost=2)
         stopped.wait_stopped()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ def by_server(walk, client):
 
 def answers(walk, lines, parts):
     """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
-    decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog | SlidingWindow) else bytes
+    decoded = logged if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else bytes
     left = (decoded(b"" if part in SPOILS else part) for part in parts)
     return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
 
@@ -90,7 +90,7 @@ def answers(walk, lines, parts):
 def by_python(walk):
     """What the kernels answer, written as the twins write it."""
     state, found = (), []
-    encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog | SlidingWindow) else packed
+    encoded = flat if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else packed
     for operation, place, cost, now in walk.steps:
         # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
         if operation == "forget":
@@ -122,21 +122,34 @@ def packed(part):
 
 
 def flat(part):
-    """The times and costs of the moments in a state."""
+    """The period of a log that is kept in tuples, and its moments with their units."""
     if part is None:
         return []
-    _, older, earlier, last, count = part
-    skip, *blocks = older or (0,)
-    numbers = [*list(chain(*blocks))[skip:], *earlier, last, count]
-    return list(zip(numbers[::2], numbers[1::2], strict=True))
+    period, before, last, count, older = part
+    _, tail, skip, blocks = older if older and isinstance(older[1], tuple) else (0, older or (), 0, ())
+    numbers = [*list(chain(*blocks))[skip:], *tail, last, count]
+    return [period, *units(before, list(batched(numbers)))]
 
 
 def logged(part):
-    """The times and costs of moments that are kept as text."""
+    """The same of a log that is kept as text."""
     if not part:
         return []
-    size = part[0]
-    entries = [part[place : place + 7 + size] for place in range(1 + size, len(part), 7 + size)]
-    counts = [int.from_bytes(part[1 : 1 + size], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
-    costs = [(after - before) % (2**16 if size == 2 else 2**52) for before, after in pairwise(counts)]
-    return [(int.from_bytes(entry[:7], "little"), cost) for entry, cost in zip(entries, costs, strict=True)]
+    width, period, before = part[0], number(part[1:8]), number(part[8 : 8 + part[0]])
+    starts = range(8 + width, len(part), 7 + width)
+    moments = [(number(part[start : start + 7]), number(part[start + 7 : start + 7 + width])) for start in starts]
+    return [period, *units(before, moments, modulus={2: 2**16, 4: 2**32, 7: 2**52}[width])]
+
+
+def batched(numbers):
+    return zip(numbers[::2], numbers[1::2], strict=True)
+
+
+def units(before, moments, modulus=2**99):
+    """Moments with the units of each, for a running count."""
+    counts = [before, *(count for _, count in moments)]
+    return [(time, (after - before) % modulus) for (time, after), before in zip(moments, counts, strict=False)]
+
+
+def number(text):
+    return int.from_bytes(text, "little")

@@ -66,12 +66,13 @@ def throttled(
     origin = defining_code()
 
     def throttle_of(view: Any) -> HTTPThrottle:
-        owner, uid = _owner(view), options.get("uid")
+        settings: dict[str, Any] = {**options}
+        owner, uid = _owner(view), settings.pop("uid", None)
         if owner is None and not uid:
-            return HTTPThrottle(**{**options, "uid": uid_of(view)})
+            return HTTPThrottle(uid_of(view), **settings)
         key = uid or _name_of_method(type(owner), view)
         if key not in made:  # Django decorates a method anew at each call
-            made[key] = HTTPThrottle(**{**options, "uid": uid or numbered(key, type(owner).__module__, origin)})
+            made[key] = HTTPThrottle(uid or numbered(key, type(owner).__module__, origin), **settings)
         return made[key]
 
     def decorate(view: _View) -> _View:

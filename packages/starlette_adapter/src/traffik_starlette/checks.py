@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Final
 
 from traffik.model.errors import ConfigurationError
 from traffik.throttles import SyncThrottle, Throttle
@@ -11,6 +11,11 @@ from traffik.throttles.placement import report_misplaced
 from traffik_starlette.routing import routes_of
 
 __all__ = ["check_routes"]
+
+_METHODS: Final = frozenset(
+    method for cls in (Throttle, SyncThrottle) for method in vars(cls).values() if inspect.isfunction(method)
+)
+"""Methods whose parameters FastAPI would look for in the query."""
 
 
 def check_routes(app: Any) -> None:
@@ -39,11 +44,10 @@ def _check_dependencies(route: Any) -> None:
     for dependant in waiting:
         waiting += dependant.dependencies
         call = dependant.call
-        owner = getattr(call, "__self__", None)
-        if isinstance(owner, Throttle | SyncThrottle):
+        if getattr(call, "__func__", None) in _METHODS:
             raise ConfigurationError(
-                f"{_path(route)!r} depends on the method {call.__name__!r} of {owner!r}, so clients could choose the "
-                f"cost in the query: write Depends(throttle)"
+                f"{_path(route)!r} depends on the method {call.__name__!r} of {call.__self__!r}, so clients could "
+                f"choose the cost in the query: write Depends(throttle)"
             )
         if isinstance(call, Throttle) and call.websocket and hasattr(route, "methods"):
             raise ConfigurationError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
@@ -29,7 +29,9 @@ from traffik.throttles.placement import note_decorated
 from traffik_starlette.generators import guard_generator
 from traffik_starlette.signatures import ask_for, signature_of
 
-__all__ = ["throttled"]
+__all__ = ["Hit", "hits_of", "throttled"]
+
+Hit: TypeAlias = Callable[[HTTPConnection], Coroutine[Any, Any, object]]
 
 _Find: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -82,17 +84,27 @@ def _guarded(
     endpoint: _Endpoint, throttles: Sequence[Throttle[Any]], cost: int | None, context: Mapping[str, Any] | None
 ) -> _Endpoint:
     """`endpoint` behind `throttles`."""
+
+    async def hit(connection: HTTPConnection) -> object:
+        return await hit_each(throttles, connection, cost, context, response=Response)
+
     if is_generator_callable(endpoint):
-
-        async def hit(connection: HTTPConnection) -> object:
-            return await hit_each(throttles, connection, cost, context, response=Response)
-
         guard: Any = guard_generator(endpoint, hit)
     else:
         guard = _guarded_function(endpoint, throttles, cost, context)
     guard.throttles = tuple(throttles)  # for `document_throttles`
+    guard.traffik_hits = (hit, *hits_of(endpoint))
     note_decorated(guard)
     return cast("_Endpoint", guard)
+
+
+def hits_of(endpoint: Callable[..., Any]) -> tuple[Hit, ...]:
+    """What hits the throttles of an endpoint's decorators, from the outside in; a later call does not hit them again.
+
+    Each returns the response of a throttle's handler, or None if the endpoint may run.
+    """
+    hits: tuple[Hit, ...] = getattr(endpoint, "traffik_hits", ())
+    return hits
 
 
 def _guarded_function(

@@ -84,7 +84,8 @@ def _used_at_once(node: ast.AST) -> list[ast.expr]:
             return [operand]
         case ast.BoolOp(_, values):
             return values
-    return []
+        case _:
+            return []
 
 
 def _value_of(expression: ast.expr, module: ModuleType) -> Any:
@@ -94,4 +95,5 @@ def _value_of(expression: ast.expr, module: ModuleType) -> Any:
             return getattr(module, name, _MISSING)
         case ast.Attribute(value, name):
             return getattr(_value_of(value, module), name, _MISSING)
-    return _MISSING
+        case _:
+            return _MISSING

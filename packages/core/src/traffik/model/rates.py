@@ -165,10 +165,10 @@ def _each(rates: Rates) -> Iterable[Rate]:
         for rate in rates:
             yield from _each(rate)
     else:
-        example = f"for so much per minute write {_per_minute(rates)}, or " if type(rates) is int else ""
-        raise RateError(
-            f"a rate is a Rate or text, not {describe(rates)} ({type(rates).__name__}): {example}{_GRAMMAR}"
-        )
+        given: object = rates
+        example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
+        shown = f"{describe(given)} ({type(given).__name__})"
+        raise RateError(f"a rate is a Rate or text, not {shown}: {example}{_GRAMMAR}")
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:

@@ -16,9 +16,9 @@ __all__ = ["STRATEGIES", "strategy_named"]
 
 STRATEGIES: Final[Mapping[str, type[Any]]] = {
     "sliding-window": SlidingWindow,
-    "sliding-log": SlidingLog,
-    "sliding-counter": SlidingCounter,
     "fixed-window": FixedWindow,
+    "sliding-counter": SlidingCounter,
+    "sliding-log": SlidingLog,
     "token-bucket": TokenBucket,
     "leaky-bucket": LeakyBucket,
     "gcra": GCRA,

@@ -94,18 +94,7 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
         return decision, (period, start, current, previous) if anew else None, life if anew else 0
 
-    def quick(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        """`kernel` where nothing fades out, for half of what it costs: most hits find one count, and room beside it."""
-        if state is not None:
-            era, start, current, previous = state
-            elapsed, total = now - start, current + cost
-            if not previous and era == period and 0 <= elapsed < period and 0 < total <= limit:
-                life = twice - elapsed
-                decision = _new(Decision, (True, limit, limit - total, 0, life, rate, None))
-                return decision, (period, start, total, 0), life
-        return kernel(state, cost, now)
-
-    return kernel if coarse else quick
+    return kernel
 
 
 def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:

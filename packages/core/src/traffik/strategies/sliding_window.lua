@@ -1,41 +1,61 @@
 -- The twin of sliding_window.py; numbers: limit, period, µs of a cell. Only exact operations: see exact.lua.
 --
--- A window is text: the bytes of a count, a count of what had been admitted before the first moment, then moments of a
--- fixed width, oldest first, each with its time and the count after it. Counts go round, at a number above which no
--- difference of two can be. So nothing is summed up, every question is a search by halves, and a log of thousands of
--- moments is never taken apart.
+-- A log is text: the bytes of a count, the period, the count before the first moment, and then moments of a fixed width,
+-- oldest first, each with its time and the count after it. Counts go round at a number above any difference of two. So
+-- nothing need be summed up, every question is a search by halves, and a log of thousands is never taken apart.
 
 function makers.sliding_window()
-    -- How counts are written: in two bytes where the limit allows it.
-    local NARROW = { code = "\2", count = "<I2", moment = "<I7I2", head = 3, width = 9, round = 65536 }
-    local WIDE = { code = "\7", count = "<I7", moment = "<I7I7", head = 8, width = 14, round = EXACT / 2 }
-    local NARROWEST = 32768
+    -- How a log is written, by the bytes of a count.
+    local LAYOUTS = {
+        [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536 },
+        [4] = { bytes = 4, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11, round = 4294967296 },
+        [7] = { bytes = 7, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14, round = EXACT / 2 },
+    }
 
-    local function empty(form)
-        return form.code .. struct.pack(form.count, 0)
+    -- The narrowest layout for counts that differ by twice `limit` at most.
+    local function layout_for(limit)
+        if limit < 32768 then
+            return LAYOUTS[2]
+        end
+        return limit < 2147483648 and LAYOUTS[4] or LAYOUTS[7]
     end
 
-    local function moment(log, form, place)
-        return struct.unpack(form.moment, log, form.head + (place - 1) * form.width + 1)
-    end
-
-    local function size(log, form)
-        return (#log - form.head) / form.width
+    -- The time of the moment at `place` and the count after it.
+    local function moment(log, place)
+        return struct.unpack(log.layout.moment, log.text, log.layout.head_size + (place - 1) * log.layout.size + 1)
     end
 
     -- The count just before the moment at `place`.
-    local function count_before(log, form, place)
+    local function count_before(log, place)
         if place == 1 then
-            return (struct.unpack(form.count, log, 2))
+            return log.before
         end
-        local _, count = moment(log, form, place - 1)
+        local _, count = moment(log, place - 1)
         return count
     end
 
-    -- How much the moments from `first` to `last` come to.
-    local function cost_of(log, form, first, last)
-        local difference = count_before(log, form, last + 1) - count_before(log, form, first)
-        return math.fmod(difference + form.round, form.round)
+    -- The units of the moments from `first` to `last`.
+    local function units(log, first, last)
+        local round = log.layout.round
+        return math.fmod(count_before(log, last + 1) - count_before(log, first) + round, round)
+    end
+
+    -- A log as stored; nil for anything else: of another length, or with a number beyond all clocks.
+    local function read(part)
+        local layout = type(part) == "string" and LAYOUTS[part:byte(1)]
+        local length = layout and #part - layout.head_size or 0
+        if length <= 0 or math.fmod(length, layout.size) ~= 0 then
+            return nil
+        end
+        local _, era, before = struct.unpack(layout.head, part)
+        local log = { text = part, layout = layout, era = era, before = before, length = length / layout.size }
+        return era > 0 and era < EXACT and moment(log, log.length) < EXACT and log or nil
+    end
+
+    -- A log of one moment.
+    local function alone(layout, era, time, count)
+        local text = struct.pack(layout.head, layout.bytes, era, 0) .. struct.pack(layout.moment, time, count)
+        return { text = text, layout = layout, era = era, before = 0, length = 1 }
     end
 
     -- The first place from `low` to `high` of which `holds` is true, as it then is of all later ones.
@@ -51,90 +71,90 @@ function makers.sliding_window()
         return low
     end
 
-    -- The first moment later than `horizon`; one past the end if there is none.
-    local function first_later(log, form, horizon)
-        local past_end = size(log, form) + 1
-        if past_end == 1 or moment(log, form, 1) > horizon then
+    -- The first moment after `horizon`; one past the end if there is none.
+    local function first_later(log, horizon)
+        local past_end = log.length + 1
+        if moment(log, 1) > horizon then
             return 1
-        elseif moment(log, form, past_end - 1) <= horizon then
+        elseif moment(log, log.length) <= horizon then
             return past_end
         end
-        return first_place(2, past_end - 1, function(place)
-            return moment(log, form, place) > horizon
+        return first_place(2, log.length, function(place)
+            return moment(log, place) > horizon
         end)
     end
 
-    -- The time of the moment with which, from the oldest on, at least `excess` will have left.
-    local function time_of_nth(log, form, first, excess)
-        return (moment(log, form, first_place(first, size(log, form), function(place)
-            return cost_of(log, form, first, place) >= excess
+    -- The time of the moment with which, from the one at `first` on, at least `excess` units will have left.
+    local function time_of_nth(log, first, excess)
+        return (moment(log, first_place(first, log.length, function(place)
+            return units(log, first, place) >= excess
         end)))
     end
 
-    -- The window as stored, and how its counts are written; an empty one for anything else.
-    local function read(part, wanted)
-        local form = type(part) == "string" and (part:sub(1, 1) == WIDE.code and WIDE or NARROW) or wanted
-        local whole = type(part) == "string"
-            and part:sub(1, 1) == form.code
-            and #part >= form.head + form.width
-            and math.fmod(#part - form.head, form.width) == 0
-        if whole and moment(part, form, size(part, form)) < EXACT and count_before(part, form, 1) < form.round then
-            return part, form
+    -- The moments from `first` to `last`, written with wider counts.
+    local function widened(log, first, last, layout)
+        local found = {}
+        for place = first, last do
+            found[#found + 1] = struct.pack(layout.moment, (moment(log, place)), units(log, first, place))
         end
-        return empty(wanted), wanted
+        return table.concat(found)
     end
 
-    -- A window with narrow counts, written with wide ones.
-    local function widened(log)
-        local moments = { empty(WIDE) }
-        for place = 1, size(log, NARROW) do
-            local time = moment(log, NARROW, place)
-            moments[place + 1] = struct.pack(WIDE.moment, time, cost_of(log, NARROW, 1, place))
+    -- The text of a log from `first` on, with a hit of `cost` at `now`.
+    local function noted(log, first, now, cost, limit, period, cell)
+        local last, layout = log.length, layout_for(limit)
+        local before, count, kept = 0, units(log, first, last), nil
+        if math.fmod(now, cell) >= now - moment(log, last) then
+            last = last - 1 -- It takes the place of one in the same cell.
         end
-        return table.concat(moments)
+        if layout.bytes > log.layout.bytes then
+            kept = widened(log, first, last, layout)
+        else
+            layout, before = log.layout, count_before(log, first)
+            local start = layout.head_size + (first - 1) * layout.size
+            kept, count = log.text:sub(start + 1, layout.head_size + last * layout.size), count + before
+        end
+        local head = struct.pack(layout.head, layout.bytes, period, before)
+        return head .. kept .. struct.pack(layout.moment, now, math.fmod(count + cost, layout.round))
     end
 
-    -- The window from `first` on with a hit behind it.
-    local function noted(log, form, first, time, cost, grid)
-        local last = size(log, form)
-        local count = math.fmod(count_before(log, form, last + 1) + cost, form.round)
-        local added = struct.pack(form.moment, time, count)
-        if last >= first and div(moment(log, form, last), grid) == div(time, grid) then
-            last = last - 1 -- It takes the place of the moment in the same cell.
-        end
-        local kept = log:sub(form.head + (first - 1) * form.width + 1, form.head + last * form.width)
-        return form.code .. struct.pack(form.count, count_before(log, form, first)) .. kept .. added
-    end
-
-    return function(part, cost, now, numbers)
-        local limit, period, grid = numbers[1], numbers[2], numbers[3]
-        local wanted = limit < NARROWEST and NARROW or WIDE
-        local log, form = read(part, wanted)
-        if form == NARROW and wanted == WIDE then
-            log, form = widened(log), WIDE
-        end
-        local skew, anew = 0, false
-        local last = size(log, form) > 0 and moment(log, form, size(log, form)) or now
-        if last > now + period then
-            log, anew = noted(empty(form), form, 1, now, cost_of(log, form, 1, size(log, form)), 1), true
-            last = now
+    -- The moments that count at `now`: the log or nil, the place of the first, the units, µs from the last until it
+    -- leaves, how far back the clock is, and the log to go on from even if the hit is refused.
+    local function counting(log, period, now)
+        local span, last, kept, skew = math.min(log.era, period), moment(log, log.length), nil, 0
+        if last > now + span then
+            log = alone(log.layout, log.era, now, units(log, 1, log.length))
+            kept, last = log, now
         elseif last > now then
             skew, now = last - now, last
         end
-        local first = first_later(log, form, now - period)
-        local length = size(log, form)
-        local used, life = cost_of(log, form, first, length), period + skew
-        local reset = first <= length and last - now + life or 0
-        if used + cost <= limit then
-            local changed = noted(log, form, first, now, cost, grid)
-            return 1, limit - used - cost, 0, cost > 0 and life or reset, changed, life
+        local first = first_later(log, now - span)
+        if first > log.length then
+            return nil, 1, 0, 0, 0, nil
+        end
+        return log, first, units(log, first, log.length), last + span - now, skew, kept
+    end
+
+    return function(part, cost, now, numbers)
+        local limit, period, cell = numbers[1], numbers[2], numbers[3]
+        local stored = read(part)
+        local log, first, used, life, skew, kept = nil, 1, 0, 0, 0, nil
+        if stored then
+            log, first, used, life, skew, kept = counting(stored, period, now)
+        end
+        now = now + skew
+        local left, reset = limit - used - cost, used > 0 and life + skew or 0
+        if left >= 0 and cost > 0 then
+            local text = log and noted(log, first, now, cost, limit, period, cell)
+            return 1, left, 0, period + skew, text or alone(layout_for(limit), period, now, cost).text, period + skew
+        elseif left >= 0 then
+            return 1, left, 0, reset, stored and part or alone(layout_for(limit), period, now, 0).text, reset
         end
         local wait = NEVER
         if cost <= limit then
-            wait = time_of_nth(log, form, first, used + cost - limit) - now + life
+            local span = math.min(log.era, period)
+            wait = time_of_nth(log, first, -left) + span - now + skew
         end
-        return 0, math.max(0, limit - used), wait, reset, anew and log or nil, anew and period or 0
+        return 0, math.max(0, limit - used), wait, reset, kept and kept.text, kept and kept.era or 0
     end
 end
-
-makers.sliding_log = makers.sliding_window

@@ -1,65 +1,70 @@
-"""Sliding window: at most `limit` in any window, remembered as a few moments; and the log, which remembers every hit.
+"""Sliding window of K moments, and the sliding window log: one kernel.
 
-A hit is counted at a moment: a time and the units admitted up to it since the moment before. Hits in one cell of a grid
-of `resolution` cells a window share a moment, which moves to the latest of them. So a hit is remembered at its own time
-or later, for at least one window: no window ever holds more than `limit`. And no moment lies in the future, so the wait
-for any cost up to `limit` is exact and at most one window. A client that waits as told gets the whole rate; one that
-tries again and again gets at least ``resolution / (resolution + 1)`` of it.
+Never more than the limit in any window, and never a wait longer than the window. The log remembers each hit at its own
+moment. The window divides its period into K cells and keeps one moment for each: the units that were admitted in a cell
+count as admitted at its latest hit. A unit is never counted as older than it is, so no window admits more than the
+limit. No moment lies in the future, so no wait is longer than the window. A client that waits as told gets the whole
+rate; one that polls gets at least K/(K + 1) of it.
 
-State ``(used, older, earlier, time, count)``: `used` is the sum of all units; `time` and `count` are the last moment,
-which changes at nearly every hit; `earlier` has the moments before it as a flat tuple, oldest first. A long log moves
-full blocks of moments to `older`, ``(skip, block, …)``, where the first `skip` integers of the first block have left
-the window. So a hit copies a short tuple at most, whatever the limit.
+State ``(period, before, last, count, older)``. `count` is a running count of the units admitted, `last` the latest
+moment, and `before` the count before the oldest moment that matters, so ``count - before`` units are in use. `older` is
+None or holds the other moments as a flat tuple ``t1, c1, t2, c2, ...``, oldest first, each with the running count after
+it. Beyond `_LONG` integers they move into blocks, and `older` becomes ``t1, tail, skip, blocks``. The tail and each
+block are flat tuples; the first `skip` integers of the first block no longer matter. So a hit copies a short tuple,
+never a whole log.
 
-If the clock goes back by a window at most, hits are counted at the latest time known; if by more, everything used
-counts as used at the new time. Nothing is given back early.
+A charge of N at `now` drops the moments up to ``now - period`` and is admitted iff ``count - before + N <= limit``. It
+joins the last moment if both are in one cell. A refused one waits until enough of the oldest moments have left.
+
+If the clock goes back by at most one period, it stands still until it has caught up. If it goes back by more, all units
+count from the new time. If the period has changed, a moment counts for the shorter of the two periods until a hit is
+admitted, and then for the new one, since the store may forget the state after the old period.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from traffik.model.decisions import NEVER, Decision
-from traffik.model.errors import RateError
+from traffik.model.errors import ConfigurationError, RateError
 from traffik.model.rates import Rate
 from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
 
 __all__ = ["MAX_ENTRIES", "SlidingLog", "SlidingWindow"]
 
 MAX_ENTRIES: Final = 10_000
-"""The largest limit of a log: the moments that one key may have to remember."""
+"""The most moments that a key may remember: the largest limit of `SlidingLog`, and the finest resolution."""
 
-_FINEST: Final = 1_000
-"""The largest resolution: the most moments a key of a `SlidingWindow` remembers, but for one."""
+_LONG: Final = 64
+"""Integers of older moments that move into a block; a window of the default resolution has at most 32."""
 
-_FULL: Final = 64
-"""Integers in a full block of moments: short enough to copy at every hit, long enough that blocks are few."""
+_LONG_AGO: Final = -EXACT
+"""A moment that no window reaches back to."""
 
-_NONE: Final[tuple[()]] = ()
-_EMPTY: Final[State] = (0, _NONE, _NONE, 0, 0)
-"""No moments, for an unpacking that needs five parts."""
+_Older: TypeAlias = tuple[Any, ...]
 
 _new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """At most `limit` in any window, and no wait longer than a window. The default.
+    """At most `limit` in any window, and no wait longer than the window; the default.
 
     Args:
-        resolution: how finely a window is divided, 1 to 1,000. A key remembers at most this many moments and one more;
-            a client that tries again without waiting gets at least ``resolution / (resolution + 1)`` of the rate.
+        resolution: cells in a window, 1 to `MAX_ENTRIES`. A key remembers at most ``resolution + 1`` moments, and a
+            client that polls gets at least ``resolution / (resolution + 1)`` of the rate.
 
     Raises:
-        ValueError: the resolution is out of its range.
+        ConfigurationError: the resolution is not an integer, or out of its range.
     """
 
     resolution: int = 16
 
     def __post_init__(self) -> None:
-        if type(self.resolution) is not int or not 1 <= self.resolution <= _FINEST:
-            raise ValueError(f"a resolution is an integer from 1 to {_FINEST}, not {self.resolution!r}")
+        if type(self.resolution) is not int or not 1 <= self.resolution <= MAX_ENTRIES:
+            raise ConfigurationError(f"resolution is an integer from 1 to {MAX_ENTRIES}, not {self.resolution!r}")
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -68,22 +73,22 @@ class SlidingWindow:
         return rate.limit
 
     def twin(self, rate: Rate) -> Twin:
-        return Twin("sliding_window", (*_checked(self, rate), self._grid(rate)))
+        return Twin("sliding_window", (rate.limit, rate.period, self._cell(rate)))
 
     def prepare(self, rate: Rate) -> Kernel:
-        _checked(self, rate)
-        return _kernel(rate, self._grid(rate))
+        return _kernel(rate, self._cell(rate))
 
-    def _grid(self, rate: Rate) -> int:
-        """The size of a cell, µs. Few units need no cells: each may have a moment of its own."""
+    def _cell(self, rate: Rate) -> int:
+        """µs in a cell; 1 if every unit of the limit may have a moment of its own."""
+        # Lua keeps running counts modulo half of EXACT, and takes differences of them.
+        if rate.limit >= EXACT // 4:
+            raise inexact(self, rate)
         return 1 if rate.limit <= self.resolution else -(-rate.period // self.resolution)
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingLog:
-    """At most `limit` in any window, and the whole rate for every client; remembers every hit, so limits are at most
-    `MAX_ENTRIES`.
-    """
+    """At most `limit` in any window; remembers every hit, so limits are at most `MAX_ENTRIES`."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -92,115 +97,106 @@ class SlidingLog:
         return rate.limit
 
     def twin(self, rate: Rate) -> Twin:
-        return Twin("sliding_log", (*self._numbers(rate), 1))
+        self._check(rate)
+        return Twin("sliding_window", (rate.limit, rate.period, 1))
 
     def prepare(self, rate: Rate) -> Kernel:
-        self._numbers(rate)
+        self._check(rate)
         return _kernel(rate, 1)
 
-    def _numbers(self, rate: Rate) -> tuple[int, int]:
+    def _check(self, rate: Rate) -> None:
         if rate.limit > MAX_ENTRIES:
             raise RateError(
                 f"{self!r} remembers every hit and takes limits up to {MAX_ENTRIES}, not {str(rate)!r}: "
-                f"use SlidingWindow, which remembers a few moments for any limit"
+                f"use SlidingWindow(), which makes the same promise with a few moments"
             )
-        return _checked(self, rate)
 
 
-def _checked(strategy: object, rate: Rate) -> tuple[int, int]:
-    """The limit and the period, if their sums stay exact: a limit is counted up to twice its size."""
-    if 4 * rate.limit >= EXACT or 4 * rate.period >= EXACT:
-        raise inexact(strategy, rate)
-    return rate.limit, rate.period
-
-
-def _kernel(rate: Rate, grid: int) -> Kernel:
-    """At most the rate's limit in any window, with a moment for each cell of `grid` µs."""
+def _kernel(rate: Rate, cell: int) -> Kernel:
     limit, period = rate.limit, rate.period
+    fresh = (period, 0, _LONG_AGO, 0, None)
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        changed: State
-        skew, anew = 0, False
-        used, older, earlier, last, count = state or _EMPTY
-        if state is not None:
-            if last > now:
-                if last - now <= period:
-                    skew, now = last - now, last
-                else:
-                    older, earlier, last, count, anew = _NONE, _NONE, now, used, True
-                    state = (used, older, earlier, last, count)
-            if (older[1][older[0]] if older else earlier[0] if earlier else last) <= now - period:
-                state = _recent(state, now - period)
-                used, older, earlier, last, count = state or _EMPTY
-        total = used + cost
-        if total > limit:
-            return _refused(rate, state, used, cost, now, skew, anew)
-        life = reset = period + skew
-        if cost == 0:
-            reset = 0 if state is None else last - now + life
-        if state is None:
-            changed = (cost, _NONE, _NONE, now, cost)
-        elif last % grid + now - last < grid:
-            changed = (total, older, earlier, now, count + cost)
-        elif len(earlier) < _FULL:
-            changed = (total, older, (*earlier, last, count), now, cost)
-        else:
-            changed = (total, (*(older or (0,)), earlier), (last, count), now, cost)
-        return _new(Decision, (True, limit, limit - total, 0, reset, rate, None)), changed, life
+        era, before, last, count, older = fresh if state is None else state
+        span, life, kept = period, period, None
+        age = now - last
+        if age < 0 or era != period:
+            span = min(era, period)
+            if -age > span:  # The clock has gone far back.
+                before, last, count, older = 0, now, count - before, None
+                kept = (era, before, last, count, older)
+            elif age < 0:
+                life, now = period - age, last
+            age = now - last
+        if age >= span:
+            before, last, count, older, age = 0, now, 0, None, 0
+        elif older is not None and now - older[0] >= span:
+            before, older = _without_first(older, now - span)
+        left = limit + before - count - cost
+        if left >= 0 and cost:
+            if now % cell < age:
+                older = _longer(older, last, count)
+            decision = _new(Decision, (True, limit, left, 0, life, rate, None))
+            return decision, (period, before, now, count + cost, older), life
+        skew, room = life - period, left + cost
+        reset = span - age + skew if count > before else 0
+        if left >= 0:
+            decision = _new(Decision, (True, limit, left, 0, reset, rate, None))
+            return decision, state or (period, 0, now, 0, None), reset
+        wait = NEVER if cost > limit else _moment_of(older, last, count + cost - limit) - now + span + skew
+        decision = _new(Decision, (False, limit, room if room > 0 else 0, wait, reset, rate, None))
+        return decision, kept, kept[0] if kept else 0
 
     return kernel
 
 
-def _refused(
-    rate: Rate, state: State | None, used: int, cost: int, now: int, skew: int, anew: bool
-) -> tuple[Decision, State | None, int]:
-    """The refusal, with the wait until enough of the oldest moments have left."""
-    limit, period = rate.limit, rate.period
-    wait, reset = NEVER, 0
-    if state is not None:
-        reset = state[3] + period - now + skew
-        if cost <= limit:
-            wait = _nth(used + cost - limit, state) + period - now + skew
-    decision = _new(Decision, (False, limit, max(0, limit - used), wait, reset, rate, None))
-    return decision, state if anew else None, period if anew else 0
+def _longer(older: _Older | None, last: int, count: int) -> _Older:
+    """The older moments, and what was the last one."""
+    if older is None:
+        return (last, count)
+    tail = older[1]
+    if type(tail) is tuple:
+        first, _, skip, blocks = older
+        if len(tail) < _LONG:
+            return first, tail + (last, count), skip, blocks  # noqa: RUF005 - unpacking would go by way of a list
+        return first, (last, count), skip, (*blocks, tail)
+    if len(older) < _LONG:
+        return older + (last, count)  # noqa: RUF005 - as above
+    return older[0], (last, count), 0, (older,)
 
 
-def _recent(state: State, horizon: int) -> State | None:
-    """The state without the moments at `horizon` or before; None if none is left."""
-    used, older, earlier, last, count = state
-    if last <= horizon:
-        return None
-    if older:
-        skip, *blocks = older
-        while blocks:
-            skip, gone = _passed(blocks[0], skip, horizon)
-            used -= gone
-            if skip < len(blocks[0]):
-                return used, (skip, *blocks), earlier, last, count
-            del blocks[0]
-            skip = 0
-    skip, gone = _passed(earlier, 0, horizon)
-    return used - gone, _NONE, earlier[skip:], last, count
-
-
-def _passed(moments: tuple[int, ...], place: int, horizon: int) -> tuple[int, int]:
-    """The place of the first moment after `horizon`, from `place` on, and the units of those before it."""
-    gone, end = 0, len(moments)
-    while place < end and moments[place] <= horizon:
-        gone += moments[place + 1]
+def _without_first(older: _Older, horizon: int) -> tuple[int, _Older | None]:
+    """The running count up to `horizon`, and the older moments after it; the first of them is not among those."""
+    if type(older[1]) is tuple:
+        _, tail, skip, blocks = older
+        block = blocks[0]
+        if block[-2] <= horizon:
+            return _without_blocks(tail, blocks, horizon)
+        skip += 2
+        while block[skip] <= horizon:
+            skip += 2
+        return block[skip - 1], (block[skip], tail, skip, blocks)
+    place, end = 2, len(older)
+    while place < end and older[place] <= horizon:
         place += 2
-    return place, gone
+    return older[place - 1], older[place:] or None
 
 
-def _nth(excess: int, state: State) -> int:
-    """The time of the moment with which, from the oldest on, at least `excess` will have left."""
-    _, older, earlier, last, count = state
-    skip, *blocks = older or (0,)
-    block: tuple[int, ...]
-    for block in (*blocks, earlier, (last, count)):
-        for place in range(skip, len(block), 2):
-            excess -= block[place + 1]
-            if excess <= 0:
-                return block[place]
-        skip = 0
-    raise AssertionError("the moments of a window come to what it says is used")
+def _without_blocks(tail: _Older, blocks: _Older, horizon: int) -> tuple[int, _Older | None]:
+    """The same where the whole of the first block goes."""
+    gone = bisect_right(blocks, horizon, key=lambda block: block[-2])
+    before, blocks = blocks[gone - 1][-1], blocks[gone:]
+    older = (blocks[0][0], tail, 0, blocks) if blocks else tail
+    return _without_first(older, horizon) if older[0] <= horizon else (before, older)
+
+
+def _moment_of(older: _Older | None, last: int, count: int) -> int:
+    """The moment at which the running count reached `count`."""
+    if older is None:
+        return last
+    if type(older[1]) is tuple:
+        _, tail, _, blocks = older
+        place = bisect_left(blocks, count, key=lambda block: block[-1])
+        older = blocks[place] if place < len(blocks) else tail
+    moment: int = last if older[-1] < count else older[2 * bisect_left(older[1::2], count)]
+    return moment

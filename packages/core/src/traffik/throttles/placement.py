@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
 from traffik.model.places import place_of_caller
@@ -33,6 +33,9 @@ class _Decorated(NamedTuple):
     place: str
 
 
+_KEPT: Final = 16
+"""Decorators remembered of one function, which a program may decorate anew for each request."""
+
 _decorated: WeakKeyDictionary[Any, list[_Decorated]] = WeakKeyDictionary()
 
 
@@ -42,7 +45,8 @@ def note_decorated(guard: Callable[..., Any]) -> None:
     for inner in _layers(guard):
         if inner is not guard:
             with suppress(TypeError):  # not every callable can be referred to weakly
-                _decorated.setdefault(inner, []).append(noted)
+                known = _decorated.setdefault(inner, [])
+                known[:] = [*known[1 - _KEPT :], noted]
 
 
 def report_misplaced(registered: Iterable[Callable[..., Any]]) -> None:

@@ -22,13 +22,13 @@ __all__ = ["run"]
 _T = TypeVar("_T")
 
 _SHORTEST: Final = 0.000_05
-_LONGEST: Final = 0.005
-"""Seconds of the longest wait."""
-
-_TIMER: Final = 0.000_2
-"""Seconds below which an event loop is given one turn: its timers take a millisecond at least."""
-
+_LONGEST: Final = 0.005  # seconds of the longest wait
+_TIMER: Final = 0.000_2  # seconds below which an event loop is given one turn: its timers take a millisecond at least
 _DAMAGED: Final = (lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError)
+
+
+class _RetryError(Exception):
+    """A file has grown, or has learnt that it cannot: decide again."""
 
 
 async def run(
@@ -65,7 +65,7 @@ async def run(
                 raise BackendTimeoutError(
                     "the file was busy until the deadline: a process that has been stopped may be using it"
                 ) from None
-        except CrampedError:
+        except _RetryError:
             continue
         except (lmdb.Error, OSError) as error:
             raise BackendError(f"the file cannot be used: {error}") from error
@@ -87,10 +87,11 @@ def _attempt(files: Sequence[Environment], work: Callable[[], _T], clock: Callab
             file.discard()
         raise
     except (CrampedError, FullError, lmdb.MapFullError) as error:
-        grown = [file.make_room(clock) for file in entered]
-        if any(grown) or isinstance(error, CrampedError):
-            raise CrampedError from error
-        raise FullError("there is no room for what this hit changes: raise map_size") from error
+        cramped = error.file if isinstance(error, CrampedError) else None
+        grown = [file.make_room(clock) for file in entered if cramped in {None, file.file}]
+        if cramped is None and not any(grown):
+            raise FullError from error
+        raise _RetryError from None
     finally:
         for file in entered:
             file.leave()

@@ -23,7 +23,7 @@ from traffik.backends.lmdb.access import run
 from traffik.backends.lmdb.environments import Environment, environment_at
 from traffik.backends.lmdb.files import FileSettings, Transaction
 from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
-from traffik.backends.lmdb.ledger import LedgerEntry, decide_entries, forget_states
+from traffik.backends.lmdb.ledger import LedgerEntry, decide_entries, forget_keys
 from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
 from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
@@ -43,8 +43,7 @@ _T = TypeVar("_T")
 
 _SMALLEST_MAP: Final = 16 << 20
 
-_PATIENCE: Final = 1.0
-"""Seconds that calls other than hits may wait for a file."""
+_PATIENCE: Final = 1.0  # seconds that calls other than hits may wait for a file
 
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
@@ -234,7 +233,7 @@ class LMDBBackend(Backend):
         prefix = prefix_of(self.namespace, uid)
         text = None if key is None else text_of(key)
         for file in self._files if text is None else (self._file_of(text),):
-            while await self._run_in(file, partial(forget_states, prefix=prefix, text=text), sync, True):
+            while await self._run_in(file, partial(forget_keys, prefix=prefix, text=text), sync, True):
                 pass  # a few keys at a time, so that hits need not wait for long
         self._failures.reset()
 

@@ -28,17 +28,11 @@ _wall: Callable[[], int] = time.time_ns
 
 
 class FileHead(NamedTuple):
-    """The head record.
+    """The head record of a file."""
 
-    Attributes:
-        offset: µs added to the monotonic clock.
-        mark: µs on the clock of the file, at some time in the past; a durable file moves it about once a second.
-        salt: random bytes, so that a client cannot choose its overflow bucket.
-    """
-
-    offset: int
-    mark: int
-    salt: bytes
+    offset: int  # µs added to the monotonic clock
+    mark: int  # µs on the clock of the file, in the past; a durable file moves it about once a second
+    salt: bytes  # so that a client cannot choose its overflow bucket
 
     def pack(self) -> bytes:
         """The record as a value."""

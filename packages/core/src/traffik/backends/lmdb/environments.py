@@ -35,29 +35,21 @@ from traffik.model.errors import BackendError, ConfigurationError
 
 __all__ = ["Environment", "environment_at"]
 
-_CHECK: Final = 100_000
-"""µs after which to check that the file is still the one at its path."""
+_CHECK: Final = 100_000  # µs after which to check that the file is still the one at its path
 
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 
 class Environment:
-    """One file in this process.
-
-    Attributes:
-        file: the open file; None if it is not open.
-        transaction: that of the thread that uses the file; None if the file is missing and not made here.
-        lock: held by the thread that uses the file; reentrant, so a signal handler cannot deadlock on it.
-        in_use: whether the file is in use; with the lock held, that means by this very thread.
-    """
+    """One file in this process."""
 
     def __init__(self, path: Path, settings: FileSettings) -> None:
         self.path = path
         self.settings = settings
         self.file: OpenFile | None = None
-        self.transaction: Transaction | None = None
-        self.lock = RLock()
-        self.in_use = False
+        self.transaction: Transaction | None = None  # None in use: the file is missing, and not made here
+        self.lock = RLock()  # held by the thread that uses the file; reentrant, so a signal handler cannot deadlock
+        self.in_use = False  # if True with the lock held, this very thread uses the file
 
     def enter(self, clock: Callable[[], int], write: bool) -> None:
         """Give the file to this thread alone until `leave`, with a transaction, or raise FileBusyError."""

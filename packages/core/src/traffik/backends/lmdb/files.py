@@ -22,9 +22,7 @@ from traffik.backends.lmdb.paths import check_file
 
 __all__ = ["FileBusyError", "FileSettings", "OpenFile", "Transaction", "create_file", "lock_file", "open_file"]
 
-_SMALLEST: Final = 1 << 19
-"""Bytes of a new file."""
-
+_SMALLEST: Final = 1 << 19  # bytes of a new file
 _LOCK: Final = LOCK_EX | LOCK_NB
 _TRIES: Final = 8
 _SPINS: Final = 40
@@ -38,44 +36,26 @@ class FileBusyError(Exception):
 
 
 class FileSettings(NamedTuple):
-    """What the stores of one process must have in common to share a directory.
+    """What the stores of one process must have in common to share a directory."""
 
-    Attributes:
-        map_size: bytes to which all files of the directory may grow together.
-        durable: whether they still count after a restart of the machine.
-        create: whether they are made if they are missing.
-    """
-
-    map_size: int
-    durable: bool
-    create: bool
+    map_size: int  # bytes to which all files of the directory may grow together
+    durable: bool  # whether they still count after a restart of the machine
+    create: bool  # whether they are made if they are missing
 
 
 @dataclass(slots=True, eq=False)
 class OpenFile:
-    """An open file.
+    """An open file."""
 
-    Attributes:
-        fd: a descriptor that carries the lock.
-        env: the LMDB environment.
-        head: the head record.
-        durable: whether it still counts after a restart of the machine.
-        size: bytes that are mapped.
-        limit: bytes to which it can grow.
-        check_at: when to check that it is still at its path, µs on the monotonic clock.
-        writes: the number of writes by this process.
-        swept_to: the name at which sweeping continues.
-    """
-
-    fd: int
+    fd: int  # carries the lock
     env: lmdb.Environment
     head: FileHead
     durable: bool
-    size: int
-    limit: int = 0
-    check_at: int = 0
-    writes: int = 0
-    swept_to: bytes = b""
+    size: int  # bytes that are mapped
+    limit: int = 0  # bytes to which it can grow
+    check_at: int = 0  # when to check that it is still at its path, µs on the monotonic clock
+    writes: int = 0  # by this process
+    swept_to: bytes = b""  # the name at which sweeping continues
 
     def is_at(self, path: Path) -> bool:
         """Whether it is the file at `path`."""
@@ -109,19 +89,13 @@ class OpenFile:
 
 
 class Transaction:
-    """A transaction in an open file: all of it is kept or none of it, even if the process is killed.
-
-    Attributes:
-        file: the file.
-        now: µs on the clock of the file.
-        lmdb: the transaction as LMDB has it.
-    """
+    """A transaction in an open file: all of it is kept or none of it, even if the process is killed."""
 
     __slots__ = ("file", "lmdb", "now")
 
     def __init__(self, file: OpenFile, monotonic: int, write: bool) -> None:
         self.file = file
-        self.now = monotonic + file.head.offset
+        self.now = monotonic + file.head.offset  # µs on the clock of the file
         self.lmdb: Any = file.env.begin(None, None, write)
 
 

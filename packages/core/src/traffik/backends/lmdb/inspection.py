@@ -15,8 +15,7 @@ __all__ = ["NOTHING", "read_keys", "read_state"]
 
 NOTHING: Final = StoredState(None, None)
 
-_PAGE: Final = 200
-"""Keys that are read in one transaction, so that hits are not held up."""
+_PAGE: Final = 200  # keys that are read in one transaction, so that hits are not held up
 
 
 def read_state(transaction: Transaction, prefix: bytes, text: bytes) -> StoredState:

@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from traffik.backends.lmdb.states import Account
     from traffik.model.decisions import Decision
 
-__all__ = ["LedgerEntry", "decide_entries", "forget_states"]
+__all__ = ["LedgerEntry", "decide_entries", "forget_keys"]
 
 LedgerEntry: TypeAlias = "tuple[Environment, Account, bytes, int, bool]"
 """A charge: its file, the account, the local key as bytes, the cost, and whether it only reads."""
 
-_SPARE: Final = 64
-"""Pages that stay free at least."""
+_SPARE: Final = 64  # pages that stay free at least
 
 
 def decide_entries(entries: Sequence[LedgerEntry], clock: Callable[[], int]) -> list[Decision]:
@@ -52,7 +51,7 @@ def decide_entries(entries: Sequence[LedgerEntry], clock: Callable[[], int]) -> 
     return decisions
 
 
-def forget_states(transaction: Transaction, prefix: bytes, text: bytes | None) -> bool:
+def forget_keys(transaction: Transaction, prefix: bytes, text: bytes | None) -> bool:
     """Forget a local key, given as bytes, or if None some of the keys with a prefix; True if there may be more."""
     if text is None:
         return remove(transaction, prefix)
@@ -101,7 +100,7 @@ def _share(transaction: Transaction, buckets: Buckets, value: bytes) -> None:
     fitting = (level for level in range(buckets.level) if _fits(transaction, LEVELS[level][1]))
     level = next(fitting, buckets.level)
     if level == len(buckets.names):
-        raise FullError("there is no room for one more key, nor for one more bucket of keys: raise map_size")
+        raise FullError
     name = buckets.names[level]
     note_bucket(transaction, value, new=transaction.lmdb.get(name) is None)
     transaction.lmdb.put(name, value)
@@ -133,5 +132,5 @@ def _fits(transaction: Transaction, part: float) -> bool:
     if used + part * max(pages // 4, _SPARE) < pages:
         return True
     if file.size < file.limit:
-        raise CrampedError
+        raise CrampedError(file)
     return False

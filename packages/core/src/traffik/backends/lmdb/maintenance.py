@@ -16,17 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["maintain", "remove", "sweep"]
 
-_EVERY: Final = 16
-"""Writes between two sweeps."""
-
+_EVERY: Final = 16  # writes between two sweeps
 _SWEPT: Final = 2 * _EVERY
 """Keys that one sweep looks at: twice as many as were written since the last, so that most keys have not expired."""
 
-_REMOVED: Final = 500
-"""Keys that are removed in one transaction."""
-
-_MARK: Final = 1_000_000
-"""µs between two marks of the time in a durable file."""
+_REMOVED: Final = 500  # keys that are removed in one transaction
+_MARK: Final = 1_000_000  # µs between two marks of the time in a durable file
 
 
 def maintain(transaction: Transaction) -> None:

@@ -20,8 +20,7 @@ __all__ = ["LEVELS", "Buckets", "buckets_of", "is_bucket", "note_bucket", "note_
 LEVELS: Final = ((1024, 1 / 2), (32, 3 / 8), (1, 1 / 4))
 """The number of buckets at each level, and the part of the reserve that stays free when one of them is made."""
 
-_KEY: Final = b"\x00o"
-"""The key of the record about overflow: the latest expiry of a bucket, and the number of buckets."""
+_KEY: Final = b"\x00o"  # the key of the record about overflow: the latest expiry of a bucket, and the number of buckets
 _RECORD: Final = Struct("=qI")
 
 

@@ -34,11 +34,8 @@ BUCKET: Final = b"\xff\x00"
 """What follows the prefix in the name of an overflow bucket; never valid UTF-8."""
 
 _LONG: Final = b"\xff\x01"  # never valid UTF-8
-_LONGEST: Final = 256
-"""Bytes of the longest local key that is written as it is; a longer one is written as its hash."""
-
-_FORMAT: Final = 2
-"""The version of `marshal`: every Python reads it, so workers may run different ones."""
+_LONGEST: Final = 256  # bytes of the longest local key that is written as it is; a longer one is written as its hash
+_FORMAT: Final = 2  # the version of `marshal`: every Python reads it, so workers may run different ones
 _LATEST: Final = 2**63 - 1
 _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from traffik.model.errors import BackendError
+
+if TYPE_CHECKING:
+    from traffik.backends.lmdb.files import OpenFile
 
 __all__ = ["CrampedError", "FullError", "ReenteredError", "UnwritableError"]
 
@@ -12,7 +17,10 @@ class UnwritableError(BackendError):
 
 
 class FullError(UnwritableError):
-    """The file has no room for it and cannot grow."""
+    """The file has no room for it, and cannot grow."""
+
+    def __init__(self) -> None:
+        super().__init__("a file has no room for what this hit writes, and cannot grow: raise map_size")
 
 
 class ReenteredError(UnwritableError):
@@ -21,3 +29,7 @@ class ReenteredError(UnwritableError):
 
 class CrampedError(Exception):
     """A file is nearly full and can grow: decide again once it has grown."""
+
+    def __init__(self, file: OpenFile) -> None:
+        super().__init__("the file has to grow")
+        self.file = file
