@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis.asyncio
 from measure import Result, rotated, spread
+from request import scope_for
+from starlette.requests import Request
 
-from traffik import GCRA, FixedWindow, Limiter, SlidingLog, SlidingWindow
+from traffik import GCRA, FixedWindow, HTTPThrottle, Limiter, Rule, SlidingLog, SlidingWindow
 from traffik.backends.redis import Cluster, DenyCache, RedisBackend
 from traffik.backends.redis.script import CHARGE, Order, arguments, script
 
@@ -74,6 +76,7 @@ async def _measured(one: Server, cluster_url: str) -> list[Result]:
         lines = await _one_caller(one, store, client)
         for callers, goal in ((16, 3), (128, 6), (512, 8)):
             lines += await _many_callers(one, store, client, callers, goal)
+        lines += await _forms(one, store, client)
         lines += await _crowd(one, store)
         lines += await _on_cluster(one, store, fleet)
         lines += await _denied(one, store, cached)
@@ -107,6 +110,37 @@ async def _many_callers(one: Server, store: RedisBackend, client: Redis, callers
     if callers == 512:
         lines.append(_figure("  slowest of a hundred hits, to the median", _tails(runs["ours"]), 3, "×"))
     return lines
+
+
+async def _forms(one: Server, store: RedisBackend, client: Redis) -> list[Result]:
+    """Every form of a hit that people use, by 128 callers with a Starlette request."""
+
+    async def identify(request: Request) -> str:
+        return str(request.scope["client"][0])
+
+    def made(uid: str, rate: Any = AMPLE, **options: Any) -> HTTPThrottle[Request]:
+        return HTTPThrottle(f"form:{uid}", rate, backend=store, **options)
+
+    forms = {
+        "an async identifier": made("identifier", identifier=identify),
+        "a scope": made("scope", context={"scope": "upload"}),
+        "a cost function": made("cost", cost=lambda _: 1),
+        "a rate function": made("rate", lambda _: AMPLE),
+        "two rates": made("two", "10000000/min; 100000000/hour"),
+        "rules": made("rules", rules=[Rule("/api/**"), Rule("/", methods=["GET"])]),
+    }
+    works = {name: _requests(throttle) for name, throttle in forms.items()}
+    runs = await _runs(one, {**works, "bare": _bare(client, Limiter("forms", AMPLE, backend=store))}, 128)
+    return [_ratio(f"128 callers, {name}", runs, 5, ours=name) for name in forms]
+
+
+def _requests(throttle: HTTPThrottle[Request]) -> Hit:
+    scope = scope_for()
+
+    async def hit(caller: int) -> object:
+        return await throttle.hit(Request({**scope, "client": (f"10.0.0.{caller}", 1)}))
+
+    return hit
 
 
 async def _crowd(one: Server, store: RedisBackend) -> list[Result]:

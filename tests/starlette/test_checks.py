@@ -132,15 +132,6 @@ async def test_a_method_of_a_throttle_class_of_the_user_is_a_dependency_like_any
     check_app(app)
 
 
-async def test_a_throttle_as_a_decorator_is_an_error_that_says_what_to_write(throttle):
-    @throttle
-    async def endpoint(request): ...
-
-    with pytest.raises(ConfigurationError, match=r"the endpoint of '/', .*: write @throttled\(throttle\)"):
-        check_app(Starlette(routes=[Route("/", endpoint)]))
-    endpoint.close()
-
-
 @pytest.mark.usefixtures("backend")
 async def test_the_sync_form_works_as_a_dependency(app, throttle):
     app.get("/", dependencies=[Depends(throttle.sync)])(lambda: None)

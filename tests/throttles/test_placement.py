@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from traffik import notices
+from traffik import ConfigurationError, HTTPThrottle, notices
 from traffik.throttles.placement import _decorated, note_decorated, report_misplaced
 
 
@@ -81,3 +81,21 @@ def test_a_function_that_is_decorated_for_each_request_takes_no_more_memory(endp
     assert len(_decorated[endpoint]) == 16
     report_misplaced([endpoint])
     assert said() == ["misplaced-decorator"]
+
+
+class TestAThrottleAsADecorator:
+    def test_in_the_place_of_the_endpoint_is_an_error_that_says_what_to_write(self, endpoint):
+        replaced = HTTPThrottle("decorator", "1/min")(endpoint)
+        with pytest.raises(ConfigurationError, match=r"decorates .*endpoint, .*: write @throttled\(throttle\)"):
+            report_misplaced([replaced])
+        replaced.close()
+
+    def test_above_the_route_is_one_too(self, monkeypatch):
+        replaced = HTTPThrottle("decorator", "1/min")(handler)
+        monkeypatch.setitem(globals(), "handler", replaced)
+        with pytest.raises(ConfigurationError, match="decorates handler, and replaces it"):
+            report_misplaced([replaced.cr_frame.f_locals["connection"]])
+        replaced.close()
+
+
+def handler(request): ...

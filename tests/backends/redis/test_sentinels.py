@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from redis.sentinel import Sentinel
+
+from tests.backends.redis.ways import Shop
+from traffik.backends.redis import RedisBackend
 
 
 @pytest.fixture
@@ -34,3 +39,11 @@ def test_the_replica_of_a_primary_that_is_killed_takes_over(sentinels, service):
     assert (sentinels.primary, old.alive) == (new, False)
     with service as client:
         assert client.set("a", 1, ex=60)
+
+
+def test_a_sentinel_that_hangs_leaves_time_to_ask_the_next(sentinels, way):
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        hosts = ",".join(f"{host}:{port}" for host, port in [hanging.getsockname(), *sentinels.addresses])
+        store = RedisBackend(f"redis+sentinel://{hosts}/{sentinels.name}", deadline=2)
+        assert Shop(way, store).hit().degraded is None
+        store.close_sync()

@@ -26,17 +26,8 @@ def check_routes(app: Any) -> None:
     """
     routes = list(routes_of(app))
     for route in routes:
-        _check_endpoint(route)
         _check_dependencies(route)
     report_misplaced(endpoint for route in routes if (endpoint := getattr(route, "endpoint", None)) is not None)
-
-
-def _check_endpoint(route: Any) -> None:
-    endpoint = getattr(route, "endpoint", None)
-    if inspect.iscoroutine(endpoint) and endpoint.cr_code is Throttle.__call__.__code__:
-        raise ConfigurationError(
-            f"a throttle decorates the endpoint of {_path(route)!r}, and replaces it: write @throttled(throttle)"
-        )
 
 
 def _check_dependencies(route: Any) -> None:

@@ -1,8 +1,8 @@
-"""Throttles in front of code that a framework calls: what decorators and middlewares of every adapter have in common.
+"""What the decorators and middlewares of every adapter have in common: hitting throttles in front of an endpoint.
 
-They hit a throttle once for each connection, whoever of them comes first: what a middleware has counted, a decorator
-that names the same throttle leaves alone, and so does a second middleware. The first count stands, with its cost, its
-context and its outcome. (A hit in a handler is said in so many words, and always counts.)
+They hit each throttle once for a connection. If a middleware has hit it, a decorator that names the same throttle does
+not hit it again, and neither does a second middleware. The first hit counts, with its cost, context and outcome. A hit
+in a handler always counts.
 """
 
 from __future__ import annotations

@@ -10,13 +10,17 @@ the functions that an application has registered.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, ref
 
+from traffik.model.errors import ConfigurationError
 from traffik.model.places import place_of_caller
 from traffik.notices import misconfiguration
+from traffik.throttles import Throttle
 
 __all__ = ["misplaced", "note_decorated", "report_misplaced"]
 
@@ -50,9 +54,33 @@ def note_decorated(guard: Callable[..., Any]) -> None:
 
 
 def report_misplaced(registered: Iterable[Callable[..., Any]]) -> None:
-    """Give a notice for each decorator that limits nothing; arguments as of `misplaced`."""
-    for name, place in misplaced(registered):
+    """Give a notice for each decorator that limits nothing; arguments as of `misplaced`.
+
+    Raises:
+        ConfigurationError: a throttle itself decorates one of the functions, and limits nothing either.
+    """
+    endpoints = list(registered)
+    for endpoint in endpoints:
+        name = getattr(endpoint, "__name__", "")
+        module = sys.modules.get(getattr(endpoint, "__module__", ""))
+        if _is_call_of_a_throttle(endpoint) or _is_call_of_a_throttle(getattr(module, name, None)):
+            raise ConfigurationError(
+                f"a throttle decorates {_called(endpoint)}, and replaces it: write @throttled(throttle)"
+            )
+    for name, place in misplaced(endpoints):
         misconfiguration.misplaced_decorator(name, place)
+
+
+def _is_call_of_a_throttle(found: object) -> bool:
+    """Whether it is what `@throttle` leaves in the place of a function: a hit that nothing awaits."""
+    return inspect.iscoroutine(found) and found.cr_code is Throttle.__call__.__code__
+
+
+def _called(endpoint: Any) -> str:
+    """The name of a function, also if `@throttle` has replaced it."""
+    if inspect.iscoroutine(endpoint):
+        endpoint = (inspect.getcoroutinelocals(endpoint) or {}).get("connection")
+    return getattr(endpoint, "__qualname__", None) or repr(endpoint)
 
 
 def misplaced(registered: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:
@@ -64,7 +92,7 @@ def misplaced(registered: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]
     endpoints = list(registered)
     called = {id(layer) for endpoint in endpoints for layer in _layers(endpoint)}
     return [
-        (getattr(endpoint, "__qualname__", None) or repr(endpoint), place)
+        (_called(endpoint), place)
         for endpoint in endpoints
         for guard, place in _noted(endpoint)
         if id(guard()) not in called

@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final
 
-from traffik.backends.redis.async_connection import AsyncConnection, open_async_connection
+from traffik.backends.redis.async_connection import AsyncConnection
 from traffik.backends.redis.batches import Batch, Entry, Outcome, batch, spoils, take
 from traffik.backends.redis.discovery import Servers, reach
 from traffik.backends.redis.handshake import failure
@@ -80,8 +80,8 @@ class AsyncBatcher:
     async def _connect(self) -> None:
         deadline = monotonic() + self._servers.patience
         try:
-            self._connection = await reach(open_async_connection, self._servers, self.endpoint, deadline)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting hits get it
+            self._connection = await reach(AsyncConnection.connect, self._servers, self.endpoint, deadline)
+        except Exception as error:  # noqa: BLE001 - the waiting hits get any error
             self._connecting = None
             self._fail([self._waiting.popleft() for _ in range(len(self._waiting))], failure(error, sent=False))
             self._servers.lost(self.endpoint)

@@ -17,7 +17,7 @@ from traffik.backends.redis.protocol import MORE, UNREADABLE, Command, pack, rea
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.errors import BackendError, BackendTimeoutError
 
-__all__ = ["AsyncConnection", "Landed", "open_async_connection"]
+__all__ = ["AsyncConnection", "Landed"]
 
 Landed: TypeAlias = Callable[["list[Any] | BackendError"], None]
 """Takes the replies, or the error that came instead."""
@@ -33,6 +33,17 @@ class AsyncConnection(asyncio.Protocol):
         self._replies: list[Any] = []
         self._transport: asyncio.Transport
         self.lost: BackendError | None = None
+
+    @classmethod
+    async def connect(cls, endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> AsyncConnection:
+        """A connection to `endpoint`; see `Connect`."""
+        loop, make = asyncio.get_running_loop(), partial(cls, endpoint)
+        async with asyncio.timeout(deadline - monotonic()):
+            if endpoint.path is not None:
+                _, connection = await loop.create_unix_connection(make, endpoint.path)
+            else:
+                _, connection = await loop.create_connection(make, endpoint.host, endpoint.port, ssl=tls)
+        return connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -101,14 +112,3 @@ class AsyncConnection(asyncio.Protocol):
         self._transport.abort()
         while self._awaited:
             self._awaited.popleft()[1](error)
-
-
-async def open_async_connection(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> AsyncConnection:
-    """A connection to `endpoint`; see `Connect`."""
-    loop, make = asyncio.get_running_loop(), partial(AsyncConnection, endpoint)
-    async with asyncio.timeout(deadline - monotonic()):
-        if endpoint.path is not None:
-            _, connection = await loop.create_unix_connection(make, endpoint.path)
-        else:
-            _, connection = await loop.create_connection(make, endpoint.host, endpoint.port, ssl=tls)
-    return connection

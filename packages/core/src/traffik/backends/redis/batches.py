@@ -76,7 +76,7 @@ class Redirect(NamedTuple):
         return Endpoint(origin.host, found.port) if not found.host and origin is not None else found
 
 
-Outcome: TypeAlias = "list[Answer] | Redirect"
+Outcome: TypeAlias = "Sequence[Answer] | Redirect"
 
 
 class Batch:

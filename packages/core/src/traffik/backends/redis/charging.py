@@ -159,7 +159,7 @@ class Charging:
 async def _swapped(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:
     """The decision of a strategy that the script does not know.
 
-    The callers of one client take turns at a key, since only one of them could store its state.
+    Only one caller of a client at a time decides on a key, since only one could store its state.
     """
     if operation.kind != CHARGE:
         return await _decided_here(operation, plan, deadline, client)

@@ -40,7 +40,7 @@ class Client:
         self._batchers: dict[Endpoint | None, _Batcher] = {}
         self._only = None if servers.settings.kind == "cluster" else self._batcher(None)
 
-    async def ask(self, operations: Sequence[Operation], deadline: float) -> list[Answer]:
+    async def ask(self, operations: Sequence[Operation], deadline: float) -> Sequence[Answer]:
         """The answers to `operations`, in one step of the server.
 
         Args:
@@ -60,7 +60,7 @@ class Client:
             return [error] * len(operations)
         return outcome
 
-    async def ask_each(self, operations: Sequence[Operation], deadline: float) -> list[Answer]:
+    async def ask_each(self, operations: Sequence[Operation], deadline: float) -> Sequence[Answer]:
         """`ask` for keys of any slots: in one step where they share a slot."""
         if self._only is not None:
             return await self.ask(operations, deadline)

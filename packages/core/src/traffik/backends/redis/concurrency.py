@@ -10,9 +10,10 @@ from time import monotonic
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from traffik.backends.redis import async_connection, sync_connection
 from traffik.backends.redis.async_batcher import AsyncBatcher
+from traffik.backends.redis.async_connection import AsyncConnection
 from traffik.backends.redis.sync_batcher import SyncBatcher
+from traffik.backends.redis.sync_connection import SyncConnection
 from traffik.model.errors import BackendTimeoutError
 
 __all__ = ["Tasks", "Threads"]
@@ -24,7 +25,7 @@ class Tasks:
     """The tasks of one event loop."""
 
     sync = False
-    connect = staticmethod(async_connection.open_async_connection)
+    connect = AsyncConnection.connect
     batcher = AsyncBatcher
 
     def __init__(self) -> None:
@@ -32,11 +33,7 @@ class Tasks:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
-        """Keep other tasks away from a key.
-
-        Raises:
-            BackendTimeoutError: one of them holds it until the deadline.
-        """
+        """Keep other tasks away from a key; a BackendTimeoutError if one of them holds it until the deadline."""
         lock = self._locks.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -57,7 +54,7 @@ class Threads:
     """All threads of a process. No method suspends. A signal handler may take the locks that its thread holds."""
 
     sync = True
-    connect = staticmethod(sync_connection.open_sync_connection)
+    connect = SyncConnection.connect
     batcher = SyncBatcher
 
     def __init__(self) -> None:
@@ -66,11 +63,7 @@ class Threads:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
-        """Keep other threads away from a key.
-
-        Raises:
-            BackendTimeoutError: one of them holds it until the deadline.
-        """
+        """As in `Tasks`, for other threads."""
         with self._guard:
             lock = self._locks.setdefault(key, RLock())
         if not lock.acquire(timeout=max(0.0, deadline - monotonic())):

@@ -1,4 +1,7 @@
-"""Which server to ask: the only one, the primary that sentinels know, or the owner of a slot in a cluster."""
+"""Which server to ask: the only one, the primary that sentinels know, or the owner of a slot in a cluster.
+
+All of it raises a `BackendError` if no server has an answer. For async and sync code.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Servers:
     Attributes:
         settings: where they are and how to log in.
         max_batch: operations in one call at most.
-        patience: seconds that async code may take to connect, whatever becomes of the hits that wait for it.
+        patience: seconds that async code may take to connect, even if the hits that wait for it have been given up.
         report: called with the error of every call that failed, and with None for one that did not.
         owners: the owner of each slot of a cluster; empty until that is known.
         outdated: whether slots may have other owners by now.
@@ -73,11 +76,7 @@ class Servers:
         self.outdated = True
 
     def owner(self, slot: int) -> Endpoint:
-        """The owner of a slot.
-
-        Raises:
-            BackendError: it has none.
-        """
+        """The owner of a slot."""
         owner = self.owners[slot]
         if owner is None:
             self.outdated = True
@@ -106,14 +105,19 @@ class Session(Generic[ConnectionT]):
         self._place: tuple[Endpoint, Login] | None = None
 
     async def ask(
-        self, endpoint: Endpoint, *commands: Command, login: Login | None = None, unless: str = ""
+        self, endpoint: Endpoint, *commands: Command, login: Login | None = None, share: float = 1, unless: str = ""
     ) -> list[Any]:
-        """The replies of a server. `login` is that of the servers that hold keys by default; `unless` is as in `check`.
+        """The replies of a server.
 
-        Raises:
-            BackendError: it does not answer, or answers with an error.
+        Args:
+            endpoint: the server.
+            commands: the questions.
+            login: how to log in; None for the login of the servers that hold keys.
+            share: of the time until the deadline, the part that the server may take.
+            unless: as in `check`.
         """
-        until = monotonic() + PATIENCE if self._deadline is None else self._deadline
+        now = monotonic()
+        until = now + (PATIENCE if self._deadline is None else (self._deadline - now) * share)
         place = endpoint, login or self.servers.settings.login
         try:
             if self._connection is None or self._place != place:
@@ -128,17 +132,20 @@ class Session(Generic[ConnectionT]):
         self.servers.doubted.discard(endpoint)
         return check(endpoint, replies, unless=unless)
 
-    async def first(self, endpoints: tuple[Endpoint, ...], ask: Callable[[Endpoint], Awaitable[_T]], failed: str) -> _T:
+    async def first(
+        self, endpoints: tuple[Endpoint, ...], ask: Callable[[Endpoint, float], Awaitable[_T]], failed: str
+    ) -> _T:
         """The answer of the first server that has one; doubted ones are asked last.
 
-        Raises:
-            BackendError: none has. It says what `failed`, and why.
+        Each may take its share of the time, so that one that hangs leaves some for the others. The error says what
+        `failed`.
         """
         reasons: list[str] = []
-        for endpoint in sorted(dict.fromkeys(endpoints), key=self.servers.doubted.__contains__):
+        known = sorted(dict.fromkeys(endpoints), key=self.servers.doubted.__contains__)
+        for place, endpoint in enumerate(known):
             try:
-                return await ask(endpoint)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with this one, the next one may know
+                return await ask(endpoint, 1 / (len(known) - place))
+            except Exception as error:  # noqa: BLE001 - the next server may know, even after a bug here
                 reasons.append(f"{endpoint}: {error}")
         raise BackendError(f"{failed}: {'; '.join(reasons)}")
 
@@ -150,18 +157,14 @@ class Session(Generic[ConnectionT]):
 
 
 async def locate(session: Session[Any]) -> Endpoint:
-    """The server that holds all keys: the only one, or the primary that sentinels know.
-
-    Raises:
-        BackendError: no sentinel knows it.
-    """
+    """The server that holds all keys: the only one, or the primary that sentinels know."""
     settings = session.servers.settings
     if settings.kind != "sentinel":
         return settings.endpoints[0]
     question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
 
-    async def ask(sentinel: Endpoint) -> Endpoint:
-        (reply,) = await session.ask(sentinel, question, login=settings.sentinel_login)
+    async def ask(sentinel: Endpoint, share: float) -> Endpoint:
+        (reply,) = await session.ask(sentinel, question, login=settings.sentinel_login, share=share)
         if reply is None:
             raise BackendError(f"does not know {settings.service!r}")
         return Endpoint(reply[0].decode(), int(reply[1]))
@@ -170,15 +173,11 @@ async def locate(session: Session[Any]) -> Endpoint:
 
 
 async def learn(session: Session[Any]) -> None:
-    """Learn which server owns which slot of a cluster, from the first node that tells it.
-
-    Raises:
-        BackendError: no node tells it.
-    """
+    """Learn which server owns which slot of a cluster, from the first node that tells it."""
     servers = session.servers
 
-    async def ask(node: Endpoint) -> list[Endpoint | None]:
-        (ranges,) = await session.ask(node, ("CLUSTER", "SLOTS"))
+    async def ask(node: Endpoint, share: float) -> list[Endpoint | None]:
+        (ranges,) = await session.ask(node, ("CLUSTER", "SLOTS"), share=share)
         return read_owners(ranges, node)
 
     nodes = servers.nodes() + servers.settings.endpoints
@@ -199,11 +198,7 @@ def read_owners(ranges: list[Any], asked: Endpoint) -> list[Endpoint | None]:
 async def reach(
     connect: Connect[ConnectionT], servers: Servers, endpoint: Endpoint | None, deadline: float
 ) -> ConnectionT:
-    """A connection for hits: to `endpoint`, or to the server that holds all keys.
-
-    Raises:
-        BackendError: there is none by the deadline.
-    """
+    """A connection for hits: to `endpoint`, or to the server that holds all keys."""
     if endpoint is None:
         with closing(Session(connect, servers, deadline)) as session:
             endpoint = await locate(session)

@@ -1,4 +1,7 @@
-"""How a connection begins: it logs in, and leaves the script with the server. For async and sync code."""
+"""How a connection begins: it logs in, and leaves the script with the server. For async and sync code.
+
+All of it raises a `BackendError` if the server does not answer by the deadline, or refuses.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +42,7 @@ Connect: TypeAlias = Callable[[Endpoint, "ssl.SSLContext | None", float], Awaita
 
 
 async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login, deadline: float) -> ConnectionT:
-    """A connection to `endpoint`, logged in.
-
-    Raises:
-        BackendError: there is none by the deadline, or the server refuses the login.
-    """
+    """A connection to `endpoint`, logged in."""
     try:
         connection = await connect(endpoint, login.tls, deadline)
     except TimeoutError:
@@ -69,11 +68,7 @@ def greet(settings: Settings) -> list[Command]:
 
 
 def check_greeting(endpoint: Endpoint, replies: list[Any]) -> None:
-    """`check` for the replies to `greet`. A user who may not load the script sends it with the first hit.
-
-    Raises:
-        BackendError: the server refuses, or is a replica.
-    """
+    """`check` for the replies to `greet`. A user who may not load the script sends it with the first hit."""
     for reply in check(endpoint, replies, unless="NOPERM"):
         if isinstance(reply, list) and reply[:1] in ([b"slave"], [b"replica"]):
             raise BackendError(f"{endpoint} is no primary any more")

@@ -1,4 +1,7 @@
-"""What is done with the servers besides deciding: a look at their settings and at keys, and forgetting keys."""
+"""What is done with the servers besides deciding: a look at their settings and at keys, and forgetting keys.
+
+All of it raises a `BackendError` if a server does not answer.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,7 @@ _PAGE = "1000"
 
 
 async def look_around(log: Logger, session: Session[Any]) -> None:
-    """Check that the servers can be reached, leave the script with them, and warn of settings that lose quota.
-
-    Raises:
-        BackendError: one of them does not answer.
-    """
+    """Check that the servers can be reached, leave the script with them, and warn of settings that lose quota."""
     for endpoint in await _holders(session):
         commands = (*greet(session.servers.settings), ("INFO", "memory"))
         replies = await session.ask(endpoint, *commands, unless="NOPERM")
@@ -42,21 +41,13 @@ async def look_around(log: Logger, session: Session[Any]) -> None:
 
 
 async def forget(key: str, session: Session[Any]) -> None:
-    """Forget one key.
-
-    Raises:
-        BackendError: its server does not answer.
-    """
+    """Forget one key."""
     (endpoint,) = await _holders(session, key)
     await session.ask(endpoint, ("UNLINK", key))
 
 
 async def forget_all(pattern: str, session: Session[Any]) -> None:
-    """Forget all keys that match a pattern.
-
-    Raises:
-        BackendError: a server does not answer.
-    """
+    """Forget all keys that match a pattern."""
 
     async def unlink(endpoint: Endpoint, keys: list[bytes]) -> bool:
         if keys:
@@ -67,22 +58,14 @@ async def forget_all(pattern: str, session: Session[Any]) -> None:
 
 
 async def inspect(key: str, session: Session[Any]) -> tuple[bytes | None, int]:
-    """The value of a key, and ms until it is forgotten; below 0 if there is nothing to forget.
-
-    Raises:
-        BackendError: its server does not answer.
-    """
+    """The value of a key, and ms until it is forgotten; below 0 if there is nothing to forget."""
     (endpoint,) = await _holders(session, key)
     value, ttl = await session.ask(endpoint, ("GET", key), ("PTTL", key))
     return value, ttl
 
 
 async def list_keys(pattern: str, most: int, session: Session[Any]) -> tuple[list[bytes], bool]:
-    """Keys that match a pattern, at most so many, and whether these are all.
-
-    Raises:
-        BackendError: a server does not answer.
-    """
+    """Keys that match a pattern, at most so many, and whether these are all."""
     found: dict[bytes, None] = {}
 
     async def collect(_endpoint: Endpoint, keys: list[bytes]) -> bool:

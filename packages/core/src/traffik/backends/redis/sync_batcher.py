@@ -15,7 +15,7 @@ from traffik.backends.redis.batches import Entry, Outcome, batch, spoils, take
 from traffik.backends.redis.discovery import Servers, reach
 from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.settings import Endpoint
-from traffik.backends.redis.sync_connection import SyncConnection, open_sync_connection
+from traffik.backends.redis.sync_connection import SyncConnection
 from traffik.model.coroutines import run_sync
 from traffik.model.errors import BackendTimeoutError
 
@@ -26,9 +26,9 @@ class _Waiter:
     """Where a thread waits.
 
     Attributes:
-        event: set when there is an outcome, or when it is this thread's turn to send; None if it sends at once.
+        event: set when there is an outcome, or when this thread has to send; None if it sends at once.
         outcome: what has become of its entry.
-        leads: whether it is its turn.
+        leads: whether this thread has to send.
     """
 
     __slots__ = ("event", "leads", "outcome")
@@ -100,7 +100,7 @@ class SyncBatcher:
         return waiter.outcome
 
     def _give_up(self, entry: Entry) -> None:
-        """Leave the queue, late. It may be this thread's turn all the same, to hand on."""
+        """Leave the queue, late. This thread may lead all the same; then it hands on."""
         with self._lock:
             if entry.waiter.outcome is None:
                 waits = entry in self._waiting
@@ -149,7 +149,7 @@ class SyncBatcher:
             return
         again, self._by_source, trouble = sent.settle(replies, _deliver)
         self._servers.report(trouble)
-        with self._lock:  # so that none gives up meanwhile, and then has to lead
+        with self._lock:  # so that none gives up meanwhile and has to lead then
             self._waiting.extendleft(entry for entry in reversed(again) if not entry.waiter.outcome)
         if spoils(trouble):
             self.close()
@@ -160,7 +160,7 @@ class SyncBatcher:
             connection.close()
             connection = None
         if connection is None:
-            connection = run_sync(reach(open_sync_connection, self._servers, self.endpoint, deadline))
+            connection = run_sync(reach(SyncConnection.connect, self._servers, self.endpoint, deadline))
             self._by_source = False
         self._connection = connection
         return connection

@@ -16,7 +16,7 @@ from traffik.backends.redis.protocol import MORE, UNREADABLE, Command, pack, rea
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.errors import BackendError, BackendTimeoutError
 
-__all__ = ["SyncConnection", "open_sync_connection"]
+__all__ = ["SyncConnection"]
 
 _CHUNK: Final = 65_536
 
@@ -31,6 +31,19 @@ class SyncConnection:
         self._poll = select.poll() if hasattr(select, "poll") else None  # not on Windows
         if self._poll is not None:
             self._poll.register(connected, select.POLLIN)
+
+    @classmethod
+    async def connect(cls, endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> SyncConnection:
+        """A connection to `endpoint`; see `Connect`."""
+        # The system's look-up of a name knows no deadline, so another thread connects, and this one waits.
+        made: Future[socket.socket] = Future()
+        Thread(target=_connect, args=(endpoint, tls, deadline, made), name="traffik-connect", daemon=True).start()
+        try:
+            return cls(endpoint, made.result(_left(deadline)))
+        except BaseException:
+            if not made.cancel() and made.exception() is None:
+                made.result().close()
+            raise
 
     def exchange(self, payload: bytes, replies: int, deadline: float) -> list[Any]:
         """Send, and wait for so many replies.
@@ -86,19 +99,6 @@ class SyncConnection:
 
     def close(self) -> None:
         self._socket.close()
-
-
-async def open_sync_connection(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> SyncConnection:
-    """A connection to `endpoint`; see `Connect`."""
-    # The system's look-up of a name knows no deadline, so another thread connects, and this one waits.
-    made: Future[socket.socket] = Future()
-    Thread(target=_connect, args=(endpoint, tls, deadline, made), name="traffik-connect", daemon=True).start()
-    try:
-        return SyncConnection(endpoint, made.result(_left(deadline)))
-    except BaseException:
-        if not made.cancel() and made.exception() is None:
-            made.result().close()
-        raise
 
 
 def _connect(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float, made: Future[socket.socket]) -> None:
