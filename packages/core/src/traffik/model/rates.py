@@ -165,11 +165,13 @@ def _each(rates: Rates) -> Iterable[Rate]:
         for rate in rates:
             yield from _each(rate)
     else:
-        given: object = rates
-        example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
-        raise RateError(
-            f"a rate is a Rate or text, not {describe(rates)} ({type(rates).__name__}): {example}{_GRAMMAR}"
-        )
+        raise _no_rate(rates)
+
+
+def _no_rate(given: object) -> RateError:
+    """The error for something that is neither a rate nor text; it shows how a number is written as a rate."""
+    example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
+    return RateError(f"a rate is a Rate or text, not {describe(given)} ({type(given).__name__}): {example}{_GRAMMAR}")
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:
