@@ -17,7 +17,18 @@ from typing import TypeAlias
 
 from measure import Result, awaiting, interleaved, judged
 
-from traffik import GCRA, FixedWindow, LeakyBucket, Limiter, Rate, SlidingLog, SlidingWindow, Strategy, TokenBucket
+from traffik import (
+    GCRA,
+    FixedWindow,
+    LeakyBucket,
+    Limiter,
+    Rate,
+    SlidingCounter,
+    SlidingLog,
+    SlidingWindow,
+    Strategy,
+    TokenBucket,
+)
 from traffik.backends.inmemory import InMemoryBackend
 
 __all__ = ["TITLE", "measure", "sliding_window"]
@@ -30,6 +41,30 @@ Floor: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
 def sliding_window(rate: Rate) -> Floor:
+    """One moment for each of sixteen cells of the window."""
+    limit, period = rate.limit, rate.period
+    cell = 1 if limit <= 16 else -(-period // 16)
+    states: dict[str, tuple[int, int, int, tuple[int, ...]]] = {}
+
+    async def hit(key: str, cost: int = 1) -> bool:
+        now = monotonic_ns() // 1000
+        total, last, latest, older = states.get(key) or (0, now, 0, ())
+        while older and older[0] <= now - period:
+            total, older = total - older[1], older[2:]
+        if last <= now - period:
+            total, latest = 0, 0
+        if total + cost > limit:
+            return False
+        if now // cell == last // cell:
+            states[key] = (total + cost, now, latest + cost, older)
+        else:
+            states[key] = (total + cost, now, cost, (*older, last, latest))
+        return True
+
+    return hit
+
+
+def sliding_counter(rate: Rate) -> Floor:
     """Two counts, the older one fading out."""
     limit, period = rate.limit, rate.period
     area = limit * period
@@ -134,9 +169,12 @@ def sliding_log(rate: Rate) -> Floor:
 AMPLE = Rate.parse("1000000/min")
 SHORT = Rate.parse("10000/500us")  # logs of some hundred and some thousand entries, which come and go
 LONG = Rate.parse("10000/10ms")
+BUSY = Rate.parse("1000000/16ms")  # all moments that a window may have, of which one goes every millisecond
 SPENT = Rate.parse("1/day")
 CASES: list[tuple[str, Strategy, Rate, Callable[[Rate], Floor]]] = [
     ("SlidingWindow", SlidingWindow(), AMPLE, sliding_window),
+    ("SlidingWindow, sixteen moments", SlidingWindow(), BUSY, sliding_window),
+    ("SlidingCounter", SlidingCounter(), AMPLE, sliding_counter),
     ("FixedWindow", FixedWindow(), AMPLE, fixed_window),
     ("TokenBucket", TokenBucket(), AMPLE, bucket),
     ("GCRA", GCRA(), AMPLE, gcra),

@@ -117,6 +117,8 @@ def explained(histories: Iterable[Iterable[Hit]], plan: Plan) -> bool:
 
     def at(now: int) -> Callable[[Any, int], tuple[Any, Any]]:
         def decide(state: Any, cost: int) -> tuple[tuple[bool, int], Any]:
+            if cost > plan.ceiling:  # no store is asked
+                return seen(plan.without_store(cost)), None
             decision, changed, _ = plan.kernel(state, cost, now)
             return seen(decision), changed
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.identities import models
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingLog, SlidingWindow, TokenBucket
+from tests.strategies import models
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.strategies import Kernel
 
 START = 1_700_000_000_000_000
@@ -16,6 +16,8 @@ DAY = 86_400_000_000
 STRATEGIES = [
     FixedWindow(),
     SlidingWindow(),
+    SlidingWindow(resolution=3),
+    SlidingCounter(),
     SlidingLog(),
     TokenBucket(),
     GCRA(burst=1),
@@ -42,6 +44,8 @@ def model(strategy, rate):
         return models.Meter(rate, strategy.burst, strategy.debt)
     if isinstance(strategy, GCRA | LeakyBucket):
         return models.Meter(rate, strategy.burst)
+    if isinstance(strategy, SlidingWindow):
+        return models.SlidingWindow(rate, strategy.resolution)
     return getattr(models, type(strategy).__name__)(rate)
 
 

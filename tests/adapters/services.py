@@ -50,6 +50,8 @@ class Service:
         decorated: throttles that a decorator names in front of a route, by its path.
         forbidden: the same as `routes`, and then the framework's own answer 403, raised.
         streams: the same as `routes`, but answered ``ab``, in two parts.
+        uploads: throttles in bytes, for a POST of ``/upload``, which reads the body in pieces, and of ``/ignore``.
+        received: how many bytes each upload to ``/upload`` brought to the endpoint.
         handled: whether refusals that endpoints raise are answered by our handler where they are not anyway.
     """
 
@@ -61,6 +63,8 @@ class Service:
     decorated: Mapping[str, Sequence[Throttle[Any]]] = field(default_factory=dict)
     forbidden: Mapping[str, Sequence[Call]] = field(default_factory=dict)
     streams: Mapping[str, Sequence[Call]] = field(default_factory=dict)
+    uploads: Sequence[Throttle[Any]] = ()
+    received: list[int] = field(default_factory=list)
     handled: bool = False
 
 
@@ -71,6 +75,15 @@ class Framework(ABC):
     asynchronous: ClassVar[bool] = True
     answers: ClassVar[bool] = True
     """Whether it has streams, and errors of its own."""
+
+    uploads: ClassVar[bool] = True
+    """Whether it counts uploads."""
+
+    reads_all: ClassVar[bool] = False
+    """Whether it reads every body before it calls an endpoint."""
+
+    streams: ClassVar[bool] = True
+    """Whether its server calls the application before the whole body is there."""
 
     tells_names_apart: ClassVar[bool] = True
     """Whether the server keeps headers apart whose names differ by an underscore, or drops those that have one."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+
 import pytest
+from fastapi import Depends, FastAPI
 
 from tests import toy
-from traffik import AdapterNotFoundError, adapters
+from traffik import AdapterNotFoundError, HTTPThrottle, WebSocketThrottle, adapters
 from traffik.adapters import adapter_of, register_adapter, subapps_of
 from traffik.testing import AdapterContract
 
@@ -58,7 +62,7 @@ def test_what_no_adapter_knows_is_an_error_that_shows_it():
 def test_a_missing_adapter_says_what_to_install(package, monkeypatch):
     monkeypatch.setattr(adapters, "_entry_points", {})
     foreign = type("Request", (), {"__module__": f"{package}.nowhere"})
-    with pytest.raises(AdapterNotFoundError, match=r"pip install 'traffik-core\[starlette\]'"):
+    with pytest.raises(AdapterNotFoundError, match=rf"pip install 'traffik-core\[{package}\]'"):
         adapter_of(foreign())
 
 
@@ -87,3 +91,19 @@ def test_dependency_injection_hands_over_the_class_an_adapter_asks_for(monkeypat
     monkeypatch.setattr(adapters, "_registered", {"toy": toy.http, "injecting": Injecting(), "socket": toy.websocket})
     assert adapters.injected(websocket=False) is toy.Request
     assert adapters.injected(websocket=True) is None
+
+
+@pytest.mark.parametrize("kind", [HTTPThrottle, WebSocketThrottle])
+def test_fastapi_without_its_adapter_is_an_error_when_the_route_is_made(monkeypatch, kind):
+    monkeypatch.setattr(adapters, "_registered", {})
+    monkeypatch.setattr(adapters, "_entry_points", {})
+    throttle = kind("without-adapter", "1/min")
+    with pytest.raises(AdapterNotFoundError, match=r"no adapter for FastAPI: pip install 'traffik-core\[fastapi\]'"):
+        FastAPI().get("/", dependencies=[Depends(throttle)])(lambda: None)
+
+
+def test_without_fastapi_a_throttle_has_a_signature_all_the_same(monkeypatch):
+    monkeypatch.setattr(adapters, "_registered", {})
+    monkeypatch.setattr(adapters, "_entry_points", {})
+    monkeypatch.delitem(sys.modules, "fastapi")
+    assert list(inspect.signature(HTTPThrottle("alone", "1/min")).parameters) == ["connection"]

@@ -10,7 +10,7 @@ from traffik import HTTPThrottle, ResponseOptions, identities, set_default_respo
 from traffik.backends.redis import RedisBackend
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-DETAIL = "Too many requests. Retry in 120 seconds."
+DETAIL = "Too many requests. Retry in 60 seconds."
 TRIPLE = ("Limit", "Remaining", "Reset")
 
 SETS = {
@@ -50,14 +50,14 @@ class TestFields:
     def test_of_all_kinds_say_the_same(self, guarded, uid):
         client = guarded(fields=tuple(SETS))
         for fields in [client.get("/").headers for _ in range(2)]:
-            assert fields["RateLimit"] == f'"{uid}";r=0;t=120'
+            assert fields["RateLimit"] == f'"{uid}";r=0;t=60'
             for prefix in ("RateLimit", "X-RateLimit"):
-                assert [fields[f"{prefix}-{part}"] for part in TRIPLE] == ["1", "0", "120"]
+                assert [fields[f"{prefix}-{part}"] for part in TRIPLE] == ["1", "0", "60"]
 
     def test_may_be_none_but_the_wait(self, guarded):
         client = guarded(fields=())
         admitted, refused = [client.get("/") for _ in range(2)]
-        assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "120")
+        assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "60")
 
     def test_of_others_are_not_on_a_refusal_without_any(self, served, uid):
         wide = HTTPThrottle(f"{uid}-wide", "5/min")
@@ -85,7 +85,7 @@ class TestFields:
         told = [client.get("/").headers for _ in range(3)]
         mark = told[0]["RateLimit"].partition(";pk=")[2]
         assert (len(mark), mark[0], mark[-1]) == (18, ":", ":")
-        assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=120;pk={mark}'] * 3
+        assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=60;pk={mark}'] * 3
         assert {each["RateLimit-Policy"] for each in told} == {f'"{uid}";q=1;w=60;qu="requests";pk={mark}'}
 
     def test_of_several_throttles_tell_once_what_can_be_told_once(self, served, uid):
@@ -94,8 +94,8 @@ class TestFields:
         answer = served(Call("hit", narrow), guards=[wide], handled=True).get("/")
         assert answer.headers.get_list("X-RateLimit-Remaining") == ["2"]
         assert answer.headers.get_list("RateLimit", split_commas=True) == [
-            f'"{uid}-5";r=4;t=120',
-            f'"{uid}-3";r=2;t=120',
+            f'"{uid}-5";r=4;t=60',
+            f'"{uid}-3";r=2;t=60',
         ]
 
     def test_are_on_what_is_not_found(self, served, uid):
@@ -110,7 +110,7 @@ class TestFields:
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields=("draft-11", "draft-06")))
         answer = served(**{what: {"/x": [Call("hit", throttle)]}}).get("/x")
         assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")
-        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
     def test_may_be_those_of_the_whole_process(self, guarded):
         set_default_responses(ResponseOptions(fields="draft-06"))
@@ -126,7 +126,7 @@ class TestJitter:
         client.get("/")
         answers = [client.get("/") for _ in range(3)]
         (wait,) = {int(answer.headers["Retry-After"]) for answer in answers}
-        assert 120 <= wait <= 3720
+        assert 60 <= wait <= 3660
         assert {answer.json()["detail"] for answer in answers} == {f"Too many requests. Retry in {wait} seconds."}
 
 
@@ -147,7 +147,7 @@ class TestTheBody:
         refused = [client.get("/", headers=BROWSER) for _ in range(2)][1]
         assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("text/html; charset=utf-8", "Accept")
         assert f"<h1>Too Many Requests</h1><p>{DETAIL}</p>" in refused.text
-        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "120")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
 
     def test_may_be_the_detail_alone(self, guarded):
         client = guarded(problem=False)
@@ -164,7 +164,7 @@ class TestAStoreThatIsAway:
     def test_is_another_problem(self, client):
         answer = client.get("/")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-        assert answer.content == problem("The rate limiter is unavailable. Retry in 1 seconds.", None)
+        assert answer.content == problem("The rate limiter is unavailable. Retry in 1 second.", None)
 
     def test_is_another_page(self, client):
         assert "<h1>Service Unavailable</h1>" in client.get("/", headers=BROWSER).text

@@ -8,7 +8,7 @@ from tests.adapters.services import Call, Service, problem
 from traffik import EXEMPTED, HTTPThrottle
 from traffik.backends.inmemory import InMemoryBackend
 
-DETAIL = "Too many requests. Retry in 120 seconds."
+DETAIL = "Too many requests. Retry in 60 seconds."
 
 
 @pytest.fixture
@@ -57,16 +57,16 @@ class TestARefusal:
         refused = [client.get("/") for _ in range(2)][1]
         assert (refused.status_code, refused.content) == (429, framework.body(DETAIL, uid))
         assert {name: refused.headers.get_list(name) for name in ("Retry-After", "RateLimit-Policy", "RateLimit")} == {
-            "Retry-After": ["120"],
+            "Retry-After": ["60"],
             "RateLimit-Policy": [f'"{uid}";q=1;w=60'],
-            "RateLimit": [f'"{uid}";r=0;t=120'],
+            "RateLimit": [f'"{uid}";r=0;t=60'],
         }
 
     def test_lists_every_policy_and_tells_of_the_one_that_binds(self, served, uid):
         client = served(Call("hit", HTTPThrottle(uid, "5/s; 1/min")))
         refused = [client.get("/") for _ in range(2)][1]
         assert refused.headers["RateLimit-Policy"] == f'"{uid}.1";q=5;w=1, "{uid}.2";q=1;w=60'
-        assert refused.headers["RateLimit"] == f'"{uid}.2";r=0;t=120'
+        assert refused.headers["RateLimit"] == f'"{uid}.2";r=0;t=60'
 
     def test_announces_a_wait_that_is_enough_and_no_more(self, served, clock, one):
         client = served(Call("hit", one))
@@ -95,11 +95,11 @@ class TestHeaders:
         answer = served(Call("hit", one), Call("hit", two)).get("/")
         listed = [answer.headers.get_list(name, split_commas=True) for name in ("RateLimit-Policy", "RateLimit")]
         assert listed[0] == [f'"{uid}-1";q=5;w=60', f'"{uid}-2";q=3;w=60']
-        assert listed[1] == [f'"{uid}-1";r=4;t=120', f'"{uid}-2";r=2;t=120']
+        assert listed[1] == [f'"{uid}-1";r=4;t=60', f'"{uid}-2";r=2;t=60']
 
     def test_are_on_what_is_not_found(self, served, uid):
         answer = served(guards=[HTTPThrottle(uid, "5/min")]).get("/nowhere")
-        assert (answer.status_code, answer.headers["RateLimit"]) == (404, f'"{uid}";r=4;t=120')
+        assert (answer.status_code, answer.headers["RateLimit"]) == (404, f'"{uid}";r=4;t=60')
 
 
 class TestAThrottleInFrontOfEverything:
@@ -107,8 +107,8 @@ class TestAThrottleInFrontOfEverything:
         client = served(guards=[one])
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (admitted.status_code, refused.status_code) == (200, 429)
-        assert (refused.content, refused.headers["Retry-After"]) == (problem(DETAIL, uid), "120")
-        assert refused.headers.get_list("RateLimit") == [f'"{uid}";r=0;t=120']
+        assert (refused.content, refused.headers["Retry-After"]) == (problem(DETAIL, uid), "60")
+        assert refused.headers.get_list("RateLimit") == [f'"{uid}";r=0;t=60']
 
     def test_is_the_latest_hit_further_in(self, served, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)
@@ -126,7 +126,7 @@ class TestCheckAndStat:
 
     def test_tell_what_is_left_and_how_long_the_wait_is(self, served, one):
         stat = served(Call("hit", one), Call("stat", one)).get("/").json()[1]
-        assert (stat["hits_remaining"], stat["wait_ms"]) == (0, 120_000)
+        assert (stat["hits_remaining"], stat["wait_ms"]) == (0, 60_000)
 
 
 class TestContext:
@@ -165,7 +165,7 @@ class TestIsThrottled:
 
     def test_and_get_wait_how_long(self, served, one):
         calls = [Call("hit", one), Call("get_wait"), Call("attempt", one), Call("get_wait")]
-        assert served(*calls).get("/").json()[1::2] == [0, 120_000]
+        assert served(*calls).get("/").json()[1::2] == [0, 60_000]
 
     def test_forgets_with_the_request(self, served, one):
         client = served(Call("is_throttled"), Call("attempt", one))

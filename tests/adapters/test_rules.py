@@ -160,6 +160,6 @@ class TestHeaders:
         assert answer.status_code == status
         assert text is None or text == answer.text
         assert answer.headers.get_list("RateLimit", split_commas=True) == [
-            f'"{uid}";r=4;t=120',
-            f'"{uid}-2";r=2;t=120',
+            f'"{uid}";r=4;t=60',
+            f'"{uid}-2";r=2;t=60',
         ]

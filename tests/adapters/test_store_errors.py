@@ -35,7 +35,7 @@ def test_throttle_answers_that_it_is_no_fault_of_the_client(framework, away):
     client = away("throttle")
     answer = client.get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.content == framework.body("The rate limiter is unavailable. Retry in 1 seconds.")
+    assert answer.content == framework.body("The rate limiter is unavailable. Retry in 1 second.")
 
 
 def test_raise_is_an_error_of_the_service(away):

@@ -37,12 +37,12 @@ def hitting(throttle):
 
 class TestHeaders:
     async def test_are_on_what_is_admitted(self, uid):
-        assert await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"))) == (200, [f'"{uid}";r=4;t=120'], "home")
+        assert await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"))) == (200, [f'"{uid}";r=4;t=60'], "home")
 
     async def test_are_those_of_every_throttle(self, uid):
         outer, inner = HTTPThrottle(f"{uid}-o", "5/min"), HTTPThrottle(f"{uid}-i", "3/min")
         _, fields, _ = await fields_of(app_of(hitting(inner), throttles=[outer]))
-        assert fields == [f'"{outer.uid}";r=4;t=120', f'"{inner.uid}";r=2;t=120']
+        assert fields == [f'"{outer.uid}";r=4;t=60', f'"{inner.uid}";r=2;t=60']
 
     @pytest.mark.parametrize("error", [web.HTTPNotFound, web.HTTPGone])
     async def test_are_on_errors(self, uid, error):
@@ -50,19 +50,19 @@ class TestHeaders:
             raise error
 
         status, fields, _ = await fields_of(app_of(handler, throttles=HTTPThrottle(uid, "5/min")))
-        assert (status, fields) == (error.status_code, [f'"{uid}";r=4;t=120'])
+        assert (status, fields) == (error.status_code, [f'"{uid}";r=4;t=60'])
 
     async def test_are_on_what_goes_wrong(self, uid, caplog):
         async def handler(request):
             raise ZeroDivisionError
 
         status, fields, _ = await fields_of(app_of(handler, throttles=HTTPThrottle(uid, "5/min")))
-        assert (status, fields) == (500, [f'"{uid}";r=4;t=120'])
+        assert (status, fields) == (500, [f'"{uid}";r=4;t=60'])
         assert caplog.records[0].exc_info[0] is ZeroDivisionError
 
     async def test_are_on_what_is_not_found(self, uid):
         app = app_of(throttles=HTTPThrottle(uid, "5/min"))
-        assert (await fields_of(app, "/nowhere"))[:2] == (404, [f'"{uid}";r=4;t=120'])
+        assert (await fields_of(app, "/nowhere"))[:2] == (404, [f'"{uid}";r=4;t=60'])
 
     async def test_are_on_streams(self, uid):
         async def handler(request):
@@ -73,7 +73,7 @@ class TestHeaders:
             return response
 
         app = app_of(handler, throttles=HTTPThrottle(uid, "5/min"))
-        assert await fields_of(app) == (200, [f'"{uid}";r=4;t=120'], "ab")
+        assert await fields_of(app) == (200, [f'"{uid}";r=4;t=60'], "ab")
 
     async def test_are_on_what_a_clone_of_the_request_has_hit(self, uid):
         throttle = HTTPThrottle(uid, "5/min")
@@ -82,7 +82,7 @@ class TestHeaders:
             await throttle.hit(request.clone())
             return web.Response()
 
-        assert (await fields_of(app_of(handler)))[1] == [f'"{uid}";r=4;t=120']
+        assert (await fields_of(app_of(handler)))[1] == [f'"{uid}";r=4;t=60']
 
     async def test_may_be_switched_off(self, uid):
         assert (await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"), headers=False)))[1] == []
@@ -94,13 +94,13 @@ class TestHeaders:
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "1/min")
         async with calling(app_of(throttles=[one, two])) as session:
             answers = [await session.get("/") for _ in range(2)]
-        assert answers[1].headers.getall("RateLimit") == [f'"{two.uid}";r=0;t=120']
+        assert answers[1].headers.getall("RateLimit") == [f'"{two.uid}";r=0;t=60']
 
     async def test_are_written_once_where_a_mounted_application_has_them_too(self, uid):
         app = web.Application()
         app.add_subapp("/in", app_of(throttles=HTTPThrottle(uid, "5/min")))
         setup(app)
-        assert (await fields_of(app, "/in/"))[1] == [f'"{uid}";r=4;t=120']
+        assert (await fields_of(app, "/in/"))[1] == [f'"{uid}";r=4;t=60']
 
 
 class TestByRoute:
@@ -152,7 +152,7 @@ class TestAWebSocket:
     async def test_has_the_headers_with_its_handshake(self, uid):
         app = app_of(self.handler, throttles=WebSocketThrottle(uid, "5/min"))
         async with calling(app) as session, session.ws_connect("/") as socket:
-            assert socket._response.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+            assert socket._response.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
     @pytest.mark.parametrize("where", ["throttles", "routes"])
     @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
@@ -182,7 +182,7 @@ class TestCountedOnce:
         app = web.Application()
         app.add_subapp("/in", inner)
         setup(app, throttle)
-        assert (await fields_of(app, "/in/"))[1] == [f'"{uid}";r=4;t=120']
+        assert (await fields_of(app, "/in/"))[1] == [f'"{uid}";r=4;t=60']
 
     async def test_by_a_view_and_its_method(self, uid):
         throttle = HTTPThrottle(uid, "5/min")
@@ -193,7 +193,7 @@ class TestCountedOnce:
             async def get(self):
                 return web.Response()
 
-        assert (await fields_of(app_of(Page)))[1] == [f'"{uid}";r=4;t=120']
+        assert (await fields_of(app_of(Page)))[1] == [f'"{uid}";r=4;t=60']
 
 
 @pytest.mark.parametrize("path", ["/items/a", "/items/a%2Fb", "/items/a%2fb", "/items/%61", "/items/100%25"])
@@ -220,4 +220,4 @@ async def test_the_parts_may_be_used_by_themselves(uid):
     app = web.Application(middlewares=[throttling(HTTPThrottle(uid, "5/min"))])
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", home)
-    assert (await fields_of(app))[1] == [f'"{uid}";r=4;t=120']
+    assert (await fields_of(app))[1] == [f'"{uid}";r=4;t=60']

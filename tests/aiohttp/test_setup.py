@@ -4,10 +4,10 @@ import pytest
 from aiohttp import web
 
 from tests.aiohttp_server import calling, running, statuses
-from traffik import BackendNotFoundError, ConfigurationError, HTTPThrottle, WebSocketThrottle
+from traffik import BackendNotFoundError, ConfigurationError, HTTPThrottle, WebSocketThrottle, notices
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
-from traffik_aiohttp import BACKEND, THROTTLES, WebSocketConnection, setup
+from traffik_aiohttp import BACKEND, THROTTLES, WebSocketConnection, setup, throttled
 
 pytestmark = pytest.mark.anyio
 
@@ -123,3 +123,62 @@ def test_it_is_called_once(throttle):
 def test_what_is_no_throttle_is_named():
     with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         setup(web.Application(), "5/s")
+
+
+async def test_a_call_after_mounting_says_when_to_call(throttle):
+    inner, outer = web.Application(), web.Application()
+    outer.add_subapp("/inner", inner)
+    with pytest.raises(ConfigurationError, match=r"mounted or running already: call setup\(app\) before add_subapp"):
+        setup(inner, throttle)
+    setup(outer, throttle)
+
+
+class TestADecoratorAboveTheRoute:
+    @pytest.fixture
+    def app(self, throttle):
+        routes = web.RouteTableDef()
+
+        @throttled(throttle)
+        @routes.get("/")
+        async def handler(request): ...
+
+        app = web.Application()
+        app.add_routes(routes)
+        return app
+
+    async def test_is_noticed_when_the_application_starts(self, app):
+        setup(app)
+        async with running(app):
+            assert [notice.id for notice in notices.said()] == ["misplaced-decorator"]
+
+    async def test_is_noticed_in_a_mounted_one_too(self, app):
+        outer = web.Application()
+        outer.add_subapp("/in", app)
+        async with InMemoryBackend().lifespan(outer):
+            assert [notice.id for notice in notices.said()] == ["misplaced-decorator"]
+
+    async def test_below_it_is_fine(self, throttle):
+        app = web.Application()
+        app.router.add_get("/", throttled(throttle)(plain_handler))
+        setup(app)
+        async with running(app):
+            assert notices.said() == ()
+
+
+async def plain_handler(request): ...
+
+
+@pytest.mark.usefixtures("other")
+async def test_two_handlers_of_one_name_have_a_quota_each():
+    def handler_for(app):
+        @throttled("1/min")
+        async def handler(request):
+            return web.Response()
+
+        app.router.add_get(f"/{len(app.router.routes())}", handler)
+
+    app = web.Application()
+    handler_for(app)
+    handler_for(app)
+    async with calling(app) as session:
+        assert await statuses(session, "/0", "/0", "/2", "/2") == [200, 429, 200, 429]

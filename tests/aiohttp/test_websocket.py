@@ -13,7 +13,7 @@ from traffik_aiohttp.errors import ThrottledTooLate
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
-TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
+TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 60 seconds.","retry_after":60}'
 
 
 def app_of(handler):

@@ -79,3 +79,10 @@ def test_failures_are_an_integer_from_1(failures):
 def test_a_recovery_is_a_number_above_0(recovery):
     with pytest.raises(ValueError, match="seconds above 0, not"):
         Breaker(recovery=recovery)
+
+
+def test_a_signal_handler_may_use_it_while_its_own_thread_does(circuit):
+    with circuit._lock:
+        assert circuit._lock.acquire(blocking=False)  # else the next line would wait for ever
+        assert fail(circuit, 3) == [False, False, True]
+        circuit._lock.release()

@@ -36,12 +36,10 @@ def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
     (tmp_path / "bad.py").write_text(BAD)
     said = shell("lint", "bad:app")
     kinds = {line.rpartition("[")[2].removesuffix("]"): line for line in said.out.splitlines()}
-    assert {"admits-nothing", "cost-above-capacity", "idle-rate", "unlimited", "one-policy-name", "no-store"} <= set(
-        kinds
-    )
+    assert {"admits-nothing", "cost-above-capacity", "idle-rate", "unlimited", "no-store"} <= set(kinds)
     assert f"{tmp_path / 'bad.py'}:4: never: " in kinds["admits-nothing"]
     assert "the rate 1000/s never binds, since 1/s allows no more" in kinds["idle-rate"]
-    assert (said.code, said.err) == (1, "limits: 6, findings: 6\n")
+    assert (said.code, said.err) == (1, "limits: 6, findings: 5\n")
 
 
 def test_where_nothing_is_wrong_nothing_is_said(shell, tmp_path):
@@ -100,8 +98,63 @@ def test_rates_that_cannot_be_meant(rate, kinds, findings):
     assert findings(Limiter("a", rate)) == kinds
 
 
-def test_names_on_the_wire_and_stores(findings):
-    one, two = Limiter("a b", "1/s"), Limiter("a-b", "1/s")
-    assert findings(one, two) == ["one-policy-name"]
+def test_no_store(findings):
+    one = Limiter("a b", "1/s")
+    assert findings(one, Limiter("a-b", "1/s")) == []
     assert findings(one, made=()) == ["no-store"]
     assert findings(made=()) == []
+
+
+FORGETFUL = """
+from fastapi import FastAPI
+from traffik import HTTPThrottle, Limiter
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import throttled
+
+store = InMemoryBackend()
+class limits:
+    search = HTTPThrottle("search", "10/s")
+users = Limiter("users", "10/s")
+app = FastAPI()
+
+@throttled(limits.search)
+@app.get("/")
+async def search(request):
+    limits.search.hit(request)
+    if not users.check("one"):
+        return
+    limits.search.sync.hit(request)
+    await limits.search.hit(request)
+    return limits.search.stat(request)
+
+def later(request):
+    limits.search(request)
+    request.hit(request)
+"""
+
+
+def test_forgotten_awaits_and_decorators_above_routes_are_said_with_their_lines(shell, tmp_path):
+    (tmp_path / "forgetful.py").write_text(FORGETFUL)
+    said = shell("lint", "forgetful:app").out.splitlines()
+    calls = {16: "limits.search.hit(request)", 17: "users.check('one')", 24: "limits.search(request)"}
+    expected = "{}:{}: {}: {} is never awaited, so it does nothing: write await {} [forgotten-await]"
+    assert said[1:] == [
+        expected.format(tmp_path / "forgetful.py", line, "users" if "users" in call else "search", call, call)
+        for line, call in calls.items()
+    ]
+    assert "put @throttled below the route [misplaced-decorator]" in said[0]
+
+
+def test_what_keeps_an_application_from_starting_is_a_finding(shell, tmp_path):
+    text = FORGETFUL.partition("@throttled")[0]
+    depends = 'from fastapi import Depends\napp.get("/", dependencies=[Depends(limits.search.hit)])(lambda: None)\n'
+    (tmp_path / "depending.py").write_text(text + depends)
+    assert "write Depends(throttle) [cannot-start]" in shell("lint", "depending:app").out
+
+
+def test_a_throttle_as_a_decorator_is_said_with_its_line(shell, tmp_path):
+    text = FORGETFUL.partition("@throttled")[0]
+    (tmp_path / "decorating.py").write_text(f"{text}@limits.search\nasync def search(): ...\nsearch.close()\n")
+    said = shell("lint", "decorating:app").out
+    assert f"{tmp_path / 'decorating.py'}:13: search: 'search' decorates search, and replaces it: " in said
+    assert "write @throttled(limits.search) [throttle-as-decorator]" in said

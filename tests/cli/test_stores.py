@@ -12,7 +12,7 @@ import pytest
 
 from traffik import Limiter
 from traffik.backends.base import Charge
-from traffik.backends.lmdb import LMDBBackend, places
+from traffik.backends.lmdb import LMDBBackend, paths
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import local_key
 from traffik_cli.commands.stores import open_store
@@ -113,7 +113,7 @@ def test_a_typo_in_the_path_is_a_mistake_and_makes_nothing(used, tmp_path, traff
 
 
 def test_without_a_directory_it_is_the_default_one(tmp_path, traffik, monkeypatch):
-    monkeypatch.setattr(places, "_bases", lambda: iter([tmp_path]))
+    monkeypatch.setattr(paths, "_bases", lambda: iter([tmp_path]))
     asked = ("stat", "--store", "lmdb:", "--throttle", "filed:data", *RATE, "--id", "203.0.113.8")
     assert f"there is no store in {str(tmp_path / f'traffik-{os.geteuid()}')!r}" in traffik(*asked).err
     use(None)

@@ -76,7 +76,7 @@ def talk(request, uid):
 def test_a_message_too_many_is_answered_and_the_socket_stays_open(talk):
     accepted, echo, refusal, again = talk("a", "b", "c", line="1/min")
     assert (accepted["type"], echo["text"]) == ("websocket.accept", "a")
-    expected = '{"type":"rate_limit","error":"Too many requests. Retry in 120 seconds.","retry_after":120}'
+    expected = '{"type":"rate_limit","error":"Too many requests. Retry in 60 seconds.","retry_after":60}'
     assert [refusal["text"], again["text"]] == [expected] * 2
 
 
@@ -89,9 +89,9 @@ def test_a_server_that_can_is_told_the_status(talk):
     assert (opened["type"], start["status"], dict(start["headers"])[b"retry-after"]) == (
         "websocket.accept",
         429,
-        b"120",
+        b"60",
     )
-    assert json.loads(body["body"])["detail"] == "Too many requests. Retry in 120 seconds."
+    assert json.loads(body["body"])["detail"] == "Too many requests. Retry in 60 seconds."
     assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
 
 

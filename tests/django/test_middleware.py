@@ -58,13 +58,13 @@ class TestAnAdmittedRequest:
         serve_urls(path("", view))
         assert fields(get("/")) == {
             "RateLimit-Policy": f'"{uid}";q=5;w=60',
-            "RateLimit": f'"{uid}";r=4;t=120',
+            "RateLimit": f'"{uid}";r=4;t=60',
             "Retry-After": None,
         }
 
     def test_has_those_of_every_throttle(self, get, serve_urls, clock):
         serve_urls(path("a", ok, name="a"), TRAFFIK=guarded(clock, {"*": "all", "a": "one"}, all="9/min", one="5/min"))
-        assert fields(get("/a"))["RateLimit"] == '"all";r=8;t=120, "one";r=4;t=120'
+        assert fields(get("/a"))["RateLimit"] == '"all";r=8;t=60, "one";r=4;t=60'
 
     def test_has_none_where_nothing_was_counted(self, get, serve_urls):
         serve_urls(path("", ok))
@@ -77,7 +77,7 @@ class TestAnAdmittedRequest:
     def test_has_them_with_an_error_too(self, get, serve_urls, clock):
         serve_urls(path("", missing), TRAFFIK=guarded(clock, {"*": "all"}, all="9/min"))
         response = get("/")
-        assert (response.status_code, fields(response)["RateLimit"]) == (404, '"all";r=8;t=120')
+        assert (response.status_code, fields(response)["RateLimit"]) == (404, '"all";r=8;t=60')
 
 
 class TestARefusedRequest:

@@ -56,19 +56,19 @@ def refused(client, serve_urls):
 def test_the_kind_is_what_the_client_takes(refused, accept, kind):
     response = refused(accept)
     assert (response.status_code, response.headers["Content-Type"]) == (429, kind)
-    assert (response.headers["Retry-After"], response.headers["Vary"]) == ("120", "Accept")
+    assert (response.headers["Retry-After"], response.headers["Vary"]) == ("60", "Accept")
     if kind != HTML:
-        assert response.content == problem("Too many requests. Retry in 120 seconds.", "page")
+        assert response.content == problem("Too many requests. Retry in 60 seconds.", "page")
 
 
 def test_a_browser_gets_a_page(refused):
     text = refused(BROWSER).text
-    assert "<h1>Too Many Requests</h1><p>Too many requests. Retry in 120 seconds.</p>" in text
+    assert "<h1>Too Many Requests</h1><p>Too many requests. Retry in 60 seconds.</p>" in text
 
 
 def test_a_project_may_have_a_page_of_its_own(refused):
     response = refused(BROWSER, {"429.html": "Wait {{ retry_after }} s: {{ detail }} {{ rejection.status }}"})
-    assert response.text == "Wait 120 s: Too many requests. Retry in 120 seconds. 429"
+    assert response.text == "Wait 60 s: Too many requests. Retry in 60 seconds. 429"
 
 
 def test_a_page_that_is_broken_says_so(refused):

@@ -92,7 +92,7 @@ class TestADecorator:
 
         serve_urls(path("", view), middleware=middleware)
         assert statuses(client, "/", "/") == [200, 429]
-        assert client.get("/").json()["detail"] == "Too many requests. Retry in 120 seconds."
+        assert client.get("/").json()["detail"] == "Too many requests. Retry in 60 seconds."
 
     def test_of_an_async_view_does_too(self, async_client, serve_urls, middleware):
         @throttled("1/min")
@@ -111,7 +111,7 @@ class TestADecorator:
 
         serve_urls(path("", view), middleware=middleware)
         assert [client.get("/").content for _ in range(2)] == [b"2 7", b"0 5"]
-        assert client.get("/").headers["RateLimit"] == f'"{one.uid}";r=0;t=90'
+        assert client.get("/").headers["RateLimit"] == f'"{one.uid}";r=0;t=60'
 
     def test_of_a_method_answers_too(self, client, serve_urls, middleware):
         class Page(View):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests import toy
@@ -154,7 +156,20 @@ class TestNotices:
         throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
         assert said() == []
 
-    def test_a_header_that_the_server_has_believed_is_none(self, throttle):
+    @pytest.mark.parametrize("line", ["192.0.2.1", "198.51.100.7, 192.0.2.1, 127.0.0.1"])
+    def test_a_header_that_the_server_believes_by_itself_is_reported(self, throttle, line):
+        throttle.sync.check(request("192.0.2.1", x_forwarded_for=line))
+        assert said() == [("server-trusts-proxies", "x-forwarded-for")]
+
+    def test_a_header_from_a_proxy_that_the_server_was_told_of_is_not(self, throttle):
+        throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1, 10.0.0.1"))
+        assert said() == []
+
+    def test_a_server_that_was_told_which_proxies_to_believe_is_not_reported(self, throttle, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["uvicorn", "--forwarded-allow-ips=127.0.0.1", "app:app"])
+        throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1"))
+        monkeypatch.setattr(sys, "argv", ["uvicorn", "app:app"])
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
         throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1"))
         assert said() == []
 

@@ -132,7 +132,7 @@ class TestAClientThatIsToldApart:
                 await throttle.hit(toy.Request())
             waits.add(refused.value.rejection.retry_after)
         (wait,) = waits
-        assert 120 <= wait <= 720
+        assert 60 <= wait <= 660
 
 
 async def test_a_decision_is_a_plain_tuple_as_ever(store):
@@ -157,7 +157,7 @@ async def test_a_websocket_is_told_the_jitter(store):
     connection = toy.Socket(messages, peer="192.0.2.1")
     for _ in range(2):
         await throttle.hit(connection)
-    assert messages[0]["retry_after"] == 120 + KEYED.jitter_of(KEYED.partition("192.0.2.1")) > 120
+    assert messages[0]["retry_after"] == 60 + KEYED.jitter_of(KEYED.partition("192.0.2.1")) > 120
 
 
 class TestTheFieldsOfAConnection:
@@ -166,8 +166,8 @@ class TestTheFieldsOfAConnection:
         for uid in ("one", "two"):
             await HTTPThrottle(uid, "5/min", backend=store).hit(connection)
         assert [value for name, value in fields_of(toy.http.memory(connection)) if name == b"ratelimit"] == [
-            b'"one";r=4;t=120',
-            b'"two";r=4;t=120',
+            b'"one";r=4;t=60',
+            b'"two";r=4;t=60',
         ]
 
     async def test_are_none_where_a_rejection_has_written_its_own(self, store):
@@ -185,7 +185,7 @@ class TestTheFieldsOfAConnection:
         with pytest.raises(Throttled) as refused:
             await HTTPThrottle("two", "0/min", backend=store, **second).hit(connection)
         assert list(fields_of(memory, status=refused.value.rejection.status)) == []
-        assert [value for name, value in fields_of(memory, status=404) if name == b"ratelimit"] == [b'"one";r=4;t=120']
+        assert [value for name, value in fields_of(memory, status=404) if name == b"ratelimit"] == [b'"one";r=4;t=60']
 
     async def test_are_those_of_everything_if_a_refusal_was_let_pass(self, store):
         connection = toy.Request()

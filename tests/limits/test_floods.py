@@ -173,7 +173,7 @@ class TestConnection:
         with clock.skipping_pauses():
             for _ in range(2):
                 await throttle.hit(socket)
-        assert (is_throttled(socket), get_wait(socket)) == (True, 120_000)
+        assert (is_throttled(socket), get_wait(socket)) == (True, 60_000)
 
     async def test_a_flood_closes_the_connection(self, line):
         throttle, socket = line(close_after=2), toy.Socket([])

@@ -86,6 +86,7 @@ def test_a_cost_out_of_range_is_refused_at_once(cost):
 
 
 def test_a_limiter_shows_what_it_is():
-    assert repr(Limiter("a", "5/s; 9/min")) == "<Limiter uid='a' rate='5/s; 9/min' strategy=SlidingWindow()>"
+    shown = "<Limiter uid='a' rate='5/s; 9/min' strategy=SlidingWindow(resolution=16)>"
+    assert repr(Limiter("a", "5/s; 9/min")) == shown
     assert "rate='unlimited'" in repr(Limiter("b", "unlimited"))
     assert "the rate" in repr(Limiter("c", lambda: "1/s"))

@@ -23,7 +23,8 @@ class Method:
         (lambda: [0], [0]),
         (lambda one: [one], [1]),
         (lambda one, two: [one, two], [1, 2]),
-        (lambda one, two=None: [one, two], [1, 2]),
+        (lambda one, context=None: [one, context], [1, 2]),
+        (lambda one, plan="free": [one, plan], [1, "free"]),  # a default that somebody set is kept
         (lambda *every: [*every], [1, 2]),
         (lambda one, **options: [one, options], [1, {}]),
         (lambda one, *, key=3: [one, key], [1, 3]),

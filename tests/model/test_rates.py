@@ -33,6 +33,14 @@ SPELLINGS = {
     "  4/m  ": Rate(4, 60_000_000),
     "0/min": Rate(0, 60_000_000),
     "007/1s": Rate(7, 1_000_000),
+    "5 per minute": Rate(5, 60_000_000),
+    "5 requests per minute": Rate(5, 60_000_000),
+    "1 Request per second": Rate(1, 1_000_000),
+    "20 hits/2 s": Rate(20, 2_000_000),
+    "100/1m": Rate(100, 60_000_000),
+    "10 / second": Rate(10, 1_000_000),
+    "1,000/hour": Rate(1000, 3_600_000_000),
+    "12,345,678 calls per day": Rate(12_345_678, 86_400_000_000),
     "9007199254740991/s": Rate(2**53 - 1, 1_000_000),
 }
 
@@ -48,7 +56,14 @@ MISTAKES = {
     "+1/min": 0,
     "1.5/min": 1,
     "1_000/min": 1,
-    "1,000/min": 1,
+    "10,00/min": 2,
+    "1,0000/min": 1,
+    ",100/min": 0,
+    "1,000,/min": 5,
+    "5 apples per minute": 2,
+    "5requests per minute": 1,
+    "10 k/min": 3,
+    "5/1,000ms": 3,
     "1e3/min": 1,
     "\u0661\u0660/min": 0,
     "\uff11\uff10/min": 0,
@@ -87,6 +102,23 @@ def test_anything_else_is_refused_with_the_grammar_and_the_place_of_the_mistake(
     assert '"100/min"' in grammar
 
 
+@pytest.mark.parametrize("rate", [100, "100", " 100 ", [100]], ids=repr)
+def test_the_error_for_a_bare_number_shows_how_to_write_a_rate(rate):
+    with pytest.raises(RateError, match='write rate="100/min"'):
+        parse_rates(rate)
+
+
+@pytest.mark.parametrize("text", ["10,00/min", "1,0000/min", "1,000,/min", "5/1,000ms"])
+def test_the_error_for_a_comma_says_where_commas_may_stand(text):
+    with pytest.raises(RateError, match="a comma separates groups of three digits"):
+        Rate.parse(text)
+
+
+@given(valid_rates, st.sampled_from(["{:,}/{}us", "{:,} requests per {}us", "{} hits / {} us", "{:,} per {} µs"]))
+def test_every_rate_is_read_as_people_type_it(rate, written):
+    assert Rate.parse(written.format(rate.limit, rate.period)) == rate
+
+
 @given(valid_rates)
 def test_every_rate_is_read_back_from_its_text(rate):
     assert Rate.parse(str(rate)) == rate
@@ -108,7 +140,7 @@ def test_any_text_is_a_rate_or_a_rate_error(text):
     assert rate is UNLIMITED or Rate.parse(str(rate)) == rate
 
 
-@given(st.from_regex(r"\s*[0-9]{1,20}\s*(/|per)\s*[0-9]{0,20}\s*[a-zµ]{1,5}\s*", fullmatch=True))
+@given(st.from_regex(r"\s*[0-9,]{1,20}\s*(requests|hit)?\s*(/|per)\s*[0-9]{0,20}\s*[a-zµ]{1,5}\s*", fullmatch=True))
 def test_text_that_looks_like_a_rate_is_one_or_a_rate_error(text):
     try:
         rate = Rate.parse(text)

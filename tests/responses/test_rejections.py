@@ -47,7 +47,7 @@ def test_a_store_that_is_away_violates_nothing():
         "type": "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
         "title": "Temporary Reduced Capacity",
         "status": 503,
-        "detail": "The rate limiter is unavailable. Retry in 1 seconds.",
+        "detail": "The rate limiter is unavailable. Retry in 1 second.",
     }
     assert (rejection.status, rejection.heading) == (503, "Service Unavailable")
 

@@ -17,7 +17,7 @@ async def main() -> None:
         limiter = Limiter("smoke", "2/min")
         decisions = [await limiter.hit("somebody") for _ in range(3)]
     assert [decision.allowed for decision in decisions] == [True, True, False]
-    print(f"traffik {version('traffik')}: two hits admitted, the third refused")
+    print(f"traffik {version('traffik-core')}: two hits admitted, the third refused")
 
 
 asyncio.run(main())

@@ -36,13 +36,13 @@ async def test_they_tell_of_the_most_recent_hit(request_, tight, wide):
     for throttle in (tight, tight, wide, tight):
         await throttle.hit(request_)
         seen.append(told(request_))
-    assert seen == [(False, 0), (True, 120_000), (False, 0), (True, 120_000)]
+    assert seen == [(False, 0), (True, 60_000), (False, 0), (True, 60_000)]
 
 
 async def test_or_of_the_most_recent_hit_of_one_throttle(request_, tight, wide):
     for throttle in (tight, tight, wide):
         await throttle.hit(request_)
-    assert (told(request_, tight), told(request_, wide)) == ((True, 120_000), (False, 0))
+    assert (told(request_, tight), told(request_, wide)) == ((True, 60_000), (False, 0))
 
 
 async def test_a_hit_of_nothing_is_one_too(request_, tight):
@@ -75,7 +75,7 @@ async def test_they_know_of_a_hit_that_raised(request_, uid):
 async def test_they_know_of_hits_through_another_object_for_the_connection(request_, tight):
     await tight.hit(Request(request_.scope), 1)
     await tight.hit(Request(request_.scope), 1)
-    assert told(request_) == (True, 120_000)
+    assert told(request_) == (True, 60_000)
 
 
 async def test_every_connection_has_its_own(request_, tight):

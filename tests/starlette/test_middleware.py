@@ -54,17 +54,17 @@ class TestAnAdmittedRequest:
         answer = await get(app_behind(HTTPThrottle(uid, "5/min")))
         assert (answer.status_code, answer.text) == (200, "home")
         assert answer.headers["RateLimit-Policy"] == f'"{uid}";q=5;w=60'
-        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
     async def test_has_those_of_throttles_further_in(self, uid):
         outer, inner = HTTPThrottle(f"{uid}-o", "5/min"), HTTPThrottle(f"{uid}-i", "3/min")
         answer = await get(app_behind(outer, routes=routed(inner)))
         assert answer.headers["RateLimit-Policy"] == f'"{outer.uid}";q=5;w=60, "{inner.uid}";q=3;w=60'
-        assert answer.headers["RateLimit"] == f'"{outer.uid}";r=4;t=120, "{inner.uid}";r=2;t=120'
+        assert answer.headers["RateLimit"] == f'"{outer.uid}";r=4;t=60, "{inner.uid}";r=2;t=60'
 
     async def test_has_those_of_throttles_further_in_alone(self, uid):
         answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"))))
-        assert answer.headers["RateLimit"] == f'"{uid}";r=2;t=120'
+        assert answer.headers["RateLimit"] == f'"{uid}";r=2;t=60'
 
     async def test_has_none_where_nothing_was_counted(self, uid):
         answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"), cost=0)))
@@ -80,7 +80,7 @@ class TestAnAdmittedRequest:
             raise HTTPException(status)
 
         answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
-        assert (answer.status_code, answer.headers["RateLimit"]) == (status, f'"{uid}";r=2;t=120')
+        assert (answer.status_code, answer.headers["RateLimit"]) == (status, f'"{uid}";r=2;t=60')
 
     async def test_streams(self, uid):
         async def parts():
@@ -92,7 +92,7 @@ class TestAnAdmittedRequest:
             return StreamingResponse(parts())
 
         answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
-        assert (answer.text, answer.headers["RateLimit"]) == ("abc", f'"{uid}";r=2;t=120')
+        assert (answer.text, answer.headers["RateLimit"]) == ("abc", f'"{uid}";r=2;t=60')
 
     async def test_that_fails_fails_as_ever(self, uid):
         async def endpoint(request):
@@ -118,10 +118,10 @@ class TestARefusedRequest:
         app = app_behind(HTTPThrottle(uid, "1/min"))
         refused = [await get(app) for _ in range(2)][1]
         assert refused.headers["Content-Type"] == "application/problem+json"
-        assert refused.content == problem("Too many requests. Retry in 120 seconds.", uid)
+        assert refused.content == problem("Too many requests. Retry in 60 seconds.", uid)
         assert {name: refused.headers[name] for name in ("Retry-After", "RateLimit", "RateLimit-Policy")} == {
-            "Retry-After": "120",
-            "RateLimit": f'"{uid}";r=0;t=120',
+            "Retry-After": "60",
+            "RateLimit": f'"{uid}";r=0;t=60',
             "RateLimit-Policy": f'"{uid}";q=1;w=60',
         }
 
@@ -135,7 +135,7 @@ class TestARefusedRequest:
         one, two = HTTPThrottle(f"{uid}-1", "1/min"), HTTPThrottle(f"{uid}-2", "5/min")
         app = app_behind([one, two])
         await statuses(app, "/", "/", "/")
-        assert (await get(app_behind(two))).headers["RateLimit"] == f'"{two.uid}";r=3;t=120'
+        assert (await get(app_behind(two))).headers["RateLimit"] == f'"{two.uid}";r=3;t=60'
 
 
 class TestAHandlerOfTheThrottle:
@@ -271,8 +271,8 @@ class TestAWebSocket:
         app = self.app_behind(WebSocketThrottle(uid, "1/min"))
         (opened,), (start, body) = [await converse(app, **DENIAL) for _ in range(2)]
         assert (opened["type"], start["type"]) == ("websocket.accept", "websocket.http.response.start")
-        assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"120")
-        assert body["body"] == problem("Too many requests. Retry in 120 seconds.", uid)
+        assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"60")
+        assert body["body"] == problem("Too many requests. Retry in 60 seconds.", uid)
 
     async def test_is_closed_where_the_server_cannot(self, uid):
         (close,) = await converse(self.app_behind(WebSocketThrottle(uid, "0/min")))
@@ -330,12 +330,12 @@ class TestCountedOnce:
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "5/min")
         inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware, throttles=[one, two])])
         answer = await get(app_behind(one, routes=[inner]), "/in/")
-        assert answer.headers["RateLimit"] == f'"{one.uid}";r=4;t=120, "{two.uid}";r=4;t=120'
+        assert answer.headers["RateLimit"] == f'"{one.uid}";r=4;t=60, "{two.uid}";r=4;t=60'
 
     async def test_where_the_outer_one_writes_no_headers_the_inner_one_does(self, uid):
         inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware)])
         answer = await get(app_behind(HTTPThrottle(uid, "5/min"), routes=[inner], headers=False), "/in/")
-        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=120'
+        assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
 
 class TestWhereItStands:
@@ -346,7 +346,7 @@ class TestWhereItStands:
         app = ThrottleMiddleware(Starlette(routes=[Route("/", endpoint)]), HTTPThrottle(uid, "5/min"))
         async with calling(app, raising=False) as caller:
             answer = await caller.get("/")
-        assert (answer.status_code, answer.headers["RateLimit"]) == (500, f'"{uid}";r=4;t=120')
+        assert (answer.status_code, answer.headers["RateLimit"]) == (500, f'"{uid}";r=4;t=60')
 
     async def test_around_an_application_that_it_does_not_know(self, uid):
         async def bare(scope, receive, send):
@@ -384,8 +384,8 @@ class TestWhereItStands:
         throttle = HTTPThrottle(uid, "3/min")
         app = app_behind(throttle, routes=routed(throttle))
         first, second = [await get(app) for _ in range(2)]
-        assert (first.status_code, first.headers["RateLimit"]) == (200, f'"{uid}";r=1;t=120')
-        assert (second.status_code, second.headers["RateLimit"]) == (429, f'"{uid}";r=0;t=80')
+        assert (first.status_code, first.headers["RateLimit"]) == (200, f'"{uid}";r=1;t=60')
+        assert (second.status_code, second.headers["RateLimit"]) == (429, f'"{uid}";r=0;t=60')
 
     async def test_what_it_decided_is_known_further_in(self, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)

@@ -1,6 +1,7 @@
 """What an application's openapi.json says of its throttles; asked of real FastAPI applications."""
 
 import functools
+import re
 from typing import Annotated
 
 import pytest
@@ -9,9 +10,10 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.middleware import Middleware
 
 from tests.callers import get
-from traffik import HTTPThrottle, ResponseOptions, WebSocketThrottle
+from traffik import HTTPThrottle, ResponseOptions, Rule, WebSocketThrottle
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
+from traffik.identities import combined, deny, exempt, hashed, header
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
@@ -131,6 +133,25 @@ class TestTheMiddleware:
             app.add_middleware(ThrottleMiddleware, one if given == "one" else [one])
         assert (await responses(app, "/free"))["429"]["content"] == PROBLEM
 
+    @pytest.mark.parametrize(
+        ("rules", "documented"),
+        [
+            (Rule("/limited"), {"/limited"}),
+            (Rule("/**", methods=["POST"]), set()),
+            (Rule("/free", bypass=True), {"/limited", "/users/{number}"}),
+            (Rule(route="/users/{number}"), {"/users/{number}"}),
+            (Rule("/users/*"), {"/users/{number}"}),
+            (Rule(re.compile(r"/users/\d+")), {"/users/{number}"}),
+            (Rule("/free", when=lambda request: True), {"/free"}),
+        ],
+    )
+    async def test_throttles_the_routes_that_its_rules_can_match(self, uid, rules, documented):
+        app = app_of()
+        app.get("/users/{number}")(lambda number: number)
+        app.add_middleware(ThrottleMiddleware, HTTPThrottle(uid, "5/min", rules=rules))
+        paths = (await document_of(app))["paths"]
+        assert {path for path in paths if "429" in paths[path]["get"]["responses"]} == documented
+
     async def test_throttles_none_if_it_has_none_for_requests(self, uid):
         middleware = [Middleware(ThrottleMiddleware), Middleware(ThrottleMiddleware, WebSocketThrottle(uid, "1/s"))]
         assert "429" not in await responses(app_of(middleware=middleware), "/free")
@@ -140,6 +161,20 @@ class TestTheMiddleware:
             return app
 
         assert "429" not in await responses(app_of(middleware=[Middleware(other)]), "/free")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "told"),
+    [
+        (deny("192.0.2.0/24"), True),
+        (combined(hashed(deny("192.0.2.0/24"), "s" * 16), header("X-Key")), True),
+        (exempt("192.0.2.0/24"), False),
+        (None, False),
+    ],
+)
+async def test_clients_that_are_denied_are_told_of(uid, identifier, told):
+    documented = await responses(app_of(HTTPThrottle(uid, "5/min", identifier=identifier)))
+    assert documented.get("403") == ({"description": "Forbidden", "content": PROBLEM} if told else None)
 
 
 class TestTheBody:

@@ -108,6 +108,14 @@ def test_a_server_that_believes_proxies_itself_needs_no_more(application):
         assert ask(address, FORGED) == CLIENT
 
 
+def test_stock_uvicorn_lets_a_client_choose_its_address_and_that_is_noticed(application):
+    with serve(application) as upstream:
+        assert ask(upstream, [("X-Forwarded-For", "198.51.100.9")], client="127.0.0.1") == "198.51.100.9"
+    (notice,) = notices.said()
+    assert notice.id == "server-trusts-proxies"
+    assert "uvicorn --no-proxy-headers" in notice.sentence
+
+
 class TestOnAUnixSocket:
     @pytest.fixture
     def over_unix(self, application, tmp_path):

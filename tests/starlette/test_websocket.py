@@ -1,6 +1,7 @@
 """WebSockets: told after their accept, denied before it."""
 
 import json
+import logging
 from contextlib import suppress
 
 import pytest
@@ -14,8 +15,9 @@ from websockets.sync.client import connect
 from tests.callers import DENIAL, converse
 from tests.servers import serve
 from traffik import FloodPolicy, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+from traffik.backends.inmemory import InMemoryBackend
 
-TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 120 seconds.", "retry_after": 120}
+TOLD = {"type": "rate_limit", "error": "Too many requests. Retry in 60 seconds.", "retry_after": 60}
 
 
 ENDING = ("disconnect", "receive", "receive", "connect")
@@ -200,5 +202,22 @@ def test_a_server_answers_the_handshake_with_the_refusal(uid):
         with pytest.raises(InvalidStatus) as denied, connect(f"ws://{address}"):
             pass
     response = denied.value.response
-    assert (response.status_code, response.headers["Retry-After"]) == (429, "120")
-    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 120 seconds."}
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
+    assert json.loads(response.body) == {"detail": "Too many requests. Retry in 60 seconds."}
+
+
+def test_the_filter_of_the_guide_keeps_refusals_out_of_uvicorns_log(uid, caplog):
+    log = logging.getLogger("uvicorn.error")
+    store = InMemoryBackend()
+
+    def is_no_refusal(record):
+        return "returned without completing handshake" not in record.getMessage()
+
+    log.addFilter(is_no_refusal)
+    try:
+        app = door(WebSocketThrottle(uid, "0/min", backend=store))
+        with serve(app, log_config=None) as address, pytest.raises(InvalidStatus, match="429"):
+            connect(f"ws://{address}/")
+    finally:
+        log.removeFilter(is_no_refusal)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import random
 
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingLog, SlidingWindow, TokenBucket
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.walks import Key, keys, rates
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 
 SMALL = [(1, 1), (1, 3), (2, 2), (2, 4), (2, 5), (3, 3), (3, 4), (3, 6), (4, 5)]
 small = pytest.mark.parametrize(("limit", "period"), SMALL)
@@ -34,13 +39,100 @@ def test_fixed_window_admits_twice_the_limit_less_one(limit, period):
 
 
 @small
-def test_sliding_window_admits_at_most_twice_the_limit_less_one(limit, period):
-    assert limit <= most_admitted(SlidingWindow(), Rate(limit, period), period) <= 2 * limit - 1
+def test_sliding_counter_admits_at_most_twice_the_limit_less_one(limit, period):
+    assert limit <= most_admitted(SlidingCounter(), Rate(limit, period), period) <= 2 * limit - 1
 
 
 @small
 def test_sliding_log_admits_the_limit(limit, period):
     assert most_admitted(SlidingLog(), Rate(limit, period), period) == limit
+
+
+@small
+@pytest.mark.parametrize("resolution", [1, 2, 3, 16])
+def test_sliding_window_admits_the_limit(resolution, limit, period):
+    assert most_admitted(SlidingWindow(resolution), Rate(limit, period), period) == limit
+
+
+class Adversary:
+    """A client that comes at random, costs what is left or little, and remembers what it was given."""
+
+    def __init__(self, strategy, rate, seed):
+        self.kernel, self.rate, self.chance = strategy.prepare(rate), rate, random.Random(seed)
+        self.state, self.now, self.admitted = None, 0, []
+
+    def hit(self):
+        left = self.kernel(self.state, 0, self.now)[0].remaining
+        cost = self.chance.choice((1, 1, left, self.chance.randint(1, self.rate.limit)))
+        decision, changed, _ = self.kernel(self.state, cost, self.now)
+        if decision and cost:
+            self.state = changed
+            self.admitted.append((self.now, cost))
+        return decision
+
+    def run(self, hits):
+        period = self.rate.period
+        for _ in range(hits):
+            wait = self.hit().retry_after
+            pauses = (0, 1, wait, max(0, wait - 1), period // 16, period // self.rate.limit, period - 1, period)
+            self.now += self.chance.choice(pauses)
+        return self
+
+    def most(self):
+        """The most admitted in any window."""
+        most = used = first = 0
+        for now, cost in self.admitted:
+            used += cost
+            while self.admitted[first][0] <= now - self.rate.period:
+                used -= self.admitted[first][1]
+                first += 1
+            most = max(most, used)
+        return most
+
+
+@pytest.mark.parametrize("limit", [5, 10, 16, 17, 100, 1000, 10**12])
+@pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingWindow(resolution=2), SlidingWindow(50)], ids=repr)
+def test_no_adversary_gets_more_than_the_limit_out_of_a_sliding_window(strategy, limit):
+    rates = [Rate(limit, 1_000_000), Rate(limit, 1_009)]
+    most = [Adversary(strategy, rate, seed).run(1000).most() for rate in rates for seed in range(5)]
+    assert max(most) == limit
+
+
+@given(data=st.data())
+def test_no_wait_of_a_sliding_window_is_longer_than_the_window(data):
+    strategy = SlidingWindow(data.draw(st.integers(1, 40)))
+    rate = data.draw(rates(strategy))
+    key = data.draw(keys(strategy, rate))
+    assert key.ask(data.draw(st.integers(1, rate.limit))).retry_after <= rate.period
+
+
+@pytest.mark.parametrize("limit", range(1, 101))
+def test_a_client_that_waits_as_told_gets_exactly_the_limit_in_every_window(limit):
+    key, windows, admitted = Key(SlidingWindow().prepare(Rate(limit, 1_000_000)), 0), 1000, 0
+    while key.now < windows * 1_000_000:
+        decision = key.hit(1)
+        admitted += decision.allowed
+        key.now += decision.retry_after or 1
+    assert admitted == limit * windows
+
+
+def polled(strategy, rate, pause):
+    """What a client is given in a hundred windows that comes every `pause` µs, whether it is told to wait or not."""
+    key = Key(strategy.prepare(rate), 0)
+    admitted = 0
+    for key.now in range(0, 100 * rate.period, pause):
+        admitted += key.hit(1).allowed
+    return admitted
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10, 17, 50, 100])
+@pytest.mark.parametrize("resolution", [2, 4, 16])
+@pytest.mark.parametrize("part", [7, 16, 17, 50, 301])
+def test_a_client_that_polls_gets_nearly_what_a_log_would_give_it(resolution, limit, part):
+    rate = Rate(limit, 1_000_000)
+    given_by_log = polled(SlidingLog(), rate, rate.period // part)
+    share = polled(SlidingWindow(resolution), rate, rate.period // part) / given_by_log
+    assert resolution / (resolution + 1) <= share <= 1
 
 
 @small
@@ -62,9 +154,9 @@ def test_debt_adds_itself():
     assert most_admitted(TokenBucket(2, debt=1), Rate(2, 4), 4) <= 2 + 1 + 2 - 1
 
 
-def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_window():
+def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_counter():
     limit, period = 100, 1_000_000
-    kernel = SlidingWindow().prepare(Rate(limit, period))
+    kernel = SlidingCounter().prepare(Rate(limit, period))
     # One hit opens the grid; all but it come just before the end of the first window and fade in the second.
     _, state, _ = kernel(None, 1, 0)
     admitted = 0
@@ -76,7 +168,7 @@ def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_window():
     assert limit < admitted <= 2 * limit - 1
 
 
-@pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow(), SlidingLog()], ids=repr)
+@pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow(), SlidingCounter(), SlidingLog()], ids=repr)
 def test_the_first_window_admits_exactly_the_limit(strategy):
     kernel = strategy.prepare(Rate(10, 1000))
     state, admitted = None, 0
@@ -87,8 +179,8 @@ def test_the_first_window_admits_exactly_the_limit(strategy):
     assert admitted == 10
 
 
-def test_a_sliding_window_does_not_jump_at_a_boundary():
-    kernel = SlidingWindow().prepare(Rate(100, 1000))
+def test_a_sliding_counter_does_not_jump_at_a_boundary():
+    kernel = SlidingCounter().prepare(Rate(100, 1000))
     _, state, _ = kernel(None, 100, 0)
     left = [kernel(state, 0, now)[0].remaining for now in range(990, 1020, 10)]
     assert left == [0, 0, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.walks import START, Key
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, RateError, SlidingWindow, TokenBucket
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, RateError, SlidingCounter, TokenBucket
 
 RATE = Rate(10, 1_000_000)
 meters = pytest.mark.parametrize("meter", [GCRA, LeakyBucket, TokenBucket])
@@ -31,7 +31,7 @@ def test_a_debt_out_of_range_is_refused(debt):
         TokenBucket(debt=debt)
 
 
-@pytest.mark.parametrize("strategy", [TokenBucket(2**52), SlidingWindow(), FixedWindow()], ids=repr)
+@pytest.mark.parametrize("strategy", [TokenBucket(2**52), SlidingCounter(), FixedWindow()], ids=repr)
 def test_a_rate_that_cannot_be_counted_exactly_is_refused(strategy):
     with pytest.raises(RateError, match="exactly"):
         strategy.prepare(Rate(2**53 - 1, 604_800_000_001))
@@ -40,7 +40,7 @@ def test_a_rate_that_cannot_be_counted_exactly_is_refused(strategy):
 CENTURY = 36_500 * 86_400_000_000
 
 
-@pytest.mark.parametrize("strategy", [LeakyBucket(2), TokenBucket(debt=1), SlidingWindow()], ids=repr)
+@pytest.mark.parametrize("strategy", [LeakyBucket(2), TokenBucket(debt=1), SlidingCounter()], ids=repr)
 def test_a_rate_whose_waits_would_be_too_long_for_exact_numbers_is_refused(strategy):
     with pytest.raises(RateError, match="exactly"):
         strategy.prepare(Rate(1, CENTURY))

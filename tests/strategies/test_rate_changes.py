@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.walks import START, STRATEGIES, keys, small_rates, usual_rates
-from traffik import FixedWindow, Rate, SlidingWindow
+from traffik import FixedWindow, Rate, SlidingCounter, SlidingLog, SlidingWindow
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 rates = small_rates | usual_rates
@@ -78,6 +78,29 @@ def test_a_shorter_period_ends_a_window_no_later():
 
 
 @pytest.mark.parametrize(("pause", "left"), [(0, 0), (1500, 2), (2000, 4)])
-def test_a_sliding_window_takes_what_is_used_over_to_another_period(pause, left):
+def test_a_sliding_counter_takes_what_is_used_over_to_another_period(pause, left):
+    _, state, _ = SlidingCounter().decide(None, Rate(4, 1000), 4, START)
+    assert SlidingCounter().decide(state, Rate(4, 500), 0, START + pause).decision.remaining == left
+
+
+@pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingWindow(resolution=2), SlidingLog()], ids=repr)
+@given(data=st.data())
+def test_under_any_other_rate_a_window_that_its_store_has_forgotten_decides_like_none(strategy, data):
+    rate, other = data.draw(rates), data.draw(rates)
+    key = data.draw(keys(strategy, rate))
+    later = key.lapses + data.draw(st.integers(0, 3 * other.period))
+    cost = data.draw(st.integers(1, other.limit))
+    assert strategy.prepare(other)(key.state, cost, later) == strategy.prepare(other)(None, cost, later)
+
+
+@pytest.mark.parametrize(("period", "pause", "wait"), [(500, 100, 400), (500, 499, 1), (5000, 100, 900)])
+def test_under_another_period_a_moment_counts_for_the_shorter_one(period, pause, wait):
     _, state, _ = SlidingWindow().decide(None, Rate(4, 1000), 4, START)
-    assert SlidingWindow().decide(state, Rate(4, 500), 0, START + pause).decision.remaining == left
+    assert SlidingWindow().decide(state, Rate(4, period), 1, START + pause).decision.retry_after == wait
+
+
+def test_once_a_hit_is_admitted_under_a_longer_period_all_that_counts_does_so_for_the_longer():
+    _, state, _ = SlidingWindow().decide(None, Rate(4, 1000), 3, START)
+    _, state, ttl = SlidingWindow().decide(state, Rate(4, 5000), 1, START + 900)
+    assert ttl == 5000
+    assert SlidingWindow().decide(state, Rate(4, 5000), 1, START + 1000).decision.retry_after == 4000

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.walks import START, STRATEGIES, Key, keys, model, rates, steps
-from traffik import FixedWindow, Rate, SlidingLog, SlidingWindow, TokenBucket
+from traffik import FixedWindow, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.testing import StrategyContract
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
@@ -88,7 +88,8 @@ def test_decide_is_what_prepare_prepares(strategy):
 
 def flat(state):
     for part in state:
-        yield from flat(part) if isinstance(part, tuple) else (part,)
+        if part is not None:
+            yield from flat(part) if isinstance(part, tuple) else (part,)
 
 
 class TestFixedWindow(StrategyContract):
@@ -99,8 +100,21 @@ class TestSlidingWindow(StrategyContract):
     strategy = SlidingWindow()
 
 
-class TestSlidingWindowInCoarseTicks(StrategyContract):
+class TestSlidingWindowOfFewMoments(StrategyContract):
+    strategy = SlidingWindow(resolution=2)
+
+
+class TestSlidingWindowOfALargeRate(StrategyContract):
     strategy = SlidingWindow()
+    rate = Rate.parse("1000003/day")
+
+
+class TestSlidingCounter(StrategyContract):
+    strategy = SlidingCounter()
+
+
+class TestSlidingCounterInCoarseTicks(StrategyContract):
+    strategy = SlidingCounter()
     rate = Rate.parse("1000003/day")
 
 

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.walks import STRATEGIES, rates
-from traffik import GCRA, Decision, FixedWindow, LeakyBucket, Rate, RateError, SlidingLog, SlidingWindow, TokenBucket
+from traffik import (
+    GCRA,
+    Decision,
+    FixedWindow,
+    LeakyBucket,
+    Rate,
+    RateError,
+    SlidingCounter,
+    SlidingLog,
+    SlidingWindow,
+    TokenBucket,
+)
 from traffik.strategies import Transition, Twin, Twinned, plan
 
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
@@ -26,8 +37,10 @@ class PythonOnly:
     ("strategy", "name", "numbers"),
     [
         (FixedWindow(), "fixed_window", (100, 60_000_000)),
-        (SlidingWindow(), "sliding_window", (100, 60_000_000, 1)),
-        (SlidingLog(), "sliding_log", (100, 60_000_000)),
+        (SlidingWindow(), "sliding_window", (100, 60_000_000, 3_750_000)),
+        (SlidingWindow(resolution=100), "sliding_window", (100, 60_000_000, 1)),
+        (SlidingLog(), "sliding_window", (100, 60_000_000, 1)),
+        (SlidingCounter(), "sliding_counter", (100, 60_000_000, 1)),
         (GCRA(burst=1), "meter", (1, 600_000, 1, 600_000, 1)),
         (LeakyBucket(), "meter", (1, 600_000, 100, 60_000_000, 1)),
         (TokenBucket(2, debt=3), "meter", (1, 600_000, 5, 1_199_999, 1)),

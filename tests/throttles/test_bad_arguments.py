@@ -45,3 +45,10 @@ def test_it_is_a_type_error_that_shows_what_was_given(mistake):
 def test_networks_are_text(make, given):
     with pytest.raises(ConfigurationError, match=f"networks are text .* not {given!r}"):
         make(given)
+
+
+def test_a_function_as_the_cost_of_a_decorator_says_where_it_belongs():
+    def price(request): ...
+
+    with pytest.raises(TypeError, match=r"give a function to the throttle, as in throttled\(.*cost=price\)\)"):
+        check_call(price, None)

@@ -5,7 +5,7 @@ from aiohttp import web
 from tests.adapters.services import Framework, carry_out
 from tests.aiohttp_server import serve_aiohttp
 from traffik import is_throttled
-from traffik_aiohttp import WebSocketConnection, setup, throttled
+from traffik_aiohttp import WebSocketConnection, count_uploads, setup, throttled
 
 
 class AiohttpClient(Framework):
@@ -22,7 +22,11 @@ class AiohttpClient(Framework):
         for path, socket in service.sockets.items():
             app.router.add_get(path, self.socket(socket))
         app.add_subapp("/in", inner)
+        app.router.add_post("/upload", self.uploading(service))
+        app.router.add_post("/ignore", self.handler([]))
         setup(app, service.guards, backend=service.backend)
+        if service.uploads:
+            app.middlewares.append(count_uploads(service.uploads))
         return serve_aiohttp(app)
 
     def handler(self, calls, throttles=None):
@@ -30,6 +34,18 @@ class AiohttpClient(Framework):
             return web.json_response(await carry_out(request, calls))
 
         return throttled(*throttles)(handler) if throttles else handler
+
+    def uploading(self, service):
+        async def handler(request):
+            size = 0
+            try:
+                async for piece in request.content.iter_any():
+                    size += len(piece)
+            finally:
+                service.received.append(size)
+            return web.json_response(size)
+
+        return handler
 
     def forbidding(self, calls):
         async def handler(request):

@@ -28,7 +28,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class BareClient(Framework):
-    websockets = asynchronous = answers = False
+    websockets = asynchronous = answers = uploads = False
     tells_names_apart = False
 
     @contextmanager

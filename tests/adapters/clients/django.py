@@ -6,7 +6,6 @@ from types import ModuleType
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import JsonResponse, StreamingHttpResponse
 from django.test import override_settings
@@ -18,6 +17,7 @@ from tests.servers import serve
 from tests.wsgi_server import serve_by_threads
 from traffik import is_throttled
 from traffik_django import throttled
+from traffik_django.asgi import get_asgi_application
 from traffik_django.consumers import ThrottledConsumerMixin
 
 set_up()
@@ -50,6 +50,8 @@ def chat_of(socket, guards):
 
 
 class DjangoASGIClient(Framework):
+    reads_all = True
+
     @contextmanager
     def serving(self, service):
         urls = ModuleType("urls")
@@ -59,10 +61,16 @@ class DjangoASGIClient(Framework):
             *(self.route(where, calls, then=forbid) for where, calls in service.forbidden.items()),
             *(self.route(where, calls, then=self.stream) for where, calls in service.streams.items()),
             path("in/", include(inner)),
+            path("upload", self.uploading(service)),
+            path("ignore", lambda _: answer(0)),
         ]
         guards = {f"guard-{place}": each for place, each in enumerate(service.guards) if not each.websocket}
-        traffik = {"STORE": service.backend, "THROTTLES": guards, "URLS": {"*": list(guards)}}
+        uploads = {f"upload-{place}": each for place, each in enumerate(service.uploads)}
+        traffik = {"STORE": service.backend, "THROTTLES": guards | uploads, "URLS": {"*": list(guards)}}
         middleware = ["traffik_django.middleware.ThrottleMiddleware"]
+        if uploads:
+            traffik["UPLOADS"] = list(uploads)
+            middleware.append("traffik_django.uploads.UploadMiddleware")
         with ExitStack() as stack:
             stack.enter_context(override_settings(ROOT_URLCONF=urls, MIDDLEWARE=middleware, TRAFFIK=traffik))
             yield stack.enter_context(self.server(service))
@@ -73,8 +81,20 @@ class DjangoASGIClient(Framework):
     def server(self, service):
         guards = [throttle for throttle in service.guards if throttle.websocket]
         sockets = [path(where.removeprefix("/"), chat_of(each, guards)) for where, each in service.sockets.items()]
-        app = ProtocolTypeRouter({"http": ASGIHandler(), "websocket": URLRouter(sockets)})
+        app = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": URLRouter(sockets)})
         return serve(app, lifespan="off", proxy_headers=False)
+
+    def uploading(self, service):
+        def upload(request):
+            size = 0
+            try:
+                while piece := request.read(8192):
+                    size += len(piece)
+            finally:
+                service.received.append(size)
+            return answer(size)
+
+        return upload
 
     def stream(self, _):
         async def parts():
@@ -91,7 +111,7 @@ class DjangoASGIClient(Framework):
 
 
 class DjangoWSGIClient(DjangoASGIClient):
-    websockets = asynchronous = False
+    websockets = asynchronous = reads_all = streams = False
 
     def server(self, service):
         return serve_by_threads(WSGIHandler())

@@ -3,12 +3,12 @@
 import json
 
 from fastapi import FastAPI, Request
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
-from tests.adapters.clients.starlette import endpoint_of, forbid, stream
+from tests.adapters.clients.starlette import endpoint_of, forbid, ignore, stream, uploading
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
-from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, UploadMiddleware, answer_throttled, throttled
 
 
 class FastAPIClient(Framework):
@@ -17,7 +17,11 @@ class FastAPIClient(Framework):
 
     def serving(self, service):
         app, inner = FastAPI(lifespan=service.backend.lifespan), FastAPI()
+        if service.uploads:
+            app.add_middleware(UploadMiddleware, service.uploads)
         app.add_middleware(ThrottleMiddleware, service.guards)
+        app.router.routes += [Route("/upload", uploading(service), methods=["POST"])]
+        app.router.routes += [Route("/ignore", ignore, methods=["POST"])]
         if service.handled:
             app.add_exception_handler(Throttled, answer_throttled)
         app.mount("/in", inner)

@@ -9,7 +9,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik import is_throttled
-from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, throttled
+from traffik_starlette import Throttled, ThrottleMiddleware, UploadMiddleware, answer_throttled, throttled
 
 
 class StarletteClient(Framework):
@@ -22,7 +22,9 @@ class StarletteClient(Framework):
         routes += [self.route(path, calls, then=forbid) for path, calls in service.forbidden.items()]
         routes += [self.route(path, calls, then=stream) for path, calls in service.streams.items()]
         routes += [self.socket(*each) for each in service.sockets.items()]
+        routes += [Route("/upload", uploading(service), methods=["POST"]), Route("/ignore", ignore, methods=["POST"])]
         middleware = [Middleware(ThrottleMiddleware, service.guards)]
+        middleware += [Middleware(UploadMiddleware, service.uploads)] if service.uploads else []
         handlers = {Throttled: answer_throttled} if service.handled else {}
         options = {"middleware": middleware, "exception_handlers": handlers, "lifespan": service.backend.lifespan}
         app = Starlette(routes=routes, **options)
@@ -36,6 +38,23 @@ class StarletteClient(Framework):
 
     def socket(self, path, socket):
         return WebSocketRoute(path, endpoint_of(socket))
+
+
+def uploading(service):
+    async def upload(request):
+        size = 0
+        try:
+            async for piece in request.stream():
+                size += len(piece)
+        finally:
+            service.received.append(size)
+        return JSONResponse(size)
+
+    return upload
+
+
+async def ignore(request):
+    return JSONResponse(0)
 
 
 def forbid(_):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traffik.backends.lmdb import LMDBBackend, backend, environments
+from traffik.backends.lmdb import LMDBBackend, backend, environments, paths
 from traffik.backends.lmdb.states import FIRST
 from traffik.testing import VirtualClock
 
@@ -31,26 +31,32 @@ def store(directory, clock):
 @pytest.fixture
 def one_file(monkeypatch):
     """All keys in one file, so that it can be told what is in it."""
-    monkeypatch.setattr(environments, "FILES", 1)
+    divided(monkeypatch, 1)
     monkeypatch.setattr(backend, "_SMALLEST_MAP", 1 << 20)
 
 
 def reopened(directory):
-    """Let this process know as little of the files as one that has just started."""
-    shelf = environments._shelves.get(directory)
-    if shelf is not None:
-        shelf.close()
+    """Close the files, so that this process opens them again like one that has just started."""
+    for path, environment in list(environments._environments.items()):
+        if path.parent == directory:
+            environment.close()
+
+
+def divided(monkeypatch, count):
+    """Let stores divide their keys among this number of files."""
+    for module in (backend, environments, paths):
+        monkeypatch.setattr(module, "FILES", count)
 
 
 def environment_of(store, number=0):
     """What a store has open."""
-    return store._visitor.shelf.environments[number]
+    return store._files[number]
 
 
 def keys_in(store):
     """How many states there are, all buckets among them."""
     count = 0
-    for environment in store._visitor.shelf.environments:
-        with environment.opened.env.begin() as transaction, transaction.cursor() as cursor:
+    for environment in store._files:
+        with environment.file.env.begin() as transaction, transaction.cursor() as cursor:
             count += sum(key.startswith(FIRST) for key, _ in cursor)
     return count

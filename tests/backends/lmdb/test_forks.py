@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
-from tests.backends.lmdb.conftest import environment_of
+from tests.backends.lmdb.conftest import divided, environment_of
 from tests.backends.test_inmemory import busy, in_a_fork
 from traffik import FixedWindow, Limiter, SlidingWindow
 from traffik.backends.base import Charge
-from traffik.backends.lmdb import LMDBBackend, environments
+from traffik.backends.lmdb import LMDBBackend
 from traffik.strategies import plan as plan_of
 
 pytestmark = [
@@ -46,9 +47,9 @@ def test_a_fork_of_a_fork_too(limiter):
 def test_a_fork_has_a_descriptor_of_its_own(limiter):
     limiter.hit("ada")
     environment = environment_of(limiter._limiter.backend)
-    parents = os.fstat(environment.opened.fd)
-    assert in_a_fork(lambda: environment.opened is None and limiter.hit("ada"))
-    assert os.path.samestat(parents, os.fstat(environment.opened.fd))
+    parents = os.fstat(environment.file.fd)
+    assert in_a_fork(lambda: environment.file is None and limiter.hit("ada"))
+    assert os.path.samestat(parents, os.fstat(environment.file.fd))
 
 
 def test_a_fork_among_busy_threads_leaves_a_store_that_works(limiter):
@@ -62,11 +63,11 @@ def test_a_parent_that_dies_takes_its_lock_along(limiter, directory):
     environment = environment_of(limiter._limiter.backend)
 
     def die_inside():
-        opened = environment.enter(limiter._limiter.backend._visitor.clock)
+        environment.enter(time.monotonic_ns, True)
         environment.lock.release()  # so that the fork below need not wait for it
         if os.fork() == 0:
             os.execvp("sleep", ["sleep", "3"])
-        return opened is not None
+        return environment.transaction is not None
 
     assert in_a_fork(die_inside)
     assert limiter.hit("ada")
@@ -102,11 +103,11 @@ def test_threads_that_fork_and_hit_at_once_deadlock_nowhere(limiter):
 
 def test_a_file_that_another_process_has_made_larger_is_seen_whole(limiter):
     limiter.hit("ada")
-    size = environment_of(limiter._limiter.backend).opened.size
+    size = environment_of(limiter._limiter.backend).file.size
     assert in_a_fork(lambda: all(limiter.hit(f"user:{number}") for number in range(10_000)))
     assert [limiter.hit(f"user:{number}").remaining for number in range(9990, 10_000)] == [99_998] * 10
     assert limiter.hit("ada").remaining == 99_998
-    assert environment_of(limiter._limiter.backend).opened.size > size
+    assert environment_of(limiter._limiter.backend).file.size > size
 
 
 def test_a_batch_is_one_step(directory, clock):
@@ -135,32 +136,32 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
 
 
 def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
-    monkeypatch.setattr(environments, "FILES", 8)
+    divided(monkeypatch, 8)
     store = LMDBBackend(directory, on_error="raise")
     plan = limiter_on(store, "3/day")._limiter.plan
     charges = [Charge("forks", plan, str(number % 20), 1) for number in range(100)]
     decisions = store.apply_sync(charges)
     assert [decision.allowed for decision in decisions] == [True] * 60 + [False] * 40
-    assert len({numbers for each in charges for numbers in store._visitor.numbers(each.key)}) == 8
+    assert len({store._file_of(each.key.encode()) for each in charges}) == 8
 
 
 def test_checks_write_nothing(limiter, directory):
     limiter.hit("ada")
     environment = environment_of(limiter._limiter.backend)
-    before = environment.opened.env.info()["last_txnid"]
+    before = environment.file.env.info()["last_txnid"]
     for _ in range(5):
         limiter.check("ada")
         limiter.stat("eve")
-    assert environment.opened.env.info()["last_txnid"] == before
+    assert environment.file.env.info()["last_txnid"] == before
 
 
 def test_a_refused_hit_writes_nothing(limiter, directory):
     limiter.hit("ada", 100_000)
     environment = environment_of(limiter._limiter.backend)
-    before = environment.opened.env.info()["last_txnid"]
+    before = environment.file.env.info()["last_txnid"]
     for _ in range(5):
         assert not limiter.hit("ada")
-    assert environment.opened.env.info()["last_txnid"] == before
+    assert environment.file.env.info()["last_txnid"] == before
 
 
 MISSING = """

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.backends.lmdb.conftest import environment_of, keys_in
+from tests.backends.lmdb.conftest import divided, environment_of, keys_in
 from traffik import BackendError, Decision, FixedWindow, Limiter, SlidingLog, Transition
-from traffik.backends.lmdb import LMDBBackend, charging, environments
+from traffik.backends.base import Charge
+from traffik.backends.lmdb import LMDBBackend, environments, files, ledger
 
 pytestmark = pytest.mark.usefixtures("one_file")
 
@@ -124,7 +125,7 @@ def test_a_file_grows_as_it_fills(store):
     sizes = set()
     for number in range(10_000):
         assert limiter.hit(f"client:{number}").degraded is None
-        sizes.add(environment_of(store).opened.size)
+        sizes.add(environment_of(store).file.size)
     assert sizes == {1 << shift for shift in range(19, 23)}
     assert not limiter.hit("client:0", 5)
 
@@ -134,7 +135,7 @@ def test_a_map_that_cannot_grow_counts_new_keys_in_overflow(directory, clock):
     limiter = limiter_on(store, "5/day")
     decisions = [limiter.hit(f"client:{number}", 5) for number in range(15_000)]
     assert {decision.degraded for decision in decisions} == {None, "overflow"}
-    assert environment_of(store).opened.size == 2 << 20
+    assert environment_of(store).file.size == 2 << 20
     assert not any(limiter.hit(f"client:{number}") for number in range(0, 15_000, 100))
 
 
@@ -144,9 +145,9 @@ def test_a_device_that_is_full_is_a_map_that_cannot_grow(store, monkeypatch):
 
     limiter = limiter_on(store, "5/day")
     limiter.hit("ada", 5)
-    monkeypatch.setattr(environments, "reserve", no_room)
+    monkeypatch.setattr(files, "_reserve", no_room)
     assert {limiter.hit(f"client:{number}").degraded for number in range(10_000)} == {None, "overflow"}
-    assert environment_of(store).opened.size == 1 << 19
+    assert environment_of(store).file.size == 1 << 19
     assert not limiter.hit("ada")
 
 
@@ -195,7 +196,7 @@ def test_limits_that_find_no_room_at_all_are_refused_until_there_is(directory, c
 
 def test_a_key_whose_bucket_gets_finer_gains_no_quota(full, monkeypatch):
     limiter = limiter_on(full)
-    monkeypatch.setattr(charging.Book, "_fits", lambda self, sitting, part: part <= 1 / 4)
+    monkeypatch.setattr(ledger, "_fits", lambda transaction, part: part <= 1 / 4)
     assert limiter.hit("c", 5).degraded == "overflow"
     assert not limiter.hit("d")
     monkeypatch.undo()
@@ -279,7 +280,7 @@ def test_errors_of_the_file_say_so(store, monkeypatch):
         raise OSError("no locks here")
 
     limiter = limiter_on(store)
-    monkeypatch.setattr(environments, "locked", broken)
+    monkeypatch.setattr(environments, "lock_file", broken)
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
         limiter.hit("ada")
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
@@ -293,4 +294,15 @@ def test_async_code_makes_a_file_grow_too(store):
         return {(await limiter.hit(f"client:{number}")).degraded for number in range(8000)}
 
     assert asyncio.run(hits()) == {None}
-    assert environment_of(store).opened.size > 1 << 19
+    assert environment_of(store).file.size > 1 << 19
+
+
+def test_a_batch_makes_only_the_full_file_grow(directory, monkeypatch):
+    divided(monkeypatch, 2)
+    store = LMDBBackend(directory, on_error="raise")
+    plan = limiter_on(store, "5/day")._limiter.plan
+    full, other = store._file_of(b"0"), store._file_of(b"d")
+    keys = [key for key in map(str, range(6000)) if store._file_of(key.encode()) is full]
+    for key in keys:
+        store.apply_sync([Charge("full", plan, each, 1) for each in (key, "d")])
+    assert (full.file.size > 1 << 19, other.file.size) == (True, 1 << 19)

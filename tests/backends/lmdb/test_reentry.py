@@ -56,7 +56,7 @@ def test_it_is_answered_by_the_error_policy_at_once(directory, handled, caplog):
     assert outer.sync.hit("ada")
     assert asyncio.run(outer.hit("ada"))
     assert handled[1] == ["fallback", "fallback"]
-    assert "used the store while this very thread was deciding a hit" in caplog.text
+    assert "used the store while its own thread was deciding a hit" in caplog.text
     assert store._circuit.well
     assert inner.sync.hit("ada").remaining == 3
 
@@ -71,3 +71,13 @@ def test_where_errors_are_raised_it_says_why(directory, handled):
     handled[0].append(handler)
     assert outer.sync.hit("ada")
     assert handled[1] == [None]
+
+
+def test_a_handler_may_hit_while_its_own_thread_counts_a_degraded_hit(directory, handled):
+    store, inner, outer = limiters_on(directory)
+    handled[0].append(lambda: inner.sync.hit("ada").degraded)
+    with store._lock:
+        assert store._lock.acquire(blocking=False)  # else the next line would wait for ever
+        assert outer.sync.hit("ada")
+        store._lock.release()
+    assert (handled[1], store.degraded) == (["fallback"], {"fallback": 1})

@@ -11,7 +11,7 @@ from tests.backends.lmdb.conftest import environment_of, reopened
 from tests.backends.lmdb.workers import Worker
 from tests.walks import STRATEGIES
 from traffik import BackendError, ConfigurationError, FixedWindow, Limiter
-from traffik.backends.lmdb import LMDBBackend, clocks, files
+from traffik.backends.lmdb import LMDBBackend, backend, clocks, files, ledger
 from traffik.testing import VirtualClock
 
 pytestmark = [
@@ -132,7 +132,7 @@ def test_the_mark_moves_about_once_a_second(machine):
     reopened(machine.directory)
     store = machine.limiter(durable=True)._limiter.backend
     limiter_on(store).check("ada")
-    assert 13 <= environment_of(store).opened.head.mark / 1_000_000 - WALL <= 15
+    assert 13 <= environment_of(store).file.head.mark / 1_000_000 - WALL <= 15
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * (1 << 20), b"x" * (2 << 20)], ids=["empty", "zeros", "other"])
@@ -158,7 +158,7 @@ def test_a_durable_file_that_was_not_written_whole_when_the_power_went_begins_an
 def test_a_value_that_cannot_be_read_counts_as_none(store, directory):
     limiter = limiter_on(store)
     assert limiter.hit("ada", 3)
-    with environment_of(store).opened.env.begin(write=True) as transaction, transaction.cursor() as cursor:
+    with environment_of(store).file.env.begin(write=True) as transaction, transaction.cursor() as cursor:
         assert cursor.last()
         for value in (b"x", b"x" * 100, cursor.value()[:-1] + b"x"):
             transaction.put(cursor.key(), value)
@@ -224,12 +224,12 @@ def test_a_damaged_file_is_given_up(store, monkeypatch):
     assert limiter.hit("ada", 3)
     failing = iter([lmdb.CorruptedError("a page of the wrong type", 0)])
 
-    def book(opened, *_):
+    def decide(*arguments):
         for error in failing:
             raise error
-        return type(store._visitor.book).apply(store._visitor.book, opened, *_)
+        return ledger.decide_entries(*arguments)
 
-    monkeypatch.setattr(store._visitor.book, "apply", book)
+    monkeypatch.setattr(backend, "decide_entries", decide)
     with pytest.raises(BackendError, match="a page of the wrong type"):
         limiter.hit("ada")
     assert limiter.hit("ada", 3)
@@ -239,17 +239,17 @@ def test_two_stores_of_one_process_share_a_directory_if_their_settings_agree(dir
     one, other = (LMDBBackend(directory, on_error="raise") for _ in range(2))
     assert limiter_on(one).hit("ada", 3)
     assert not limiter_on(other).hit("ada")
-    with pytest.raises(ConfigurationError, match=r"another store of this process has .* with map_size="):
+    with pytest.raises(ConfigurationError, match=r"another store of this process has .*FileSettings.map_size="):
         LMDBBackend(directory, durable=True)
 
 
 def test_a_durable_store_needs_a_path():
-    with pytest.raises(ConfigurationError, match="give the store a path"):
+    with pytest.raises(ConfigurationError, match="give it a path"):
         LMDBBackend(durable=True)
 
 
 def test_closing_leaves_the_quota_where_it_is(store):
     with store:
         assert limiter_on(store).hit("ada", 3)
-    assert environment_of(store).opened is None
+    assert environment_of(store).file is None
     assert not limiter_on(store).hit("ada")

@@ -166,7 +166,7 @@ async def test_a_request_is_answered(proxy, policy, status):
     if status == 503:
         assert (answer.headers["Retry-After"], answer.text) == (
             "1",
-            "The rate limiter is unavailable. Retry in 1 seconds.",
+            "The rate limiter is unavailable. Retry in 1 second.",
         )
 
 

@@ -87,4 +87,4 @@ async def test_a_store_that_is_away_is_no_fault_of_the_client(outside):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     response = await get(app_of(HTTPThrottle("t", "1/day", backend=away), outside=outside), "/")
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert "The rate limiter is unavailable. Retry in 1 seconds." in response.text
+    assert "The rate limiter is unavailable. Retry in 1 second." in response.text

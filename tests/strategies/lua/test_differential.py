@@ -9,11 +9,13 @@ import pytest
 
 from tests.strategies.lua.twins import by_lua, by_python, by_server
 from tests.strategies.lua.walks import random_walk
-from traffik import GCRA, FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket
+from traffik import GCRA, FixedWindow, LeakyBucket, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 
 STRATEGIES = [
     FixedWindow(),
     SlidingWindow(),
+    SlidingWindow(resolution=100),
+    SlidingCounter(),
     SlidingLog(),
     TokenBucket(),
     TokenBucket(50, debt=7),

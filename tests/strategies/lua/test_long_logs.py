@@ -10,7 +10,7 @@ from tests.strategies.lua.twins import Step, Walk, by_lua, by_python
 from tests.strategies.lua.walks import START
 from traffik import Rate, SlidingLog
 from traffik.strategies import plan
-from traffik.strategies.sliding_log import MAX_ENTRIES
+from traffik.strategies.sliding_window import MAX_ENTRIES
 
 PERIOD = 1_000_000
 PAUSE = 3 * PERIOD // 2 // MAX_ENTRIES

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import traffik.strategies
 from tests.strategies.lua.shims import pack, runtime
-from traffik import SlidingLog
+from traffik import SlidingLog, SlidingWindow
 from traffik.strategies import probe
 
 HERE = Path(__file__).parent
 THERE = Path(traffik.strategies.__file__).parent
-KERNELS = ["fixed_window", "meter", "sliding_log", "sliding_window"]
+KERNELS = ["fixed_window", "meter", "sliding_counter", "sliding_window"]
 
 SPOILS = [
     b"\x00" * 12,
@@ -82,7 +82,7 @@ def by_server(walk, client):
 
 def answers(walk, lines, parts):
     """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
-    decoded = logged if isinstance(walk.plans[0].strategy, SlidingLog) else bytes
+    decoded = logged if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else bytes
     left = (decoded(b"" if part in SPOILS else part) for part in parts)
     return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
 
@@ -90,7 +90,7 @@ def answers(walk, lines, parts):
 def by_python(walk):
     """What the kernels answer, written as the twins write it."""
     state, found = (), []
-    encoded = flat if isinstance(walk.plans[0].strategy, SlidingLog) else packed
+    encoded = flat if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else packed
     for operation, place, cost, now in walk.steps:
         # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
         if operation == "forget":
@@ -122,19 +122,34 @@ def packed(part):
 
 
 def flat(part):
-    """The times and costs of a log that is kept in blocks."""
+    """The period of a log that is kept in tuples, and its moments with their units."""
     if part is None:
         return []
-    _, skip, blocks, tail = part
-    numbers = list(chain(*blocks, tail))[skip:]
-    return list(zip(numbers[::2], numbers[1::2], strict=True))
+    period, before, last, count, older = part
+    _, tail, skip, blocks = older if older and isinstance(older[1], tuple) else (0, older or (), 0, ())
+    numbers = [*list(chain(*blocks))[skip:], *tail, last, count]
+    return [period, *units(before, list(batched(numbers)))]
 
 
 def logged(part):
-    """The times and costs of a log that is kept as text."""
+    """The same of a log that is kept as text."""
     if not part:
         return []
-    entries = [part[place : place + 9] for place in range(2, len(part), 9)]
-    counts = [int.from_bytes(part[:2], "little"), *(int.from_bytes(entry[7:], "little") for entry in entries)]
-    costs = [(after - before) % 2**16 for before, after in pairwise(counts)]
-    return [(int.from_bytes(entry[:7], "little"), cost) for entry, cost in zip(entries, costs, strict=True)]
+    width, period, before = part[0], number(part[1:8]), number(part[8 : 8 + part[0]])
+    starts = range(8 + width, len(part), 7 + width)
+    moments = [(number(part[start : start + 7]), number(part[start + 7 : start + 7 + width])) for start in starts]
+    return [period, *units(before, moments, modulus={2: 2**16, 4: 2**32, 7: 2**52}[width])]
+
+
+def batched(numbers):
+    return zip(numbers[::2], numbers[1::2], strict=True)
+
+
+def units(before, moments, modulus=2**99):
+    """Moments with the units of each, for a running count."""
+    counts = [before, *(count for _, count in moments)]
+    return [(time, (after - before) % modulus) for (time, after), before in zip(moments, counts, strict=False)]
+
+
+def number(text):
+    return int.from_bytes(text, "little")

@@ -10,6 +10,7 @@ from traffik_aiohttp.decorator import throttled
 from traffik_aiohttp.errors import Throttled, ThrottleDenied, ThrottleUnavailable
 from traffik_aiohttp.middleware import add_headers, throttling
 from traffik_aiohttp.throttles import HTTPThrottle, WebSocketThrottle
+from traffik_aiohttp.uploads import count_uploads
 from traffik_aiohttp.websocket import WebSocketConnection
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "WebSocketConnection",
     "WebSocketThrottle",
     "add_headers",
+    "count_uploads",
     "setup",
     "throttled",
     "throttling",

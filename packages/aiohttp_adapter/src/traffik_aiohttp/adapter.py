@@ -12,6 +12,7 @@ from anyio import move_on_after
 
 from traffik.adapters import Memory
 from traffik.responses.rejections import Rejection
+from traffik.throttles.placement import report_misplaced
 from traffik_aiohttp.errors import ThrottledTooLate, error_for
 from traffik_aiohttp.websocket import REASON, WebSocketConnection
 
@@ -64,6 +65,10 @@ class HTTPAdapter:
             for resource in app.router.resources():
                 if (mounted := resource.get_info().get("app")) is not None:
                     yield mounted
+
+    def check(self, app: Any, /) -> None:
+        if isinstance(app, web.Application):
+            report_misplaced(route.handler for route in app.router.routes())
 
     def memory(self, connection: web.BaseRequest, /) -> Memory:
         # A clone has a copy of the request's own state; the writer of the answer is the one thing they have in common.

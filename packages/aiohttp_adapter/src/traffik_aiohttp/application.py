@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from traffik.adapters import check_app
 from traffik.backends.base import Backend
 from traffik.model.errors import ConfigurationError
 from traffik.throttles import Throttle
@@ -29,6 +30,7 @@ def setup(
     backend: Backend | None = None,
     routes: Mapping[str, Throttles] | None = None,
     headers: bool = True,
+    count_preflights: bool = False,
 ) -> None:
     """Give `app` its throttles and its store. Call it before `app` is mounted in another.
 
@@ -39,16 +41,21 @@ def setup(
             unless that one has its own. If None, the one of the application that this one is mounted in.
         routes: throttles by route, as `throttling` takes them; a name that no route has is an error at the start.
         headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
+        count_preflights: whether CORS preflights are counted, as for `throttling`.
 
     Raises:
-        ConfigurationError: it has been called for `app` before.
+        ConfigurationError: it has been called for `app` before, or `app` is mounted or running already.
         TypeError: what should be a throttle is none.
     """
     if THROTTLES in app:
         raise ConfigurationError(f"{app!r} has been set up before; give all throttles in one call of setup")
+    if app.pre_frozen:
+        raise ConfigurationError(
+            f"{app!r} is mounted or running already: call setup(app) before add_subapp and run_app"
+        )
     app[THROTTLES] = each_of(throttles)
     if app[THROTTLES] or routes:
-        app.middlewares.append(throttling(app[THROTTLES], routes))
+        app.middlewares.append(throttling(app[THROTTLES], routes, count_preflights=count_preflights))
     if backend is not None:
         app[BACKEND] = backend
         app.cleanup_ctx.append(_store)
@@ -57,6 +64,7 @@ def setup(
     wanted = set(routes or ())
 
     async def check(app: web.Application) -> None:
+        check_app(app)
         known = {name for route in app.router.routes() for name in names_of(route)}
         if unknown := wanted - known:
             raise ConfigurationError(

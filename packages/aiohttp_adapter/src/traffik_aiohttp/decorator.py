@@ -12,6 +12,7 @@ from aiohttp.abc import AbstractView
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
 from traffik.throttles.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
+from traffik.throttles.placement import note_decorated
 
 __all__ = ["throttled"]
 
@@ -30,7 +31,8 @@ def throttled(
         async def search(request): ...
 
     Args:
-        throttles: throttles, or rates for new ones whose uid is the handler's dotted name.
+        throttles: throttles, or rates for new ones whose uid is the handler's dotted name. A second handler of that
+            name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
         options: of the new throttles, as `HTTPThrottle` takes them.
@@ -63,6 +65,7 @@ def _guarded(handler: Callable[..., Any], hit: Callable[[web.BaseRequest], Any])
         await hit(_request_of([*args, *kwargs.values()]))
         return await handler(*args, **kwargs)
 
+    note_decorated(guarded)
     return guarded
 
 

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from traffik.limits.defaults import fields_of
-from traffik.throttles.guards import Throttles, each_of, hit_each
+from traffik.throttles.guards import Throttles, each_of, hit_each, is_preflight
 from traffik_aiohttp.adapter import http
 
 __all__ = ["add_headers", "names_of", "throttling"]
@@ -17,7 +17,9 @@ __all__ = ["add_headers", "names_of", "throttling"]
 _WRITTEN: Final = "traffik.headers"
 
 
-def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None = None) -> Middleware:
+def throttling(
+    throttles: Throttles = (), routes: Mapping[str, Throttles] | None = None, *, count_preflights: bool = False
+) -> Middleware:
     """A middleware that hits throttles before the handler runs.
 
     HTTP throttles are for every request, one that opens a WebSocket included; WebSocket throttles for those alone. A
@@ -27,6 +29,7 @@ def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None
         throttles: for every route of the application, and for what has none.
         routes: for some, after those; by a route's name, its whole path as it was added (``"/items/{id}"``), or
             method and path (``"POST /items"``; GET stands for HEAD too).
+        count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
     """
     everywhere = each_of(throttles)
     somewhere = {name: each_of(some) for name, some in (routes or {}).items()}
@@ -34,6 +37,8 @@ def throttling(throttles: Throttles = (), routes: Mapping[str, Throttles] | None
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method == hdrs.METH_OPTIONS and not count_preflights and is_preflight(request):
+            return await handler(request)
         each = everywhere
         if somewhere:
             for name in names_of(request.match_info.route):

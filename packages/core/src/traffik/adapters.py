@@ -26,6 +26,8 @@ __all__ = [
     "Memory",
     "SocketAdapter",
     "adapter_of",
+    "check_app",
+    "check_injection",
     "injected",
     "load_adapters",
     "register_adapter",
@@ -44,6 +46,10 @@ class Adapter(Protocol):
 
     An adapter may also have a text `store_advice`: what to do where an application has no store, as a phrase that
     begins with a verb. It ends the message of `BackendNotFoundError`.
+
+    And it may have a method `check(app)`, called for each application that starts. It gives notices of mistakes in how
+    the application uses throttles, and raises `ConfigurationError` for those that cannot work. It ignores applications
+    of other frameworks.
     """
 
     injects: type | None
@@ -130,7 +136,7 @@ _PIP: Final = {
     "aiohttp": "traffik-core[aiohttp]",
     "channels": "traffik-core[django]",
     "django": "traffik-core[django]",
-    "fastapi": "traffik-core[starlette]",
+    "fastapi": "traffik-core[fastapi]",
     "rest_framework": "traffik-core[django]",
     "starlette": "traffik-core[starlette]",
 }
@@ -201,6 +207,24 @@ def subapps_of(app: object) -> list[object]:
     return found[1:]
 
 
+def check_app(app: object) -> None:
+    """Look for mistakes in how `app`, and what is mounted in it, uses throttles.
+
+    Raises:
+        ConfigurationError: something in it cannot work.
+    """
+    load_adapters()
+    checks = {getattr(check, "__func__", check): check for each in _registered.values() if (check := _check_of(each))}
+    for each in (app, *subapps_of(app)):
+        for check in checks.values():
+            check(each)
+
+
+def _check_of(adapter: object) -> Callable[[object], None] | None:
+    check: Callable[[object], None] | None = getattr(adapter, "check", None)
+    return check
+
+
 def injected(*, websocket: bool) -> type | None:
     """The class of connections that dependency injection is to hand over; None if no framework in use does that.
 
@@ -213,6 +237,17 @@ def injected(*, websocket: bool) -> type | None:
         if adapter.websocket is websocket and adapter.injects is not None:
             return adapter.injects
     return None
+
+
+def check_injection() -> None:
+    """See whether something can hand over connections, for a throttle that asks for one.
+
+    Raises:
+        AdapterNotFoundError: FastAPI is in use, and there is no adapter for it. It would look for the throttle's
+            arguments in the query, and answer every request with status 422.
+    """
+    if "fastapi" in sys.modules:
+        raise AdapterNotFoundError(f"no adapter for FastAPI: pip install '{_PIP['fastapi']}'")
 
 
 def _find(connection: object) -> Adapter:

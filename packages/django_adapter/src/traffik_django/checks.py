@@ -3,7 +3,9 @@
 traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
 THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
 before there is one; E009 the trusted proxies; E010 the key RESPONSES; E011 a pattern of URLS is for no
-view; E012 two throttles have one uid and different definitions; W001, of a deployment, a store in memory.
+view; E012 two throttles have one uid and different definitions; E013 the keys UPLOADS and UPLOAD_STEP; E014 the
+middleware for uploads is missing; W001, of a deployment, a store in memory; W002 a URL leads to the undecorated view;
+W003 the middleware stands above the one for CORS.
 """
 
 from __future__ import annotations
@@ -18,22 +20,28 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from traffik.limits import uids
+from traffik.throttles.placement import misplaced
 from traffik_django import conf, identities
-from traffik_django.places import Place, places_by_language
+from traffik_django.places import Place, places_by_language, views
 from traffik_django.reading import is_meant
 
 __all__ = [
     "CHECKS",
+    "check_cors",
+    "check_decorators",
     "check_deployment",
     "check_middleware",
     "check_names",
     "check_order",
     "check_settings",
     "check_uids",
+    "check_uploads",
     "check_urls",
 ]
 
 _LINE: Final = "traffik_django.middleware.ThrottleMiddleware"
+_UPLOADS: Final = "traffik_django.uploads.UploadMiddleware"
+_CORS: Final = "corsheaders.middleware.CorsMiddleware"
 _UIDS: Final = "traffik.E012"
 _NAMES: Final = 10
 """Names that a hint lists at most."""
@@ -90,6 +98,14 @@ def check_uids(**_: Any) -> list[checks.CheckMessage]:
     ]
 
 
+def check_uploads(**_: Any) -> list[checks.CheckMessage]:
+    """Without its middleware, no throttle of UPLOADS counts."""
+    if not conf.start().uploads or any(_is_a(path, _UPLOADS) for path in settings.MIDDLEWARE):
+        return []
+    message = "UploadMiddleware is not in MIDDLEWARE, so the throttles of TRAFFIK['UPLOADS'] count no uploads."
+    return [checks.Error(message, f'Add the line "{_UPLOADS}" to MIDDLEWARE.', id="traffik.E014")]
+
+
 def check_urls(**_: Any) -> list[checks.CheckMessage]:
     """Every pattern of URLS is for some view: a slip in a name would leave that view without its limit."""
     left = [pattern for pattern, _ in conf.start().rules]
@@ -127,6 +143,29 @@ def check_order(**_: Any) -> list[checks.CheckMessage]:
     return found
 
 
+def check_decorators(**_: Any) -> list[checks.CheckMessage]:
+    """Every URL leads to the view as `throttled` has decorated it."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    hint = "Decorate the view where it is defined, or in urls.py: path('search', throttled('10/s')(search))."
+    return [
+        checks.Warning(
+            f"A URL leads to the undecorated {name}, so @throttled at {place} limits nothing.", hint, id="traffik.W002"
+        )
+        for name, place in misplaced(views())
+    ]
+
+
+def check_cors(**_: Any) -> list[checks.CheckMessage]:
+    """Refusals of every request pass through the middleware for CORS, if there is one."""
+    middleware = list(settings.MIDDLEWARE)
+    cors = next((place for place, path in enumerate(middleware) if _is_a(path, _CORS)), None)
+    if cors is None or not conf.start().everywhere or not any(_is_a(path, _LINE) for path in middleware[:cors]):
+        return []
+    message = f"ThrottleMiddleware stands above {_CORS}, so its refusals have no CORS header fields."
+    return [checks.Warning(message, f'Put the line "{_CORS}" above "{_LINE}".', id="traffik.W003")]
+
+
 def check_deployment(**_: Any) -> list[checks.CheckMessage]:
     """A deployment has more than one process, mostly."""
     store = conf.start().store
@@ -160,5 +199,15 @@ def _is_a(path: str, wanted: str) -> bool:
     return any(f"{cls.__module__}.{cls.__qualname__}" == wanted for cls in getattr(found, "__mro__", ()))
 
 
-CHECKS: Final = (check_settings, check_middleware, check_names, check_order, check_uids, check_urls)
+CHECKS: Final = (
+    check_settings,
+    check_middleware,
+    check_names,
+    check_order,
+    check_uids,
+    check_uploads,
+    check_urls,
+    check_decorators,
+    check_cors,
+)
 """Those of every `manage.py check`."""

@@ -7,11 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from traffik.model.costs import check_cost
-from traffik.model.keys import MAX_LENGTH, as_text
 from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
-from traffik.throttles.guards import rates_among, uid_of
+from traffik.throttles.guards import check_call, is_generator_callable, rates_among
+from traffik.throttles.naming import defining_code, dotted_name, numbered, uid_of
+from traffik.throttles.placement import note_decorated
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.limits import HTTPThrottle
@@ -43,7 +43,7 @@ def throttled(
 
     Args:
         throttles: throttles, names of throttles in the settings, or rates for a new one whose uid is the view's
-            dotted name.
+            dotted name. A second view of that name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
         options: of the new throttle, as `HTTPThrottle` takes them.
@@ -53,10 +53,7 @@ def throttled(
         TypeError: no throttle is given, options are given but no rate, or something that is none of these.
         ValueError: the cost is not from 0 to 2**31 - 1.
     """
-    if cost is not None:
-        check_cost(cost)
-    if context is not None:
-        _check_context(context)
+    check_call(cost, context)
     rates = rates_among(throttles, options, is_name)
     guards: list[_Guard] = [each for each in throttles if isinstance(each, Throttle | str) and each not in rates]
     for each in guards:
@@ -65,6 +62,17 @@ def throttled(
     if rates:
         options = {**options, "rate": parse_rates(rates)}
     made: dict[str, HTTPThrottle] = {}
+    origin = defining_code()
+
+    def throttle_of(view: Any) -> HTTPThrottle:
+        settings: dict[str, Any] = {**options}
+        owner, uid = _owner(view), settings.pop("uid", None)
+        if owner is None and not uid:
+            return HTTPThrottle(uid_of(view), **settings)
+        key = uid or _name_of_method(type(owner), view)
+        if key not in made:  # Django decorates a method anew at each call
+            made[key] = HTTPThrottle(uid or numbered(key, type(owner).__module__, origin), **settings)
+        return made[key]
 
     def decorate(view: _View) -> _View:
         if isinstance(view, type):
@@ -74,15 +82,14 @@ def throttled(
             )
         if getattr(view, "__qualname__", None) == _TRIED_ON:
             return view
-        every = guards
-        if rates:
-            # Django decorates a method anew at each call.
-            uid: str = options.get("uid") or _uid(view)
-            if uid not in made:
-                settings: dict[str, Any] = {**options, "uid": uid}
-                made[uid] = HTTPThrottle(**settings)
-            every = [*guards, made[uid]]
-        return _guarded(view, every, cost, context)
+        if is_generator_callable(view):
+            raise TypeError(
+                f"a view returns its response: return a StreamingHttpResponse instead of yielding in {view!r}"
+            )
+        guarded = _guarded(view, [*guards, throttle_of(view)] if rates else guards, cost, context)
+        if _owner(view) is None:
+            note_decorated(guarded)
+        return guarded
 
     return decorate
 
@@ -105,13 +112,6 @@ def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: M
     return cast("_View", guarded if _is_async(view) else guarded_sync)
 
 
-def _check_context(context: object) -> None:
-    if not isinstance(context, Mapping):
-        raise TypeError(f"a context is a mapping, such as {{'scope': 'search'}}, not {context!r}")
-    if context.get("scope") is not None:
-        as_text(context["scope"], "the scope")
-
-
 def _request(args: tuple[Any, ...]) -> Any:
     """The request in a call of a view: the first argument, or of a method the second."""
     for each in args[:2]:
@@ -132,9 +132,7 @@ def _is_async(view: Any) -> bool:
     return is_async(view) or getattr(_owner(view), "view_is_async", False)
 
 
-def _uid(view: Any) -> str:
-    """The view's dotted name; a method that is decorated from outside is named by the class it is called on."""
-    owner, name = _owner(view), uid_of(view)
-    if owner is None:
-        return name
-    return f"{type(owner).__module__}.{type(owner).__qualname__}.{view.__name__}"[-MAX_LENGTH:]
+def _name_of_method(owner: type, view: Any) -> str:
+    """The dotted name of a method that is decorated from outside: it is named by the class that it is called on."""
+    method = dotted_name(view).rpartition(".")[2]
+    return f"{owner.__module__}.{owner.__qualname__}.{method}"

@@ -42,15 +42,17 @@ class HTTPThrottle(throttle.HTTPThrottle[HttpRequest]):
 
     _lent: Callback | None = None
 
-    def __new__(cls, *_: Any, **options: Any) -> Self:
-        """Refuse to be made where no store would be found, so that `manage.py check` and not a request says so.
+    if not TYPE_CHECKING:  # type checkers see the constructor alone
 
-        Raises:
-            ImproperlyConfigured: it names no store, and ``"traffik_django"`` is not in INSTALLED_APPS.
-        """
-        if apps.ready and options.get("backend") is None and not apps.is_installed("traffik_django"):
-            raise ImproperlyConfigured(f"a throttle was made in a project without traffik_django: {STORE_ADVICE}")
-        return super().__new__(cls)
+        def __new__(cls, *arguments: Any, **options: Any) -> Self:
+            """Refuse to be made where no store would be found, so that `manage.py check` and not a request says so.
+
+            Raises:
+                ImproperlyConfigured: it names no store, and ``"traffik_django"`` is not in INSTALLED_APPS.
+            """
+            if apps.ready and options.get("backend") is None and not apps.is_installed("traffik_django"):
+                raise ImproperlyConfigured(f"a throttle was made in a project without traffik_django: {STORE_ADVICE}")
+            return super().__new__(cls, *arguments, **options)
 
     def refresh(self) -> None:
         if self.identifier is self._lent:  # it has none of its own

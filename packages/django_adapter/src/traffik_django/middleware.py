@@ -6,8 +6,8 @@ around it nothing here leaves the event loop, and under WSGI nothing enters one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
@@ -15,11 +15,17 @@ from django.http.response import HttpResponseBase
 
 from traffik.responses.rejections import Throttled
 from traffik.throttles import Throttle
+from traffik.throttles.guards import is_preflight
 from traffik_django import conf
 from traffik_django.guards import is_async, refusal, refusal_async
 from traffik_django.responses import Answer, add_headers
 
 __all__ = ["ThrottleMiddleware"]
+
+
+_OF_PREFLIGHTS: Final = {"scope": "preflight"}
+"""The context of a preflight that reaches a view. Most views do the same work for OPTIONS as for GET, so it counts, but
+in a quota of its own. (A middleware for CORS answers preflights before that.)"""
 
 
 class ThrottleMiddleware:
@@ -42,24 +48,18 @@ class ThrottleMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._async:
             return self._call_async(request)
-        config = conf.current()
-        everywhere, response = config.everywhere, None
-        if everywhere:
-            response = refusal(_chosen(everywhere, by_route=False), request)
+        response = refusal(_throttles_before_view(request), request)
         if response is None:
             response = self.get_response(request)
-        if config.headers:
+        if conf.current().headers:
             add_headers(request, response)
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        config = conf.current()
-        everywhere, response = config.everywhere, None
-        if everywhere:
-            response = await refusal_async(_chosen(everywhere, by_route=False), request)
+        response = await refusal_async(_throttles_before_view(request), request)
         if response is None:
             response = await self.get_response(request)
-        if config.headers:
+        if conf.current().headers:
             add_headers(request, response)
         return response
 
@@ -68,16 +68,32 @@ class ThrottleMiddleware:
         return Answer(exception.rejection).to(request) if isinstance(exception, Throttled) else None
 
     def _view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        return refusal(_throttles_of_view(request), request)
+        return refusal(_throttles_of_view(request), request, context=_context(request))
 
     async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        return await refusal_async(_throttles_of_view(request), request)
+        return await refusal_async(_throttles_of_view(request), request, context=_context(request))
+
+
+def _throttles_before_view(request: HttpRequest) -> Sequence[Throttle[Any]]:
+    """The throttles of every request that need no view."""
+    everywhere = conf.current().everywhere
+    return _chosen(everywhere, by_route=False) if everywhere and not _is_spared(request) else ()
 
 
 def _throttles_of_view(request: HttpRequest) -> list[Throttle[Any]]:
-    """The throttles that wait until Django has resolved the path."""
+    """The throttles that wait until Django has resolved the path; those that a preflight was spared are made up for."""
     config = conf.current()
-    return [*_chosen(config.everywhere, by_route=True), *config.throttles_for(request.resolver_match)]
+    everywhere = config.everywhere if _is_spared(request) else _chosen(config.everywhere, by_route=True)
+    return [*everywhere, *config.throttles_for(request.resolver_match)]
+
+
+def _context(request: HttpRequest) -> Mapping[str, Any] | None:
+    return _OF_PREFLIGHTS if _is_spared(request) else None
+
+
+def _is_spared(request: HttpRequest) -> bool:
+    """Whether it is a CORS preflight, which takes none of the client's quota unless the settings ask for it."""
+    return request.method == "OPTIONS" and not conf.current().count_preflights and is_preflight(request)
 
 
 def _chosen(throttles: Iterable[Throttle[Any]], *, by_route: bool) -> list[Throttle[Any]]:

@@ -5,14 +5,14 @@ A route may be translated, or begin with the language, so that it is another one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.urls import ResolverMatch, URLResolver, get_resolver
 from django.utils import translation
 
-__all__ = ["Place", "places_by_language"]
+__all__ = ["Place", "places_by_language", "views"]
 
 Place: TypeAlias = tuple[str, str]
 """The name of a view, with its namespaces, and the route to it."""
@@ -37,3 +37,16 @@ def _places(resolver: Any, namespaces: tuple[str, ...] = (), route: str = "") ->
         else:
             match = ResolverMatch(pattern.callback, (), {}, pattern.name, None, [*namespaces], whole)
             yield match.view_name, whole
+
+
+def views() -> list[Callable[..., Any]]:
+    """The views that URLs lead to, as they stand in the URL patterns."""
+    found: list[Callable[..., Any]] = []
+    waiting: list[Any] = [get_resolver()]
+    for resolver in waiting:
+        for pattern in resolver.url_patterns:
+            if isinstance(pattern, URLResolver):
+                waiting.append(pattern)
+            else:
+                found.append(pattern.callback)
+    return found

@@ -22,6 +22,7 @@ from traffik.model.errors import ConfigurationError
 from traffik.responses.options import FIELDS, ResponseOptions
 from traffik.rules.rule import Rule
 from traffik.throttles import Throttle
+from traffik.throttles.uploads import STEP, check_uploads
 from traffik_django.identities import named
 from traffik_django.limits import HTTPThrottle
 from traffik_django.stores import store_of
@@ -32,7 +33,10 @@ EVERYTHING: Final = "*"
 """The pattern that means every request, also one that no URL pattern matches."""
 
 _PROXIES: Final = ("TRUSTED_PROXIES", "PROXY_HEADER", "IPV6_PREFIX")
-_KEYS: Final = ("HEADERS", "IDENTIFIER", "RESPONSES", *_PROXIES, "STORE", "THROTTLES", "URLS")
+_KEYS: Final = (
+    *("COUNT_PREFLIGHTS", "HEADERS", "IDENTIFIER", "RESPONSES", *_PROXIES),
+    *("STORE", "THROTTLES", "UPLOADS", "UPLOAD_STEP", "URLS"),
+)
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
 _OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "responses", "rate", "rules", "strategy")
 _RESPONSES: Final = tuple(each.name for each in fields(ResponseOptions))
@@ -61,8 +65,11 @@ class Config:
         throttles: by their names.
         everywhere: those for every request.
         rules: patterns, each with the throttles for the views that match.
+        uploads: those that count the bytes of bodies.
+        upload_step: bytes between two charges of an upload.
         responses: what goes out of throttles that do not say; None where the settings do not either.
         headers: whether answers that are not refused get the RateLimit fields.
+        count_preflights: whether CORS preflights take quota like other requests.
         problems: what is wrong.
     """
 
@@ -72,8 +79,11 @@ class Config:
     throttles: dict[str, Throttle[Any]] = field(default_factory=dict)
     everywhere: tuple[Throttle[Any], ...] = ()
     rules: list[tuple[str, tuple[Throttle[Any], ...]]] = field(default_factory=list)
+    uploads: tuple[Throttle[Any], ...] = ()
+    upload_step: int = STEP
     responses: ResponseOptions | None = None
     headers: bool = True
+    count_preflights: bool = False
     problems: list[Problem] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
 
@@ -113,8 +123,10 @@ def read() -> Config:
         if key not in _KEYS:
             config.problem(2, f"TRAFFIK has no key {key!r}.", _close(str(key), _KEYS))
     config.headers = given.get("HEADERS", True)
-    if not isinstance(config.headers, bool):
-        config.problem(2, f"TRAFFIK['HEADERS'] is True or False, not {config.headers!r}.", "Write True or False.")
+    config.count_preflights = given.get("COUNT_PREFLIGHTS", False)
+    for key, flag in (("HEADERS", config.headers), ("COUNT_PREFLIGHTS", config.count_preflights)):
+        if not isinstance(flag, bool):
+            config.problem(2, f"TRAFFIK[{key!r}] is True or False, not {flag!r}.", "Write True or False.")
     config.store = _made(config, 3, "['STORE']", lambda: store_of(given.get("STORE", {})))
     if given.get("IDENTIFIER") is not None:
         config.identifier = _made(config, 4, "['IDENTIFIER']", lambda: _identifier(given["IDENTIFIER"]))
@@ -124,6 +136,7 @@ def read() -> Config:
         config.responses = _made(config, 10, "['RESPONSES']", lambda: _responses(given["RESPONSES"]))
     _read_throttles(config, given.get("THROTTLES", {}))
     _read_urls(config, given.get("URLS", {}))
+    _read_uploads(config, given)
     return config
 
 
@@ -155,17 +168,29 @@ def _read_urls(config: Config, given: Any) -> None:
             hint = 'Write the name of a URL pattern, such as "accounts:login", or "*".'
             config.problem(6, f"TRAFFIK['URLS'] has a key that is no text: {pattern!r}.", hint)
             continue
-        throttles: list[Throttle[Any]] = []
-        for name in names if isinstance(names, list | tuple) else [names]:
-            if isinstance(name, str) and name in config.throttles:
-                throttles.append(config.throttles[name])
-            else:
-                hint = _close(str(name), config.throttles)
-                config.problem(6, f"TRAFFIK['URLS'][{pattern!r}] names no throttle: {name!r}.", hint)
+        throttles = _named(config, 6, f"['URLS'][{pattern!r}]", names)
         if pattern == EVERYTHING:
-            config.everywhere = tuple(throttles)
+            config.everywhere = throttles
         else:
-            config.rules.append((pattern, tuple(throttles)))
+            config.rules.append((pattern, throttles))
+
+
+def _read_uploads(config: Config, given: Mapping[Any, Any]) -> None:
+    config.upload_step = given.get("UPLOAD_STEP", STEP)
+    config.uploads = _named(config, 13, "['UPLOADS']", given.get("UPLOADS", ()))
+    if config.uploads:
+        _made(config, 13, "['UPLOADS']", lambda: check_uploads(config.uploads, config.upload_step))
+
+
+def _named(config: Config, number: int, where: str, names: Any) -> tuple[Throttle[Any], ...]:
+    """The throttles that one name or several name."""
+    throttles: list[Throttle[Any]] = []
+    for name in names if isinstance(names, list | tuple) else [names]:
+        if isinstance(name, str) and name in config.throttles:
+            throttles.append(config.throttles[name])
+        else:
+            config.problem(number, f"TRAFFIK{where} names no throttle: {name!r}.", _close(str(name), config.throttles))
+    return tuple(throttles)
 
 
 def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
@@ -250,6 +275,7 @@ _HINTS: Final = {
     4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request and the context.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
     9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
+    13: "Write the names of throttles in UPLOADS, and in UPLOAD_STEP the bytes between two charges, such as 65536.",
     10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or other arguments of traffik.ResponseOptions.",
 }
 

@@ -11,11 +11,13 @@ from traffik_starlette.errors import Throttled
 from traffik_starlette.middleware import ThrottleMiddleware
 from traffik_starlette.openapi import document_throttles
 from traffik_starlette.throttles import HTTPThrottle, WebSocketThrottle
+from traffik_starlette.uploads import UploadMiddleware
 
 __all__ = [
     "HTTPThrottle",
     "ThrottleMiddleware",
     "Throttled",
+    "UploadMiddleware",
     "WebSocketThrottle",
     "answer_throttled",
     "document_throttles",

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from traffik.adapters import Memory
 from traffik.limits.floods import REASON
 from traffik.responses.rejections import Rejection
+from traffik_starlette.checks import check_routes
 from traffik_starlette.errors import Throttled, WebSocketThrottled
 from traffik_starlette.routing import path_of, route_of
 
@@ -62,6 +63,9 @@ class HTTPAdapter:
             if isinstance(route, Mount | Host):
                 # With middleware of its own, `app` is the outermost of that and `_base_app` what was mounted.
                 yield getattr(route, "_base_app", route.app)
+
+    def check(self, app: Any, /) -> None:
+        check_routes(app)
 
     def memory(self, connection: HTTPConnection, /) -> Memory:
         scope = connection.scope

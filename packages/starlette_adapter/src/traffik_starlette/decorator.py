@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
@@ -15,9 +15,22 @@ from starlette.websockets import WebSocket, WebSocketState
 from traffik.limits.floods import VIOLATION
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
-from traffik.throttles.guards import check_call, guards_for, hit_each, hit_each_sync, is_async_callable, rates_among
+from traffik.throttles.guards import (
+    check_call,
+    guards_for,
+    hit_each,
+    hit_each_sync,
+    is_async_callable,
+    is_generator_callable,
+    rates_among,
+)
+from traffik.throttles.placement import note_decorated
+from traffik_starlette.generators import guard_generator
+from traffik_starlette.signatures import ask_for, signature_of
 
-__all__ = ["throttled"]
+__all__ = ["Hit", "hits_of", "throttled"]
+
+Hit: TypeAlias = Callable[[HTTPConnection], Coroutine[Any, Any, object]]
 
 _Find: TypeAlias = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
@@ -34,13 +47,16 @@ def throttled(
     """Hit `throttles`, in this order, before the endpoint runs; one that a middleware has hit is not hit again.
 
     (But for a WebSocket that is open: a method that is called for every message hits for every message.)
+    An endpoint or dependency that yields is a generator. Only FastAPI can call those, and a refusal comes before the
+    response starts.
 
         @app.get("/search")
         @throttled("10/s; 1000/hour")
         async def search(q: str): ...
 
     Args:
-        throttles: throttles, or rates for new ones whose uid is the endpoint's dotted name.
+        throttles: throttles, or rates for new ones whose uid is the endpoint's dotted name. A second endpoint of that
+            name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
         options: of the new throttles, as `HTTPThrottle` takes them.
@@ -65,6 +81,35 @@ def _guarded(
     endpoint: _Endpoint, throttles: Sequence[Throttle[Any]], cost: int | None, context: Mapping[str, Any] | None
 ) -> _Endpoint:
     """`endpoint` behind `throttles`."""
+
+    async def hit(connection: HTTPConnection) -> object:
+        return await hit_each(throttles, connection, cost, context, response=Response)
+
+    if is_generator_callable(endpoint):
+        guard: Any = guard_generator(endpoint, hit)
+    else:
+        guard = _guarded_function(endpoint, throttles, cost, context)
+    guard.throttles = tuple(throttles)  # for `document_throttles`
+    guard.traffik_hits = (hit, *hits_of(endpoint))
+    note_decorated(guard)
+    return cast("_Endpoint", guard)
+
+
+def hits_of(endpoint: Callable[..., Any]) -> tuple[Hit, ...]:
+    """What hits the throttles of an endpoint's decorators, from the outside in; a later call does not hit them again.
+
+    Each returns the response of a throttle's handler, or None if the endpoint may run.
+    """
+    hits: tuple[Hit, ...] = getattr(endpoint, "traffik_hits", ())
+    return hits
+
+
+def _guarded_function(
+    endpoint: Callable[..., Any],
+    throttles: Sequence[Throttle[Any]],
+    cost: int | None,
+    context: Mapping[str, Any] | None,
+) -> Callable[..., Any]:
     signature, find = _connection_of(endpoint)
 
     @functools.wraps(endpoint)
@@ -85,8 +130,7 @@ def _guarded(
 
     guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
     guard.__signature__ = signature
-    guard.throttles = tuple(throttles)  # for `document_throttles`
-    return cast("_Endpoint", guard)
+    return cast("Callable[..., Any]", guard)
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:
@@ -94,18 +138,11 @@ def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Fi
 
     FastAPI hands over what the signature asks for, by name; Starlette hands over the connection alone, by place.
     """
-    try:
-        signature = inspect.signature(endpoint, eval_str=True)
-    except NameError:  # an annotation that is only there for type checkers
-        signature = inspect.signature(endpoint)
-    parameters = list(signature.parameters.values())
-    for place, parameter in enumerate(parameters):
+    signature = signature_of(endpoint)
+    for place, parameter in enumerate(signature.parameters.values()):
         if _is_connection(parameter.annotation):
             return signature, functools.partial(_given, parameter.name, place)
-    asked = inspect.Parameter(_ADDED, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
-    rest = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
-    signature = signature.replace(parameters=[*(each for each in parameters if each not in rest), asked, *rest])
-    return signature, functools.partial(_found, endpoint)
+    return ask_for(signature, _ADDED, annotation=Request), functools.partial(_found, endpoint)
 
 
 def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -10,19 +10,22 @@ from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException, WebSocketException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from traffik.adapters import Memory
+from traffik.adapters import Memory, check_app
 from traffik.limits.defaults import fields_of
 from traffik.limits.floods import VIOLATION
 from traffik.model.decisions import Decision
+from traffik.model.errors import ConfigurationError
+from traffik.notices import misconfiguration
 from traffik.responses.negotiation import kind_for
 from traffik.responses.rejections import reject
 from traffik.throttles import Throttle
-from traffik.throttles.guards import Throttles, each_of
+from traffik.throttles.guards import Throttles, each_of, is_preflight
 from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
 from traffik_starlette.routing import APP
@@ -50,16 +53,22 @@ class ThrottleMiddleware:
         throttles: one or several, hit in this order; the first that refuses answers. One that has been hit already, by
             another middleware say, is not hit again.
         headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
+        count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
     """
 
-    def __init__(self, app: ASGIApp, throttles: Throttles = (), *, headers: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, throttles: Throttles = (), *, headers: bool = True, count_preflights: bool = False
+    ) -> None:
         self.app = app
+        self._count_preflights = count_preflights
         each = each_of(throttles)
         self._http = [throttle for throttle in each if not throttle.websocket]
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
         self._headers = headers
         self._prepared: dict[object, _Ready] = {}
+        if each and _has_cors_inside(app):
+            misconfiguration.refusals_without_cors(type(self).__name__, CORSMiddleware.__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "app" not in scope:  # around an application, which has not run yet
@@ -67,14 +76,11 @@ class ThrottleMiddleware:
             if root_path := getattr(self.app, "root_path", ""):
                 scope["root_path"] = root_path  # as FastAPI itself does when it runs
         if scope["type"] != "http":
-            if scope["type"] == "websocket" and self._websocket:
-                websocket = WebSocket(scope, receive, send)
-                if await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send):
-                    return
-            await self.app(scope, receive, send)
+            if await self._admits(scope, receive, send):
+                await self.app(scope, receive, send)
             return
         memory: Memory = scope.setdefault(MEMORY, {})
-        if self._http:
+        if self._http and (scope["method"] != "OPTIONS" or self._counts(scope)):
             # A whole request is only made for somebody who looks at it, such as a rule that was added later.
             plain = self._plain
             for throttle in self._http:
@@ -100,6 +106,18 @@ class ThrottleMiddleware:
             return send(message)
 
         await self.app(scope, receive, sender)
+
+    async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Whether a WebSocket may open or the application may start; if not, that has been answered."""
+        if scope["type"] == "lifespan":
+            return await _can_start(scope.get("app", self.app), receive, send)
+        if scope["type"] != "websocket" or not self._websocket:
+            return True
+        websocket = WebSocket(scope, receive, send)
+        return not await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send)
+
+    def _counts(self, scope: Scope) -> bool:
+        return self._count_preflights or not is_preflight(HTTPConnection(scope))
 
     async def _refuses(
         self,
@@ -184,3 +202,24 @@ class _Tape:
 def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
     """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
     return send({"type": "websocket.close", "code": code, "reason": reason or ""})
+
+
+def _has_cors_inside(app: Any) -> bool:
+    """Whether one of the middlewares that `app` is made of is Starlette's for CORS."""
+    while app is not None:
+        added = [each.cls for each in getattr(app, "user_middleware", ())]
+        if any(isinstance(cls, type) and issubclass(cls, CORSMiddleware) for cls in (type(app), *added)):
+            return True
+        app = getattr(app, "app", None)
+    return False
+
+
+async def _can_start(app: object, receive: Receive, send: Send) -> bool:
+    """Whether `app` uses its throttles in ways that can work; if not, the server is told why."""
+    try:
+        check_app(app)
+    except ConfigurationError as error:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return False
+    return True

@@ -5,10 +5,12 @@ FastAPI itself is imported only for an application that is one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends import binding
+from traffik.identities import may_deny
 from traffik.model.errors import BackendNotFoundError
 from traffik.responses.negotiation import JSON, PROBLEM
 from traffik.responses.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
@@ -30,11 +32,11 @@ _SCHEMA: Final[dict[str, Any]] = {
     "properties": {
         "type": {"type": "string", "format": "uri", "enum": [QUOTA_EXCEEDED, REDUCED_CAPACITY]},
         "title": {"type": "string"},
-        "status": {"type": "integer", "enum": [429, 503]},
+        "status": {"type": "integer", "enum": [403, 429, 503]},
         "detail": {"type": "string"},
         "violated-policies": {"type": "array", "items": {"type": "string"}},
     },
-    "required": ["type", "title", "status", "detail"],
+    "required": ["title", "status", "detail"],
 }
 _DETAIL: Final[dict[str, Any]] = {
     "type": "object",
@@ -55,9 +57,11 @@ _FIELDS: Final[dict[object, dict[str, Any]]] = {
 def document_throttles(app: FastAPI) -> None:
     """Have the OpenAPI document of `app` say which routes are throttled: by dependency, decorator or middleware.
 
-    Each of them gets a response 429 with its headers and body; and 503, if it has a throttle on a store that refuses
-    while it is away (``on_error="throttle"``, or a function). What a route says of 429 or 503 itself stays as it is. A
-    throttle that an endpoint hits by itself is not seen. Mounted applications have documents of their own.
+    Each of them gets a response 429 with its headers and body; 503, if it has a throttle on a store that refuses while
+    it is away (``on_error="throttle"``, or a function); and 403, if a throttle's identifier comes from
+    `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match. What a route says
+    of these statuses itself stays as it is. A throttle that an endpoint hits by itself is not seen, nor is a client
+    that a function of yours denies. Mounted applications have documents of their own.
     """
     document = app.openapi
     done: list[dict[str, Any]] = []
@@ -73,12 +77,13 @@ def document_throttles(app: FastAPI) -> None:
 
 
 def _extend(app: FastAPI, schema: dict[str, Any]) -> None:
-    outside = [throttle for throttle in _of_middleware(app) if not throttle.websocket]
+    middleware = [throttle for throttle in _of_middleware(app) if not throttle.websocket]
     for route in _routes(app):
-        inside = [throttle for throttle in _of_route(route) if not throttle.websocket]
+        own = [throttle for throttle in _of_route(route) if not throttle.websocket]
         operations = schema.get("paths", {}).get(route.path_format, {})
         for method in route.methods:
             operation = operations.get(method.lower())
+            outside, inside = ([each for each in some if _may_apply(each, method, route)] for some in (middleware, own))
             if operation is not None and (outside or inside):
                 for status, response in _responses(app, outside, inside).items():
                     operation.setdefault("responses", {}).setdefault(status, response)
@@ -86,12 +91,24 @@ def _extend(app: FastAPI, schema: dict[str, Any]) -> None:
                         schema.setdefault("components", {}).setdefault("schemas", {}).setdefault(_PROBLEM, _SCHEMA)
 
 
+def _may_apply(throttle: Throttle[Any], method: str, route: Any) -> bool:
+    """Whether the throttle's rules can match a request of that method on the route.
+
+    The template stands for its paths. Whether a regular expression matches those cannot be said if it has parameters.
+    """
+    rules = throttle.rules
+    if rules is None or rules.judge(method, route.path_format, route.path) is not False:
+        return True
+    expressions = any(isinstance(rule.path, re.Pattern) and not rule.bypass for rule in rules.rules)
+    return expressions and "{" in route.path_format
+
+
 def _responses(
     app: FastAPI, outside: Sequence[Throttle[Any]], inside: Sequence[Throttle[Any]]
 ) -> dict[str, dict[str, Any]]:
-    each = [*outside, *inside]
+    throttles = [*outside, *inside]
     headers = {"Retry-After": _WAIT}
-    for throttle in each:
+    for throttle in throttles:
         for name in throttle.responses.fields:
             headers |= _FIELDS.get(name, {})
     # What a handler of a throttle or of the application answers is its own business.
@@ -102,7 +119,9 @@ def _responses(
     content = {kind: {"schema": body} for kind, body in bodies}
     shared = {"headers": headers, **({"content": content} if content else {})}
     found = {"429": {"description": "Too Many Requests", **shared}}
-    if any(_refuses_while_away(throttle, app) for throttle in each):
+    if any(each.identifier is not None and may_deny(each.identifier.function) for each in throttles):
+        found["403"] = {"description": "Forbidden", **({"content": content} if content else {})}
+    if any(_refuses_while_away(throttle, app) for throttle in throttles):
         found["503"] = {"description": "Service Unavailable", **shared}
     return found
 

@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from traffik.model.errors import ConfigurationError
 
-__all__ = ["APP", "path_of", "route_of"]
+__all__ = ["APP", "path_of", "route_of", "routes_of"]
 
 APP: Final = "traffik.app"
 """The key of the scope under which a middleware that no application has run yet leaves the one that it wraps."""
@@ -32,6 +32,11 @@ class _Found(NamedTuple):
 
     route: str | None
     path: str
+
+
+def routes_of(app: Any) -> Iterator[Any]:
+    """The routes of an application or router, without those of what is mounted; none if it has no routes."""
+    return _flat(getattr(app, "routes", None) or ())
 
 
 def path_of(scope: Scope) -> str:

@@ -1,7 +1,7 @@
 """``traffik lint module:app``: what is set up in an application in a way that works, and does not do what was meant.
 
-Two sources: what the library itself has noticed while the module was imported (`traffik.notices`), and what can be seen
-of the throttles that are alive then.
+Its sources are the notices that the library gave while the module was imported and the application was checked as at
+its start, the throttles that are alive then, and the source of the modules in the current folder.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Any, NamedTuple
 import click
 
 from traffik import notices
+from traffik.adapters import check_app
 from traffik.backends import binding
 from traffik.limits import uids
 from traffik.limits.limit import Limit
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
-from traffik.responses.headers import policy_name
+from traffik_cli.commands.forgotten import forgotten_in
 
 __all__ = ["Finding", "findings_of", "lint"]
 
@@ -50,8 +51,9 @@ class Finding(NamedTuple):
 def lint(target: str) -> int:
     """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
     with _printed_once():
-        _import(target)
-    found = [*(Finding(said.id, said.about, "", said.sentence) for said in notices.said()), *findings_of(_alive())]
+        found = _check(_import(target))
+    found += [Finding(said.id, said.about, "", said.sentence) for said in notices.said()]
+    found += [*findings_of(_alive()), *_mistakes_in_source()]
     for each in found:
         where = f"{each.place}: " if each.place else ""
         click.echo(f"{where}{each.about}: {each.sentence} [{each.kind}]")
@@ -59,18 +61,36 @@ def lint(target: str) -> int:
     return 1 if found else 0
 
 
+def _check(app: object) -> list[Finding]:
+    """What would keep the application from starting."""
+    try:
+        check_app(app)
+    except ConfigurationError as error:
+        return [Finding("cannot-start", type(app).__name__, "", str(error))]
+    return []
+
+
+def _mistakes_in_source() -> list[Finding]:
+    """Forgotten awaits and the like in the modules that were imported from the current folder."""
+    here = Path.cwd()
+    modules = [
+        module
+        for module in tuple(sys.modules.values())
+        if (file := getattr(module, "__file__", None)) and _is_own(Path(file), here)
+    ]
+    found = {
+        Finding(each.kind, each.uid, each.place, each.sentence) for module in modules for each in forgotten_in(module)
+    }
+    return sorted(found, key=lambda finding: finding.place)
+
+
+def _is_own(file: Path, here: Path) -> bool:
+    return file.is_relative_to(here) and "site-packages" not in file.parts
+
+
 def findings_of(limits: list[Limit]) -> list[Finding]:
     """What can be seen of limits without a hit."""
     found = [finding for limit in limits for finding in _of_one(limit)]
-    names: dict[str, Limit] = {}
-    for limit in limits:
-        other = names.setdefault(policy_name(limit.uid), limit)
-        if other.uid != limit.uid:
-            sentence = (
-                f"goes out as the policy {policy_name(limit.uid)!r}, and so does {other.uid!r}: give one of them "
-                f"a uid that differs in its first 64 letters, digits and . _ : -"
-            )
-            found.append(Finding("one-policy-name", limit.uid, limit.place, sentence))
     if limits and not list(binding._made) and all(limit.backend is None for limit in limits):
         sentence = "no throttle names a store and none has been made: make one and open it, or every hit is an error"
         found.append(Finding("no-store", "stores", "", sentence))

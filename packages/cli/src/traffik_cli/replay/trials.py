@@ -35,7 +35,7 @@ def trial_of(
     Args:
         rates: one or several; they are one throttle, all or nothing. None at all is unlimited.
         uid: its name.
-        strategy: the name of an algorithm; the sliding window counter if None.
+        strategy: the name of an algorithm; the sliding window if None.
         burst: of a meter; its limit if None.
         cost: units of quota that a request takes, at least 1.
         key: whose quota it is, as `traffik_cli.replay.selectors` reads it.

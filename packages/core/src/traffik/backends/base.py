@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from traffik import adapters
 from traffik.backends import binding
@@ -91,6 +91,12 @@ class Backend(ABC):
         self.namespace = namespace
         binding.made(self)
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError(
+            f"{self!r} cannot be pickled: its connections and locks belong to this process. Pickle limits without a "
+            f"backend, and open a store in each process"
+        )
+
     @property
     def may_answer_unavailable(self) -> bool:
         """Whether it may answer that nobody can decide, since it is away: a refusal that is no fault of the client."""
@@ -145,8 +151,12 @@ class Backend(ABC):
         """Open the store for as long as `app` runs, and bind it to `app` and to the applications mounted in it.
 
         ``FastAPI(lifespan=backend.lifespan)``; or inside a lifespan of your own, ``async with backend.lifespan(app):``.
+
+        Raises:
+            ConfigurationError: `app` uses a throttle in a way that cannot work.
         """
         async with self:
+            adapters.check_app(app)
             with binding.bound(self, app, adapters.subapps_of(app)):
                 yield
 

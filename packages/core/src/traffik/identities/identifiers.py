@@ -43,6 +43,7 @@ __all__ = [
     "hashed",
     "header",
     "is_shared",
+    "may_deny",
     "read_networks",
     "shared",
     "user",
@@ -59,6 +60,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _NOTHING: Final[Context] = {}
 _like_everyone: WeakSet[Identifier] = WeakSet()
+_denying: WeakSet[Identifier] = WeakSet()
 
 
 def address(
@@ -206,6 +208,11 @@ def is_shared(identifier: Identifier) -> bool:
     return identifier is shared or identifier in _like_everyone
 
 
+def may_deny(identifier: Identifier) -> bool:
+    """Whether `deny` has made it, or a part of it. What a function of the user's answers is not known before."""
+    return identifier in _denying
+
+
 def combined(*identifiers: Identifier) -> Identifier:
     """All of them as one identity, such as an address and an API key; different parts never make the same whole.
 
@@ -218,7 +225,7 @@ def combined(*identifiers: Identifier) -> Identifier:
     def identify(connection: Any, context: Context) -> object:
         return _joined("", each, connection, context)
 
-    return identify
+    return _denying_like(identify, *identifiers)
 
 
 def first_of(*identifiers: Identifier) -> CredentialIdentifier:
@@ -257,7 +264,7 @@ def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
     def identify(connection: Any, context: Context) -> object:
         return then(prepared.call(connection, context), hide)
 
-    return identify
+    return _denying_like(identify, identifier)
 
 
 def exempt(given: Networks | NetworksOption, identifier: Identifier = _by_address) -> Identifier:
@@ -310,6 +317,15 @@ def _listed(given: Networks | NetworksOption, answer: object, identifier: Identi
 
     if is_shared(identifier):
         _like_everyone.add(identify)
+    if answer is DENIED:
+        _denying.add(identify)
+    return _denying_like(identify, identifier)
+
+
+def _denying_like(identify: Identifier, *parts: Identifier) -> Identifier:
+    """`identify`, known to deny clients if one of its parts is."""
+    if any(part in _denying for part in parts):
+        _denying.add(identify)
     return identify
 
 

@@ -6,13 +6,17 @@ all identifiers that fall back on the address. How headers are read is in `traff
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.adapters import adapter_of
 from traffik.identities.networks import Networks, address_number
 from traffik.identities.proxies import FORWARDING, NETWORK_PREFIX, Proxies, client_identity, proxies
 from traffik.model.errors import ConfigurationError
-from traffik.notices.misconfiguration import everything_trusted, untrusted_proxy
+from traffik.notices.misconfiguration import everything_trusted, peer_from_header, untrusted_proxy
 
 if TYPE_CHECKING:
     from traffik.identities.proxies import ProxiesOption
@@ -40,6 +44,10 @@ class _Current:
 
 _LOOKS: Final = 32
 """Hits for which an `Address` also looks for a proxy that nobody has named."""
+
+_ITSELF: Final = "127.0.0.1"
+_TOLD: Final = ("--forwarded-allow-ips", "--proxy-headers")
+"""Options of uvicorn, gunicorn and daphne that say which proxies to believe."""
 
 current: Final = _Current()
 """What this process trusts now; its `proxies` are None if it trusts none."""
@@ -147,11 +155,24 @@ def address_of(connection: Any, own: Proxies | None = None) -> str:
 
 
 def look_for_proxies(connection: Any) -> None:
-    """Say so if a proxy seems to stand in front, and none is trusted."""
+    """Give a notice if a proxy seems to stand in front, or the server believes a header, and no proxy is trusted."""
     adapter = adapter_of(connection)
     peer = adapter.peer(connection)
     found = {name: lines for name in FORWARDING if (lines := adapter.headers(connection, name))}
-    # A server that believes proxies itself hands over as peer what stands in a header: that is settled, then.
-    if not found or (peer and any(peer in line for lines in found.values() for line in lines)):
-        return
-    untrusted_proxy(next(iter(found)))
+    # A server that believes proxies itself hands over as peer what stands in a header.
+    believed = [name for name, lines in found.items() if peer and any(peer in line for line in lines)]
+    if found and not believed:
+        untrusted_proxy(next(iter(found)))
+    elif peer and believed and _is_believed_by_default(peer, found[believed[0]]):
+        peer_from_header(believed[0])
+
+
+def _is_believed_by_default(peer: str, lines: Sequence[str]) -> bool:
+    """Whether a server that was not told which proxies to believe may have taken `peer` from a header.
+
+    It believes this machine alone, so any other proxy after the peer shows that it was told.
+    """
+    if "FORWARDED_ALLOW_IPS" in os.environ or any(word.startswith(_TOLD) for word in sys.argv):
+        return False
+    hops = [hop.strip() for line in lines for hop in line.split(",")]
+    return all(hop == _ITSELF for hop in takewhile(lambda hop: peer not in hop, reversed(hops)))

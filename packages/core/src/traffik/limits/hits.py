@@ -35,14 +35,18 @@ async def decide(
     limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, read_only: bool = False
 ) -> Decision:
     """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`."""
-    context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
+    scope = limit.scope
+    if context is None:
+        context = limit.context
+    else:
+        context, scope = limit.merged(context)
     if limit.gated:
         if cost is not None:
             check_cost(cost)
         if not limit.enabled or not await _applies(limit.rules, subject, context, sync):
             return ADMITTED
     if cost is None:
-        cost = limit.units
+        cost = limit.cost
         if limit.price is not None:
             cost = limit.price.call(subject, context)
             cost = (await cost) if must_wait(cost, limit.price.name, sync) else cost
@@ -50,7 +54,7 @@ async def decide(
         cost = check_cost(cost)
         if cost == 0:
             return ADMITTED
-    identity = limit.identify(subject, context)
+    identity = subject if limit.identify is None else limit.identify(subject, context)
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
@@ -66,7 +70,7 @@ async def decide(
     else:
         calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
         answer = (calls.read if read_only else calls.charge)(key, cost)
-        decision = answer if isinstance(answer, Decision) else await answer
+        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.partition is None else limit.marked(decision, key)
 
 
@@ -162,7 +166,7 @@ async def _applies(rules: RuleSet | None, connection: Any, context: Context, syn
 async def _account(limit: Limit, subject: Any, context: Context | None, sync: bool) -> tuple[str, Plan, Calls] | None:
     """The key of `subject`, with the plan and the store's calls for it; None if it is exempted or denied."""
     context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
-    identity = limit.identify(subject, context)
+    identity = subject if limit.identify is None else limit.identify(subject, context)
     identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
     if isinstance(identity, Decision):
         return None

@@ -8,12 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.limits import defaults, uids
+from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
+from traffik.limits.options import check_options
 from traffik.model.callables import Callback, Context, callback
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
@@ -24,6 +26,9 @@ from traffik.responses.headers import PreparedPolicies, policies
 from traffik.responses.options import ResponseOptions
 from traffik.rules.rule import Rule, RuleSet
 from traffik.strategies import Plan, SlidingWindow, Strategy, plan
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
 
@@ -79,6 +84,26 @@ class Limit:
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
 
+    if not TYPE_CHECKING:  # type checkers see the constructor alone
+
+        def __new__(cls, *arguments: Any, **options: Any) -> Self:
+            """Name the right option where somebody uses the one of another limiter."""
+            check_options(cls, options)
+            limit = super().__new__(cls)
+            limit._made_with = arguments, options
+            return limit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickled(self, self._made_with)
+
+    def __copy__(self) -> Self:
+        return copied(self, self._made_with)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copied(self, self._made_with)
+
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
     def __init__(
         self,
         uid: str,
@@ -98,7 +123,6 @@ class Limit:
         self.enabled = True
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
-        self.units = None if self.price else self.cost
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         if not isinstance(responses, ResponseOptions | None):
@@ -209,9 +233,9 @@ class Limit:
     def remove_rule(self, rule: Rule) -> None:
         """Drop a rule of a group."""
 
-    def _identify(self) -> Callable[[Any, Context], object]:
-        """The function that returns whose quota a hit counts in."""
-        return _itself
+    def _identify(self) -> Callable[[Any, Context], object] | None:
+        """The function that returns whose quota a hit counts in; None if that is the subject itself."""
+        return None
 
     def app(self, subject: Any) -> object | None:
         """The application in which `subject` arrived."""
@@ -298,10 +322,6 @@ def _in_event_loop() -> bool:
 def _admit(_key: str, _cost: int) -> Decision:
     """The answer of a strategy whose decisions cannot be tried out."""
     return ADMITTED
-
-
-def _itself(subject: Any, _context: Context) -> object:
-    return subject
 
 
 def check_context(context: object) -> Context | None:

@@ -32,12 +32,17 @@ class Callback:
         call: the function, taking every argument on offer.
         name: what to call it in an error.
         written: equals that of the same function, also when its module is loaded again.
+        made_with: the arguments of `callback`, to make it again where it is unpickled.
     """
 
     function: Callable[..., Any]
     call: Callable[..., Any]
     name: str
     written: Written
+    made_with: tuple[str, Callable[..., Any], tuple[str, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return callback, self.made_with
 
 
 def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
@@ -51,14 +56,12 @@ def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) 
     Raises:
         TypeError: it cannot be called so.
     """
+    name = getattr(function, "__qualname__", None) or repr(function)
     taken = _takes(function, offered) if callable(function) else None
     if taken is None:
-        raise TypeError(
-            f"{what} {function!r} cannot be called with ({', '.join(offered)}) or fewer of them from the left"
-        )
+        raise TypeError(f"{what} {name} cannot be called with ({', '.join(offered)}) or fewer of them from the left")
     call = function if taken == len(offered) else _fewer(function, taken)
-    name = getattr(function, "__qualname__", None) or repr(function)
-    return Callback(function, call, f"{what} {name}", Written(function))
+    return Callback(function, call, f"{what} {name}", Written(function), (what, function, offered))
 
 
 def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None:
@@ -66,13 +69,26 @@ def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return 1  # Some builtins hide their signature; they take the first argument.
-    for count in range(len(offered), -1, -1):
-        try:
-            signature.bind(*offered[:count])
-        except TypeError:
-            continue
-        return count
-    return None
+    count = _wanted([*signature.parameters.values()], offered)
+    try:
+        signature.bind(*offered[:count])
+    except TypeError:
+        return None
+    return count
+
+
+def _wanted(parameters: list[inspect.Parameter], offered: tuple[str, ...]) -> int:
+    """How many of the arguments on offer a function wants.
+
+    A parameter with a default keeps it (``lambda request, plan=plan: …``), unless it has the name of the argument.
+    """
+    for count, (parameter, name) in enumerate(zip(parameters, offered, strict=False)):
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return len(offered)
+        positional = parameter.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        if not positional or (parameter.default is not inspect.Parameter.empty and parameter.name != name):
+            return count
+    return min(len(parameters), len(offered))
 
 
 def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:

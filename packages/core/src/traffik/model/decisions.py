@@ -44,7 +44,8 @@ class Decision(NamedTuple):
     Attributes:
         allowed: whether the hit is admitted.
         limit: the capacity, in units of cost: no single hit can take more.
-        remaining: the largest cost that a next hit would be admitted with right now.
+        remaining: the largest cost that a next hit would be admitted with right now. If this one can `never` be
+            admitted, the store is not asked, and it is the capacity.
         retry_after: µs until this same cost is admitted if nobody else hits; 0 if admitted, `NEVER` if it cannot fit.
         reset_after: µs until the quota is whole again if nobody hits.
         rate: the rate that binds: the one that refuses longest or, if all admit, that has the least remaining.

@@ -17,7 +17,8 @@ from traffik.model.errors import RateError
 __all__ = ["UNLIMITED", "Rate", "Rates", "parse_rates"]
 
 _GRAMMAR: Final = (
-    'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "1000/hour" '
+    'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "5 requests per minute", '
+    '"1,000/hour" '
     '(units: us, ms, s, min, h, day, week); several as "10/s; 1000/hour"; or "unlimited"'
 )
 
@@ -45,12 +46,22 @@ _PERIODS: Final = {spelling: _UNITS[unit] for unit, names in _SPELLINGS.items() 
 _MAX_LIMIT: Final = 2**53 - 1
 _MAX_PERIOD: Final = 36_500 * _UNITS["day"]  # a century: every instant of it is still exact below 2**53 µs
 
-# [0-9] and not \d, which takes the digits of every script.
-_TEXT: Final = re.compile(
-    r"\s*(?P<limit>[0-9]+)\s*(?:/|\bper\b)\s*(?P<count>[0-9]+)?\s*(?P<unit>[a-zµ]+)\s*", re.IGNORECASE
+# The parts of a rate in their order, which also find the first place where a text leaves the grammar. [0-9] and not \d,
+# which takes the digits of every script.
+_PIECES: Final = (
+    r"\s*",
+    r"(?P<limit>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)",
+    r"\s*",
+    r"(?:\b(?:request|hit|call|message|unit)s?\b)?",
+    r"\s*",
+    r"(?:/|\bper\b)",
+    r"\s*",
+    r"(?P<count>[0-9]+)?",
+    r"\s*",
+    r"(?P<unit>[a-zµ]+)",
+    r"\s*",
 )
-# What a reader expects next, to point at the first place where the text leaves the grammar.
-_PIECES: Final = (r"\s*", r"[0-9]+", r"\s*", r"(?:/|\bper\b)", r"\s*", r"[0-9]*", r"\s*", r"[a-zµ]+", r"\s*")
+_TEXT: Final = re.compile("".join(_PIECES), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -89,7 +100,7 @@ class Rate:
             return UNLIMITED
         match = _TEXT.fullmatch(text)
         if match is None:
-            _refuse(text, _first_mistake(text), "not a rate")
+            _refuse(text, *_first_mistake(text))
         unit = _PERIODS.get(match["unit"].lower())
         if unit is None:
             _refuse(text, match.start("unit"), f"{match['unit']!r} is not a unit of time")
@@ -153,7 +164,9 @@ def _each(rates: Rates) -> Iterable[Rate]:
         for rate in rates:
             yield from _each(rate)
     else:
-        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {_GRAMMAR}")
+        given: object = rates
+        example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
+        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {example}{_GRAMMAR}")
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:
@@ -164,21 +177,30 @@ def _check(name: str, value: object, least: int, most: int) -> None:
 
 
 def _number(text: str, match: re.Match[str], group: str, most: int) -> int:
-    digits = match[group]
+    digits = match[group].replace(",", "")
     # Compared by length first: int() of a hostile megabyte of digits is slow, and refused by Python itself.
     if len(digits.lstrip("0")) > len(str(most)) or int(digits) > most:
         _refuse(text, match.start(group), f"too large (at most {most})")
     return int(digits)
 
 
-def _first_mistake(text: str) -> int:
+def _first_mistake(text: str) -> tuple[int, str]:
+    """The place where a text leaves the grammar, and why."""
     place = 0
     for piece in _PIECES:
         match = re.compile(piece, re.IGNORECASE).match(text, place)
         if match is None:
-            return place
+            break
         place = match.end()
-    return place
+    if re.fullmatch(r"\s*[0-9]+\s*", text):
+        return place, f"not a rate, since it has no period; for so much per minute write {_per_minute(text.strip())}"
+    if text[place : place + 1] == ",":
+        return place, "not a rate, since a comma separates groups of three digits, as in 1,000"
+    return place, "not a rate"
+
+
+def _per_minute(number: object) -> str:
+    return f'rate="{str(number)[:20]}/min"'
 
 
 def _refuse(text: str, place: int, why: str) -> NoReturn:

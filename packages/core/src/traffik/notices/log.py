@@ -15,12 +15,15 @@ from typing import Final, NamedTuple
 __all__ = ["IDS", "Notice", "clear_notices", "notify", "said", "silence"]
 
 IDS: Final = (
+    "cors-order",
     "cost-above-capacity",
     "counted-twice",
     "defined-twice",
     "everything-trusted",
+    "misplaced-decorator",
     "one-identity",
     "other-distribution",
+    "server-trusts-proxies",
     "several-workers",
     "sync-store-on-loop",
     "throttle-in-handler",

@@ -17,9 +17,12 @@ __all__ = [
     "everything_trusted",
     "limit_made",
     "many_scopes",
+    "misplaced_decorator",
     "nothing_fits",
     "one_identity",
     "other_distribution",
+    "peer_from_header",
+    "refusals_without_cors",
     "untrusted_proxy",
     "waiting_on_a_loop",
 ]
@@ -86,6 +89,37 @@ def many_scopes(uid: str) -> None:
         uid,
         f"{uid!r} was hit in more than {MOST_SCOPES} scopes, each with a quota of its own: keep scopes to a few fixed "
         f"words, and say who the client is by an identifier",
+    )
+
+
+def misplaced_decorator(name: str, place: str) -> None:
+    """A route runs the undecorated function."""
+    _notify(
+        "misplaced-decorator",
+        place,
+        f"@throttled at {place} limits nothing: the route runs the undecorated {name}, so put @throttled below the "
+        f"route",
+    )
+
+
+def refusals_without_cors(throttles: str, cors: str) -> None:
+    """Refusals do not pass through the middleware that adds the CORS header fields."""
+    _notify(
+        "cors-order",
+        throttles,
+        f"{throttles} stands outside {cors}, so its refusals have no CORS header fields, and the code of a web page "
+        f"cannot read them: put {cors} outside {throttles}",
+    )
+
+
+def peer_from_header(header: str) -> None:
+    """The server has replaced the address of the other end by one from a header."""
+    _notify(
+        "server-trusts-proxies",
+        header,
+        f"the server takes the client's address from {header}, as uvicorn does for every request from 127.0.0.1: "
+        f"without a proxy that sets it, any client can choose its address and so escape its limits; run "
+        f"uvicorn --no-proxy-headers, and name your proxies with traffik.trust_proxies",
     )
 
 

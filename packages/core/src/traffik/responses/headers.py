@@ -11,6 +11,8 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain, groupby
 from typing import Final, TypeAlias
 
 from traffik.model.decisions import FORBIDDEN, NEVER, Decision
@@ -23,6 +25,11 @@ RawField: TypeAlias = tuple[bytes, bytes]
 """A header field as servers take it: its name, in lower case, and its value."""
 
 RawFields: TypeAlias = tuple[RawField, ...]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,60}")
+_UNNAMED: Final = re.compile(r"[^A-Za-z0-9._:-]")
+_MADE: Final = re.compile(r"-[0-9a-f]{12}$|\.\d+$")
+"""How a name ends that has a hash, or that is the name of one of several rates."""
 
 _SECOND: Final = 1_000_000
 _LARGEST: Final = 10**15 - 1
@@ -98,7 +105,7 @@ class PreparedPolicies:
 def policies(uid: str, rates: Sequence[Rate], responses: ResponseOptions = DEFAULT) -> PreparedPolicies:
     """The policies of the limit `uid`; several rates are numbered ``name.1``, ``name.2``, …"""
     name = policy_name(uid)
-    names = (name,) if len(rates) == 1 else tuple(f"{name[:60]}.{place}" for place in range(1, len(rates) + 1))
+    names = (name,) if len(rates) == 1 else tuple(f"{name}.{place}" for place in range(1, len(rates) + 1))
     field = _listed(names, rates, responses)
     quick = _quick(names, rates, field)
     varied = responses.keyed or not all(isinstance(each, str) for each in responses.fields)
@@ -115,17 +122,24 @@ def together(answers: Iterable[tuple[PreparedPolicies, Decision]]) -> list[RawFi
     if len(pairs) == 1 or not any(name in _ONCE for name, _ in fields):
         return fields
     scarcest = sorted(pairs, key=lambda pair: (pair[1].allowed, pair[1].remaining))
-    once: dict[bytes, bytes] = {}
+    triples: dict[bytes, list[RawField]] = {}
     for known, decision in scarcest:
-        for name, value in known.raw_fields(decision):
-            if name in _ONCE:
-                once.setdefault(name, value)
-    return [*(field for field in fields if field[0] not in _ONCE), *once.items()]
+        own = [field for field in known.raw_fields(decision) if field[0] in _ONCE]
+        for prefix, triple in groupby(own, lambda field: field[0].rpartition(b"-")[0]):
+            triples.setdefault(prefix, list(triple))
+    return [*(field for field in fields if field[0] not in _ONCE), *chain(*triples.values())]
 
 
 def policy_name(uid: str) -> str:
-    """`uid` as a policy name: 1 to 64 of ``A-Z a-z 0-9 . _ : -``, anything else replaced by ``-``."""
-    return re.sub(r"[^A-Za-z0-9._:-]", "-", uid)[:64]
+    """`uid` as a policy name of 1 to 60 of ``A-Z a-z 0-9 . _ : -``, to which ``.1`` may be added for the first rate.
+
+    Different uids have different names. A uid that cannot stand as it is, or that looks like a name made here, gets a
+    hash of itself at its end.
+    """
+    if _NAME.fullmatch(uid) and not _MADE.search(uid):
+        return uid
+    digest = blake2b(uid.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"{_UNNAMED.sub('-', uid)[:47]}-{digest}"
 
 
 def retry_after(decision: Decision) -> int | None:
@@ -195,7 +209,9 @@ def _triple(prefix: str) -> Serializer:
     def write(known: Policies, decision: Decision) -> list[tuple[str, str]]:
         if decision.rate is None:
             return []
-        numbers = (decision.limit, decision.remaining, known.seconds(decision))
+        # Of a cost that can never fit, the store was not asked what is left.
+        left = None if decision.never else decision.remaining
+        numbers = (decision.limit, left, known.seconds(decision))
         named = zip(_TRIPLE, numbers, strict=True)
         return [(f"{prefix}-{part}", str(min(number, _LARGEST))) for part, number in named if number is not None]
 

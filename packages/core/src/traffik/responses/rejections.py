@@ -153,10 +153,14 @@ def reject(decision: Decision, policies: PreparedPolicies) -> Rejection:
         return Rejection(decision, status, "This client is not served.", None, (), (), problem)
     wait, fields = policies.retry_after(decision), tuple(policies.headers(decision))
     if decision.degraded == UNAVAILABLE:
-        detail = f"The rate limiter is unavailable. Retry in {wait} seconds."
+        detail = f"The rate limiter is unavailable. Retry in {_seconds(wait)}."
         return Rejection(decision, status, detail, wait, fields, (), problem)
     if wait is None:
         detail = f"Too many requests. This one costs more than the limit of {decision.limit} can ever admit."
     else:
-        detail = f"Too many requests. Retry in {wait} seconds."
+        detail = f"Too many requests. Retry in {_seconds(wait)}."
     return Rejection(decision, status, detail, wait, fields, policies.violated(decision), problem)
+
+
+def _seconds(wait: int | None) -> str:
+    return "1 second" if wait == 1 else f"{wait} seconds"

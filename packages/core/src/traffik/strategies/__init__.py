@@ -4,8 +4,8 @@ from traffik.strategies.base import Kernel, Prepared, State, Strategy, Transitio
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
 from traffik.strategies.plans import Plan, plan, probe
-from traffik.strategies.sliding_log import SlidingLog
-from traffik.strategies.sliding_window import SlidingWindow
+from traffik.strategies.sliding_counter import SlidingCounter
+from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
 __all__ = [
     "GCRA",
@@ -14,6 +14,7 @@ __all__ = [
     "LeakyBucket",
     "Plan",
     "Prepared",
+    "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
     "State",

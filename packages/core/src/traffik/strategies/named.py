@@ -9,14 +9,15 @@ from traffik.model.errors import ConfigurationError
 from traffik.strategies.base import Strategy
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
-from traffik.strategies.sliding_log import SlidingLog
-from traffik.strategies.sliding_window import SlidingWindow
+from traffik.strategies.sliding_counter import SlidingCounter
+from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
 __all__ = ["STRATEGIES", "strategy_named"]
 
 STRATEGIES: Final[Mapping[str, type[Any]]] = {
     "sliding-window": SlidingWindow,
     "fixed-window": FixedWindow,
+    "sliding-counter": SlidingCounter,
     "sliding-log": SlidingLog,
     "token-bucket": TokenBucket,
     "leaky-bucket": LeakyBucket,
@@ -28,7 +29,7 @@ _METERS: Final = ("token-bucket", "leaky-bucket", "gcra")
 
 
 def strategy_named(name: str | None, *, burst: int | None = None, debt: int | None = None) -> Strategy:
-    """The strategy called `name`, the sliding window counter if None.
+    """The strategy called `name`, the sliding window if None.
 
     Args:
         name: one of `STRATEGIES`; underscores and capitals are as good.

@@ -56,11 +56,14 @@ class Plan:
         return self.varying or len(self.rates) != 1
 
     def without_store(self, cost: int) -> Decision:
-        """The decision about a cost above the ceiling, which needs no state: nothing limits, or it can never fit."""
+        """The decision about a cost above the ceiling, made without a store: nothing limits, or it can never fit.
+
+        What is left of the key is not looked up, so `remaining` is the capacity: the most that it can be.
+        """
         if not self.rates:
             return ADMITTED
         rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
-        return Decision(allowed=False, limit=self.capacity, remaining=0, retry_after=NEVER, reset_after=0, rate=rate)
+        return Decision(False, self.capacity, self.capacity, retry_after=NEVER, reset_after=0, rate=rate)
 
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:

@@ -1,82 +1,160 @@
--- The twin of sliding_window.py; numbers: limit, period, µs of a tick. Only exact operations: see exact.lua.
+-- The twin of sliding_window.py; numbers: limit, period, µs of a cell. Only exact operations: see exact.lua.
 --
--- What is left is limit - current - previous·(W - e)/W, rounded down. Python multiplies that by W and needs no division;
--- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
+-- A log is text: the bytes of a count, the period, the count before the first moment, and then moments of a fixed width,
+-- oldest first, each with its time and the count after it. Counts go round at a number above any difference of two. So
+-- nothing need be summed up, every question is a search by halves, and a log of thousands is never taken apart.
 
 function makers.sliding_window()
-    -- The state as Python has it; a previous count of 0 is left out.
-    local function packed(period, start, current, previous)
-        if previous > 0 then
-            return cmsgpack.pack(period, start, current, previous)
+    -- How a log is written, by the bytes of a count.
+    local LAYOUTS = {
+        [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536 },
+        [4] = { bytes = 4, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11, round = 4294967296 },
+        [7] = { bytes = 7, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14, round = EXACT / 2 },
+    }
+
+    -- The narrowest layout for counts that differ by twice `limit` at most.
+    local function layout_for(limit)
+        if limit < 32768 then
+            return LAYOUTS[2]
         end
-        return cmsgpack.pack(period, start, current)
+        return limit < 2147483648 and LAYOUTS[4] or LAYOUTS[7]
     end
 
-    -- The windows at `now`: start, current, previous, and how far the clock has gone back: by a period at most, or far,
-    -- which is then said last.
-    local function windows_at(now, period, start, current, previous)
-        local elapsed = now - start
-        if elapsed >= 2 * period then
-            return now, 0, 0, 0, false
-        elseif elapsed >= period then
-            return start + period, 0, current, 0, false
-        elseif elapsed < -period then
-            return now, current, previous, 0, true
-        end
-        return start, current, previous, math.max(0, -elapsed), false
+    -- The time of the moment at `place` and the count after it.
+    local function moment(log, place)
+        return struct.unpack(log.layout.moment, log.text, log.layout.head_size + (place - 1) * log.layout.size + 1)
     end
 
-    -- Ticks until a refused cost is admitted, `elapsed` of those of the window having passed.
-    local function wait_for(cost, limit, window, elapsed, previous, current)
-        local left = window - elapsed
-        if current + cost <= limit then
-            return left - share(limit - current - cost, window, previous)
+    -- The count just before the moment at `place`.
+    local function count_before(log, place)
+        if place == 1 then
+            return log.before
         end
-        -- In the next window, where current takes the place of previous.
-        return left + window - share(limit - cost, window, current)
+        local _, count = moment(log, place - 1)
+        return count
     end
 
-    -- Decide on a state of this period, or on none.
-    local function decide_on_own(limit, period, tick, cost, now, start, current, previous)
-        local late = math.fmod(now, tick)
-        now = now - late
-        local skew, anew
-        start, current, previous, skew, anew =
-            windows_at(now, period, start or now, math.min(current or 0, limit), math.min(previous or 0, limit))
-        local window, elapsed = period / tick, div(now + skew - start, tick)
-        local life = 2 * period - (now + skew - start) + skew - late
-        local left = limit - current - previous + share(elapsed, previous, window)
-        if cost <= left then
-            current = current + cost
-        end
-        local reset = current > 0 and life or previous > 0 and life - period or 0
-        local changed = (cost <= left or anew) and packed(period, start, current, previous) or nil
-        if cost <= left then
-            return 1, left - cost, 0, reset, changed, life
-        end
-        local wait = NEVER
-        if cost <= limit then
-            wait = wait_for(cost, limit, window, elapsed, previous, current) * tick - late + skew
-        end
-        return 0, math.max(0, left), wait, reset, changed, anew and life or 0
+    -- The units of the moments from `first` to `last`.
+    local function units(log, first, last)
+        local round = log.layout.round
+        return math.fmod(count_before(log, last + 1) - count_before(log, first) + round, round)
     end
 
-    -- Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
-    local function decide_on_other(era, limit, period, cost, now, ...)
-        local allowed, left, wait, reset, changed, life = decide_on_own(limit, era, 1, cost, now, ...)
-        if allowed == 0 or cost == 0 then
-            return allowed, left, wait, reset, changed, life
+    -- A log as stored; nil for anything else: of another length, or with a number beyond all clocks.
+    local function read(part)
+        local layout = type(part) == "string" and LAYOUTS[part:byte(1)]
+        local length = layout and #part - layout.head_size or 0
+        if length <= 0 or math.fmod(length, layout.size) ~= 0 then
+            return nil
         end
-        life = 2 * period
-        return allowed, left, wait, life, packed(period, now, cost, limit - left - cost), life
+        local _, era, before = struct.unpack(layout.head, part)
+        local log = { text = part, layout = layout, era = era, before = before, length = length / layout.size }
+        return era > 0 and era < EXACT and moment(log, log.length) < EXACT and log or nil
+    end
+
+    -- A log of one moment.
+    local function alone(layout, era, time, count)
+        local text = struct.pack(layout.head, layout.bytes, era, 0) .. struct.pack(layout.moment, time, count)
+        return { text = text, layout = layout, era = era, before = 0, length = 1 }
+    end
+
+    -- The first place from `low` to `high` of which `holds` is true, as it then is of all later ones.
+    local function first_place(low, high, holds)
+        while low < high do
+            local middle = div(low + high, 2)
+            if holds(middle) then
+                high = middle
+            else
+                low = middle + 1
+            end
+        end
+        return low
+    end
+
+    -- The first moment after `horizon`; one past the end if there is none.
+    local function first_later(log, horizon)
+        local past_end = log.length + 1
+        if moment(log, 1) > horizon then
+            return 1
+        elseif moment(log, log.length) <= horizon then
+            return past_end
+        end
+        return first_place(2, log.length, function(place)
+            return moment(log, place) > horizon
+        end)
+    end
+
+    -- The time of the moment with which, from the one at `first` on, at least `excess` units will have left.
+    local function time_of_nth(log, first, excess)
+        return (moment(log, first_place(first, log.length, function(place)
+            return units(log, first, place) >= excess
+        end)))
+    end
+
+    -- The moments from `first` to `last`, written with wider counts.
+    local function widened(log, first, last, layout)
+        local found = {}
+        for place = first, last do
+            found[#found + 1] = struct.pack(layout.moment, (moment(log, place)), units(log, first, place))
+        end
+        return table.concat(found)
+    end
+
+    -- The text of a log from `first` on, with a hit of `cost` at `now`.
+    local function noted(log, first, now, cost, limit, period, cell)
+        local last, layout = log.length, layout_for(limit)
+        local before, count, kept = 0, units(log, first, last), nil
+        if math.fmod(now, cell) >= now - moment(log, last) then
+            last = last - 1 -- It takes the place of one in the same cell.
+        end
+        if layout.bytes > log.layout.bytes then
+            kept = widened(log, first, last, layout)
+        else
+            layout, before = log.layout, count_before(log, first)
+            local start = layout.head_size + (first - 1) * layout.size
+            kept, count = log.text:sub(start + 1, layout.head_size + last * layout.size), count + before
+        end
+        local head = struct.pack(layout.head, layout.bytes, period, before)
+        return head .. kept .. struct.pack(layout.moment, now, math.fmod(count + cost, layout.round))
+    end
+
+    -- The moments that count at `now`: the log or nil, the place of the first, the units, µs from the last until it
+    -- leaves, how far back the clock is, and the log to go on from even if the hit is refused.
+    local function counting(log, period, now)
+        local span, last, kept, skew = math.min(log.era, period), moment(log, log.length), nil, 0
+        if last > now + span then
+            log = alone(log.layout, log.era, now, units(log, 1, log.length))
+            kept, last = log, now
+        elseif last > now then
+            skew, now = last - now, last
+        end
+        local first = first_later(log, now - span)
+        if first > log.length then
+            return nil, 1, 0, 0, 0, nil
+        end
+        return log, first, units(log, first, log.length), last + span - now, skew, kept
     end
 
     return function(part, cost, now, numbers)
-        local limit, period, tick = numbers[1], numbers[2], numbers[3]
-        local era, start, current, previous = unpacked(part)
-        if era and era ~= period then
-            return decide_on_other(era, limit, period, cost, now, start, current, previous)
+        local limit, period, cell = numbers[1], numbers[2], numbers[3]
+        local stored = read(part)
+        local log, first, used, life, skew, kept = nil, 1, 0, 0, 0, nil
+        if stored then
+            log, first, used, life, skew, kept = counting(stored, period, now)
         end
-        return decide_on_own(limit, period, tick, cost, now, start, current, previous)
+        now = now + skew
+        local left, reset = limit - used - cost, used > 0 and life + skew or 0
+        if left >= 0 and cost > 0 then
+            local text = log and noted(log, first, now, cost, limit, period, cell)
+            return 1, left, 0, period + skew, text or alone(layout_for(limit), period, now, cost).text, period + skew
+        elseif left >= 0 then
+            return 1, left, 0, reset, stored and part or alone(layout_for(limit), period, now, 0).text, reset
+        end
+        local wait = NEVER
+        if cost <= limit then
+            local span = math.min(log.era, period)
+            wait = time_of_nth(log, first, -left) + span - now + skew
+        end
+        return 0, math.max(0, limit - used), wait, reset, kept and kept.text, kept and kept.era or 0
     end
 end

@@ -1,35 +1,70 @@
-"""Sliding window counter: two counts, the older one fading out in proportion to the time passed.
+"""Sliding window of K moments, and the sliding window log: one kernel.
 
-State ``(period, start, current, previous)``: `current` was admitted since `start`, `previous` in the window before it.
-(One size for all keys, also those without a previous window: memory that is given back then fits whatever comes next.)
-Windows follow one another from a key's first hit. With W the period, L the limit and e = now - start, a charge of N is
-admitted iff ``previous·(W - e) + (current + N)·W <= L·W``: no division, so no rounding. The wait is exact: the first
-tick at which that holds.
+Never more than the limit in any window, and never a wait longer than the window. The log remembers each hit at its own
+moment. The window divides its period into K cells and keeps one moment for each: the units that were admitted in a cell
+count as admitted at its latest hit. A unit is never counted as older than it is, so no window admits more than the
+limit. No moment lies in the future, so no wait is longer than the window. A client that waits as told gets the whole
+rate; one that polls gets at least K/(K + 1) of it.
 
-Promises exactly L in the first window, no jump at a boundary, at most 2L - 1 in any stretch of length W against an
-adversary, and L/W in the long run. (Cloudflare, "How we built rate limiting capable of scaling to millions of domains";
-the grid starts at the first hit instead of the epoch, so that clients do not share a boundary.)
+State ``(period, before, last, count, older)``. `count` is a running count of the units admitted, `last` the latest
+moment, and `before` the count before the oldest moment that matters, so ``count - before`` units are in use. `older` is
+None or holds the other moments as a flat tuple ``t1, c1, t2, c2, ...``, oldest first, each with the running count after
+it. Beyond `_LONG` integers they move into blocks, and `older` becomes ``t1, tail, skip, blocks``. The tail and each
+block are flat tuples; the first `skip` integers of the first block no longer matter. So a hit copies a short tuple,
+never a whole log.
 
-Needs 3·L·W below 2**53; where µs are too fine, whole multiples of them that divide W are counted. If the clock goes
-back by at most one window it stands still until it has caught up; by more, the counts start anew at the new time.
+A charge of N at `now` drops the moments up to ``now - period`` and is admitted iff ``count - before + N <= limit``. It
+joins the last moment if both are in one cell. A refused one waits until enough of the oldest moments have left.
+
+If the clock goes back by at most one period, it stands still until it has caught up. If it goes back by more, all units
+count from the new time. If the period has changed, a moment counts for the shorter of the two periods until a hit is
+admitted, and then for the new one, since the store may forget the state after the old period.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from traffik.model.decisions import NEVER, Decision
+from traffik.model.errors import ConfigurationError, RateError
 from traffik.model.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
+from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
 
-__all__ = ["SlidingWindow"]
+__all__ = ["MAX_ENTRIES", "SlidingLog", "SlidingWindow"]
+
+MAX_ENTRIES: Final = 10_000
+"""The most moments that a key may remember: the largest limit of `SlidingLog`, and the finest resolution."""
+
+_LONG: Final = 64
+"""Integers of older moments that move into a block; a window of the default resolution has at most 32."""
+
+_LONG_AGO: Final = -EXACT
+"""A moment that no window reaches back to."""
+
+_Older: TypeAlias = tuple[Any, ...]
 
 _new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """At most `limit` in a window that slides, approximated by two counts; smooth, and constant in memory."""
+    """At most `limit` in any window, and no wait longer than the window; the default.
+
+    Args:
+        resolution: cells in a window, 1 to `MAX_ENTRIES`. A key remembers at most ``resolution + 1`` moments, and a
+            client that polls gets at least ``resolution / (resolution + 1)`` of the rate.
+
+    Raises:
+        ConfigurationError: the resolution is not an integer, or out of its range.
+    """
+
+    resolution: int = 16
+
+    def __post_init__(self) -> None:
+        if type(self.resolution) is not int or not 1 <= self.resolution <= MAX_ENTRIES:
+            raise ConfigurationError(f"resolution is an integer from 1 to {MAX_ENTRIES}, not {self.resolution!r}")
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -38,95 +73,130 @@ class SlidingWindow:
         return rate.limit
 
     def twin(self, rate: Rate) -> Twin:
-        return Twin("sliding_window", (rate.limit, rate.period, self._tick(rate)))
+        return Twin("sliding_window", (rate.limit, rate.period, self._cell(rate)))
 
     def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(rate, rate.period, self._tick(rate))
+        return _kernel(rate, self._cell(rate))
 
-    def _tick(self, rate: Rate) -> int:
-        tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)
-        # After a clock has gone back, a reset may be three periods away.
-        if tick is None or 3 * rate.period >= EXACT:
+    def _cell(self, rate: Rate) -> int:
+        """µs in a cell; 1 if every unit of the limit may have a moment of its own."""
+        # Lua keeps running counts modulo half of EXACT, and takes differences of them.
+        if rate.limit >= EXACT // 4:
             raise inexact(self, rate)
-        return tick
+        return 1 if rate.limit <= self.resolution else -(-rate.period // self.resolution)
 
 
-def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
-    """At most the rate's limit in windows of `period`, which is its own unless that has changed."""
-    limit = rate.limit
-    window = period // tick
-    area, twice, coarse = limit * window, 2 * period, tick != 1
+@dataclass(frozen=True, slots=True)
+class SlidingLog:
+    """At most `limit` in any window; remembers every hit, so limits are at most `MAX_ENTRIES`."""
+
+    def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
+        return Transition(*self.prepare(rate)(state, cost, now))
+
+    def capacity(self, rate: Rate) -> int:
+        return rate.limit
+
+    def twin(self, rate: Rate) -> Twin:
+        self._check(rate)
+        return Twin("sliding_window", (rate.limit, rate.period, 1))
+
+    def prepare(self, rate: Rate) -> Kernel:
+        self._check(rate)
+        return _kernel(rate, 1)
+
+    def _check(self, rate: Rate) -> None:
+        if rate.limit > MAX_ENTRIES:
+            raise RateError(
+                f"{self!r} remembers every hit and takes limits up to {MAX_ENTRIES}, not {str(rate)!r}: "
+                f"use SlidingWindow(), which makes the same promise with a few moments"
+            )
+
+
+def _kernel(rate: Rate, cell: int) -> Kernel:
+    limit, period = rate.limit, rate.period
+    fresh = (period, 0, _LONG_AGO, 0, None)
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        late = skew = previous = current = elapsed = anew = 0
-        if coarse:
-            late = now % tick
-            now -= late
-        start = now
-        if state is not None:
-            era, start, current, previous = state
-            if era != period:
-                return _changed(rate, state, cost, now + late)
-            if previous > limit or current > limit:  # The limit has been lowered.
-                current, previous = min(current, limit), min(previous, limit)
-            elapsed = now - start
-            if not 0 <= elapsed < period:
-                if elapsed >= twice:
-                    start, current, previous, elapsed = now, 0, 0, 0
-                elif elapsed >= period:
-                    start, current, previous, elapsed = start + period, 0, current, elapsed - period
-                elif elapsed < -period:
-                    start, elapsed, anew = now, 0, 1
-                else:
-                    skew, elapsed = -elapsed, 0
-        left = window - elapsed // tick if coarse else period - elapsed
-        total = current + cost
-        room = area - previous * left - total * window
-        life = twice - elapsed + skew - late
-        if room >= 0:
-            reset = life if total else (life - period if previous else 0)
-            decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
-            return decision, (period, start, total, previous), life
-        wait = _wait(limit, window, left, previous, current, cost)
-        if wait != NEVER:
-            wait = wait * tick - late + skew
-        reset = life if current else (life - period if previous else 0)
-        decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
-        return decision, (period, start, current, previous) if anew else None, life if anew else 0
+        era, before, last, count, older = fresh if state is None else state
+        span, life, kept = period, period, None
+        age = now - last
+        if age < 0 or era != period:
+            span = min(era, period)
+            if -age > span:  # The clock has gone far back.
+                before, last, count, older = 0, now, count - before, None
+                kept = (era, before, last, count, older)
+            elif age < 0:
+                life, now = period - age, last
+            age = now - last
+        if age >= span:
+            before, last, count, older, age = 0, now, 0, None, 0
+        elif older is not None and now - older[0] >= span:
+            before, older = _without_first(older, now - span)
+        left = limit + before - count - cost
+        if left >= 0 and cost:
+            if now % cell < age:
+                older = _longer(older, last, count)
+            decision = _new(Decision, (True, limit, left, 0, life, rate, None))
+            return decision, (period, before, now, count + cost, older), life
+        skew, room = life - period, left + cost
+        reset = span - age + skew if count > before else 0
+        if left >= 0:
+            decision = _new(Decision, (True, limit, left, 0, reset, rate, None))
+            return decision, state or (period, 0, now, 0, None), reset
+        wait = NEVER if cost > limit else _moment_of(older, last, count + cost - limit) - now + span + skew
+        decision = _new(Decision, (False, limit, room if room > 0 else 0, wait, reset, rate, None))
+        return decision, kept, kept[0] if kept else 0
 
-    def quick(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        """`kernel` where nothing fades out, for half of what it costs: most hits find one count, and room beside it."""
-        if state is not None:
-            era, start, current, previous = state
-            elapsed, total = now - start, current + cost
-            if not previous and era == period and 0 <= elapsed < period and 0 < total <= limit:
-                life = twice - elapsed
-                decision = _new(Decision, (True, limit, limit - total, 0, life, rate, None))
-                return decision, (period, start, total, 0), life
-        return kernel(state, cost, now)
-
-    return kernel if coarse else quick
+    return kernel
 
 
-def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
-    """Ticks until a refused `cost` is admitted, `left` ticks before the end of the window; NEVER above the limit."""
-    if cost > limit:
-        return NEVER
-    if current + cost <= limit:
-        # In this window: the first e' with previous·(W - e') within the room that is left beside current and cost.
-        return left - (limit - current - cost) * window // previous
-    # In the next one, where current takes the place of previous.
-    return left + max(0, window - (limit - cost) * window // current)
+def _longer(older: _Older | None, last: int, count: int) -> _Older:
+    """The older moments, and what was the last one."""
+    if older is None:
+        return (last, count)
+    tail = older[1]
+    if type(tail) is tuple:
+        first, _, skip, blocks = older
+        if len(tail) < _LONG:
+            return first, tail + (last, count), skip, blocks  # noqa: RUF005 - unpacking would go by way of a list
+        return first, (last, count), skip, (*blocks, tail)
+    if len(older) < _LONG:
+        return older + (last, count)  # noqa: RUF005 - as above
+    return older[0], (last, count), 0, (older,)
 
 
-def _changed(rate: Rate, state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
-    """Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
+def _without_first(older: _Older, horizon: int) -> tuple[int, _Older | None]:
+    """The running count up to `horizon`, and the older moments after it; the first of them is not among those."""
+    if type(older[1]) is tuple:
+        _, tail, skip, blocks = older
+        block = blocks[0]
+        if block[-2] <= horizon:
+            return _without_blocks(tail, blocks, horizon)
+        skip += 2
+        while block[skip] <= horizon:
+            skip += 2
+        return block[skip - 1], (block[skip], tail, skip, blocks)
+    place, end = 2, len(older)
+    while place < end and older[place] <= horizon:
+        place += 2
+    return older[place - 1], older[place:] or None
 
-    From then on it is a previous window of the new period, which begins to fade.
-    """
-    decision, changed, life = _kernel(rate, state[0], 1)(state, cost, now)
-    if not decision.allowed or cost == 0:
-        return decision, changed, life
-    used = rate.limit - decision.remaining - cost
-    life = 2 * rate.period
-    return decision._replace(reset_after=life), (rate.period, now, cost, used), life
+
+def _without_blocks(tail: _Older, blocks: _Older, horizon: int) -> tuple[int, _Older | None]:
+    """The same where the whole of the first block goes."""
+    gone = bisect_right(blocks, horizon, key=lambda block: block[-2])
+    before, blocks = blocks[gone - 1][-1], blocks[gone:]
+    older = (blocks[0][0], tail, 0, blocks) if blocks else tail
+    return _without_first(older, horizon) if older[0] <= horizon else (before, older)
+
+
+def _moment_of(older: _Older | None, last: int, count: int) -> int:
+    """The moment at which the running count reached `count`."""
+    if older is None:
+        return last
+    if type(older[1]) is tuple:
+        _, tail, _, blocks = older
+        place = bisect_left(blocks, count, key=lambda block: block[-1])
+        older = blocks[place] if place < len(blocks) else tail
+    moment: int = last if older[-1] < count else older[2 * bisect_left(older[1::2], count)]
+    return moment

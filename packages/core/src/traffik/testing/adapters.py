@@ -189,7 +189,7 @@ class AdapterContract:
         throttle = WebSocketThrottle("contract", _RATE, identifier=lambda _: "a", backend=InMemoryBackend())
         for _ in range(2):
             assert await throttle.hit(connection) is connection
-        assert [(message["type"], message["retry_after"]) for message in messages] == [("rate_limit", 120)]
+        assert [(message["type"], message["retry_after"]) for message in messages] == [("rate_limit", 60)]
         assert is_throttled(connection, throttle)
 
     @pytest.mark.anyio

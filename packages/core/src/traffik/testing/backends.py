@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from threading import Barrier
+from time import monotonic_ns
 from typing import Any, ClassVar, Final
 
 import anyio
@@ -19,6 +21,7 @@ from traffik.strategies import (
     GCRA,
     FixedWindow,
     LeakyBucket,
+    SlidingCounter,
     SlidingLog,
     SlidingWindow,
     State,
@@ -51,7 +54,7 @@ class _Idle:
 
 _every_strategy = pytest.mark.parametrize(
     "strategy",
-    [FixedWindow(), SlidingWindow(), SlidingLog(), TokenBucket(), GCRA(), LeakyBucket(), _Idle()],
+    [FixedWindow(), SlidingWindow(), SlidingLog(), SlidingCounter(), TokenBucket(), GCRA(), LeakyBucket(), _Idle()],
     ids=lambda strategy: type(strategy).__name__.strip("_"),
 )
 
@@ -193,6 +196,21 @@ class BackendContract:
             hit = _limiter(store, 100, strategy).sync.hit
             assert sum(_in_threads(lambda: sum(hit("a").allowed for _ in range(50)))) == 100
 
+    @pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingLog()], ids=lambda each: type(each).__name__)
+    def test_threads_admit_no_more_than_the_limit_in_any_window(self, strategy: Strategy) -> None:
+        rate = Rate(20, 20_000)
+        with self._store() as store:
+            hit = Limiter("contract", rate, strategy=strategy, backend=store).sync.hit
+
+            def hits() -> list[tuple[int, int]]:
+                return list(_admitted(hit, rate, monotonic_ns() + 100_000_000))
+
+            admitted = list(chain.from_iterable(_in_threads(hits)))
+        assert len(admitted) >= rate.limit
+        for begin, _ in admitted:
+            end = begin + 1_000 * rate.period - 100_000  # clocks of two kinds may differ by so much
+            assert sum(begin <= before and after <= end for before, after in admitted) <= rate.limit
+
     @pytest.mark.anyio
     @_every_strategy
     async def test_tasks_admit_exactly_the_limit(self, strategy: Strategy) -> None:
@@ -312,6 +330,15 @@ def _limiter(store: Backend, limit: int, strategy: Strategy | None = None, uid: 
 
 async def _allowed(hits: list[tuple[Limiter, str]]) -> list[bool]:
     return [(await limiter.hit(identity)).allowed for limiter, identity in hits]
+
+
+def _admitted(hit: Callable[[str], Decision], rate: Rate, end: int) -> Iterator[tuple[int, int]]:
+    """The times in ns before and after each hit that is admitted until `end`; no wait is longer than the period."""
+    while (before := monotonic_ns()) < end:
+        decision = hit("a")
+        assert decision.retry_after <= rate.period
+        if decision:
+            yield before, monotonic_ns()
 
 
 async def _in_tasks(work: Callable[[], Awaitable[Any]], tasks: int = _TASKS) -> list[Any]:

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 from traffik.adapters import adapter_of
 from traffik.limits.limit import check_context
 from traffik.model.costs import check_cost
-from traffik.model.keys import MAX_LENGTH
 from traffik.model.rates import Rate
 from traffik.throttles import HTTPThrottle, Throttle
+from traffik.throttles.naming import uid_of
 
 __all__ = [
     "Throttles",
@@ -27,8 +27,9 @@ __all__ = [
     "hit_each",
     "hit_each_sync",
     "is_async_callable",
+    "is_generator_callable",
+    "is_preflight",
     "rates_among",
-    "uid_of",
 ]
 
 Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
@@ -145,31 +146,44 @@ def guards_for(
     return guards
 
 
-def check_call(cost: int | None, context: Mapping[str, Any] | None) -> None:
+def check_call(cost: object, context: Mapping[str, Any] | None) -> None:
     """See whether hits can have this cost and context, which a decorator was given for all of them.
 
     Raises:
         TypeError, ValueError: they cannot.
     """
+    if callable(cost):
+        raise TypeError(
+            f"the cost of a decorator is an integer, not {cost!r}: give a function to the throttle, as in "
+            f"throttled(HTTPThrottle(uid, rate, cost={getattr(cost, '__name__', 'function')}))"
+        )
     if cost is not None:
         check_cost(cost)
     check_context(context)
 
 
-def uid_of(endpoint: Callable[..., Any]) -> str:
-    """The endpoint's dotted name, as a uid.
-
-    Raises:
-        TypeError: it has no name.
-    """
-    name = getattr(endpoint, "__qualname__", None)
-    if name is None:
-        raise TypeError(f"{endpoint!r} has no name to make a uid of: throttled(…, uid=…)")
-    return f"{endpoint.__module__}.{name}"[-MAX_LENGTH:]
+def is_preflight(connection: Any) -> bool:
+    """Whether a browser asks, before a request to another site, whether the site allows it (a CORS preflight)."""
+    adapter = adapter_of(connection)
+    return (
+        adapter.method(connection) == "OPTIONS"
+        and len(adapter.headers(connection, "origin")) > 0
+        and len(adapter.headers(connection, "access-control-request-method")) > 0
+    )
 
 
 def is_async_callable(endpoint: Callable[..., Any]) -> bool:
     """Whether calling the endpoint, a function or an object, gives something to await."""
+    return any(map(inspect.iscoroutinefunction, _functions(endpoint)))
+
+
+def is_generator_callable(endpoint: Callable[..., Any]) -> bool:
+    """Whether calling the endpoint, a function or an object, gives a generator, sync or async."""
+    return any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _functions(endpoint))
+
+
+def _functions(endpoint: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+    """The endpoint itself, and what runs when it is an object that is called."""
     while isinstance(endpoint, functools.partial):
         endpoint = endpoint.func
-    return inspect.iscoroutinefunction(endpoint) or inspect.iscoroutinefunction(type(endpoint).__call__)
+    return endpoint, type(endpoint).__call__

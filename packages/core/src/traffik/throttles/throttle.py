@@ -242,14 +242,21 @@ class Throttle(Limit, Generic[C]):
         """Of a request that is decided on again, see whether it was counted both times."""
         if before is None or self._seen_twice or adapter.websocket:
             return
-        if before.allowed and before is not ADMITTED and decision is not ADMITTED:
+        if before.allowed and decision.allowed and ADMITTED not in {before, decision}:
             self._seen_twice = True
             misconfiguration.counted_twice(self.uid)
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What a framework that injects dependencies sees: the connection, and nothing that comes from the client."""
-        kind = self.injects or adapters.injected(websocket=self.websocket) or inspect.Parameter.empty
+        """What a framework that injects dependencies sees: the connection, and nothing that comes from the client.
+
+        Raises:
+            AdapterNotFoundError: FastAPI is in use and the adapter for it is not installed.
+        """
+        kind = self.injects or adapters.injected(websocket=self.websocket)
+        if kind is None:
+            adapters.check_injection()
+            kind = inspect.Parameter.empty
         return inspect.Signature(
             [inspect.Parameter("connection", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)]
         )
@@ -303,6 +310,14 @@ class SyncThrottle(Generic[C]):
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
         return run_sync(hits.refuse(self._throttle, connection, decision, context, True))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """As of the throttle, so that ``Depends(throttle.sync)`` works: FastAPI calls it in a thread."""
+        return self._throttle.__signature__
+
+    def __repr__(self) -> str:
+        return f"{self._throttle!r}.sync"
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:

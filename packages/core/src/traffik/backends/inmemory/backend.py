@@ -77,7 +77,7 @@ class InMemoryBackend(Backend):
         return backend
 
     def __repr__(self) -> str:
-        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys} at {id(self):#x}>"
+        return f"<InMemoryBackend namespace={self.namespace!r} keys={self._keys}>"
 
     @property
     def keys(self) -> int:

@@ -1,37 +1,36 @@
-"""The store of the workers of one machine: quota in a file that they share, exact for all of them, without a server.
+"""The store for the workers of one machine: quota in files that they share, exact for all of them, without a server.
 
-It fetches and keeps; the kernel of the plan decides, inside one transaction. A caller that finds the file busy waits
-its turn: sync code sleeps, async code lets its event loop go on, both until the deadline. What is answered when the
-file cannot be had by then is in `traffik.backends.resilience.failures`.
+The kernel of a plan decides, inside one transaction. Every call is one coroutine function: async code awaits it, sync
+code steps it once. What a hit is answered when the files cannot be used is in `traffik.backends.resilience.failures`.
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import RLock
+from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakSet
+from zlib import crc32
 
-import lmdb
-
-from traffik.backends.base import Backend, Charge, Sender
+from traffik.backends.base import Backend, Calls, Charge
 from traffik.backends.inspection import KeyPage, StoredState
-from traffik.backends.lmdb.charging import Book
-from traffik.backends.lmdb.environments import shelf_in
-from traffik.backends.lmdb.looking import held_in, page_of
-from traffik.backends.lmdb.places import located
-from traffik.backends.lmdb.quick import attempts
-from traffik.backends.lmdb.turns import failed_with, turn, turn_async
-from traffik.backends.lmdb.unkept import FullError, UnkeptError
-from traffik.backends.lmdb.visits import Visitor
+from traffik.backends.lmdb.access import run
+from traffik.backends.lmdb.environments import Environment, environment_at
+from traffik.backends.lmdb.files import FileSettings, Transaction
+from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
+from traffik.backends.lmdb.ledger import LedgerEntry, decide_entries, forget_keys
+from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
+from traffik.backends.lmdb.states import Account, prefix_of, text_of
+from traffik.backends.lmdb.unwritable import FullError, UnwritableError
 from traffik.backends.resilience.breaker import Breaker, Circuit
 from traffik.backends.resilience.failures import Failures, OnError
 from traffik.backends.resilience.health import Health
+from traffik.model.coroutines import must_wait, run_sync
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError, ConfigurationError
 
@@ -40,10 +39,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LMDBBackend"]
 
+_T = TypeVar("_T")
+
 _SMALLEST_MAP: Final = 16 << 20
 
-_PATIENCE: Final = 1.0
-"""Seconds that opening or a reset may wait for its turn; no hit waits for the end of those."""
+_PATIENCE: Final = 1.0  # seconds that calls other than hits may wait for a file
+
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 
@@ -51,23 +52,23 @@ class LMDBBackend(Backend):
     """Quota in files, for every process of this machine that uses the same directory and namespace.
 
     Args:
-        path: a directory of this user's alone, made if it is not there; if None, one in memory.
+        path: a directory that only this user can write to, made if it is missing; if None, one in memory.
         namespace: the first part of every key.
-        durable: whether what is in the files still counts after a restart of the machine; `path` is then to be given.
-        create: whether files that are not there are made. If not, opening a store where there is none is an error,
-            and a hit whose file is missing is answered by `on_error`; what only reads finds nothing used.
-        map_size: bytes that the files may grow to together, at least 16 MiB.
+        durable: whether quota still counts after a restart of the machine; needs a `path`.
+        create: whether missing files are made. If not, opening a store where there is none is an error; a hit whose
+            file is missing is answered by `on_error`, and calls that only read find nothing used.
+        map_size: bytes to which the files may grow together, at least 16 MiB.
         max_keys: keys, at least 1, above which new ones share overflow buckets; each file has its part of them.
-        deadline: seconds that a hit may take in all, above 0; then the error policy answers.
-        on_error: what a hit is answered when a file cannot be had: ``"fallback"``, a limiter in this process;
-            ``"allow"``; ``"throttle"``, 503 with Retry-After; ``"raise"``, the `BackendError`; or a function of the
-            error and the charge that answers one of these or a decision.
-        fallback_share: the part of each limit that this process admits by itself meanwhile, above 0, at most 1.
-        breaker: when to spare a store that fails.
-        clock: nanoseconds that never go back, the same in all processes; another one is for tests.
+        deadline: seconds that a hit may wait for its file, above 0; then `on_error` answers it.
+        on_error: how to answer a hit when its file cannot be used: ``"fallback"``, by a limiter in this process;
+            ``"allow"``; ``"throttle"``, with 503 and Retry-After; ``"raise"``, with the `BackendError`; or a function
+            of the error and the charge that returns one of these or a decision.
+        fallback_share: the part of each limit that the fallback admits in this process, above 0, at most 1.
+        breaker: when to stop using files that fail, and for how long.
+        clock: a function that returns nanoseconds that never go back, the same in all processes. For tests.
 
     Raises:
-        ConfigurationError: another store of this process has the directory, with other settings.
+        ConfigurationError: another store of this process uses the directory with other settings.
         TypeError, ValueError: another argument is out of its range.
     """
 
@@ -93,17 +94,19 @@ class LMDBBackend(Backend):
         if type(map_size) is not int or map_size < _SMALLEST_MAP:
             raise ValueError(f"map_size is a number of bytes from {_SMALLEST_MAP}, not {map_size!r}")
         if durable and path is None:
-            raise ConfigurationError("what is to survive a restart needs a place on a disk: give the store a path")
+            raise ConfigurationError("a durable store needs a directory on disk: give it a path")
         self.degraded: Counter[str] = Counter()
-        """How many decisions were not exact, by the reason in `Decision.degraded`."""
+        """The number of decisions that were not exact, by the reason in `Decision.degraded`."""
         self.deadline = deadline
         self._failures = Failures(on_error, fallback_share)
         self._circuit = Circuit(breaker or Breaker())
         self._health = Health(self._circuit, _log)
-        self._lock = Lock()
-        self.directory = located(path)
-        shelf = shelf_in(self.directory, map_size, durable=durable, create=create)
-        self._visitor = Visitor(shelf, Book(namespace, -(-max_keys // len(shelf.environments)), durable=durable), clock)
+        self._lock = RLock()  # reentrant, for signal handlers that hit
+        self.directory = resolve_directory(path)
+        self._settings = FileSettings(map_size, durable, create)
+        self._files = [environment_at(self.directory / file_name(number), self._settings) for number in range(FILES)]
+        self._max_keys = -(-max_keys // FILES)
+        self._clock = clock
         super().__init__(namespace=namespace)
         _stores.add(self)
 
@@ -112,174 +115,170 @@ class LMDBBackend(Backend):
 
     @property
     def may_answer_unavailable(self) -> bool:
-        return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
+        return self._failures.policy in {None, "throttle"}  # None: a function, which may return either
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
-        try:
-            self._admit()
-            decisions = await turn_async(lambda: self._visitor.apply(charges), self.deadline)
-        except (BackendError, ConfigurationError) as error:
-            failed = failed_with(error)
-            self._report(failed)
-            return [await self._instead(charge, failed) for charge in charges]
-        self._report(None)
-        return self._counted(decisions)
+        return await self._apply(charges, False)
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
+        return run_sync(self._apply(charges, True))
+
+    async def _apply(self, charges: Sequence[Charge], sync: bool) -> list[Decision]:
+        entries: list[LedgerEntry] = []
+        for uid, plan, key, cost, read_only in charges:
+            text = text_of(key)
+            account = Account(self.namespace, uid, plan, self._max_keys)
+            entries.append((self._file_of(text), account, text, cost, read_only))
+        files = sorted({entry[0] for entry in entries}, key=lambda file: file.path)
+        return await self._decide(files, entries, sync, not all(charge.read_only for charge in charges))
+
+    def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
+        account = Account(self.namespace, uid, plan, self._max_keys)
+        files, count = self._files, len(self._files)
+
+        async def call(read_only: bool, key: str, cost: int) -> Decision:
+            text = text_of(key)
+            file = files[crc32(text) % count]
+            return (await self._decide((file,), ((file, account, text, cost, read_only),), sync, not read_only))[0]
+
+        if not sync:
+            return Calls(partial(call, False), partial(call, True), partial(self.reset, uid))
+        return Calls(
+            lambda key, cost: run_sync(call(False, key, cost)),
+            lambda key, cost: run_sync(call(True, key, cost)),
+            partial(self.reset_sync, uid),
+        )
+
+    async def _decide(
+        self, files: Sequence[Environment], entries: Sequence[LedgerEntry], sync: bool, write: bool
+    ) -> list[Decision]:
+        circuit, clock = self._circuit, self._clock
         try:
-            self._admit()
-            decisions = turn(lambda: self._visitor.apply(charges), self.deadline)
+            if not circuit.closed and not circuit.admits(time.monotonic()):
+                raise _SparedError("the store is not used for now, since it has failed: its breaker is open")
+            decisions = await run(files, lambda: decide_entries(entries, clock), clock, self.deadline, sync, write)
         except (BackendError, ConfigurationError) as error:
-            failed = failed_with(error)
+            failed = error if isinstance(error, BackendError) else BackendError(f"the file cannot be used: {error}")
             self._report(failed)
-            return [self._instead_sync(charge, failed) for charge in charges]
-        self._report(None)
-        return self._counted(decisions)
-
-    def sender(self, uid: str, plan: Plan) -> Sender:
-        """The way of nearly all hits, written out: a coroutine that waits for nothing, if the file is not busy."""
-        attempt, circuit = attempts(self._visitor, uid, plan), self._circuit
-
-        async def send(key: str, cost: int) -> Decision:
+            decisions = [await self._decide_without(entry, failed, sync) for entry in entries]
+        else:
             if not circuit.well:
-                return (await self.apply((Charge(uid, plan, key, cost),)))[0]
-            try:
-                decision = attempt(key, cost)
-                if decision is None:
-                    decision = await turn_async(lambda: attempt(key, cost), self.deadline)
-            except (BackendError, ConfigurationError, OSError, lmdb.Error) as error:
-                failed = failed_with(error)
-                self._report(failed)
-                return await self._instead(Charge(uid, plan, key, cost), failed)
-            return decision if decision.degraded is None else self._counted([decision])[0]
-
-        return send
-
-    async def open(self) -> None:
-        """Find or make the file; one that cannot be had is no obstacle, but one that is refused is."""
-        try:
-            await turn_async(self._visitor.look_in, _PATIENCE)
-        except BackendError as error:
-            self._away_at_start(error)
-
-    def open_sync(self) -> None:
-        try:
-            turn(self._visitor.look_in, _PATIENCE)
-        except BackendError as error:
-            self._away_at_start(error)
-
-    async def close(self) -> None:
-        """Close the file, in which the quota stays; the store can be used on."""
-        self._visitor.shelf.close()
-
-    def close_sync(self) -> None:
-        self._visitor.shelf.close()
-
-    async def reset(self, uid: str | None = None, key: str | None = None) -> None:
-        _check_reset(uid, key)
-        for number in self._visitor.numbers(key):
-            while await turn_async(lambda: self._visitor.forget(number, uid, key), _PATIENCE):  # noqa: B023 - at once
-                pass  # a few keys at a time, so that hits have their turns between
-        self._failures.reset()
-
-    def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
-        _check_reset(uid, key)
-        for number in self._visitor.numbers(key):
-            while turn(lambda: self._visitor.forget(number, uid, key), _PATIENCE):  # noqa: B023 - at once
-                pass
-        self._failures.reset()
-
-    def inspect_sync(self, uid: str, key: str) -> StoredState:
-        """What the file holds for a local key of the throttle `uid`; of one in overflow, what its bucket does.
-
-        Raises:
-            BackendError: the file cannot be had.
-        """
-        return turn(lambda: held_in(self._visitor, uid, key), _PATIENCE)
-
-    def list_keys_sync(self, uid: str, most: int) -> KeyPage:
-        """Local keys of the throttle `uid`, at most so many. Walks through the files a few keys at a time.
-
-        What comes or lapses meanwhile may be in it or not.
-
-        Raises:
-            BackendError: a file cannot be had.
-        """
-        keys: list[str] = []
-        unnamed = 0
-        for number in self._visitor.numbers(None):
-            after = b""
-            while len(keys) <= most:
-                page = turn(lambda: page_of(self._visitor, number, uid, after), _PATIENCE)  # noqa: B023 - at once
-                keys += page.keys
-                unnamed += page.unnamed
-                if page.after is None:
-                    break
-                after = page.after
-        return KeyPage(keys[:most], len(keys) <= most, unnamed)
-
-    def _admit(self) -> None:
-        """See that the store is not spared.
-
-        Raises:
-            BackendError: it is.
-        """
-        if not self._circuit.closed and not self._circuit.admits(time.monotonic()):
-            raise _Spared("the store is away: its breaker is open")
-
-    async def _instead(self, charge: Charge, error: BackendError) -> Decision:
-        """The decision on a charge without the file."""
-        answer = self._asked(charge, error)
-        if isinstance(answer, Awaitable):
-            answer = await answer
-        return self._settled(answer, charge, error)
-
-    def _instead_sync(self, charge: Charge, error: BackendError) -> Decision:
-        answer = self._asked(charge, error)
-        if isinstance(answer, Awaitable):
-            if inspect.iscoroutine(answer):
-                answer.close()
-            raise TypeError("on_error is async, so sync code cannot use it: make it sync")
-        return self._settled(answer, charge, error)
-
-    def _asked(self, charge: Charge, error: BackendError) -> Any:
-        decider, policy = self._failures.decider, self._failures.policy
-        if decider is not None:
-            return decider.call(error, charge)
-        # In the fallback a client that nothing is known of would have its quota for as long as the file is full.
-        return "throttle" if policy == "fallback" and isinstance(error, FullError) else policy
-
-    def _settled(self, answer: object, charge: Charge, error: BackendError) -> Decision:
-        wait = self._circuit.wait(time.monotonic()) or self._circuit.breaker.recovery
-        return self._counted([self._failures.settle(answer, error, charge, int(wait * 1_000_000))])[0]
-
-    def _counted(self, decisions: list[Decision]) -> list[Decision]:
+                self._report(None)
         for decision in decisions:
             if decision.degraded is not None:
                 with self._lock:
                     self.degraded[decision.degraded] += 1
         return decisions
 
+    def _file_of(self, text: bytes) -> Environment:
+        return self._files[crc32(text) % len(self._files)]
+
+    async def _decide_without(self, entry: LedgerEntry, error: BackendError, sync: bool) -> Decision:
+        """The decision on a charge when its file cannot be used."""
+        _, account, text, cost, read_only = entry
+        charge = Charge(account.uid, account.plan, text.decode("utf-8", "surrogatepass"), cost, read_only)
+        answer: object = self._failures.policy
+        if self._failures.decider is not None:
+            answer = self._failures.decider.call(error, charge)
+            if must_wait(answer, self._failures.decider.name, sync):
+                answer = await answer
+        elif answer == "fallback" and isinstance(error, FullError):
+            answer = "throttle"  # the fallback would give each client its quota again while the file is full
+        wait = self._circuit.wait(time.monotonic()) or self._circuit.breaker.recovery
+        return self._failures.settle(answer, error, charge, int(wait * 1_000_000))
+
     def _report(self, error: BackendError | None) -> None:
-        if isinstance(error, UnkeptError):
+        if isinstance(error, UnwritableError):
             self._health.report(self, None)
             self._health.mention(self, error)
-        elif not isinstance(error, _Spared):
+        elif not isinstance(error, _SparedError):
             self._health.report(self, error)
 
-    def _away_at_start(self, error: BackendError) -> None:
-        self._report(error)
-        if self._failures.policy == "raise":
-            raise error
+    async def open(self) -> None:
+        """Find or make the files. One that cannot be used is only logged, but a refused directory is an error."""
+        await self._open(False)
+
+    def open_sync(self) -> None:
+        run_sync(self._open(True))
+
+    async def _open(self, sync: bool) -> None:
+        try:
+            if self._settings.create:
+                for file in self._files:
+                    await self._run_in(file, lambda _: None, sync)
+            else:
+                check_store(self.directory)
+        except BackendError as error:
+            self._report(error)
+            if self._failures.policy == "raise":
+                raise
+
+    async def close(self) -> None:
+        """Close the files, in which the quota stays. The store can still be used."""
+        self.close_sync()
+
+    def close_sync(self) -> None:
+        for file in self._files:
+            file.close()
+
+    async def reset(self, uid: str | None = None, key: str | None = None) -> None:
+        await self._reset(uid, key, False)
+
+    def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
+        run_sync(self._reset(uid, key, True))
+
+    async def _reset(self, uid: str | None, key: str | None, sync: bool) -> None:
+        if uid is None and key is not None:
+            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+        prefix = prefix_of(self.namespace, uid)
+        text = None if key is None else text_of(key)
+        for file in self._files if text is None else (self._file_of(text),):
+            while await self._run_in(file, partial(forget_keys, prefix=prefix, text=text), sync, True):
+                pass  # a few keys at a time, so that hits need not wait for long
+        self._failures.reset()
+
+    def inspect_sync(self, uid: str, key: str) -> StoredState:
+        """The state of a local key of the throttle `uid`; in overflow, that of its bucket.
+
+        Raises:
+            BackendError: the file cannot be used.
+        """
+        text, prefix = text_of(key), prefix_of(self.namespace, uid)
+        read = partial(read_state, prefix=prefix, text=text)
+        return run_sync(self._run_in(self._file_of(text), read, True)) or NOTHING
+
+    def list_keys_sync(self, uid: str, most: int) -> KeyPage:
+        """Local keys of the throttle `uid`, at most `most`. Keys that come or expire meanwhile may be missing.
+
+        Raises:
+            BackendError: a file cannot be used.
+        """
+        prefix = prefix_of(self.namespace, uid)
+        keys: list[str] = []
+        unnamed = 0
+        for file in self._files:
+            after: bytes | None = b""
+            while after is not None and len(keys) <= most:
+                page: list[str | None] = []
+                read = partial(read_keys, prefix=prefix, after=after, keys=page)
+                after = run_sync(self._run_in(file, read, True))
+                keys += [key for key in page if key is not None]
+                unnamed += page.count(None)
+        return KeyPage(keys[:most], len(keys) <= most, unnamed)
+
+    async def _run_in(
+        self, file: Environment, work: Callable[[Transaction], _T], sync: bool, write: bool = False
+    ) -> _T | None:
+        """What `work` returns for a transaction in one file; None if the file is missing."""
+
+        def within() -> _T | None:
+            return None if file.transaction is None else work(file.transaction)
+
+        return await run((file,), within, self._clock, _PATIENCE, sync, write)
 
 
-class _Spared(BackendError):
-    """The file has not been asked."""
-
-
-def _check_reset(uid: str | None, key: str | None) -> None:
-    if uid is None and key is not None:
-        raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+class _SparedError(BackendError):
+    """The breaker is open."""
 
 
 _stores: WeakSet[LMDBBackend] = WeakSet()
@@ -288,7 +287,7 @@ _stores: WeakSet[LMDBBackend] = WeakSet()
 def _after_fork_in_child() -> None:
     # Another thread of the parent may have held these.
     for store in tuple(_stores):
-        store._lock = Lock()
+        store._lock = RLock()
         store._circuit.after_fork()
 
 

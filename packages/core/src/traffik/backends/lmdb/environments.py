@@ -1,350 +1,203 @@
-"""The files of a store as one process has them open: entered by one at a time, and opened anew when that is due.
+"""The files of this process: each used by one thread at a time, and opened again when that is necessary.
 
-There is one `Shelf` for each directory in a process, with an `Environment` for each file, since LMDB must not open one
-twice. LMDB's own locks are off: whoever is in holds a `flock` on the file itself, which the system takes back at the
-instant a process dies, and which, unlike LMDB's, can be tried without waiting. Nothing here waits for long: what is
-busy is answered with None.
+A process has one `Environment` for a file, since LMDB must not open a file twice. LMDB's own locks are off: a process
+that uses a file holds a `flock` on it. The system releases that at the instant the process dies, and it can be tried
+without waiting; LMDB's can not. Nothing here waits: a busy file is an error.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from fcntl import LOCK_UN, flock
-from os.path import lexists
 from pathlib import Path
-from threading import Lock, RLock
-from typing import Any, Final
+from threading import RLock
+from typing import Final
 from weakref import WeakValueDictionary
 
 import lmdb
 
-from traffik.backends.lmdb.clocks import FileHead
-from traffik.backends.lmdb.files import created, found, locked, read_on, reserve
-from traffik.backends.lmdb.places import FILES, secured
-from traffik.backends.lmdb.unkept import ReenteredError
+from traffik.backends.lmdb.files import (
+    FileBusyError,
+    FileSettings,
+    OpenFile,
+    Transaction,
+    create_file,
+    lock_file,
+    open_file,
+)
+from traffik.backends.lmdb.maintenance import sweep
+from traffik.backends.lmdb.paths import FILES, check_directory
+from traffik.backends.lmdb.unwritable import ReenteredError
 from traffik.model.errors import BackendError, ConfigurationError
 
-__all__ = ["Environment", "Opened", "Shelf", "shelf_in"]
+__all__ = ["Environment", "environment_at"]
 
-_LOOK: Final = 100_000
-"""µs after which to look whether the file is still the one at its path."""
+_CHECK: Final = 100_000  # µs after which to check that the file is still the one at its path
 
 _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 
-class Opened:
-    """An open file.
-
-    Attributes:
-        env: as LMDB has it.
-        fd: a descriptor of our own, which carries the lock.
-        head: its head record.
-        offset: what makes the machine's monotonic clock its own, µs.
-        begin: begins a transaction.
-        look_at: when to look at its path again, µs on the file's clock.
-        mark_at: when to move the mark.
-        writes: how many there have been; every few of them something is swept.
-        hand: the key behind which sweeping goes on.
-        size: how many bytes of it are mapped.
-        pages: how many pages that is.
-        limit: bytes it can grow to.
-        cramped: whether it should.
-    """
-
-    __slots__ = (
-        "begin",
-        "cramped",
-        "env",
-        "fd",
-        "hand",
-        "head",
-        "identity",
-        "limit",
-        "look_at",
-        "mark_at",
-        "offset",
-        "pages",
-        "size",
-        "writes",
-    )
-
-    def __init__(self, fd: int, env: lmdb.Environment, head: FileHead, limit: int) -> None:
-        self.env = env
-        self.fd = fd
-        self.head = head
-        self.offset = head.offset
-        self.begin: Callable[..., Any] = env.begin
-        self.look_at = self.mark_at = self.writes = 0
-        self.hand = b""
-        self.limit = limit
-        self.cramped = False
-        self.identity = _identity(os.fstat(fd))
-        self.adopt()
-
-    def adopt(self) -> None:
-        """Take note of the size of the file."""
-        self.size = os.fstat(self.fd).st_size
-        self.pages = self.size // self.env.stat()["psize"]
-
-
 class Environment:
-    """One file, in this process.
+    """One file in this process."""
 
-    Args:
-        path: where it is.
-        map_size: bytes it may grow to.
-        durable: whether it is read on after a restart of the machine.
-        create: whether it is made if it is not there.
-
-    Attributes:
-        opened: the open file; None if it is not open.
-        lock: held by the thread that is in; it knows its owner, so a signal's handler cannot deadlock on it.
-        within: whether somebody is in, which whoever has got the lock sees only if it is this thread itself.
-    """
-
-    def __init__(self, path: Path, map_size: int, *, durable: bool, create: bool) -> None:
+    def __init__(self, path: Path, settings: FileSettings) -> None:
         self.path = path
-        self.map_size = map_size
-        self.durable = durable
-        self.create = create
-        self.opened: Opened | None = None
-        self.lock = RLock()
-        self.within = False
+        self.settings = settings
+        self.file: OpenFile | None = None
+        self.transaction: Transaction | None = None  # None in use: the file is missing, and not made here
+        self.lock = RLock()  # held by the thread that uses the file; reentrant, so a signal handler cannot deadlock
+        self.in_use = False  # if True with the lock held, this very thread uses the file
 
-    def enter(self, clock: Callable[[], int]) -> Opened | None:
-        """The open file, in which nobody else is until `leave`; None if somebody is.
-
-        Raises:
-            BackendError: it is not to be made, and there is none that counts.
-            ReenteredError: this thread is in.
-            ConfigurationError: the directory or the file is refused.
-            OSError, lmdb.Error: it cannot be opened.
-        """
+    def enter(self, clock: Callable[[], int], write: bool) -> None:
+        """Give the file to this thread alone until `leave`, with a transaction, or raise FileBusyError."""
         if not self.lock.acquire(blocking=False):
-            return None
-        if self.within:
-            self.lock.release()  # the lock on the file is left to those who are in: there is one for each process
+            raise FileBusyError
+        if self.in_use:
+            self.lock.release()  # and keep the lock on the file, which the interrupted hit needs
             raise ReenteredError(
-                "a signal's handler, or a strategy, used the store while this very thread was deciding a hit in the "
-                "same file: let the handler only note the signal, and hit later"
+                "a signal handler, or a strategy, used the store while its own thread was deciding a hit in the same "
+                "file: let the handler only note the signal, and hit later"
             )
-        entered = None
         try:
-            self.within = True
-            opened = self.opened
-            if opened is not None and clock() // 1000 + opened.offset >= opened.look_at:
-                self._look(opened, clock)
-                opened = self.opened
-            if opened is None:
-                opened = self.opened = self._open(clock)
-            entered = opened if opened is not None and locked(opened.fd) else None
-        finally:
-            if entered is None:
-                self.within = False
-                self.lock.release()
-        return entered
+            self.in_use = True
+            file, now = self.file, clock() // 1000
+            if file is None or now >= file.check_at:
+                if not self.settings.create and not os.path.lexists(self.path):
+                    return
+                file = self._find(now)
+            lock_file(file.fd)
+            try:
+                self.transaction = Transaction(file, clock() // 1000, write)
+            except lmdb.MapResizedError:  # another process has made the file grow
+                file.remap()
+                self.transaction = Transaction(file, clock() // 1000, write)
+        except BaseException:
+            self.leave()
+            raise
 
-    def leave(self, opened: Opened) -> None:
-        """Let others in."""
-        self.within = False
+    def leave(self) -> None:
+        """Let others use the file. What has not been committed is dropped."""
         try:
-            if self.opened is opened:
-                flock(opened.fd, LOCK_UN)
+            if self.transaction is not None:
+                self.drop()
+            self.in_use = False
+            if self.file is not None:
+                flock(self.file.fd, LOCK_UN)
         finally:
             self.lock.release()
 
-    def _look(self, opened: Opened, clock: Callable[[], int]) -> None:
-        """Close the file if it is no longer the one at its path, or not whole; it is then found, or made, anew."""
+    def commit(self) -> None:
+        """Keep what the transaction has written."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is not None:
+            transaction.lmdb.commit()
+
+    def drop(self) -> None:
+        """Undo what the transaction has written."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is not None:
+            transaction.lmdb.abort()
+
+    def make_room(self, clock: Callable[[], int]) -> bool:
+        """Drop the transaction and let the file grow, or sweep it if it cannot; whether it has grown."""
+        self.drop()
+        if self.file is None or self.file.grow():
+            return self.file is not None
+        with suppress(lmdb.MapFullError):
+            self.transaction = Transaction(self.file, clock() // 1000, True)
+            sweep(self.transaction)
+            self.commit()
+        return False
+
+    def _find(self, now: int) -> OpenFile:
+        """The file at the path; the open one, if that is still there and has not been truncated."""
+        if self.file is not None:
+            if not self.file.is_at(self.path):
+                _log.warning("%s is gone: limits go on in the file that is there now", self.path)
+                self._close()
+            elif os.fstat(self.file.fd).st_size < self.file.size:
+                _log.warning("%s has been truncated: its limits start afresh", self.path)
+                self.discard()
+        if self.file is None:
+            self.file = self._open(now)
+        self.file.check_at = now + _CHECK
+        self.file.limit = self.settings.map_size // FILES  # the disk may have room again
+        return self.file
+
+    def _open(self, now: int) -> OpenFile:
+        check_directory(self.path.parent, create=self.settings.create)
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            seen = self.path.lstat()
-        except FileNotFoundError:
-            seen = None
-        if seen is None or _identity(seen) != opened.identity:
-            _log.warning("%s is gone: limits go on in the file that is there now", self.path)
-            self._close()
-        elif seen.st_size < opened.size:
-            _log.warning("%s has been cut short: its limits begin anew", self.path)
-            self.discard(opened)
-        else:
-            opened.look_at = clock() // 1000 + opened.offset + _LOOK
-            opened.limit = self.map_size
+            lock_file(directory)
+            found = open_file(self.path, now, self.settings)
+            if found is None and not self.settings.create:
+                raise BackendError(
+                    f"{str(self.path)!r} is gone, is from before the last restart of the machine, or holds no quota: "
+                    f"let a store that makes files open it first, as the application does"
+                )
+            return found or create_file(self.path, now, self.settings)
+        finally:
+            os.close(directory)
 
-    def grow(self, opened: Opened) -> bool:
-        """Double the file, whose place on the device is taken at once; False if it cannot grow."""
-        opened.cramped = False
-        size = min(2 * opened.size, opened.limit)
-        if size <= opened.size:
-            return False
-        try:
-            reserve(opened.fd, opened.size, size)
-        except OSError:
-            opened.limit = opened.size  # until the next look
-            return False
-        self.remap(opened)
-        return True
-
-    def remap(self, opened: Opened) -> None:
-        """See all of a file that has grown."""
-        opened.env.set_mapsize(os.fstat(opened.fd).st_size)
-        opened.adopt()
-
-    def discard(self, opened: Opened) -> None:
-        """Let a damaged file be nobody's: others see that it is gone, and all begin anew.
-
-        Who makes no files leaves that to those who do.
-        """
-        with suppress(FileNotFoundError):
-            if self.create and _identity(self.path.lstat()) == opened.identity:
-                self.path.unlink()
+    def discard(self) -> None:
+        """Delete a damaged file, so that all processes start afresh. A store that makes no files only closes it."""
+        self.drop()
+        if self.settings.create and self.file is not None and self.file.is_at(self.path):
+            self.path.unlink()
         self._close()
 
     def close(self) -> None:
-        """Close the file; it is opened again when it is entered. A durable one is on its device afterwards."""
+        """Close the file until it is used again; a durable one is written to disk."""
         with self.lock:
-            if self.durable and self.opened is not None:
-                self.opened.env.sync(True)
+            if self.settings.durable and self.file is not None:
+                self.file.env.sync(True)
             self._close()
 
     def _close(self) -> None:
-        opened, self.opened = self.opened, None
-        if opened is not None:
-            opened.env.close()
-            os.close(opened.fd)
-
-    def after_fork_in_child(self) -> None:
-        """Let go of what is the parent's: with LMDB's locks off, closing it here takes nothing from the parent."""
-        self._close()
-
-    def _open(self, clock: Callable[[], int]) -> Opened | None:
-        """Find or make the file; None if somebody else is about to, or is in it."""
-        secured(self.path.parent, create=self.create)
-        place = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            if not locked(place):
-                return None
-            fd = found(self.path)
-            return self._made(clock) if fd is None else self._reopened(fd, clock)
-        finally:
-            os.close(place)
-
-    def _reopened(self, fd: int, clock: Callable[[], int]) -> Opened | None:
-        """The file of a descriptor, or a new one in its place."""
-        kept = False
-        try:
-            if not locked(fd):
-                return None
-            known = read_on(self.path, fd, clock() // 1000, durable=self.durable)
-            if known is not None:
-                kept = True
-                return Opened(fd, *known, self.map_size)
-        finally:
-            if not kept:
-                os.close(fd)
-        return self._made(clock)
-
-    def _made(self, clock: Callable[[], int]) -> Opened:
-        """A new file, in the place of one that counts no more, if there is one."""
-        if not self.create:
-            raise BackendError(
-                f"{str(self.path)!r} is gone, from before the last restart of the machine, or no quota: it can be used "
-                f"once a store that makes files has opened it, as the application does"
-            )
-        return Opened(*created(self.path, clock() // 1000, durable=self.durable), self.map_size)
+        file, self.file = self.file, None
+        if file is not None:
+            file.close()
 
 
-class Shelf:
-    """The files in one directory, in this process.
-
-    Args:
-        directory: where they are.
-        map_size: bytes they may grow to together.
-        durable: whether they are read on after a restart of the machine.
-        create: whether those are made that are not there.
-    """
-
-    def __init__(self, directory: Path, map_size: int, *, durable: bool, create: bool) -> None:
-        self.directory = directory
-        self.map_size = map_size
-        self.durable = durable
-        self.create = create
-        paths = [directory / f"quota-{number}.mdb" for number in range(FILES)]
-        self.environments = [Environment(path, map_size // FILES, durable=durable, create=create) for path in paths]
-
-    def present(self, numbers: Iterable[int]) -> Iterable[int]:
-        """Those of some files that can be entered: all if they are made, else those that are there."""
-        return numbers if self.create else [each for each in numbers if lexists(self.environments[each].path)]
-
-    def check(self) -> None:
-        """See that somebody has a store here.
-
-        Raises:
-            ConfigurationError: nobody has, or the directory is refused.
-            OSError: the directory cannot be looked into.
-        """
-        with suppress(FileNotFoundError, NotADirectoryError):
-            secured(self.directory, create=False)
-            if any(lexists(environment.path) for environment in self.environments):
-                return
+def environment_at(path: Path, settings: FileSettings) -> Environment:
+    """The environment of this process for the file at `path`."""
+    with _lock:
+        found = _environments.get(path)
+        if found is None:
+            found = _environments[path] = Environment(path, settings)
+    if found.settings != settings:
         raise ConfigurationError(
-            f"there is no store in {str(self.directory)!r}, since no file in it is called quota-0.mdb or alike: give "
-            f"the directory that the application gives its store, once that has been opened"
+            f"another store of this process has {str(path.parent)!r} with other settings, {found.settings}, not "
+            f"{settings}: make them alike, or give one another path"
         )
-
-    def close(self) -> None:
-        """Close the files; each is opened again when it is entered. Durable ones are on their device afterwards."""
-        for environment in self.environments:
-            environment.close()
+    return found
 
 
-def shelf_in(directory: Path, map_size: int, *, durable: bool, create: bool) -> Shelf:
-    """The shelf of this process in a directory.
-
-    Raises:
-        ConfigurationError: another store has it, with other settings.
-    """
-    with _registry:
-        shelf = _shelves.get(directory)
-        if shelf is None:
-            shelf = _shelves[directory] = Shelf(directory, map_size, durable=durable, create=create)
-    if (shelf.map_size, shelf.durable, shelf.create) != (map_size, durable, create):
-        raise ConfigurationError(
-            f"another store of this process has {str(directory)!r} with map_size={shelf.map_size}, "
-            f"durable={shelf.durable} and create={shelf.create}, not {map_size}, {durable} and {create}: make them "
-            f"alike, or give one another path"
-        )
-    return shelf
-
-
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
-
-
-_shelves: WeakValueDictionary[Path, Shelf] = WeakValueDictionary()
-_registry: Final = Lock()
+_environments: WeakValueDictionary[Path, Environment] = WeakValueDictionary()
+_lock: Final = RLock()
 _held: list[Environment] = []
 
 
 def _before_fork() -> None:
-    # With every lock held nobody of this process is in, so a child inherits no half of a transaction and no lock.
-    _registry.acquire()
-    for shelf in tuple(_shelves.values()):
-        for environment in shelf.environments:
-            environment.lock.acquire()
-            _held.append(environment)
+    # With every lock held no thread uses a file, so a child inherits neither half a transaction nor a lock.
+    _lock.acquire()
+    for environment in tuple(_environments.values()):
+        environment.lock.acquire()
+        _held.append(environment)
 
 
 def _after_fork_in_parent() -> None:
     while _held:
         _held.pop().lock.release()
-    _registry.release()
+    _lock.release()
 
 
 def _after_fork_in_child() -> None:
     for environment in _held:
-        environment.after_fork_in_child()
+        environment._close()  # the child opens files for itself
     _after_fork_in_parent()
 
 

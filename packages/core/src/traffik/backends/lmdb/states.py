@@ -1,7 +1,8 @@
-"""How states are written in the file: a head with a tag, a deadline and a checksum, then the state as it is marshalled.
+"""How keys and states are written in a file.
 
-The tag says which family of plans can read the state, and in which version of the writing. A value that cannot be read
-counts as none. Nobody else can write to the file, so what passes the checksum is what this store has written.
+A state is written behind a tag, the time at which it expires, and a checksum. The tag names the family of plans that
+can read the state. A value that cannot be read counts as no state. Only this user can write to the file, so a value
+with the right checksum was written by this store, and is safe to unmarshal.
 """
 
 from __future__ import annotations
@@ -15,120 +16,104 @@ from zlib import crc32
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = [
-    "BUCKET",
-    "FIRST",
-    "FORMAT",
-    "HEAD",
-    "LONGEST",
-    "PREFIX",
-    "check_storable",
-    "key_in",
-    "key_of",
-    "lapse_of",
-    "prefix_of",
-    "readable",
-    "tag_for",
-    "text_of",
-    "written",
-]
+__all__ = ["BUCKET", "FIRST", "HEAD", "PREFIX", "Account", "expiry_of", "key_of", "name_of", "prefix_of", "text_of"]
 
 HEAD: Final = Struct("=8sqI")
-"""Before every state: the tag, µs on the file's clock at which the state lapses, and the checksum of the rest."""
+"""The start of a value: the tag, the expiry in µs on the clock of the file, the checksum of the rest."""
 
-FORMAT: Final = 2
-"""The version of `marshal` that is written: every Python reads it, and workers need not all be of one version."""
+_HEAD: Final = HEAD.size
+_pack, _unpack = HEAD.pack, HEAD.unpack_from
+
 FIRST: Final = b"s"
-"""What the keys of all states begin with."""
+"""The first byte of the name of every state."""
 
 PREFIX: Final = 16
-"""The length of what comes before a local key: the first letter, and the hashes of namespace and uid."""
+"""Bytes of a name before the local key: the first one, and the hashes of the namespace and the uid."""
 
 BUCKET: Final = b"\xff\x00"
-"""What comes there instead in the key of an overflow bucket; never in UTF-8."""
+"""What follows the prefix in the name of an overflow bucket; never valid UTF-8."""
 
-LONGEST: Final = 256
-"""Bytes of a local key that stands as it is; a longer one stands as its hash."""
-
-_NEVER: Final = 2**63 - 1
-_LONG: Final = b"\xff\x01"  # never in UTF-8
+_LONG: Final = b"\xff\x01"  # never valid UTF-8
+_LONGEST: Final = 256  # bytes of the longest local key that is written as it is; a longer one is written as its hash
+_FORMAT: Final = 2  # the version of `marshal`: every Python reads it, so workers may run different ones
+_LATEST: Final = 2**63 - 1
 _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 
 
-def tag_for(plan: Plan) -> bytes:
-    """The tag of the states that `plan` can read."""
-    return blake2b(b"1:" + plan.family.encode(), digest_size=8).digest()
+class Account:
+    """One limit in the files: how its states are written, and of how many keys (`max_keys`) a file takes new ones."""
+
+    __slots__ = ("_custom", "_tag", "kernel", "max_keys", "plan", "prefix", "uid")
+
+    def __init__(self, namespace: str, uid: str, plan: Plan, max_keys: int) -> None:
+        self.uid = uid
+        self.plan = plan
+        self.max_keys = max_keys
+        self.prefix = prefix_of(namespace, uid)
+        self.kernel = plan.kernel
+        self._tag = blake2b(b"1:" + plan.family.encode(), digest_size=8).digest()
+        self._custom = plan.twins is None
+
+    def read(self, value: bytes | None) -> State | None:
+        """The state in a value; None if there is none that this plan can read."""
+        if value is None or len(value) <= _HEAD:
+            return None
+        body = value[_HEAD:]
+        tag, _, checksum = _unpack(value)
+        if tag != self._tag or checksum != crc32(body):
+            return None
+        state: State = marshal.loads(body)  # noqa: S302 - see above
+        return state
+
+    def write(self, state: State, expiry: int) -> bytes:
+        """The value for a state, or TypeError if the state holds something that cannot be stored."""
+        if self._custom:
+            _check_storable(state, self.plan)
+            expiry = min(expiry, _LATEST)
+        body = marshal.dumps(state, _FORMAT)
+        return _pack(self._tag, expiry, crc32(body)) + body
 
 
-def written(plan: Plan, tag: bytes, lapses: int, state: State) -> bytes:
-    """`state` as a value.
-
-    Raises:
-        TypeError: something in it is neither a tuple nor a number, text, truth value or None.
-    """
-    if plan.twins is None:  # a strategy of somebody else's
-        check_storable(state, plan)
-        lapses = min(lapses, _NEVER)
-    body = marshal.dumps(state, FORMAT)
-    return HEAD.pack(tag, lapses, crc32(body)) + body
-
-
-def readable(value: bytes | None, tag: bytes) -> State | None:
-    """The state in a value; None if it is none under this tag."""
-    if value is None or len(value) <= HEAD.size:
-        return None
-    found, _, checksum = HEAD.unpack_from(value)
-    body = value[HEAD.size :]
-    if found != tag or checksum != crc32(body):
-        return None
-    state: State = marshal.loads(body)  # noqa: S302 - its checksum and the file's mode say that it is our own
-    return state
-
-
-def lapse_of(value: bytes) -> int:
-    """When a value lapses; one that is none of ours has."""
-    lapses: int = HEAD.unpack_from(value)[1] if len(value) > HEAD.size else 0
-    return lapses
-
-
-def check_storable(part: Any, plan: Plan) -> None:
-    """See that a state can be written.
-
-    Raises:
-        TypeError: something in it is neither a tuple nor a number, text, truth value or None.
-    """
-    if type(part) is tuple:
-        for each in part:
-            check_storable(each, plan)
-    elif type(part) not in _PLAIN:
-        raise TypeError(
-            f"the state of {plan.strategy!r} holds {part!r} ({type(part).__name__}), which cannot be stored in LMDB: "
-            f"make it of tuples, numbers, text, truth values and None"
-        )
+def expiry_of(value: bytes) -> int:
+    """When a value expires, in µs on the clock of the file; 0 if it is not a state."""
+    expiry: int = HEAD.unpack_from(value)[1] if len(value) > HEAD.size else 0
+    return expiry
 
 
 def prefix_of(namespace: str, uid: str | None = None) -> bytes:
-    """What all keys of a namespace, or of one uid in it, begin with."""
+    """The first bytes of all names of a namespace, or of one uid in it."""
     prefix = FIRST + _digest(namespace, 7)
     return prefix if uid is None else prefix + _digest(uid, 8)
 
 
 def text_of(key: str) -> bytes:
-    """A local key as bytes; different ones give different bytes."""
+    """A local key as bytes; different keys give different bytes."""
     try:
         return key.encode()
     except UnicodeEncodeError:
         return key.encode("utf-8", "surrogatepass")
 
 
-def key_of(text: bytes) -> str | None:
-    """The local key that stands in the file as `text`; None if only its hash does, or it is a bucket's."""
+def name_of(prefix: bytes, text: bytes) -> bytes:
+    """The name of the state of a local key, given as bytes; short enough for LMDB."""
+    return prefix + (text if len(text) <= _LONGEST else _LONG + blake2b(text, digest_size=32).digest())
+
+
+def key_of(name: bytes) -> str | None:
+    """The local key in a name; None if the name holds a hash, or is that of a bucket."""
+    text = name[PREFIX:]
     return None if text.startswith(b"\xff") else text.decode("utf-8", "surrogatepass")
 
 
-def key_in(prefix: bytes, text: bytes) -> bytes:
-    """A local key, as bytes, under the prefix of its uid, short enough for LMDB."""
-    return prefix + (text if len(text) <= LONGEST else _LONG + blake2b(text, digest_size=32).digest())
+def _check_storable(part: Any, plan: Plan) -> None:
+    if type(part) is tuple:
+        for each in part:
+            _check_storable(each, plan)
+    elif type(part) not in _PLAIN:
+        raise TypeError(
+            f"the state of {plan.strategy!r} holds {part!r} ({type(part).__name__}), which cannot be stored in LMDB: "
+            f"make it of tuples, numbers, text, truth values and None"
+        )
 
 
 def _digest(text: str, size: int) -> bytes:

@@ -116,7 +116,7 @@ class RedisBackend(Backend):
         return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
 
     def __repr__(self) -> str:
-        return f"<RedisBackend {self.settings} namespace={self.namespace!r} at {id(self):#x}>"
+        return f"<RedisBackend {self.settings} namespace={self.namespace!r}>"
 
     def partition_key(self, uid: str, key: str) -> str:
         return self._keys_of(uid)(key)

@@ -49,7 +49,7 @@ READ: Final = 3
 SWAP: Final = 4
 """Store a value if the one there is as expected."""
 
-_PIECES: Final = ("exact", "sliding_window", "fixed_window", "meter", "sliding_log", "plans")
+_PIECES: Final = ("exact", "sliding_window", "sliding_counter", "fixed_window", "meter", "plans")
 _FAILED: Final = -1
 
 _new = tuple.__new__

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode", "in_script", "tag_of"]
 
-_TAGS: Final = {"sliding_window": "w", "fixed_window": "f", "meter": "m", "sliding_log": "l"}
+_TAGS: Final = {"sliding_window": "w", "sliding_counter": "c", "fixed_window": "f", "meter": "m"}
 _PLAIN: Final = (int, float, str, bool, type(None))
 
 

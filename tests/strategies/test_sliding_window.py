@@ -1,4 +1,4 @@
-"""A log of many entries, which lie in several blocks, against one that is kept in a deque."""
+"""A log of many entries, which lie in several blocks, against a deque; and how large the states of windows are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from traffik import Rate, SlidingLog
+from traffik import ConfigurationError, Rate, SlidingLog, SlidingWindow
 from traffik.model.decisions import NEVER
 
 PERIOD = 1000
@@ -67,6 +67,43 @@ def test_a_hit_copies_a_block_at_most_not_the_whole_log():
     kernel = SlidingLog().prepare(Rate(10_000, 10**9))
     state = None
     for now in range(5000):
-        before, (_, state, _) = state, kernel(state, 1, now)
-    assert sum(old is new for old, new in zip(before[2], state[2], strict=True)) == len(state[2])
-    assert len(state[3]) <= 64
+        _, state, _ = kernel(state, 1, now)
+    _, tail, _, blocks = state[4]
+    _, later, _ = kernel(state, 1, 5000)
+    assert len(tail) <= 64
+    assert all(old is new for old, new in zip(blocks, later[4][3], strict=True))
+
+
+def test_a_key_with_one_moment_is_four_integers():
+    kernel = SlidingWindow().prepare(Rate(100, PERIOD))
+    state = None
+    for _ in range(100):
+        _, state, _ = kernel(state, 1, 5000)
+    assert state == (PERIOD, 0, 5000, 100, None)
+
+
+@pytest.mark.parametrize("resolution", [1, 2, 16, 100])
+@pytest.mark.parametrize("limit", [3, 16, 17, 1000])
+def test_a_window_never_has_more_moments_than_its_resolution_and_one(resolution, limit):
+    kernel, chance = SlidingWindow(resolution).prepare(Rate(limit, PERIOD)), random.Random(resolution)
+    state, most, now = None, 0, 0
+    for _ in range(3000):
+        now += chance.choice((0, 1, 7, 70))
+        _, changed, _ = kernel(state, 1, now)
+        state = changed or state
+        most = max(most, moments(state[4]))
+    assert most <= min(limit, resolution + 1)
+
+
+def moments(older):
+    """How many there are, with the last."""
+    if older and isinstance(older[1], tuple):
+        _, tail, skip, blocks = older
+        return (len(tail) + sum(map(len, blocks)) - skip) // 2 + 1
+    return len(older or ()) // 2 + 1
+
+
+@pytest.mark.parametrize("resolution", [0, -1, 10_001, 1.5, True, "16", None], ids=repr)
+def test_a_resolution_that_is_none_is_refused(resolution):
+    with pytest.raises(ConfigurationError, match=f"an integer from 1 to 10000, not {resolution!r}"):
+        SlidingWindow(resolution)

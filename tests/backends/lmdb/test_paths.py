@@ -11,7 +11,7 @@ import pytest
 
 from traffik import BackendError, ConfigurationError, Limiter
 from traffik.backends.base import Charge
-from traffik.backends.lmdb import LMDBBackend, places
+from traffik.backends.lmdb import LMDBBackend, paths
 
 pytestmark = pytest.mark.usefixtures("one_file")
 
@@ -111,7 +111,7 @@ def test_a_symbolic_link_is_refused(directory, tmp_path):
 
 def test_a_file_instead_of_a_directory_is_refused(directory):
     directory.touch(0o600)
-    with pytest.raises(ConfigurationError, match="it is no directory"):
+    with pytest.raises(ConfigurationError, match="it is not a directory"):
         opened(directory)
 
 
@@ -125,7 +125,7 @@ def test_a_file_that_leads_elsewhere_is_refused(directory, tmp_path):
 def test_a_file_with_another_name_elsewhere_is_refused(directory, tmp_path):
     assert opened(directory)
     os.link(directory / "quota-0.mdb", tmp_path / "another")
-    with pytest.raises(ConfigurationError, match="it is no plain file with one name"):
+    with pytest.raises(ConfigurationError, match="it is not a plain file with one name"):
         opened(directory)
 
 
@@ -139,7 +139,7 @@ def test_a_file_that_others_can_write_to_is_refused(directory):
 def test_a_link_above_the_directory_is_followed(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert places.located(tmp_path / "link" / "quota") == tmp_path / "real" / "quota"
+    assert paths.resolve_directory(tmp_path / "link" / "quota") == tmp_path / "real" / "quota"
 
 
 @pytest.fixture
@@ -148,19 +148,19 @@ def bases(monkeypatch, tmp_path):
     found = [tmp_path / "first", tmp_path / "second"]
     for base in found:
         base.mkdir()
-    monkeypatch.setattr(places, "_bases", lambda: iter(found))
+    monkeypatch.setattr(paths, "_bases", lambda: iter(found))
     return found
 
 
 def test_without_a_path_it_is_in_the_first_place_there_is(bases):
-    assert places.located(None) == bases[0] / f"traffik-{os.geteuid()}"
+    assert paths.resolve_directory(None) == bases[0] / f"traffik-{os.geteuid()}"
     bases[0].rmdir()
-    assert places.located(None) == bases[1] / f"traffik-{os.geteuid()}"
+    assert paths.resolve_directory(None) == bases[1] / f"traffik-{os.geteuid()}"
 
 
 def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_files(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
-    first, second, third = places._bases()
+    first, second, third = paths._bases()
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)
 
 

@@ -65,6 +65,19 @@ class SlidingLog(Model):
 
 
 class SlidingWindow(Model):
+    """Units admitted in one cell of the window count as admitted at the latest hit of that cell."""
+
+    def __init__(self, rate, resolution):
+        super().__init__(rate)
+        self.cell = 1 if rate.limit <= resolution else -(-rate.period // resolution)
+
+    def admits(self, cost, now):
+        latest = {time // self.cell: time for time, _ in self.hits}
+        counted = [taken for time, taken in self.hits if latest[time // self.cell] > now - self.period]
+        return sum(counted) + cost <= self.limit
+
+
+class SlidingCounter(Model):
     def __init__(self, rate):
         super().__init__(rate)
         self.tick = tick_of(rate.period, lambda tick: 3 * max(rate.limit, 1) * rate.period < EXACT * tick)

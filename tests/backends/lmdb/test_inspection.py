@@ -13,7 +13,7 @@ from tests.backends.lmdb.conftest import keys_in, reopened
 from traffik import BackendError, BackendTimeoutError, FixedWindow, Limiter
 from traffik.backends.base import Charge
 from traffik.backends.inspection import InspectableBackend, KeyPage, StoredState
-from traffik.backends.lmdb import LMDBBackend, backend, looking
+from traffik.backends.lmdb import LMDBBackend, backend, inspection
 from traffik.model.keys import local_key
 from traffik.model.rates import parse_rates
 from traffik.strategies import plan
@@ -81,7 +81,7 @@ def test_only_this_throttle_in_this_namespace_is_listed(store, directory, clock)
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 300])
 def test_every_key_is_listed_once_however_many_pages_it_takes(store, monkeypatch, count):
-    monkeypatch.setattr(looking, "_LOOKED_AT", 8)
+    monkeypatch.setattr(inspection, "_PAGE", 8)
     names = [f"client:{number}" for number in range(count)]
     for name in names:
         limiter_on(store).hit(name)
@@ -140,8 +140,7 @@ def test_a_durable_store_is_looked_into_on_its_own_clock(directory, clock):
 def test_a_file_that_stays_busy_is_an_error_and_not_an_empty_answer(store, monkeypatch):
     limiter_on(store).hit("ada")
     monkeypatch.setattr(backend, "_PATIENCE", 0.01)
-    (number,) = store._visitor.numbers("ada")
-    with store._visitor.shelf.environments[number].lock:
+    with store._file_of(b"ada").lock:
         failed = in_a_thread(lambda: store.inspect_sync("looks", "ada"), lambda: store.list_keys_sync("looks", 10))
     assert [type(error) for error in failed] == [BackendTimeoutError, BackendTimeoutError]
 
@@ -163,21 +162,21 @@ def in_a_thread(*calls):
     return raised
 
 
-def test_keys_that_come_and_go_meanwhile_leave_the_others_listed_once(store, monkeypatch):
-    monkeypatch.setattr(looking, "_LOOKED_AT", 8)
-    limiter = limiter_on(store)
+def test_keys_that_come_and_go_meanwhile_leave_the_others_listed_once(store, directory, clock, monkeypatch):
+    monkeypatch.setattr(inspection, "_PAGE", 8)
+    limiter, other = limiter_on(store), limiter_on(LMDBBackend(directory, clock=clock, on_error="raise"))
     stays = [f"stays:{number}" for number in range(200)]
     for name in stays:
         limiter.hit(name)
-    pages, counter = looking.page_of, iter(range(10_000))
+    read, counter = store._run_in, iter(range(10_000))
 
     def disturbed(*arguments):
         number = next(counter)
-        limiter.hit(f"comes:{number}")
-        limiter.reset(f"comes:{number - 3}")
-        return pages(*arguments)
+        other.hit(f"comes:{number}")
+        other.reset(f"comes:{number - 3}")
+        return read(*arguments)
 
-    monkeypatch.setattr(backend, "page_of", disturbed)
+    monkeypatch.setattr(store, "_run_in", disturbed)
     found = store.list_keys_sync("looks", 1000)
     assert sorted(key for key in found.keys if key.startswith("stays")) == sorted(stays)
     assert len(found.keys) == len(set(found.keys))

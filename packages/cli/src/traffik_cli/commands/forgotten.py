@@ -1,0 +1,99 @@
+"""Calls of throttles that are never awaited, found in the source of modules that have been imported.
+
+`throttle.hit(request)` without ``await`` makes a coroutine and runs nothing, so it limits nothing. Python warns of each
+when it happens; here they are found before. A name is looked up in its module, so that only methods of real throttles
+and limiters are reported.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from traffik.limits.limit import Limit
+from traffik.throttles import Throttle
+
+__all__ = ["Forgotten", "forgotten_in"]
+
+_MISSING: Final = object()
+
+
+class Forgotten(NamedTuple):
+    """A mistake in the source.
+
+    Attributes:
+        kind: ``forgotten-await``, or ``throttle-as-decorator``.
+        uid: the throttle's.
+        place: the file and line.
+        sentence: what was seen, and what mends it.
+    """
+
+    kind: str
+    uid: str
+    place: str
+    sentence: str
+
+
+def forgotten_in(module: ModuleType) -> list[Forgotten]:
+    """The mistakes in the source of one module; none if it has no source."""
+    file = getattr(module, "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return []
+    tree = ast.parse(Path(file).read_bytes())
+    return [*_calls(tree, module, file), *_decorators(tree, module, file)]
+
+
+def _calls(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:
+    """Calls whose coroutine is dropped, or taken for an answer: a coroutine is always true."""
+    for node in ast.walk(tree):
+        for call in _used_at_once(node):
+            if not isinstance(call, ast.Call):
+                continue
+            called = _value_of(call.func, module)
+            owner = called if isinstance(called, Throttle) else getattr(called, "__self__", None)
+            method = called.__call__ if isinstance(called, Throttle) else called
+            if isinstance(owner, Limit) and inspect.iscoroutinefunction(method):
+                written = ast.unparse(call)
+                sentence = f"{written} is never awaited, so it does nothing: write await {written}"
+                yield Forgotten("forgotten-await", owner.uid, f"{file}:{call.lineno}", sentence)
+
+
+def _decorators(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for each in node.decorator_list:
+                throttle = _value_of(each, module)
+                if isinstance(throttle, Throttle):
+                    mend = f"write @throttled({ast.unparse(each)})"
+                    sentence = f"{throttle.uid!r} decorates {node.name}, and replaces it: {mend}"
+                    yield Forgotten("throttle-as-decorator", throttle.uid, f"{file}:{each.lineno}", sentence)
+
+
+def _used_at_once(node: ast.AST) -> list[ast.expr]:
+    """The expressions in `node` whose value is dropped or tested there."""
+    match node:
+        case ast.Expr(value):
+            return [value]
+        case ast.If(test) | ast.While(test) | ast.IfExp(test) | ast.Assert(test):
+            return [test]
+        case ast.UnaryOp(ast.Not(), operand):
+            return [operand]
+        case ast.BoolOp(_, values):
+            return values
+        case _:
+            return []
+
+
+def _value_of(expression: ast.expr, module: ModuleType) -> Any:
+    """What a dotted name stands for at the top of the module."""
+    match expression:
+        case ast.Name(name):
+            return getattr(module, name, _MISSING)
+        case ast.Attribute(value, name):
+            return getattr(_value_of(value, module), name, _MISSING)
+        case _:
+            return _MISSING

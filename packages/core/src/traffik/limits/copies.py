@@ -1,0 +1,68 @@
+"""How a limit is copied and pickled: the copy is made by repeating the call that made the original.
+
+A copy has the uid and the settings of the original, so it counts in the same quota where both use one store.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from traffik.limits.limit import Limit
+    from traffik.rules.rule import Rule
+
+__all__ = ["copied", "pickled"]
+
+_Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+_L = TypeVar("_L", bound="Limit")
+
+
+def copied(limit: _L, call: _Call) -> _L:
+    """Repeat the call that made `limit`, with its rules of now; disabled if it is."""
+    return _make(type(limit), call, limit.enabled, _rules_of(limit))
+
+
+def pickled(limit: Limit, call: _Call) -> tuple[Any, ...]:
+    """`copied` for another process, as ``__reduce__`` returns it.
+
+    Raises:
+        TypeError: an argument of the call cannot be pickled.
+    """
+    arguments, options = call
+    # Bound to the constructor, so that an error names the argument.
+    constructor = inspect.signature(type(limit).__init__)
+    for name, value in constructor.bind(limit, *arguments, **options).arguments.items():
+        if value is not limit:
+            _check(limit, name, value)
+    return _make, (type(limit), call, limit.enabled, _rules_of(limit))
+
+
+def _rules_of(limit: Limit) -> tuple[Rule, ...]:
+    return () if limit.rules is None else limit.rules.rules
+
+
+def _make(kind: type[_L], call: _Call, enabled: bool, rules: tuple[Rule, ...]) -> _L:
+    arguments, options = call
+    limit = kind(*arguments, **options)
+    made_with = _rules_of(limit)
+    for rule in made_with:
+        if rule not in rules:
+            limit.remove_rule(rule)
+    for rule in rules:
+        if rule not in made_with:
+            limit.add_rule(rule)
+    if limit.enabled is not enabled:
+        (limit.enable if enabled else limit.disable)()
+    return limit
+
+
+def _check(limit: Limit, name: str, value: object) -> None:
+    try:
+        pickle.dumps(value)
+    except Exception as error:
+        raise TypeError(
+            f"{limit!r} cannot be pickled, because its {name} cannot: {error}. Give it functions that stand at the top "
+            f"of a module, or make the limit there and import it in the other process"
+        ) from error

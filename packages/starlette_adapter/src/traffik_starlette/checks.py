@@ -1,0 +1,60 @@
+"""Mistakes in an application that can be seen when it starts: throttles that limit nothing, or cannot work."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Final
+
+from traffik.model.errors import ConfigurationError
+from traffik.throttles import SyncThrottle, Throttle
+from traffik.throttles.placement import report_misplaced
+from traffik_starlette.routing import routes_of
+
+__all__ = ["check_routes"]
+
+_METHODS: Final = frozenset(
+    method for cls in (Throttle, SyncThrottle) for method in vars(cls).values() if inspect.isfunction(method)
+)
+"""Methods whose parameters FastAPI would look for in the query."""
+
+
+def check_routes(app: Any) -> None:
+    """Look at the routes of `app`; does nothing if it has none.
+
+    Raises:
+        ConfigurationError: a throttle is used as a decorator, or as a dependency that cannot work.
+    """
+    routes = list(routes_of(app))
+    for route in routes:
+        _check_endpoint(route)
+        _check_dependencies(route)
+    report_misplaced(endpoint for route in routes if (endpoint := getattr(route, "endpoint", None)) is not None)
+
+
+def _check_endpoint(route: Any) -> None:
+    endpoint = getattr(route, "endpoint", None)
+    if inspect.iscoroutine(endpoint) and endpoint.cr_code is Throttle.__call__.__code__:
+        raise ConfigurationError(
+            f"a throttle decorates the endpoint of {_path(route)!r}, and replaces it: write @throttled(throttle)"
+        )
+
+
+def _check_dependencies(route: Any) -> None:
+    waiting = list(getattr(getattr(route, "dependant", None), "dependencies", ()))
+    for dependant in waiting:
+        waiting += dependant.dependencies
+        call = dependant.call
+        if getattr(call, "__func__", None) in _METHODS:
+            raise ConfigurationError(
+                f"{_path(route)!r} depends on the method {call.__name__!r} of {call.__self__!r}, so clients could "
+                f"choose the cost in the query: write Depends(throttle)"
+            )
+        if isinstance(call, Throttle) and call.websocket and hasattr(route, "methods"):
+            raise ConfigurationError(
+                f"{_path(route)!r} is a route for HTTP, and depends on {call!r}: use an HTTPThrottle there"
+            )
+
+
+def _path(route: Any) -> str:
+    path: str = getattr(route, "path", "")
+    return path

@@ -1,0 +1,167 @@
+"""Uploads that are counted while aiohttp's handlers read them, in each way that there is."""
+
+import asyncio
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests import toy
+from tests.aiohttp_server import calling
+from traffik import HTTPThrottle, Throttled
+from traffik_aiohttp import count_uploads
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
+
+LIMIT = 400_000
+LINE = b"x" * 999 + b"\n"
+
+
+@pytest.fixture
+def limit(uid):
+    return HTTPThrottle(uid, f"{LIMIT}/min")
+
+
+def used(throttle):
+    return LIMIT - throttle.sync.stat(toy.Request(peer="127.0.0.1")).hits_remaining
+
+
+def app_of(handler, *throttles):
+    async def answer(request):
+        return web.json_response(await handler(request))
+
+    app = web.Application(middlewares=[count_uploads(throttles)], client_max_size=2**30)
+    app.router.add_post("/", answer)
+    return app
+
+
+async def post(app, size=0, data=None):
+    """Status and text of the answer, to a chunked body of lines if none is given."""
+
+    async def lines():
+        for _ in range(size // len(LINE)):
+            yield LINE
+
+    async with calling(app) as session, session.post("/", data=data or lines()) as answer:
+        return answer.status, await answer.text()
+
+
+async def whole(reading):
+    return len(await reading)
+
+
+async def pieces(read):
+    total = 0
+    while piece := await read():
+        total += len(piece)
+    return total
+
+
+async def each(iterator):
+    return sum([len(piece) async for piece in iterator])
+
+
+async def chunks(iterator):
+    return sum([len(piece) async for piece, _ in iterator])
+
+
+async def exactly(content):
+    with pytest.raises(asyncio.IncompleteReadError) as ended:
+        await content.readexactly(10**9)
+    return len(ended.value.partial)
+
+
+async def at_the_end(content):
+    await content.wait_eof()
+    return len(content.read_nowait())
+
+
+READS = {
+    "request.read": lambda request: whole(request.read()),
+    "request.text": lambda request: whole(request.text()),
+    "read": lambda request: whole(request.content.read()),
+    "read(n)": lambda request: pieces(lambda: request.content.read(10_000)),
+    "readany": lambda request: pieces(request.content.readany),
+    "readline": lambda request: pieces(request.content.readline),
+    "readuntil": lambda request: pieces(request.content.readuntil),
+    "readexactly": lambda request: exactly(request.content),
+    "async for": lambda request: each(request.content),
+    "iter_any": lambda request: each(request.content.iter_any()),
+    "iter_chunked": lambda request: each(request.content.iter_chunked(5_000)),
+    "iter_chunks": lambda request: chunks(request.content.iter_chunks()),
+}
+
+
+class TestReading:
+    @pytest.mark.parametrize("way", READS)
+    async def test_is_counted_in_every_way(self, way, limit):
+        answers = [await post(app_of(READS[way], limit), size) for size in (300_000, 200_000)]
+        assert answers[0] == (200, "300000")
+        assert answers[1][0] == 429
+
+    async def test_is_counted_by_waiting_for_the_end(self, limit):
+        assert await post(app_of(lambda request: at_the_end(request.content), limit), 50_000) == (200, "50000")
+        assert used(limit) == 50_000
+
+    async def test_of_a_form_is_counted_once(self, limit):
+        async def handler(request):
+            return len((await request.post())["file"].file.read())
+
+        form = aiohttp.FormData({"more": "x"})
+        form.add_field("file", bytes(300_000), filename="a")
+        assert await post(app_of(handler, limit), data=form) == (200, "300000")
+        assert 300_000 < used(limit) < 301_000
+
+    async def test_in_an_outer_middleware_does_not_hide_the_body(self, limit):
+        @web.middleware
+        async def look(request, handler):
+            assert request.content.total_bytes >= 0
+            return await handler(request)
+
+        app = app_of(READS["read"], limit)
+        app.middlewares.insert(0, look)
+        assert (await post(app, 500_000))[0] == 429
+
+
+class TestAHandler:
+    @pytest.mark.parametrize("error", [None, web.HTTPBadRequest])
+    async def test_that_answers_a_refusal_by_itself_is_overruled(self, error, limit):
+        async def handler(request):
+            try:
+                await request.read()
+            except Throttled:
+                if error:
+                    raise error from None
+
+        status, text = await post(app_of(handler, limit), 500_000)
+        assert (status, '"Quota Exceeded"' in text) == (429, True)
+
+    async def test_that_fails_after_a_refusal_fails(self, limit):
+        async def handler(request):
+            try:
+                await request.read()
+            except Throttled:
+                raise KeyError from None
+
+        assert (await post(app_of(handler, limit), 500_000))[0] == 500
+
+    async def test_whose_answer_has_begun_breaks_off(self, limit):
+        async def handler(request):
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await request.read()
+
+        with pytest.raises(aiohttp.ClientError):
+            await post(app_of(handler, limit), 500_000)
+
+    async def test_may_leave_what_a_throttle_decides_to_a_function(self, uid):
+        def refuse():
+            raise web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2)
+
+        limit = HTTPThrottle(uid, "0/min", handle_throttled=refuse)
+        assert (await post(app_of(READS["read"], limit), 1_000))[0] == 413
+
+
+def test_what_cannot_count_is_refused_at_once(limit):
+    with pytest.raises(ValueError, match="step"):
+        count_uploads(limit, step=0)

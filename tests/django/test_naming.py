@@ -1,0 +1,50 @@
+"""Uids of views from their dotted names: a quota for each view, also if two have one name."""
+
+import pytest
+from django.http import HttpResponse
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views import View
+
+from traffik_django import throttled
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def statuses(client, *paths):
+    return [client.get(path).status_code for path in paths]
+
+
+def test_a_factory_that_runs_twice_makes_two_quotas(client, serve_urls):
+    limit = throttled("1/min")
+
+    def make(limit):
+        @limit
+        def view(request):
+            return HttpResponse()
+
+        return view
+
+    serve_urls(path("a", make(limit)), path("b", make(limit)), path("c", make(throttled("1/min"))))
+    assert statuses(client, "/a", "/a", "/b", "/b", "/c", "/c") == [200, 429] * 3
+
+
+def test_a_factory_of_classes_makes_two_quotas(client, serve_urls):
+    def make():
+        @method_decorator(throttled("1/min"), name="dispatch")
+        class Page(View):
+            def get(self, request):
+                return HttpResponse()
+
+        return Page.as_view()
+
+    serve_urls(path("a", make()), path("b", make()))
+    assert statuses(client, "/a", "/a", "/b", "/b", "/a", "/b") == [200, 429, 200, 429, 429, 429]
+
+
+def test_a_generator_is_an_error_that_says_what_to_return():
+    with pytest.raises(TypeError, match="return a StreamingHttpResponse instead of yielding"):
+
+        @throttled("1/min")
+        def view(request):
+            yield b""

@@ -1,0 +1,18 @@
+"""What the picture of the strategies shows is what the table beside it says."""
+
+from __future__ import annotations
+
+import runpy
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+DRAWING = runpy.run_path(str(ROOT / "docs" / "draw_strategies.py"))
+BOUNDS = {"SlidingWindow(), SlidingLog()": 10, "FixedWindow()": 19, "GCRA(burst=1)": 10}
+
+
+@pytest.mark.parametrize(("name", "most"), BOUNDS.items())
+def test_the_picture_shows_the_most_that_a_minute_may_admit(name, most):
+    times = DRAWING["admitted"](DRAWING["STRATEGIES"][name])
+    assert most == max(sum(begin <= time < begin + 60 for time in times) for begin in times)

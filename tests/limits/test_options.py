@@ -1,0 +1,45 @@
+"""Options of other limiters: a limit says which one to use here."""
+
+from __future__ import annotations
+
+import pytest
+
+from traffik import HTTPThrottle, Limiter, WebSocketThrottle
+
+FOREIGN = [
+    ("burst", 3, "strategy=TokenBucket(burst=3)"),
+    ("key_func", len, "identifier="),
+    ("key", "a", "identifier="),
+    ("limit", 5, 'rate="5/min"'),
+    ("times", 5, 'rate="5/min"'),
+    ("seconds", 60, 'rate="5/min"'),
+    ("scope", "login", "context={\"scope\": 'login'}"),
+    ("storage_uri", "redis://x", "backend=RedisBackend('redis://x')"),
+]
+
+
+@pytest.mark.parametrize("kind", [Limiter, HTTPThrottle, WebSocketThrottle])
+@pytest.mark.parametrize(("name", "value", "hint"), FOREIGN)
+def test_an_option_of_another_limiter_names_ours(kind, name, value, hint):
+    with pytest.raises(TypeError) as caught:
+        kind("a", "5/min", **{name: value})
+    assert f"{kind.__name__} takes no option {name}=" in str(caught.value)
+    assert hint in str(caught.value)
+
+
+def test_a_rate_that_is_spelled_in_other_options_names_ours():
+    with pytest.raises(TypeError, match=r'rate="5/min"'):
+        HTTPThrottle("a", times=5, seconds=60)
+
+
+def test_any_other_option_lists_those_there_are():
+    with pytest.raises(TypeError, match="takes no option colour='red': it takes uid, rate, strategy"):
+        Limiter("a", "5/min", colour="red")
+
+
+def test_a_subclass_may_take_options_of_its_own(store):
+    class Own(Limiter):
+        def __init__(self, uid, **options):
+            super().__init__(uid, options["rate"], backend=store)
+
+    assert Own("a", rate="5/min", burst=1).sync.hit("ada")

@@ -1,0 +1,83 @@
+"""A decorator above a route is noticed, and one below it is not, whatever other decorators there are."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from traffik import notices
+from traffik.throttles.placement import _decorated, note_decorated, report_misplaced
+
+
+def wrapped(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+def guarded(function):
+    guard = wrapped(function)
+    note_decorated(guard)
+    return guard
+
+
+@pytest.fixture
+def endpoint():
+    def endpoint(request): ...
+
+    return endpoint
+
+
+def said():
+    return [notice.id for notice in notices.said()]
+
+
+def test_the_undecorated_function_on_a_route_is_noticed(endpoint):
+    guarded(endpoint)
+    report_misplaced([endpoint])
+    (notice,) = notices.said()
+    assert notice.id == "misplaced-decorator"
+    assert f"runs the undecorated {endpoint.__qualname__}, so put @throttled below the route" in notice.sentence
+
+
+def test_a_guard_around_another_decorator_above_the_route_is_noticed(endpoint):
+    guard = guarded(wrapped(endpoint))
+    report_misplaced([endpoint])
+    assert said() == ["misplaced-decorator"]
+    assert guard.__wrapped__.__wrapped__ is endpoint
+
+
+def test_the_guard_itself_on_a_route_is_fine(endpoint):
+    report_misplaced([guarded(endpoint)])
+    assert said() == []
+
+
+def test_another_decorator_around_the_guard_is_fine(endpoint):
+    report_misplaced([wrapped(guarded(wrapped(endpoint)))])
+    assert said() == []
+
+
+def test_two_guards_around_each_other_are_fine(endpoint):
+    report_misplaced([guarded(guarded(endpoint))])
+    assert said() == []
+
+
+def test_both_on_routes_are_fine(endpoint):
+    report_misplaced([endpoint, guarded(endpoint)])
+    assert said() == []
+
+
+def test_what_cannot_be_referred_to_weakly_is_passed_over():
+    report_misplaced([len, [].append])
+    assert said() == []
+
+
+def test_a_function_that_is_decorated_for_each_request_takes_no_more_memory(endpoint):
+    for _ in range(1000):
+        guarded(endpoint)
+    assert len(_decorated[endpoint]) == 16
+    report_misplaced([endpoint])
+    assert said() == ["misplaced-decorator"]
