@@ -121,7 +121,8 @@ class AsyncBatcher:
             self._reconnect()
 
     def _settle(self, sent: Batch, replies: list[Any]) -> None:
-        again, self._by_source, trouble = sent.settle(replies, _deliver)
+        again, by_source, trouble = sent.settle(replies, _deliver)
+        self._by_source = self._by_source or by_source
         if trouble is not None or not sent.late:  # an answer that came too late for some is no sign of health
             self._servers.report(trouble)
         self._waiting.extendleft(reversed(again))
