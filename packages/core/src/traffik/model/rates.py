@@ -164,9 +164,12 @@ def _each(rates: Rates) -> Iterable[Rate]:
         for rate in rates:
             yield from _each(rate)
     else:
-        given: object = rates
-        example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
-        raise RateError(f"a rate is a Rate or text, not {rates!r} ({type(rates).__name__}): {example}{_GRAMMAR}")
+        raise _not_a_rate(rates)
+
+
+def _not_a_rate(value: object) -> RateError:
+    example = f"for so much per minute write {_per_minute(value)}, or " if type(value) is int else ""
+    return RateError(f"a rate is a Rate or text, not {value!r} ({type(value).__name__}): {example}{_GRAMMAR}")
 
 
 def _check(name: str, value: object, least: int, most: int) -> None:

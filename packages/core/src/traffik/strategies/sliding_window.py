@@ -194,9 +194,10 @@ def _moment_of(older: _Older | None, last: int, count: int) -> int:
     """The moment at which the running count reached `count`."""
     if older is None:
         return last
+    pairs: _Older = older
     if type(older[1]) is tuple:
         _, tail, _, blocks = older
         place = bisect_left(blocks, count, key=lambda block: block[-1])
-        older = blocks[place] if place < len(blocks) else tail
-    moment: int = last if older[-1] < count else older[2 * bisect_left(older[1::2], count)]
+        pairs = blocks[place] if place < len(blocks) else tail
+    moment: int = last if pairs[-1] < count else pairs[2 * bisect_left(pairs[1::2], count)]
     return moment
