@@ -147,9 +147,9 @@ def _memory(directory: Path) -> Result:
 def _used(store: LMDBBackend) -> int:
     """Bytes of the pages with keys in them."""
     used = 0
-    for environment in store._visitor.shelf.environments:
-        assert environment.opened is not None
-        found = environment.opened.env.stat()
+    for environment in store._files:
+        assert environment.file is not None
+        found = environment.file.env.stat()
         used += (found["leaf_pages"] + found["branch_pages"]) * found["psize"]
     return used
 

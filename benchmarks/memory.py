@@ -4,7 +4,8 @@ A fresh process makes a million keys, looks at what it occupies (its resident se
 of one period, and looks again: the difference is what the store keeps beyond the keys' own strings. It does so for
 two more periods, since a key that goes on has more to remember than one that came once. It looks eight times in each
 period, and the worst counts. A second process does the same with the keys of the later periods in random order, which
-leaves holes in what the allocator holds. The store runs on a clock that this file moves. It moves to where the last key
+leaves holes in what the allocator holds. A third makes a hundred thousand busy keys, each with as many moments as the
+default strategy keeps at most. The store runs on a clock that this file moves. It moves to where the last key
 has lapsed, and then through one more period in which a few other keys are hit now and then; after that the process
 looks a last time. (glibc, when it is free to choose, keeps up to 64 MB of what it was given back; here it is told not
 to, so that what is left is the store's.)
@@ -33,7 +34,7 @@ __all__ = ["TITLE", "measure"]
 TITLE = "a million live keys"
 KEYS = 1_000_000
 PERIOD = 60_000_000_000  # ns
-LIFETIME = 2 * PERIOD  # a count fades out in the window after its own
+BUSY_KEYS, BUSY_HITS = 100_000, 40  # hits that leave as many moments as a window may have
 LATER_HITS, LATER_KEYS = 20_000, 100
 TURNS, PHASES = 3, 8
 RUNS = 2
@@ -51,6 +52,7 @@ def measure() -> list[Result]:
         _held("hit once", ordered, 0, 1, 150),
         _held("and again in two more periods", ordered, 1, TURNS, 150),
         _held("the same in random order", shuffled, 1, TURNS, None),
+        _busy([_fresh("busy") for _ in range(RUNS)]),
         _back("given back in one period after they lapsed", ordered, 90),
         _back("the same after a random order", shuffled, None),
     ]
@@ -60,6 +62,12 @@ def _held(when: str, runs: list[dict[str, Any]], first: int, end: int, goal: flo
     """The worst of the turns from `first` to before `end`, a key."""
     worst = [max(run["held"][first * PHASES : end * PHASES]) / KEYS for run in runs]
     return Result(f"beyond its string, SlidingWindow, {when}", *spread(worst), "B", goal)
+
+
+def _busy(runs: list[dict[str, Any]]) -> Result:
+    """The keys of busy clients."""
+    sizes = [run["held"][0] / BUSY_KEYS for run in runs]
+    return Result("beyond its string, SlidingWindow, seventeen moments", *spread(sizes), "B")
 
 
 def _back(subject: str, runs: list[dict[str, Any]], goal: float | None) -> Result:
@@ -92,11 +100,24 @@ async def _million(order: str) -> dict[str, Any]:
                 if number % (KEYS // PHASES) == 0:
                     held[turn * PHASES + number // (KEYS // PHASES) - 1] = _resident() - before
             assert backend.keys == KEYS
-        lapsed = now + LIFETIME
+        lapsed = now + PERIOD
         for number in range(LATER_HITS):
             now = lapsed + PERIOD * number // LATER_HITS
             await limiter.hit(others[number % LATER_KEYS])
         return {"held": list(held), "left": _resident() - before}
+
+
+async def _hundred_thousand_busy() -> dict[str, Any]:
+    names = [f"user:{number}" for number in range(BUSY_KEYS)]
+    now = 0
+    async with InMemoryBackend(clock=lambda: now) as backend:
+        limiter = Limiter("memory", "100/min", backend=backend)
+        before = _resident()
+        for turn in range(BUSY_HITS):
+            now = PERIOD * turn // BUSY_HITS
+            for name in names:
+                await limiter.hit(name)
+        return {"held": [_resident() - before]}
 
 
 def _resident() -> int:
@@ -105,4 +126,4 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(_million(sys.argv[1]))))
+    print(json.dumps(asyncio.run(_hundred_thousand_busy() if sys.argv[1] == "busy" else _million(sys.argv[1]))))

@@ -106,16 +106,6 @@ def test_no_wait_of_a_sliding_window_is_longer_than_the_window(data):
     assert key.ask(data.draw(st.integers(1, rate.limit))).retry_after <= rate.period
 
 
-@pytest.mark.parametrize("limit", range(1, 101))
-def test_a_client_that_waits_as_told_gets_exactly_the_limit_in_every_window(limit):
-    key, windows, admitted = Key(SlidingWindow().prepare(Rate(limit, 1_000_000)), 0), 1000, 0
-    while key.now < windows * 1_000_000:
-        decision = key.hit(1)
-        admitted += decision.allowed
-        key.now += decision.retry_after or 1
-    assert admitted == limit * windows
-
-
 def polled(strategy, rate, pause):
     """What a client is given in a hundred windows that comes every `pause` µs, whether it is told to wait or not."""
     key = Key(strategy.prepare(rate), 0)

@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from traffik import ConfigurationError, Rate, SlidingLog, SlidingWindow
+from traffik import Rate, SlidingLog, SlidingWindow
 from traffik.model.decisions import NEVER
 
 PERIOD = 1000
@@ -105,5 +105,5 @@ def moments(older):
 
 @pytest.mark.parametrize("resolution", [0, -1, 10_001, 1.5, True, "16", None], ids=repr)
 def test_a_resolution_that_is_none_is_refused(resolution):
-    with pytest.raises(ConfigurationError, match=f"an integer from 1 to 10000, not {resolution!r}"):
+    with pytest.raises(ValueError, match=f"an integer from 1 to 10000, not {resolution!r}"):
         SlidingWindow(resolution)

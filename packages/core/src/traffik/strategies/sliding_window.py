@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from traffik.model.decisions import NEVER, Decision
-from traffik.model.errors import ConfigurationError, RateError
+from traffik.model.errors import RateError
 from traffik.model.rates import Rate
 from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
 
@@ -57,14 +57,14 @@ class SlidingWindow:
             client that polls gets at least ``resolution / (resolution + 1)`` of the rate.
 
     Raises:
-        ConfigurationError: the resolution is not an integer, or out of its range.
+        ValueError: the resolution is not an integer, or out of its range.
     """
 
     resolution: int = 16
 
     def __post_init__(self) -> None:
         if type(self.resolution) is not int or not 1 <= self.resolution <= MAX_ENTRIES:
-            raise ConfigurationError(f"resolution is an integer from 1 to {MAX_ENTRIES}, not {self.resolution!r}")
+            raise ValueError(f"a resolution is an integer from 1 to {MAX_ENTRIES}, not {self.resolution!r}")
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
