@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from traffik.limits.limit import Limit
     from traffik.rules.rule import Rule
 
 __all__ = ["copied", "pickled"]
 
 _Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-_L = TypeVar("_L", bound="Limit")
+
+_Limit: TypeAlias = Any
+"""A `traffik.limits.limit.Limit`, which is built on this module and so cannot be named in it."""
 
 
-def copied(limit: _L, call: _Call) -> _L:
+def copied(limit: _Limit, call: _Call) -> _Limit:
     """Repeat the call that made `limit`, with its rules of now; disabled if it is."""
     return _make(type(limit), call, limit.enabled, _rules_of(limit))
 
 
-def pickled(limit: Limit, call: _Call) -> tuple[Any, ...]:
+def pickled(limit: _Limit, call: _Call) -> tuple[Any, ...]:
     """`copied` for another process, as ``__reduce__`` returns it.
 
     Raises:
@@ -39,11 +40,11 @@ def pickled(limit: Limit, call: _Call) -> tuple[Any, ...]:
     return _make, (type(limit), call, limit.enabled, _rules_of(limit))
 
 
-def _rules_of(limit: Limit) -> tuple[Rule, ...]:
+def _rules_of(limit: _Limit) -> tuple[Rule, ...]:
     return () if limit.rules is None else limit.rules.rules
 
 
-def _make(kind: type[_L], call: _Call, enabled: bool, rules: tuple[Rule, ...]) -> _L:
+def _make(kind: type[_Limit], call: _Call, enabled: bool, rules: tuple[Rule, ...]) -> _Limit:
     arguments, options = call
     limit = kind(*arguments, **options)
     made_with = _rules_of(limit)
@@ -58,7 +59,7 @@ def _make(kind: type[_L], call: _Call, enabled: bool, rules: tuple[Rule, ...]) -
     return limit
 
 
-def _check(limit: Limit, name: str, value: object) -> None:
+def _check(limit: _Limit, name: str, value: object) -> None:
     try:
         pickle.dumps(value)
     except Exception as error:

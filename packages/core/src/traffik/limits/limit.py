@@ -99,10 +99,12 @@ class Limit:
         return pickled(self, self._made_with)
 
     def __copy__(self) -> Self:
-        return copied(self, self._made_with)
+        made: Self = copied(self, self._made_with)
+        return made
 
     def __deepcopy__(self, memo: object) -> Self:
-        return copied(self, self._made_with)
+        made: Self = copied(self, self._made_with)
+        return made
 
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]
 

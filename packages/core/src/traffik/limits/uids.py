@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import os
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import WeakSet
 
 from traffik.model.errors import DuplicateUidError
@@ -20,16 +20,18 @@ from traffik.notices import misconfiguration
 
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
-    from traffik.limits.limit import Limit
 
 __all__ = ["claim", "forget_settled", "held", "holder", "rivals", "settle"]
+
+_Limit: TypeAlias = Any
+"""A `traffik.limits.limit.Limit`, which is built on this module and so cannot be named in it."""
 
 _ROOM: Final = 1_024
 """Uids that are kept without looking who still holds them; then twice as many as were left."""
 
 _lock = RLock()
-_claimed: dict[str, WeakSet[Limit]] = {}
-_survivors: WeakSet[Limit] = WeakSet()
+_claimed: dict[str, WeakSet[_Limit]] = {}
+_survivors: WeakSet[_Limit] = WeakSet()
 """Rivals that are in use: a garbage collection has left them alone."""
 
 _looked_for: set[str] = set()
@@ -41,7 +43,7 @@ if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nob
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
-def claim(limit: Limit) -> None:
+def claim(limit: _Limit) -> None:
     """Register a new limit under its uid, for as long as it is in use.
 
     Raises:
@@ -58,7 +60,7 @@ def claim(limit: Limit) -> None:
         _look_for_mistakes(limit)
 
 
-def _share(limit: Limit) -> None:
+def _share(limit: _Limit) -> None:
     """Add `limit` to those of its uid. No frame may hold one of them while garbage is looked for."""
     known = _claimed.setdefault(limit.uid, WeakSet())
     limit.shares_uid = bool(known)
@@ -67,7 +69,7 @@ def _share(limit: Limit) -> None:
     known.add(limit)
 
 
-def _contest(limit: Limit) -> None:
+def _contest(limit: _Limit) -> None:
     """Have each store checked before limits that differ count in it."""
     # Without the lock of this module: whoever holds the lock of the stores may wait for it.
     others = rivals(limit)
@@ -75,7 +77,7 @@ def _contest(limit: Limit) -> None:
         each.contest()
 
 
-def _look_for_mistakes(limit: Limit) -> None:
+def _look_for_mistakes(limit: _Limit) -> None:
     """Notice two definitions in different places. A factory makes its limits in one place."""
     if limit.uid in _looked_for or all(other.place == limit.place for other in rivals(limit)):
         return
@@ -88,7 +90,7 @@ def _look_for_mistakes(limit: Limit) -> None:
         misconfiguration.defined_twice(limit.uid, places, limit.place)
 
 
-def settle(limit: Limit, store: Backend) -> None:
+def settle(limit: _Limit, store: Backend) -> None:
     """Let `limit` count in `store`, and keep limits with the same uid and another definition out of it.
 
     Raises:
@@ -116,7 +118,7 @@ def forget_settled() -> None:
         limit.settled = set()
 
 
-def rivals(limit: Limit) -> list[Limit]:
+def rivals(limit: _Limit) -> list[_Limit]:
     """The limits of its uid that differ from it and may come to count in one store with it."""
     with _lock:
         known = [other for other in _claimed.get(limit.uid, ()) if other is not limit]
@@ -128,13 +130,13 @@ def rivals(limit: Limit) -> list[Limit]:
     ]
 
 
-def holder(uid: str) -> Limit | None:
+def holder(uid: str) -> _Limit | None:
     """A limit that has the uid; None if nobody holds one."""
     with _lock:
         return next(iter(_claimed.get(uid, ())), None)
 
 
-def held() -> list[Limit]:
+def held() -> list[_Limit]:
     """Every limit that somebody holds."""
     with _lock:
         return [limit for limits in _claimed.values() for limit in limits]
@@ -148,6 +150,6 @@ def _forget_those_that_nobody_holds() -> None:
     _room = max(_ROOM, 2 * len(_claimed))
 
 
-def _rival(limit: Limit, store: Backend) -> Limit | None:
+def _rival(limit: _Limit, store: Backend) -> _Limit | None:
     """One of those that counts in `store` already."""
     return next((other for other in rivals(limit) if store in other.settled), None)
