@@ -8,8 +8,6 @@ client's address as text. Every call gets a fresh request, made outside the time
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from time import perf_counter_ns
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +15,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import StreamWriter
 from decision import AMPLE, sliding_window
-from measure import Result, Work, interleaved, judged
+from measure import Result, Work, awaiting_each, interleaved, judged
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -52,9 +50,9 @@ async def _measure() -> list[Result]:
     floor = sliding_window(AMPLE)
     async with InMemoryBackend():
         works: dict[str, Work] = {
-            "bare": _each(bare, requests),
-            "throttled": _each(throttled, requests),
-            "floor": _each(floor, lambda: [PEER] * CALLS),
+            "bare": awaiting_each(bare, requests),
+            "throttled": awaiting_each(throttled, requests),
+            "floor": awaiting_each(floor, lambda: [PEER] * CALLS),
         }
         times = await interleaved(works, ROUNDS)
     added = [one - other for one, other in zip(times["throttled"], times["bare"], strict=True)]
@@ -79,16 +77,3 @@ def requests() -> list[web.Request]:
         web.Request(message, rest, protocol, StreamWriter(protocol, loop), rest, loop, client_max_size=1024**2)
         for _ in range(CALLS)
     ]
-
-
-def _each(function: Callable[[Any], Awaitable[object]], arguments: Callable[[], Sequence[object]]) -> Work:
-    """Await `function` with each argument; they are made before the clock starts."""
-
-    async def work() -> float:
-        made = arguments()
-        start = perf_counter_ns()
-        for argument in made:
-            await function(argument)
-        return (perf_counter_ns() - start) / len(made)
-
-    return work

@@ -8,12 +8,12 @@ made before the clock starts. Every form must be within a small multiple of the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 from typing import Any
 
 from decision import AMPLE, sliding_window
-from measure import Result, Work, interleaved, judged
+from measure import Result, Work, awaiting_each, interleaved, judged
 from request import scope_for
 from starlette.requests import Request
 
@@ -50,7 +50,7 @@ def _limiter_forms() -> dict[str, tuple[float, Work]]:
     sync = limiter.sync
     names = lambda: [CLIENT] * HITS  # noqa: E731 - short, and used twice below
     return {
-        'await limiter.hit("id")': (3.0, _awaited(limiter.hit, names)),
+        'await limiter.hit("id")': (3.0, awaiting_each(limiter.hit, names)),
         'limiter.sync.hit("id")': (3.0, _called(sync.hit, names)),
     }
 
@@ -60,23 +60,27 @@ def _throttle_forms() -> dict[str, tuple[float, Work]]:
     scoped = _throttle("scoped", context={"scope": "upload"})
     several = _throttle("several", "1000000/min; 100000000/hour")
     ruled = _throttle("ruled", rules=[Rule("/api/**"), Rule("/", methods=["GET"])])
+    keyed = _throttle("key", identifier=api_key("X-API-Key", known=["k" * 24]))
     called = {"scope": "upload"}
     sync = plain.sync
     return {
-        "await throttle.hit(request)": (4.3, _awaited(plain.hit, _requests)),
+        "await throttle.hit(request)": (4.3, awaiting_each(plain.hit, _requests)),
         "throttle.sync.hit(request)": (4.3, _called(sync.hit, _requests)),
-        "with cost=3": (4.5, _awaited(lambda request: plain.hit(request, cost=3), _requests)),
-        "with a scope by call": (6.0, _awaited(lambda request: plain.hit(request, context=called), _requests)),
-        "with a scope by default": (6.0, _awaited(scoped.hit, _requests)),
-        "sync identifier": (5.0, _awaited(_throttle("sync", identifier=_identify).hit, _requests)),
-        "async identifier": (6.0, _awaited(_throttle("async", identifier=_identify_async).hit, _requests)),
-        "api_key": (8.0, _awaited(_throttle("key", identifier=api_key("X-API-Key", known=["k" * 24])).hit, _with_key)),
-        "cost function": (5.0, _awaited(_throttle("cost", cost=lambda _: 3).hit, _requests)),
-        "rate function": (7.0, _awaited(_throttle("rate", lambda _: "1000000/min").hit, _requests)),
-        "two rates": (8.0, _awaited(several.hit, _requests)),
-        "rules by path": (7.0, _awaited(ruled.hit, _requests)),
-        "check": (6.0, _awaited(plain.check, _requests)),
-        "stat": (8.0, _awaited(plain.stat, _requests)),
+        "with cost=3": (4.5, awaiting_each(lambda request: plain.hit(request, cost=3), _requests)),
+        "with a scope by call": (6.0, awaiting_each(lambda request: plain.hit(request, context=called), _requests)),
+        "with a scope by default": (6.0, awaiting_each(scoped.hit, _requests)),
+        "sync identifier": (5.0, awaiting_each(_throttle("sync", identifier=_identify).hit, _requests)),
+        "async identifier": (6.0, awaiting_each(_throttle("async", identifier=_identify_async).hit, _requests)),
+        "api_key": (
+            8.0,
+            awaiting_each(_throttle("key", identifier=api_key("X-API-Key", known=["k" * 24])).hit, _with_key),
+        ),
+        "cost function": (5.0, awaiting_each(_throttle("cost", cost=lambda _: 3).hit, _requests)),
+        "rate function": (7.0, awaiting_each(_throttle("rate", lambda _: "1000000/min").hit, _requests)),
+        "two rates": (8.0, awaiting_each(several.hit, _requests)),
+        "rules by path": (7.0, awaiting_each(ruled.hit, _requests)),
+        "check": (6.0, awaiting_each(plain.check, _requests)),
+        "stat": (8.0, awaiting_each(plain.stat, _requests)),
     }
 
 
@@ -86,7 +90,7 @@ async def _measure() -> list[Result]:
         for _, work in forms.values():  # past the first hits, in which throttles look for proxies and shared identities
             await work()
         works = {name: work for name, (_, work) in forms.items()}
-        works["floor"] = _awaited(sliding_window(AMPLE), lambda: [CLIENT] * HITS)
+        works["floor"] = awaiting_each(sliding_window(AMPLE), lambda: [CLIENT] * HITS)
         times = await interleaved(works, ROUNDS)
     return [judged(name, times[name], times["floor"], goal) for name, (goal, _) in forms.items()]
 
@@ -99,19 +103,6 @@ def _with_key() -> list[Request]:
     scope = scope_for()
     scope |= {"headers": [*scope["headers"], (b"x-api-key", b"k" * 24)]}
     return [Request(scope.copy()) for _ in range(HITS)]
-
-
-def _awaited(function: Callable[[Any], Awaitable[object]], arguments: Callable[[], Sequence[object]]) -> Work:
-    """Await `function` with each argument."""
-
-    async def work() -> float:
-        made = arguments()
-        start = perf_counter_ns()
-        for argument in made:
-            await function(argument)
-        return (perf_counter_ns() - start) / len(made)
-
-    return work
 
 
 def _called(function: Callable[[Any], object], arguments: Callable[[], Sequence[object]]) -> Work:

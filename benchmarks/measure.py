@@ -14,7 +14,7 @@ from statistics import median, quantiles
 from time import perf_counter_ns
 from typing import Any, TypeAlias
 
-__all__ = ["Result", "Times", "Work", "awaiting", "interleaved", "judged", "rotated", "spread"]
+__all__ = ["Result", "Times", "Work", "awaiting", "awaiting_each", "interleaved", "judged", "rotated", "spread"]
 
 Work: TypeAlias = Callable[[], Awaitable[float]]
 """Does a piece of work some times over; answers the nanoseconds that one took."""
@@ -75,6 +75,19 @@ def awaiting(function: Callable[[Any], Awaitable[object]], argument: object, cou
         for _ in range(count):
             await function(argument)
         return (perf_counter_ns() - start) / count
+
+    return work
+
+
+def awaiting_each(function: Callable[[Any], Awaitable[object]], arguments: Callable[[], Sequence[object]]) -> Work:
+    """Await `function` with each argument; they are made before the clock starts."""
+
+    async def work() -> float:
+        made = arguments()
+        start = perf_counter_ns()
+        for argument in made:
+            await function(argument)
+        return (perf_counter_ns() - start) / len(made)
 
     return work
 

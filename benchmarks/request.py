@@ -10,11 +10,9 @@ that came directly.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from time import perf_counter_ns
 
 from decision import AMPLE, sliding_window
-from measure import Result, Work, interleaved, judged
+from measure import Result, Work, awaiting_each, interleaved, judged
 from starlette.requests import Request
 from starlette.types import Scope
 
@@ -79,13 +77,13 @@ async def _measure() -> list[Result]:
 
     async with backend.lifespan(app):
         works: dict[str, Work] = {
-            "ours": _each(throttle.hit, requests),
-            "applies": _each(applies.hit, requests),
-            "bypassed": _each(bypassed.hit, requests),
-            "floor": _each(floor, lambda: ["192.0.2.1"] * HITS),
-            "ours whole": _each(ours_whole, lambda: range(HITS)),
-            "floor whole": _each(floor_whole, lambda: range(HITS)),
-            "behind": _each(behind.hit, passed_on),
+            "ours": awaiting_each(throttle.hit, requests),
+            "applies": awaiting_each(applies.hit, requests),
+            "bypassed": awaiting_each(bypassed.hit, requests),
+            "floor": awaiting_each(floor, lambda: ["192.0.2.1"] * HITS),
+            "ours whole": awaiting_each(ours_whole, lambda: range(HITS)),
+            "floor whole": awaiting_each(floor_whole, lambda: range(HITS)),
+            "behind": awaiting_each(behind.hit, passed_on),
         }
         times = await interleaved(works, ROUNDS)
     return [
@@ -95,16 +93,3 @@ async def _measure() -> list[Result]:
         judged("the request made in both", times["ours whole"], times["floor whole"], None),
         judged("throttle.hit(request) behind a proxy, to one without", times["behind"], times["ours"], None),
     ]
-
-
-def _each(function: Callable[..., Awaitable[object]], arguments: Callable[[], Sequence[object]]) -> Work:
-    """Await `function` with each argument; they are made before the clock starts."""
-
-    async def work() -> float:
-        made = arguments()
-        start = perf_counter_ns()
-        for argument in made:
-            await function(argument)
-        return (perf_counter_ns() - start) / len(made)
-
-    return work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
 
 import pytest
@@ -38,21 +37,6 @@ def test_a_client_that_waits_as_told_gets_exactly_the_limit_in_every_window(limi
         admitted += decision.allowed
         key.now += decision.retry_after
     assert admitted == 1_000 * limit
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 16, 17, 100, 1_000])
-@pytest.mark.parametrize("pause", [0.001, 0.01, 0.07, 0.3])
-@pytest.mark.parametrize("resolution", [4, 16])
-def test_a_client_that_polls_gets_nearly_the_whole_rate(limit, pause, resolution):
-    chance = random.Random(f"{limit} {pause}")
-    key, admitted, windows = Key(Rate(limit, PERIOD), resolution), 0, 30
-    while key.now < START + windows * PERIOD:
-        left = key.hit(0).remaining
-        if left:
-            key.hit(left)
-            admitted += left
-        key.now += 1 + int(PERIOD * pause * chance.random())
-    assert admitted >= (windows - 1) * limit * resolution / (resolution + 1) * (1 - pause)
 
 
 @given(rates, st.lists(st.tuples(st.integers(0, 400), st.integers(1, 250)), max_size=60), st.integers(1, 20))

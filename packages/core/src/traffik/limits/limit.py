@@ -1,6 +1,6 @@
-"""What a throttle and a limiter have in common: a uid, rates, a cost, and the store they are counted in.
+"""The common part of throttles and limiters: a uid, rates, a cost, and the store they are counted in.
 
-Options that may be a value or a callable are made alike here, once. How a hit goes is in the recipes.
+Options that may be a value or a function are normalized here, once. The path of a hit is in `traffik.limits.hits`.
 """
 
 from __future__ import annotations

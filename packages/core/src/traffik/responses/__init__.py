@@ -1,3 +1,3 @@
-"""What a client is told: header fields, problem details, and the options for them."""
+"""Responses to clients: header fields, problem details, and the options for them."""
 
 __all__ = []

@@ -4,7 +4,7 @@
 -- doubles here, so this is the rule of the house: + - * and comparisons on integers whose results stay below 2^53,
 -- math.fmod, which is exact, and a division only where nothing is left over.
 --
--- A script is this file, the kernels it needs, plans.lua, and a driver.
+-- A script is this file, the kernels it needs, plans.lua, and script.lua of the store.
 --
 -- A kernel, as makers.name() returns it: kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers`
 -- is what the strategy's twin() says. It returns
