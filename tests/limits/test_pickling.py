@@ -64,7 +64,7 @@ def test_a_copy_has_what_was_changed_since(again):
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, by_pickle])
 def test_a_subclass_is_made_by_a_call_of_its_own(again):
     copied = again(Daily("a", 5, unit="hour"))
-    assert (type(copied), copied.unit, str(copied.plan.rates[0])) == (Daily, "hour", "5/hour")
+    assert (type(copied), copied.unit, str(copied.own_plan.rates[0])) == (Daily, "hour", "5/hour")
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])

@@ -99,7 +99,7 @@ def endpoint():
 def test_rates_make_a_throttle_that_is_named_after_the_endpoint(pair):
     guards = guards_for(endpoint, ["5/s", pair[0], Rate.parse("9/min")], {"cost": 2})
     assert (guards[0], guards[1].uid, guards[1].cost) == (pair[0], f"{__name__}.endpoint", 2)
-    assert [str(rate) for rate in guards[1].plan.rates] == ["5/s", "9/min"]
+    assert [str(rate) for rate in guards[1].own_plan.rates] == ["5/s", "9/min"]
     assert guards_for(endpoint, ["5/s"], {"uid": "guards:given"})[0].uid == "guards:given"
     assert guards_for(endpoint, pair, {}) == pair
 

@@ -112,7 +112,7 @@ def test_a_file_that_another_process_has_made_larger_is_seen_whole(limiter):
 
 def test_a_batch_is_one_step(directory, clock):
     store = LMDBBackend(directory, clock=clock, on_error="raise")
-    plan = plan_of(SlidingWindow(), limiter_on(store)._limiter.plan.rates)
+    plan = plan_of(SlidingWindow(), limiter_on(store)._limiter.own_plan.rates)
     charges = [Charge("forks", plan, key, 2) for key in ("a", "b", "a")]
     peeks = [Charge("forks", plan, "a", 0, read_only=True)]
     assert [decision.remaining for decision in store.apply_sync(charges + peeks)] == [99_998, 99_998, 99_996, 99_996]
@@ -127,8 +127,8 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
             raise ZeroDivisionError
 
     charges = [
-        Charge("forks", limiter._limiter.plan, "ada", 1),
-        Charge("broken", plan_of(Broken(), limiter._limiter.plan.rates), "ada", 1),
+        Charge("forks", limiter._limiter.own_plan, "ada", 1),
+        Charge("broken", plan_of(Broken(), limiter._limiter.own_plan.rates), "ada", 1),
     ]
     with pytest.raises(ZeroDivisionError):
         store.apply_sync(charges)
@@ -138,7 +138,7 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
 def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
     divided(monkeypatch, 8)
     store = LMDBBackend(directory, on_error="raise")
-    plan = limiter_on(store, "3/day")._limiter.plan
+    plan = limiter_on(store, "3/day")._limiter.own_plan
     charges = [Charge("forks", plan, str(number % 20), 1) for number in range(100)]
     decisions = store.apply_sync(charges)
     assert [decision.allowed for decision in decisions] == [True] * 60 + [False] * 40

@@ -128,11 +128,11 @@ class Limit:
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
         self.rating = self._callback("the rate", rate) if callable(rate) else None
-        self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         if not isinstance(responses, ResponseOptions | None):
             raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
         self._own_responses = responses
-        self._own_policies = policies(self.uid, self.plan.rates, self.responses)
+        self._own_policies = policies(self.uid, self.own_plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.place = place_of_caller()
         self.scopes: set[int] | None = set()
@@ -142,8 +142,8 @@ class Limit:
         """Whether there was another limit with this uid."""
         self.contested = False
         """Whether one of those has another definition; then each store is checked before this one counts in it."""
-        if self.price is None and 0 < self.plan.capacity < self.cost:
-            misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
+        if self.price is None and 0 < self.own_plan.capacity < self.cost:
+            misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
             misconfiguration.limit_made(self.uid, self.place)
         binding.subscribe(self)
@@ -152,7 +152,7 @@ class Limit:
         """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
         responses = self.responses
         if self._own_policies.responses is not responses:
-            self._own_policies = policies(self.uid, self.plan.rates, responses)
+            self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
         self.partition = responses.partition if responses.keyed else None
         scope = self.context.get("scope")
@@ -164,7 +164,7 @@ class Limit:
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
-        self.bound = self._bound(self.plan)
+        self.bound = self._bound(self.own_plan)
 
     def _bound(self, plan: Plan) -> BoundPlan:
         store = self._store
@@ -292,11 +292,11 @@ class Limit:
     def definition(self) -> tuple[object, ...]:
         """What makes two limits the same; functions by where they are written."""
         options = (self.rating, self.price, self.identifier)
-        rates = self.plan.rates if self.rating is None else ()
+        rates = self.own_plan.rates if self.rating is None else ()
         return (type(self), rates, self.strategy, self.cost, *(option and option.written for option in options))
 
     def __repr__(self) -> str:
-        rate = self.rating.name if self.rating else "; ".join(map(str, self.plan.rates)) or "unlimited"
+        rate = self.rating.name if self.rating else "; ".join(map(str, self.own_plan.rates)) or "unlimited"
         return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={describe(self.strategy)}>"
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
