@@ -27,7 +27,7 @@ def test_a_copy_is_the_same_limit(again):
     throttle = HTTPThrottle("a", "5/min", identifier=who, rules=Rule("/a"), strategy=FixedWindow())
     copied = again(throttle)
     assert (copied.uid, copied.definition, copied.rules) == (throttle.uid, throttle.definition, throttle.rules)
-    assert again(throttle.sync)._throttle.uid == "a"
+    assert again(throttle.sync)._limit.uid == "a"
     assert again(WebSocketThrottle(uid="b", rate="1/s")).uid == "b"
 
 

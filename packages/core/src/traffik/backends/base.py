@@ -10,11 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from traffik import adapters
 from traffik.backends import binding
+from traffik.backends.postings import LimitAccount
 from traffik.model.decisions import Decision
+from traffik.model.errors import ConfigurationError
 from traffik.model.keys import partition_key
 from traffik.model.places import place_of_caller
 
@@ -22,12 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Self
 
+    from traffik.backends.postings import Posted, Posting, Take, Taken
     from traffik.strategies import Plan
 
-__all__ = ["Backend", "Calls", "Charge", "Done", "Sender"]
-
-Sender: TypeAlias = Callable[[str, int], Awaitable[Decision]]
-"""The same of a store that has to be waited for."""
+__all__ = ["Backend", "Calls", "Charge", "Done"]
 
 
 # Slots rather than a named tuple: attributes that every hit reads.
@@ -42,11 +42,13 @@ class Calls:
         read: makes the same decision and changes nothing. A cost of 0 asks how much is left and how long the wait for
             one unit is.
         reset: forgets the quota used under a local key.
+        account: the limit in the store, for `Backend.take` and `Backend.post`.
     """
 
     charge: Callable[[str, int], Decision | Awaitable[Decision]]
     read: Callable[[str, int], Decision | Awaitable[Decision]]
     reset: Callable[[str], Awaitable[None] | None]
+    account: LimitAccount
 
 
 class Charge(NamedTuple):
@@ -126,6 +128,7 @@ class Backend(ABC):
                 lambda key, cost: apply_sync((Charge(uid, plan, key, cost),))[0],
                 lambda key, cost: apply_sync((Charge(uid, plan, key, cost, read_only=True),))[0],
                 lambda key: self.reset_sync(uid, key),
+                self.account(uid, plan),
             )
 
         async def charge(key: str, cost: int) -> Decision:
@@ -134,15 +137,37 @@ class Backend(ABC):
         async def read(key: str, cost: int) -> Decision:
             return (await self.apply((Charge(uid, plan, key, cost, read_only=True),)))[0]
 
-        return Calls(charge, read, lambda key: self.reset(uid, key))
+        return Calls(charge, read, lambda key: self.reset(uid, key), self.account(uid, plan))
 
-    def sender(self, uid: str, plan: Plan) -> Sender:
-        """`apply` for one charge of one limit, with all it needs at hand."""
+    def account(self, uid: str, plan: Plan) -> LimitAccount:
+        """One limit in this store, for `take` and `post`."""
+        return LimitAccount(self, uid, plan)
 
-        async def send(key: str, cost: int) -> Decision:
-            return (await self.apply((Charge(uid, plan, key, cost),)))[0]
+    def take(
+        self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
+    ) -> Taken | Awaitable[Taken]:
+        """Take units of several accounts as one atomic step, all or not at all; see `traffik.backends.postings`.
 
-        return send
+        Args:
+            takes: accounts of this store, keys and units.
+            kind: `TAKE`, `HOLD` or `TRY`.
+            sync: whether the answer is for code that cannot await; if not, it may come as an awaitable.
+            back: settled first, in the same step, whether the takes are admitted or not.
+
+        Raises:
+            ConfigurationError: this store cannot do it.
+        """
+        raise self._cannot("take")
+
+    def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted] | Awaitable[list[Posted]]:
+        """Settle, take what is left, or foresee, as one atomic step. Arguments and errors as of `take`."""
+        raise self._cannot("post")
+
+    def _cannot(self, method: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self!r} can only hit, check, stat and reset: for several limits in one decision, reservations, refunds "
+            f"and slots it needs a method {method}(…), see traffik.backends.postings"
+        )
 
     def partition_key(self, uid: str, key: str) -> str:
         """The whole key under which a local one is kept."""

@@ -50,7 +50,7 @@ class Watcher(Protocol):
 
 
 lock = RLock()
-"""StoredState while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
+"""Held while a store is opened or closed and its watchers refresh; a store's own lock may be taken inside it."""
 
 _made: WeakSet[_Backend] = WeakSet()
 _open: dict[_Backend, int] = {}

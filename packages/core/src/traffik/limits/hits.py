@@ -8,9 +8,9 @@ does not use is not asked for here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.identities.proxies import DENIED, EXEMPTED
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
+    from traffik.responses.headers import PreparedPolicies
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["decide", "refuse", "reset", "sleep", "stat"]
+__all__ = ["Ask", "account_of", "applies", "decide", "read", "refuse", "reset", "sleep", "stat"]
+
+
+Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+"""What to do with the store's calls, the key and the cost of a hit, instead of charging it."""
 
 
 async def decide(
-    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, read_only: bool = False
+    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`."""
+    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else."""
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -43,7 +48,7 @@ async def decide(
     if limit.gated:
         if cost is not None:
             check_cost(cost)
-        if not limit.enabled or not await _applies(limit.rules, subject, context, sync):
+        if not limit.enabled or not await applies(limit.rules, subject, context, sync):
             return ADMITTED
     if cost is None:
         cost = limit.cost
@@ -69,14 +74,19 @@ async def decide(
         decision = plan.without_store(cost)
     else:
         calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = (calls.read if read_only else calls.charge)(key, cost)
+        answer = calls.charge(key, cost) if ask is None else ask(calls, key, cost)
         decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.partition is None else limit.marked(decision, key)
 
 
+def read(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
+    """What `decide` does for a check."""
+    return calls.read(key, cost)
+
+
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:
     """What is left for `subject`; None if it is exempted or denied, or the strategy cannot tell."""
-    found = await _account(limit, subject, context, sync)
+    found = await account_of(limit, subject, context, sync)
     if found is None:
         return None
     key, plan, calls = found
@@ -92,7 +102,7 @@ async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) 
 
 async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool) -> None:
     """Forget what `subject` has used."""
-    found = await _account(limit, subject, context, sync)
+    found = await account_of(limit, subject, context, sync)
     if found is not None:
         key, _, calls = found
         answer = calls.reset(key)
@@ -100,19 +110,27 @@ async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool)
             await answer
 
 
-async def refuse(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+async def refuse(
+    limit: Limit,
+    connection: Any,
+    decision: Decision,
+    context: Context | None,
+    sync: bool,
+    others: Sequence[tuple[PreparedPolicies, Decision]] = (),
+) -> object:
     """Tell a refused client, through the limit's handler or the framework; then pause or close a flooding WebSocket.
 
+    `others` are policies that were decided in the same step; the header fields show them too.
     Returns what the limit's handler returned, or None if there is no handler.
     """
     floods = limit.floods
     adapter = None if floods is None else socket_adapter_of(connection)
     if floods is None or adapter is None or not adapter.accepted(connection):
-        return await _notify(limit, connection, decision, context, sync)
+        return await _notify(limit, connection, decision, context, sync, others)
     reaction = floods.reaction(adapter.memory(connection).get(limit, decision))
     answer: object = None
     if reaction.tell:
-        answer = await _notify(limit, connection, decision, context, sync)
+        answer = await _notify(limit, connection, decision, context, sync, others)
     if reaction.close is not None:
         rejection = reject(decision, limit.policies(decision))
         await _done(adapter.close(connection, rejection, reaction.close), "closing", connection, sync)
@@ -129,12 +147,19 @@ async def sleep(wait: int) -> None:
     await anyio.sleep(wait / 1_000_000)
 
 
-async def _notify(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+async def _notify(
+    limit: Limit,
+    connection: Any,
+    decision: Decision,
+    context: Context | None,
+    sync: bool,
+    others: Sequence[tuple[PreparedPolicies, Decision]],
+) -> object:
     handler = limit.handler
     if handler is not None:
         merged = limit.context if context is None else limit.merged(context)[0]
         return await _answer(handler, sync, connection, decision, limit, merged)
-    rejection = reject(decision, limit.policies(decision))
+    rejection = reject(decision, limit.policies(decision), others)
     await _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection, sync)
     return None
 
@@ -145,7 +170,7 @@ async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync:
         await doing
 
 
-async def _applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
+async def applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
     """Whether `rules` apply to the connection. Predicates are called only if nothing else decides."""
     if rules is None:
         return True
@@ -163,7 +188,7 @@ async def _applies(rules: RuleSet | None, connection: Any, context: Context, syn
     return not verdict.applies
 
 
-async def _account(limit: Limit, subject: Any, context: Context | None, sync: bool) -> tuple[str, Plan, Calls] | None:
+async def account_of(limit: Limit, subject: Any, context: Context | None, sync: bool) -> tuple[str, Plan, Calls] | None:
     """The key of `subject`, with the plan and the store's calls for it; None if it is exempted or denied."""
     context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
     identity = subject if limit.identify is None else limit.identify(subject, context)

@@ -86,6 +86,9 @@ class Limit:
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
 
+    rejects: ClassVar[bool] = False
+    """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
+
     if not TYPE_CHECKING:  # type checkers see the constructor alone
 
         def __new__(cls, *arguments: Any, **options: Any) -> Self:
@@ -231,6 +234,12 @@ class Limit:
         self.enabled = True
         binding.subscribe(self)
 
+    def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
+        """Keep `decision` with a connection as its most recent one; it is a `usual` one if nothing was asked for."""
+
+    def update(self, subject: Any, decision: Decision) -> None:
+        """Replace the decision that a connection remembers, since units were given back or charged."""
+
     def add_rule(self, rule: Rule) -> None:
         """Take a rule of a group. Does nothing where a subject has no path or method."""
 
@@ -314,7 +323,7 @@ def _blocking(uid: str, calls: Calls) -> Calls:
 
         return blocking
 
-    return Calls(watched(calls.charge), watched(calls.read), watched(calls.reset))
+    return Calls(watched(calls.charge), watched(calls.read), watched(calls.reset), calls.account)
 
 
 def _in_event_loop() -> bool:

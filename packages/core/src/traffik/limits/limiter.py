@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from traffik.limits import groups, hits, uids
-from traffik.limits.limit import CostOption, Limit, RateOption
+from traffik.limits.limit import CostOption, RateOption
+from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
 from traffik.model.callables import Context
 from traffik.model.coroutines import run_sync
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Limiter", "SyncLimiter"]
 
 
-class Limiter(Limit):
+class Limiter(QuotaLimit):
     """A limit on opaque identities. A refused hit is a value here, not an exception.
 
     Args:
@@ -80,7 +81,7 @@ class Limiter(Limit):
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
         """What `hit` would answer now; takes nothing."""
-        return await hits.decide(self, identity, cost, context, False, read_only=True)
+        return await hits.decide(self, identity, cost, context, False, hits.read)
 
     async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """What is left of the quota of `identity`; None if the strategy cannot tell."""
@@ -96,26 +97,23 @@ class Limiter(Limit):
         return SyncLimiter(self)
 
 
-class SyncLimiter:
+class SyncLimiter(SyncQuotaLimit):
     """A `Limiter` for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
 
-    __slots__ = ("_limiter",)
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
+    __slots__ = ()
 
     def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.hit`."""
-        return run_sync(hits.decide(self._limiter, identity, cost, context, True))
+        return run_sync(hits.decide(self._limit, identity, cost, context, True))
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""
-        return run_sync(hits.decide(self._limiter, identity, cost, context, True, read_only=True))
+        return run_sync(hits.decide(self._limit, identity, cost, context, True, hits.read))
 
     def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """As `Limiter.stat`."""
-        return run_sync(hits.stat(self._limiter, identity, context, True))
+        return run_sync(hits.stat(self._limit, identity, context, True))
 
     def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """As `Limiter.reset`."""
-        run_sync(hits.reset(self._limiter, identity, context, True))
+        run_sync(hits.reset(self._limit, identity, context, True))

@@ -21,6 +21,7 @@ __all__ = [
     "UNBOUNDED",
     "Decision",
     "PartitionedDecision",
+    "SettledDecision",
     "StrategyStat",
 ]
 
@@ -105,6 +106,28 @@ class PartitionedDecision(Decision):
     def partition(self) -> bytes:
         """A hash of the local key; see `traffik.responses.options.ResponseOptions`."""
         return self._partition
+
+
+class SettledDecision(Decision):
+    """What is left after units were given back or charged in any case; `retry_after` is the wait for one more unit."""
+
+    _units: int = 0
+
+    @classmethod
+    def of(cls, decision: Decision, units: int) -> Self:
+        """The same decision, with the units that moved."""
+        made = cls._make(decision)
+        made._units = units
+        return made
+
+    @property
+    def units(self) -> int:
+        """Units that were charged (above 0) or given back (below 0).
+
+        Fewer than asked for where the limit cannot go so far: at most one limit above its capacity is charged, and
+        units that are free again already are not given back once more.
+        """
+        return self._units
 
 
 ADMITTED: Final = Decision(allowed=True, limit=UNBOUNDED, remaining=UNBOUNDED)

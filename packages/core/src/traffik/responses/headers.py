@@ -19,7 +19,7 @@ from traffik.model.decisions import FORBIDDEN, NEVER, Decision
 from traffik.model.rates import Rate
 from traffik.responses.options import DEFAULT, Policies, ResponseOptions, Serializer
 
-__all__ = ["PreparedPolicies", "RawField", "RawFields", "policies", "policy_name", "retry_after", "together"]
+__all__ = ["PreparedPolicies", "RawField", "RawFields", "joined", "policies", "policy_name", "retry_after", "together"]
 
 RawField: TypeAlias = tuple[bytes, bytes]
 """A header field as servers take it: its name, in lower case, and its value."""
@@ -38,6 +38,9 @@ _LARGEST: Final = 10**15 - 1
 _TRIPLE: Final = ("Limit", "Remaining", "Reset")
 _ONCE: Final = frozenset(f"{kind}-{part}".lower().encode() for kind in ("RateLimit", "X-RateLimit") for part in _TRIPLE)
 """What an answer can say of one limit only; the others are lists."""
+
+_LISTS: Final = frozenset({"RateLimit", "RateLimit-Policy"})
+"""Fields that name several policies, separated by commas."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +131,20 @@ def together(answers: Iterable[tuple[PreparedPolicies, Decision]]) -> list[RawFi
         for prefix, triple in groupby(own, lambda field: field[0].rpartition(b"-")[0]):
             triples.setdefault(prefix, list(triple))
     return [*(field for field in fields if field[0] not in _ONCE), *chain(*triples.values())]
+
+
+def joined(
+    known: PreparedPolicies, decision: Decision, others: Iterable[tuple[PreparedPolicies, Decision]]
+) -> list[tuple[str, str]]:
+    """The fields of a refusal, with the policies of `others` that were decided in the same step."""
+    fields = known.headers(decision)
+    for name, value in chain.from_iterable(other.headers(its) for other, its in others):
+        place = next((place for place, field in enumerate(fields) if field[0] == name), None)
+        if place is None and name != "Retry-After":
+            fields.append((name, value))
+        elif place is not None and name in _LISTS:
+            fields[place] = name, f"{fields[place][1]}, {value}"
+    return fields
 
 
 def policy_name(uid: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from traffik.model.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.model.errors import TraffikError
-from traffik.responses.headers import PreparedPolicies
+from traffik.responses.headers import PreparedPolicies, joined
 from traffik.responses.negotiation import HTML, JSON, PROBLEM, kind_for
 
 __all__ = ["QUOTA_EXCEEDED", "REDUCED_CAPACITY", "Rejection", "Reply", "Throttled", "reject", "status_of"]
@@ -146,12 +146,14 @@ class Throttled(TraffikError):
         return self.rejection.decision
 
 
-def reject(decision: Decision, policies: PreparedPolicies) -> Rejection:
-    """The rejection that belongs to a refused decision."""
+def reject(
+    decision: Decision, policies: PreparedPolicies, others: Sequence[tuple[PreparedPolicies, Decision]] = ()
+) -> Rejection:
+    """The rejection for a refused decision; `others` were decided in the same step, and stand in the fields too."""
     status, problem = status_of(decision), policies.responses.problem
     if decision.degraded == FORBIDDEN:
         return Rejection(decision, status, "This client is not served.", None, (), (), problem)
-    wait, fields = policies.retry_after(decision), tuple(policies.headers(decision))
+    wait, fields = policies.retry_after(decision), tuple(joined(policies, decision, others))
     if decision.degraded == UNAVAILABLE:
         detail = f"The rate limiter is unavailable. Retry in {_seconds(wait)}."
         return Rejection(decision, status, detail, wait, fields, (), problem)

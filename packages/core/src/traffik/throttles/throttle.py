@@ -16,10 +16,11 @@ from traffik.backends import binding
 from traffik.identities.trust import Address
 from traffik.limits import groups, hits, uids
 from traffik.limits.floods import FloodPolicy, follow
-from traffik.limits.limit import CostOption, Limit, RateOption
+from traffik.limits.limit import CostOption, RateOption
+from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
 from traffik.model.callables import Context, callback
 from traffik.model.coroutines import run_sync
-from traffik.model.decisions import ADMITTED, Decision
+from traffik.model.decisions import ADMITTED, REFUSED, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
@@ -57,7 +58,7 @@ HandlerOption: TypeAlias = Callable[..., Awaitable[object] | object]
 """What `handle_throttled` takes: a function of connection, decision, throttle and context, sync or async."""
 
 
-class Throttle(Limit, Generic[C]):
+class Throttle(QuotaLimit, Generic[C]):
     """What `HTTPThrottle` and `WebSocketThrottle` have in common.
 
     Args:
@@ -90,6 +91,7 @@ class Throttle(Limit, Generic[C]):
     """
 
     subject = "connection"
+    rejects = True
     websocket: ClassVar[bool] = False
     """Whether it guards connections that carry messages."""
 
@@ -163,7 +165,7 @@ class Throttle(Limit, Generic[C]):
 
         Somebody else may be faster: only a `hit` is certain. True if the strategy cannot tell.
         """
-        return await hits.decide(self, connection, cost, context, False, read_only=True)
+        return await hits.decide(self, connection, cost, context, False, hits.read)
 
     async def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """What is left of the connection's quota; None if it is exempted or the strategy cannot tell."""
@@ -223,16 +225,20 @@ class Throttle(Limit, Generic[C]):
         advice: str = getattr(adapter_of(subject), "store_advice", binding.ADVICE)
         return advice
 
-    def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
-        """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
-        adapter = adapter_of(connection)
-        memory = adapter.memory(connection)
+    def remember(self, subject: C, decision: Decision, usual: bool = False) -> None:
+        adapter = adapter_of(subject)
+        memory = adapter.memory(subject)
         before = None
         if memory:
             before = memory.pop(self, None)  # so that it comes last
             if usual and not self.websocket and (before is not None or self.shares_uid):
                 self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
+
+    def update(self, subject: C, decision: Decision) -> None:
+        memory = adapter_of(subject).memory(subject)
+        if memory.get(self, REFUSED).allowed:
+            memory[self] = decision
 
     def _of_twin(self, memory: adapters.Memory) -> Decision | None:
         """The decision of another throttle object that counts in the same quota."""
@@ -273,13 +279,12 @@ class WebSocketThrottle(Throttle[C]):
     websocket = True
 
 
-class SyncThrottle(Generic[C]):
+class SyncThrottle(SyncQuotaLimit, Generic[C]):
     """A throttle for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
 
-    __slots__ = ("_throttle",)
+    __slots__ = ()
 
-    def __init__(self, throttle: Throttle[C]) -> None:
-        self._throttle = throttle
+    _limit: Throttle[C]
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
@@ -292,33 +297,33 @@ class SyncThrottle(Generic[C]):
 
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.check`."""
-        return run_sync(hits.decide(self._throttle, connection, cost, context, True, read_only=True))
+        return run_sync(hits.decide(self._limit, connection, cost, context, True, hits.read))
 
     def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """As `Throttle.stat`."""
-        return run_sync(hits.stat(self._throttle, connection, context, True))
+        return run_sync(hits.stat(self._limit, connection, context, True))
 
     def reset(self, connection: C, context: Context | None = None) -> None:
         """As `Throttle.reset`."""
-        run_sync(hits.reset(self._throttle, connection, context, True))
+        run_sync(hits.reset(self._limit, connection, context, True))
 
     def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.decide`."""
-        decision = run_sync(hits.decide(self._throttle, connection, cost, context, True))
-        self._throttle.remember(connection, decision, cost is None and context is None)
+        decision = run_sync(hits.decide(self._limit, connection, cost, context, True))
+        self._limit.remember(connection, decision, cost is None and context is None)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
-        return run_sync(hits.refuse(self._throttle, connection, decision, context, True))
+        return run_sync(hits.refuse(self._limit, connection, decision, context, True))
 
     @property
     def __signature__(self) -> inspect.Signature:
         """As of the throttle, so that ``Depends(throttle.sync)`` works: FastAPI calls it in a thread."""
-        return self._throttle.__signature__
+        return self._limit.__signature__
 
     def __repr__(self) -> str:
-        return f"{self._throttle!r}.sync"
+        return f"{self._limit!r}.sync"
 
 
 def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:

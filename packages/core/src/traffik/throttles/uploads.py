@@ -93,7 +93,7 @@ class Upload:
         """
         self._declared = _declared(adapter_of(self._connection).headers(self._connection, "content-length"))
         if self._declared:
-            await self._follow([await self._decide(each, self._declared, read_only=True) for each in self._throttles])
+            await self._follow([await self._decide(each, self._declared, hits.read) for each in self._throttles])
 
     async def count(self, size: int, *, last: bool = False) -> None:
         """Charge `size` bytes that were read, from 0 on, now or with the next step.
@@ -155,7 +155,7 @@ class Upload:
     async def _refuse(self, throttle: Throttle[Any], decision: Decision) -> None:
         """Raise the refusal, unless the throttle's handler lets the upload go on."""
         if self._read:  # a client that tries again sends the whole body, so it must wait for that much
-            whole = await self._decide(throttle, max(self._declared, self._read), read_only=True)
+            whole = await self._decide(throttle, max(self._declared, self._read), hits.read)
             decision = decision if whole.allowed else whole
         throttle.remember(self._connection, decision)
         try:
@@ -168,9 +168,8 @@ class Upload:
             raise
         self._throttles = tuple(each for each in self._throttles if each is not throttle)
 
-    async def _decide(self, throttle: Throttle[Any], cost: int, *, read_only: bool = False) -> Decision:
-        cost = min(cost, MAX_COST)
-        return await hits.decide(throttle, self._connection, cost, None, self._sync, read_only=read_only)
+    async def _decide(self, throttle: Throttle[Any], cost: int, ask: hits.Ask | None = None) -> Decision:
+        return await hits.decide(throttle, self._connection, min(cost, MAX_COST), None, self._sync, ask)
 
 
 def _declared(lines: Sequence[str]) -> int:

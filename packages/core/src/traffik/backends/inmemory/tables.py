@@ -117,6 +117,10 @@ class KeyTable:
             return self.overflow, state
         return None, None
 
+    def shares(self, key: str) -> bool:
+        """Whether `key` is counted in an overflow bucket."""
+        return key not in self.newest and self.find(key)[0] is self.overflow
+
     def wrote(self, ttl: int, now: int) -> None:
         """Take note of a key that came to `newest`."""
         if ttl > self.longest:

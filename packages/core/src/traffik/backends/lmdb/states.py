@@ -13,7 +13,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
+from traffik.backends.postings import LimitAccount
+
 if TYPE_CHECKING:
+    from traffik.backends.base import Backend
     from traffik.strategies import Plan, State
 
 __all__ = ["BUCKET", "FIRST", "HEAD", "PREFIX", "Account", "expiry_of", "key_of", "name_of", "prefix_of", "text_of"]
@@ -40,16 +43,15 @@ _LATEST: Final = 2**63 - 1
 _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 
 
-class Account:
+class Account(LimitAccount):
     """One limit in the files: how its states are written, and of how many keys (`max_keys`) a file takes new ones."""
 
-    __slots__ = ("_custom", "_tag", "kernel", "max_keys", "plan", "prefix", "uid")
+    __slots__ = ("_custom", "_tag", "kernel", "max_keys", "prefix")
 
-    def __init__(self, namespace: str, uid: str, plan: Plan, max_keys: int) -> None:
-        self.uid = uid
-        self.plan = plan
+    def __init__(self, store: Backend, uid: str, plan: Plan, max_keys: int) -> None:
+        super().__init__(store, uid, plan)
         self.max_keys = max_keys
-        self.prefix = prefix_of(namespace, uid)
+        self.prefix = prefix_of(store.namespace, uid)
         self.kernel = plan.kernel
         self._tag = blake2b(b"1:" + plan.family.encode(), digest_size=8).digest()
         self._custom = plan.twins is None

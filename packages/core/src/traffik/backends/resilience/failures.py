@@ -6,12 +6,14 @@ Every decision made here says why it is not the store's, in `Decision.degraded`:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 
+from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.postings import TAKE_UP_TO, TRY, Posted, Taken
 from traffik.model.callables import Callback, callback
 from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
@@ -19,7 +21,7 @@ from traffik.model.rates import Rate
 from traffik.strategies import Plan, Strategy, plan
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Charge
+    from traffik.backends.postings import LimitAccount, Posting, Take
     from traffik.model.errors import BackendError
 
 __all__ = ["Failures", "OnError", "Policy"]
@@ -101,16 +103,64 @@ class Failures:
             return Decision(False, limit, 0, retry_after=max(1, wait), reset_after=max(1, wait), degraded=UNAVAILABLE)
         return self._fall_back(charge, wait)
 
+    def take(
+        self, answers: Sequence[object], error: BackendError, takes: Sequence[Take], kind: int, wait: int
+    ) -> Taken:
+        """What `Backend.take` answers without the store.
+
+        Args:
+            answers: for each take the policy, or what the function has answered.
+            error: what is wrong with the store.
+            takes: what was asked of it, and so is `kind`.
+            wait: µs until the store is asked again.
+
+        Raises:
+            BackendError, ValueError: as `settle`.
+        """
+        if all(answer == "fallback" for answer in answers):
+            ours = [(self._spare_account(account), key, units) for account, key, units in takes]
+            taken = self._spare.take(ours, kind, sync=True)
+            pairs = zip(takes, taken.decisions, strict=True)
+            return Taken([self._of_spare(account.plan, its, wait) for (account, _, _), its in pairs], taken.held)
+        charges = [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
+        return Taken([self.settle(*pair, wait) for pair in zip(answers, (error,) * len(takes), charges, strict=True)])
+
+    def post(
+        self, answers: Sequence[object], error: BackendError, postings: Sequence[Posting], wait: int
+    ) -> list[Posted]:
+        """What `Backend.post` answers without the store; arguments and errors as of `take`.
+
+        What was taken in the store cannot be given back without it, so it stays taken.
+        """
+        return [self._post(*each, error, wait) for each in zip(answers, postings, strict=True)]
+
+    def _post(self, answer: object, posting: Posting, error: BackendError, wait: int) -> Posted:
+        plan = posting.account.plan
+        if answer == "fallback" and posting.units >= 0:
+            (posted,) = self._spare.post([posting._replace(account=self._spare_account(posting.account))], sync=True)
+            return posted._replace(decision=self._of_spare(plan, posted.decision, wait))
+        charge = Charge(posting.account.uid, plan, posting.key, max(posting.units, 0), read_only=True)
+        decision = self.settle(answer, error, charge, wait)
+        units = posting.units if posting.kind == TAKE_UP_TO and decision.allowed else 0
+        return Posted(decision, units, (decision.retry_after,) * len(posting.costs))
+
+    def _spare_account(self, account: LimitAccount) -> LimitAccount:
+        return self._spare.account(account.uid, self._shared(account.plan)[0])
+
     def reset(self) -> None:
         """Forget what has been counted in this process."""
         self._spare.reset_sync()
 
     def _fall_back(self, charge: Charge, wait: int) -> Decision:
-        shared, rates = self._shared(charge.plan)
-        (decision,) = self._spare.apply_sync((charge._replace(plan=shared),))
+        (decision,) = self._spare.apply_sync((charge._replace(plan=self._shared(charge.plan)[0]),))
+        return self._of_spare(charge.plan, decision, wait)
+
+    def _of_spare(self, whole: Plan, decision: Decision, wait: int) -> Decision:
+        """A decision of our share of a plan, as one of the whole."""
         if decision.never:
             # It is only this share that cannot hold so much: the store may.
             decision = decision._replace(retry_after=max(1, wait))
+        rates = self._shared(whole)[1]
         rate = None if decision.rate is None else rates.get(decision.rate, decision.rate)
         return decision._replace(rate=rate, degraded="fallback")
 
