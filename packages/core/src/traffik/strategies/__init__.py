@@ -1,9 +1,21 @@
 """Algorithms: old state in, decision and new state out. Pure: no clock, no I/O, no randomness, no threads."""
 
-from traffik.strategies.base import Kernel, Prepared, State, Strategy, Transition, Twin, Twinned
+from traffik.strategies.base import (
+    Kernel,
+    Prepared,
+    Receipt,
+    Settled,
+    Settling,
+    State,
+    Strategy,
+    Transition,
+    Twin,
+    Twinned,
+    probe,
+)
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
-from traffik.strategies.plans import Plan, plan, probe
+from traffik.strategies.plans import Plan, plan
 from traffik.strategies.sliding_counter import SlidingCounter
 from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
@@ -14,6 +26,9 @@ __all__ = [
     "LeakyBucket",
     "Plan",
     "Prepared",
+    "Receipt",
+    "Settled",
+    "Settling",
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",

@@ -15,10 +15,31 @@ from typing import TypeAlias, TypeGuard
 from traffik.model.costs import MAX_COST
 from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
 from traffik.model.descriptions import describe
+from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
-from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
+from traffik.strategies.base import (
+    Kernel,
+    Prepared,
+    Receipt,
+    Settled,
+    Settler,
+    Settling,
+    State,
+    Strategy,
+    Twin,
+    Twinned,
+    settled,
+)
+from traffik.strategies.settling import (
+    earliest_of,
+    prepare_settling,
+    receipt_of,
+    settle_parts,
+    settle_place,
+    take_at_most,
+)
 
-__all__ = ["Plan", "plan", "probe"]
+__all__ = ["Plan", "plan"]
 
 _Answer: TypeAlias = tuple[Decision, State | None, int]
 
@@ -31,6 +52,8 @@ class Plan:
         strategy: the algorithm.
         rates: what it counts, all at once; empty if nothing limits.
         kernel: decides one charge; pure.
+        kernels: the same for each rate by itself.
+        settlers: what settles each rate; None if the strategy cannot settle.
         capacity: the largest cost that can ever be admitted.
         ceiling: the largest cost worth asking a store about; -1 if nothing limits.
         stats: whether decisions can be tried out without being made.
@@ -43,6 +66,8 @@ class Plan:
     strategy: Strategy
     rates: tuple[Rate, ...]
     kernel: Kernel
+    kernels: tuple[Kernel, ...]
+    settlers: tuple[Settler, ...] | None
     capacity: int
     ceiling: int
     stats: bool
@@ -66,6 +91,71 @@ class Plan:
         rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
         return Decision(False, self.capacity, self.capacity, retry_after=NEVER, reset_after=0, rate=rate)
 
+    @property
+    def settles(self) -> bool:
+        """Whether its strategy can give units back and charge some in any case."""
+        return self.settlers is not None
+
+    def receipt(self, before: State | None, after: State) -> tuple[Receipt, ...]:
+        """What settling is to know of the admitted hit that turned `before` into `after`: a receipt for each rate.
+
+        Raises:
+            ConfigurationError: the strategy cannot settle.
+        """
+        strategy = self._settling()
+        befores, afters = (before or (), after) if self.several else ((before,), (after,))
+        pairs = zip((*befores, *(None,) * len(afters)), afters, self.rates, strict=False)
+        return tuple(receipt_of(strategy, old, new, rate) for old, new, rate in pairs)
+
+    def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
+        """Give units back or charge some in any case, on each rate by its own receipt; pure.
+
+        The decision is about what is left by all rates together. `applied` is the least in size of what was applied
+        to each.
+
+        Args:
+            state: the stored state of the plan, or None.
+            delta: units to charge, or minus the units to give back.
+            receipts: of the hit whose units are given back; None to give back the units taken last.
+            now: µs on the store's clock.
+
+        Raises:
+            ConfigurationError: the strategy cannot settle.
+        """
+        self._settling()
+        settlers = self.settlers or ()
+        if not settlers:
+            return Settled(ADMITTED, None, 0, delta)
+        if self.several:
+            settlement = settle_parts(self.kernels, settlers, state, delta, receipts, now)
+        else:
+            settlement = settle_place(settlers[0], state, delta, receipts, 0, now)
+        return settled(self.kernel, state, settlement, now)
+
+    def take_up_to(self, state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int, int]:
+        """Grant `cost` units, or as many as are left, in one step.
+
+        Returns:
+            The decision, the new state or None, its ttl, and the units granted; if there are none, a refusal with the
+            wait for one.
+        """
+        return take_at_most(self.kernel, state, cost, now)
+
+    def earliest(self, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
+        """µs from `now` at which each of the costs, taken one after the other, is admitted if nobody else hits.
+
+        `NEVER` for a cost that cannot fit; those after it are worked out without it.
+        """
+        return earliest_of(self.kernel, state, costs, now)
+
+    def _settling(self) -> Settling:
+        if _can_settle(self.strategy):
+            return self.strategy
+        raise ConfigurationError(
+            f"{describe(self.strategy)} can neither give units back nor charge some in any case: "
+            f"write the methods receipt and settle of traffik.strategies.Settling, or choose a built-in strategy"
+        )
+
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:
     """Make `strategy` ready for `rates`.
@@ -83,13 +173,15 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         raise TypeError(
             f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
         )
-    kernels = [_prepare(strategy, rate) for rate in rates]
+    kernels = tuple(_prepare(strategy, rate) for rate in rates)
     bounds = tuple((_capacity(strategy, rate), rate) for rate in rates)
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
         kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels),
+        kernels=kernels,
+        settlers=_settlers(strategy, rates),
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
@@ -100,20 +192,27 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     )
 
 
-def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
-    """What is left, and the wait until one more unit is; changes nothing."""
-    decision = kernel(state, 0, now)[0]
-    if decision.remaining > 0:
-        return decision
-    return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
-
-
 def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:
     """Whether a strategy also exists in Lua: a subclass that decides anew has no twin but one of its own."""
-    if not isinstance(strategy, Twinned):
-        return False
-    nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {"decide", "prepare", "twin"})
-    return "twin" in vars(nearest)
+    return isinstance(strategy, Twinned) and _goes_with(strategy, "twin", {"decide", "prepare"})
+
+
+def _can_settle(strategy: Strategy) -> TypeGuard[Settling]:
+    """Whether a strategy can settle: a subclass that decides anew has no settling but its own."""
+    return isinstance(strategy, Settling) and _goes_with(strategy, "settle", {"decide", "prepare"})
+
+
+def _settlers(strategy: Strategy, rates: Sequence[Rate]) -> tuple[Settler, ...] | None:
+    if not _can_settle(strategy):
+        return None
+    ahead = _goes_with(strategy, "settler", {"settle"})
+    return tuple(prepare_settling(strategy, rate, ahead=ahead) for rate in rates)
+
+
+def _goes_with(strategy: object, method: str, others: set[str]) -> bool:
+    """Whether no subclass of the class that has a method writes one of the `others` anew."""
+    nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {method, *others})
+    return method in vars(nearest)
 
 
 def _capacity(strategy: Strategy, rate: Rate) -> int:
