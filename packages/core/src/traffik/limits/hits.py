@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "account_of", "applies", "decide", "read", "refuse", "reset", "sleep", "stat"]
+__all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "sleep", "stat"]
 
 
 Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
@@ -79,7 +79,7 @@ async def decide(
     return decision if limit.partition is None else limit.marked(decision, key)
 
 
-def read(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
+def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
     """What `decide` does for a check."""
     return calls.read(key, cost)
 

@@ -93,7 +93,7 @@ class Upload:
         """
         self._declared = _declared(adapter_of(self._connection).headers(self._connection, "content-length"))
         if self._declared:
-            await self._follow([await self._decide(each, self._declared, hits.read) for each in self._throttles])
+            await self._follow([await self._decide(each, self._declared, hits.read_only) for each in self._throttles])
 
     async def count(self, size: int, *, last: bool = False) -> None:
         """Charge `size` bytes that were read, from 0 on, now or with the next step.
@@ -155,7 +155,7 @@ class Upload:
     async def _refuse(self, throttle: Throttle[Any], decision: Decision) -> None:
         """Raise the refusal, unless the throttle's handler lets the upload go on."""
         if self._read:  # a client that tries again sends the whole body, so it must wait for that much
-            whole = await self._decide(throttle, max(self._declared, self._read), hits.read)
+            whole = await self._decide(throttle, max(self._declared, self._read), hits.read_only)
             decision = decision if whole.allowed else whole
         throttle.remember(self._connection, decision)
         try:
