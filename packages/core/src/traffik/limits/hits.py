@@ -8,12 +8,13 @@ does not use is not asked for here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.identities.proxies import DENIED, EXEMPTED
+from traffik.limits import timing
 from traffik.model.coroutines import must_wait
 from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, REFUSED, Decision, StrategyStat
@@ -22,19 +23,28 @@ from traffik.model.rates import UNLIMITED
 from traffik.responses.rejections import reject
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Calls
+    from traffik.backends.base import Backend, Calls
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["decide", "refuse", "reset", "sleep", "stat"]
+__all__ = ["decide", "refuse", "reset", "stat"]
 
 
 async def decide(
-    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, read_only: bool = False
+    limit: Limit,
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    read_only: bool = False,
+    queued: Callable[[Calls, Backend], Calls] | None = None,
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`."""
+    """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`.
+
+    With `queued`, the calls to the store are those that it makes of them.
+    """
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -69,6 +79,8 @@ async def decide(
         decision = plan.without_store(cost)
     else:
         calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+        if queued is not None:
+            calls = queued(calls, limit.store(subject))
         answer = (calls.read if read_only else calls.charge)(key, cost)
         decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.partition is None else limit.marked(decision, key)
@@ -117,16 +129,9 @@ async def refuse(limit: Limit, connection: Any, decision: Decision, context: Con
         rejection = reject(decision, limit.policies(decision))
         await _done(adapter.close(connection, rejection, reaction.close), "closing", connection, sync)
     elif reaction.pause:
-        pause = adapter.pause(connection, partial(sleep, reaction.pause))
+        pause = adapter.pause(connection, partial(timing.sleep, reaction.pause))
         await _done(pause, "the pause", connection, sync)
     return answer
-
-
-async def sleep(wait: int) -> None:
-    """Let `wait` µs pass."""
-    import anyio  # here, since only pauses need it
-
-    await anyio.sleep(wait / 1_000_000)
 
 
 async def _notify(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:

@@ -237,6 +237,9 @@ class Limit:
     def remove_rule(self, rule: Rule) -> None:
         """Drop a rule of a group."""
 
+    def remember(self, subject: Any, decision: Decision, usual: bool = False, /) -> None:
+        """Keep `decision` with `subject` as its most recent one. Does nothing where a subject is no connection."""
+
     def _identify(self) -> Callable[[Any, Context], object] | None:
         """The function that returns whose quota a hit counts in; None if that is the subject itself."""
         return None
