@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.identities.proxies import DENIED, EXEMPTED
@@ -23,28 +23,23 @@ from traffik.model.rates import UNLIMITED
 from traffik.responses.rejections import reject
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Backend, Calls
+    from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["decide", "refuse", "reset", "stat"]
+__all__ = ["Ask", "decide", "read", "refuse", "reset", "stat"]
+
+
+Ask: TypeAlias = "Callable[[Plan, Calls, str, int], Decision | Awaitable[Decision]]"
+"""What to do with the plan, the store's calls, the key and the cost of a hit, instead of charging it."""
 
 
 async def decide(
-    limit: Limit,
-    subject: Any,
-    cost: int | None,
-    context: Context | None,
-    sync: bool,
-    read_only: bool = False,
-    queued: Callable[[Calls, Backend], Calls] | None = None,
+    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`.
-
-    With `queued`, the calls to the store are those that it makes of them.
-    """
+    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else."""
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -79,11 +74,14 @@ async def decide(
         decision = plan.without_store(cost)
     else:
         calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        if queued is not None:
-            calls = queued(calls, limit.store(subject))
-        answer = (calls.read if read_only else calls.charge)(key, cost)
+        answer = calls.charge(key, cost) if ask is None else ask(plan, calls, key, cost)
         decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.partition is None else limit.marked(decision, key)
+
+
+def read(_plan: Plan, calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
+    """What `decide` does for a check."""
+    return calls.read(key, cost)
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:

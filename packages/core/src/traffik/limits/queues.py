@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from traffik.backends.base import Backend
     from traffik.model.decisions import Decision
 
-__all__ = ["QueueKey", "TaskWaiter", "ThreadWaiter", "WaitQueue", "Waiter", "call_soon", "join"]
+__all__ = ["QueueKey", "TaskWaiter", "ThreadWaiter", "WaitQueue", "Waiter", "call_soon", "enqueue"]
 
 QueueKey: TypeAlias = "tuple[Backend, str, str]"
 """The store, the uid of the limit and the local key."""
@@ -157,7 +157,7 @@ class WaitQueue:
                 heappush(self._deadlines, (waiter.deadline, next(_numbers), waiter))
 
 
-def join(key: QueueKey, waiter: Waiter) -> WaitQueue:
+def enqueue(key: QueueKey, waiter: Waiter) -> WaitQueue:
     """Put a waiter at the end of the queue for `key`. It must `leave` in the end."""
     with _lock:
         while True:

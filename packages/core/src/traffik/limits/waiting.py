@@ -8,8 +8,6 @@ turn without asking.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
-from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +17,10 @@ from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError, NeverAdmittedError, WaitTimeoutError
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Backend, Calls
+    from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
     from traffik.model.callables import Context
+    from traffik.strategies import Plan
 
 __all__ = ["wait_for_quota"]
 
@@ -44,9 +43,9 @@ async def wait_for_quota(
 ) -> Decision:
     """Wait until `subject` is admitted with `cost`, and take it; the arguments are those of `Limiter.wait`."""
     usual = cost is None and context is None
-    turn = _Turn(limit, sync, timeout, jitter)
+    turn = _Turn(limit, subject, sync, timeout, jitter)
     try:
-        decision = await hits.decide(limit, subject, cost, context, sync, queued=turn.queued)
+        decision = await hits.decide(limit, subject, cost, context, sync, turn.ask)
     except WaitTimeoutError as error:
         limit.remember(subject, error.decision, usual)
         raise
@@ -59,28 +58,25 @@ async def wait_for_quota(
 class _Turn:
     """One call of `wait`: a place in a queue, until the store admits it or its time is up."""
 
-    __slots__ = ("_jitter", "_limit", "_timeout", "_waiter")
+    __slots__ = ("_jitter", "_limit", "_subject", "_timeout", "_waiter")
 
-    def __init__(self, limit: Limit, sync: bool, timeout: float | None, jitter: float | None) -> None:
+    def __init__(self, limit: Limit, subject: Any, sync: bool, timeout: float | None, jitter: float | None) -> None:
         if sync and queues.call_soon() is not None:
             raise ConfigurationError(
                 f"sync.wait of {limit.uid!r} would block the event loop of this thread: await wait itself, or call "
                 f"sync.wait in another thread"
             )
         self._limit = limit
+        self._subject = subject
         self._timeout = timeout
         self._jitter = 0 if jitter is None else _microseconds("a jitter", jitter)
         deadline = None if timeout is None else timing.now() + _microseconds("a timeout", timeout)
         self._waiter: queues.Waiter = queues.ThreadWaiter(deadline) if sync else queues.TaskWaiter(deadline)
 
-    def queued(self, calls: Calls, store: Backend) -> Calls:
-        """The calls, with a charge that waits in the queue of its key."""
-        return replace(calls, charge=partial(self._charge, calls, store))
-
-    async def _charge(self, calls: Calls, store: Backend, key: str, cost: int) -> Decision:
+    async def ask(self, _plan: Plan, calls: Calls, key: str, cost: int) -> Decision:
         """The decision that admits `cost`, or one that says that it never will be."""
         waiter = self._waiter
-        queue = queues.join((store, self._limit.uid, key), waiter)
+        queue = queues.enqueue((self._limit.store(self._subject), self._limit.uid, key), waiter)
         try:
             while queue.first is not waiter:
                 left = self._left()
