@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from traffik.backends.base import Backend
     from traffik.model.decisions import Decision
 
-__all__ = ["QueueKey", "TaskWaiter", "ThreadWaiter", "WaitQueue", "Waiter", "call_soon", "enqueue"]
+__all__ = ["QueueKey", "TaskWaiter", "ThreadWaiter", "WaitQueue", "Waiter", "call_soon", "enqueue", "leave"]
 
 QueueKey: TypeAlias = "tuple[Backend, str, str]"
 """The store, the uid of the limit and the local key."""
@@ -106,10 +106,9 @@ class WaitQueue:
         due: when the first waiter asks again, on the clock of `timing`; 0 if it is not asleep.
     """
 
-    __slots__ = ("_deadlines", "_key", "_waiters", "due", "refusal")
+    __slots__ = ("_deadlines", "_waiters", "due", "refusal")
 
-    def __init__(self, key: QueueKey) -> None:
-        self._key = key
+    def __init__(self) -> None:
         self._waiters: OrderedDict[Waiter, None] = OrderedDict()
         self._deadlines: list[tuple[int, int, Waiter]] = []
         self.refusal: Decision | None = None
@@ -130,23 +129,14 @@ class WaitQueue:
         for waiter in late:
             waiter.wake()
 
-    def leave(self, waiter: Waiter) -> None:
-        """Take a waiter out, and wake the next one if it was the first."""
-        following = self._remove(waiter)
-        while following is not None and not following.wake():
-            following = self._remove(following)
-
-    def _remove(self, waiter: Waiter) -> Waiter | None:
-        """The waiter that is first now, if `waiter` was."""
-        with _lock:
-            was_first = self.first is waiter
-            self._waiters.pop(waiter, None)
-            if not self._waiters and _queues.get(self._key) is self:
-                del _queues[self._key]
-            if not was_first:
-                return None
-            self.refusal, self.due = None, 0
-            return self.first
+    def remove(self, waiter: Waiter) -> Waiter | None:
+        """Take a waiter out; the one that is first now, if it was the first."""
+        was_first = self.first is waiter
+        self._waiters.pop(waiter, None)
+        if not was_first:
+            return None
+        self.refusal, self.due = None, 0
+        return self.first
 
     def add(self, waiter: Waiter) -> None:
         """Put a waiter at the end."""
@@ -163,11 +153,27 @@ def enqueue(key: QueueKey, waiter: Waiter) -> WaitQueue:
         while True:
             queue = _queues.get(key)
             if queue is None:
-                queue = _queues[key] = WaitQueue(key)
+                queue = _queues[key] = WaitQueue()
             queue.add(waiter)
             # A signal handler, or the garbage collector, may have taken the last one out of it in between.
             if _queues.get(key) is queue:
                 return queue
+
+
+def leave(key: QueueKey, waiter: Waiter) -> None:
+    """Take a waiter out of the queue for `key`, if it is in there, and wake the next one if it was the first."""
+    following = _remove(key, waiter)
+    while following is not None and not following.wake():
+        following = _remove(key, following)
+
+
+def _remove(key: QueueKey, waiter: Waiter) -> Waiter | None:
+    with _lock:
+        queue = _queues.get(key)
+        following = None if queue is None else queue.remove(waiter)
+        if queue is not None and queue.first is None:
+            _queues.pop(key, None)
+        return following
 
 
 def call_soon() -> Callable[[Callable[[], object]], object] | None:
@@ -188,6 +194,6 @@ def _after_fork_in_child() -> None:
 
 _queues: Final[dict[QueueKey, WaitQueue]] = {}
 _numbers: Final = count()
-_lock: Final = RLock()  # reentrant, for signal handlers that wait, and for coroutines that the garbage collector closes
+_lock: Final = RLock()  # reentrant, for signal handlers, and for coroutines that the garbage collector closes
 if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child)

@@ -76,8 +76,9 @@ class _Turn:
     async def ask(self, _plan: Plan, calls: Calls, key: str, cost: int) -> Decision:
         """The decision that admits `cost`, or one that says that it never will be."""
         waiter = self._waiter
-        queue = queues.enqueue((self._limit.store(self._subject), self._limit.uid, key), waiter)
+        place = (self._limit.store(self._subject), self._limit.uid, key)
         try:
+            queue = queues.enqueue(place, waiter)
             while queue.first is not waiter:
                 left = self._left()
                 if left is not None and (left == 0 or queue.due > timing.now() + left):
@@ -92,7 +93,7 @@ class _Turn:
                 queue.announce(decision, timing.now() + pause)
                 await waiter.sleep(self._jittered(pause))
         finally:
-            queue.leave(waiter)
+            queues.leave(place, waiter)
 
     def _pause(self, decision: Decision) -> int:
         """The pause after a refusal, in µs.
