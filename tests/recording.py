@@ -36,6 +36,11 @@ class RecordingBackend(InMemoryBackend):
         return replace(calls, charge=suspend_and_charge if self.remote and not sync else charge)
 
     @property
+    def admitted(self):
+        """The costs that were admitted, in order."""
+        return [cost for _, cost, allowed in self.charged if allowed]
+
+    @property
     def refused(self):
         """How many charges were refused."""
         return sum(not allowed for _, _, allowed in self.charged)

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "decide", "read", "refuse", "reset", "stat"]
+__all__ = ["Ask", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-Ask: TypeAlias = "Callable[[Plan, Calls, str, int], Decision | Awaitable[Decision]]"
-"""What to do with the plan, the store's calls, the key and the cost of a hit, instead of charging it."""
+Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+"""What to do with the store's calls, the key and the cost of a hit, instead of charging it."""
 
 
 async def decide(
@@ -74,12 +74,12 @@ async def decide(
         decision = plan.without_store(cost)
     else:
         calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = calls.charge(key, cost) if ask is None else ask(plan, calls, key, cost)
+        answer = calls.charge(key, cost) if ask is None else ask(calls, key, cost)
         decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.partition is None else limit.marked(decision, key)
 
 
-def read(_plan: Plan, calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
+def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
     """What `decide` does for a check."""
     return calls.read(key, cost)
 

@@ -114,7 +114,7 @@ class Limiter(Limit):
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
         """What `hit` would answer now; takes nothing."""
-        return await hits.decide(self, identity, cost, context, False, hits.read)
+        return await hits.decide(self, identity, cost, context, False, hits.read_only)
 
     async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """What is left of the quota of `identity`; None if the strategy cannot tell."""
@@ -156,7 +156,7 @@ class SyncLimiter:
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""
-        return run_sync(hits.decide(self._limiter, identity, cost, context, True, hits.read))
+        return run_sync(hits.decide(self._limiter, identity, cost, context, True, hits.read_only))
 
     def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """As `Limiter.stat`."""

@@ -7,7 +7,6 @@ turn without asking.
 
 from __future__ import annotations
 
-import random
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
     from traffik.model.callables import Context
-    from traffik.strategies import Plan
 
 __all__ = ["wait_for_quota"]
 
@@ -73,7 +71,7 @@ class _Turn:
         deadline = None if timeout is None else timing.now() + _microseconds("a timeout", timeout)
         self._waiter: queues.Waiter = queues.ThreadWaiter(deadline) if sync else queues.TaskWaiter(deadline)
 
-    async def ask(self, _plan: Plan, calls: Calls, key: str, cost: int) -> Decision:
+    async def ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """The decision that admits `cost`, or one that says that it never will be."""
         waiter = self._waiter
         place = (self._limit.store(self._subject), self._limit.uid, key)
@@ -114,7 +112,9 @@ class _Turn:
         """`pause`, and a random part of the jitter, but no more than the time that is left."""
         if not self._jitter:
             return pause
-        longer = pause + random.randint(0, self._jitter)  # noqa: S311 - no secret
+        from random import randint  # here, since only a jitter needs it
+
+        longer = pause + randint(0, self._jitter)  # noqa: S311 - no secret
         left = self._left()
         return longer if left is None else max(pause, min(longer, left))
 

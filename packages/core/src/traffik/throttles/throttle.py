@@ -182,7 +182,7 @@ class Throttle(Limit, Generic[C]):
 
         Somebody else may be faster: only a `hit` is certain. True if the strategy cannot tell.
         """
-        return await hits.decide(self, connection, cost, context, False, hits.read)
+        return await hits.decide(self, connection, cost, context, False, hits.read_only)
 
     async def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """What is left of the connection's quota; None if it is exempted or the strategy cannot tell."""
@@ -323,7 +323,7 @@ class SyncThrottle(Generic[C]):
 
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.check`."""
-        return run_sync(hits.decide(self._throttle, connection, cost, context, True, hits.read))
+        return run_sync(hits.decide(self._throttle, connection, cost, context, True, hits.read_only))
 
     def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """As `Throttle.stat`."""

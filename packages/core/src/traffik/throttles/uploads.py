@@ -170,7 +170,9 @@ class Upload:
 
     async def _decide(self, throttle: Throttle[Any], cost: int, *, read_only: bool = False) -> Decision:
         cost = min(cost, MAX_COST)
-        return await hits.decide(throttle, self._connection, cost, None, self._sync, hits.read if read_only else None)
+        return await hits.decide(
+            throttle, self._connection, cost, None, self._sync, hits.read_only if read_only else None
+        )
 
 
 def _declared(lines: Sequence[str]) -> int:
