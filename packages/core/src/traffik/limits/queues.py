@@ -15,8 +15,6 @@ from itertools import count
 from threading import Event, RLock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from traffik.limits import timing
-
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
     from traffik.model.decisions import Decision
@@ -30,7 +28,7 @@ QueueKey: TypeAlias = "tuple[Backend, str, str]"
 class ThreadWaiter:
     """A thread in a queue.
 
-    Its coroutine functions block instead of suspending, so that `traffik.model.coroutines.run_sync` can step them.
+    Its `rest` blocks instead of suspending, so that `traffik.model.coroutines.run_sync` can step it.
 
     Args:
         deadline: the time, on the clock of `timing`, at which it gives up; None for never.
@@ -54,10 +52,6 @@ class ThreadWaiter:
         """Wait until somebody calls `wake`, at most `wait` µs. May end early."""
         self._event.wait(None if wait is None else wait / 1_000_000)
         self._event.clear()
-
-    async def sleep(self, wait: int) -> None:
-        """Let `wait` µs pass."""
-        timing.sleep_sync(wait)
 
 
 class TaskWaiter:
@@ -90,9 +84,6 @@ class TaskWaiter:
         with anyio.move_on_after(None if wait is None else wait / 1_000_000):
             await self._event.wait()
         self._event = anyio.Event()
-
-    async def sleep(self, wait: int) -> None:
-        await timing.sleep(wait)
 
 
 Waiter: TypeAlias = TaskWaiter | ThreadWaiter

@@ -7,8 +7,12 @@ their place in tests.
 from __future__ import annotations
 
 import time
+from math import isfinite
 
-__all__ = ["now", "sleep", "sleep_sync"]
+from traffik.model.decisions import NEVER
+from traffik.model.descriptions import describe
+
+__all__ = ["microseconds", "now", "pause", "sleep", "sleep_sync"]
 
 
 def now() -> int:
@@ -26,3 +30,24 @@ async def sleep(wait: int) -> None:
 def sleep_sync(wait: int) -> None:
     """Let `wait` µs pass in this thread."""
     time.sleep(wait / 1_000_000)
+
+
+async def pause(wait: int, sync: bool) -> None:
+    """Let `wait` µs pass, in a task or, with `sync`, in a thread."""
+    if sync:
+        sleep_sync(wait)
+    else:
+        await sleep(wait)
+
+
+def microseconds(what: str, seconds: object) -> int:
+    """`seconds` in µs.
+
+    Raises:
+        TypeError, ValueError: it is no number, is negative or is not finite; `what` names it.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{what} is a number of seconds, not {describe(seconds)}")
+    if not (isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"{what} is a finite number of seconds from 0, not {seconds!r}")
+    return min(int(seconds * 1_000_000), NEVER)

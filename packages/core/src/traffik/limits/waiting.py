@@ -7,12 +7,10 @@ turn without asking.
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.limits import hits, queues, timing
 from traffik.model.decisions import FORBIDDEN, NEVER, UNAVAILABLE, Decision
-from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError, NeverAdmittedError, WaitTimeoutError
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ async def wait_for_quota(
 class _Turn:
     """One call of `wait`: a place in a queue, until the store admits it or its time is up."""
 
-    __slots__ = ("_jitter", "_limit", "_subject", "_timeout", "_waiter")
+    __slots__ = ("_jitter", "_limit", "_subject", "_sync", "_timeout", "_waiter")
 
     def __init__(self, limit: Limit, subject: Any, sync: bool, timeout: float | None, jitter: float | None) -> None:
         if sync and queues.call_soon() is not None:
@@ -66,9 +64,10 @@ class _Turn:
             )
         self._limit = limit
         self._subject = subject
+        self._sync = sync
         self._timeout = timeout
-        self._jitter = 0 if jitter is None else _microseconds("a jitter", jitter)
-        deadline = None if timeout is None else timing.now() + _microseconds("a timeout", timeout)
+        self._jitter = 0 if jitter is None else timing.microseconds("a jitter", jitter)
+        deadline = None if timeout is None else timing.now() + timing.microseconds("a timeout", timeout)
         self._waiter: queues.Waiter = queues.ThreadWaiter(deadline) if sync else queues.TaskWaiter(deadline)
 
     async def ask(self, calls: Calls, key: str, cost: int) -> Decision:
@@ -89,7 +88,7 @@ class _Turn:
                     return decision
                 pause = self._pause(decision)
                 queue.announce(decision, timing.now() + pause)
-                await waiter.sleep(self._jittered(pause))
+                await timing.pause(self._jittered(pause), self._sync)
         finally:
             queues.leave(place, waiter)
 
@@ -139,11 +138,3 @@ def _reason(limit: Limit, decision: Decision) -> str:
     if not decision.limit:
         return f"{limit.uid!r} admits nothing at all"
     return f"{limit.uid!r} can never admit this cost: the largest it admits is {decision.limit}"
-
-
-def _microseconds(what: str, seconds: object) -> int:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{what} is a number of seconds or None, not {describe(seconds)}")
-    if not (isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"{what} is a finite number of seconds from 0, or None, not {seconds!r}")
-    return min(int(seconds * 1_000_000), NEVER)
