@@ -123,8 +123,8 @@ class _Turn:
         return None if deadline is None else max(0, min(deadline - timing.now(), NEVER))
 
     def _timed_out(self, refusal: Decision | None, wait: int) -> WaitTimeoutError:
-        if refusal is None:
-            decision = Decision(False, 0, 0, degraded=UNAVAILABLE)
+        if refusal is None or wait <= 0:
+            decision = Decision(False, 0, 0, retry_after=1)
             reason = "others wait before it"
         else:
             decision = refusal._replace(retry_after=wait)
