@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         BackendTimeoutError,
         ConfigurationError,
         DuplicateUidError,
+        NeverAdmittedError,
         RateError,
         TraffikError,
+        WaitTimeoutError,
     )
     from traffik.model.rates import UNLIMITED, Rate
     from traffik.responses.options import ResponseOptions
@@ -65,6 +67,7 @@ __all__ = [
     "HTTPThrottle",
     "LeakyBucket",
     "Limiter",
+    "NeverAdmittedError",
     "Rate",
     "RateError",
     "ResponseOptions",
@@ -78,6 +81,7 @@ __all__ = [
     "TokenBucket",
     "TraffikError",
     "Transition",
+    "WaitTimeoutError",
     "WebSocketThrottle",
     "get_wait",
     "group",
@@ -101,8 +105,10 @@ _HOMES = {
         "BackendTimeoutError",
         "ConfigurationError",
         "DuplicateUidError",
+        "NeverAdmittedError",
         "RateError",
         "TraffikError",
+        "WaitTimeoutError",
     ),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.identities.proxies import DENIED, EXEMPTED
+from traffik.limits import timing
 from traffik.model.coroutines import must_wait
 from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, REFUSED, Decision, StrategyStat
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "sleep", "stat"]
+__all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
 Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
@@ -135,16 +136,9 @@ async def refuse(
         rejection = reject(decision, limit.policies(decision))
         await _done(adapter.close(connection, rejection, reaction.close), "closing", connection, sync)
     elif reaction.pause:
-        pause = adapter.pause(connection, partial(sleep, reaction.pause))
+        pause = adapter.pause(connection, partial(timing.sleep, reaction.pause))
         await _done(pause, "the pause", connection, sync)
     return answer
-
-
-async def sleep(wait: int) -> None:
-    """Let `wait` µs pass."""
-    import anyio  # here, since only pauses need it
-
-    await anyio.sleep(wait / 1_000_000)
 
 
 async def _notify(

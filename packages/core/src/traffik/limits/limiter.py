@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traffik.limits import groups, hits, uids
+from traffik.limits import groups, hits, uids, waiting
 from traffik.limits.limit import CostOption, RateOption
 from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
 from traffik.model.callables import Context
@@ -77,6 +77,40 @@ class Limiter(QuotaLimit):
         """
         return await hits.decide(self, identity, cost, context, False)
 
+    async def wait(
+        self,
+        identity: str | int | UUID,
+        cost: int | None = None,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """Wait until `identity` is admitted with `cost`, and take it.
+
+        Those who wait for one key in this process are served in the order in which they came, tasks and threads alike.
+        Only the first of them asks the store, and sleeps for as long as it is told. A wait that is cancelled gives its
+        place up and takes nothing (unless the store is deciding on it at that moment, as with `hit`).
+
+        Args:
+            identity: as for `hit`.
+            cost: as for `hit`.
+            timeout: seconds to wait at most, from 0, which is to try once; None for as long as it takes. It does not
+                bound a call to the store, which has a deadline of its own.
+            context: as for `hit`.
+            jitter: up to so many seconds, at random, are added to each pause, so that processes which wait for the same
+                key do not ask at the same instant.
+
+        Returns:
+            The decision that admits it.
+
+        Raises:
+            WaitTimeoutError: it would take longer than `timeout`; raised as soon as that is known.
+            NeverAdmittedError: no waiting helps, since the cost is above the capacity; raised at once.
+            TypeError, ValueError, BackendNotFoundError, DuplicateUidError: as by `hit`.
+        """
+        return await waiting.wait_for_quota(self, identity, cost, context, False, timeout, jitter)
+
     async def check(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
@@ -105,6 +139,18 @@ class SyncLimiter(SyncQuotaLimit):
     def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.hit`."""
         return run_sync(hits.decide(self._limit, identity, cost, context, True))
+
+    def wait(
+        self,
+        identity: str | int | UUID,
+        cost: int | None = None,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """As `Limiter.wait`, for threads in which no event loop runs: a `ConfigurationError` where one does."""
+        return run_sync(waiting.wait_for_quota(self._limit, identity, cost, context, True, timeout, jitter))
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""

@@ -44,23 +44,30 @@ class VirtualClock:
 
     @contextmanager
     def skipping_pauses(self) -> Generator[list[int], None, None]:
-        """While the context lasts, pauses of a flood policy only move the clock; yields a list of them, in µs."""
+        """While the context lasts, `wait` and the pauses of a flood policy move the clock instead of sleeping.
+
+        Yields a list of the pauses, in µs.
+        """
         from anyio.lowlevel import checkpoint
 
-        from traffik.limits import hits
+        from traffik.limits import timing
 
         pauses: list[int] = []
 
-        async def sleep(wait: int) -> None:
-            await checkpoint()
+        def sleep_sync(wait: int) -> None:
             pauses.append(wait)
             self.advance(microseconds=wait)
 
-        before, hits.sleep = hits.sleep, sleep
+        async def sleep(wait: int) -> None:
+            await checkpoint()
+            sleep_sync(wait)
+
+        before = timing.now, timing.sleep, timing.sleep_sync
+        timing.now, timing.sleep, timing.sleep_sync = (lambda: self.now), sleep, sleep_sync
         try:
             yield pauses
         finally:
-            hits.sleep = before
+            timing.now, timing.sleep, timing.sleep_sync = before
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self.now} µs>"

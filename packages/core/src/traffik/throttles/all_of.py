@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AllOf", "SyncAllOf", "hit_all", "hit_all_sync", "reserve_all", "reserve_all_sync"]
 
-C = TypeVar("C")
+_C = TypeVar("_C")
 
 
-class AllOf(Generic[C]):
+class AllOf(Generic[_C]):
     """Several throttles that are hit as one, all or nothing; made once, as a throttle is.
 
     Args:
@@ -51,7 +51,7 @@ class AllOf(Generic[C]):
     def __repr__(self) -> str:
         return f"AllOf({', '.join(part.limit.uid for part in self.parts)})"
 
-    async def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
+    async def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
         """Take `cost` units from each, or reject the connection and take nothing.
 
         The rejection is that of the throttle that refuses longest; its header fields show all.
@@ -71,17 +71,17 @@ class AllOf(Generic[C]):
         await composing.hit_together(self.parts, connection, cost, context, False)
         return connection
 
-    async def __call__(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
+    async def __call__(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
         """The same as `hit`, so that ``Depends(AllOf(...))`` works."""
         return await self.hit(connection, cost, context)
 
-    async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+    async def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
         """The decision a hit would get now, from the throttle that binds; takes nothing."""
         return (await composing.take_all(self.parts, connection, cost, context, False, TRY)).decision
 
     def reserve(
         self,
-        connection: C,
+        connection: _C,
         cost: int | None = None,
         *,
         context: Context | None = None,
@@ -91,7 +91,7 @@ class AllOf(Generic[C]):
         return Reservation(self.parts, connection, cost, context, keep_on_error)
 
     @property
-    def sync(self) -> SyncAllOf[C]:
+    def sync(self) -> SyncAllOf[_C]:
         """The same for sync code."""
         return SyncAllOf(self)
 
@@ -102,28 +102,28 @@ class AllOf(Generic[C]):
         return throttle.__signature__
 
 
-class SyncAllOf(Generic[C]):
+class SyncAllOf(Generic[_C]):
     """An `AllOf` for sync code."""
 
     __slots__ = ("_all",)
 
-    def __init__(self, whole: AllOf[C]) -> None:
+    def __init__(self, whole: AllOf[_C]) -> None:
         self._all = whole
 
-    def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
+    def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
         """As `AllOf.hit`."""
         run_sync(composing.hit_together(self._all.parts, connection, cost, context, True))
         return connection
 
     __call__ = hit
 
-    def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
+    def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `AllOf.check`."""
         return run_sync(composing.take_all(self._all.parts, connection, cost, context, True, TRY)).decision
 
     def reserve(
         self,
-        connection: C,
+        connection: _C,
         cost: int | None = None,
         *,
         context: Context | None = None,
@@ -145,7 +145,7 @@ async def hit_all(
 
 
 @overload
-async def hit_all(subject: C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> C: ...
+async def hit_all(subject: _C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> _C: ...
 
 
 async def hit_all(subject: Any, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> Any:
@@ -164,7 +164,7 @@ def hit_all_sync(
 
 
 @overload
-def hit_all_sync(subject: C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> C: ...
+def hit_all_sync(subject: _C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> _C: ...
 
 
 def hit_all_sync(subject: Any, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> Any:

@@ -14,7 +14,7 @@ from traffik import adapters
 from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.identities.trust import Address
-from traffik.limits import groups, hits, uids
+from traffik.limits import groups, hits, uids, waiting
 from traffik.limits.floods import FloodPolicy, follow
 from traffik.limits.limit import CostOption, RateOption
 from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
@@ -160,6 +160,25 @@ class Throttle(QuotaLimit, Generic[C]):
         """The same as `hit`."""
         return await self.hit(connection, cost, context)
 
+    async def wait(
+        self,
+        connection: C,
+        cost: int | None = None,
+        context: Context | None = None,
+        *,
+        timeout: float | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """Wait until the connection is admitted, and take the cost, as `Limiter.wait` does; never rejects it.
+
+        Raises:
+            WaitTimeoutError: it would take longer than `timeout` seconds. To answer with status 429 then, hand the
+                `decision` of the error to `refuse`.
+            NeverAdmittedError: the cost is above the capacity, or the client is denied. Hand it to `refuse` likewise.
+            AdapterNotFoundError, BackendNotFoundError, DuplicateUidError, TypeError, ValueError: as by `hit`.
+        """
+        return await waiting.wait_for_quota(self, connection, cost, context, False, timeout, jitter)
+
     async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """Whether a hit of `cost` would be admitted now, as the decision it would get; takes nothing.
 
@@ -294,6 +313,18 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
         return connection
 
     __call__ = hit
+
+    def wait(
+        self,
+        connection: C,
+        cost: int | None = None,
+        context: Context | None = None,
+        *,
+        timeout: float | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """As `Throttle.wait`, for threads in which no event loop runs: a `ConfigurationError` where one does."""
+        return run_sync(waiting.wait_for_quota(self._limit, connection, cost, context, True, timeout, jitter))
 
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.check`."""
