@@ -32,6 +32,13 @@ def pauses(clock):
 
 
 @pytest.fixture
+def patches(pauses):
+    """A monkeypatch that is undone before pauses are real again."""
+    with pytest.MonkeyPatch.context() as patching:
+        yield patching
+
+
+@pytest.fixture
 def limiter(store):
     return Limiter("mails", "5/s", strategy=SlidingLog(), backend=store)
 
@@ -98,9 +105,9 @@ async def test_limiters_with_one_uid_share_a_queue(limiter, store):
 
 
 @pytest.fixture
-def endless(monkeypatch):
+def endless(patches):
     """Pauses that only a cancellation ends."""
-    monkeypatch.setattr(timing, "sleep", lambda wait: anyio.sleep_forever())
+    patches.setattr(timing, "sleep", lambda wait: anyio.sleep_forever())
 
 
 async def test_a_new_waiter_does_not_overtake_one_that_is_asleep(limiter, store, endless):
@@ -133,13 +140,13 @@ async def test_a_waiter_learns_at_once_that_the_first_one_sleeps_longer_than_its
         tasks.cancel_scope.cancel()
 
 
-async def test_a_timeout_ends_while_the_store_does_not_answer(monkeypatch):
+async def test_a_timeout_ends_while_the_store_does_not_answer(patches):
     limiter = Limiter("mails", "5/s", backend=RecordingBackend(remote=True))
-    monkeypatch.setattr("tests.recording.checkpoint", anyio.sleep_forever)
+    patches.setattr("tests.recording.checkpoint", anyio.sleep_forever)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(limiter.wait, "ada")
         await anyio.wait_all_tasks_blocked()
-        monkeypatch.setattr(timing, "now", iter(range(0, 10**9, 10_000)).__next__)
+        patches.setattr(timing, "now", iter(range(0, 10**9, 10_000)).__next__)
         with anyio.fail_after(PATIENCE), pytest.raises(WaitTimeoutError, match="others wait before it") as caught:
             await limiter.wait("ada", timeout=0.01)
         tasks.cancel_scope.cancel()
@@ -169,9 +176,9 @@ async def test_a_waiter_that_is_cancelled_anywhere_consumes_nothing_and_the_othe
     assert sum(store.admitted) == 5 + 2 * len(admitted)
 
 
-async def test_tasks_and_threads_wait_in_one_order(limiter, store, monkeypatch):
+async def test_tasks_and_threads_wait_in_one_order(limiter, store, patches):
     gate, sleep = anyio.Event(), timing.sleep
-    monkeypatch.setattr(timing, "sleep", lambda wait: gate.wait())
+    patches.setattr(timing, "sleep", lambda wait: gate.wait())
     await limiter.hit("ada", 5)
     kinds = (limiter.wait, partial(in_thread, limiter.sync.wait)) * 2
     with anyio.fail_after(PATIENCE):
@@ -179,7 +186,7 @@ async def test_tasks_and_threads_wait_in_one_order(limiter, store, monkeypatch):
             for place, kind in enumerate(kinds, 1):
                 tasks.start_soon(kind, "ada", place)
                 await until_waiting(place)
-            monkeypatch.setattr(timing, "sleep", sleep)
+            patches.setattr(timing, "sleep", sleep)
             gate.set()
     assert store.admitted == [5, 1, 2, 3, 4]
 
