@@ -136,12 +136,6 @@ def test_no_request_is_sent_during_a_pause(call_together, api, clock):
     assert min(api.times[1:]) - api.times[0] >= 50 * SECOND
 
 
-def test_requests_that_are_refused_together_are_repeated_after_the_longest_pause(call_together, api):
-    api.answers = [refused(Retry_After=str(seconds)) for seconds in (10, 50, 20)]
-    assert call_together(*[GET] * 3) == [200] * 3
-    assert min(api.times[3:]) - api.times[0] >= 50 * SECOND
-
-
 def test_a_timeout_that_is_too_short_for_the_limiter_is_raised(call, api, store, pauses):
     limiter = Limiter("slow", "1/min", strategy=SlidingLog(), backend=store)
     with pytest.raises(WaitTimeoutError, match="'slow' admits nothing within"):
