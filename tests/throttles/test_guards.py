@@ -8,15 +8,10 @@ import pytest
 
 from tests import toy
 from traffik import HTTPThrottle, Rate, Throttled, WebSocketThrottle, is_throttled
-from traffik.throttles.guards import (
-    each_of,
-    guards_for,
-    hit_each,
-    hit_each_sync,
-    is_async_callable,
-    rates_among,
-    uid_of,
-)
+from traffik.model.coroutines import run_sync
+from traffik.throttles.decorators import guards_for, is_async_callable, rates_among
+from traffik.throttles.guards import each_of, hit_each
+from traffik.throttles.naming import uid_of
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +19,10 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def pair(store):
     return [HTTPThrottle(f"guards:{name}", "9/min", backend=store) for name in "ab"]
+
+
+def hit_each_sync(*args, **options):
+    return run_sync(hit_each(*args, **options, sync=True))
 
 
 def used(*throttles):

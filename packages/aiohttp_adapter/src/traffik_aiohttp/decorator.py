@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, TypeVar, cast
 
 from aiohttp import web
@@ -12,7 +11,8 @@ from aiohttp.abc import AbstractView
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
-from traffik.throttles.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
+from traffik.throttles.decorators import check_arguments, guard_function, guards_for, is_async_callable
+from traffik.throttles.guards import hit_each
 from traffik.throttles.placement import note_decorated
 
 __all__ = ["throttled"]
@@ -42,8 +42,7 @@ def throttled(
         TypeError: no throttle is given, options are given but no rate, something that is neither, or what is decorated
             is neither an async function nor a view.
     """
-    rates_among(throttles, options)  # what is wrong is said before the handler is known
-    check_call(cost, context)
+    check_arguments(throttles, options, cost, context)
 
     def decorate(handler: _Handler) -> _Handler:
         if not (_is_view(handler) or is_async_callable(handler)):
@@ -53,21 +52,13 @@ def throttled(
         def hit(request: web.BaseRequest) -> Coroutine[Any, Any, object]:
             return hit_each(guards, request, cost, context)
 
-        return cast("_Handler", _guarded_view(handler, hit) if _is_view(handler) else _guarded(handler, hit))
+        if _is_view(handler):
+            return cast("_Handler", _guarded_view(handler, hit))
+        guard = guard_function(handler, _request_of, hit, is_async=True)
+        note_decorated(guard)
+        return cast("_Handler", guard)
 
     return decorate
-
-
-def _guarded(handler: Callable[..., Any], hit: Callable[[web.BaseRequest], Any]) -> Callable[..., Any]:
-    """The handler, or method of a view, behind `hit`."""
-
-    @functools.wraps(handler)
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        await hit(_request_of([*args, *kwargs.values()]))
-        return await handler(*args, **kwargs)
-
-    note_decorated(guarded)
-    return guarded
 
 
 def _guarded_view(view: Any, hit: Callable[[web.BaseRequest], Any]) -> Any:
@@ -82,8 +73,9 @@ def _guarded_view(view: Any, hit: Callable[[web.BaseRequest], Any]) -> Any:
     return view
 
 
-def _request_of(arguments: Sequence[Any]) -> web.BaseRequest:
+def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> web.BaseRequest:
     """The request among the arguments of a handler, or that of the view among them."""
+    arguments = [*args, *kwargs.values()]
     for argument in arguments:
         if isinstance(argument, web.BaseRequest):
             return argument

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
 
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
-from traffik.throttles.guards import check_call, is_generator_callable, rates_among
+from traffik.throttles.decorators import check_arguments, guard_function, is_generator_callable
 from traffik.throttles.naming import defining_code, dotted_name, numbered, uid_of
 from traffik.throttles.placement import note_decorated
 from traffik_django import conf
-from traffik_django.guards import is_async, refusal, refusal_async
+from traffik_django.guards import is_async, refusal, refusal_sync
 from traffik_django.limits import HTTPThrottle
 from traffik_django.reading import is_name
 
@@ -54,8 +53,7 @@ def throttled(
         TypeError: no throttle is given, options are given but no rate, or something that is none of these.
         ValueError: the cost is not from 0 to 2**31 - 1.
     """
-    check_call(cost, context)
-    rates = rates_among(throttles, options, is_name)
+    rates = check_arguments(throttles, options, cost, context, is_name)
     guards: list[_Guard] = [each for each in throttles if isinstance(each, Throttle | str) and each not in rates]
     for each in guards:
         if isinstance(each, str):
@@ -87,7 +85,13 @@ def throttled(
             raise TypeError(
                 f"a view returns its response: return a StreamingHttpResponse instead of yielding in {describe(view)}"
             )
-        guarded = _guarded(view, [*guards, throttle_of(view)] if rates else guards, cost, context)
+        each = [*guards, throttle_of(view)] if rates else guards
+        is_async = _is_async(view)
+
+        def hit(request: Any) -> Any:
+            return (refusal if is_async else refusal_sync)(each, request, cost, context)
+
+        guarded: _View = guard_function(view, _request, hit, is_async=is_async)
         if _owner(view) is None:
             note_decorated(guarded)
         return guarded
@@ -95,25 +99,7 @@ def throttled(
     return decorate
 
 
-def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: Mapping[str, Any] | None) -> _View:
-    """`view` behind `guards`."""
-
-    @functools.wraps(view)
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        if (refused := await refusal_async(guards, _request(args), cost, context)) is not None:
-            return refused
-        response = view(*args, **kwargs)
-        return await response if inspect.isawaitable(response) else response
-
-    @functools.wraps(view)
-    def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        refused = refusal(guards, _request(args), cost, context)
-        return view(*args, **kwargs) if refused is None else refused
-
-    return cast("_View", guarded if _is_async(view) else guarded_sync)
-
-
-def _request(args: tuple[Any, ...]) -> Any:
+def _request(args: tuple[Any, ...], _: dict[str, Any]) -> Any:
     """The request in a call of a view: the first argument, or of a method the second."""
     for each in args[:2]:
         if hasattr(each, "META"):

@@ -17,7 +17,7 @@ from traffik.responses.rejections import Throttled
 from traffik.throttles import Throttle
 from traffik.throttles.guards import is_preflight
 from traffik_django import conf
-from traffik_django.guards import is_async, refusal, refusal_async
+from traffik_django.guards import is_async, refusal, refusal_sync
 from traffik_django.responses import Answer, add_headers
 
 __all__ = ["ThrottleMiddleware"]
@@ -48,7 +48,7 @@ class ThrottleMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._async:
             return self._call_async(request)
-        response = refusal(_throttles_before_view(request), request)
+        response = refusal_sync(_throttles_before_view(request), request)
         if response is None:
             response = self.get_response(request)
         if conf.current().headers:
@@ -56,7 +56,7 @@ class ThrottleMiddleware:
         return response
 
     async def _call_async(self, request: HttpRequest) -> HttpResponseBase:
-        response = await refusal_async(_throttles_before_view(request), request)
+        response = await refusal(_throttles_before_view(request), request)
         if response is None:
             response = await self.get_response(request)
         if conf.current().headers:
@@ -68,10 +68,10 @@ class ThrottleMiddleware:
         return Answer(exception.rejection).to(request) if isinstance(exception, Throttled) else None
 
     def _view(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        return refusal(_throttles_of_view(request), request, context=_context(request))
+        return refusal_sync(_throttles_of_view(request), request, context=_context(request))
 
     async def _view_async(self, request: HttpRequest, *_: Any) -> HttpResponseBase | None:
-        return await refusal_async(_throttles_of_view(request), request, context=_context(request))
+        return await refusal(_throttles_of_view(request), request, context=_context(request))
 
 
 def _throttles_before_view(request: HttpRequest) -> Sequence[Throttle[Any]]:

@@ -13,18 +13,18 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from traffik.limits.floods import VIOLATION
+from traffik.model.coroutines import run_sync
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
-from traffik.throttles.guards import (
-    check_call,
+from traffik.throttles.decorators import (
+    check_arguments,
+    guard_function,
     guards_for,
-    hit_each,
-    hit_each_sync,
     is_async_callable,
     is_generator_callable,
-    rates_among,
 )
+from traffik.throttles.guards import hit_each
 from traffik.throttles.placement import note_decorated
 from traffik_starlette.generators import guard_generator
 from traffik_starlette.signatures import ask_for, signature_of
@@ -67,8 +67,7 @@ def throttled(
             a class, whose methods are to be decorated.
         ValueError: the cost is out of its range.
     """
-    rates_among(throttles, options)  # what is wrong is said before the endpoint is known
-    check_call(cost, context)
+    check_arguments(throttles, options, cost, context)
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
         if isinstance(endpoint, type):
@@ -84,14 +83,29 @@ def _guarded(
     endpoint: _Endpoint, throttles: Sequence[Throttle[Any]], cost: int | None, context: Mapping[str, Any] | None
 ) -> _Endpoint:
     """`endpoint` behind `throttles`."""
+    given: Any = {"cost": cost, "context": context}
 
     async def hit(connection: HTTPConnection) -> object:
-        return await hit_each(throttles, connection, cost, context, response=Response)
+        return await hit_each(throttles, connection, **given, response=Response)
+
+    async def hit_or_deny(connection: HTTPConnection) -> object:
+        if _is_open(connection):  # a response is no answer to a message
+            return await hit_each(throttles, connection, **given, again=True)
+        answer = await hit(connection)
+        if isinstance(connection, WebSocket) and answer is not None:
+            await _deny(connection, answer)
+        return answer
+
+    def hit_sync(connection: HTTPConnection) -> object:
+        return run_sync(hit_each(throttles, connection, **given, response=Response, sync=True))
 
     if is_generator_callable(endpoint):
         guard: Any = guard_generator(endpoint, hit)
     else:
-        guard = _guarded_function(endpoint, throttles, cost, context)
+        is_async = is_async_callable(endpoint)
+        signature, find = _connection_of(endpoint)
+        guard = guard_function(endpoint, find, hit_or_deny if is_async else hit_sync, is_async=is_async)
+        guard.__signature__ = signature
     guard.throttles = tuple(throttles)  # for `document_throttles`
     guard.traffik_hits = (hit, *hits_of(endpoint))
     note_decorated(guard)
@@ -105,35 +119,6 @@ def hits_of(endpoint: Callable[..., Any]) -> tuple[Hit, ...]:
     """
     hits: tuple[Hit, ...] = getattr(endpoint, "traffik_hits", ())
     return hits
-
-
-def _guarded_function(
-    endpoint: Callable[..., Any],
-    throttles: Sequence[Throttle[Any]],
-    cost: int | None,
-    context: Mapping[str, Any] | None,
-) -> Callable[..., Any]:
-    signature, find = _connection_of(endpoint)
-
-    @functools.wraps(endpoint)
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        connection = find(args, kwargs)
-        is_open = _is_open(connection)
-        # A response is no answer to a message.
-        response = None if is_open else Response
-        answer = await hit_each(throttles, connection, cost, context, again=is_open, response=response)
-        if answer is None:
-            return await endpoint(*args, **kwargs)
-        return await _deny(connection, answer) if isinstance(connection, WebSocket) else answer
-
-    @functools.wraps(endpoint)
-    def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        answer = hit_each_sync(throttles, find(args, kwargs), cost, context, response=Response)
-        return endpoint(*args, **kwargs) if answer is None else answer
-
-    guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
-    guard.__signature__ = signature
-    return cast("Callable[..., Any]", guard)
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:

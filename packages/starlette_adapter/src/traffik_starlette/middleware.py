@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Iterable
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware.cors import CORSMiddleware
@@ -19,27 +19,19 @@ from starlette.websockets import WebSocket
 from traffik.adapters import Memory, check_app
 from traffik.limits.defaults import fields_of
 from traffik.limits.floods import VIOLATION
-from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
-from traffik.responses.negotiation import kind_for
-from traffik.responses.rejections import reject
+from traffik.responses.rejections import Rejection
 from traffik.throttles import Throttle
-from traffik.throttles.guards import Throttles, each_of, is_preflight
+from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
 from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
 from traffik_starlette.routing import APP
 
 __all__ = ["ThrottleMiddleware"]
 
-_Fields: TypeAlias = list[tuple[bytes, bytes]]
-_Ready: TypeAlias = tuple[int, _Fields, bytes]
-
 _WRITES: Final = "traffik.headers"
 """The key of the scope that says that a middleware will write the headers."""
-
-_PREPARED: Final = 1024
-"""Refusals kept ready by one middleware; they differ in what is left and in the seconds to wait."""
 
 
 class ThrottleMiddleware:
@@ -66,7 +58,7 @@ class ThrottleMiddleware:
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
         self._headers = headers
-        self._prepared: dict[object, _Ready] = {}
+        self._rejections = PreparedRejections(_PreparedAnswer)
         if each and _has_cors_inside(app):
             misconfiguration.refusals_without_cors(type(self).__name__, CORSMiddleware.__name__)
 
@@ -88,7 +80,7 @@ class ThrottleMiddleware:
                     plain = False
             tape = None if plain else _Tape(receive)
             request = HTTPConnection(scope) if tape is None else Request(scope, tape.record, send)
-            if await self._refuses(self._http, request, memory, receive, send):
+            if await self._refuses(self._http, request, receive, send):
                 return
             if tape is not None and tape.messages:
                 receive = tape.replay
@@ -114,71 +106,53 @@ class ThrottleMiddleware:
         if scope["type"] != "websocket" or not self._websocket:
             return True
         websocket = WebSocket(scope, receive, send)
-        return not await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send)
+        return not await self._refuses(self._websocket, websocket, receive, send)
 
     def _counts(self, scope: Scope) -> bool:
         return self._count_preflights or not is_preflight(HTTPConnection(scope))
 
     async def _refuses(
-        self,
-        throttles: Iterable[Throttle[Any]],
-        connection: HTTPConnection,
-        memory: Memory,
-        receive: Receive,
-        send: Send,
+        self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
     ) -> bool:
-        """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
+        """Hit `throttles`; whether one of them refused and that was answered."""
         scope = connection.scope
+        try:
+            answer: Any = await hit_each(throttles, connection, response=Response, respond=self._rejections)
+        except HTTPException as error:  # of a function of the throttle: as if a route had raised it
+            answer = response_to(connection, error)
+        except WebSocketException as error:
+            if scope["type"] != "websocket":
+                raise
+            await _close(send, error.code, error.reason)
+            return True
+        if answer is None:
+            return False
         # Only some servers can answer the opening of a WebSocket with a status.
         closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
-        for throttle in throttles:
-            if throttle in memory:
-                continue
-            try:
-                decision = await throttle.decide(connection)
-                if decision.allowed:
-                    continue
-                answer = None if throttle.handler is None else await throttle.refuse(connection, decision)
-            except HTTPException as error:  # of a function of the throttle's: as if a route had raised it
-                answer = response_to(connection, error)
-            except WebSocketException as error:
-                if scope["type"] != "websocket":
-                    raise
-                await _close(send, error.code, error.reason)
-                return True
-            else:
-                if throttle.handler is None:
-                    await (_close(send) if closes else self._answer(throttle, decision, connection, send))
-                    return True
-            if isinstance(answer, Response):  # anything else lets it pass
-                await (_close(send) if closes else answer(scope, receive, send))
-                return True
-        return False
+        await (_close(send) if closes else answer(scope, receive, send))
+        return True
 
-    async def _answer(
-        self, throttle: Throttle[Any], decision: Decision, connection: HTTPConnection, send: Send
-    ) -> None:
-        """Send the rejection as bytes that are ready, without the detours of an exception or a response object."""
-        scope = connection.scope
+
+class _PreparedAnswer:
+    """An ASGI application that sends a rejection, as bytes that are ready for each media type."""
+
+    __slots__ = ("_ready", "_rejection")
+
+    def __init__(self, rejection: Rejection) -> None:
+        self._rejection = rejection
+        self._ready: dict[str, tuple[int, list[tuple[bytes, bytes]], bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
-        status, fields, body = self._ready(throttle, decision, accept)
-        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-        await send({"type": f"{kind}.start", "status": status, "headers": fields.copy()})
-        await send({"type": f"{kind}.body", "body": body})
-
-    def _ready(self, throttle: Throttle[Any], decision: Decision, accept: Sequence[str]) -> _Ready:
-        """Status, headers and body of a refusal; those that read the same are prepared once."""
-        known = throttle.policies(decision)
-        key = known.likeness(decision), kind_for(accept)
-        ready = self._prepared.get(key)
-        if ready is None:
-            status, fields, body = reject(decision, known).reply(accept)
+        kind = self._rejection.kind(accept)
+        if kind not in self._ready:
+            status, fields, body = self._rejection.reply(accept)
             raw = [(name.lower().encode(), value.encode()) for name, value in fields]
-            raw.append((b"content-length", b"%d" % len(body)))
-            if len(self._prepared) >= _PREPARED:
-                self._prepared.clear()
-            ready = self._prepared[key] = status, raw, body
-        return ready
+            self._ready[kind] = status, [*raw, (b"content-length", b"%d" % len(body))], body
+        status, headers, body = self._ready[kind]
+        message = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        await send({"type": f"{message}.start", "status": status, "headers": headers.copy()})
+        await send({"type": f"{message}.body", "body": body})
 
 
 class _Tape:

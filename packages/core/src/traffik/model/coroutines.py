@@ -1,6 +1,6 @@
-"""Coroutine functions for async and sync code alike: they await only what must be awaited.
+"""Coroutine functions that async and sync code share. They await only what has to be awaited.
 
-Async code awaits them. Sync code steps them once with `run_sync`: then they call what blocks and never suspend.
+Async code awaits them. Sync code steps them once with `run_sync`: then they make blocking calls and never suspend.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
 
 def must_wait(answer: object, name: str, sync: bool) -> TypeGuard[Awaitable[Any]]:
-    """Whether an answer has to be awaited.
+    """Whether `answer` has to be awaited.
 
     Raises:
-        TypeError: it has, and this is sync code.
+        TypeError: it has to be awaited, and this is sync code.
     """
     if isinstance(answer, PLAIN) or (type(answer) is not CoroutineType and not isinstance(answer, Awaitable)):
         return False

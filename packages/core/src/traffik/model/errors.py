@@ -1,11 +1,11 @@
-"""The errors of traffik, one tree.
+"""The errors of traffik.
 
 TraffikError
-├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
+├── ConfigurationError         something is set up in a way that cannot work; the message says how to fix it
 │   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
 │   ├── DuplicateUidError      (also a ValueError) one uid, two different limits in one store
 │   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
-│   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
+│   └── BackendNotFoundError   (also a LookupError) a throttle without a store has none or several to choose from
 ├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
 │   └── BackendTimeoutError    (also a TimeoutError) it did not answer by the deadline
 ├── WaitTimeoutError           (also a TimeoutError) `wait` would take longer than its timeout
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class TraffikError(Exception):
-    """The root of every error of this library."""
+    """The base class of every error of this library."""
 
 
 class ConfigurationError(TraffikError):
@@ -47,7 +47,7 @@ class RateError(ConfigurationError, ValueError):
 
 
 class DuplicateUidError(ConfigurationError, ValueError):
-    """Two different limits with the same uid would count in one store, and so in each other's quota."""
+    """Two different limits have the same uid in one store, so they would share their quota."""
 
 
 class AdapterNotFoundError(ConfigurationError, TypeError):
@@ -55,14 +55,14 @@ class AdapterNotFoundError(ConfigurationError, TypeError):
 
 
 class BackendNotFoundError(ConfigurationError, LookupError):
-    """A throttle names no store, and none, or more than one, could be meant."""
+    """A throttle has no store of its own, and there is none to use, or more than one to choose from."""
 
 
 class BackendError(TraffikError):
     """A store did not answer, or answered with an error.
 
     Attributes:
-        maybe_executed: whether what was asked may have been carried out all the same.
+        maybe_executed: whether the store may have executed the request in spite of the error.
     """
 
     def __init__(self, message: str, *, maybe_executed: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Rates and the text they are written in.
 
-A rate is so much quota per time. This file decides what text means and refuses, with the grammar and the place of the
-mistake, whatever it cannot read exactly. It knows nothing of how a rate is counted: strategies do.
+A rate is an amount of quota per period. This module parses the text. An error shows the grammar and the place of the
+mistake. How a rate is counted is up to the strategies.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _PERIODS: Final = {spelling: _UNITS[unit] for unit, names in _SPELLINGS.items() 
 _MAX_LIMIT: Final = 2**53 - 1
 _MAX_PERIOD: Final = 36_500 * _UNITS["day"]  # a century: every instant of it is still exact below 2**53 µs
 
-# The parts of a rate in their order, which also find the first place where a text leaves the grammar. [0-9] and not \d,
-# which takes the digits of every script.
+# The parts of a rate in order. They also find the first place where a text does not match. [0-9] and not \d, which
+# matches the digits of every script.
 _PIECES: Final = (
     r"\s*",
     r"(?P<limit>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)",
@@ -67,7 +67,7 @@ _TEXT: Final = re.compile("".join(_PIECES), re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, init=False)
 class Rate:
-    """So much quota per time; compares, hashes and prints by value.
+    """An amount of quota per period. Compares, hashes and prints by value.
 
     Args:
         limit: units of cost, 0 to 2**53 - 1; 0 admits nothing.
@@ -90,10 +90,10 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Rate:
-        """The one rate that `text` spells.
+        """The rate that `text` is.
 
         Raises:
-            RateError: the text is not exactly one rate; the message shows the grammar and where the text leaves it.
+            RateError: the text is not exactly one rate. The message shows the grammar and the place of the mistake.
         """
         if not isinstance(text, str):
             raise RateError(f"a rate is text, not {describe(text)} ({type(text).__name__}): {_GRAMMAR}")
@@ -113,11 +113,11 @@ class Rate:
 
     @property
     def unlimited(self) -> bool:
-        """Whether this is the rate that admits everything."""
+        """Whether this is `UNLIMITED`."""
         return self is UNLIMITED
 
     def __str__(self) -> str:
-        """The text that `parse` reads back to an equal rate."""
+        """The text from which `parse` makes an equal rate."""
         if self.unlimited:
             return "unlimited"
         name, unit = next((name, unit) for name, unit in _UNITS.items() if self.period % unit == 0)
@@ -136,19 +136,19 @@ def _unlimited() -> Rate:
 
 
 UNLIMITED: Final = _unlimited()
-"""The rate that admits everything and counts nothing; ``"unlimited"`` in text."""
+"""The rate that admits everything and counts nothing. In text it is ``"unlimited"``."""
 
 Rates: TypeAlias = Rate | str | Iterable[Rate | str]
-"""What an argument named `rate` takes: a rate, text, or several of them."""
+"""The type of arguments named `rate`: a rate, text, or several of them."""
 
 
 def parse_rates(rates: Rates) -> tuple[Rate, ...]:
-    """Every rate meant by a `Rate`, a text (several parted by ``;``) or an iterable of those, in the order given.
+    """The rates in a `Rate`, a text (with ``;`` between several) or an iterable of those, in the order given.
 
-    `UNLIMITED` beside other rates adds nothing and is left out; alone it gives ``()``: no rate binds.
+    `UNLIMITED` is left out, so ``"unlimited"`` alone gives ``()``.
 
     Raises:
-        RateError: something in it is not a rate, or there is nothing in it.
+        RateError: something among them is not a rate, or they are empty.
     """
     found = tuple(_each(rates))
     if not found:
@@ -169,8 +169,8 @@ def _each(rates: Rates) -> Iterable[Rate]:
 
 
 def _no_rate(given: object) -> RateError:
-    """The error for something that is neither a rate nor text; it shows how a number is written as a rate."""
-    example = f"for so much per minute write {_per_minute(given)}, or " if type(given) is int else ""
+    """The error for something that is neither a rate nor text. It shows how to write a number as a rate."""
+    example = f"for {given} per minute write {_per_minute(given)}, or " if type(given) is int else ""
     return RateError(f"a rate is a Rate or text, not {describe(given)} ({type(given).__name__}): {example}{_GRAMMAR}")
 
 
@@ -183,14 +183,14 @@ def _check(name: str, value: object, least: int, most: int) -> None:
 
 def _number(text: str, match: re.Match[str], group: str, most: int) -> int:
     digits = match[group].replace(",", "")
-    # Compared by length first: int() of a hostile megabyte of digits is slow, and refused by Python itself.
+    # The length is compared first: int() of a megabyte of digits is slow, and Python refuses it.
     if len(digits.lstrip("0")) > len(str(most)) or int(digits) > most:
         _refuse(text, match.start(group), f"too large (at most {most})")
     return int(digits)
 
 
 def _first_mistake(text: str) -> tuple[int, str]:
-    """The place where a text leaves the grammar, and why."""
+    """The first place where a text does not match the grammar, and the reason."""
     place = 0
     for piece in _PIECES:
         match = re.compile(piece, re.IGNORECASE).match(text, place)
@@ -198,7 +198,7 @@ def _first_mistake(text: str) -> tuple[int, str]:
             break
         place = match.end()
     if re.fullmatch(r"\s*[0-9]+\s*", text):
-        return place, f"not a rate, since it has no period; for so much per minute write {_per_minute(text.strip())}"
+        return place, f"not a rate, since it has no period; for a rate per minute write {_per_minute(text.strip())}"
     if text[place : place + 1] == ",":
         return place, "not a rate, since a comma separates groups of three digits, as in 1,000"
     return place, "not a rate"
@@ -211,6 +211,6 @@ def _per_minute(number: object) -> str:
 def _refuse(text: str, place: int, why: str) -> NoReturn:
     start = max(0, place - 40)
     shown = repr(text[start : place + 40])
-    # A repr may widen what stands before the mistake, so its width is measured, not assumed.
+    # A repr may lengthen the text before the mistake, so its length is measured.
     column = len(repr(text[start:place])) - 1
     raise RateError(f"{why}:\n  {shown}\n  {' ' * column}^\n{_GRAMMAR}")
