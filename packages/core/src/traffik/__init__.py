@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from traffik.identities.proxies import DENIED, EXEMPTED
     from traffik.identities.trust import trust_no_proxies, trust_proxies
+    from traffik.limits.composing import Hit
     from traffik.limits.defaults import set_default_responses
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Transition,
     )
     from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+    from traffik.throttles.all_of import AllOf, hit_all, hit_all_sync, reserve_all, reserve_all_sync
     from traffik.throttles.files import load_throttles
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "NEVER",
     "UNLIMITED",
     "AdapterNotFoundError",
+    "AllOf",
     "BackendError",
     "BackendNotFoundError",
     "BackendTimeoutError",
@@ -65,6 +68,7 @@ __all__ = [
     "FixedWindow",
     "FloodPolicy",
     "HTTPThrottle",
+    "Hit",
     "LeakyBucket",
     "Limiter",
     "NeverAdmittedError",
@@ -85,8 +89,12 @@ __all__ = [
     "WebSocketThrottle",
     "get_wait",
     "group",
+    "hit_all",
+    "hit_all_sync",
     "is_throttled",
     "load_throttles",
+    "reserve_all",
+    "reserve_all_sync",
     "set_default_responses",
     "trust_no_proxies",
     "trust_proxies",
@@ -110,6 +118,7 @@ _HOMES = {
         "TraffikError",
         "WaitTimeoutError",
     ),
+    "limits.composing": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
     "throttles.files": ("load_throttles",),
@@ -129,6 +138,7 @@ _HOMES = {
         "Transition",
     ),
     "throttles": ("HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
+    "throttles.all_of": ("AllOf", "hit_all", "hit_all_sync", "reserve_all", "reserve_all_sync"),
     "identities.trust": ("trust_no_proxies", "trust_proxies"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

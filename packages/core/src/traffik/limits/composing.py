@@ -10,7 +10,6 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from traffik.backends.base import Backend, Calls
     from traffik.backends.postings import LimitAccount, Posted, Take
     from traffik.model.callables import Context
+    from traffik.responses.headers import PreparedPolicies
     from traffik.strategies import Receipt
 
 __all__ = [
@@ -53,31 +53,20 @@ __all__ = [
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One limit in a decision over several, with options of its own.
 
-    Args:
+    Attributes:
         limit: a throttle or a limiter.
         cost: units it takes; if None, those of the whole hit, or else the limit's own.
         context: goes before the limit's own; if None, that of the whole hit.
         subject: the connection or identity to count; if None, that of the whole hit.
-
-    Raises:
-        TypeError, ValueError: an argument is none of the above.
     """
 
     limit: Limit
     cost: int | None = None
     context: Context | None = None
     subject: Any = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.limit, Limit):
-            raise TypeError(f"a hit takes a throttle or a limiter, not {describe(self.limit)}")
-        if self.cost is not None:
-            check_cost(self.cost)
-        check_context(self.context)
 
     def subject_in(self, whole: Any) -> Any:
         """Its own subject, or else that of the whole hit."""
@@ -126,16 +115,37 @@ class Verdict(NamedTuple):
         """The decision that binds."""
         return self.decisions[self.binding]
 
+    @property
+    def others(self) -> list[tuple[PreparedPolicies, Decision]]:
+        """The policies and decisions of all but the one that binds."""
+        pairs = zip(self.parts, self.decisions, strict=True)
+        binding = self.parts[self.binding]
+        return [(part.limit.policies(decision), decision) for part, decision in pairs if part is not binding]
+
+    def remember(self, subject: Any, usual: bool) -> None:
+        """Keep the decisions of throttles with the connection; the one that binds as the most recent."""
+        for place, part in enumerate(self.parts):
+            if place != self.binding:
+                part.limit.remember(subject, self.decisions[place], usual)
+        self.parts[self.binding].limit.remember(subject, self.decision, usual)
+
 
 def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
     """Limits as hits.
 
     Raises:
-        TypeError: there are none, or something else is among them.
+        TypeError, ValueError: there are none, something else is among them, or one has a bad cost or context.
     """
     if not limits:
         raise TypeError("one decision takes at least one throttle or limiter")
-    return tuple(each if isinstance(each, Hit) else Hit(each) for each in limits)
+    parts = tuple(each if isinstance(each, Hit) else Hit(each) for each in limits)
+    for limit, cost, context, _ in parts:
+        if not isinstance(limit, Limit):
+            raise TypeError(f"one decision takes throttles and limiters, not {describe(limit)}")
+        if cost is not None:
+            check_cost(cost)
+        check_context(context)
+    return parts
 
 
 async def take_all(
@@ -189,18 +199,12 @@ async def hit_together(
         The verdict; and what the handler of the throttle that refuses answered, None if none was asked.
     """
     verdict = await take_all(parts, subject, cost, check_context(context), sync, kind)
-    usual = cost is None and context is None
-    binding = verdict.binding
-    for part, decision in zip(parts, verdict.decisions, strict=True):
-        if part is not parts[binding]:
-            part.limit.remember(subject, decision, usual)
-    part, decision = parts[binding], verdict.decision
-    part.limit.remember(subject, decision, usual)  # the last one is the most recent
+    verdict.remember(subject, cost is None and context is None)
+    part, decision = parts[verdict.binding], verdict.decision
     if decision.allowed or not any(each.limit.rejects for each in parts):
         return verdict, None
-    pairs = zip(parts, verdict.decisions, strict=True)
-    others = [(each.limit.policies(its), its) for each, its in pairs if each is not part]
-    return verdict, await refuse(part.limit, subject, decision, part.context_in(context), sync, others)
+    own = part.context_in(context)
+    return verdict, await refuse(part.limit, subject, decision, own, sync, verdict.others)
 
 
 async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[Decision]:

@@ -7,21 +7,27 @@ handler always counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from traffik.adapters import adapter_of
+from traffik.limits import hits
+from traffik.limits.composing import Hit, take_all
 from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
+from traffik.responses.headers import PreparedPolicies
 from traffik.responses.rejections import Rejection, reject
 from traffik.throttles import Throttle
 
-__all__ = ["PreparedRejections", "Respond", "Throttles", "each_of", "hit_each", "is_preflight"]
+__all__ = ["Others", "PreparedRejections", "Respond", "Throttles", "each_of", "hit_each", "is_preflight"]
 
 Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
-"""What a middleware takes: one or several throttles, hit in this order. The first that refuses answers."""
+"""What a middleware takes: one or several throttles, hit as one. The one that refuses longest answers."""
 
-Respond: TypeAlias = Callable[[Throttle[Any], Decision], object]
+Others: TypeAlias = Sequence[tuple[PreparedPolicies, Decision]]
+"""The policies and decisions of the throttles that were hit in the same step."""
+
+Respond: TypeAlias = Callable[[Throttle[Any], Decision, Others], object]
 """Makes the answer to a refusal by a throttle."""
 
 _P = TypeVar("_P")
@@ -41,14 +47,14 @@ async def hit_each(
     respond: Respond | None = None,
     sync: bool = False,
 ) -> object:
-    """Hit the throttles that the connection has not hit yet, in this order, and handle a refusal.
+    """Hit the throttles that the connection has not hit yet as one, all or nothing, and handle a refusal.
 
     Args:
         throttles: the throttles to hit.
         connection: as in `Throttle.hit`, and so are `cost` and `context`.
         again: hit all of them, since an open WebSocket carries many messages.
-        response: the class of the framework's responses. If the handler of a throttle that refuses returns one, that is
-            the answer, and the remaining throttles are not hit.
+        response: the class of the framework's responses. If the handler of the throttle that refuses returns one, that
+            is the answer.
         respond: makes the answer to a refusal by a throttle without a handler. If None, the adapter rejects the
             connection, usually with an exception.
         sync: whether the caller is sync code, which runs this with `traffik.model.coroutines.run_sync`.
@@ -60,24 +66,25 @@ async def hit_each(
         Throttled: the connection is rejected with the framework's own error.
     """
     memory = adapter_of(connection).memory(connection)
-    for throttle in throttles:
-        if throttle in memory and not again:
-            continue
-        if sync:
-            decision = throttle.sync.decide(connection, cost, context)
-        else:
-            decision = await throttle.decide(connection, cost, context)
-        if decision.allowed:
-            continue
-        if respond is not None and throttle.handler is None:
-            return respond(throttle, decision)
-        if sync:
-            answer = throttle.sync.refuse(connection, decision, context)
-        else:
-            answer = await throttle.refuse(connection, decision, context)
-        if response is not None and isinstance(answer, response):
-            return answer
-    return None
+    chosen = [throttle for throttle in dict.fromkeys(throttles) if again or throttle not in memory]
+    usual = cost is None and context is None
+    others: Others = ()
+    if not chosen:
+        return None
+    throttle = chosen[0]
+    if len(chosen) == 1:
+        decision = await hits.decide(throttle, connection, cost, context, sync)
+        throttle.remember(connection, decision, usual)
+    else:
+        verdict = await take_all([Hit(throttle) for throttle in chosen], connection, cost, context, sync)
+        verdict.remember(connection, usual)
+        throttle, decision, others = chosen[verdict.binding], verdict.decision, verdict.others
+    if decision.allowed:
+        return None
+    if respond is not None and throttle.handler is None:
+        return respond(throttle, decision, others)
+    answer = await hits.refuse(throttle, connection, decision, context, sync, others)
+    return answer if response is not None and isinstance(answer, response) else None
 
 
 class PreparedRejections(Generic[_P]):
@@ -93,9 +100,11 @@ class PreparedRejections(Generic[_P]):
         self._make = make
         self._made: dict[object, _P] = {}
 
-    def __call__(self, throttle: Throttle[Any], decision: Decision) -> _P:
+    def __call__(self, throttle: Throttle[Any], decision: Decision, others: Others = ()) -> _P:
         """The answer to a refusal by `throttle`."""
         policies = throttle.policies(decision)
+        if others:
+            return self._make(reject(decision, policies, others))
         key = policies.likeness(decision)
         made = self._made.get(key)
         if made is None:
