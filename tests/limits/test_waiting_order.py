@@ -1,4 +1,4 @@
-"""Several who wait for one key: their order, how often the store is asked, and those who give up."""
+"""Several callers that wait for one key: their order, the number of hits, and cancellation."""
 
 from __future__ import annotations
 

@@ -30,12 +30,19 @@ def pauses(clock):
 
 
 @pytest.fixture
+def patches(pauses):
+    """A monkeypatch that is undone before pauses are real again."""
+    with pytest.MonkeyPatch.context() as patching:
+        yield patching
+
+
+@pytest.fixture
 def limiter(store):
     return Limiter("mails", "5/s", strategy=SlidingLog(), backend=store)
 
 
 @pytest.fixture
-def gate(monkeypatch):
+def gate(patches):
     """Holds every pause until it is set; then they are skipped."""
     gate, sleep = Event(), timing.sleep_sync
 
@@ -43,7 +50,7 @@ def gate(monkeypatch):
         assert gate.wait(PATIENCE)
         sleep(wait)
 
-    monkeypatch.setattr(timing, "sleep_sync", wait_and_sleep)
+    patches.setattr(timing, "sleep_sync", wait_and_sleep)
     return gate
 
 
@@ -108,16 +115,16 @@ def test_a_thread_learns_at_once_that_the_first_one_sleeps_longer_than_its_timeo
     join([first])
 
 
-def test_a_thread_that_is_interrupted_lets_the_next_one_ask(limiter, store, monkeypatch):
+def test_a_thread_that_is_interrupted_lets_the_next_one_ask(limiter, store, patches):
     limiter.sync.hit("ada", 5)
     gate, sleep = Event(), timing.sleep_sync
 
     def interrupted(wait):
         assert gate.wait(PATIENCE)
-        monkeypatch.setattr(timing, "sleep_sync", sleep)
+        patches.setattr(timing, "sleep_sync", sleep)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(timing, "sleep_sync", interrupted)
+    patches.setattr(timing, "sleep_sync", interrupted)
     threads = [start(limiter, cost) for cost in (1, 2, 3)]
     gate.set()
     join(threads)

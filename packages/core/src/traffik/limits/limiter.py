@@ -88,9 +88,9 @@ class Limiter(QuotaLimit):
     ) -> Decision:
         """Wait until `identity` is admitted with `cost`, and take it.
 
-        Those who wait for one key in this process are served in the order in which they came, tasks and threads alike.
-        Only the first of them asks the store, and sleeps for as long as it is told. A wait that is cancelled gives its
-        place up and takes nothing (unless the store is deciding on it at that moment, as with `hit`).
+        Callers that wait for one key in this process are admitted in the order in which they came, tasks and threads
+        alike. Only the first of them asks the store, and sleeps exactly as long as the refusal says. A wait that is
+        cancelled gives up its place and consumes nothing (unless the store is deciding on it, as with `hit`).
 
         Args:
             identity: as for `hit`.

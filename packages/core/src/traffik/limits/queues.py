@@ -1,7 +1,7 @@
-"""Queues of those who wait for the quota of one key: first come, first served, tasks and threads in one order.
+"""Queues of callers that wait for the quota of one key: first come, first served, tasks and threads in one order.
 
-There is one queue for each key of a limit in a store, for as long as somebody waits. Only the first in a queue asks the
-store. Queues belong to the process: other processes wait in queues of their own.
+There is one queue for each key of a limit in a store, as long as a caller waits for it. Only the first in a queue asks
+the store. Queues belong to the process: other processes wait in queues of their own.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class ThreadWaiter:
         """Get ready to be woken. Called once, before the first `rest`."""
 
     def wake(self) -> bool:
-        """End its `rest`, from any thread. False if nobody is left to wake."""
+        """End its `rest`, from any thread. False if its event loop has ended."""
         self._event.set()
         return True
 
     async def rest(self, wait: int | None) -> None:
-        """Wait until somebody calls `wake`, at most `wait` µs. May end early."""
+        """Wait for a call of `wake`, at most `wait` µs. May end early."""
         self._event.wait(None if wait is None else wait / 1_000_000)
         self._event.clear()
 
@@ -65,7 +65,7 @@ class TaskWaiter:
         self._call_soon: Callable[[Callable[[], object]], object] | None = None
 
     def prepare(self) -> None:
-        import anyio  # here, since only those need it who have to wait
+        import anyio  # here, since only a wait in the queue needs it
 
         self._event = anyio.Event()
         self._call_soon = call_soon()
@@ -186,5 +186,5 @@ def _after_fork_in_child() -> None:
 _queues: Final[dict[QueueKey, WaitQueue]] = {}
 _numbers: Final = count()
 _lock: Final = RLock()  # reentrant, for signal handlers, and for coroutines that the garbage collector closes
-if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
+if hasattr(os, "register_at_fork"):  # A child must not inherit a lock that another thread holds.
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child)

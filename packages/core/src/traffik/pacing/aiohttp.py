@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-from aiohttp.payload import BytesPayload
+try:
+    from aiohttp.payload import BytesPayload
+except ModuleNotFoundError as error:
+    raise ImportError("this middleware needs aiohttp: pip install 'traffik-core[aiohttp]'", name=error.name) from error
 
 from traffik.limits.limiter import Limiter
 from traffik.pacing.pacer import IDEMPOTENT, KeyOption, Pacer, by_host

@@ -6,7 +6,10 @@ from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import httpx
+try:
+    import httpx
+except ModuleNotFoundError as error:
+    raise ImportError("these transports need httpx: pip install 'traffik-core[httpx]'", name=error.name) from error
 
 from traffik.limits.limiter import Limiter
 from traffik.model.coroutines import run_sync
