@@ -116,7 +116,7 @@ def _without(state: State, units: int, receipt: Receipt | None, limit: int, now:
     if not newer + older:
         return None
     current, previous = current - newer, previous - older
-    if not current + previous:
+    if current == 0 and (previous == 0 or passed > 0):
         return _FRESH, -newer - older
     changed = (period, start, current, previous)
     return _marked(changed, limit) if era < 0 else changed, -newer - older
