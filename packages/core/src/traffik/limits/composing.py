@@ -9,9 +9,9 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traffik.backends.postings import (
     FORESEE,
@@ -49,8 +49,6 @@ __all__ = [
     "take_all",
     "take_up_to",
 ]
-
-_T = TypeVar("_T")
 
 
 class Hit(NamedTuple):
@@ -238,7 +236,7 @@ async def take_up_to(part: Hit, subject: Any, most: int, context: Context | None
     if hold is None:
         return most
     posting = Posting(TAKE_UP_TO, hold.account, hold.key, most)
-    answer: Posted = (await _answer(hold.account.store.post([posting], sync=sync)))[0]
+    answer = (await _post(hold.account.store, [posting], sync))[0]
     return answer.units
 
 
@@ -249,7 +247,7 @@ async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Contex
     if hold is None:
         return [ADMITTED] * len(checked)
     posting = Posting(FORESEE, hold.account, hold.key, costs=checked)
-    answer: Posted = (await _answer(hold.account.store.post([posting], sync=sync)))[0]
+    answer = (await _post(hold.account.store, [posting], sync))[0]
     return [answer.decision._replace(allowed=wait == 0, retry_after=wait) for wait in answer.waits]
 
 
@@ -282,7 +280,7 @@ async def _settle(postings: Sequence[Posting], sync: bool) -> list[Posted]:
 
     async def settle() -> None:
         for store, places in by_store.items():
-            answers = await _answer(store.post([postings[place] for place in places], sync=sync))
+            answers = await _post(store, [postings[place] for place in places], sync)
             found.update(zip(places, answers, strict=True))
 
     if sync or all(store.in_process for store in by_store):
@@ -295,8 +293,9 @@ async def _settle(postings: Sequence[Posting], sync: bool) -> list[Posted]:
     return [found[place] for place in range(len(postings))]
 
 
-async def _answer(answer: _T | Awaitable[_T]) -> _T:
-    return (await answer) if isinstance(answer, Awaitable) else answer
+async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list[Posted]:
+    answers = store.post(postings, sync=sync)
+    return answers if isinstance(answers, list) else await answers
 
 
 def _binding(decisions: Sequence[Decision]) -> int:
