@@ -197,7 +197,7 @@ def _settler(rate: Rate, numbers: _Numbers) -> Settler:
 
 def _lowered(state: State, units: int, receipt: Receipt | None, numbers: _Numbers) -> State | None:
     """A state from which units are taken at its own time, of those that its hit has left by then; None if none are."""
-    p, q, most, _, tick, _ = numbers
+    p, q, most, _, tick, utmost = numbers
     unit, then, level = state
     size = abs(unit)
     drop = units * size
@@ -205,7 +205,7 @@ def _lowered(state: State, units: int, receipt: Receipt | None, numbers: _Number
         time, *written = receipt
         if then < time or size != q or written != [q, p + most * q]:
             return None
-        drop += (time - then) // tick * p
+        drop = min(units, utmost) * q - (then - time) // tick * p
     if drop <= 0:
         return None
     if drop >= level:

@@ -116,3 +116,84 @@ local function probe(parts, rates, now)
     end
     return allowed, remaining, retry_after, reset_after, binding
 end
+
+-- The receipts of a hit that turned the parts `before` into `after`, all in one flat array.
+local function receipts_of(before, after, rates)
+    local flat = {}
+    for place, rate in ipairs(rates) do
+        for _, number in ipairs(receipts[rate[1]](before[place] or nil, after[place], rate[2])) do
+            flat[#flat + 1] = number
+        end
+    end
+    return flat
+end
+
+-- Settle one rate by its own receipt; a rate that the hit was not counted on has nothing to give back.
+local function settle_place(place, rate, part, delta, flat, now)
+    local size, receipt = receipt_sizes[rate[1]], nil
+    if flat and #flat >= place * size then
+        receipt = { unpack(flat, (place - 1) * size + 1, place * size) }
+    elseif flat and delta <= 0 then
+        return nil, 0, 0
+    end
+    return settlers[rate[1]](part or nil, delta, receipt, now, rate[2])
+end
+
+-- What settling each rate by itself makes of the parts: the new ones or nil, their ttl, and the least applied.
+local function settle_parts(parts, rates, delta, flat, now)
+    local left, ttl, least, any = {}, 0, nil, false
+    for place = 1, math.max(#rates, #parts) do
+        local rate, part = rates[place], parts[place] or false
+        if rate then
+            local changed, life, applied = settle_place(place, rate, part, delta, flat, now)
+            if not changed then
+                local _, _, _, reset_after = ask(rate, part, 0, now)
+                life = reset_after
+            end
+            least = (not least or math.abs(applied) < math.abs(least)) and applied or least
+            part, any, ttl = changed or part, any or changed, math.max(ttl, life)
+        end
+        left[place] = part
+    end
+    if any then
+        return left, ttl, least
+    end
+    return nil, 0, least
+end
+
+-- Give units back (`delta` below 0) or charge some in any case, by the receipts of a hit or, if nil, the units taken last.
+-- Returns remaining, retry_after, reset_after and the place of the rate that binds, all after settling; the new parts or
+-- nil to leave those stored as they are, the ttl of the new ones in µs, and the units applied.
+local function settle(parts, rates, delta, flat, now)
+    local changed, ttl, applied = settle_parts(parts, rates, delta, flat, now)
+    local _, remaining, retry_after, reset_after, binding = probe(changed or parts, rates, now)
+    return remaining, retry_after, reset_after, binding, changed, ttl, applied
+end
+
+-- Grant `cost` units, or as many as are left. Returns what `decide` does, and then the units granted.
+local function take_up_to(parts, rates, cost, now)
+    local _, left = decide(parts, rates, 0, now)
+    local units = math.min(cost, math.max(1, left))
+    local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, rates, units, now)
+    return allowed, remaining, retry_after, reset_after, binding, changed, ttl, units * allowed
+end
+
+-- µs from `now` until each of the costs is admitted, one after the other; NEVER if it cannot fit, or not
+-- before 2255.
+local function earliest(parts, rates, costs, now)
+    local waits, time = {}, now
+    for place, cost in ipairs(costs) do
+        local later, moment, allowed, wait = parts, time, nil, nil
+        repeat
+            local answer = { decide(later, rates, cost, moment) }
+            local changed = answer[6]
+            allowed, wait = answer[1], answer[3]
+            later, moment = changed or later, moment + wait
+        until allowed == 1 or moment >= EXACT
+        if allowed == 1 then
+            parts, time = later, moment
+        end
+        waits[place] = allowed == 1 and time - now or NEVER
+    end
+    return waits
+end

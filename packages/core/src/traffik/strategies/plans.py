@@ -142,9 +142,9 @@ class Plan:
         return take_at_most(self.kernel, state, cost, now)
 
     def earliest(self, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
-        """µs from `now` at which each of the costs, taken one after the other, is admitted if nobody else hits.
+        """µs from `now` until each of the costs, taken one after the other, is admitted if nobody else hits.
 
-        `NEVER` for a cost that cannot fit; those after it are worked out without it.
+        `NEVER` for a cost that cannot fit, or not before 2255; those after it are worked out without it.
         """
         return earliest_of(self.kernel, state, costs, now)
 

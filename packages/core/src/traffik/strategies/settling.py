@@ -9,6 +9,7 @@ from typing import Final
 from traffik.model.decisions import NEVER, Decision
 from traffik.model.rates import Rate
 from traffik.strategies.base import (
+    EXACT,
     UNCHANGED,
     Kernel,
     Prepared,
@@ -22,8 +23,8 @@ from traffik.strategies.base import (
 
 __all__ = ["earliest_of", "prepare_settling", "receipt_of", "settle_parts", "settle_place", "take_at_most"]
 
-_ATTEMPTS: Final = 3
-"""Times that a cost which has waited as told is decided; one is enough for a strategy whose waits are exact."""
+_ATTEMPTS: Final = 10
+"""How often a cost that waits as it is told is decided. Twice is enough, unless a clock has gone far back."""
 
 
 def prepare_settling(strategy: Settling, rate: Rate, *, ahead: bool) -> Settler:
@@ -94,7 +95,7 @@ def take_at_most(kernel: Kernel, state: State | None, cost: int, now: int) -> tu
 
 
 def earliest_of(kernel: Kernel, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
-    """µs from `now` at which each of the costs is admitted, one after the other; `NEVER` if it cannot fit."""
+    """µs from `now` until each of the costs is admitted, one after the other; `NEVER` if not before 2255."""
     waits: list[int] = []
     time = now
     for cost in costs:
@@ -112,7 +113,7 @@ def _next_admission(kernel: Kernel, state: State | None, cost: int, time: int) -
         state = state if changed is None else changed
         if decision.allowed:
             return state, time
-        if decision.never:
-            return None
         time += decision.retry_after
+        if time >= EXACT:
+            return None
     return None
