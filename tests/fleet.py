@@ -38,7 +38,7 @@ class Order:
         store: ``module:name`` of what makes a store from `url`.
         url: of a server, or whatever else that takes.
         strategy: the limiter's; of a class that the processes can import.
-        rate: the limiter's, so slow that not a unit of quota comes back meanwhile.
+        rate: the limiter's. So slow that not a unit of quota comes back meanwhile, if the hits are to be `explained`.
         uid: the limiter's.
         key: the identity that is hit.
         tasks: how many async tasks of each process hit at a time; 0 is sync code.
