@@ -7,94 +7,47 @@ local function ask(rate, part, cost, now)
     return kernels[rate[1]](part or nil, cost, now, rate[2])
 end
 
+-- The answer of several rates of which at least one refuses: that of the one that refuses longest, and what all leave.
+local function refuse_together(parts, rates, cost, now)
+    local anew, any, least, longest = {}, false, NEVER, 0
+    local binding, binding_wait, binding_reset = nil, -1, 0
+    for place = 1, math.max(#rates, #parts) do
+        local old = parts[place] or false
+        anew[place] = old
+        if rates[place] then
+            local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rates[place], old, cost, now)
+            -- What the others would have taken, they have not.
+            least = math.min(least, remaining + allowed * cost)
+            longest = math.max(longest, ttl > 0 and ttl or reset_after)
+            if allowed == 0 and retry_after > binding_wait then
+                binding, binding_wait, binding_reset = place, retry_after, reset_after
+            end
+            if allowed == 0 and changed then
+                anew[place], any = changed, true -- The clock has gone far back, and the part goes on from here.
+            end
+        end
+    end
+    return 0, least, binding_wait, binding_reset, binding, any and anew or nil, any and longest or 0
+end
+
 -- Decide for several rates, or with what other rates have left.
 local function decide_together(parts, rates, cost, now)
-    -- What each rate answers by itself.
-    local function answers_of(parts, rates, cost, now)
-        local answers = {}
-        for place, rate in ipairs(rates) do
-            local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rate, parts[place], cost, now)
-            answers[place] = {
-                allowed = allowed == 1,
-                remaining = remaining,
-                retry_after = retry_after,
-                reset_after = reset_after,
-                changed = changed or false,
-                ttl = ttl,
-            }
+    local news, binding, least, reset, longest = {}, 1, nil, 0, 0
+    for place, rate in ipairs(rates) do
+        local allowed, remaining, _, reset_after, changed, ttl =
+            kernels[rate[1]](parts[place] or nil, cost, now, rate[2])
+        if allowed == 0 then
+            return refuse_together(parts, rates, cost, now)
         end
-        return answers
-    end
-
-    -- The first that refuses longest; nil if all admit.
-    local function longest_refusal(answers)
-        local found
-        for place, answer in ipairs(answers) do
-            if not answer.allowed and (not found or answer.retry_after > answers[found].retry_after) then
-                found = place
-            end
+        news[place] = changed or false
+        if not least or remaining < least then
+            binding, least, reset = place, remaining, reset_after
         end
-        return found
-    end
-
-    -- The first that has the least remaining.
-    local function least_remaining(answers)
-        local found = 1
-        for place, answer in ipairs(answers) do
-            if answer.remaining < answers[found].remaining then
-                found = place
-            end
+        if ttl > longest then
+            longest = ttl
         end
-        return found
     end
-
-    -- What remains after a refusal: what the others would have taken, they have not.
-    local function remaining_untaken(answers, cost)
-        local least = NEVER
-        for _, answer in ipairs(answers) do
-            least = math.min(least, answer.remaining + (answer.allowed and cost or 0))
-        end
-        return least
-    end
-
-    -- The parts and the ttl that a charge which all admit leaves.
-    local function taken(answers)
-        local parts, ttl = {}, 0
-        for place, answer in ipairs(answers) do
-            parts[place], ttl = answer.changed, math.max(ttl, answer.ttl)
-        end
-        return parts, ttl
-    end
-
-    -- What a refusal leaves: the parts that go on from an instant far back, as they do, and the others as they were.
-    local function anew(answers, olds)
-        local parts, ttl, any = {}, 0, false
-        for place = 1, math.max(#answers, #olds) do
-            local answer, old = answers[place], olds[place] or false
-            if answer then
-                ttl = math.max(ttl, answer.ttl > 0 and answer.ttl or answer.reset_after)
-            end
-            if answer and answer.changed and not answer.allowed then
-                parts[place], any = answer.changed, true
-            else
-                parts[place] = old
-            end
-        end
-        if any then
-            return parts, ttl
-        end
-        return nil, 0
-    end
-
-    local answers = answers_of(parts, rates, cost, now)
-    local binding = longest_refusal(answers)
-    if binding then
-        local answer = answers[binding]
-        local remaining = remaining_untaken(answers, cost)
-        return 0, remaining, answer.retry_after, answer.reset_after, binding, anew(answers, parts)
-    end
-    binding = least_remaining(answers)
-    return 1, answers[binding].remaining, 0, answers[binding].reset_after, binding, taken(answers)
+    return 1, least, 0, reset, binding, news, longest
 end
 
 -- Decide one charge. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the rate that binds,
