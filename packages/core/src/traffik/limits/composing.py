@@ -205,7 +205,7 @@ async def hit_together(
     return verdict, await refuse(part.limit, subject, decision, own, sync, verdict.others)
 
 
-async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[Decision]:
+async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[SettledDecision]:
     """Give back (units below 0) or charge in any case (above 0), in one step for those of one store."""
     for hold, _ in holds:
         check_settles(hold.account)
