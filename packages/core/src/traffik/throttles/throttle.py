@@ -22,6 +22,7 @@ from traffik.model.callables import Context, callback
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import ADMITTED, REFUSED, Decision
 from traffik.model.descriptions import describe
+from traffik.model.rates import Rates
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
 from traffik.throttles.sharing import watched
@@ -81,6 +82,8 @@ class Throttle(QuotaLimit, Generic[C]):
             and that is all.
         rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
             admitted and not counted.
+        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
+        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
 
     All functions may be sync or async.
 
@@ -114,6 +117,8 @@ class Throttle(QuotaLimit, Generic[C]):
         responses: ResponseOptions | None = None,
         floods: FloodPolicy | None = None,
         rules: Rule | Iterable[Rule] = (),
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
             raise TypeError(
@@ -123,7 +128,17 @@ class Throttle(QuotaLimit, Generic[C]):
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
         self._address = Address()
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, responses=responses)
+        super().__init__(
+            uid,
+            rate,
+            strategy=strategy,
+            backend=backend,
+            cost=cost,
+            context=context,
+            responses=responses,
+            shadow=shadow,
+            shadow_rate=shadow_rate,
+        )
         if handle_throttled is not None:
             offered = ("connection", "decision", "throttle", "context")
             self.handler = callback("the throttled handler", handle_throttled, offered)
@@ -254,7 +269,7 @@ class Throttle(QuotaLimit, Generic[C]):
                 self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
 
-    def update(self, subject: C, decision: Decision) -> None:
+    def amend(self, subject: C, decision: Decision) -> None:
         memory = adapter_of(subject).memory(subject)
         if memory.get(self, REFUSED).allowed:
             memory[self] = decision

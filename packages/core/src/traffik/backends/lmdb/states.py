@@ -46,14 +46,15 @@ _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 class Account(LimitAccount):
     """One limit in the files: how its states are written, and of how many keys (`max_keys`) a file takes new ones."""
 
-    __slots__ = ("_custom", "_tag", "kernel", "max_keys", "prefix")
+    __slots__ = ("_custom", "_readable", "_tag", "kernel", "max_keys", "prefix")
 
     def __init__(self, store: Backend, uid: str, plan: Plan, max_keys: int) -> None:
         super().__init__(store, uid, plan)
         self.max_keys = max_keys
         self.prefix = prefix_of(store.namespace, uid)
         self.kernel = plan.kernel
-        self._tag = blake2b(b"1:" + plan.family.encode(), digest_size=8).digest()
+        self._tag = _tag_of(plan.family)
+        self._readable = self._tag, _tag_of(plan.sibling)
         self._custom = plan.twins is None
 
     def read(self, value: bytes | None) -> State | None:
@@ -62,10 +63,10 @@ class Account(LimitAccount):
             return None
         body = value[_HEAD:]
         tag, _, checksum = _unpack(value)
-        if tag != self._tag or checksum != crc32(body):
+        if checksum != crc32(body) or tag not in self._readable:
             return None
         state: State = marshal.loads(body)  # noqa: S302 - see above
-        return state
+        return state if tag == self._tag else self.plan.from_sibling(state)
 
     def write(self, state: State, expiry: int) -> bytes:
         """The value for a state, or TypeError if the state holds something that cannot be stored."""
@@ -74,6 +75,10 @@ class Account(LimitAccount):
             expiry = min(expiry, _LATEST)
         body = marshal.dumps(state, _FORMAT)
         return _pack(self._tag, expiry, crc32(body)) + body
+
+
+def _tag_of(family: str) -> bytes:
+    return blake2b(b"1:" + family.encode(), digest_size=8).digest()
 
 
 def expiry_of(value: bytes) -> int:
