@@ -61,10 +61,14 @@ class _Account:
         self.verdict = verdict
         if not verdict.decision.allowed:
             return
-        for part, hold in zip(verdict.parts, verdict.holds, strict=True):
-            found = hold or await composing.hold_on(part, self.subject, self.context, sync)
-            if found is not None:
-                self.holds.append(found)
+        try:
+            for part, hold in zip(verdict.parts, verdict.holds, strict=True):
+                found = hold or await composing.hold_on(part, self.subject, self.context, sync)
+                if found is not None:
+                    self.holds.append(found)
+        except BaseException:
+            await composing.give_back(verdict.holds, sync)
+            raise
         self.state = _OPEN
 
     @property
