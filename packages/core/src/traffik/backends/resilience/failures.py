@@ -58,10 +58,10 @@ class Failures:
 
     @staticmethod
     def checked(policy: object) -> Policy:
-        """`policy` itself.
+        """`policy`, once it is known to be one.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a policy.
         """
         if not _is_policy(policy):
             known = ", ".join(_POLICIES)
