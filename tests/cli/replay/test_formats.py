@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.replay.exact import START
-from tests.cli.replay.logs import FORMATS
+from tests.cli.replay.small import FORMATS
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.batches import Wanted
 from traffik_cli.replay.clf import CommonLog
