@@ -23,7 +23,7 @@ from typing import NamedTuple
 from measure import Result
 
 from traffik_cli.replay.ledgers import MOST
-from traffik_cli.replay.tables import Fields
+from traffik_cli.replay.records import Fields
 from traffik_cli.replay.trials import trial_of
 from traffik_cli.runs import Reading, replayed
 from traffik_cli.sources import Source

@@ -11,9 +11,6 @@ LOGS = Path(__file__).parent / "replay" / "logs"
 ROWS = [line.split("\t") for line in (LOGS / "expected.tsv").read_text().splitlines() if not line.startswith("#")]
 EXPECTED = {call: tuple(map(int, counts)) for call, *counts in ROWS}
 
-UNREAD = {*EXPECTED} - {"clf.log", "csv-quoted.log"}
-"""Logs that are not read rightly yet."""
-
 
 def counts(traffik, name, *more):
     said = traffik("replay", LOGS / name, *(more or ("--rate", "10/min")), "--json")
@@ -21,6 +18,6 @@ def counts(traffik, name, *more):
     return found["clients"], found["refused"], found["touched"]
 
 
-@pytest.mark.parametrize("call", sorted({*EXPECTED} - UNREAD))
+@pytest.mark.parametrize("call", EXPECTED)
 def test_a_log_of_any_shape_gives_the_same_result(call, traffik):
     assert counts(traffik, *call.split(" ")) == EXPECTED[call]

@@ -117,7 +117,7 @@ def _logs(logs: Sequence[LogReport]) -> str:
     rows = [
         (
             _cell(log.name),
-            _cell(log.format),
+            _cell(log.taken.format),
             _count(log.lines),
             _count(log.malformed),
             _count(log.disordered),

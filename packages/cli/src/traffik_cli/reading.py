@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from traffik_cli.replay.batches import LineReader, Parsed, Run
+from traffik_cli.replay.documents import unfolded
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.logs import Log
 from traffik_cli.replay.ordering import in_time
@@ -48,13 +49,10 @@ def runs_of(
 def _batches(
     source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
 ) -> Iterator[Parsed]:
-    blocks = source.blocks(moved)
+    blocks = unfolded(source.blocks(moved))
     first = next(blocks, b"")
     opened = form.open(first[: first.find(b"\n", _HEAD) + 1 or None])
-    log.format = opened.format
-    if opened.skipped:
-        log.lines += first.count(b"\n", 0, opened.skipped)
-        first = first[opened.skipped :]
+    log.taken = opened.taken
     yield from read(opened.reader, chain([first], blocks))
 
 

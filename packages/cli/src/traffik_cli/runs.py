@@ -17,10 +17,10 @@ from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.records import Fields
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.suggesting import Distribution, Suggestion, Target, countable, suggestion_of
-from traffik_cli.replay.tables import Fields
 from traffik_cli.sources import Readable
 
 __all__ = ["Found", "Reading", "Tries", "replayed"]

@@ -43,7 +43,7 @@ def show(outcome: Found, top: int) -> None:
 
 def _logs(out: Console, outcome: Found) -> None:
     for log in outcome.logs:
-        out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {log.format}")
+        out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {log.taken.format}")
         _trouble(out, log)
     lines = sum(log.lines for log in outcome.logs)
     if outcome.seconds > 0 and out.is_terminal:

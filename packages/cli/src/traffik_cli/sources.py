@@ -1,9 +1,15 @@
-"""Logs as blocks of whole lines, from files and standard input, plain, gzip or zstd (told by how they begin)."""
+"""Logs as blocks of whole lines in UTF-8, from files and standard input.
+
+Compression (gzip, bzip2, xz, zstd) and encoding (UTF-8, UTF-16) are told by how a log begins.
+"""
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
 import io
+import lzma
 import shutil
 import sys
 import tempfile
@@ -29,6 +35,8 @@ _LONGEST: Final = 1 << 23
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_BZIP2: Final = b"BZh"
+_XZ: Final = b"\xfd7zXZ\x00"
 
 _PACKED: Final = 1 << 11
 """Bytes of zstd that are unpacked at once, so that not more than 64 MiB can come of them."""
@@ -102,8 +110,8 @@ class Source:
         try:
             raw = self._open()
             with raw:
-                yield from _lines(_plain(raw), raw, moved)
-        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+                yield from _lines(_Text(_plain(raw)), raw, moved)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"cannot read {self.name}: {reason}") from None
 
@@ -187,12 +195,54 @@ class _Unpacked:
 def _plain(raw: _Counted) -> _Plain:
     """What is in the file, taken out of its compression."""
     buffered = io.BufferedReader(raw, _BLOCK)
-    head = buffered.peek(4)[:4]
+    head = buffered.peek(len(_XZ))
     if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered)
-    if head == _ZSTD:
+    if head.startswith(_BZIP2):
+        return bz2.BZ2File(buffered)
+    if head.startswith(_XZ):
+        return lzma.LZMAFile(buffered)
+    if head.startswith(_ZSTD):
         return _Unpacked(buffered)
     return buffered
+
+
+_MARKS: Final = ((codecs.BOM_UTF8, None), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+"""How text says its encoding; None for UTF-8, which logs are taken to be in."""
+
+
+class _Text:
+    """Text without a byte order mark, and in UTF-8 whatever it was in."""
+
+    def __init__(self, file: _Plain) -> None:
+        self._file = file
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._begun = False
+
+    def read(self, size: int, /) -> bytes:
+        """About so many bytes; none at the end."""
+        data = self._file.read(size)
+        if not self._begun:
+            self._begun = True
+            data = self._begin(data)
+        while self._decoder is not None and data:
+            text = self._decoder.decode(data)
+            if text:
+                return text.encode("utf-8", "surrogatepass")
+            data = self._file.read(size)
+        return data
+
+    def _begin(self, data: bytes) -> bytes:
+        for mark, encoding in _MARKS:
+            if data.startswith(mark):
+                data = data[len(mark) :]
+                break
+        else:  # text of ASCII in UTF-16, without a mark
+            encoding = {b"\x00": "utf-16-le"}.get(data[1:2]) or {b"\x00": "utf-16-be"}.get(data[:1])
+            encoding = encoding if data[:64].count(b"\x00") * 3 > len(data[:64]) else None
+        if encoding is not None:
+            self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        return data
 
 
 def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:

@@ -15,11 +15,11 @@ from traffik_cli.answers import checked, failed, present
 from traffik_cli.replay.conditions import condition
 from traffik_cli.replay.formats import FORMATS
 from traffik_cli.replay.ledgers import MOST
+from traffik_cli.replay.records import Fields
 from traffik_cli.replay.reports import WORST
 from traffik_cli.replay.scenarios import Trial
 from traffik_cli.replay.suggesting import target_of
 from traffik_cli.replay.synthetic import traffic_of
-from traffik_cli.replay.tables import Fields
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
 from traffik_cli.runs import Reading, Tries, replayed
 from traffik_cli.sources import Made, Readable, Source, spooled
@@ -48,7 +48,7 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--ip-field", help="Where the address stands.")
 @click.option("--method-field", help="Where the method stands.")
 @click.option("--path-field", help="Where the path stands.")
-@click.option("--window", default="10s", show_default=True, help="How late a line may stand and still be put in order.")
+@click.option("--window", default="1h", show_default=True, help="How late a line may stand and still be put in order.")
 @click.option("--synthetic", metavar="SETTINGS", help='Made-up traffic instead of files: "default", "seed=7,hours=6".')
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes at work.")
 @click.option("--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="Worst-hit clients to show.")

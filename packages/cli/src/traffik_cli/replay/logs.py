@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from traffik_cli.replay.batches import SHOWN, Malformed, Parsed, Run
 from traffik_cli.replay.ordering import Sorter
+from traffik_cli.replay.taken import Taken
 
 __all__ = ["Log", "LogReport"]
 
@@ -17,7 +18,7 @@ class LogReport:
 
     Attributes:
         name: of the log.
-        format: the format it was read in.
+        taken: what was taken for what.
         lines: all of them.
         malformed: those that could not be read.
         shown: the first of them: number and what was amiss.
@@ -27,7 +28,7 @@ class LogReport:
     """
 
     name: str
-    format: str
+    taken: Taken
     lines: int
     malformed: int
     shown: list[Malformed]
@@ -47,7 +48,7 @@ class Log:
 
     name: str
     window: int
-    format: str = ""
+    taken: Taken = field(default_factory=Taken)
     lines: int = 0
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
@@ -65,7 +66,7 @@ class Log:
         order = self._order
         return LogReport(
             self.name,
-            self.format,
+            self.taken,
             self.lines,
             self.malformed,
             self.shown,
