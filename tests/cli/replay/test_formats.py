@@ -54,7 +54,7 @@ def test_what_is_no_log_is_refused_with_its_beginning(replay):
     "first", [b"[" * 100_000, b"time,ip\r1,2\r", b"a," * 3 + b"b" * 200_000], ids=["[", "CR", "long"]
 )
 def test_junk_to_begin_with_is_refused_too(first, form, replay):
-    with pytest.raises(ConfigurationError, match="columns"):
+    with pytest.raises(ConfigurationError, match=r"known format|names its columns"):
         replay([first + b"\n"], "1/s", form=form)
 
 

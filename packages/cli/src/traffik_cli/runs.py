@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from traffik.model.errors import RateError
@@ -17,7 +17,6 @@ from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.logs import LogReport
-from traffik_cli.replay.records import Fields
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.suggesting import Distribution, Suggestion, Target, countable, suggestion_of
@@ -35,16 +34,14 @@ class Reading:
 
     Attributes:
         sources: the logs.
-        form: the name of their format.
-        fields: where things stand in it.
+        form: how to read them; what is wanted of every line is filled in.
         window: how late a request may come and still take its place, µs.
         jobs: processes at work.
         most: keys that are told apart.
     """
 
     sources: Sequence[Readable]
-    form: str
-    fields: Fields
+    form: Format
     window: int
     jobs: int
     most: int
@@ -117,7 +114,7 @@ def _decided(
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
     told += [_keys_only(each, wanted.selectors.index(each.selector), wanted.bare) for each in found]
-    form = Format(reading.form, wanted, reading.fields)
+    form = replace(reading.form, wanted=wanted)
     with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved)
         _tell(told, runs)

@@ -233,16 +233,13 @@ class _Text:
         return data
 
     def _begin(self, data: bytes) -> bytes:
-        for mark, encoding in _MARKS:
-            if data.startswith(mark):
-                data = data[len(mark) :]
-                break
-        else:  # text of ASCII in UTF-16, without a mark
-            encoding = {b"\x00": "utf-16-le"}.get(data[1:2]) or {b"\x00": "utf-16-be"}.get(data[:1])
-            encoding = encoding if data[:64].count(b"\x00") * 3 > len(data[:64]) else None
+        mark, encoding = next((each for each in _MARKS if data.startswith(each[0])), (b"", None))
+        head = data[:64]
+        if not mark and head.count(b"\x00") * 3 > len(head):  # ASCII in UTF-16, without a mark
+            encoding = "utf-16-be" if head[:1] == b"\x00" else "utf-16-le"
         if encoding is not None:
             self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        return data
+        return data[len(mark) :]
 
 
 def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:

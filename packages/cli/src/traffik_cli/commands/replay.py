@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import click
 
+from traffik.identities.proxies import Proxies, proxies
 from traffik.model.errors import ConfigurationError
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.files import read_limits
 from traffik_cli.answers import checked, failed, present
+from traffik_cli.calendars import calendar_of
 from traffik_cli.replay.conditions import condition
-from traffik_cli.replay.formats import FORMATS
+from traffik_cli.replay.formats import FORMATS, Format
 from traffik_cli.replay.ledgers import MOST
 from traffik_cli.replay.records import Fields
 from traffik_cli.replay.reports import WORST
@@ -27,6 +29,7 @@ from traffik_cli.sources import Made, Readable, Source, spooled
 __all__ = ["replay"]
 
 _MINUTE: Final = 60_000_000
+_TRUSTED: Final = "Proxies that may name the client: 10.0.0.0/8, or how many there are; none reads the peer alone."
 _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 
 
@@ -48,6 +51,12 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--ip-field", help="Where the address stands.")
 @click.option("--method-field", help="Where the method stands.")
 @click.option("--path-field", help="Where the path stands.")
+@click.option("--forwarded-field", help="Where X-Forwarded-For stands.")
+@click.option("--log-format", "template", metavar="FORMAT", help="As in nginx's log_format or Apache's LogFormat.")
+@click.option("--pattern", metavar="REGEX", help="A pattern with groups named ip, time, request, …")
+@click.option("--trusted-proxies", "trusted", multiple=True, metavar="NETWORK|NUMBER|none", help=_TRUSTED)
+@click.option("--timezone", metavar="NAME", help="Of times that name none: Europe/Berlin. UTC if not given.")
+@click.option("--every", metavar="TIME", help="How far apart requests are in a log without times: 100ms.")
 @click.option("--window", default="1h", show_default=True, help="How late a line may stand and still be put in order.")
 @click.option("--synthetic", metavar="SETTINGS", help='Made-up traffic instead of files: "default", "seed=7,hours=6".')
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes at work.")
@@ -60,8 +69,8 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 def replay(files: tuple[str, ...], **options: Any) -> int:
     """Replay access logs and say whom a limit would have refused, when, and for how long.
 
-    FILES are logs in Common or Combined Log Format, JSON lines or CSV that names its columns; plain, gzip or zstd; - is
-    standard input. Several are merged by time.
+    FILES are access logs of web servers, proxies, load balancers and collectors, plain or compressed (gzip, bzip2, xz,
+    zstd); - is standard input. The format is seen by itself. Several are merged by time.
     """
     if options["plot"]:
         checked(options["plot"])
@@ -74,8 +83,7 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     periods = [rate.period for rate in main[0].plan.rates] or [_MINUTE]
     reading = Reading(
         _sources(files, options["synthetic"], again=target is not None),
-        options["form"],
-        Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path"))),
+        _format(options),
         period_of(options["window"]),
         options["jobs"],
         options["most_clients"],
@@ -83,6 +91,31 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     outcome = replayed(reading, tries, target, periods, max(options["top"], WORST if options["html"] else 0))
     present(outcome, options)
     return failed(outcome, conditions)
+
+
+def _format(options: dict[str, Any]) -> Format:
+    """How the logs are to be read."""
+    described = [name for name in ("template", "pattern") if options[name] is not None]
+    if len(described) + (options["form"] != "auto") > 1:
+        raise ConfigurationError("--format, --log-format and --pattern each describe the log: give one of them")
+    trusted: tuple[str, ...] = options["trusted"]
+    return Format(
+        options["form"],
+        fields=Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path", "forwarded"))),
+        trusted=None if not trusted or trusted == ("none",) else _proxies(trusted),
+        assume=trusted != ("none",),
+        calendar=calendar_of(options["timezone"]),
+        template=options["template"],
+        pattern=options["pattern"],
+        spacing=None if options["every"] is None else period_of(options["every"]),
+    )
+
+
+def _proxies(given: tuple[str, ...]) -> Proxies:
+    """Trust in the networks that are given, or in a number of proxies in a row."""
+    if len(given) == 1 and given[0].isdigit():
+        return proxies(int(given[0]))
+    return proxies([network for text in given for network in text.replace(",", " ").split()])
 
 
 def _tries(options: dict[str, Any]) -> Tries:

@@ -12,8 +12,10 @@ from traffik.identities.proxies import client_identity
 __all__ = ["PRIVATE", "address_in", "identity_of", "is_private"]
 
 PRIVATE: Final = networks(
-    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"]
-    + ["::1", "fc00::/7", "fe80::/10"]
+    (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("::1", "fc00::/7", "fe80::/10"),
+    )
 )
 """The networks whose addresses are not used on the internet: a client with one is a proxy, or stands inside."""
 

@@ -22,17 +22,21 @@ __all__ = ["COMMON", "CommonLines", "CommonLog", "is_quick"]
 # A client chooses its user, and may put a time in it, but no plain quote: servers escape those. So the time of the line
 # is the one right before the first quote.
 _LINE: Final = re.compile(
-    rb"""(?P<host>[^\s,]+(?:, ?[^\s,]+)*)\s(?P<ident>\S*)\s(?P<user>(?:[^"\\]|\\.)*?)\s?(?P<time>\[[^\]\[]*\])\s(?P<rest>".*)""",
+    rb"""(?P<host>[^\s,]+(?:, ?[^\s,]+)*)\s(?P<ident>\S*)\s(?P<user>(?:[^"\\]|\\.)*?)\s?"""
+    rb"""(?P<time>\[[^\]\[]*\])\s(?P<rest>".*)""",
     re.DOTALL,
 )
 _UNQUOTED: Final = re.compile(
     rb"(?P<host>\S+)\s(?P<ident>\S*)\s(?P<user>.*?)\s?(?P<time>\[[^\]\[]*\])\s(?P<rest>.*)", re.DOTALL
 )
 _REST: Final = re.compile(
-    rb'"(?P<request>(?:[A-Z]+ \S+ HTTP/[0-9.]+(?="(?: |$))|(?:[^"\\]|\\.)*))"(?: (?P<status>\d{3}|-))?(?: (?P<bytes>\d+|-))?'
+    rb'"(?P<request>(?:[A-Z]+ \S+ HTTP/[0-9.]+(?="(?: |$))|(?:[^"\\]|\\.)*))"'
+    rb"(?: (?P<status>\d{3}|-))?(?: (?P<bytes>\d+|-))?"
     rb'(?: "(?P<referer>(?:[^"\\]|\\.)*)")?(?: "(?P<agent>(?:[^"\\]|\\.)*)")?'
     rb'(?: "(?P<forwarded>[0-9A-Fa-f][0-9A-Fa-f:., ]*)")?'
 )
+
+_VHOST: Final = re.compile(rb"(?:[\w.*-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
 
 _MOST_TIMES: Final = 4096
 
@@ -60,6 +64,8 @@ class CommonLines:
         vhost = b""
         if self.vhost:
             vhost, _, line = line.partition(b" ")
+            if _VHOST.fullmatch(vhost) is None:
+                return "no name of a server"
         match = _LINE.fullmatch(line) or _UNQUOTED.fullmatch(line)
         if match is None:
             return "no host, time and request"
@@ -74,7 +80,7 @@ class CommonLines:
 
 
 def is_quick(line: bytes) -> bool:
-    """Whether a line is of the plain form that `CommonLog` is quick with: an address without a port at its beginning."""
+    """Whether `CommonLog` is quick with a line: it begins with an address without a port, and has no odd spaces."""
     parts = line.split(b" ", 5)
     if len(parts) < 6 or parts[3][:1] != b"[" or parts[4][-1:] != b"]" or parts[5][:1] != b'"':
         return False

@@ -34,14 +34,12 @@ _LINES: Final = 200
 
 _KINDS: Final = {
     **{known.name: "json" for known in RECORDS},
-
-        "common": "combined",
-        "gunicorn": "combined",
-        "iis": "w3c",
-        "cloudfront": "w3c",
-        "w3c": "w3c",
-        "heroku": "logfmt"
-    ,
+    "common": "combined",
+    "gunicorn": "combined",
+    "iis": "w3c",
+    "cloudfront": "w3c",
+    "w3c": "w3c",
+    "heroku": "logfmt",
 }
 """The shapes that formats have, where those are called otherwise."""
 
@@ -59,12 +57,12 @@ class Format:
         calendar: fills in what times do not say.
         template: the format as nginx or Apache is told it; None if the user gave none.
         pattern: a pattern with named groups; None if the user gave none.
-        spacing: µs from line to line where lines have no time; None to take all of them for one instant in a format that
-            never has times, and to refuse others.
+        spacing: µs from line to line where lines have no time; None to take all of them for one instant in a format
+            that never has times, and to refuse others.
     """
 
     name: str
-    wanted: Wanted
+    wanted: Wanted = Wanted(())  # noqa: RUF009 - it is frozen
     fields: Fields = field(default_factory=Fields)
     trusted: Proxies | None = None
     assume: bool = True
@@ -111,8 +109,7 @@ class Format:
             return search.seen(_default(only or "combined"))
         raise ConfigurationError(
             f"this is no log in a known format: it begins with {first[:80]!r}; name the format with --format, or "
-            f"describe it with --log-format or --pattern. Logs without a header that names columns, and without "
-            f"addresses or times, cannot be read"
+            f"describe it with --log-format or --pattern"
         )
 
     def _opened(self, seen: Seen, lines: Sequence[bytes]) -> OpenedFormat:
@@ -134,8 +131,8 @@ class Format:
         """µs between lines that have no time."""
         if self.spacing is None and not any(known.name == seen.shape.name for known in TEXTS):
             raise ConfigurationError(
-                f"no field holds a time; there are {', '.join(seen.sample.columns)}: name it with --time-field, or say how "
-                f"far apart requests are with --every"
+                f"no field holds a time; there are {', '.join(seen.sample.columns)}: name it with --time-field, or say "
+                f"how far apart requests are with --every"
             )
         return self.spacing or 0
 
@@ -167,7 +164,8 @@ class Format:
                 raise ConfigurationError(f"{name} has no field {chosen.name!r}; there are {', '.join(columns)}")
             if chosen.kind == "header" and not {*header_fields(chosen.name)} & {*columns}:
                 raise ConfigurationError(
-                    f"{name} has no header {chosen.name!r}, only {', '.join(columns)}: log it, or pick it with regex:PATTERN"
+                    f"{name} has no header {chosen.name!r}, only {', '.join(columns)}: log it, or pick it with "
+                    f"regex:PATTERN"
                 )
         for option, given in (("time", self.fields.time), ("ip", self.fields.ip), ("forwarded", self.fields.forwarded)):
             if given is not None and given not in columns:

@@ -1,7 +1,7 @@
 """Formats that are known by name: where the client, the time and the request stand in each.
 
-A format of text is a template, as `traffik_cli.replay.templates` reads them. A format of records is told by fields that no
-other has.
+A format of text is a template, as `traffik_cli.replay.templates` reads them. A format of records is told by fields that
+no other has.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ class KnownText:
     template: str
     needed: str = "request"
 
+    @property
+    def fields(self) -> Fields:
+        """Where the facts stand."""
+        client = next((name for name in ("client_addr", "remote_addr") if f"${name}" in self.template), None)
+        return Fields("time" if "$time]" in self.template or "$time " in self.template else None, client)
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRecords:
@@ -52,7 +58,8 @@ TEXTS: Final = (
     ),
     KnownText(
         "elb",
-        '$time $elb $client_addr $target $t1 $t2 $t3 $status $target_status $bytes_in $bytes "$request" "$http_user_agent"',
+        "$time $elb $client_addr $target $t1 $t2 $t3 $status $target_status $bytes_in $bytes "
+        '"$request" "$http_user_agent"',
     ),
     KnownText(
         "s3",
@@ -69,11 +76,11 @@ TEXTS: Final = (
         '[$time] "$request" $status $flags $bytes_in $bytes $duration $upstream_time '
         '"$http_x_forwarded_for" "$http_user_agent" "$request_id" "$authority" "$upstream"',
     ),
+    KnownText("aiohttp", '$remote_addr [$time] "$request" $status $bytes "$http_referer" "$http_user_agent"'),
     KnownText(
         "haproxy", '$client_addr [$time] $frontend $backend/$server $timers $status $bytes $_ "$request"', "timers"
     ),
     KnownText("uvicorn", '$client_addr - "$request" $status'),
-    KnownText("aiohttp", '$remote_addr [$time] "$request" $status $bytes "$http_referer" "$http_user_agent"'),
 )
 """Formats of text, those that say more before those that say less."""
 
@@ -95,7 +102,7 @@ RECORDS: Final = (
     ),
     KnownRecords("apigateway", ("requestTime", "httpMethod"), Fields("requestTime", None, "httpMethod", None)),
     KnownRecords("apigateway", ("requestTime", "routeKey"), Fields("requestTime")),
-    KnownRecords("heroku", ("method", "path", "host", "fwd"), Fields(None, None, "method", "path", "fwd")),
+    KnownRecords("heroku", ("at", "method", "path", "fwd"), Fields(None, None, "method", "path", "fwd")),
     KnownRecords(
         "cloudfront", ("c-ip", "cs-uri-stem", "x-edge-location"), Fields(None, "c-ip", "cs-method", "cs-uri-stem")
     ),

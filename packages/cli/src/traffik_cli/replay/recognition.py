@@ -1,7 +1,7 @@
 """Which shape a log has, seen at its first lines: the wrappers around a line, and how it becomes a record.
 
-Every shape that is known is tried on the first lines, bare and with wrappers taken off. The one that makes the most of them
-wins: records with a time, and with a client that is an address.
+Every shape that is known is tried on the first lines, bare and with wrappers taken off. The one that makes the most of
+them wins: records with a time, and with a client that is an address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from traffik_cli.replay.clf import CommonLines
 from traffik_cli.replay.known import RECORDS, TEXTS, KnownRecords
 from traffik_cli.replay.lines import Columns, JsonObject, Pairs, Pattern, Words, columns_of
 from traffik_cli.replay.records import Fields, Layout, Record, text_of
-from traffik_cli.replay.roles import Sample, layout_of, names_time
+from traffik_cli.replay.roles import Sample, layout_of, names_time, says_time
 from traffik_cli.replay.selectors import Selector
 from traffik_cli.replay.templates import pattern_of
 from traffik_cli.replay.times import Calendar, instant
@@ -141,7 +141,7 @@ class Search:
         layout = layout_of(sample, _merged(self.fields, shape.fields), self.calendar)
         stamped = stamps * 2 > len(records)
         score = len(records) / max(1, len(records) + wrong) * shape.weight * self._worth(sample, layout)
-        score *= 1.0 if layout.time or stamped else 0.3
+        score *= 1.0 if stamped or says_time(sample, layout, self.calendar) else 0.3
         if not records and not wrong and names_time(shape.parse.columns):
             score = _LEAST  # a table without rows
         return Seen(shape, sample, layout, stamped, records, score)
@@ -181,7 +181,7 @@ def _shapes(lines: Sequence[bytes]) -> Iterator[Shape]:
     yield Shape("combined", CommonLines())
     yield Shape("vhost_combined", CommonLines(vhost=True))
     for known in TEXTS:
-        yield Shape(known.name, Pattern(pattern_of(known.template, known.needed)))
+        yield Shape(known.name, Pattern(pattern_of(known.template, known.needed)), fields=known.fields)
     yield Shape("logfmt", Pairs(), weight=0.9)
     yield from _unnamed(lines)
     yield Shape("words", Words(), weight=0.6)

@@ -1,7 +1,7 @@
-"""Which field of a log is the client, which the time, which the path: told by names, and by the values in its first lines.
+"""Which field of a log is the client, the time, the path: told by names, and by the values in its first lines.
 
-A name alone proves nothing: ``host`` is the client in one log and the server in another. So a field is taken for what its
-name says if its values are such; a field with another name, if nothing else has such values.
+A name alone proves nothing: ``host`` is the client in one log and the server in another. So a field is taken for what
+its name says if its values are such; a field with another name, if nothing else has such values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from traffik_cli.replay.addresses import address_in
 from traffik_cli.replay.records import NOTHING, Fields, Layout, Record, flattened, text_of
 from traffik_cli.replay.times import Calendar, instant
 
-__all__ = ["Sample", "layout_of", "names_time"]
+__all__ = ["Sample", "layout_of", "names_time", "says_time"]
 
 _Test = Callable[[Any], bool]
 
@@ -136,15 +136,18 @@ _STRONG: Final = 24
 
 _OTHERS: Final = re.compile(
     r"(^|[._-])(server|host|dest|destination|upstream|backend|local|target|origin|dst|node|pod|kubernetes|container|"
-    r"listener|bucket|referer|referrer|resolver|dns|s[-_]ip)([._-]|$)",
-    re.IGNORECASE,
+    r"listener|bucket|referer|referrer|resolver|dns|s[-_]ip)([._-]|$)"
 )
-"""Names that speak of another end than the client's."""
+"""Names that speak of another end of a connection than the client's."""
+
+_OWN: Final = re.compile(r"(?<!upstream[._-])(client|remote|source|peer|caller|visitor)")
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _HINTS: Final = re.compile(r"ip|addr|client|remote|source|src|peer|user|visitor|caller", re.IGNORECASE)
 _SIGNS: Final = re.compile(r"[^a-z0-9@]")
 _LINE: Final = re.compile(r"[A-Za-z!#$%&'*+.^_`|~0-9-]+ \S+( HTTP/[0-9.]+)?")
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{1,16}|[a-z]{3,7}")
+_METHODS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
 _TARGET: Final = re.compile(r"(/|[a-z][a-z0-9+.-]*://|\*$)\S*")
 _DATE: Final = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?[-/]\w{3}[-/]\d{4}")
 _TIME: Final = re.compile(r"\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?\]?")
@@ -190,14 +193,19 @@ class Sample:
 def layout_of(sample: Sample, fields: Fields, calendar: Calendar) -> Layout:
     """Where the facts of a request stand, as far as the sample shows it; what the user says comes first."""
     tests = _tests(calendar)
-    request = _passing(sample, "request", tests)
+    request = _passing(sample, "request", tests) or _unnamed(sample, tests["request"], 0.5)
+    method = (fields.method,) if fields.method else _passing(sample, "method", tests)
+    path = (fields.path,) if fields.path else _passing(sample, "path", tests)
+    if not method and not request:
+        method = _unnamed(sample, lambda value: text_of(value) in _METHODS, 0.5)[:1]
+        path = path or tuple(name for name in _unnamed(sample, tests["path"], 0.5) if not _is_other(name))[:1]
     return Layout(
         time=((fields.time,),) if fields.time else _time(sample, tests),
         client=(fields.ip,) if fields.ip else _client(sample, tests["client"]),
         forwarded=(fields.forwarded,) if fields.forwarded else _passing(sample, "forwarded", tests),
-        method=(fields.method,) if fields.method else _passing(sample, "method", tests),
-        path=(fields.path,) if fields.path else _passing(sample, "path", tests),
-        request=request or _unnamed(sample, tests["request"], 0.5),
+        method=method,
+        path=path,
+        request=request,
     )
 
 
@@ -277,7 +285,9 @@ def _client(sample: Sample, test: _Test) -> tuple[str, ...]:
 
 
 def _is_other(name: str) -> bool:
-    return _OTHERS.search(name) is not None and name.lower() != "host"
+    """Whether a name speaks of another end of a connection than the client's."""
+    parts = _HUMP.sub("_", name).lower()
+    return _OTHERS.search(parts) is not None and parts != "host" and _OWN.search(parts) is None
 
 
 def _time(sample: Sample, tests: dict[str, _Test]) -> tuple[tuple[str, ...], ...]:
@@ -293,6 +303,12 @@ def _time(sample: Sample, tests: dict[str, _Test]) -> tuple[tuple[str, ...], ...
     others = _unnamed(sample, tests["time"], 0.8)
     plain = [name for name in named if _forms(name)[-1] in _PLAIN and sample.share(name, tests["instant"]) >= 0.5]
     return tuple((name,) for name in others or plain)
+
+
+def says_time(sample: Sample, layout: Layout, calendar: Calendar) -> bool:
+    """Whether the fields of the time hold times at all."""
+    test = _tests(calendar)["instant"]
+    return any(len(names) > 1 or sample.share(names[0], test) > 0 for names in layout.time)
 
 
 def _pair(sample: Sample) -> tuple[str, ...]:

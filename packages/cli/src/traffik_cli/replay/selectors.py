@@ -68,7 +68,7 @@ def header_fields(name: str) -> tuple[str, ...]:
 
 
 def is_address(chosen: Selector, raw: bytes) -> bool:
-    """Whether `raw`, as it stands in the log, may be an address that means the same as another: IPv6, or with a port."""
+    """Whether `raw` may be an address that means the same as another: IPv6, or with a port."""
     if b":" not in raw and raw[:1] != b"[":
         return False
     return chosen.kind != "header" or not raw.startswith(header_key(chosen.name, b""))

@@ -1,7 +1,7 @@
 """Formats as servers are told them, as patterns: nginx's ``$remote_addr …`` and Apache's ``%h …``.
 
-A variable ends where the text behind it begins. The line has to match up to the time and the client; what stands behind may be
-missing, or be more than the format says.
+A variable ends where the text behind it begins. The line has to match up to the time and the client; what stands behind
+may be missing, or be more than the format says.
 """
 
 from __future__ import annotations
@@ -21,27 +21,33 @@ _APACHE: Final = re.compile(
 _PIECES: Final = re.compile(r"'((?:[^'\\]|\\.)*)'\s*")
 
 _APACHE_NAMES: Final = {
-
-        "h": "remote_host",
-        "a": "remote_addr",
-        "l": "ident",
-        "u": "remote_user",
-        "r": "request",
-        "m": "method",
-        "U": "path"
-    ,
-
-        "q": "query",
-        "s": "status",
-        "b": "bytes",
-        "B": "bytes",
-        "O": "bytes_out",
-        "I": "bytes_in",
-        "v": "vhost",
-        "V": "vhost"
-    ,
-    "p": "port", "D": "duration", "T": "duration", "P": "pid", "k": "keepalive", "X": "connection", "H": "protocol",
-    "f": "file", "A": "server_addr", "L": "log_id", "S": "bytes_both", "R": "handler",
+    "h": "remote_host",
+    "a": "remote_addr",
+    "l": "ident",
+    "u": "remote_user",
+    "r": "request",
+    "m": "method",
+    "U": "path",
+    "q": "query",
+    "s": "status",
+    "b": "bytes",
+    "B": "bytes",
+    "O": "bytes_out",
+    "I": "bytes_in",
+    "v": "vhost",
+    "V": "vhost",
+    "p": "port",
+    "D": "duration",
+    "T": "duration",
+    "P": "pid",
+    "k": "keepalive",
+    "X": "connection",
+    "H": "protocol",
+    "f": "file",
+    "A": "server_addr",
+    "L": "log_id",
+    "S": "bytes_both",
+    "R": "handler",
 }
 _HEADERS: Final = {"i": "http_", "o": "sent_http_", "e": "env_", "n": "note_", "C": "cookie_"}
 _CLIENTS: Final = (
@@ -116,8 +122,9 @@ def pattern_of(template: str, needed: str | None = None) -> re.Pattern[bytes]:
     last = min(last + 1, len(parts) - 1)  # the text behind a variable ends it
     head = "".join(text for _, text in parts[: last + 1])
     tail = ""
-    for _, text in reversed(parts[last + 1 :]):
-        tail = f"(?:{text}{tail})?"
+    for place in range(len(parts) - 1, last, -1):
+        behind = parts[place][0] in {"", "query"}  # it ends the variable in front of it, and goes with it
+        tail = f"{parts[place][1]}{tail}" if behind and place > last + 1 else f"(?:{parts[place][1]}{tail})?"
     return re.compile((head + tail).encode(), re.DOTALL)
 
 
@@ -128,7 +135,7 @@ def _parts(template: str) -> Iterator[tuple[str, str]]:
         plain = template[place : match.start()]
         if plain:
             yield "", re.escape(plain)
-        elif place:
+        elif place and (match["braced"] or match["name"]) != "query":
             raise ConfigurationError(
                 f"{before} and {match[0]} touch in {template!r}: nothing says where the first ends"
             )
@@ -150,6 +157,8 @@ def _inner(name: str, before: str, behind: str) -> str:
         return _REQUEST if name == "request" else _QUOTED
     if behind == "]" and before == "[":
         return r"[^\]\[]*"
+    if name == "query" and before != " ":
+        return r"(?:\?\S*)?"
     if name == "remote_user":
         return r'(?:[^"\\]|\\.)*?'
     if name in _SPACED:

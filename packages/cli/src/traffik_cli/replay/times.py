@@ -1,9 +1,8 @@
 """Times in logs: text or numbers in, µs since the epoch out.
 
-Three kinds are read. Text that begins with the year, as ISO 8601 has it. Text with the name of a month, as Apache, nginx,
-syslog, HTTP and Kibana write it. Numbers since the epoch in seconds, milliseconds, microseconds or nanoseconds, told
-apart by their size. Times before the epoch, or after the year 2255 (where JSON numbers lose the µs), are not times of
-requests.
+Three kinds are read: text that begins with the year (ISO 8601), text with the name of a month (Apache, nginx, syslog,
+HTTP, Kibana), and numbers since the epoch in seconds, milliseconds, microseconds or nanoseconds, told apart by their
+size. Times before the epoch, or after the year 2255, where JSON numbers lose the µs, are not times of requests.
 """
 
 from __future__ import annotations
