@@ -52,7 +52,7 @@ def _batches(
     blocks = unfolded(source.blocks(moved))
     first = next(blocks, b"")
     opened = form.open(first[: first.find(b"\n", _HEAD) + 1 or None])
-    log.taken = opened.taken
+    log.taken, log.spacing = opened.taken, opened.spacing
     yield from read(opened.reader, chain([first], blocks))
 
 

@@ -72,8 +72,9 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     FILES are access logs of web servers, proxies, load balancers and collectors, plain or compressed (gzip, bzip2, xz,
     zstd); - is standard input. The format is seen by itself. Several are merged by time.
     """
-    if options["plot"]:
-        checked(options["plot"])
+    for name in ("plot", "html"):
+        if options[name]:
+            checked(options[name], picture=name == "plot")
     conditions = [condition(text) for text in options["conditions"]]
     target = None if options["target"] is None else target_of(options["target"])
     tries = _tries(options)

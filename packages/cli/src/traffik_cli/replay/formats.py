@@ -20,7 +20,7 @@ from traffik_cli.replay.recognition import Search, Seen, Shape
 from traffik_cli.replay.records import Fields, text_of
 from traffik_cli.replay.roles import Sample
 from traffik_cli.replay.selectors import header_fields
-from traffik_cli.replay.taken import Taken
+from traffik_cli.replay.taken import Taken, taken_of
 from traffik_cli.replay.templates import pattern_of, template_of
 from traffik_cli.replay.times import UTC, Calendar
 
@@ -120,12 +120,13 @@ class Format:
         proxies = self._proxies(seen)
         kinds = [chosen.kind for chosen in self.wanted.selectors]
         plain = not shape.wrappers and isinstance(shape.parse, CommonLines) and not shape.parse.vhost
-        taken = Taken(shape.name, [wrapper.name for wrapper in shape.wrappers])
-        if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
-            return OpenedFormat(taken, CommonLog(self.wanted, self.calendar))
         spacing = None if layout.time or seen.stamped or not seen.records else self._spaced(seen)
         reader = RecordReader(self.wanted, shape.parse, layout, shape.wrappers, proxies, self.calendar, spacing)
-        return OpenedFormat(taken, reader)
+        named = None if proxies is None else "given" if self.trusted is not None else "assumed"
+        taken = taken_of(shape.name, reader, seen.records, named)
+        if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
+            return OpenedFormat(taken, CommonLog(self.wanted, self.calendar))
+        return OpenedFormat(taken, reader, spacing)
 
     def _spaced(self, seen: Seen) -> int:
         """µs between lines that have no time."""
@@ -216,7 +217,9 @@ class OpenedFormat:
     Attributes:
         taken: what was taken for what.
         reader: what reads it.
+        spacing: µs from line to line where lines have no time; None if they have.
     """
 
     taken: Taken
     reader: LineReader
+    spacing: int | None = None

@@ -20,6 +20,7 @@ class LogReport:
         name: of the log.
         taken: what was taken for what.
         lines: all of them.
+        requests: those that are requests.
         malformed: those that could not be read.
         shown: the first of them: number and what was amiss.
         disordered: requests that stood behind a later one.
@@ -30,6 +31,7 @@ class LogReport:
     name: str
     taken: Taken
     lines: int
+    requests: int
     malformed: int
     shown: list[Malformed]
     disordered: int
@@ -48,8 +50,10 @@ class Log:
 
     name: str
     window: int
+    spacing: int | None = None
     taken: Taken = field(default_factory=Taken)
     lines: int = 0
+    requests: int = 0
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
     _order: Sorter = field(init=False)
@@ -68,6 +72,7 @@ class Log:
             self.name,
             self.taken,
             self.lines,
+            self.requests,
             self.malformed,
             self.shown,
             order.disordered,
@@ -77,8 +82,11 @@ class Log:
 
     def _counted(self, batches: Iterable[Parsed]) -> Iterator[Run]:
         for runs, lines, malformed, shown in batches:
+            self.requests += sum(len(hits) for _, hits in runs)
             for line, reason in shown[: SHOWN - len(self.shown)]:
                 self.shown.append(Malformed(self.lines + line, reason))
             self.malformed += malformed
+            start = None if self.spacing is None else self.lines * self.spacing
             self.lines += lines
-            yield from runs
+            # Where lines have no time, the reader counts from the first line of its block.
+            yield from runs if not start else ((start + now, hits) for now, hits in runs)

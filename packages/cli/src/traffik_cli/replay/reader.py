@@ -80,22 +80,27 @@ class RecordReader:
     def _now(self, record: Record, stamp: Any, number: int, times: _Times) -> int | None:
         if self.spacing is not None:
             return (number - 1) * self.spacing
-        return times.read(self._stamp(record, stamp))
+        return times.read(self.stamp(record, stamp)[1])
 
-    def _stamp(self, record: Record, stamp: Any) -> Any:
+    def stamp(self, record: Record, stamp: Any) -> tuple[tuple[str, ...], Any]:
+        """The time of a record as it stands there, and in which fields; that of the wrappers if it has none."""
         for names in self.layout.time:
             if len(names) == 1:
                 value = first_of(record, names)
                 if value is not None:
-                    return value
+                    return names, value
             else:
                 values = [first_of(record, (name,)) for name in names]
                 if None not in values:
-                    return " ".join(text_of(value).strip("[]") for value in values)
-        return stamp
+                    return names, " ".join(text_of(value).strip("[]") for value in values)
+        return (), stamp
+
+    def instant(self, value: Any) -> int | None:
+        """µs since the epoch of a time as it stands in a record; None if it is none."""
+        return _Times(self.calendar).read(value)
 
     def _complaint(self, record: Record, stamp: Any) -> str:
-        value = self._stamp(record, stamp)
+        value = self.stamp(record, stamp)[1]
         return "no time" if value is None else f"not a time: {text_of(value)[:40]!r}"
 
     def _pick(self, chosen: Selector, record: Record, line: bytes, clients: Clients) -> bytes | None:
@@ -108,9 +113,12 @@ class RecordReader:
             value = _key(_header(record, chosen.name))
             if value and value != b"-":
                 return header_key(chosen.name, value)
-        layout = self.layout
-        peer = first_of(record, layout.client)
-        return clients.key(peer, None if self.proxies is None else first_of(record, layout.forwarded))
+        return self.client(record, clients)
+
+    def client(self, record: Record, clients: Clients) -> bytes | None:
+        """The client of a record as a key; None if it says none."""
+        peer = first_of(record, self.layout.client)
+        return clients.key(peer, None if self.proxies is None else first_of(record, self.layout.forwarded))
 
 
 class _Times:
