@@ -110,8 +110,9 @@ def test_other_delimiters_are_seen(replay):
     assert (report.requests, report.refused) == (2, 1)
 
 
+OTHERS = {"alb.log", "docker-json-file.log", "haproxy-http.log", "heroku.log", "iis.log", "vhost-combined.log"}
 HEADS = {name: write([(START, "192.0.2.1")] * 3) for name, write in FORMATS.items()}
-HEADS |= {path.name: path.read_bytes() for path in LOGS.glob("*.log") if path.name not in {"utf16.log", "noreq.log"}}
+HEADS |= {path.name: path.read_bytes() for path in LOGS.glob("*.log") if path.name in OTHERS}
 READERS = {
     name: Format("auto", Wanted((Selector("ip"),), request=True)).open(head).reader for name, head in HEADS.items()
 }
