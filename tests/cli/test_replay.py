@@ -198,3 +198,15 @@ def test_a_log_in_which_nothing_can_be_read_is_told_as_such(traffik, tmp_path):
     assert "1 malformed lines" in said.out
     assert "1970" not in said.out
     assert "The log holds no request." in (tmp_path / "a.html").read_text()
+
+
+def test_logs_one_after_the_other_on_standard_input_are_merged(shell, traffik, tried, access_log):
+    lines = access_log.read_bytes().splitlines(keepends=True)
+    parts = [lines[2000:], lines[1000:2000], lines[:1000]]
+    mixed = b"".join(line for part in parts for line in part)
+    said = shell("replay", "-", *tried[:-1], "--window", "1min", given=mixed)
+    assert scenarios(traffik("replay", *tried)) == scenarios(said)
+    assert json.loads(said.out)["logs"][0]["lines"] == len(lines)
+    said = shell("replay", "-", "--json", "--target-refused", "1% of clients", "--window", "1min", given=mixed)
+    whole = traffik("replay", access_log, "--json", "--target-refused", "1% of clients")
+    assert json.loads(said.out)["suggestions"] == json.loads(whole.out)["suggestions"]

@@ -39,6 +39,7 @@ class Reading:
         window: how late a request may come and still take its place, µs.
         jobs: processes at work.
         most: keys that are told apart.
+        cut: whether standard input is cut into the logs that it holds.
     """
 
     sources: Sequence[Readable]
@@ -46,6 +47,7 @@ class Reading:
     window: int
     jobs: int
     most: int
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,15 @@ def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Seq
     """
     began = time.perf_counter()
     model = next(iter(tries.values()))[0]
-    found = [Distribution(period, model.selector, reading.most) for period in periods] if target else []
+
+    def distributions() -> list[Distribution]:
+        return [Distribution(period, model.selector, reading.most) for period in periods] if target else []
+
+    found = distributions()
     scenarios, logs = _decided(reading, tries, "replay", found)
+    if any(log.late and source.in_parts for log, source in zip(logs, reading.sources, strict=True)):
+        reading, found = replace(reading, cut=True), distributions()
+        scenarios, logs = _decided(reading, tries, "replay, sorted", found)
     suggestions = [_suggested(reading, each, target, model) for each in found if target is not None]
     reports = [report_of(scenario, worst) for scenario in scenarios]
     return Found(reports, logs, doubts_of(reports[0], logs), suggestions, time.perf_counter() - began)
@@ -119,7 +128,7 @@ def _decided(
     told += [_keys_only(each, wanted.selectors.index(each.selector), wanted.bare) for each in found]
     form = replace(reading.form, wanted=wanted)
     with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
-        logs, runs = runs_of(reading.sources, form, reading.window, read, moved)
+        logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
         _tell(told, runs)
     return scenarios, [log.report() for log in logs]
 

@@ -36,7 +36,7 @@ _LONGEST: Final = 1 << 23
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BZIP2: Final = b"BZh"
-_XZ: Final = b"\xfd7zXZ\x00"
+_XZ: Final = b"\xfd7zXZ"
 
 _PACKED: Final = 1 << 11
 """Bytes of zstd that are unpacked at once, so that not more than 64 MiB can come of them."""
@@ -57,6 +57,11 @@ class Readable(Protocol):
         """Bytes as they are stored; None if nobody knows."""
         ...
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether it can be read again and may hold several logs, one after the other."""
+        ...
+
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
         """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since."""
         ...
@@ -70,11 +75,13 @@ class Made:
         traffic: what it holds.
         name: what it is called.
         size: nobody knows.
+        in_parts: it is one log, in order.
     """
 
     traffic: Traffic
     name: str = "synthetic"
     size: None = None
+    in_parts: bool = False
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
         for block in self.traffic.blocks():
@@ -100,6 +107,11 @@ class Source:
         if self.spool is not None:
             return self.spool.seek(0, io.SEEK_END)
         return None if self.name == _STDIN else Path(self.name).stat().st_size
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is standard input, to which several logs may have been written one after the other."""
+        return self.spool is not None
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
         """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since.
@@ -155,8 +167,16 @@ def spooled(names: list[str]) -> list[Source]:
 
 
 def _spool() -> IO[bytes]:
+    """Standard input in a temporary file: as it is if it is compressed, else compressed a little."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source that holds it
-    shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
+    first = sys.stdin.buffer.read(_BLOCK)
+    if first.startswith((_GZIP, _BZIP2, _XZ, _ZSTD)):
+        file.write(first)
+        shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
+        return file
+    with zstandard.ZstdCompressor(level=1).stream_writer(file, closefd=False) as packed:
+        packed.write(first)
+        shutil.copyfileobj(sys.stdin.buffer, packed, _BLOCK)
     return file
 
 

@@ -24,7 +24,7 @@ from traffik_cli.replay.suggesting import target_of
 from traffik_cli.replay.synthetic import traffic_of
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
 from traffik_cli.runs import Reading, Tries, replayed
-from traffik_cli.sources import Made, Readable, Source, spooled
+from traffik_cli.sources import Made, Readable, spooled
 
 __all__ = ["replay"]
 
@@ -82,13 +82,9 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     if target is not None and options["policy"] is not None:
         raise ConfigurationError("--target-refused suggests a limit for a --rate, not for a --policy of several")
     periods = [rate.period for rate in main[0].plan.rates] or [_MINUTE]
-    reading = Reading(
-        _sources(files, options["synthetic"], again=target is not None),
-        _format(options),
-        period_of(options["window"]),
-        options["jobs"],
-        options["most_clients"],
-    )
+    form, window = _format(options), period_of(options["window"])
+    # Standard input is read here, after everything that can be wrong with the command.
+    reading = Reading(_sources(files, options["synthetic"]), form, window, options["jobs"], options["most_clients"])
     outcome = replayed(reading, tries, target, periods, max(options["top"], WORST if options["html"] else 0))
     present(outcome, options)
     return failed(outcome, conditions)
@@ -143,7 +139,7 @@ def _trial(rates: tuple[str, ...], options: dict[str, Any]) -> Trial:
     )
 
 
-def _sources(files: tuple[str, ...], synthetic: str | None, *, again: bool) -> list[Readable]:
+def _sources(files: tuple[str, ...], synthetic: str | None) -> list[Readable]:
     if synthetic is not None:
         if files:
             raise ConfigurationError("--synthetic makes the traffic up: leave the files out, or it")
@@ -155,4 +151,4 @@ def _sources(files: tuple[str, ...], synthetic: str | None, *, again: bool) -> l
     for name in files:
         if name != "-" and Path(name).is_dir():
             raise ConfigurationError(f"{name} is a folder: give the logs in it")
-    return list(spooled(list(files))) if again else [Source(name) for name in files]
+    return list(spooled(list(files)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from traffik_cli.replay.batches import SHOWN, Malformed, Parsed, Run
 from traffik_cli.replay.ordering import Sorter
 from traffik_cli.replay.taken import Taken
 
-__all__ = ["Log", "LogReport"]
+__all__ = ["Cut", "Log", "LogReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class LogReport:
     worst: int
 
 
+Cut: TypeAlias = Callable[[Iterator[Run]], list[Iterator[Run]]]
+"""Cuts a stream into parts that can be read side by side."""
+
+
 @dataclass(slots=True)
 class Log:
     """Follows the reading of one log.
@@ -56,18 +61,23 @@ class Log:
     requests: int = 0
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
-    _order: Sorter = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._order = Sorter(self.window)
+    _orders: list[Sorter] = field(default_factory=list)
 
     def runs(self, batches: Iterable[Parsed]) -> Iterator[Run]:
         """The hits of all batches, in the order of time."""
-        return self._order.arrange(self._counted(batches))
+        return self._sorted(self._counted(batches))
+
+    def parts(self, batches: Iterable[Parsed], cut: Cut) -> list[Iterator[Run]]:
+        """The hits of all batches in parts, each in the order of time."""
+        return [self._sorted(part) for part in cut(self._counted(batches))]
+
+    def _sorted(self, runs: Iterator[Run]) -> Iterator[Run]:
+        self._orders.append(Sorter(self.window))
+        return self._orders[-1].arrange(runs)
 
     def report(self) -> LogReport:
         """How it has gone so far."""
-        order = self._order
+        orders = self._orders
         return LogReport(
             self.name,
             self.taken,
@@ -75,9 +85,9 @@ class Log:
             self.requests,
             self.malformed,
             self.shown,
-            order.disordered,
-            order.late,
-            order.worst,
+            sum(order.disordered for order in orders),
+            sum(order.late for order in orders),
+            max((order.worst for order in orders), default=0),
         )
 
     def _counted(self, batches: Iterable[Parsed]) -> Iterator[Run]:

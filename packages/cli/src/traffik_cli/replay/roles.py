@@ -308,7 +308,7 @@ def _time(sample: Sample, tests: dict[str, _Test]) -> tuple[tuple[str, ...], ...
 def says_time(sample: Sample, layout: Layout, calendar: Calendar) -> bool:
     """Whether the fields of the time hold times at all."""
     test = _tests(calendar)["instant"]
-    return any(len(names) > 1 or sample.share(names[0], test) > 0 for names in layout.time)
+    return any(len(names) > 1 or any(sample.share(name, test) > 0 for name in names) for names in layout.time)
 
 
 def _pair(sample: Sample) -> tuple[str, ...]:
