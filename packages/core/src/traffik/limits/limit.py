@@ -87,6 +87,12 @@ class Limit:
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
 
+    shares_uid = False
+    """Whether there was another limit with this uid."""
+
+    contested = False
+    """Whether one of those has another definition; then each store is checked before this one counts in it."""
+
     rejects: ClassVar[bool] = False
     """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
 
@@ -145,10 +151,6 @@ class Limit:
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
         """Stores in which it may count, and limits with the same uid and another definition may not."""
-        self.shares_uid = False
-        """Whether there was another limit with this uid."""
-        self.contested = False
-        """Whether one of those has another definition; then each store is checked before this one counts in it."""
         if self.price is None and 0 < self.own_plan.capacity < self.cost:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():

@@ -205,7 +205,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     )
 
 
-def _family(strategy: Strategy, *, several: bool) -> str:
+def _family(strategy: object, *, several: bool) -> str:
     return f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if several else 1}"
 
 

@@ -50,12 +50,12 @@ TASKS: Final = 200
 """Tasks that call at once."""
 
 PERIOD: Final = 86_400_000_000
-"""A day: on a real clock not a unit of quota comes back while a test runs."""
+"""A day, so that on a real clock no quota comes back while a test runs."""
 
 
 @dataclass(frozen=True)
 class IdlePeriod:
-    """A strategy as a user writes one: quota is whole again once a whole period has passed without a hit."""
+    """A strategy as a user may write it: the whole quota is back after a period without a hit."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         used, last = state or (0, now)
@@ -113,7 +113,7 @@ def limiter_in(store: Backend, limit: int, strategy: Strategy | None = None, uid
 
 
 async def in_tasks(work: Callable[[], Awaitable[Any]], tasks: int = TASKS) -> list[Any]:
-    """What `work` answers in so many tasks at once."""
+    """The results of `work` in this many tasks at once."""
     answers: list[Any] = []
 
     async def run() -> None:
@@ -126,7 +126,7 @@ async def in_tasks(work: Callable[[], Awaitable[Any]], tasks: int = TASKS) -> li
 
 
 def in_threads(work: Callable[[], Any]) -> list[Any]:
-    """What `work` answers in each of `_THREADS` threads that begin together."""
+    """The results of `work` in `_THREADS` threads that start together."""
     barrier = Barrier(_THREADS)
 
     def run() -> Any:

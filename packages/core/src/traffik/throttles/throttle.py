@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 
 from traffik import adapters
 from traffik.adapters import adapter_of
@@ -48,8 +48,6 @@ __all__ = [
     "SyncThrottle",
     "Throttle",
     "WebSocketThrottle",
-    "get_wait",
-    "is_throttled",
 ]
 
 IdentifierOption: TypeAlias = Callable[..., object]
@@ -57,6 +55,10 @@ IdentifierOption: TypeAlias = Callable[..., object]
 
 HandlerOption: TypeAlias = Callable[..., Awaitable[object] | object]
 """What `handle_throttled` takes: a function of connection, decision, throttle and context, sync or async."""
+
+
+_OFFERED: Final = ("connection", "decision", "throttle", "context")
+"""The arguments of `handle_throttled`."""
 
 
 class Throttle(QuotaLimit, Generic[C]):
@@ -140,8 +142,7 @@ class Throttle(QuotaLimit, Generic[C]):
             shadow_rate=shadow_rate,
         )
         if handle_throttled is not None:
-            offered = ("connection", "decision", "throttle", "context")
-            self.handler = callback("the throttled handler", handle_throttled, offered)
+            self.handler = callback("the throttled handler", handle_throttled, _OFFERED)
         uids.claim(self)
         groups.join(self)
 
@@ -370,30 +371,3 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
 
     def __repr__(self) -> str:
         return f"{self._limit!r}.sync"
-
-
-def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
-    """Whether the most recent hit of the connection was refused; False if there was none.
-
-    Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
-    """
-    decision = _remembered(connection, throttle)
-    return decision is not None and not decision.allowed
-
-
-def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float:
-    """Milliseconds, rounded up, that the most recent hit was told to wait; 0 if it was admitted or there was none.
-
-    Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
-    """
-    decision = _remembered(connection, throttle)
-    return 0.0 if decision is None else decision.wait_ms
-
-
-def _remembered(connection: object, throttle: Throttle[Any] | None) -> Decision | None:
-    memory = adapter_of(connection).memory(connection)
-    return next(reversed(memory.values()), None) if throttle is None else memory.get(throttle)

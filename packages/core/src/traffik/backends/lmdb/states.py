@@ -1,4 +1,4 @@
-"""How keys and states are written in a file.
+"""The format of keys and states in a file.
 
 A state is written behind a tag, the time at which it expires, and a checksum. The tag names the family of plans that
 can read the state. A value that cannot be read counts as no state. Only this user can write to the file, so a value
@@ -34,7 +34,7 @@ PREFIX: Final = 16
 """Bytes of a name before the local key: the first one, and the hashes of the namespace and the uid."""
 
 BUCKET: Final = b"\xff\x00"
-"""What follows the prefix in the name of an overflow bucket; never valid UTF-8."""
+"""The byte after the prefix in the name of an overflow bucket. It is never valid UTF-8."""
 
 _LONG: Final = b"\xff\x01"  # never valid UTF-8
 _LONGEST: Final = 256  # bytes of the longest local key that is written as it is; a longer one is written as its hash
@@ -44,7 +44,7 @@ _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 
 
 class Account(LimitAccount):
-    """One limit in the files: how its states are written, and of how many keys (`max_keys`) a file takes new ones."""
+    """One limit in the files: how its states are written, and the keys (`max_keys`) from which a file takes no more."""
 
     __slots__ = ("_custom", "_readable", "_tag", "kernel", "max_keys", "prefix")
 
