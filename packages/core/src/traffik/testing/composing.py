@@ -1,4 +1,4 @@
-"""What every store keeps that can take from several limits in one step, and settle: tests for one's own."""
+"""The contract of stores that take from several limits in one step, and settle: tests for a store of your own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["ComposingContract"]
 
 
 class ComposingContract(BackendContract):
-    """What `BackendContract` tests, and the methods `take` and `post`. Use it as that."""
+    """`BackendContract`, with tests of `take` and `post`. Use it in the same way."""
 
     @pytest.mark.anyio
     @settling_strategies
