@@ -92,7 +92,7 @@ class InMemoryBackend(Backend):
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
         account = self.account(uid, plan)
-        charge, read = self._charger(account.bank, plan), self._reader(account.bank, plan)
+        charge, read = self._charger(account.bank, plan), self._reader(account)
         return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
 
     def account(self, uid: str, plan: Plan) -> _Account:
@@ -141,13 +141,13 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def _reader(self, bank: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        kernel = plan.kernel
+    def _reader(self, account: _Account) -> Callable[[str, int], Decision]:
+        kernel = account.plan.kernel
 
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = _state_in(bank, plan, key)
+                state = _fetch(account, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -157,8 +157,8 @@ class InMemoryBackend(Backend):
             return [self._apply(*charge) for charge in charges]
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
-        bank = self._bank(uid, plan)
-        return (self._reader(bank, plan) if read_only else self._charger(bank, plan))(key, cost)
+        account = self.account(uid, plan)
+        return (self._reader(account) if read_only else self._charger(account.bank, plan))(key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -256,16 +256,17 @@ class InMemoryBackend(Backend):
         with self._lock:
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
-            return self._exclusively(self._take, takes, kind, back)
-
-    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
-        now = self._now()
-        if back:
-            post_each(back, now, _fetch, self._write)
-        taken = take_together(takes, kind, now, _fetch, self._write)
-        for place, (account, key, _) in enumerate(takes):
-            if account.bank.overflow and account.bank.shares(key):
-                taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+            self._moving = True
+            try:
+                now = self._now()
+                if back:
+                    post_each(back, now, _fetch, self._write)
+                taken = take_together(takes, kind, now, _fetch, self._write)
+            finally:
+                self._moving = False
+            for place, (account, key, _) in enumerate(takes):
+                if account.bank.overflow and account.bank.shares(key):
+                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
         return taken
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
@@ -286,9 +287,11 @@ class InMemoryBackend(Backend):
         bank = account.bank
         if bank.plan is not account.plan:
             self._adopt(bank, account.plan)
-        if key in bank.newest:
-            bank.newest[key] = state
-            bank.longest = max(bank.longest, ttl)
+        newest = bank.newest
+        if key in newest:
+            newest[key] = state
+            if ttl > bank.longest:
+                bank.longest = ttl
         else:
             self._move_up(bank, bank.find(key)[0], key, state, ttl, now)
 
@@ -334,12 +337,8 @@ class _Account(LimitAccount):
 
 
 def _fetch(account: _Account, key: str) -> State | None:
-    """The state of a key, for a step over several."""
-    return _state_in(account.bank, account.plan, key)
-
-
-def _state_in(bank: KeyTable, plan: Plan, key: str) -> State | None:
-    """The state of a key, if the plan can read it."""
+    """The state of a key, if the plan of the account can read it."""
+    bank, plan = account.bank, account.plan
     state = bank.newest.get(key)
     if state is None:
         state = bank.find(key)[1]
