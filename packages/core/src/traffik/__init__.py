@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from traffik.rules.rule import Rule
     from traffik.strategies import (
         GCRA,
+        CalendarWindow,
         FixedWindow,
         LeakyBucket,
         SlidingCounter,
@@ -63,6 +64,7 @@ __all__ = [
     "BackendError",
     "BackendNotFoundError",
     "BackendTimeoutError",
+    "CalendarWindow",
     "ConfigurationError",
     "Decision",
     "DuplicateUidError",
@@ -131,6 +133,7 @@ _HOMES = {
     "rules.rule": ("Rule",),
     "strategies": (
         "GCRA",
+        "CalendarWindow",
         "FixedWindow",
         "LeakyBucket",
         "SlidingCounter",

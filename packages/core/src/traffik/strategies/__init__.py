@@ -13,6 +13,7 @@ from traffik.strategies.base import (
     Twinned,
     probe,
 )
+from traffik.strategies.calendar_window import CalendarWindow
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
 from traffik.strategies.plans import Plan, plan
@@ -21,6 +22,7 @@ from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
 __all__ = [
     "GCRA",
+    "CalendarWindow",
     "FixedWindow",
     "Kernel",
     "LeakyBucket",

@@ -19,8 +19,10 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
+from traffik.backends.clocks import plan_on
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, state_in
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
-from traffik.backends.postings import LimitAccount, Posted, Taken, post_each, take_together
+from traffik.backends.postings import Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
@@ -92,11 +94,12 @@ class InMemoryBackend(Backend):
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
         account = self.account(uid, plan)
-        charge, read = self._charger(account.bank, plan), self._reader(account.bank, plan)
+        charge, read = self._charger(account.bank, account.plan), self._reader(account.bank, account.plan)
         return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
 
-    def account(self, uid: str, plan: Plan) -> _Account:
-        return _Account(self, uid, plan, self._bank(uid, plan))
+    def account(self, uid: str, plan: Plan) -> MemoryAccount:
+        plan = plan_on(self._clock, plan)
+        return MemoryAccount(self, uid, plan, self._bank(uid, plan))
 
     def _bank(self, uid: str, plan: Plan) -> KeyTable:
         with self._lock:
@@ -147,7 +150,7 @@ class InMemoryBackend(Backend):
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = _state_in(bank, plan, key)
+                state = state_in(bank, plan, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -157,6 +160,7 @@ class InMemoryBackend(Backend):
             return [self._apply(*charge) for charge in charges]
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
+        plan = plan_on(self._clock, plan)
         bank = self._bank(uid, plan)
         return (self._reader(bank, plan) if read_only else self._charger(bank, plan))(key, cost)
 
@@ -261,8 +265,8 @@ class InMemoryBackend(Backend):
     def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
         now = self._now()
         if back:
-            post_each(back, now, _fetch, self._write)
-        taken = take_together(takes, kind, now, _fetch, self._write)
+            post_each(back, now, fetch_state, self._write)
+        taken = take_together(takes, kind, now, fetch_state, self._write)
         for place, (account, key, _) in enumerate(takes):
             if account.bank.overflow and account.bank.shares(key):
                 taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
@@ -272,7 +276,7 @@ class InMemoryBackend(Backend):
         with self._lock:
             if self._moving:
                 return [Posted(_busy(posting.account.plan)) for posting in postings]
-            return self._exclusively(lambda: post_each(postings, self._now(), _fetch, self._write))
+            return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
 
     def _now(self) -> int:
         """The time in µs, after what is due by then."""
@@ -281,7 +285,7 @@ class InMemoryBackend(Backend):
             self._tidy(now)
         return now
 
-    def _write(self, account: _Account, key: str, state: State, ttl: int, now: int) -> None:
+    def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
         """Keep the state of a key."""
         bank = account.bank
         if bank.plan is not account.plan:
@@ -321,31 +325,6 @@ class InMemoryBackend(Backend):
                     self._filled.discard(bank)
         self._lapsed.free(now)
         self._due = 0 if self._lapsed.left else min((bank.due for bank in self._filled), default=NEVER)
-
-
-class _Account(LimitAccount):
-    """A limit, and the table of its keys."""
-
-    __slots__ = ("bank",)
-
-    def __init__(self, store: InMemoryBackend, uid: str, plan: Plan, bank: KeyTable) -> None:
-        super().__init__(store, uid, plan)
-        self.bank = bank
-
-
-def _fetch(account: _Account, key: str) -> State | None:
-    """The state of a key, for a step over several."""
-    return _state_in(account.bank, account.plan, key)
-
-
-def _state_in(bank: KeyTable, plan: Plan, key: str) -> State | None:
-    """The state of a key, if the plan can read it."""
-    state = bank.newest.get(key)
-    if state is None:
-        state = bank.find(key)[1]
-    if state is None or bank.plan is plan or bank.plan.family == plan.family:
-        return state
-    return plan.from_sibling(state) if bank.plan.family == plan.sibling else None
 
 
 def _busy(plan: Plan) -> Decision:
