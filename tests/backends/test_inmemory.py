@@ -15,14 +15,14 @@ from traffik import FixedWindow, Limiter, Rate, SlidingLog, SlidingWindow, Token
 from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend, backend, tables
 from traffik.strategies import plan as plan_of
-from traffik.testing import BackendContract
+from traffik.testing import ComposingContract
 
 pytestmark = pytest.mark.anyio
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 strategies = pytest.mark.parametrize("strategy", [FixedWindow(), TokenBucket(), SlidingLog()], ids=repr)
 
 
-class TestInMemoryBackend(BackendContract):
+class TestInMemoryBackend(ComposingContract):
     def make(self, *, namespace, clock):
         return InMemoryBackend(namespace=namespace, clock=clock or time.monotonic_ns)
 

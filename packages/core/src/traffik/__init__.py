@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
     from traffik.model.costs import MAX_COST
-    from traffik.model.decisions import NEVER, Decision, StrategyStat
+    from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
         AdapterNotFoundError,
         BackendError,
@@ -79,6 +79,7 @@ __all__ = [
     "RateError",
     "ResponseOptions",
     "Rule",
+    "SettledDecision",
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
@@ -108,7 +109,7 @@ _HOMES = {
     "limits.defaults": ("set_default_responses",),
     "identities.proxies": ("DENIED", "EXEMPTED"),
     "model.costs": ("MAX_COST",),
-    "model.decisions": ("NEVER", "Decision", "StrategyStat"),
+    "model.decisions": ("NEVER", "Decision", "SettledDecision", "StrategyStat"),
     "responses.rejections": ("Throttled",),
     "model.errors": (
         "AdapterNotFoundError",

@@ -9,7 +9,7 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +23,7 @@ from traffik.backends.postings import (
     Posting,
     Taken,
     check_settles,
+    settle_surely,
     take_in_turn,
 )
 from traffik.limits.hits import account_of, applies, decide, refuse
@@ -43,6 +44,7 @@ __all__ = [
     "Hold",
     "Verdict",
     "foresee",
+    "give_back",
     "hit_together",
     "hold_on",
     "parts_of",
@@ -183,14 +185,33 @@ async def take_all(
     holds: list[Hold | None] = [None] * len(parts)
     if takes and all(decisions):
         taken = await _take(takes, kind, sync)
-        for place, (account, key, units), decision in zip(places, takes, taken.decisions, strict=True):
-            limit = parts[place].limit
-            decisions[place] = decision if limit.partition is None else limit.marked(decision, key)
-            if limit.shadow is not None and kind != TRY:
-                await limit.shadow.charge_beside(account, key, units, decision, sync)
         for place, (_, key, units), held in zip(places, takes, taken.held, strict=False):
             holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
+        for place, (_, key, _), decision in zip(places, takes, taken.decisions, strict=True):
+            limit = parts[place].limit
+            decisions[place] = decision if limit.partition is None else limit.marked(decision, key)
+        if kind != TRY and any(parts[place].limit.shadow for place in places):
+            await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
     return Verdict(parts, decisions, holds, _binding(decisions))
+
+
+async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
+    """Give back all units of holds whose caller will not settle them."""
+    taken = [hold for hold in holds if hold is not None and hold.units]
+    await settle_surely([Posting(SETTLE, hold.account, hold.key, -hold.units, hold.receipt) for hold in taken], sync)
+
+
+async def _charge_shadows(
+    decided: Sequence[tuple[Limit, Decision]], takes: Sequence[Take], holds: Sequence[Hold | None], sync: bool
+) -> None:
+    """Charge the rates beside the live ones, if there are any."""
+    try:
+        for (limit, decision), (account, key, units) in zip(decided, takes, strict=True):
+            if limit.shadow is not None:
+                await limit.shadow.charge_beside(account, key, units, decision, sync)
+    except BaseException:
+        await give_back(holds, sync)
+        raise
 
 
 async def hit_together(
@@ -210,12 +231,12 @@ async def hit_together(
     return verdict, await refuse(part.limit, subject, decision, own, sync, verdict.others)
 
 
-async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[Decision]:
+async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[SettledDecision]:
     """Give back (units below 0) or charge in any case (above 0), in one step for those of one store."""
     for hold, _ in holds:
         check_settles(hold.account)
     postings = [Posting(SETTLE, hold.account, hold.key, units, hold.receipt) for hold, units in holds]
-    pairs = zip(holds, await _settle(postings, sync), strict=True)
+    pairs = zip(holds, await settle_surely(postings, sync), strict=True)
     return [SettledDecision.of(hold.part.limit.marked(its.decision, hold.key), its.units) for (hold, _), its in pairs]
 
 
@@ -257,45 +278,23 @@ async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Contex
 
 
 async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
-    """Take from one store, or from several one after the other."""
-    store = takes[0][0].store
-    by_store: dict[Backend, list[int]] = {}
-    if any(account.store is not store for account, _, _ in takes):
-        for place, (account, _, _) in enumerate(takes):
-            by_store.setdefault(account.store, []).append(place)
-
-        async def take(takes: Sequence[Take], kind: int) -> Taken:
-            return await _take(takes, kind, sync)
-
-        return await take_in_turn([*by_store.values()], takes, kind, take, partial(_settle, sync=sync))
+    """Take from one store in one step, or from several one after the other."""
+    store: Backend = takes[0][0].store
+    by_store: dict[Backend, list[int]] = {store: []}
     if kind == HOLD:
         for account, _, _ in takes:
             check_settles(account)
+    elif all(account.store is store for account, _, _ in takes):
+        return await _take_here(takes, kind, sync)
+    for place, (account, _, _) in enumerate(takes):
+        by_store.setdefault(account.store, []).append(place)
+    return await take_in_turn([*by_store.values()], takes, kind, partial(_take_here, sync=sync), sync)
+
+
+async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
+    store: Backend = takes[0][0].store
     answer = store.take(takes, kind, sync=sync)
-    taken: Taken = answer if type(answer) is Taken else await answer
-    return taken
-
-
-async def _settle(postings: Sequence[Posting], sync: bool) -> list[Posted]:
-    """Carry out postings, in one step for those of one store. Once begun it is not cancelled: stores have deadlines."""
-    by_store: dict[Backend, list[int]] = {}
-    for place, posting in enumerate(postings):
-        by_store.setdefault(posting.account.store, []).append(place)
-    found: dict[int, Posted] = {}
-
-    async def settle() -> None:
-        for store, places in by_store.items():
-            answers = await _post(store, [postings[place] for place in places], sync)
-            found.update(zip(places, answers, strict=True))
-
-    if sync or all(store.in_process for store in by_store):
-        await settle()
-    else:
-        from anyio import CancelScope  # here, since only stores that are waited for need it
-
-        with CancelScope(shield=True):
-            await settle()
-    return [found[place] for place in range(len(postings))]
+    return answer if isinstance(answer, Taken) else await answer
 
 
 async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list[Posted]:

@@ -15,7 +15,7 @@ from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
-from traffik.model.decisions import ADMITTED
+from traffik.model.decisions import ADMITTED, SettledDecision
 
 if TYPE_CHECKING:
     from traffik.model.callables import Context
@@ -47,7 +47,7 @@ class QuotaLimit(Limit):
         """
         return Reservation((Hit(self),), subject, cost, context, keep_on_error)
 
-    async def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    async def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """Give back up to `cost` units of the newest hits, never more than they have taken.
 
         Use a reservation where you can: it knows which units are its own.
@@ -57,7 +57,7 @@ class QuotaLimit(Limit):
         """
         return await _settled(self, subject, -check_cost(cost), context, False)
 
-    async def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    async def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """Charge `cost` units in any case, for work that is done; later waits are longer if the limit is exceeded.
 
         Returns:
@@ -120,11 +120,11 @@ class SyncQuotaLimit:
         """As `QuotaLimit.reserve`, for ``with``."""
         return SyncReservation((Hit(self._limit),), subject, cost, context, keep_on_error)
 
-    def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """As `QuotaLimit.refund`."""
         return run_sync(_settled(self._limit, subject, -check_cost(cost), context, True))
 
-    def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """As `QuotaLimit.charge`."""
         return run_sync(_settled(self._limit, subject, check_cost(cost), context, True))
 
@@ -137,10 +137,10 @@ class SyncQuotaLimit:
         return run_sync(composing.foresee(Hit(self._limit), subject, costs, context, True))
 
 
-async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context | None, sync: bool) -> Decision:
+async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context | None, sync: bool) -> SettledDecision:
     hold = await composing.hold_on(Hit(limit), subject, check_context(context), sync)
     if hold is None or units == 0:
-        return ADMITTED
+        return SettledDecision.of(ADMITTED, 0)
     (decision,) = await composing.settle_all([(hold, units)], sync)
     limit.amend(subject, decision)
     return decision

@@ -30,7 +30,7 @@ from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
 from traffik.backends.postings import FORESEE, TRY, Posted, Taken, post_each, take_together
 from traffik.backends.resilience.breaker import Breaker, Circuit
-from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.failures import Failures, OnError, charge_of, charges_of
 from traffik.backends.resilience.health import Health
 from traffik.model.coroutines import must_wait, run_sync
 from traffik.model.decisions import Decision
@@ -176,8 +176,7 @@ class LMDBBackend(Backend):
         try:
             taken = await self._within(keys, work, sync, kind != TRY)
         except BackendError as error:
-            charges = [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
-            answers = [await self._answer_without(error, charge, sync) for charge in charges]
+            answers = [await self._answer_without(error, charge, sync) for charge in charges_of(takes, kind)]
             taken = self._failures.take(answers, error, takes, kind, self._wait())
         else:
             for place, (account, key, _) in enumerate(takes):
@@ -191,11 +190,12 @@ class LMDBBackend(Backend):
         step = LedgerStep(self._file_of, write)
         keys = [posting.key for posting in postings]
         try:
-            return await self._within(keys, lambda now: post_each(postings, now, step.fetch, step.keep), sync, write)
+            posted = await self._within(keys, lambda now: post_each(postings, now, step.fetch, step.keep), sync, write)
         except BackendError as error:
-            charges = [Charge(each.account.uid, each.account.plan, each.key, max(0, each.units)) for each in postings]
-            answers = [await self._answer_without(error, charge, sync) for charge in charges]
-            return self._failures.post(answers, error, postings, self._wait())
+            answers = [await self._answer_without(error, charge_of(posting), sync) for posting in postings]
+            posted = self._failures.post(answers, error, postings, self._wait())
+        self._count([each.decision for each in posted])
+        return posted
 
     async def _within(self, keys: Sequence[str], work: Callable[[int], _T], sync: bool, write: bool) -> _T:
         """What `work` returns for the time in µs, inside one transaction in the files of all `keys`."""
