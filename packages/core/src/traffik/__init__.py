@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
+    from traffik.limits.slots import Slots
     from traffik.model.costs import MAX_COST
     from traffik.model.decisions import NEVER, Decision, StrategyStat
     from traffik.model.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         DuplicateUidError,
         NeverAdmittedError,
         RateError,
+        SlotLostError,
         TraffikError,
         WaitTimeoutError,
     )
@@ -79,6 +81,8 @@ __all__ = [
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
+    "SlotLostError",
+    "Slots",
     "Strategy",
     "StrategyStat",
     "Throttled",
@@ -115,12 +119,14 @@ _HOMES = {
         "DuplicateUidError",
         "NeverAdmittedError",
         "RateError",
+        "SlotLostError",
         "TraffikError",
         "WaitTimeoutError",
     ),
     "limits.composing": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
+    "limits.slots": ("Slots",),
     "throttles.files": ("load_throttles",),
     "responses.options": ("ResponseOptions",),
     "model.rates": ("UNLIMITED", "Rate"),
