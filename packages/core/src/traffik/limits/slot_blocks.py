@@ -115,8 +115,8 @@ class Slot(_Block):
             if not self._lease.inherited:
                 await self._lease.uninterrupted(self._end())
         finally:
-            cancelled = self._scope is not None and bool(self._scope.__exit__(kind, error, trace))
-        if cancelled:
+            swallowed = self._scope is not None and self._scope.__exit__(kind, error, trace)
+        if swallowed and kind is not None:
             raise SlotLostError(f"a slot of {self._uid!r} was lost while its work was running") from error
 
     async def _end(self) -> None:
