@@ -11,7 +11,6 @@ The limit holds over all processes that share the store. A process that dies giv
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traffik.limits import groups, hits, uids
@@ -19,7 +18,7 @@ from traffik.limits.limit import CostOption, Limit
 from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
 from traffik.model.callables import Context
 from traffik.model.coroutines import run_sync
-from traffik.model.rates import Rate
+from traffik.model.rates import Rate, Time, parse_time
 from traffik.strategies import SlidingLog
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Slots(Limit):
     Args:
         uid: names the limit, 1 to 128 characters; limits with the same uid on one store share their slots.
         limit: slots of each key, 0 to 10,000.
-        lease: text such as ``"60s"`` or ``"5 min"``, or a `timedelta`: after this time the slots of a process that has
+        lease: text such as ``"60s"`` or ``"5 min"``, or a `timedelta`. After this time the slots of a process that has
             died come back. They are renewed each third of it while the work runs, so the work may take longer. Make it
             longer than the store or the event loop may be blocked.
         backend: the store; if None, the only one that is open.
@@ -72,12 +71,12 @@ class Slots(Limit):
         uid: str,
         limit: int,
         *,
-        lease: str | timedelta = "60s",
+        lease: Time = "60s",
         backend: Backend | None = None,
         cost: CostOption = 1,
         context: Context | None = None,
     ) -> None:
-        rate = Rate(limit, lease if isinstance(lease, timedelta) else Rate.parse(f"1/{lease}").period)
+        rate = Rate(limit, parse_time(lease, "a lease"))
         super().__init__(uid, rate, strategy=SlidingLog(), backend=backend, cost=cost, context=context)
         uids.claim(self)
         groups.join(self)

@@ -15,6 +15,7 @@ from traffik.strategies.base import (
 )
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
+from traffik.strategies.penalty import Penalty
 from traffik.strategies.plans import Plan, plan
 from traffik.strategies.sliding_counter import SlidingCounter
 from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
@@ -24,6 +25,7 @@ __all__ = [
     "FixedWindow",
     "Kernel",
     "LeakyBucket",
+    "Penalty",
     "Plan",
     "Prepared",
     "Receipt",
