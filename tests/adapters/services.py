@@ -19,8 +19,8 @@ from traffik.throttles import Throttle
 class Call(NamedTuple):
     """One thing that an endpoint does with its connection.
 
-    It is hit, call, check, stat, slot, attempt, is_throttled or get_wait. An attempt is a hit whose refusal the endpoint
-    catches. A slot answers the stat inside its block. The last two may ask without a throttle.
+    It is hit, call, check, stat, slot, attempt, is_throttled or get_wait. An attempt is a hit whose refusal the
+    endpoint catches. A slot answers the stat inside its block. The last two may ask without a throttle.
     """
 
     what: str
