@@ -98,6 +98,11 @@ def test_without_a_receipt_the_units_taken_last_are_given_back(strategy, data):
     assert (settled.applied, settled.decision.remaining) == (-1, before - granted + 1)
 
 
+def moves_within(period):
+    """Pauses before hits, and their costs."""
+    return st.lists(st.tuples(st.integers(0, period), st.integers(1, 3)), max_size=8)
+
+
 class World:
     """A key to which a hit happens, or does not; all else is the same."""
 
@@ -106,6 +111,7 @@ class World:
 
     def change(self, rate):
         self.made = plan(self.strategy, [rate])
+        return self
 
     def hit(self, cost, now):
         decision, changed, _ = self.made.kernel(self.state, cost, now)
@@ -121,19 +127,45 @@ class World:
 @given(data=st.data())
 def test_a_rate_that_changes_in_between_makes_it_no_more_generous(strategy, data):
     first, second = data.draw(st.tuples(small_rates, small_rates))
-    worlds, now = [World(strategy, first), World(strategy, first)], START
-    moves = st.lists(st.tuples(st.integers(0, first.period), st.integers(1, 3)), max_size=8)
-    now = hit_both(worlds, data.draw(moves), now)
+    worlds, moves = [World(strategy, first), World(strategy, first)], moves_within(first.period)
+    now = hit_both(worlds, data.draw(moves), START)
     cost = data.draw(st.integers(1, worlds[0].made.capacity))
     receipts = worlds[0].hit(cost, now)
     assume(receipts is not None)
+    worlds[1].hit(0, now)  # What has drained by now has done so at the first rate in both.
     now = hit_both(worlds, data.draw(moves), now)
-    for world in worlds:
-        world.change(second)
-    now = hit_both(worlds, data.draw(moves), now)
+    now = hit_both([world.change(second) for world in worlds], data.draw(moves), now)
     worlds[0].give_back(cost, receipts, now)
     answers = [kernel_answers(strategy, second, world.state, now) for world in worlds]
     assert all(with_hit <= without for with_hit, without in zip(*answers, strict=True))
+
+
+def test_where_cells_have_grown_nothing_is_taken_from_a_later_hit():
+    world = World(SlidingWindow(resolution=2), Rate(2, 30))  # a moment for each hit
+    now = START - START % 16
+    receipts = world.hit(1, now + 1)
+    world.hit(1, now + 5)
+    world.change(Rate(3, 32))  # one for each 16 µs
+    world.give_back(1, receipts, now + 31)
+    assert world.made.kernel(world.state, 0, now + 31)[0].remaining == 2
+
+
+def test_a_count_that_a_lowered_limit_has_cut_is_not_given_back():
+    world = World(SlidingCounter(), Rate(10, 1000))
+    receipts = world.hit(10, START)
+    world.change(Rate(4, 1000))
+    world.hit(1, START + 1900)
+    assert world.state[3] == 4
+    assert world.made.settle(world.state, -5, receipts, START + 1900)[1:] == (None, 0, 0)
+
+
+@pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingLog()], ids=repr)
+def test_no_more_is_given_back_than_the_moment_of_the_hit_holds(strategy):
+    world = World(strategy, RATE)
+    receipts = world.hit(2, START)
+    world.hit(3, START + 500)
+    settled = world.made.settle(world.state, -4, receipts, START + 500)
+    assert (settled.applied, settled.decision.remaining) == (-2, 7)
 
 
 def hit_both(worlds, moves, now):

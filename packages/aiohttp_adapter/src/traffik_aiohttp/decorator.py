@@ -26,7 +26,7 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Handler], _Handler]:
-    """Hit `throttles`, in this order, before the handler runs; one that a middleware has hit is not hit again.
+    """Hit `throttles`, in this order, before the handler runs. A throttle that a middleware has hit is not hit again.
 
         @throttled("10/s; 1000/hour")
         async def search(request): ...
@@ -36,11 +36,11 @@ def throttled(
             name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
-        options: of the new throttles, as `HTTPThrottle` takes them.
+        options: options of the new throttles, as in `HTTPThrottle`.
 
     Raises:
-        TypeError: no throttle is given, options are given but no rate, something that is neither, or what is decorated
-            is neither an async function nor a view.
+        TypeError: no throttle is given, there are options and no rate, an argument is neither, or the handler is
+            neither an async function nor a view.
     """
     check_arguments(throttles, options, cost, context)
 
@@ -62,7 +62,7 @@ def throttled(
 
 
 def _guarded_view(view: Any, hit: Callable[[web.BaseRequest], Any]) -> Any:
-    """The view itself, every method of it behind `hit`: a view is made for a request, and awaited for the answer."""
+    """The view, with all its methods behind `hit`. aiohttp makes a view for each request, and awaits its response."""
     answer = view.__await__
 
     def guarded(self: AbstractView) -> Generator[Any, None, Any]:
@@ -74,7 +74,7 @@ def _guarded_view(view: Any, hit: Callable[[web.BaseRequest], Any]) -> Any:
 
 
 def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> web.BaseRequest:
-    """The request among the arguments of a handler, or that of the view among them."""
+    """The request among the arguments of a handler, or the request of the view among them."""
     arguments = [*args, *kwargs.values()]
     for argument in arguments:
         if isinstance(argument, web.BaseRequest):

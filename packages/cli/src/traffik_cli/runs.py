@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from traffik.model.errors import RateError
@@ -15,12 +15,12 @@ from traffik.strategies import Plan, plan
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run
+from traffik_cli.replay.doubts import Doubt, doubts_of
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.suggesting import Distribution, Suggestion, Target, countable, suggestion_of
-from traffik_cli.replay.tables import Fields
 from traffik_cli.sources import Readable
 
 __all__ = ["Found", "Reading", "Tries", "replayed"]
@@ -35,19 +35,19 @@ class Reading:
 
     Attributes:
         sources: the logs.
-        form: the name of their format.
-        fields: where things stand in it.
+        form: how to read them; what is wanted of every line is filled in.
         window: how late a request may come and still take its place, µs.
         jobs: processes at work.
         most: keys that are told apart.
+        cut: whether standard input is cut into the logs that it holds.
     """
 
     sources: Sequence[Readable]
-    form: str
-    fields: Fields
+    form: Format
     window: int
     jobs: int
     most: int
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,14 @@ class Found:
     Attributes:
         reports: one for each scenario, the first of them what was asked about.
         logs: how the reading of each log went.
+        doubts: what in it cannot be right.
         suggestions: limits for the target, if there was one.
         seconds: how long it took.
     """
 
     reports: list[ScenarioReport]
     logs: list[LogReport]
+    doubts: list[Doubt] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -82,11 +84,18 @@ def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Seq
     """
     began = time.perf_counter()
     model = next(iter(tries.values()))[0]
-    found = [Distribution(period, model.selector, reading.most) for period in periods] if target else []
+
+    def distributions() -> list[Distribution]:
+        return [Distribution(period, model.selector, reading.most) for period in periods] if target else []
+
+    found = distributions()
     scenarios, logs = _decided(reading, tries, "replay", found)
+    if any(log.late and source.in_parts for log, source in zip(logs, reading.sources, strict=True)):
+        reading, found = replace(reading, cut=True), distributions()
+        scenarios, logs = _decided(reading, tries, "replay, sorted", found)
     suggestions = [_suggested(reading, each, target, model) for each in found if target is not None]
     reports = [report_of(scenario, worst) for scenario in scenarios]
-    return Found(reports, logs, suggestions, time.perf_counter() - began)
+    return Found(reports, logs, doubts_of(reports[0], logs), suggestions, time.perf_counter() - began)
 
 
 def _suggested(reading: Reading, found: Distribution, target: Target, model: Trial) -> Suggestion:
@@ -117,9 +126,9 @@ def _decided(
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
     told += [_keys_only(each, wanted.selectors.index(each.selector), wanted.bare) for each in found]
-    form = Format(reading.form, wanted, reading.fields)
+    form = replace(reading.form, wanted=wanted)
     with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
-        logs, runs = runs_of(reading.sources, form, reading.window, read, moved)
+        logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
         _tell(told, runs)
     return scenarios, [log.report() for log in logs]
 

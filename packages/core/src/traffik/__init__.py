@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
     from traffik.throttles.all_of import AllOf, hit_all, hit_all_sync, reserve_all, reserve_all_sync
     from traffik.throttles.files import load_throttles
+    from traffik.throttles.following import following
 
 __all__ = [
     "DENIED",
@@ -93,6 +94,7 @@ __all__ = [
     "Transition",
     "WaitTimeoutError",
     "WebSocketThrottle",
+    "following",
     "get_wait",
     "group",
     "hit_all",
@@ -130,6 +132,7 @@ _HOMES = {
     "limits.limiter": ("Limiter",),
     "limits.slots": ("Slots",),
     "throttles.files": ("load_throttles",),
+    "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),
     "model.rates": ("UNLIMITED", "Rate"),
     "limits.groups": ("group",),

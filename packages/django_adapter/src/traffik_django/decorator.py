@@ -1,4 +1,4 @@
-"""`@throttled`: a throttle in front of one view, sync or async, function or method; it answers a refusal by itself."""
+"""`@throttled`: a throttle in front of one view, sync or async, function or method. It answers refusals itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Guard: TypeAlias = Throttle[Any] | str
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
-# `method_decorator` tries every decorator on a function of its own, to see which attributes it sets.
+# `method_decorator` calls every decorator with a dummy function, to see which attributes it sets.
 _TRIED_ON: Final = "_update_method_wrapper.<locals>.dummy"
 
 
@@ -34,9 +34,9 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_View], _View]:
-    """Hit `throttles`, in this order, before the view runs; the first that refuses is answered, without an exception.
+    """Hit `throttles`, in this order, before the view runs. The first that refuses is answered, without an exception.
 
-    One that the middleware has hit is not hit again.
+    A throttle that the middleware has hit is not hit again.
 
         @throttled("10/s; 1000/hour")
         def search(request): ...
@@ -46,11 +46,11 @@ def throttled(
             dotted name. A second view of that name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
-        options: of the new throttle, as `HTTPThrottle` takes them.
+        options: options of the new throttle, as in `HTTPThrottle`.
 
     Raises:
         RateError: a text is neither a rate nor a name.
-        TypeError: no throttle is given, options are given but no rate, or something that is none of these.
+        TypeError: no throttle is given, there are options and no rate, or an argument is none of these.
         ValueError: the cost is not from 0 to 2**31 - 1.
     """
     rates = check_arguments(throttles, options, cost, context, is_name)
@@ -69,7 +69,7 @@ def throttled(
         if owner is None and not uid:
             return HTTPThrottle(uid_of(view), **settings)
         key = uid or _name_of_method(type(owner), view)
-        if key not in made:  # Django decorates a method anew at each call
+        if key not in made:  # Django decorates a method again at each call
             made[key] = HTTPThrottle(uid or numbered(key, type(owner).__module__, origin), **settings)
         return made[key]
 
@@ -100,7 +100,7 @@ def throttled(
 
 
 def _request(args: tuple[Any, ...], _: dict[str, Any]) -> Any:
-    """The request in a call of a view: the first argument, or of a method the second."""
+    """The request in a call of a view: the first argument, or the second one of a method."""
     for each in args[:2]:
         if hasattr(each, "META"):
             return each
@@ -110,18 +110,18 @@ def _request(args: tuple[Any, ...], _: dict[str, Any]) -> Any:
 
 
 def _owner(view: Any) -> Any:
-    """The class-based view whose bound method it is, if any."""
+    """The class-based view if it is a bound method of one, else None."""
     while isinstance(view, functools.partial):
         view = view.func
     return getattr(view, "__self__", None)
 
 
 def _is_async(view: Any) -> bool:
-    """Whether what calls the view awaits it: `dispatch` is a plain function, of async views too."""
+    """Whether the caller of the view awaits it. `dispatch` is a plain function, also of async views."""
     return is_async(view) or getattr(_owner(view), "view_is_async", False)
 
 
 def _name_of_method(owner: type, view: Any) -> str:
-    """The dotted name of a method that is decorated from outside: it is named by the class that it is called on."""
+    """The dotted name of a method that is decorated outside of its class, with the class it is called on."""
     method = dotted_name(view).rpartition(".")[2]
     return f"{owner.__module__}.{owner.__qualname__}.{method}"

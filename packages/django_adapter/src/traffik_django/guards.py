@@ -17,9 +17,9 @@ from traffik_django.responses import Answer
 
 __all__ = ["is_async", "refusal", "refusal_sync"]
 
-# On Python 3.11 only this one sees what `markcoroutinefunction` has marked.
+# On Python 3.11 only this one recognizes functions that `markcoroutinefunction` has marked.
 is_async: Final[Callable[[object], bool]] = iscoroutinefunction
-"""Whether calling a function, as Django sees it, answers something to await."""
+"""Whether Django awaits the result of a function."""
 
 _prepared: Final = PreparedRejections(Answer)
 

@@ -1,4 +1,4 @@
-"""Mistakes in an application that can be seen when it starts: throttles that limit nothing, or cannot work."""
+"""Checks of an application at its start: for throttles that limit nothing or cannot work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _METHODS: Final = frozenset(
 
 
 def check_routes(app: Any) -> None:
-    """Look at the routes of `app`; does nothing if it has none.
+    """Check the routes of `app`, if it has any.
 
     Raises:
         ConfigurationError: a throttle is used as a decorator, or as a dependency that cannot work.

@@ -45,10 +45,12 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Hit `throttles`, in this order, before the endpoint runs; one that a middleware has hit is not hit again.
+    """Hit `throttles`, in this order, before the endpoint runs.
 
-    (But for a WebSocket that is open: a method that is called for every message hits for every message.)
-    An endpoint or dependency that yields is a generator. Only FastAPI can call those, and a refusal comes before the
+    A throttle that a middleware has hit is not hit again. For an open WebSocket, every call of the endpoint hits, so a
+    method that is called for every message hits for every message.
+
+    An endpoint or dependency that yields is a generator, which only FastAPI can call. A refusal comes before the
     response starts.
 
         @app.get("/search")
@@ -60,11 +62,11 @@ def throttled(
             name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
-        options: of the new throttles, as `HTTPThrottle` takes them.
+        options: options of the new throttles, as in `HTTPThrottle`.
 
     Raises:
-        TypeError: no throttle is given, options are given but no rate, or something that is neither; or the endpoint is
-            a class, whose methods are to be decorated.
+        TypeError: no throttle is given, there are options and no rate, an argument is neither, or the endpoint is a
+            class.
         ValueError: the cost is out of its range.
     """
     check_arguments(throttles, options, cost, context)
@@ -113,18 +115,19 @@ def _guarded(
 
 
 def hits_of(endpoint: Callable[..., Any]) -> tuple[Hit, ...]:
-    """What hits the throttles of an endpoint's decorators, from the outside in; a later call does not hit them again.
+    """The functions that hit the throttles of an endpoint's decorators, the outermost first.
 
-    Each returns the response of a throttle's handler, or None if the endpoint may run.
+    Each returns the response of a throttle's handler, or None if the endpoint may run. After them, a call of the
+    endpoint does not hit the throttles again.
     """
     hits: tuple[Hit, ...] = getattr(endpoint, "traffik_hits", ())
     return hits
 
 
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:
-    """The endpoint's signature, made to ask for the request if it does not, and how to find the connection in a call.
+    """The endpoint's signature, with a parameter for the request, and a function that finds the connection in a call.
 
-    FastAPI hands over what the signature asks for, by name; Starlette hands over the connection alone, by place.
+    FastAPI passes the parameters of the signature by name. Starlette passes the connection alone, by position.
     """
     signature = signature_of(endpoint)
     for place, parameter in enumerate(signature.parameters.values()):
@@ -138,7 +141,7 @@ def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The connection that was asked for or, whatever its parameter is called, the one among the arguments."""
+    """The connection in the added parameter, or else the one among the arguments."""
     added = kwargs.pop(_ADDED, None)
     if added is not None:
         return added
@@ -151,7 +154,7 @@ def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 
 async def _deny(connection: WebSocket, answer: Any) -> None:
-    """Refuse to open a WebSocket: with the answer or, on a server that cannot, by closing it."""
+    """Deny a WebSocket with the answer. On a server that cannot send one, close it."""
     if "websocket.http.response" in connection.scope.get("extensions", {}):
         await connection.send_denial_response(answer)
     else:

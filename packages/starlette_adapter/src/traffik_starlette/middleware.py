@@ -1,6 +1,6 @@
-"""Throttles in front of a whole application, and headers on everything it answers: pure ASGI, no task, no exception.
+"""Throttles in front of a whole application, and headers on all its responses, in pure ASGI.
 
-`app.add_middleware(ThrottleMiddleware, throttle)` is all it takes.
+Add it with `app.add_middleware(ThrottleMiddleware, throttle)`.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from traffik_starlette.routing import APP
 __all__ = ["ThrottleMiddleware"]
 
 _WRITES: Final = "traffik.headers"
-"""The key of the scope that says that a middleware will write the headers."""
+"""The key of the scope that is set once a middleware is going to write the headers."""
 
 
 class ThrottleMiddleware:
-    """Hits `throttles` before the application is called, and adds the RateLimit headers to every answer.
+    """Hits `throttles` before the application is called, and adds the RateLimit headers to every response.
 
     HTTP throttles are for requests, WebSocket throttles for opening a WebSocket. Without throttles it only adds the
-    headers of what throttles further in have decided.
+    headers of the throttles that were hit inside the application.
 
     Args:
         app: the application inside.
-        throttles: one or several, hit in this order; the first that refuses answers. One that has been hit already, by
-            another middleware say, is not hit again.
-        headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
+        throttles: one or several throttles, hit in this order. The first that refuses answers. A throttle that the
+            request has hit already, in another middleware for example, is not hit again.
+        headers: whether responses that are not refusals get ``RateLimit`` and ``RateLimit-Policy``.
         count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
     """
 
@@ -63,7 +63,7 @@ class ThrottleMiddleware:
             misconfiguration.refusals_without_cors(type(self).__name__, CORSMiddleware.__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if "app" not in scope:  # around an application, which has not run yet
+        if "app" not in scope:  # the middleware is outside of the application
             scope[APP] = self.app
             if root_path := getattr(self.app, "root_path", ""):
                 scope["root_path"] = root_path  # as FastAPI itself does when it runs
@@ -73,7 +73,7 @@ class ThrottleMiddleware:
             return
         memory: Memory = scope.setdefault(MEMORY, {})
         if self._http and (scope["method"] != "OPTIONS" or self._counts(scope)):
-            # A whole request is only made for somebody who looks at it, such as a rule that was added later.
+            # A full request is only made if something reads it, such as a rule that was added later.
             plain = self._plain
             for throttle in self._http:
                 if throttle.rules is not None:
@@ -84,7 +84,7 @@ class ThrottleMiddleware:
                 return
             if tape is not None and tape.messages:
                 receive = tape.replay
-        # One writer is enough: the outermost, who sees everything.
+        # Only the outermost middleware writes the headers, since it sees all decisions.
         if not self._headers or scope.get(_WRITES):
             await self.app(scope, receive, send)
             return
@@ -100,7 +100,7 @@ class ThrottleMiddleware:
         await self.app(scope, receive, sender)
 
     async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether a WebSocket may open or the application may start; if not, that has been answered."""
+        """Whether a WebSocket may open or the application may start. If not, the answer has been sent."""
         if scope["type"] == "lifespan":
             return await _can_start(scope.get("app", self.app), receive, send)
         if scope["type"] != "websocket" or not self._websocket:
@@ -114,11 +114,11 @@ class ThrottleMiddleware:
     async def _refuses(
         self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
     ) -> bool:
-        """Hit `throttles`; whether one of them refused and that was answered."""
+        """Hit `throttles`. Returns whether one of them refused and the answer was sent."""
         scope = connection.scope
         try:
             answer: Any = await hit_each(throttles, connection, response=Response, respond=self._rejections)
-        except HTTPException as error:  # of a function of the throttle: as if a route had raised it
+        except HTTPException as error:  # raised by a function of the throttle: treated as if a route had raised it
             answer = response_to(connection, error)
         except WebSocketException as error:
             if scope["type"] != "websocket":
@@ -127,14 +127,14 @@ class ThrottleMiddleware:
             return True
         if answer is None:
             return False
-        # Only some servers can answer the opening of a WebSocket with a status.
+        # Only some servers can deny a WebSocket with a status.
         closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
         await (_close(send) if closes else answer(scope, receive, send))
         return True
 
 
 class _PreparedAnswer:
-    """An ASGI application that sends a rejection, as bytes that are ready for each media type."""
+    """An ASGI application that sends a rejection. The bytes for each media type are kept ready."""
 
     __slots__ = ("_ready", "_rejection")
 
@@ -156,7 +156,7 @@ class _PreparedAnswer:
 
 
 class _Tape:
-    """What functions of throttles have read of a body, which is there only once, for the application to read too."""
+    """Records the body that functions of throttles read, so that the application can read it again."""
 
     __slots__ = ("_receive", "messages")
 
@@ -174,12 +174,12 @@ class _Tape:
 
 
 def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
-    """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
+    """Deny a WebSocket by closing it before it is accepted."""
     return send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
 
 def _has_cors_inside(app: Any) -> bool:
-    """Whether one of the middlewares that `app` is made of is Starlette's for CORS."""
+    """Whether one of the middlewares in `app` is Starlette's `CORSMiddleware`."""
     while app is not None:
         added = [each.cls for each in getattr(app, "user_middleware", ())]
         if any(isinstance(cls, type) and issubclass(cls, CORSMiddleware) for cls in (type(app), *added)):
@@ -189,7 +189,7 @@ def _has_cors_inside(app: Any) -> bool:
 
 
 async def _can_start(app: object, receive: Receive, send: Send) -> bool:
-    """Whether `app` uses its throttles in ways that can work; if not, the server is told why."""
+    """Whether the checks of `app` pass. If not, the error is sent to the server."""
     try:
         check_app(app)
     except ConfigurationError as error:

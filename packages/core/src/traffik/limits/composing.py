@@ -9,7 +9,7 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ from traffik.backends.postings import (
     SETTLE,
     TAKE,
     TAKE_UP_TO,
+    TRY,
     Posting,
     Taken,
     check_settles,
@@ -166,7 +167,9 @@ async def take_all(
     takes: list[Take] = []
     places: list[int] = []
 
-    def note(calls: Calls, key: str, units: int) -> Decision:
+    def note(calls: Calls, key: str, units: int) -> Decision | Awaitable[Decision]:
+        if parts[len(decisions)].limit.in_shadow:  # it decides by itself, since it must not refuse the others
+            return calls.read(key, units) if kind == TRY else calls.charge(key, units)
         takes.append((calls.account, key, units))
         places.append(len(decisions))
         return ADMITTED
@@ -180,9 +183,11 @@ async def take_all(
     holds: list[Hold | None] = [None] * len(parts)
     if takes and all(decisions):
         taken = await _take(takes, kind, sync)
-        for place, (_, key, _), decision in zip(places, takes, taken.decisions, strict=True):
+        for place, (account, key, units), decision in zip(places, takes, taken.decisions, strict=True):
             limit = parts[place].limit
             decisions[place] = decision if limit.partition is None else limit.marked(decision, key)
+            if limit.shadow is not None and kind != TRY:
+                await limit.shadow.charge_beside(account, key, units, decision, sync)
         for place, (_, key, units), held in zip(places, takes, taken.held, strict=False):
             holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
     return Verdict(parts, decisions, holds, _binding(decisions))

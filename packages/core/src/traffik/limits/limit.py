@@ -16,8 +16,9 @@ from traffik.limits import defaults, uids
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
+from traffik.limits.shadows import shadow_of
 from traffik.model.callables import Callback, Context, callback
-from traffik.model.costs import check_cost
+from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
 from traffik.model.descriptions import describe
 from traffik.model.keys import as_text, check_uid
@@ -86,6 +87,12 @@ class Limit:
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
 
+    shares_uid = False
+    """Whether there was another limit with this uid."""
+
+    contested = False
+    """Whether one of those has another definition; then each store is checked before this one counts in it."""
+
     rejects: ClassVar[bool] = False
     """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
 
@@ -121,6 +128,8 @@ class Limit:
         cost: CostOption = 1,
         context: Context | None = None,
         responses: ResponseOptions | None = None,
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
         self.uid = check_uid(uid)
         self.rate = rate
@@ -132,6 +141,7 @@ class Limit:
         self.price = self._callback("the cost", cost) if callable(cost) else None
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self.shadow = shadow_of(self.strategy, shadow, shadow_rate)
         if not isinstance(responses, ResponseOptions | None):
             raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
         self._own_responses = responses
@@ -141,10 +151,6 @@ class Limit:
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
         """Stores in which it may count, and limits with the same uid and another definition may not."""
-        self.shares_uid = False
-        """Whether there was another limit with this uid."""
-        self.contested = False
-        """Whether one of those has another definition; then each store is checked before this one counts in it."""
         if self.price is None and 0 < self.own_plan.capacity < self.cost:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
@@ -170,10 +176,12 @@ class Limit:
         self.bound = self._bound(self.own_plan)
 
     def _bound(self, plan: Plan) -> BoundPlan:
-        store = self._store
+        store, asked = self._store, plan
+        if self.in_shadow:
+            asked = replace(plan, ceiling=MAX_COST)  # no cost is refused
         if store is None or self.contested:
-            return BoundPlan(plan, None, None)
-        return BoundPlan(plan, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
+            return BoundPlan(asked, None, None)
+        return BoundPlan(asked, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
 
     def calls_for(self, subject: Any, plan: Plan, sync: bool) -> Calls:
         """The calls for `plan` to the store that counts `subject`.
@@ -196,6 +204,8 @@ class Limit:
         calls = backend.prepare(self.uid, plan, sync=sync)
         if not plan.stats:
             calls = replace(calls, read=_admit)
+        if self.shadow is not None:
+            calls = self.shadow.around(calls, sync)
         return _blocking(self.uid, calls) if sync and not backend.in_process else calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
@@ -237,7 +247,7 @@ class Limit:
     def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
         """Keep `decision` with a connection as its most recent one; it is a `usual` one if nothing was asked for."""
 
-    def update(self, subject: Any, decision: Decision) -> None:
+    def amend(self, subject: Any, decision: Decision) -> None:
         """Replace the decision that a connection remembers, since units were given back or charged."""
 
     def add_rule(self, rule: Rule) -> None:
@@ -292,10 +302,22 @@ class Limit:
         """What goes out with its decisions: its own, or else the default of the process."""
         return defaults.default_responses() if self._own_responses is None else self._own_responses
 
+    @property
+    def in_shadow(self) -> bool:
+        """Whether it counts and reports, and admits everything."""
+        return self.shadow is not None and self.shadow.plan is None
+
     def marked(self, decision: Decision, key: str) -> Decision:
         """`decision`, knowing whose it is if what goes out depends on that."""
         responses = self._own_policies.responses
         return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
+
+    def count_by(self, rate: Rates, prepared: Plan) -> None:
+        """Count by another rate, which has been made ready; see `traffik.limits.changes`."""
+        self.rate, self.own_plan = rate, prepared
+        self._own_policies = policies(self.uid, prepared.rates, self.responses)
+        self._policies = {}
+        binding.subscribe(self)
 
     @property
     def definition(self) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from traffik.limits.limit import CostOption, RateOption
 from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
 from traffik.model.callables import Context
 from traffik.model.coroutines import run_sync
+from traffik.model.rates import Rates
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -37,6 +38,8 @@ class Limiter(QuotaLimit):
         backend: the store; if None, the only one that is open.
         cost: units of quota a hit takes, or a function as for `rate`.
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
+        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
+        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
 
     Raises:
         RateError: the rate is not one, or the strategy cannot count it exactly.
@@ -55,8 +58,19 @@ class Limiter(QuotaLimit):
         backend: Backend | None = None,
         cost: CostOption = 1,
         context: Context | None = None,
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        super().__init__(
+            uid,
+            rate,
+            strategy=strategy,
+            backend=backend,
+            cost=cost,
+            context=context,
+            shadow=shadow,
+            shadow_rate=shadow_rate,
+        )
         uids.claim(self)
         groups.join(self)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from traffik.limits import composing
+from traffik.limits import changes, composing
 from traffik.limits.composing import Hit
 from traffik.limits.limit import Limit, check_context
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
+from traffik.limits.shadows import ShadowReport
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED
@@ -20,6 +21,7 @@ from traffik.model.decisions import ADMITTED
 if TYPE_CHECKING:
     from traffik.model.callables import Context
     from traffik.model.decisions import Decision
+    from traffik.model.rates import Rates
 
 __all__ = ["QuotaLimit", "SyncQuotaLimit"]
 
@@ -109,6 +111,34 @@ class QuotaLimit(Limit):
         """
         return await composing.foresee(Hit(self), subject, costs, context, False)
 
+    def update(self, *, rate: Rates) -> None:
+        """Count by another rate from the next hit on, in this process. What clients have used stays used.
+
+        Lowering a limit never grants fresh quota, and raising one keeps no client out for longer. All limits of this
+        process with the same uid and definition change together.
+
+        Args:
+            rate: the new rate; text, a `Rate` or several. Nothing is changed if it is not one.
+
+        Raises:
+            RateError: it is not a rate, or the strategy cannot count it exactly.
+            ConfigurationError: the limit has a rate function.
+        """
+        changes.change_rate(self, rate)
+
+    def promote(self) -> None:
+        """Let the shadow be live: ``shadow=True`` refuses from now on, ``shadow_rate`` becomes the rate.
+
+        Raises:
+            ConfigurationError: it has no shadow.
+        """
+        changes.promote(self)
+
+    @property
+    def shadow_report(self) -> ShadowReport:
+        """What the shadow has seen in this process, in hits; zeros if there is none."""
+        return ShadowReport() if self.shadow is None else self.shadow.report
+
 
 class SyncQuotaLimit:
     """The calls of `QuotaLimit` for sync code."""
@@ -158,5 +188,5 @@ async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context
     if hold is None or units == 0:
         return ADMITTED
     (decision,) = await composing.settle_all([(hold, units)], sync)
-    limit.update(subject, decision)
+    limit.amend(subject, decision)
     return decision

@@ -120,7 +120,7 @@ class _Account:
             return self.decision
         decisions = await composing.settle_all(asked, sync)
         for (hold, _), decision in zip(asked, decisions, strict=True):
-            hold.part.limit.update(hold.part.subject_in(self.subject), decision)
+            hold.part.limit.amend(hold.part.subject_in(self.subject), decision)
         return min(decisions, key=lambda decision: decision.remaining)
 
 

@@ -60,7 +60,8 @@ class Plan:
         twins: the Lua kernels for the rates, in their order; None if the strategy exists in Python only.
         bounds: each rate with the largest cost that it alone can ever admit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
-        family: what plans have in common that can read each other's states; a state of another family is no state.
+        family: what plans have in common that can read each other's states. Only states of the `sibling` can be
+            converted; a state of any other family is no state.
     """
 
     strategy: Strategy
@@ -80,6 +81,18 @@ class Plan:
     def several(self) -> bool:
         """Whether its state is a tuple of one for each rate."""
         return self.varying or len(self.rates) != 1
+
+    @property
+    def sibling(self) -> str:
+        """The family of the plans of this strategy that have one rate, if this one has several, and the reverse."""
+        return _family(self.strategy, several=not self.several)
+
+    def from_sibling(self, state: State) -> State | None:
+        """A state of the `sibling` as one of this plan; the one rate is the first of several."""
+        if self.several:
+            return (state,)
+        found: State | None = state[0] if state else None
+        return found
 
     def without_store(self, cost: int) -> Decision:
         """The decision about a cost above the ceiling, made without a store: nothing limits, or it can never fit.
@@ -188,8 +201,12 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         twins=tuple(strategy.twin(rate) for rate in rates) if _has_twins(strategy) else None,
         bounds=bounds,
         varying=varying,
-        family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
+        family=_family(strategy, several=varying or len(rates) != 1),
     )
+
+
+def _family(strategy: object, *, several: bool) -> str:
+    return f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if several else 1}"
 
 
 def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:

@@ -1,4 +1,4 @@
-"""What every store keeps, seen through `Limiter` as its users see it: tests for one's own."""
+"""The contract of stores: tests for a store of your own, through `Limiter`, as its users call it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ __all__ = ["BackendContract"]
 _THREADS: Final = 8
 _TASKS: Final = 200
 _PERIOD: Final = 86_400_000_000
-"""A day: on a real clock not a unit of quota comes back while a test runs."""
+"""A day, so that on a real clock no quota comes back while a test runs."""
 
 
 @dataclass(frozen=True)
 class _Idle:
-    """A strategy as a user writes one: quota is whole again once a whole period has passed without a hit."""
+    """A strategy as a user may write it: the whole quota is back after a period without a hit."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         used, last = state or (0, now)
@@ -60,21 +60,21 @@ _every_strategy = pytest.mark.parametrize(
 
 
 class BackendContract:
-    """What every store keeps. Subclass it under a name that begins with ``Test`` and say how a store is made.
+    """The contract of stores. Subclass it under a name that begins with ``Test``, with a method that makes a store.
 
     Attributes:
-        virtual_time: whether `make` can put a store on a virtual clock; a store whose server has a clock of its own
-            cannot, and is spared the tests that need one.
+        virtual_time: whether `make` can put a store on a virtual clock. If not, since its server has a clock of its
+            own, the tests that need one are left out.
     """
 
     virtual_time: ClassVar[bool] = True
 
     def make(self, *, namespace: str, clock: VirtualClock | None) -> Backend:
-        """A store, not open yet, in which nothing has been counted; stores made in one test may share a server.
+        """A store that is not open yet and has counted nothing. Stores made in one test may share a server.
 
         Args:
             namespace: the first part of its keys.
-            clock: the clock it runs on; if None, its own.
+            clock: the clock it uses; if None, its own.
         """
         raise NotImplementedError
 
@@ -146,7 +146,7 @@ class BackendContract:
             assert await limiter.hit("a", 5)
 
     @pytest.mark.anyio
-    async def test_nobody_counts_in_the_quota_of_another(self) -> None:
+    async def test_identities_limits_and_namespaces_have_quotas_of_their_own(self) -> None:
         async with self._store() as store, self._store("other") as elsewhere:
             one, two, far = _limiter(store, 1), _limiter(store, 1, uid="contract:2"), _limiter(elsewhere, 1)
             hits = [
@@ -333,7 +333,7 @@ async def _allowed(hits: list[tuple[Limiter, str]]) -> list[bool]:
 
 
 def _admitted(hit: Callable[[str], Decision], rate: Rate, end: int) -> Iterator[tuple[int, int]]:
-    """The times in ns before and after each hit that is admitted until `end`; no wait is longer than the period."""
+    """The times in ns before and after each hit admitted until `end`. No wait is longer than the period."""
     while (before := monotonic_ns()) < end:
         decision = hit("a")
         assert decision.retry_after <= rate.period
@@ -342,7 +342,7 @@ def _admitted(hit: Callable[[str], Decision], rate: Rate, end: int) -> Iterator[
 
 
 async def _in_tasks(work: Callable[[], Awaitable[Any]], tasks: int = _TASKS) -> list[Any]:
-    """What `work` answers in so many tasks at once."""
+    """The results of `work` in this many tasks at once."""
     answers: list[Any] = []
 
     async def run() -> None:
@@ -355,7 +355,7 @@ async def _in_tasks(work: Callable[[], Awaitable[Any]], tasks: int = _TASKS) -> 
 
 
 def _in_threads(work: Callable[[], Any]) -> list[Any]:
-    """What `work` answers in each of `_THREADS` threads that begin together."""
+    """The results of `work` in `_THREADS` threads that start together."""
     barrier = Barrier(_THREADS)
 
     def run() -> Any:

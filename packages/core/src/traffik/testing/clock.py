@@ -1,4 +1,4 @@
-"""Time that passes when a test says so."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NONE: Final = timedelta()
 
 
 class VirtualClock:
-    """A clock that stands still until it is moved; called, it answers nanoseconds, as a store asks its clock.
+    """A clock that stands still until a test moves it. A call returns nanoseconds, as stores expect of a clock.
 
     clock = VirtualClock()
     store = InMemoryBackend(clock=clock)
     clock.advance(seconds=60)
 
     Attributes:
-        now: µs; set it to put the clock to any time, an earlier one too.
+        now: µs; set it to move the clock to any time, also to an earlier one.
     """
 
     def __init__(self, now: int = 1_000_000_000_000) -> None:
@@ -32,19 +32,19 @@ class VirtualClock:
     def advance(
         self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
     ) -> None:
-        """Let so much time pass, to the µs; the arguments add up."""
+        """Move the clock forward by the sum of the arguments, to the µs."""
         span += timedelta(seconds=seconds, milliseconds=milliseconds, microseconds=microseconds)
         self.now += span // timedelta(microseconds=1)
 
     def rewind(
         self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
     ) -> None:
-        """Go back by so much, which no monotonic clock does and others do."""
+        """Move the clock back, as clocks that are not monotonic can do."""
         self.advance(-span, seconds=-seconds, milliseconds=-milliseconds, microseconds=-microseconds)
 
     @contextmanager
     def skipping_pauses(self) -> Generator[list[int], None, None]:
-        """While the context lasts, `wait` and the pauses of a flood policy move the clock instead of sleeping.
+        """Within the context, `wait` and the pauses of a flood policy only move the clock.
 
         Yields a list of the pauses, in µs.
         """

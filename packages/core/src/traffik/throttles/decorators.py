@@ -29,21 +29,21 @@ __all__ = [
 def rates_among(
     given: Sequence[object], options: Mapping[str, Any], is_name: Callable[[str], bool] | None = None
 ) -> list[Rate | str]:
-    """The rates among what a decorator was given; the rest are throttles or, if `is_name` is given, names of them.
+    """The rates among the arguments of a decorator. The rest are throttles or, with `is_name`, names of throttles.
 
     Args:
         given: throttles, rates, and names.
-        options: of a throttle that is made for the rates.
-        is_name: whether a text names a throttle; None where none does.
+        options: the options of the throttle that is made for the rates.
+        is_name: whether a text is the name of a throttle; None if throttles have no names.
 
     Raises:
-        TypeError: nothing is given, options are given but no rate, or something that is none of these.
+        TypeError: nothing is given, there are options and no rate, or an argument is none of these.
     """
     rates = [
         each for each in given if isinstance(each, Rate) or (isinstance(each, str) and not (is_name and is_name(each)))
     ]
     if not given:
-        check_options(HTTPThrottle, options)  # the rate may be there, in the words of another limiter
+        check_options(HTTPThrottle, options)  # the rate may be among them, under the name that another limiter uses
     if not given or not all(isinstance(each, Throttle | Rate | str) for each in given):
         names = ", names of throttles" if is_name else ""
         raise TypeError(f"throttled takes throttles{names} or rates, at least one: {describe(given)}")
@@ -59,7 +59,7 @@ def check_arguments(
     context: Mapping[str, Any] | None,
     is_name: Callable[[str], bool] | None = None,
 ) -> list[Rate | str]:
-    """Check the arguments of a decorator before it has an endpoint; the rates among them, as `rates_among` finds them.
+    """Check the arguments of a decorator before it has an endpoint. Returns the rates among them.
 
     Raises:
         TypeError: as `rates_among` and `check_call`.
@@ -104,7 +104,7 @@ def guard_function(
 def guards_for(
     endpoint: Callable[..., Any], given: Sequence[Throttle[Any] | Rate | str], options: Mapping[str, Any]
 ) -> list[Throttle[Any]]:
-    """The throttles among what a decorator was given, and one for the rates, named after the endpoint.
+    """The throttles among the arguments of a decorator, and a new one for the rates, named after the endpoint.
 
     Raises:
         TypeError: as `rates_among`, or the endpoint has no name.
@@ -120,10 +120,10 @@ def guards_for(
 
 
 def check_call(cost: object, context: Mapping[str, Any] | None) -> None:
-    """See whether hits can have this cost and context, which a decorator was given for all of them.
+    """Check the cost and the context that a decorator was given for its hits.
 
     Raises:
-        TypeError, ValueError: they cannot.
+        TypeError, ValueError: hits cannot have them.
     """
     if callable(cost):
         raise TypeError(
@@ -136,17 +136,17 @@ def check_call(cost: object, context: Mapping[str, Any] | None) -> None:
 
 
 def is_async_callable(endpoint: Callable[..., Any]) -> bool:
-    """Whether calling the endpoint, a function or an object, gives something to await."""
+    """Whether a call of the endpoint, a function or an object, has to be awaited."""
     return any(map(inspect.iscoroutinefunction, _functions(endpoint)))
 
 
 def is_generator_callable(endpoint: Callable[..., Any]) -> bool:
-    """Whether calling the endpoint, a function or an object, gives a generator, sync or async."""
+    """Whether a call of the endpoint, a function or an object, returns a generator, sync or async."""
     return any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _functions(endpoint))
 
 
 def _functions(endpoint: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
-    """The endpoint itself, and what runs when it is an object that is called."""
+    """The endpoint, and its `__call__` in case it is an object."""
     while isinstance(endpoint, functools.partial):
         endpoint = endpoint.func
     return endpoint, type(endpoint).__call__

@@ -115,7 +115,7 @@ class PreparedRejections(Generic[_P]):
 
 
 def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
-    """One throttle or several, as several.
+    """One or several throttles as a tuple.
 
     Raises:
         TypeError: something else is among them.
@@ -133,7 +133,7 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
 
 
 def is_preflight(connection: Any) -> bool:
-    """Whether a browser asks, before a request to another site, whether the site allows it (a CORS preflight)."""
+    """Whether the request is a CORS preflight, which a browser sends before a request to another site."""
     adapter = adapter_of(connection)
     return (
         adapter.method(connection) == "OPTIONS"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 
 from traffik import adapters
 from traffik.adapters import adapter_of
@@ -22,6 +22,7 @@ from traffik.model.callables import Context, callback
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import ADMITTED, REFUSED, Decision
 from traffik.model.descriptions import describe
+from traffik.model.rates import Rates
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
 from traffik.throttles.sharing import watched
@@ -47,8 +48,6 @@ __all__ = [
     "SyncThrottle",
     "Throttle",
     "WebSocketThrottle",
-    "get_wait",
-    "is_throttled",
 ]
 
 IdentifierOption: TypeAlias = Callable[..., object]
@@ -56,6 +55,10 @@ IdentifierOption: TypeAlias = Callable[..., object]
 
 HandlerOption: TypeAlias = Callable[..., Awaitable[object] | object]
 """What `handle_throttled` takes: a function of connection, decision, throttle and context, sync or async."""
+
+
+_OFFERED: Final = ("connection", "decision", "throttle", "context")
+"""The arguments of `handle_throttled`."""
 
 
 class Throttle(QuotaLimit, Generic[C]):
@@ -81,6 +84,8 @@ class Throttle(QuotaLimit, Generic[C]):
             and that is all.
         rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
             admitted and not counted.
+        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
+        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
 
     All functions may be sync or async.
 
@@ -114,6 +119,8 @@ class Throttle(QuotaLimit, Generic[C]):
         responses: ResponseOptions | None = None,
         floods: FloodPolicy | None = None,
         rules: Rule | Iterable[Rule] = (),
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
             raise TypeError(
@@ -123,10 +130,19 @@ class Throttle(QuotaLimit, Generic[C]):
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
         self._address = Address()
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, responses=responses)
+        super().__init__(
+            uid,
+            rate,
+            strategy=strategy,
+            backend=backend,
+            cost=cost,
+            context=context,
+            responses=responses,
+            shadow=shadow,
+            shadow_rate=shadow_rate,
+        )
         if handle_throttled is not None:
-            offered = ("connection", "decision", "throttle", "context")
-            self.handler = callback("the throttled handler", handle_throttled, offered)
+            self.handler = callback("the throttled handler", handle_throttled, _OFFERED)
         uids.claim(self)
         groups.join(self)
 
@@ -254,7 +270,7 @@ class Throttle(QuotaLimit, Generic[C]):
                 self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
 
-    def update(self, subject: C, decision: Decision) -> None:
+    def amend(self, subject: C, decision: Decision) -> None:
         memory = adapter_of(subject).memory(subject)
         if memory.get(self, REFUSED).allowed:
             memory[self] = decision
@@ -355,30 +371,3 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
 
     def __repr__(self) -> str:
         return f"{self._limit!r}.sync"
-
-
-def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
-    """Whether the most recent hit of the connection was refused; False if there was none.
-
-    Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
-    """
-    decision = _remembered(connection, throttle)
-    return decision is not None and not decision.allowed
-
-
-def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float:
-    """Milliseconds, rounded up, that the most recent hit was told to wait; 0 if it was admitted or there was none.
-
-    Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
-    """
-    decision = _remembered(connection, throttle)
-    return 0.0 if decision is None else decision.wait_ms
-
-
-def _remembered(connection: object, throttle: Throttle[Any] | None) -> Decision | None:
-    memory = adapter_of(connection).memory(connection)
-    return next(reversed(memory.values()), None) if throttle is None else memory.get(throttle)

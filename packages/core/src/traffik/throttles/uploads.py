@@ -1,7 +1,7 @@
 """Uploads: limits in bytes that count the body of a request while it is read.
 
 A client chooses its Content-Length, and may send none at all. So the header only serves to refuse early: a body that is
-declared larger than the quota left is refused before anything is read. What is charged is what was read, in steps.
+declared larger than the quota left is refused before anything is read. The bytes that were read are charged, in steps.
 
 An adapter makes one `Upload` for each request, calls `announce` before the application runs, `count` for each piece of
 the body before the application gets it, and `finish` at the end. It reads and sends nothing itself.
@@ -26,11 +26,11 @@ STEP: Final = 65_536
 """The default step, in bytes."""
 
 _STEPS: Final = 16
-"""A step is at most this part of the limit, so that small limits are kept closely."""
+"""A step is at most this part of the limit, so that small limits are exceeded by little."""
 
 
 def check_uploads(throttles: Throttles, step: int) -> tuple[Throttle[Any], ...]:
-    """One throttle or several, as several, once they and the step are known to be right.
+    """One or several throttles as a tuple, once they and the step are known to be valid.
 
     Raises:
         TypeError: a throttle is not an HTTP throttle, there is none, or the step is not an integer.

@@ -147,9 +147,7 @@ class InMemoryBackend(Backend):
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = None
-                if bank.plan.family == plan.family:
-                    state = bank.newest.get(key) or bank.find(key)[1]
+                state = _state_in(bank, plan, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -295,8 +293,10 @@ class InMemoryBackend(Backend):
             self._move_up(bank, bank.find(key)[0], key, state, ttl, now)
 
     def _adopt(self, bank: KeyTable, plan: Plan) -> None:
-        """Let another plan charge a bank, which is emptied if that plan could not read what is in it."""
-        if bank.plan.family != plan.family:
+        """Let another plan charge a bank, which is emptied if that plan cannot read what is in it."""
+        if bank.plan.family == plan.sibling:
+            self._keys -= bank.convert(plan.from_sibling)
+        elif bank.plan.family != plan.family:
             self._empty(bank, plan)
         bank.plan = plan
 
@@ -334,12 +334,18 @@ class _Account(LimitAccount):
 
 
 def _fetch(account: _Account, key: str) -> State | None:
+    """The state of a key, for a step over several."""
+    return _state_in(account.bank, account.plan, key)
+
+
+def _state_in(bank: KeyTable, plan: Plan, key: str) -> State | None:
     """The state of a key, if the plan can read it."""
-    bank = account.bank
-    if bank.plan is not account.plan and bank.plan.family != account.plan.family:
-        return None
     state = bank.newest.get(key)
-    return bank.find(key)[1] if state is None else state
+    if state is None:
+        state = bank.find(key)[1]
+    if state is None or bank.plan is plan or bank.plan.family == plan.family:
+        return state
+    return plan.from_sibling(state) if bank.plan.family == plan.sibling else None
 
 
 def _busy(plan: Plan) -> Decision:

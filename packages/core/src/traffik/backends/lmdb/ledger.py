@@ -1,4 +1,4 @@
-"""What hits, checks and resets do to the states in a file, inside a transaction.
+"""Hits, checks and resets on the states in a file, inside a transaction.
 
 A full file never forgets a state that counts: new keys share overflow buckets.
 """
@@ -67,7 +67,7 @@ def _missing(file: Environment) -> BackendError:
 
 
 def _foresee(account: Account, value: bytes | None, cost: int, now: int) -> Decision:
-    """The decision on a charge that only reads; with a cost of 0, what is left."""
+    """The decision on a charge that only reads. With a cost of 0, it tells the quota left."""
     state = account.read(value)
     return account.kernel(state, cost, now)[0] if cost else probe(account.kernel, state, now)
 

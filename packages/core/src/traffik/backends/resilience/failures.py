@@ -1,7 +1,6 @@
-"""What a hit is answered when its store does not answer: the error policy, and the limiter in this process behind it.
+"""Decisions on hits whose store does not answer: the error policy, and the fallback limiter in this process.
 
-Every decision made here says why it is not the store's, in `Decision.degraded`: ``"fallback"``, ``"allow"`` or
-``"unavailable"``.
+Each of these decisions has its reason in `Decision.degraded`: ``"fallback"``, ``"allow"`` or ``"unavailable"``.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ __all__ = ["Failures", "OnError", "Policy"]
 Policy: TypeAlias = Literal["fallback", "allow", "throttle", "raise"]
 
 OnError: TypeAlias = "Policy | Callable[[BackendError, Charge], Policy | Decision | Awaitable[Policy | Decision]]"
-"""What an argument named `on_error` takes: a policy, or a function of the error and the charge that answers one or a
-decision, sync or async."""
+"""The type of arguments named `on_error`: a policy, or a function of the error and the charge, sync or async, that
+returns a policy or a decision."""
 
 _POLICIES: Final = ("fallback", "allow", "throttle", "raise")
 
@@ -40,7 +39,7 @@ class Failures:
 
     Args:
         on_error: see `OnError`.
-        share: the part of each limit that this process admits by itself while the store is away, above 0, at most 1.
+        share: the part of each limit that this process admits while the store does not answer, above 0, at most 1.
 
     Raises:
         TypeError, ValueError: either is none of the above.
@@ -61,10 +60,10 @@ class Failures:
 
     @staticmethod
     def checked(policy: object) -> Policy:
-        """`policy` itself.
+        """`policy`, once it is known to be one.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a policy.
         """
         if not _is_policy(policy):
             known = ", ".join(_POLICIES)
@@ -72,11 +71,11 @@ class Failures:
         return policy
 
     def settle(self, answer: object, error: BackendError, charge: Charge, wait: int) -> Decision:
-        """What follows from the policy, or from what the function has answered; the arguments are those of `decide`.
+        """The decision by the policy, or by the result of the function. The arguments are those of `decide`.
 
         Raises:
-            BackendError: the policy is to raise it.
-            ValueError: the function has answered neither a policy nor a decision.
+            BackendError: the policy is ``"raise"``.
+            ValueError: the function has returned neither a policy nor a decision.
         """
         if isinstance(answer, Decision):
             return answer._replace(degraded=answer.degraded or "on_error")
@@ -86,13 +85,13 @@ class Failures:
         """The decision on `charge` without its store.
 
         Args:
-            policy: what to do.
-            error: what is wrong with the store.
-            charge: what was asked of it.
+            policy: the policy to follow.
+            error: the error of the store.
+            charge: the charge that the store was asked for.
             wait: µs until the store is asked again.
 
         Raises:
-            BackendError: the policy is to raise it.
+            BackendError: the policy is ``"raise"``.
         """
         if policy == "raise":
             raise error
@@ -148,7 +147,7 @@ class Failures:
         return self._spare.account(account.uid, self._shared(account.plan)[0])
 
     def reset(self) -> None:
-        """Forget what has been counted in this process."""
+        """Forget the quota used in the fallback limiter."""
         self._spare.reset_sync()
 
     def _fall_back(self, charge: Charge, wait: int) -> Decision:
@@ -158,14 +157,14 @@ class Failures:
     def _of_spare(self, whole: Plan, decision: Decision, wait: int) -> Decision:
         """A decision of our share of a plan, as one of the whole."""
         if decision.never:
-            # It is only this share that cannot hold so much: the store may.
+            # only the share is too small for this cost, and the store may admit it
             decision = decision._replace(retry_after=max(1, wait))
         rates = self._shared(whole)[1]
         rate = None if decision.rate is None else rates.get(decision.rate, decision.rate)
         return decision._replace(rate=rate, degraded="fallback")
 
     def _share_of(self, whole: Plan) -> tuple[Plan, dict[Rate, Rate]]:
-        """The plan for our share of the rates of another, and which of its rates each of ours stands for."""
+        """The plan for the share of each rate, and the original of each of its rates."""
         if self._share == 1:
             return whole, {}
         rates = [Rate(_part(rate.limit, self._share), rate.period) for rate in whole.rates]
@@ -174,7 +173,7 @@ class Failures:
 
 
 def _shrunk(strategy: Strategy, share: float) -> Strategy:
-    """A strategy with our share of its burst and its debt, if it has any."""
+    """A strategy with the share of its burst and of its debt, if it has any."""
     if not is_dataclass(strategy):
         return strategy
     names = [field.name for field in fields(strategy) if field.name in {"burst", "debt"}]
@@ -183,7 +182,7 @@ def _shrunk(strategy: Strategy, share: float) -> Strategy:
 
 
 def _part(whole: int, share: float) -> int:
-    """`share` of an amount, rounded down, but something of what is something."""
+    """`share` of an amount, rounded down, but at least 1 unless the amount is 0."""
     return max(1, int(whole * share)) if whole else 0
 
 

@@ -1,4 +1,4 @@
-"""`manage.py traffik_stat THROTTLE IDENTITY`: what is left of a quota; takes nothing."""
+"""`manage.py traffik_stat THROTTLE IDENTITY`: shows the quota left, and consumes none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Command"]
 class Command(QuotaCommand):
     """Prints one line."""
 
-    help = "InspectableBackend what an identity has left of a throttle."
+    help = "Shows the quota that an identity has left at a throttle."
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit, store, key = self.find(options)
