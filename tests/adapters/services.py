@@ -17,9 +17,10 @@ from traffik.throttles import Throttle
 
 
 class Call(NamedTuple):
-    """One thing that an endpoint does with its connection: hit, call, check, stat, attempt, is_throttled, get_wait.
+    """One thing that an endpoint does with its connection.
 
-    An attempt is a hit whose refusal the endpoint catches. The last two may ask without a throttle.
+    It is hit, call, check, stat, slot, attempt, is_throttled or get_wait. An attempt is a hit whose refusal the
+    endpoint catches. A slot answers the stat inside its block. The last two may ask without a throttle.
     """
 
     what: str
@@ -116,6 +117,10 @@ async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:
     answers = []
     for call in calls:
         try:
+            if call.what == "slot":
+                async with call.throttle.slot(connection, call.cost, context=call.context):
+                    answers.append(_plain(await call.throttle.stat(connection), connection))
+                continue
             answer = _begin(call, connection, call.throttle)
             if inspect.isawaitable(answer):
                 answer = await answer
@@ -132,6 +137,10 @@ def carry_out_sync(connection: Any, calls: Sequence[Call]) -> list[Any]:
     answers = []
     for call in calls:
         try:
+            if call.what == "slot":
+                with call.throttle.sync.slot(connection, call.cost, context=call.context):
+                    answers.append(_plain(call.throttle.sync.stat(connection), connection))
+                continue
             answer = _begin(call, connection, call.throttle and call.throttle.sync)
         except Throttled:
             if call.what != "attempt":

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
+    from traffik.limits.slots import Slots
     from traffik.model.costs import MAX_COST
     from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         DuplicateUidError,
         NeverAdmittedError,
         RateError,
+        SlotLostError,
         TraffikError,
         WaitTimeoutError,
     )
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         CalendarWindow,
         FixedWindow,
         LeakyBucket,
+        Penalty,
         SlidingCounter,
         SlidingLog,
         SlidingWindow,
@@ -75,6 +78,7 @@ __all__ = [
     "LeakyBucket",
     "Limiter",
     "NeverAdmittedError",
+    "Penalty",
     "Rate",
     "RateError",
     "ResponseOptions",
@@ -83,6 +87,8 @@ __all__ = [
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
+    "SlotLostError",
+    "Slots",
     "Strategy",
     "StrategyStat",
     "Throttled",
@@ -120,12 +126,14 @@ _HOMES = {
         "DuplicateUidError",
         "NeverAdmittedError",
         "RateError",
+        "SlotLostError",
         "TraffikError",
         "WaitTimeoutError",
     ),
     "limits.composing": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
+    "limits.slots": ("Slots",),
     "throttles.files": ("load_throttles",),
     "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),
@@ -137,6 +145,7 @@ _HOMES = {
         "CalendarWindow",
         "FixedWindow",
         "LeakyBucket",
+        "Penalty",
         "SlidingCounter",
         "SlidingLog",
         "SlidingWindow",

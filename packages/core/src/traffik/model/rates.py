@@ -16,7 +16,7 @@ from traffik.model.calendars import LONGEST, CalendarPeriod, zone_named
 from traffik.model.descriptions import describe
 from traffik.model.errors import RateError
 
-__all__ = ["UNLIMITED", "Rate", "Rates", "parse_rates"]
+__all__ = ["UNLIMITED", "Rate", "Rates", "Time", "parse_rates", "parse_time"]
 
 _GRAMMAR: Final = (
     'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "5 requests per minute", '
@@ -183,6 +183,27 @@ def parse_rates(rates: Rates) -> tuple[Rate, ...]:
     if not found:
         raise RateError(f"no rate in {describe(rates)}: {_GRAMMAR}")
     return tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
+
+
+Time: TypeAlias = str | timedelta
+"""The type of arguments that are a length of time: text such as ``"60s"`` or ``"5 min"``, or a `timedelta`."""
+
+
+def parse_time(time: Time, what: str) -> int:
+    """A length of time in µs, 1 to a century.
+
+    Raises:
+        RateError: it is none; the message calls it `what`.
+    """
+    if isinstance(time, timedelta):
+        return Rate(1, time).period
+    try:
+        return Rate.parse(f"1/{time}").period
+    except RateError:
+        example = "60s, 5 min, 1 day"
+        raise RateError(
+            f"{what} is a length of time, such as {example}, or a timedelta, not {describe(time)}"
+        ) from None
 
 
 def _each(rates: Rates) -> Iterable[Rate]:

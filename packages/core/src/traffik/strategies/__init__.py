@@ -16,6 +16,7 @@ from traffik.strategies.base import (
 from traffik.strategies.calendar_window import CalendarWindow
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
+from traffik.strategies.penalty import Penalty
 from traffik.strategies.plans import Plan, plan
 from traffik.strategies.sliding_counter import SlidingCounter
 from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
@@ -26,6 +27,7 @@ __all__ = [
     "FixedWindow",
     "Kernel",
     "LeakyBucket",
+    "Penalty",
     "Plan",
     "Prepared",
     "Receipt",
