@@ -13,20 +13,23 @@ from typing import Any, ClassVar, NamedTuple
 from traffik import Throttled, get_wait, is_throttled
 from traffik.backends.base import Backend
 from traffik.model.decisions import Decision, StrategyStat
-from traffik.throttles import Throttle
+from traffik.throttles import SyncThrottle, Throttle
+from traffik.throttles.all_of import AllOf, SyncAllOf
 
 
 class Call(NamedTuple):
     """One thing that an endpoint does with its connection.
 
-    It is hit, call, check, stat, slot, attempt, is_throttled or get_wait. An attempt is a hit whose refusal the
-    endpoint catches. A slot answers the stat inside its block. The last two may ask without a throttle.
+    It is one of: hit, call, check, stat, slot, attempt, reserve, is_throttled, get_wait. An attempt is a hit whose
+    refusal the endpoint catches. A reservation commits `actual`. A slot answers the stat inside its block. The last two
+    may ask without a throttle.
     """
 
     what: str
-    throttle: Throttle[Any] | None = None
+    throttle: Throttle[Any] | AllOf[Any] | None = None
     cost: int | None = None
     context: Mapping[str, Any] | None = None
+    actual: int = 0
 
 
 class Socket(NamedTuple):
@@ -162,8 +165,18 @@ def _begin(call: Call, connection: Any, throttle: Any) -> Any:
             return throttle.stat(connection, call.context)
         case "is_throttled":
             return is_throttled(connection, call.throttle)
+        case "reserve" if isinstance(throttle, SyncThrottle | SyncAllOf):
+            with throttle.reserve(connection, call.cost, context=call.context) as taken:
+                return bool(taken) and taken.commit(call.actual).units
+        case "reserve":
+            return _reserve(throttle, connection, call)
         case _:
             return get_wait(connection, call.throttle)
+
+
+async def _reserve(throttle: Throttle[Any] | AllOf[Any], connection: Any, call: Call) -> int:
+    async with throttle.reserve(connection, call.cost, context=call.context) as taken:
+        return bool(taken) and (await taken.commit(call.actual)).units
 
 
 def _plain(answer: Any, connection: Any) -> Any:

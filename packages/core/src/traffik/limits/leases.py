@@ -15,11 +15,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from traffik.backends.postings import HOLD, SETTLE, Posting
+from traffik.backends.shields import shielded
 from traffik.limits import hits, queues, timing, waiting
 from traffik.model.decisions import UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import BackendError, ConfigurationError, NeverAdmittedError, WaitTimeoutError
-from traffik.model.shields import shielded
 from traffik.notices import misconfiguration
 from traffik.strategies import SlidingLog
 
