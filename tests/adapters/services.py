@@ -20,9 +20,9 @@ from traffik.throttles.all_of import AllOf, SyncAllOf
 class Call(NamedTuple):
     """One thing that an endpoint does with its connection.
 
-    It is one of: hit, call, check, stat, attempt, reserve, is_throttled, get_wait. A reservation commits `actual`.
-
-    An attempt is a hit whose refusal the endpoint catches. The last two may ask without a throttle.
+    It is one of: hit, call, check, stat, slot, attempt, reserve, is_throttled, get_wait. An attempt is a hit whose
+    refusal the endpoint catches. A reservation commits `actual`. A slot answers the stat inside its block. The last two
+    may ask without a throttle.
     """
 
     what: str
@@ -120,6 +120,10 @@ async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:
     answers = []
     for call in calls:
         try:
+            if call.what == "slot":
+                async with call.throttle.slot(connection, call.cost, context=call.context):
+                    answers.append(_plain(await call.throttle.stat(connection), connection))
+                continue
             answer = _begin(call, connection, call.throttle)
             if inspect.isawaitable(answer):
                 answer = await answer
@@ -136,6 +140,10 @@ def carry_out_sync(connection: Any, calls: Sequence[Call]) -> list[Any]:
     answers = []
     for call in calls:
         try:
+            if call.what == "slot":
+                with call.throttle.sync.slot(connection, call.cost, context=call.context):
+                    answers.append(_plain(call.throttle.sync.stat(connection), connection))
+                continue
             answer = _begin(call, connection, call.throttle and call.throttle.sync)
         except Throttled:
             if call.what != "attempt":

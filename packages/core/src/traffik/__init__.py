@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
+    from traffik.limits.slots import Slots
     from traffik.model.costs import MAX_COST
     from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         DuplicateUidError,
         NeverAdmittedError,
         RateError,
+        SlotLostError,
         TraffikError,
         WaitTimeoutError,
     )
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     from traffik.rules.rule import Rule
     from traffik.strategies import (
         GCRA,
+        CalendarWindow,
         FixedWindow,
         LeakyBucket,
+        Penalty,
         SlidingCounter,
         SlidingLog,
         SlidingWindow,
@@ -63,6 +67,7 @@ __all__ = [
     "BackendError",
     "BackendNotFoundError",
     "BackendTimeoutError",
+    "CalendarWindow",
     "ConfigurationError",
     "Decision",
     "DuplicateUidError",
@@ -73,6 +78,7 @@ __all__ = [
     "LeakyBucket",
     "Limiter",
     "NeverAdmittedError",
+    "Penalty",
     "Rate",
     "RateError",
     "ResponseOptions",
@@ -81,6 +87,8 @@ __all__ = [
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
+    "SlotLostError",
+    "Slots",
     "Strategy",
     "StrategyStat",
     "Throttled",
@@ -118,12 +126,14 @@ _HOMES = {
         "DuplicateUidError",
         "NeverAdmittedError",
         "RateError",
+        "SlotLostError",
         "TraffikError",
         "WaitTimeoutError",
     ),
     "limits.composing": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
+    "limits.slots": ("Slots",),
     "throttles.files": ("load_throttles",),
     "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),
@@ -132,8 +142,10 @@ _HOMES = {
     "rules.rule": ("Rule",),
     "strategies": (
         "GCRA",
+        "CalendarWindow",
         "FixedWindow",
         "LeakyBucket",
+        "Penalty",
         "SlidingCounter",
         "SlidingLog",
         "SlidingWindow",

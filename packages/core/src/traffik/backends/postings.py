@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from traffik.backends.shields import shielded
 from traffik.model.decisions import ADMITTED, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
-from traffik.model.shields import shielded
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan, Receipt, State

@@ -309,10 +309,10 @@ async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
             by_store = by_store or {store: [*range(place)]}
             by_store.setdefault(account.store, []).append(place)
     if by_store or (kind == HOLD and not (sync or store.in_process)):
-        groups = [*by_store.values()] or [range(len(takes))]
+        groups = [*by_store.values()] or [[*range(len(takes))]]
         return await take_in_turn(groups, takes, kind, partial(_take_here, sync=sync), sync)
     answer = store.take(takes, kind, sync=sync)
-    return answer if type(answer) is Taken else await answer
+    return answer if isinstance(answer, Taken) else await answer
 
 
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:

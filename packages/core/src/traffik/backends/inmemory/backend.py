@@ -19,8 +19,10 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
+from traffik.backends.clocks import plan_on
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
-from traffik.backends.postings import LimitAccount, Posted, Taken, post_each, take_together
+from traffik.backends.postings import Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
@@ -45,6 +47,7 @@ class InMemoryBackend(Backend):
         clock: a function that returns nanoseconds that never go back. For tests; `time.monotonic_ns` if None.
     """
 
+    kind: ClassVar[str] = "memory"
     in_process: ClassVar[bool] = True
 
     def __init__(
@@ -92,11 +95,12 @@ class InMemoryBackend(Backend):
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
         account = self.account(uid, plan)
-        charge, read = self._charger(account.bank, plan), self._reader(account)
+        charge, read = self._charger(account.bank, account.plan), self._reader(account)
         return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
 
-    def account(self, uid: str, plan: Plan) -> _Account:
-        return _Account(self, uid, plan, self._bank(uid, plan))
+    def account(self, uid: str, plan: Plan) -> MemoryAccount:
+        plan = plan_on(self._clock, plan)
+        return MemoryAccount(self, uid, plan, self._bank(uid, plan))
 
     def _bank(self, uid: str, plan: Plan) -> KeyTable:
         with self._lock:
@@ -141,13 +145,13 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def _reader(self, account: _Account) -> Callable[[str, int], Decision]:
+    def _reader(self, account: MemoryAccount) -> Callable[[str, int], Decision]:
         kernel = account.plan.kernel
 
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = _fetch(account, key)
+                state = fetch_state(account, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -158,7 +162,7 @@ class InMemoryBackend(Backend):
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
         account = self.account(uid, plan)
-        return (self._reader(account) if read_only else self._charger(account.bank, plan))(key, cost)
+        return (self._reader(account) if read_only else self._charger(account.bank, account.plan))(key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -260,8 +264,8 @@ class InMemoryBackend(Backend):
             try:
                 now = self._now()
                 if back:
-                    post_each(back, now, _fetch, self._write)
-                taken = take_together(takes, kind, now, _fetch, self._write)
+                    post_each(back, now, fetch_state, self._write)
+                taken = take_together(takes, kind, now, fetch_state, self._write)
             finally:
                 self._moving = False
             for place, (account, key, _) in enumerate(takes):
@@ -273,7 +277,7 @@ class InMemoryBackend(Backend):
         with self._lock:
             if self._moving:
                 return [Posted(_busy(posting.account.plan)) for posting in postings]
-            return self._exclusively(lambda: post_each(postings, self._now(), _fetch, self._write))
+            return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
 
     def _now(self) -> int:
         """The time in µs, after what is due by then."""
@@ -282,7 +286,7 @@ class InMemoryBackend(Backend):
             self._tidy(now)
         return now
 
-    def _write(self, account: _Account, key: str, state: State, ttl: int, now: int) -> None:
+    def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
         """Keep the state of a key."""
         bank = account.bank
         if bank.plan is not account.plan:
@@ -324,27 +328,6 @@ class InMemoryBackend(Backend):
                     self._filled.discard(bank)
         self._lapsed.free(now)
         self._due = 0 if self._lapsed.left else min((bank.due for bank in self._filled), default=NEVER)
-
-
-class _Account(LimitAccount):
-    """A limit, and the table of its keys."""
-
-    __slots__ = ("bank",)
-
-    def __init__(self, store: InMemoryBackend, uid: str, plan: Plan, bank: KeyTable) -> None:
-        super().__init__(store, uid, plan)
-        self.bank = bank
-
-
-def _fetch(account: _Account, key: str) -> State | None:
-    """The state of a key, if the plan of the account can read it."""
-    bank, plan = account.bank, account.plan
-    state = bank.newest.get(key)
-    if state is None:
-        state = bank.find(key)[1]
-    if state is None or bank.plan is plan or bank.plan.family == plan.family:
-        return state
-    return plan.from_sibling(state) if bank.plan.family == plan.sibling else None
 
 
 def _busy(plan: Plan) -> Decision:

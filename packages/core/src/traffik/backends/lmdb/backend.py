@@ -18,6 +18,7 @@ from weakref import WeakSet
 from zlib import crc32
 
 from traffik.backends.base import Backend, Calls, Charge
+from traffik.backends.clocks import plan_on
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb.access import run
 from traffik.backends.lmdb.environments import Environment, environment_at
@@ -152,7 +153,7 @@ class LMDBBackend(Backend):
         )
 
     def account(self, uid: str, plan: Plan) -> Account:
-        return Account(self, uid, plan, self._max_keys)
+        return Account(self, uid, plan_on(self._clock, plan), self._max_keys)
 
     def take(
         self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
