@@ -180,10 +180,11 @@ def _drafted(
     stored: State | None,
 ) -> State | None:
     """The state of a key after the takes before, of which one may have taken from it."""
-    for (account, other, _, after, _), decision in zip(reversed(changes), reversed(decisions), strict=True):
+    found = stored
+    for (account, other, _, after, _), decision in zip(changes, decisions, strict=True):
         if other == key and account.uid == uid and after is not None and decision.allowed:
-            return after
-    return stored
+            found = after
+    return found
 
 
 def _refused(
