@@ -73,9 +73,14 @@ class Client:
             found |= zip(group, answers, strict=True)
         return [found[place] for place in range(len(operations))]
 
+    @property
+    def divided(self) -> bool:
+        """Whether keys are divided among servers, so that one step is about keys of one slot."""
+        return self._only is None
+
     def step_of(self, key: str) -> int:
-        """What keys have in common that one step can be about: the slot on a cluster."""
-        return 0 if self._only is not None else slot_of(key)
+        """What keys of one step have in common: the slot, on a cluster."""
+        return slot_of(key)
 
     async def inquire(self, work: Callable[[Session[Any]], Awaitable[_T]], deadline: float | None = None) -> _T:
         """The result of questions to the servers that are no hits; see `Session`."""
