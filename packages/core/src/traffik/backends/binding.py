@@ -17,6 +17,7 @@ from traffik.model.errors import BackendNotFoundError
 __all__ = [
     "ADVICE",
     "Watcher",
+    "add_watcher",
     "any_open",
     "bound",
     "closed",
@@ -28,7 +29,6 @@ __all__ = [
     "open_one",
     "opened",
     "resolve",
-    "subscribe",
 ]
 
 
@@ -70,7 +70,7 @@ def hide(backend: _Backend) -> None:
     _made.discard(backend)
 
 
-def subscribe(watcher: Watcher) -> None:
+def add_watcher(watcher: Watcher) -> None:
     """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
     with lock:
         _watchers.add(watcher)

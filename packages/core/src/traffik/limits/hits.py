@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
+from traffik.events.records import HIT, SILENT
 from traffik.identities.proxies import DENIED, EXEMPTED
 from traffik.limits import timing
 from traffik.model.coroutines import must_wait
@@ -38,9 +39,18 @@ Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
 
 
 async def decide(
-    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
+    limit: Limit,
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    ask: Ask | None = None,
+    action: str = HIT,
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else."""
+    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else.
+
+    The decision is recorded under `action`. The decision of `ask` is recorded by its caller; a check is not.
+    """
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -64,6 +74,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
+            limit.note(identity, "", cost, SILENT if ask is read_only else action)
             return identity
     key = local_key(scope, identity)
     bound = limit.bound
@@ -73,11 +84,15 @@ async def decide(
     plan = bound.plan
     if cost > plan.ceiling:
         decision = plan.without_store(cost)
+        action = SILENT if ask is read_only else action
     else:
         calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = calls.charge(key, cost) if ask is None else ask(calls, key, cost)
+        if ask is not None:
+            answer = ask(calls, key, cost)
+            return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+        answer = calls.charge(key, cost)
         decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    return decision if limit.partition is None else limit.marked(decision, key)
+    return decision if limit.finish is None else limit.finish(decision, key, cost, action)
 
 
 def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, Ty
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
+from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, uids
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
@@ -89,6 +90,9 @@ class Limit:
     rejects: ClassVar[bool] = False
     """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
 
+    finish: Recorder | None
+    """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
+
     if not TYPE_CHECKING:  # type checkers see the constructor alone
 
         def __new__(cls, *arguments: Any, **options: Any) -> Self:
@@ -149,7 +153,7 @@ class Limit:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
             misconfiguration.limit_made(self.uid, self.place)
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def refresh(self) -> None:
         """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
@@ -157,7 +161,8 @@ class Limit:
         if self._own_policies.responses is not responses:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
-        self.partition = responses.partition if responses.keyed else None
+        self._record = recorder_of(self.uid, self._name_of)
+        self.finish = self.recorded if responses.keyed else self._record
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -222,17 +227,17 @@ class Limit:
     def contest(self) -> None:
         """Check each store from now on, since another limit has the same uid and another definition."""
         self.contested = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def enable(self) -> None:
         """Count again, from where it stood."""
         self.enabled = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
         """Keep `decision` with a connection as its most recent one; it is a `usual` one if nothing was asked for."""
@@ -296,6 +301,19 @@ class Limit:
         """`decision`, knowing whose it is if what goes out depends on that."""
         responses = self._own_policies.responses
         return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
+
+    def note(self, decision: Decision, key: str, cost: int, action: str) -> None:
+        """Tell those who watch this limit of a decision, unless the action is `SILENT`."""
+        if self._record is not None:
+            self._record(decision, key, cost, action)
+
+    def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """`decision`, noted and marked."""
+        self.note(decision, key, cost, action)
+        return self.marked(decision, key)
+
+    def _name_of(self, decision: Decision) -> str | None:
+        return self.policies(decision).name(decision)
 
     @property
     def definition(self) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from traffik.events.records import WAIT
 from traffik.limits import hits, queues, timing
 from traffik.model.decisions import FORBIDDEN, NEVER, UNAVAILABLE, Decision
 from traffik.model.errors import ConfigurationError, NeverAdmittedError, WaitTimeoutError
@@ -41,7 +42,7 @@ async def wait_for_quota(
     usual = cost is None and context is None
     turn = _Turn(limit, subject, sync, timeout, jitter)
     try:
-        decision = await hits.decide(limit, subject, cost, context, sync, turn.ask)
+        decision = await hits.decide(limit, subject, cost, context, sync, turn.ask, WAIT)
     except WaitTimeoutError as error:
         limit.remember(subject, error.decision, usual)
         raise
@@ -72,6 +73,15 @@ class _Turn:
 
     async def ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """The decision that admits `cost`, or one that says that it never will be."""
+        try:
+            decision = await self._ask(calls, key, cost)
+        except WaitTimeoutError as error:
+            self._limit.note(error.decision, key, cost, WAIT)
+            raise
+        self._limit.note(decision, key, cost, WAIT)
+        return decision
+
+    async def _ask(self, calls: Calls, key: str, cost: int) -> Decision:
         waiter = self._waiter
         place = (self._limit.store(self._subject), self._limit.uid, key)
         try:
