@@ -12,7 +12,7 @@ import os
 import threading
 from asyncio import Runner
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from threading import RLock, Thread
 from time import monotonic
@@ -27,6 +27,9 @@ _T = TypeVar("_T")
 
 _INTERVAL: Final = 0.1
 """Seconds for which items are collected."""
+
+_SOON: Final = 0.01
+"""Seconds between the wake of the thread and the item for which it was woken, with much to spare."""
 
 _IDLE: Final = 1.0
 """Seconds after which an idle thread looks into the queue in any case."""
@@ -87,16 +90,21 @@ class Delivery(Generic[_T]):
         self._quiet_until = 0.0
 
     def put(self, item: _T) -> None:
-        """Add an item, unless the queue is full, and wake the thread if it sleeps or falls behind. Never waits."""
+        """Add an item, unless the queue is full. Never waits."""
+        if len(self.queue) < self.mark or self.has_room():
+            self.queue.append(item)
+
+    def has_room(self) -> bool:
+        """Whether an item may be appended to `queue`; counts it as dropped if not, and wakes the thread."""
         waiting = len(self.queue)
         if waiting >= self.capacity or (self._thread is None and not self._start()):
             self.dropped += 1
-            return
-        self.queue.append(item)
+            return False
         # When the queue is half full the thread is woken once; after that only a full queue matters.
         half = self.capacity // 2
         self.mark = self.capacity if waiting >= half else half
         self._rouse()
+        return True
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything put so far has been delivered, `timeout` seconds at most; whether it has."""
@@ -156,8 +164,8 @@ class Delivery(Generic[_T]):
             if self.closed:
                 return False
             self.mark = 0  # so that the next item wakes this thread
-            if not self.queue:
-                self._wake.acquire(timeout=_IDLE)
+            if not self.queue and self._wake.acquire(timeout=_IDLE):
+                self._wake.acquire(timeout=_SOON)
         return True
 
     async def _deliver(self, items: Sequence[Any]) -> None:
@@ -168,7 +176,7 @@ class Delivery(Generic[_T]):
                 continue
             try:
                 answer = receive(item)
-                if isinstance(answer, Awaitable) and must_wait(answer, self.name, not self._awaits):
+                if answer is not None and must_wait(answer, self.name, not self._awaits):
                     await answer
             except Exception:  # noqa: BLE001 - a listener may raise anything
                 self._failed()

@@ -1,7 +1,7 @@
 """Who watches which limit. A limit asks `recorder_of` when it prepares its calls, so that a hit asks nothing.
 
-An observer gives a limit a sink, which is called with every decision of it. Sinks are called in the path of a hit: they
-neither wait nor fail, and do as little as they can.
+An observer gives a limit a recorder, which is called with every decision of it. This is in the path of a hit, so it
+neither waits nor fails, and does as little as it can.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ from typing import Final, Protocol, TypeAlias
 from traffik.backends import binding
 from traffik.model.decisions import Decision
 
-__all__ = ["NameOf", "Observer", "Recorder", "Sink", "observe", "observers", "recorder_of", "stop_observing"]
-
-Sink: TypeAlias = Callable[[Decision, str, int, str], object]
-"""Called with a decision, the local key, the cost and the action."""
+__all__ = ["NameOf", "Observer", "Recorder", "observe", "observers", "recorder_of", "stop_observing"]
 
 Recorder: TypeAlias = Callable[[Decision, str, int, str], Decision]
-"""A sink that returns the decision."""
+"""Called with a decision, the local key, the cost and the action; returns the decision."""
 
 NameOf: TypeAlias = Callable[[Decision], "str | None"]
 """Returns the name of the policy that binds in a decision."""
@@ -27,22 +24,22 @@ NameOf: TypeAlias = Callable[[Decision], "str | None"]
 class Observer(Protocol):
     """Something that watches limits."""
 
-    def sink_for(self, uid: str, name_of: NameOf) -> Sink | None:
-        """The sink for the limit `uid`; None if it is not watched. Called under the lock of the stores."""
+    def recorder_for(self, uid: str, name_of: NameOf) -> Recorder | None:
+        """The recorder for the limit `uid`; None if it is not watched. Called under the lock of the stores."""
 
 
 _observers: Final[list[Observer]] = []
 
 
 def observe(observer: Observer) -> None:
-    """Have every limit, also those made later, ask `observer` for a sink."""
+    """Have every limit, also those made later, ask `observer` for a recorder."""
     with binding.lock:
         _observers.append(observer)
         binding.notify_subscribers()
 
 
 def stop_observing(observer: Observer) -> None:
-    """Take the sinks of `observer` out of every limit. Does nothing if it does not observe."""
+    """Take the recorders of `observer` out of every limit. Does nothing if it does not observe."""
     with binding.lock:
         if observer in _observers:
             _observers.remove(observer)
@@ -56,17 +53,14 @@ def observers() -> tuple[Observer, ...]:
 
 
 def recorder_of(uid: str, name_of: NameOf) -> Recorder | None:
-    """Calls the sinks of all who watch the limit `uid`, unless an action is `SILENT`; None if there are none."""
-    found = [sink for observer in _observers if (sink := observer.sink_for(uid, name_of)) is not None]
-    if not found:
-        return None
-    first, *rest = found
+    """The recorders of all who watch the limit `uid`, as one; None if there are none."""
+    found = [recorder for each in _observers if (recorder := each.recorder_for(uid, name_of)) is not None]
+    if len(found) <= 1:
+        return found[0] if found else None
 
     def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
-        if action:
-            first(decision, key, cost, action)
-            for sink in rest:
-                sink(decision, key, cost, action)
+        for recorder in found:
+            recorder(decision, key, cost, action)
         return decision
 
     return record

@@ -26,7 +26,7 @@ from traffik.backends.postings import (
     take_in_turn,
 )
 from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, TAKE_SOME
-from traffik.limits.hits import account_of, applies, decide, refuse
+from traffik.limits.hits import Ask, account_of, applies, decide, refuse
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, SettledDecision
@@ -184,10 +184,11 @@ async def take_all(
         return ADMITTED
 
     action = _ACTIONS[kind]
+    ask = Ask(note, action)
     for part in parts:
         own = part.subject_in(subject)
         price = cost if part.cost is None else part.cost
-        decisions.append(await decide(part.limit, own, price, part.context_in(context), sync, note, action))
+        decisions.append(await decide(part.limit, own, price, part.context_in(context), sync, ask))
     holds: list[Hold | None] = [None] * len(parts)
     if takes and all(decisions):
         taken = await _take(takes, kind, sync)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.events.records import HIT, SILENT
@@ -34,22 +34,24 @@ if TYPE_CHECKING:
 __all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
-"""What to do with the store's calls, the key and the cost of a hit, instead of charging it."""
+class Ask(NamedTuple):
+    """What a hit does instead of charging the store.
+
+    Attributes:
+        call: called with the store's calls, the key and the cost of the hit.
+        action: what a decision that needs no store is recorded as.
+    """
+
+    call: Callable[[Calls, str, int], Decision | Awaitable[Decision]]
+    action: str
 
 
 async def decide(
-    limit: Limit,
-    subject: Any,
-    cost: int | None,
-    context: Context | None,
-    sync: bool,
-    ask: Ask | None = None,
-    action: str = HIT,
+    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
     """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else.
 
-    The decision is recorded under `action`. The decision of `ask` is recorded by its caller; a check is not.
+    The decision is recorded, but the one that `ask` gets from the store is recorded by its caller.
     """
     scope = limit.scope
     if context is None:
@@ -74,7 +76,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
-            limit.note(identity, "", cost, SILENT if ask is read_only else action)
+            limit.note(identity, "", cost, HIT if ask is None else ask.action)
             return identity
     key = local_key(scope, identity)
     bound = limit.bound
@@ -83,21 +85,18 @@ async def decide(
         bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
     plan = bound.plan
     if cost > plan.ceiling:
-        decision = plan.without_store(cost)
-        action = SILENT if ask is read_only else action
-    else:
-        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        if ask is not None:
-            answer = ask(calls, key, cost)
-            return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
-        answer = calls.charge(key, cost)
-        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    return decision if limit.finish is None else limit.finish(decision, key, cost, action)
+        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+    if ask is not None:
+        answer = ask.call(calls, key, cost)
+        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+    answer = calls.charge(key, cost)
+    decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
+    return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)
 
 
-def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
-    """What `decide` does for a check."""
-    return calls.read(key, cost)
+read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)
+"""What `decide` does for a check."""
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:

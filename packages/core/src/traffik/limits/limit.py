@@ -304,7 +304,7 @@ class Limit:
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> None:
         """Tell those who watch this limit of a decision, unless the action is `SILENT`."""
-        if self._record is not None:
+        if action and self._record is not None:
             self._record(decision, key, cost, action)
 
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:

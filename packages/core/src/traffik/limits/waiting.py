@@ -42,7 +42,7 @@ async def wait_for_quota(
     usual = cost is None and context is None
     turn = _Turn(limit, subject, sync, timeout, jitter)
     try:
-        decision = await hits.decide(limit, subject, cost, context, sync, turn.ask, WAIT)
+        decision = await hits.decide(limit, subject, cost, context, sync, hits.Ask(turn.ask, WAIT))
     except WaitTimeoutError as error:
         limit.remember(subject, error.decision, usual)
         raise
