@@ -29,6 +29,7 @@ __all__ = [
     "open_one",
     "opened",
     "resolve",
+    "stores_made",
 ]
 
 
@@ -63,6 +64,11 @@ _inherited: dict[int, tuple[object, list[_Backend]]] = {}
 def made(backend: _Backend) -> None:
     """Know of `backend` from now on, as long as somebody holds it."""
     _made.add(backend)
+
+
+def stores_made() -> tuple[_Backend, ...]:
+    """Every store that somebody holds and that belongs to no other store."""
+    return tuple(_made)
 
 
 def hide(backend: _Backend) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from asyncio import Runner
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from threading import RLock, Thread
@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from traffik.model.coroutines import must_wait, run_sync
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "lost"]
 
 _T = TypeVar("_T")
 
@@ -41,6 +41,10 @@ _AT_EXIT: Final = 1.0
 """Seconds that the end of the program waits for each delivery."""
 
 _log: Final = logging.getLogger("traffik.events")
+
+
+lost: Final[Counter[str]] = Counter()
+"""Items that all deliveries of this process have lost: ``"dropped"``, or taken with an ``"error"``."""
 
 
 class _Barrier:
@@ -99,6 +103,7 @@ class Delivery(Generic[_T]):
         waiting = len(self.queue)
         if waiting >= self.capacity or (self._thread is None and not self._start()):
             self.dropped += 1
+            lost["dropped"] += 1
             return False
         # When the queue is half full the thread is woken once; after that only a full queue matters.
         half = self.capacity // 2
@@ -185,6 +190,7 @@ class Delivery(Generic[_T]):
 
     def _failed(self) -> None:
         self.errors += 1
+        lost["error"] += 1
         now = monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
@@ -202,6 +208,7 @@ _deliveries: Final[WeakSet[Delivery[Any]]] = WeakSet()
 
 
 def _after_fork_in_child() -> None:
+    lost.clear()
     for delivery in tuple(_deliveries):
         delivery.delivered = delivery.dropped = delivery.errors = 0
         delivery._begin()

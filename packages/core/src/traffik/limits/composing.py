@@ -286,7 +286,8 @@ async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
     if kind == HOLD:
         for account, _, _ in takes:
             check_settles(account)
-    answer = store.take(takes, kind, sync=sync)
+    take_from = store.take if store.probe is None else partial(store.probe.call, store.take)
+    answer = take_from(takes, kind, sync=sync)
     taken: Taken = answer if type(answer) is Taken else await answer
     return taken
 

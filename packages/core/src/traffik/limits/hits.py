@@ -38,7 +38,7 @@ class Ask(NamedTuple):
     """What a hit does instead of charging the store.
 
     Attributes:
-        call: called with the store's calls, the key and the cost of the hit.
+        call: called with the store's calls, the key and the cost of the hit. Its decision is recorded by the caller.
         action: what a decision that needs no store is recorded as.
     """
 
@@ -49,10 +49,7 @@ class Ask(NamedTuple):
 async def decide(
     limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else.
-
-    The decision is recorded, but the one that `ask` gets from the store is recorded by its caller.
-    """
+    """Decide whether `subject` may have `cost`, and take it and record that, unless `ask` does something else."""
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -76,8 +73,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
-            limit.note(identity, "", cost, HIT if ask is None else ask.action)
-            return identity
+            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
     key = local_key(scope, identity)
     bound = limit.bound
     if limit.rating is not None:

@@ -199,6 +199,8 @@ class Limit:
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
+        if backend.probe is not None:
+            calls = replace(calls, charge=backend.probe.timing(calls.charge))
         if not plan.stats:
             calls = replace(calls, read=_admit)
         return _blocking(self.uid, calls) if sync and not backend.in_process else calls
@@ -302,15 +304,13 @@ class Limit:
         responses = self._own_policies.responses
         return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
 
-    def note(self, decision: Decision, key: str, cost: int, action: str) -> None:
-        """Tell those who watch this limit of a decision, unless the action is `SILENT`."""
-        if action and self._record is not None:
-            self._record(decision, key, cost, action)
+    def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
+        return self._record(decision, key, cost, action) if action and self._record is not None else decision
 
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """`decision`, noted and marked."""
-        self.note(decision, key, cost, action)
-        return self.marked(decision, key)
+        return self.marked(self.note(decision, key, cost, action), key)
 
     def _name_of(self, decision: Decision) -> str | None:
         return self.policies(decision).name(decision)
