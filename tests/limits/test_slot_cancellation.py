@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 
 from tests.limits.distant import DistantBackend
 from traffik import Slots
-from traffik.limits.shields import shielded
+from traffik.backends.shields import shielded
 
 STEPS = 16
 """More awaits than the longest of the blocks below has."""

@@ -17,6 +17,7 @@ from traffik.model.errors import BackendNotFoundError
 __all__ = [
     "ADVICE",
     "Watcher",
+    "add_watcher",
     "any_open",
     "bound",
     "closed",
@@ -28,7 +29,7 @@ __all__ = [
     "open_one",
     "opened",
     "resolve",
-    "subscribe",
+    "stores_made",
 ]
 
 
@@ -65,12 +66,17 @@ def made(backend: _Backend) -> None:
     _made.add(backend)
 
 
+def stores_made() -> tuple[_Backend, ...]:
+    """Every store that somebody holds and that belongs to no other store."""
+    return tuple(_made)
+
+
 def hide(backend: _Backend) -> None:
     """Know no more of `backend`, which belongs to another store."""
     _made.discard(backend)
 
 
-def subscribe(watcher: Watcher) -> None:
+def add_watcher(watcher: Watcher) -> None:
     """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
     with lock:
         _watchers.add(watcher)

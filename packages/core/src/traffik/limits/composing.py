@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from traffik.backends.postings import (
     FORESEE,
@@ -26,7 +26,8 @@ from traffik.backends.postings import (
     settle_surely,
     take_in_turn,
 )
-from traffik.limits.hits import account_of, applies, decide, refuse
+from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, TAKE_SOME
+from traffik.limits.hits import Ask, account_of, applies, decide, refuse
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, SettledDecision
@@ -52,6 +53,9 @@ __all__ = [
     "take_all",
     "take_up_to",
 ]
+
+_ACTIONS: Final = {TAKE: HIT, HOLD: RESERVE, TRY: SILENT}
+"""What each kind of taking is recorded as."""
 
 
 class Hit(NamedTuple):
@@ -150,7 +154,12 @@ def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
 
 
 async def take_all(
-    parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, sync: bool, kind: int = TAKE
+    parts: Sequence[Hit],
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    kind: int = TAKE,
 ) -> Verdict:
     """Take units from several limits, all or nothing.
 
@@ -176,20 +185,22 @@ async def take_all(
         places.append(len(decisions))
         return ADMITTED
 
+    action = _ACTIONS[kind]
+    ask = Ask(note, action)
     for part in parts:
-        own = subject if part.subject is None else part.subject
+        own = part.subject_in(subject)
         price = cost if part.cost is None else part.cost
-        decisions.append(
-            await decide(part.limit, own, price, context if part.context is None else part.context, sync, note)
-        )
+        decisions.append(await decide(part.limit, own, price, part.context_in(context), sync, ask))
     holds: list[Hold | None] = [None] * len(parts)
     if takes and all(decisions):
         taken = await _take(takes, kind, sync)
         for place, (_, key, units), held in zip(places, takes, taken.held, strict=False):
             holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
-        for place, (_, key, _), decision in zip(places, takes, taken.decisions, strict=True):
-            limit = parts[place].limit
-            decisions[place] = decision if limit.partition is None else limit.marked(decision, key)
+        refused = not all(taken.decisions)
+        for place, (_, key, units), decision in zip(places, takes, taken.decisions, strict=True):
+            # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
+            its = SILENT if refused and decision.allowed else action
+            decisions[place] = parts[place].limit.recorded(decision, key, units, its)
         if kind != TRY and any(parts[place].limit.shadow for place in places):
             await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
     return Verdict(parts, decisions, holds, _binding(decisions))
@@ -236,8 +247,12 @@ async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[Sett
     for hold, _ in holds:
         check_settles(hold.account)
     postings = [Posting(SETTLE, hold.account, hold.key, units, hold.receipt) for hold, units in holds]
-    pairs = zip(holds, await settle_surely(postings, sync), strict=True)
-    return [SettledDecision.of(hold.part.limit.marked(its.decision, hold.key), its.units) for (hold, _), its in pairs]
+    settled: list[SettledDecision] = []
+    for (hold, units), its in zip(holds, await settle_surely(postings, sync), strict=True):
+        action = REFUND if units < 0 else CHARGE_ALWAYS
+        decision = hold.part.limit.recorded(its.decision, hold.key, abs(its.units), action)
+        settled.append(SettledDecision.of(decision, its.units))
+    return settled
 
 
 async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) -> Hold | None:
@@ -263,6 +278,7 @@ async def take_up_to(part: Hit, subject: Any, most: int, context: Context | None
         return most
     posting = Posting(TAKE_UP_TO, hold.account, hold.key, most)
     answer = (await _post(hold.account.store, [posting], sync))[0]
+    part.limit.note(answer.decision._replace(allowed=answer.units > 0), hold.key, answer.units or most, TAKE_SOME)
     return answer.units
 
 
@@ -293,7 +309,8 @@ async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
 
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
     store: Backend = takes[0][0].store
-    answer = store.take(takes, kind, sync=sync)
+    take = store.take if store.probe is None else partial(store.probe.call, store.take)
+    answer = take(takes, kind, sync=sync)
     return answer if isinstance(answer, Taken) else await answer
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
+from traffik.events.records import HIT, SILENT
 from traffik.identities.proxies import DENIED, EXEMPTED
 from traffik.limits import timing
 from traffik.model.coroutines import must_wait
@@ -30,17 +31,29 @@ if TYPE_CHECKING:
     from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
+__all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
-"""What to do with the store's calls, the key and the cost of a hit, instead of charging it."""
+AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+"""Called with the store's calls, the key and the cost of a hit; returns the decision."""
+
+
+class Ask(NamedTuple):
+    """What a hit does instead of charging the store.
+
+    Attributes:
+        call: returns the decision instead. Its decision is recorded by the caller.
+        action: what a decision that needs no store is recorded as.
+    """
+
+    call: AskCall
+    action: str
 
 
 async def decide(
     limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else."""
+    """Decide whether `subject` may have `cost`, and take it and record that, unless `ask` does something else."""
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -64,7 +77,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
-            return identity
+            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
     key = local_key(scope, identity)
     bound = limit.bound
     if limit.rating is not None:
@@ -72,17 +85,18 @@ async def decide(
         bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
     plan = bound.plan
     if cost > plan.ceiling:
-        decision = plan.without_store(cost)
-    else:
-        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = calls.charge(key, cost) if ask is None else ask(calls, key, cost)
-        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    return decision if limit.partition is None else limit.marked(decision, key)
+        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+    if ask is not None:
+        answer = ask.call(calls, key, cost)
+        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+    answer = calls.charge(key, cost)
+    decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
+    return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)
 
 
-def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
-    """What `decide` does for a check."""
-    return calls.read(key, cost)
+read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)
+"""What `decide` does for a check."""
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from traffik.backends.postings import HOLD, SETTLE, Posting
 from traffik.backends.shields import shielded
+from traffik.events.records import RESERVE
 from traffik.limits import hits, queues, timing, waiting
 from traffik.model.decisions import UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
@@ -106,7 +107,7 @@ class Lease:
         limit, subject, cost, context, sync = self._limit, self._subject, self._cost, self._context, self._sync
         try:
             if self._wait is False:
-                self.decision = await hits.decide(limit, subject, cost, context, sync, self._ask)
+                self.decision = await hits.decide(limit, subject, cost, context, sync, hits.Ask(self._asked, RESERVE))
                 limit.remember(subject, self.decision, cost is None and context is None)
             else:
                 timeout = None if self._wait is True else self._wait
@@ -173,6 +174,10 @@ class Lease:
             with suppress(BackendError):
                 await self._give_back(held)
         queues.wake((self._account.store, self._limit.uid, self._key))
+
+    async def _asked(self, calls: Calls, key: str, cost: int) -> Decision:
+        """The decision of the store, recorded; waiting records its own."""
+        return self._limit.note(await self._ask(calls, key, cost), key, cost, RESERVE)
 
     async def _ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """Take the units instead of charging them: what `hits.decide` and `wait_for_slot` do for a lease."""

@@ -5,14 +5,15 @@ Options that may be a value or a function are normalized here, once. The path of
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
+from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, uids
+from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
@@ -40,10 +41,6 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
-
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +92,9 @@ class Limit:
 
     rejects: ClassVar[bool] = False
     """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
+
+    finish: Recorder | None
+    """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
 
     if not TYPE_CHECKING:  # type checkers see the constructor alone
 
@@ -155,7 +155,7 @@ class Limit:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
             misconfiguration.limit_made(self.uid, self.place)
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def refresh(self) -> None:
         """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
@@ -163,7 +163,8 @@ class Limit:
         if self._own_policies.responses is not responses:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
-        self.partition = responses.partition if responses.keyed else None
+        self._record = recorder_of(self.uid, self._name_of)
+        self.finish = self.recorded if responses.keyed else self._record
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -202,11 +203,13 @@ class Limit:
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
+        if backend.probe is not None:
+            calls = replace(calls, charge=backend.probe.timing(calls.charge))
         if not plan.stats:
             calls = replace(calls, read=_admit)
         if self.shadow is not None:
             calls = self.shadow.around(calls, sync)
-        return _blocking(self.uid, calls) if sync and not backend.in_process else calls
+        return blocking(self.uid, calls) if sync and not backend.in_process else calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
         """The context of a call over the limit's own, and the scope it says."""
@@ -232,17 +235,17 @@ class Limit:
     def contest(self) -> None:
         """Check each store from now on, since another limit has the same uid and another definition."""
         self.contested = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def enable(self) -> None:
         """Count again, from where it stood."""
         self.enabled = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
         """Keep `decision` with a connection as its most recent one; it is a `usual` one if nothing was asked for."""
@@ -317,7 +320,18 @@ class Limit:
         self.rate, self.own_plan = rate, prepared
         self._own_policies = policies(self.uid, prepared.rates, self.responses)
         self._policies = {}
-        binding.subscribe(self)
+        binding.add_watcher(self)
+
+    def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
+        return self._record(decision, key, cost, action) if action and self._record is not None else decision
+
+    def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """`decision`, noted and marked."""
+        return self.marked(self.note(decision, key, cost, action), key)
+
+    def _name_of(self, decision: Decision) -> str | None:
+        return self.policies(decision).name(decision)
 
     @property
     def definition(self) -> tuple[object, ...]:
@@ -332,26 +346,6 @@ class Limit:
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
-
-
-def _blocking(uid: str, calls: Calls) -> Calls:
-    """Calls that block, with a notice if they block an event loop."""
-
-    def watched(call: Callable[_P, _T]) -> Callable[_P, _T]:
-        def blocking(*arguments: _P.args, **named: _P.kwargs) -> _T:
-            if _in_event_loop():
-                misconfiguration.waiting_on_a_loop(uid)
-            return call(*arguments, **named)
-
-        return blocking
-
-    return Calls(watched(calls.charge), watched(calls.read), watched(calls.reset), calls.account)
-
-
-def _in_event_loop() -> bool:
-    """Whether this thread runs asyncio's event loop; it does not if asyncio has never been imported."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _admit(_key: str, _cost: int) -> Decision:

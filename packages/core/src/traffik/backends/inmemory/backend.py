@@ -47,6 +47,7 @@ class InMemoryBackend(Backend):
         clock: a function that returns nanoseconds that never go back. For tests; `time.monotonic_ns` if None.
     """
 
+    kind: ClassVar[str] = "memory"
     in_process: ClassVar[bool] = True
 
     def __init__(

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from weakref import WeakSet
 from zlib import crc32
 
@@ -75,6 +75,8 @@ class LMDBBackend(Backend):
         TypeError, ValueError: another argument is out of its range.
     """
 
+    kind: ClassVar[str] = "lmdb"
+
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -115,6 +117,10 @@ class LMDBBackend(Backend):
 
     def __repr__(self) -> str:
         return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} made at {self.place}>"
+
+    @property
+    def spared(self) -> bool:
+        return not self._circuit.closed
 
     @property
     def may_answer_unavailable(self) -> bool:
