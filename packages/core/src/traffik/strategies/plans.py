@@ -33,7 +33,6 @@ from traffik.strategies.base import (
 from traffik.strategies.settling import (
     earliest_of,
     prepare_settling,
-    receipt_of,
     settle_parts,
     settle_place,
     take_at_most,
@@ -102,10 +101,10 @@ class Plan:
         Raises:
             ConfigurationError: the strategy cannot settle.
         """
-        strategy = self._settling()
+        settlers = self._settlers()
         befores, afters = (before or (), after) if self.several else ((before,), (after,))
-        pairs = zip((*befores, *(None,) * len(afters)), afters, self.rates, strict=False)
-        return tuple(receipt_of(strategy, old, new, rate) for old, new, rate in pairs)
+        pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
+        return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
 
     def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
         """Give units back or charge some in any case, on each rate by its own receipt; pure.
@@ -122,8 +121,7 @@ class Plan:
         Raises:
             ConfigurationError: the strategy cannot settle.
         """
-        self._settling()
-        settlers = self.settlers or ()
+        settlers = self._settlers()
         if not settlers:
             return Settled(ADMITTED, None, 0, delta)
         if self.several:
@@ -148,9 +146,9 @@ class Plan:
         """
         return earliest_of(self.kernel, state, costs, now)
 
-    def _settling(self) -> Settling:
-        if _can_settle(self.strategy):
-            return self.strategy
+    def _settlers(self) -> tuple[Settler, ...]:
+        if self.settlers is not None:
+            return self.settlers
         raise ConfigurationError(
             f"{describe(self.strategy)} can neither give units back nor charge some in any case: "
             f"write the methods receipt and settle of traffik.strategies.Settling, or choose a built-in strategy"
@@ -205,7 +203,7 @@ def _can_settle(strategy: Strategy) -> TypeGuard[Settling]:
 def _settlers(strategy: Strategy, rates: Sequence[Rate]) -> tuple[Settler, ...] | None:
     if not _can_settle(strategy):
         return None
-    ahead = _goes_with(strategy, "settler", {"settle"})
+    ahead = _goes_with(strategy, "settler", {"settle", "receipt"})
     return tuple(prepare_settling(strategy, rate, ahead=ahead) for rate in rates)
 
 
