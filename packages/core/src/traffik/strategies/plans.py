@@ -102,7 +102,8 @@ class Plan:
             ConfigurationError: the strategy cannot settle.
         """
         settlers = self._settlers()
-        befores, afters = (before or (), after) if self.several else ((before,), (after,))
+        befores = (before or ()) if self.several else (before,)
+        afters: tuple[State | None, ...] = after if self.several else (after,)
         pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
         return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
 
