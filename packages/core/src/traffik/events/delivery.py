@@ -10,10 +10,9 @@ import atexit
 import logging
 import os
 import threading
-from asyncio import Runner
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import RLock, Thread
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
@@ -151,7 +150,7 @@ class Delivery(Generic[_T]):
             self._wake.release()
 
     def _work(self) -> None:
-        with Runner() if self._awaits else nullcontext() as runner:
+        with _runner() if self._awaits else nullcontext() as runner:
             run = run_sync if runner is None else runner.run
             while self._rest():
                 self._busy = True
@@ -224,3 +223,10 @@ def _at_exit() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_at_exit)
+
+
+def _runner() -> AbstractContextManager[Any]:
+    """An event loop for functions that are async."""
+    from asyncio import Runner  # here, since it is slow to import
+
+    return Runner()

@@ -152,8 +152,17 @@ Settlement: TypeAlias = tuple[State | None, int, int]
 UNCHANGED: Final[Settlement] = (None, 0, 0)
 """The settlement that does nothing."""
 
-Settler: TypeAlias = Callable[[State | None, int, Receipt | None, int], Settlement]
-"""The settling of a strategy prepared for one rate: ``settler(state, delta, receipt, now)``, pure."""
+
+class Settler(NamedTuple):
+    """The settling of a strategy prepared for one rate; both functions are pure.
+
+    Attributes:
+        receipt: ``receipt(before, after)``, the receipt of an admitted hit.
+        settle: ``settle(state, delta, receipt, now)``, what settling does to a state.
+    """
+
+    receipt: Callable[[State | None, State], Receipt]
+    settle: Callable[[State | None, int, Receipt | None, int], Settlement]
 
 
 @runtime_checkable
@@ -161,7 +170,7 @@ class PreparedSettling(Protocol):
     """A strategy that prepares its settling for a rate, ahead of the hits; all built-in ones do."""
 
     def settler(self, rate: Rate) -> Settler:
-        """What `Settling.settle` does to a state, for `rate`."""
+        """`Settling` for `rate`."""
         ...
 
 

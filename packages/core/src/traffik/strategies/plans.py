@@ -34,7 +34,6 @@ from traffik.strategies.calendar_window import CalendarWindow
 from traffik.strategies.settling import (
     earliest_of,
     prepare_settling,
-    receipt_of,
     settle_parts,
     settle_place,
     take_at_most,
@@ -132,10 +131,11 @@ class Plan:
         Raises:
             ConfigurationError: the strategy cannot settle.
         """
-        self._check_settling()
-        befores, afters = (before or (), after) if self.several else ((before,), (after,))
-        rows = zip(self.strategies, (*befores, *(None,) * len(afters)), afters, self.rates, strict=False)
-        return tuple(receipt_of(strategy, old, new, rate) for strategy, old, new, rate in rows if _can_settle(strategy))
+        settlers = self._settlers()
+        befores = (before or ()) if self.several else (before,)
+        afters: tuple[State | None, ...] = after if self.several else (after,)
+        pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
+        return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
 
     def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
         """Give units back or charge some in any case, on each rate by its own receipt; pure.
@@ -152,8 +152,7 @@ class Plan:
         Raises:
             ConfigurationError: the strategy cannot settle.
         """
-        self._check_settling()
-        settlers = self.settlers or ()
+        settlers = self._settlers()
         if not settlers:
             return Settled(ADMITTED, None, 0, delta)
         if self.several:
@@ -178,12 +177,13 @@ class Plan:
         """
         return earliest_of(self.kernel, state, costs, now)
 
-    def _check_settling(self) -> None:
-        if self.settlers is None:
-            raise ConfigurationError(
-                f"{describe(self.strategy)} can neither give units back nor charge some in any case: "
-                f"write the methods receipt and settle of traffik.strategies.Settling, or choose a built-in strategy"
-            )
+    def _settlers(self) -> tuple[Settler, ...]:
+        if self.settlers is not None:
+            return self.settlers
+        raise ConfigurationError(
+            f"{describe(self.strategy)} can neither give units back nor charge some in any case: "
+            f"write the methods receipt and settle of traffik.strategies.Settling, or choose a built-in strategy"
+        )
 
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:
@@ -235,7 +235,9 @@ def _shifted(kernel: Kernel, shift: Callable[[], int]) -> Kernel:
 
 
 def _shifted_settler(settler: Settler, shift: Callable[[], int]) -> Settler:
-    return lambda state, delta, receipt, now: settler(state, delta, receipt, now + shift())
+    return settler._replace(
+        settle=lambda state, delta, receipt, now: settler.settle(state, delta, receipt, now + shift())
+    )
 
 
 def _family(strategy: object, *, several: bool) -> str:
@@ -257,7 +259,7 @@ def _settlers(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Se
     for strategy, rate in zip(strategies, rates, strict=True):
         if not _can_settle(strategy):
             return None
-        found.append(prepare_settling(strategy, rate, ahead=_goes_with(strategy, "settler", {"settle"})))
+        found.append(prepare_settling(strategy, rate, ahead=_goes_with(strategy, "settler", {"settle", "receipt"})))
     return tuple(found)
 
 

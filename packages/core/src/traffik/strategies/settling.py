@@ -21,37 +21,36 @@ from traffik.strategies.base import (
     State,
 )
 
-__all__ = ["earliest_of", "prepare_settling", "receipt_of", "settle_parts", "settle_place", "take_at_most"]
+__all__ = ["earliest_of", "prepare_settling", "settle_parts", "settle_place", "take_at_most"]
 
 _ATTEMPTS: Final = 10
 """How often a cost that waits as it is told is decided. Twice is enough, unless a clock has gone far back."""
 
 
 def prepare_settling(strategy: Settling, rate: Rate, *, ahead: bool) -> Settler:
-    """The settler of `strategy` for `rate`; `ahead` if it is prepared by the strategy itself."""
+    """The settler of `strategy` for `rate`; `ahead` if the strategy prepares it itself."""
     if ahead and isinstance(strategy, PreparedSettling):
         return strategy.settler(rate)
-    if isinstance(strategy, Prepared):
-        return lambda state, delta, receipt, now: strategy.settle(state, rate, delta, receipt, now)[1:]
-    return _unprepared(strategy, rate)
+    if not isinstance(strategy, Prepared):
+        return _unprepared(strategy, rate)
+    return Settler(
+        lambda before, after: strategy.receipt(before, after, rate),
+        lambda state, delta, receipt, now: strategy.settle(state, rate, delta, receipt, now)[1:],
+    )
 
 
 def _unprepared(strategy: Settling, rate: Rate) -> Settler:
     """The settler of a strategy that is called as it is; its state stands behind the instant at which it lapses."""
+
+    def receipt_of(before: State | None, after: State) -> Receipt:
+        return strategy.receipt(before and before[1], after[1], rate)
 
     def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
         inner = None if state is None or now >= state[0] else state[1]
         _, changed, ttl, applied = strategy.settle(inner, rate, delta, receipt, now)
         return (None if changed is None else (now + ttl, changed)), ttl, applied
 
-    return settle
-
-
-def receipt_of(strategy: Settling, before: State | None, after: State | None, rate: Rate) -> Receipt:
-    """The receipt of a hit on one rate; empty if the strategy keeps no state."""
-    if not isinstance(strategy, Prepared):
-        before, after = before and before[1], after and after[1]
-    return () if after is None else strategy.receipt(before, after, rate)
+    return Settler(receipt_of, settle)
 
 
 def settle_place(
@@ -59,10 +58,10 @@ def settle_place(
 ) -> Settlement:
     """Settle one rate by its own receipt; a rate that the hit was not counted on has nothing to give back."""
     if receipts is None:
-        return settler(state, delta, None, now)
+        return settler.settle(state, delta, None, now)
     if place < len(receipts):
-        return settler(state, delta, receipts[place], now)
-    return settler(state, delta, None, now) if delta > 0 else UNCHANGED
+        return settler.settle(state, delta, receipts[place], now)
+    return settler.settle(state, delta, None, now) if delta > 0 else UNCHANGED
 
 
 def settle_parts(
