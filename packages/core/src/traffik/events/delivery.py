@@ -10,10 +10,9 @@ import atexit
 import logging
 import os
 import threading
-from asyncio import Runner
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager, suppress
 from threading import RLock, Thread
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
@@ -151,8 +150,7 @@ class Delivery(Generic[_T]):
             self._wake.release()
 
     def _work(self) -> None:
-        with Runner() if self._awaits else nullcontext() as runner:
-            run = run_sync if runner is None else runner.run
+        with self._loop() as run:
             while self._rest():
                 self._busy = True
                 items = [self.queue.popleft() for _ in range(len(self.queue))]
@@ -160,6 +158,17 @@ class Delivery(Generic[_T]):
                 run(self._deliver(items))
                 self._busy = bool(self.queue)
                 self._tell_of_drops()
+
+    @contextmanager
+    def _loop(self) -> Generator[Callable[[Coroutine[Any, Any, None]], None], None, None]:
+        """The function that runs coroutines in the thread: in an event loop if they wait."""
+        if not self._awaits:
+            yield run_sync
+            return
+        from asyncio import Runner  # here, since only async functions need it
+
+        with Runner() as runner:
+            yield runner.run
 
     def _rest(self) -> bool:
         """Sleep until there are items to deliver; False if there will be no more."""
