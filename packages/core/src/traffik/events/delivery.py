@@ -11,8 +11,8 @@ import logging
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager, suppress
 from threading import RLock, Thread
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
@@ -150,8 +150,7 @@ class Delivery(Generic[_T]):
             self._wake.release()
 
     def _work(self) -> None:
-        with _runner() if self._awaits else nullcontext() as runner:
-            run = run_sync if runner is None else runner.run
+        with self._loop() as run:
             while self._rest():
                 self._busy = True
                 items = [self.queue.popleft() for _ in range(len(self.queue))]
@@ -159,6 +158,17 @@ class Delivery(Generic[_T]):
                 run(self._deliver(items))
                 self._busy = bool(self.queue)
                 self._tell_of_drops()
+
+    @contextmanager
+    def _loop(self) -> Generator[Callable[[Coroutine[Any, Any, None]], None], None, None]:
+        """The function that runs coroutines in the thread: in an event loop if they wait."""
+        if not self._awaits:
+            yield run_sync
+            return
+        from asyncio import Runner  # here, since only async functions need it
+
+        with Runner() as runner:
+            yield runner.run
 
     def _rest(self) -> bool:
         """Sleep until there are items to deliver; False if there will be no more."""
@@ -223,10 +233,3 @@ def _at_exit() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_at_exit)
-
-
-def _runner() -> AbstractContextManager[Any]:
-    """An event loop for functions that are async."""
-    from asyncio import Runner  # here, since it is slow to import
-
-    return Runner()

@@ -260,7 +260,7 @@ async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) 
     limit, subject, context = part.limit, part.subject_in(subject), part.context_in(context)
     if limit.gated:
         merged = limit.context if context is None else limit.merged(context)[0]
-        if not (limit.enabled and await applies(limit.rules, subject, merged, sync)):
+        if not await applies(limit, subject, None, merged, sync):
             return None
     found = await account_of(limit, subject, context, sync)
     if found is None or not found[1].rates:

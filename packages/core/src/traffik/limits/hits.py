@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
     from traffik.responses.headers import PreparedPolicies
-    from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
 __all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
@@ -59,11 +58,8 @@ async def decide(
         context = limit.context
     else:
         context, scope = limit.merged(context)
-    if limit.gated:
-        if cost is not None:
-            check_cost(cost)
-        if not limit.enabled or not await applies(limit.rules, subject, context, sync):
-            return ADMITTED
+    if limit.gated and not await applies(limit, subject, cost, context, sync):
+        return ADMITTED
     if cost is None:
         cost = limit.cost
         if limit.price is not None:
@@ -178,10 +174,13 @@ async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync:
         await doing
 
 
-async def applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
-    """Whether `rules` apply to the connection. Predicates are called only if nothing else decides."""
-    if rules is None:
-        return True
+async def applies(limit: Limit, connection: Any, cost: int | None, context: Context, sync: bool) -> bool:
+    """Whether the limit is enabled and for the connection. Predicates are called only if nothing else decides."""
+    if cost is not None:
+        check_cost(cost)
+    rules = limit.rules
+    if not limit.enabled or rules is None:
+        return limit.enabled
     adapter = adapter_of(connection)
     route = adapter.route(connection) if rules.by_route else None
     verdict = rules.judge(adapter.method(connection), adapter.path(connection), route)
