@@ -12,8 +12,8 @@ from traffik.limits import changes, composing
 from traffik.limits.composing import Hit
 from traffik.limits.limit import Limit, check_context
 from traffik.limits.reservations import Reservation, SyncReservation
-from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
 from traffik.limits.shadows import ShadowReport
+from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED
