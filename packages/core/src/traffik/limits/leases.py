@@ -18,7 +18,7 @@ from traffik.backends.postings import HOLD, SETTLE, Posting
 from traffik.backends.shields import shielded
 from traffik.events.records import RESERVE
 from traffik.limits import hits, queues, timing, waiting
-from traffik.model.decisions import UNAVAILABLE, Decision
+from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import BackendError, ConfigurationError, NeverAdmittedError, WaitTimeoutError
 from traffik.notices import misconfiguration
@@ -188,7 +188,14 @@ class Lease:
                 f'HTTPThrottle("exports", "5/60s", strategy=SlidingLog()); not {describe(account.plan.strategy)}'
             )
         self._account, self._key, self._units = account, key, cost
-        return await self.uninterrupted(self._take(account, ()))
+        decision = await self.uninterrupted(self._take(account, ()))
+        shadow = self._limit.shadow
+        if shadow is None or shadow.plan is not None:
+            return decision
+        shadow.note(decision, decision)
+        if not decision.allowed:
+            self._account = None  # nothing is held
+        return ADMITTED
 
     async def _renewed(self) -> Decision:
         account, held = self._account, self._held
