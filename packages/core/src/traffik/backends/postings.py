@@ -147,18 +147,18 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
     """
     decisions: list[Decision] = []
     changes: list[tuple[Any, str, Any, Any, int]] = []
-    drafts: dict[tuple[str, str], State] = {}
+    uids: set[str] = set()
     refused = False
     for account, key, units in takes:
-        place = account.uid, key
-        before = drafts[place] if place in drafts else fetch(account, key)
+        before = fetch(account, key)
+        if account.uid in uids:
+            before = _drafted(changes, decisions, account.uid, key, before)
+        uids.add(account.uid)
         decision, after, ttl = account.plan.kernel(before, units, now)
         decisions.append(decision)
         changes.append((account, key, before, after, ttl))
         if not decision[0]:
             refused = True
-        elif after is not None:
-            drafts[place] = after
     if refused:
         return _refused(takes, decisions, changes, kind, now, fetch, keep)
     if kind != TRY:
@@ -170,6 +170,21 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
     return Taken(
         decisions, [(account, account.plan.receipt(before, after)) for account, _, before, after, _ in changes]
     )
+
+
+def _drafted(
+    changes: Sequence[tuple[Any, str, Any, Any, int]],
+    decisions: Sequence[Decision],
+    uid: str,
+    key: str,
+    stored: State | None,
+) -> State | None:
+    """The state of a key after the takes before, of which one may have taken from it."""
+    found = stored
+    for (account, other, _, after, _), decision in zip(changes, decisions, strict=True):
+        if other == key and account.uid == uid and after is not None and decision.allowed:
+            found = after
+    return found
 
 
 def _refused(

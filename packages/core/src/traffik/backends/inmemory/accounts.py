@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from traffik.backends.inmemory.tables import KeyTable
     from traffik.strategies import Plan, State
 
-__all__ = ["MemoryAccount", "fetch_state", "state_in"]
+__all__ = ["MemoryAccount", "fetch_state"]
 
 
 class MemoryAccount(LimitAccount):
@@ -25,12 +25,8 @@ class MemoryAccount(LimitAccount):
 
 
 def fetch_state(account: MemoryAccount, key: str) -> State | None:
-    """The state of a key, for a step over several."""
-    return state_in(account.bank, account.plan, key)
-
-
-def state_in(bank: KeyTable, plan: Plan, key: str) -> State | None:
-    """The state of a key, if the plan can read it."""
+    """The state of a key, if the plan of the account can read it."""
+    bank, plan = account.bank, account.plan
     state = bank.newest.get(key)
     if state is None:
         state = bank.find(key)[1]

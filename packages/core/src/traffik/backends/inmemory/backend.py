@@ -20,7 +20,7 @@ from weakref import WeakSet, WeakValueDictionary
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
-from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, state_in
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
 from traffik.backends.postings import Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
@@ -95,7 +95,7 @@ class InMemoryBackend(Backend):
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
         account = self.account(uid, plan)
-        charge, read = self._charger(account.bank, account.plan), self._reader(account.bank, account.plan)
+        charge, read = self._charger(account.bank, account.plan), self._reader(account)
         return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
 
     def account(self, uid: str, plan: Plan) -> MemoryAccount:
@@ -145,13 +145,13 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def _reader(self, bank: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        kernel = plan.kernel
+    def _reader(self, account: MemoryAccount) -> Callable[[str, int], Decision]:
+        kernel = account.plan.kernel
 
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = state_in(bank, plan, key)
+                state = fetch_state(account, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -161,9 +161,8 @@ class InMemoryBackend(Backend):
             return [self._apply(*charge) for charge in charges]
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
-        plan = plan_on(self._clock, plan)
-        bank = self._bank(uid, plan)
-        return (self._reader(bank, plan) if read_only else self._charger(bank, plan))(key, cost)
+        account = self.account(uid, plan)
+        return (self._reader(account) if read_only else self._charger(account.bank, account.plan))(key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -261,16 +260,17 @@ class InMemoryBackend(Backend):
         with self._lock:
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
-            return self._exclusively(self._take, takes, kind, back)
-
-    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
-        now = self._now()
-        if back:
-            post_each(back, now, fetch_state, self._write)
-        taken = take_together(takes, kind, now, fetch_state, self._write)
-        for place, (account, key, _) in enumerate(takes):
-            if account.bank.overflow and account.bank.shares(key):
-                taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+            self._moving = True
+            try:
+                now = self._now()
+                if back:
+                    post_each(back, now, fetch_state, self._write)
+                taken = take_together(takes, kind, now, fetch_state, self._write)
+            finally:
+                self._moving = False
+            for place, (account, key, _) in enumerate(takes):
+                if account.bank.overflow and account.bank.shares(key):
+                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
         return taken
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
@@ -291,9 +291,11 @@ class InMemoryBackend(Backend):
         bank = account.bank
         if bank.plan is not account.plan:
             self._adopt(bank, account.plan)
-        if key in bank.newest:
-            bank.newest[key] = state
-            bank.longest = max(bank.longest, ttl)
+        newest = bank.newest
+        if key in newest:
+            newest[key] = state
+            if ttl > bank.longest:
+                bank.longest = ttl
         else:
             self._move_up(bank, bank.find(key)[0], key, state, ttl, now)
 
