@@ -126,7 +126,8 @@ class Format:
         taken = taken_of(shape.name, reader, seen.records, named)
         if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
             return OpenedFormat(taken, CommonLog(self.wanted, self.calendar))
-        return OpenedFormat(taken, reader, spacing)
+        header = next((line for line in lines if line.startswith(b"#Fields:")), b"")
+        return OpenedFormat(taken, reader, spacing, header)
 
     def _spaced(self, seen: Seen) -> int:
         """µs between lines that have no time."""
@@ -218,8 +219,10 @@ class OpenedFormat:
         taken: what was taken for what.
         reader: what reads it.
         spacing: µs from line to line where lines have no time; None if they have.
+        header: the line that names the columns, where other lines may name others further on; empty in other formats.
     """
 
     taken: Taken
     reader: LineReader
     spacing: int | None = None
+    header: bytes = b""
