@@ -87,7 +87,7 @@ def test_a_replay_says_first_what_it_took(traffik):
     assert said[2] == "  time: time, such as 2025-10-10 12:00:00 UTC in [10/Oct/2025:12:00:00 +0000]"
     assert said[3:6] == [
         "  path: path, such as /a",
-        "keys by ip: 100.0 % of 3 are addresses, 0 requests without a key",
+        "keys by ip: all 3 are addresses, 0 requests without a key",
         "lines: 0 malformed, 0 too late",
     ]
 

@@ -97,8 +97,9 @@ def _keys(out: Console, outcome: Found) -> None:
     for limit in main.limits:
         keys = limit.keys
         name = f"{limit.uid}, {limit.key}" if len(main.limits) > 1 else limit.key
-        share = "none" if not keys.looked_at else percent(keys.addresses, keys.looked_at)
-        said = [f"{share} of {number(keys.looked_at)} are addresses"]
+        whole = keys.addresses == keys.looked_at > 0
+        share = "all" if whole else f"{number(keys.addresses)} ({percent(keys.addresses, keys.looked_at)}) of"
+        said = [f"{share} {number(keys.looked_at)} are addresses"]
         said.append(f"{number(limit.keyless)} requests without a key")
         if main.pathless is not None and limit is main.limits[0]:
             said.append(f"{number(main.pathless)} without a path")
