@@ -50,7 +50,7 @@ def fits(value, schema, whole):
 
 CALLS = {
     "a rate": ("clf.log", "--rate", "10/min", "--compare", "100/min"),
-    "a policy and a doubt": ("absolute-url.json", "--policy", LOGS / "pol-order.toml"),
+    "a policy and a warning": ("absolute-url.json", "--policy", LOGS / "pol-order.toml"),
     "a suggestion": ("clf.log", "--target-refused", "5%"),
     "malformed lines": ("nginx-error-mixed.log", "--rate", "1/min"),
     "nothing": ("dashes.log", "--rate", "1/min"),

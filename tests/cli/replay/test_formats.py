@@ -37,7 +37,7 @@ def test_every_format_gives_the_same_report(name, replay):
     report, (log,) = replay([FORMATS[name](HITS)], "5/20s")
     assert expected == report
     assert report.refused > 0
-    assert log.taken.format == {"common": "combined"}.get(name, name)
+    assert log.detected.format == {"common": "combined"}.get(name, name)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -372,7 +372,7 @@ def test_the_facts_of_a_request_are_found(name):
     head = b"\n".join(lines_of(name)) + b"\n"
     wanted = Wanted((Selector("ip"),), request=True)
     opened = Format("auto", wanted, calendar=Calendar(today=(2025, 10, 11))).open(head)
-    assert opened.taken.format == LINES[name][1]
+    assert opened.detected.format == LINES[name][1]
     hits = [(now, *hit) for now, hits in opened.reader.read(head).runs for hit in hits]
     asked = REQUESTS.get(name, (b"GET", b"/a"))
     expected = [(CLIENTS.get(name, b"203.0.113.%d") % n, *asked) for n in (1, 2, 3, 1, 2)]

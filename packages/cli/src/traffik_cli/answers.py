@@ -12,8 +12,8 @@ import click
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import Condition
-from traffik_cli.replay.doubts import Doubt
 from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.replay_warnings import ReplayWarning
 from traffik_cli.replay.reports import ScenarioReport
 from traffik_cli.replay.schemas import plain
 from traffik_cli.replay.suggesting import Suggestion
@@ -32,9 +32,9 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: a file is of no kind that can be drawn, or cannot be written.
     """
-    for doubt in outcome.doubts:
-        where = f"{doubt.log}: " if doubt.log else ""
-        click.echo(f"traffik: warning: {where}{printable(doubt.text)}", err=True)
+    for warning in outcome.warnings:
+        where = f"{warning.log}: " if warning.log else ""
+        click.echo(f"traffik: warning: {where}{printable(warning.text)}", err=True)
     if options["as_json"]:
         click.echo(json.dumps(plain(document(outcome)), indent=2, ensure_ascii=not is_unicode()))
     else:
@@ -77,15 +77,15 @@ class ReplayDocument:
     Attributes:
         version: of this format. Fields may be added without another version.
         scenarios: what became of the traffic, first under what was asked about, then under what that is compared with.
-        doubts: what in the result cannot be right.
-        logs: how the reading of each log went, and what was taken for what in it.
+        warnings: reasons why the result cannot be right.
+        logs: how the reading of each log went, and which fields were found for the client, the time and the path.
         suggestions: limits for the target, if one was given, for each period.
         seconds: how long it took.
     """
 
     version: int
     scenarios: list[ScenarioReport]
-    doubts: list[Doubt]
+    warnings: list[ReplayWarning]
     logs: list[LogReport]
     suggestions: list[Suggestion]
     seconds: float
@@ -94,7 +94,7 @@ class ReplayDocument:
 def document(outcome: Found) -> ReplayDocument:
     """The outcome as JSON has it."""
     seconds = round(outcome.seconds, 3)
-    return ReplayDocument(1, outcome.reports, outcome.doubts, outcome.logs, outcome.suggestions, seconds)
+    return ReplayDocument(1, outcome.reports, outcome.warnings, outcome.logs, outcome.suggestions, seconds)
 
 
 def checked(path: str, *, picture: bool) -> Path:

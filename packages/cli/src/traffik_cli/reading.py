@@ -78,7 +78,7 @@ def _batches(
     blocks = unfolded(source.blocks(moved))
     first = next(blocks, b"")
     opened = _opened(form, first)
-    log.taken, log.spacing = opened.taken, opened.spacing
+    log.detected, log.spacing = opened.detected, opened.spacing
     yield from read(_paired(form, opened, chain([first], blocks)))
 
 

@@ -1,7 +1,7 @@
 """Which field of a log is the client, the time, the path: told by names, and by the values in its first lines.
 
-A name alone proves nothing: ``host`` is the client in one log and the server in another. So a field is taken for what
-its name says if its values are such; a field with another name, if nothing else has such values.
+A name alone proves nothing: ``host`` is the client in one log and the server in another. So a field needs a known name
+and values that fit it. If no field has both, a field whose values fit is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What collectors put around a line of a log: prefixes, quotes and objects of JSON. They are taken off again.
+"""Prefixes, quotes and JSON objects that log collectors put around a line, and how to remove them.
 
-A wrapper may carry a time, which counts if the line inside has none.
+A wrapper may hold a time, which is used if the line inside has none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ENVELOPES: Final = {"log": "docker's json-file", "MESSAGE": "journald"}
 
 
 class Wrapper(Protocol):
-    """Something around a line."""
+    """A format around a line."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class Wrapper(Protocol):
         ...
 
     def open(self, line: bytes) -> tuple[bytes, Any] | None:
-        """What is inside, and the time that the wrapper says; None if the line is not wrapped so."""
+        """The line inside and the wrapper's time; None if the line is not wrapped this way."""
         ...
 
 
