@@ -177,7 +177,7 @@ class Format:
         self._look(seen, columns)
 
     def _look(self, seen: Seen, columns: Sequence[str]) -> None:
-        """Refuse a table of which nobody knows where the client stands."""
+        """Refuse a table in which no field holds the client."""
         if not seen.records:
             return
         layout = seen.layout
