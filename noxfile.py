@@ -206,6 +206,7 @@ def build(session: nox.Session) -> None:
     stranger("django_project.py", f"{core}[django]", django)
     stranger("starlette_app.py", f"{core}[starlette]", starlette, "httpx2")
     stranger("aiohttp_app.py", f"{core}[aiohttp]", aiohttp)
+    session.run("python", "-m", "tests.smoke.quick_start", str(Path(session.create_tmp()) / "quick_start"))
 
 
 @nox.session

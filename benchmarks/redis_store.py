@@ -185,7 +185,7 @@ def _hits(limiter: Limiter, *, hot: bool = False) -> Hit:
 
 def _bare(client: Redis, limiter: Limiter) -> Hit:
     key = f"traffik:{limiter.uid}:{{bare}}"
-    command = [script()[1], *arguments([Operation(key, CHARGE, limiter.plan, 1)])]
+    command = [script()[1], *arguments([Operation(key, CHARGE, limiter.own_plan, 1)])]
 
     async def hit(caller: int) -> object:
         return await client.evalsha(*command)
@@ -255,7 +255,7 @@ def _memory(one: Server) -> list[Result]:
         # A rate that keeps a key, of which nothing may lapse before it is looked at.
         limiter = Limiter(f"memory:{type(strategy).__name__}", "100/hour", strategy=strategy)
 
-        def calls(keys: list[str], plan: Any = limiter.plan) -> list[tuple[str | bytes, ...]]:
+        def calls(keys: list[str], plan: Any = limiter.own_plan) -> list[tuple[str | bytes, ...]]:
             return [("EVALSHA", script()[1], *arguments([Operation(key, CHARGE, plan, 1)])) for key in keys]
 
         held = _held(one, calls)

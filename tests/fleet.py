@@ -10,6 +10,7 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import random
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from traffik import Decision, Limiter, Rate
 from traffik.backends.base import Backend
 from traffik.strategies import Plan, Strategy, plan
 
+BURST = 8
 PATIENCE = 30.0  # seconds for a worker that has been told to end
 _NOW = 1_700_000_000_000_000
 _WORKER = (sys.executable, "-W", "error", "-c", "from tests.fleet import work; work()")
@@ -38,10 +40,11 @@ class Order:
         store: ``module:name`` of what makes a store from `url`.
         url: of a server, or whatever else that takes.
         strategy: the limiter's; of a class that the processes can import.
-        rate: the limiter's, so slow that not a unit of quota comes back meanwhile.
+        rate: the limiter's. So slow that not a unit of quota comes back meanwhile, if the hits are to be `explained`.
         uid: the limiter's.
         key: the identity that is hit.
         tasks: how many async tasks of each process hit at a time; 0 is sync code.
+        pause: seconds, the longest of the random pauses after every `BURST` hits of sync code.
     """
 
     store: str
@@ -51,6 +54,7 @@ class Order:
     uid: str = "fleet"
     key: str = "hot"
     tasks: int = 0
+    pause: float = 0
 
     @property
     def plan(self) -> Plan:
@@ -188,7 +192,9 @@ def _hit_sync(order: Order, costs: Sequence[int], barrier: Callable[[], None]) -
         limiter = order.limiter(store).sync
         limiter.check(order.key)
         barrier()
-        for cost in costs:
+        for number, cost in enumerate(costs):
+            if order.pause and number % BURST == 0:
+                time.sleep(random.uniform(0, order.pause))
             called = time.monotonic_ns()
             decision = limiter.hit(order.key, cost)
             history.append(Hit(called, time.monotonic_ns(), cost, decision))

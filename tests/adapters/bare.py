@@ -4,7 +4,8 @@ from http.client import responses
 from traffik import Throttled
 from traffik.adapters import register_adapter
 from traffik.limits.defaults import fields_of
-from traffik.throttles.guards import hit_each_sync
+from traffik.model.coroutines import run_sync
+from traffik.throttles.guards import hit_each
 
 
 class Request:
@@ -62,7 +63,7 @@ class App:
 
     def answer(self, request, path):
         request.environ["bare.app"] = self
-        hit_each_sync(self.guards, request)
+        run_sync(hit_each(self.guards, request, sync=True))
         for prefix, inner in self.mounted.items():
             if path.startswith(f"{prefix}/"):
                 return inner.answer(request, path.removeprefix(prefix))

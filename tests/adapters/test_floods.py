@@ -15,7 +15,7 @@ from tests.adapters.clients.starlette import StarletteClient
 from tests.adapters.frames import raw_client
 from tests.adapters.services import Call, Socket
 from traffik import FloodPolicy, WebSocketThrottle
-from traffik.limits import hits
+from traffik.limits import timing
 
 TEXT, CLOSED = 1, 8
 LOST = "socket.send() raised exception."
@@ -74,7 +74,7 @@ def gate(monkeypatch):
     async def sleep(_):
         await anyio.to_thread.run_sync(gate.wait)
 
-    monkeypatch.setattr(hits, "sleep", sleep)
+    monkeypatch.setattr(timing, "sleep", sleep)
     yield gate
     gate.set()
 

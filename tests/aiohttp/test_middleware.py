@@ -90,11 +90,11 @@ class TestHeaders:
     async def test_are_none_where_nothing_was_counted(self):
         assert (await fields_of(app_of()))[1] == []
 
-    async def test_of_a_rejection_are_its_own(self, uid):
+    async def test_of_a_rejection_show_all_throttles(self, uid):
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "1/min")
         async with calling(app_of(throttles=[one, two])) as session:
             answers = [await session.get("/") for _ in range(2)]
-        assert answers[1].headers.getall("RateLimit") == [f'"{two.uid}";r=0;t=60']
+        assert answers[1].headers.getall("RateLimit") == [f'"{two.uid}";r=0;t=60, "{one.uid}";r=4;t=60']
 
     async def test_are_written_once_where_a_mounted_application_has_them_too(self, uid):
         app = web.Application()

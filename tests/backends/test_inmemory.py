@@ -15,14 +15,14 @@ from traffik import FixedWindow, Limiter, Rate, SlidingLog, SlidingWindow, Token
 from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend, backend, tables
 from traffik.strategies import plan as plan_of
-from traffik.testing import BackendContract
+from traffik.testing import ComposingContract
 
 pytestmark = pytest.mark.anyio
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 strategies = pytest.mark.parametrize("strategy", [FixedWindow(), TokenBucket(), SlidingLog()], ids=repr)
 
 
-class TestInMemoryBackend(BackendContract):
+class TestInMemoryBackend(ComposingContract):
     def make(self, *, namespace, clock):
         return InMemoryBackend(namespace=namespace, clock=clock or time.monotonic_ns)
 
@@ -243,13 +243,16 @@ def test_small_generations_that_fill_and_thin_out_lose_no_count(monkeypatch, sto
     assert sum(until > now for until in end.values()) <= store.keys <= 400
 
 
-@pytest.mark.parametrize(
-    ("rate", "strategy"),
-    [("5/day", TokenBucket()), ("5/day; 9/week", FixedWindow()), (lambda _: "5/day", FixedWindow())],
-)
-def test_states_that_another_definition_cannot_read_count_as_none(store, rate, strategy):
+@pytest.mark.parametrize("rate", ["5/day; 9/week", lambda _: "5/day"], ids=["several", "function"])
+def test_a_limit_that_gets_more_rates_goes_on_with_what_was_used(store, rate):
     limiter_on(store, "5/day").hit("a", 3)
-    changed = Limiter("inmemory", rate, strategy=strategy, backend=store).sync
+    changed = Limiter("inmemory", rate, strategy=FixedWindow(), backend=store).sync
+    assert (changed.stat("a").hits_remaining, store.keys) == (2, 1)
+
+
+def test_states_that_another_strategy_cannot_read_count_as_none(store):
+    limiter_on(store, "5/day").hit("a", 3)
+    changed = Limiter("inmemory", "5/day", strategy=TokenBucket(), backend=store).sync
     assert changed.stat("a").hits_remaining == 5
     assert changed.hit("a", 2)
     assert changed.stat("a").hits_remaining == 3

@@ -51,7 +51,7 @@ def test_reset_makes_the_quota_whole():
     hit(2)
     with pytest.raises(Throttled):
         hit()
-    assert run("traffik_reset", "login", "203.0.113.7") == "login 203.0.113.7: the quota is whole again\n"
+    assert run("traffik_reset", "login", "203.0.113.7") == "login 203.0.113.7: the whole quota is available again\n"
     hit(2)
 
 

@@ -1,4 +1,4 @@
-"""The README's Django block in a project as `startproject` makes it: without the settings, and with them."""
+"""The README's Django project, made by `startproject`: without the settings, and with them."""
 
 import os
 import subprocess
@@ -10,18 +10,25 @@ from tests.docs.pages import ROOT, blocks
 
 NAMED = ("INSTALLED_APPS", "MIDDLEWARE", "traffik_django.middleware.ThrottleMiddleware", "settings")
 BARE = "from django.http import HttpResponse\nfrom traffik import HTTPThrottle\nbare = HTTPThrottle('bare', '9/s')\n"
-HIT = f"{BARE}def search(request):\n    bare.sync.hit(request)\n    return HttpResponse()\n"
-SETTINGS = """
-INSTALLED_APPS += ["traffik_django"]
-MIDDLEWARE = ["traffik_django.middleware.ThrottleMiddleware", *MIDDLEWARE]
-"""
-ASK = "from django.test import Client\nprint(Client(SERVER_NAME='localhost').get('/').status_code)\n"
+HIT = f"{BARE}def data(request):\n    bare.sync.hit(request)\n    return HttpResponse()\n"
+ROUTE = "from django.urls import path\nurlpatterns = [path('data', data)]\n"
+ASK = "from django.test import Client\nprint(Client(SERVER_NAME='localhost').get('/data').status_code)\n"
 
 
 @pytest.fixture
-def block():
-    """The view of the README."""
-    (found,) = [each.text for each in blocks(ROOT / "README.md") if "from traffik_django import" in each.text]
+def urls():
+    """The README's `urls.py`."""
+    return readme_file("# shop/urls.py\n")
+
+
+@pytest.fixture
+def settings():
+    """The README's lines for the end of `settings.py`."""
+    return readme_file("# shop/settings.py, at the end\n")
+
+
+def readme_file(first_line):
+    (found,) = [each.text for each in blocks(ROOT / "README.md") if each.text.startswith(first_line)]
     return found
 
 
@@ -35,15 +42,12 @@ def run(tmp_path):
         done = subprocess.run(words, cwd=tmp_path, env=environ, input=text, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    assert run("-m", "django", "startproject", "site_", ".") == (0, "")
-    (tmp_path / "site_" / "urls.py").write_text(
-        "from django.urls import path\nfrom site_ import views\nurlpatterns = [path('', views.search)]\n"
-    )
+    assert run("-m", "django", "startproject", "shop", ".") == (0, "")
     return run
 
 
-def test_check_names_the_settings_that_are_missing(run, block, tmp_path):
-    (tmp_path / "site_" / "views.py").write_text(block)
+def test_check_names_the_settings_that_are_missing(run, urls, tmp_path):
+    (tmp_path / "shop" / "urls.py").write_text(urls)
     status, said = run("manage.py", "check")
     assert status != 0
     assert [name for name in NAMED if name not in said] == []
@@ -51,16 +55,16 @@ def test_check_names_the_settings_that_are_missing(run, block, tmp_path):
 
 
 def test_a_hit_without_the_settings_names_them_too(run, tmp_path):
-    (tmp_path / "site_" / "views.py").write_text(HIT)
+    (tmp_path / "shop" / "urls.py").write_text(HIT + ROUTE)
     _, said = run("manage.py", "shell", text=ASK)
     error = said[said.index("BackendNotFoundError") :]
     assert [name for name in NAMED if name not in error] == []
     assert "lifespan" not in error
 
 
-def test_with_the_settings_it_works(run, block, tmp_path):
-    (tmp_path / "site_" / "views.py").write_text(block)
-    with (tmp_path / "site_" / "settings.py").open("a") as settings:
-        settings.write(SETTINGS)
+def test_with_the_settings_it_works(run, urls, settings, tmp_path):
+    (tmp_path / "shop" / "urls.py").write_text(urls)
+    with (tmp_path / "shop" / "settings.py").open("a") as file:
+        file.write(settings)
     assert run("manage.py", "check")[0] == 0
     assert "200" in run("manage.py", "shell", text=ASK)[1]

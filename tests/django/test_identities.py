@@ -110,7 +110,7 @@ def test_an_address_is_grouped_as_ever():
 
 
 def test_no_address_is_an_error():
-    with pytest.raises(ConfigurationError, match="no address"):
+    with pytest.raises(ConfigurationError, match="no client address"):
         identities.ip(request_of(peer=""))
 
 

@@ -27,7 +27,7 @@ def test_a_copy_is_the_same_limit(again):
     throttle = HTTPThrottle("a", "5/min", identifier=who, rules=Rule("/a"), strategy=FixedWindow())
     copied = again(throttle)
     assert (copied.uid, copied.definition, copied.rules) == (throttle.uid, throttle.definition, throttle.rules)
-    assert again(throttle.sync)._throttle.uid == "a"
+    assert again(throttle.sync)._limit.uid == "a"
     assert again(WebSocketThrottle(uid="b", rate="1/s")).uid == "b"
 
 
@@ -64,7 +64,7 @@ def test_a_copy_has_what_was_changed_since(again):
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, by_pickle])
 def test_a_subclass_is_made_by_a_call_of_its_own(again):
     copied = again(Daily("a", 5, unit="hour"))
-    assert (type(copied), copied.unit, str(copied.plan.rates[0])) == (Daily, "hour", "5/hour")
+    assert (type(copied), copied.unit, str(copied.own_plan.rates[0])) == (Daily, "hour", "5/hour")
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])

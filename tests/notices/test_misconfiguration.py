@@ -21,6 +21,7 @@ from traffik import (
     notices,
 )
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.model.coroutines import run_sync
 from traffik.notices import misconfiguration
 from traffik.throttles import guards
 
@@ -86,7 +87,7 @@ class TestCountedTwice:
     def test_two_objects_of_one_uid_are_said_too(self, options, store):
         request = toy.Request()
         for throttle in [HTTPThrottle("twice", "9/min", backend=store, **options) for _ in range(2)]:
-            guards.hit_each_sync([throttle], request)
+            run_sync(guards.hit_each([throttle], request, sync=True))
         assert said() == [("counted-twice", "twice")]
 
     def test_one_uid_in_two_stores_is_counted_once_in_each(self, store):

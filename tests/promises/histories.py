@@ -20,6 +20,15 @@ class Hit(NamedTuple):
     decision: Any  # what a decider is to agree with: a Decision, or as much of it as does not depend on the time
 
 
+def most_in_a_window(hits, period):
+    """The most units admitted by hits that lie wholly in one stretch shorter than `period` ns."""
+    admitted = [hit for hit in hits if hit.decision.allowed]
+    return max(
+        sum(hit.cost for hit in admitted if start <= hit.called and hit.returned < start + period)
+        for start in {hit.called for hit in admitted}
+    )
+
+
 def linearizable(hits, *deciders):
     """Whether the hits can be put in an order in which a decider (state and cost in, decision and state out) agrees.
 

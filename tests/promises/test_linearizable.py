@@ -41,10 +41,10 @@ class Racy(InMemoryBackend):
 def explained(store, strategy, seed):
     """Whether the history of threads that hit on `store` can be explained."""
     limiter = Limiter("promises", Rate(12, 1_000_000), strategy=strategy, backend=store)
-    chance, capacity = random.Random(seed), limiter.plan.capacity
+    chance, capacity = random.Random(seed), limiter.own_plan.capacity
     costs = [[min(chance.choice((1, 1, 2, 3)), capacity) for _ in range(5)] for _ in range(4)]
     history = record(lambda cost: limiter.sync.hit("a", cost), costs)
-    return linearizable(history, lambda state, cost: limiter.plan.kernel(state, cost, NOW)[:2])
+    return linearizable(history, lambda state, cost: limiter.own_plan.kernel(state, cost, NOW)[:2])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)

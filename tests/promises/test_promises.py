@@ -125,7 +125,7 @@ def test_promise_4_the_wait_is_exact(strategy, data):
 def test_promise_4_obeying_the_header_is_always_enough_for_a_lone_client(strategy, rate):
     store = InMemoryBackend(clock=(clock := VirtualClock()))
     throttle = HTTPThrottle("promises", rate, strategy=strategy, backend=store)
-    most = throttle.plan.capacity
+    most = throttle.own_plan.capacity
     for cost in (1, most, 1, most, min(2, most), 1):
         try:
             throttle.sync.hit(toy.Request(), cost)

@@ -131,7 +131,7 @@ class TestADependency:
 
 
 async def test_a_generator_that_fastapi_does_not_call_is_an_error(throttle):
-    with pytest.raises(TypeError, match="is a throttled generator, which FastAPI has to call"):
+    with pytest.raises(TypeError, match="is a throttled generator, so FastAPI has to call it"):
         next(stream_sync(throttle)(3))
 
 

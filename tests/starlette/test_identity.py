@@ -1,4 +1,4 @@
-"""Whose quota it is when nobody says: the address at the other end of the socket, and no header."""
+"""The default identity: the address of the socket's peer, and no header."""
 
 import socket
 
@@ -64,7 +64,7 @@ async def test_an_ipv4_address_in_ipv6_is_the_ipv4_address(app):
 async def test_no_address_is_an_error_that_says_what_to_do(app, peer):
     answer = await get(app, peer=peer)
     assert answer.status_code == 500
-    assert "no address at its other end" in answer.text
+    assert "no client address" in answer.text
     assert "give the throttle an identifier" in answer.text
 
 

@@ -10,7 +10,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.middleware import Middleware
 
 from tests.callers import get
-from traffik import HTTPThrottle, ResponseOptions, Rule, WebSocketThrottle
+from traffik import AllOf, HTTPThrottle, ResponseOptions, Rule, WebSocketThrottle
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
 from traffik.identities import combined, deny, exempt, hashed, header
@@ -241,3 +241,10 @@ def test_the_document_is_extended_once(one):
     app = app_of(one)
     assert app.openapi() is app.openapi()
     assert app.openapi() == app.openapi_schema
+
+
+async def test_throttles_that_are_hit_as_one_are_told_of(uid):
+    both = AllOf(HTTPThrottle(f"{uid}-wide", "10/min"), HTTPThrottle(f"{uid}-narrow", "2/min"))
+    paths = (await document_of(app_of(both)))["paths"]
+    assert "429" in paths["/limited"]["get"]["responses"]
+    assert "429" not in paths["/free"]["get"]["responses"]

@@ -97,7 +97,7 @@ def test_a_middleware_around_an_application_finds_its_routes():
     scope = scope_of("/items/7")
     app = scope.pop("app")
     assert route_of({**scope, APP: ThrottleMiddleware(app)}) == "/items/{id}"
-    with pytest.raises(ConfigurationError, match=r"no Starlette or FastAPI application is known here"):
+    with pytest.raises(ConfigurationError, match=r"the routes of the application are not known here"):
         route_of({**scope, APP: file})
 
 

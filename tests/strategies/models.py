@@ -110,7 +110,8 @@ class Meter(Model):
 
     def _fits(self, tick):
         drain = self.drain * tick
-        return 2 * (self.capacity + 1) * drain.denominator + drain.numerator < EXACT
+        certain = self.capacity * (1 if self.debt else 2)
+        return 2 * (certain + 1) * drain.denominator + drain.numerator < EXACT
 
     def _level(self, now):
         return max(Fraction(0), self.level - (now - now % self.tick - self.time) * self.drain)

@@ -11,7 +11,7 @@ from traffik import Limiter
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 def test_it_leaves_the_whole_quota_of_an_unused_key(strategy, store):
     limiter = Limiter("never", "5/min", strategy=strategy, backend=store)
-    capacity = limiter.plan.capacity
+    capacity = limiter.own_plan.capacity
     decision = limiter.sync.hit("ada", capacity + 1)
     assert (decision.never, decision.remaining, decision.limit) == (True, capacity, capacity)
     assert limiter.sync.hit("ada", decision.remaining)

@@ -41,9 +41,9 @@ class PythonOnly:
         (SlidingWindow(resolution=100), "sliding_window", (100, 60_000_000, 1)),
         (SlidingLog(), "sliding_window", (100, 60_000_000, 1)),
         (SlidingCounter(), "sliding_counter", (100, 60_000_000, 1)),
-        (GCRA(burst=1), "meter", (1, 600_000, 1, 600_000, 1)),
-        (LeakyBucket(), "meter", (1, 600_000, 100, 60_000_000, 1)),
-        (TokenBucket(2, debt=3), "meter", (1, 600_000, 5, 1_199_999, 1)),
+        (GCRA(burst=1), "meter", (1, 600_000, 1, 600_000, 1, 101)),
+        (LeakyBucket(), "meter", (1, 600_000, 100, 60_000_000, 1, 200)),
+        (TokenBucket(2, debt=3), "meter", (1, 600_000, 5, 1_199_999, 1, 5)),
     ],
     ids=repr,
 )

@@ -6,7 +6,8 @@ import pytest
 
 from traffik import ConfigurationError, HTTPThrottle, Limiter, Rule, identities, trust_proxies
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.throttles.guards import check_call, each_of
+from traffik.throttles.decorators import check_call
+from traffik.throttles.guards import each_of
 
 MISTAKES = {
     "backend text": (

@@ -8,12 +8,12 @@ from itertools import count
 
 import pytest
 
-from traffik.throttles.guards import guards_for
+from traffik.throttles.decorators import guards_for
 
 _numbers = count()
 
 TWICE = """
-from traffik.throttles.guards import guards_for
+from traffik.throttles.decorators import guards_for
 
 def handler(request): ...
 first = guards_for(handler, ["1/min"], {})[0].uid

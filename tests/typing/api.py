@@ -4,7 +4,8 @@ import re
 from ipaddress import ip_network
 from typing import Any, assert_type
 
-from aiohttp import web
+import httpx
+from aiohttp import ClientSession, web
 from django.http import HttpRequest, HttpResponse
 from fastapi import FastAPI, Request, WebSocket
 from starlette.requests import HTTPConnection
@@ -32,6 +33,9 @@ from traffik import (
 from traffik import identities as ready
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.identities.networks import Networks
+from traffik.pacing import by_host
+from traffik.pacing.aiohttp import pace
+from traffik.pacing.httpx import AsyncPacedTransport, PacedTransport
 from traffik.responses.options import Policies
 from traffik.responses.rejections import Reply
 from traffik.throttles import Throttle
@@ -63,6 +67,8 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(await typed.hit(request), Request)
     assert_type(await typed(request, cost=3), Request)
     assert_type(typed.sync.hit(request), Request)
+    assert_type(await typed.wait(request, cost=3, timeout=2), Decision)
+    assert_type(typed.sync.wait(request), Decision)
     assert_type(await typed_ws.hit(websocket), WebSocket)
     WebSocketThrottle("f", "1/s", floods=FloodPolicy(notify="once", pause=True, close_after=3))
     FloodPolicy(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
@@ -73,7 +79,16 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
 
 async def limiter() -> None:
     assert_type(await Limiter("l", "1/s").hit("user:1"), Decision)
+    assert_type(await Limiter("l", "1/s").wait("user:1", timeout=1.5, jitter=0.1), Decision)
+    assert_type(Limiter("l", "1/s").sync.wait(42, cost=2), Decision)
     assert_type(Limiter("l", "1/s").sync.stat(42), StrategyStat | None)
+
+
+async def paced(limiter: Limiter) -> None:
+    httpx.Client(transport=PacedTransport(limiter))
+    httpx.AsyncClient(transport=AsyncPacedTransport(limiter, lambda request: request.method, retries=0, timeout=5))
+    ClientSession(middlewares=[pace(limiter, methods={"GET", "POST"})])
+    AsyncPacedTransport(limiter, by_host, transport=httpx.HTTPTransport())  # type: ignore[arg-type]  # refused: sync
 
 
 def plain_cost(request: HTTPConnection) -> int:

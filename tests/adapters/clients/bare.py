@@ -11,7 +11,8 @@ from tests.adapters.bare import App
 from tests.adapters.services import Framework, carry_out_sync
 from traffik.adapters import subapps_of
 from traffik.backends.binding import bound
-from traffik.throttles.guards import hit_each_sync
+from traffik.model.coroutines import run_sync
+from traffik.throttles.guards import hit_each
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -52,7 +53,7 @@ def handlers(routes, decorated=MappingProxyType({})):
 
 def handler(calls, throttles):
     def answer(request):
-        hit_each_sync(throttles, request)
+        run_sync(hit_each(throttles, request, sync=True))
         return carry_out_sync(request, calls)
 
     return answer

@@ -46,7 +46,7 @@ def test_a_fork_of_a_fork_too(limiter):
 
 def test_a_fork_has_a_descriptor_of_its_own(limiter):
     limiter.hit("ada")
-    environment = environment_of(limiter._limiter.backend)
+    environment = environment_of(limiter._limit.backend)
     parents = os.fstat(environment.file.fd)
     assert in_a_fork(lambda: environment.file is None and limiter.hit("ada"))
     assert os.path.samestat(parents, os.fstat(environment.file.fd))
@@ -60,7 +60,7 @@ def test_a_fork_among_busy_threads_leaves_a_store_that_works(limiter):
 def test_a_parent_that_dies_takes_its_lock_along(limiter, directory):
     """A child has forked while its parent was in the file, and outlives it: the lock is not the child's."""
     limiter.hit("ada")
-    environment = environment_of(limiter._limiter.backend)
+    environment = environment_of(limiter._limit.backend)
 
     def die_inside():
         environment.enter(time.monotonic_ns, True)
@@ -103,16 +103,16 @@ def test_threads_that_fork_and_hit_at_once_deadlock_nowhere(limiter):
 
 def test_a_file_that_another_process_has_made_larger_is_seen_whole(limiter):
     limiter.hit("ada")
-    size = environment_of(limiter._limiter.backend).file.size
+    size = environment_of(limiter._limit.backend).file.size
     assert in_a_fork(lambda: all(limiter.hit(f"user:{number}") for number in range(10_000)))
     assert [limiter.hit(f"user:{number}").remaining for number in range(9990, 10_000)] == [99_998] * 10
     assert limiter.hit("ada").remaining == 99_998
-    assert environment_of(limiter._limiter.backend).file.size > size
+    assert environment_of(limiter._limit.backend).file.size > size
 
 
 def test_a_batch_is_one_step(directory, clock):
     store = LMDBBackend(directory, clock=clock, on_error="raise")
-    plan = plan_of(SlidingWindow(), limiter_on(store)._limiter.plan.rates)
+    plan = plan_of(SlidingWindow(), limiter_on(store)._limit.own_plan.rates)
     charges = [Charge("forks", plan, key, 2) for key in ("a", "b", "a")]
     peeks = [Charge("forks", plan, "a", 0, read_only=True)]
     assert [decision.remaining for decision in store.apply_sync(charges + peeks)] == [99_998, 99_998, 99_996, 99_996]
@@ -127,8 +127,8 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
             raise ZeroDivisionError
 
     charges = [
-        Charge("forks", limiter._limiter.plan, "ada", 1),
-        Charge("broken", plan_of(Broken(), limiter._limiter.plan.rates), "ada", 1),
+        Charge("forks", limiter._limit.own_plan, "ada", 1),
+        Charge("broken", plan_of(Broken(), limiter._limit.own_plan.rates), "ada", 1),
     ]
     with pytest.raises(ZeroDivisionError):
         store.apply_sync(charges)
@@ -138,7 +138,7 @@ def test_a_batch_that_fails_has_consumed_nothing(directory):
 def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
     divided(monkeypatch, 8)
     store = LMDBBackend(directory, on_error="raise")
-    plan = limiter_on(store, "3/day")._limiter.plan
+    plan = limiter_on(store, "3/day")._limit.own_plan
     charges = [Charge("forks", plan, str(number % 20), 1) for number in range(100)]
     decisions = store.apply_sync(charges)
     assert [decision.allowed for decision in decisions] == [True] * 60 + [False] * 40
@@ -147,7 +147,7 @@ def test_a_batch_over_several_files_is_one_step(directory, monkeypatch):
 
 def test_checks_write_nothing(limiter, directory):
     limiter.hit("ada")
-    environment = environment_of(limiter._limiter.backend)
+    environment = environment_of(limiter._limit.backend)
     before = environment.file.env.info()["last_txnid"]
     for _ in range(5):
         limiter.check("ada")
@@ -157,7 +157,7 @@ def test_checks_write_nothing(limiter, directory):
 
 def test_a_refused_hit_writes_nothing(limiter, directory):
     limiter.hit("ada", 100_000)
-    environment = environment_of(limiter._limiter.backend)
+    environment = environment_of(limiter._limit.backend)
     before = environment.file.env.info()["last_txnid"]
     for _ in range(5):
         assert not limiter.hit("ada")

@@ -284,7 +284,7 @@ def test_errors_of_the_file_say_so(store, monkeypatch):
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
         limiter.hit("ada")
     with pytest.raises(BackendError, match="the file cannot be used: no locks here"):
-        asyncio.run(limiter._limiter.hit("ada"))
+        asyncio.run(limiter._limit.hit("ada"))
 
 
 def test_async_code_makes_a_file_grow_too(store):
@@ -300,7 +300,7 @@ def test_async_code_makes_a_file_grow_too(store):
 def test_a_batch_makes_only_the_full_file_grow(directory, monkeypatch):
     divided(monkeypatch, 2)
     store = LMDBBackend(directory, on_error="raise")
-    plan = limiter_on(store, "5/day")._limiter.plan
+    plan = limiter_on(store, "5/day")._limit.own_plan
     full, other = store._file_of(b"0"), store._file_of(b"d")
     keys = [key for key in map(str, range(6000)) if store._file_of(key.encode()) is full]
     for key in keys:

@@ -172,7 +172,7 @@ def test_a_place_that_turns_bad_is_answered_by_the_error_policy(directory):
     directory.chmod(0o777)
     assert limiter.sync.hit("ada").degraded == "fallback"
     assert asyncio.run(limiter.hit("ada")).degraded == "fallback"
-    assert asyncio.run(store.apply([Charge("turned", limiter.plan, "ada", 1)]))[0].degraded == "fallback"
+    assert asyncio.run(store.apply([Charge("turned", limiter.own_plan, "ada", 1)]))[0].degraded == "fallback"
 
 
 def test_where_errors_are_raised_a_place_that_turns_bad_is_one_of_the_store(directory):

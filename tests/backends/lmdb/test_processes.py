@@ -6,8 +6,9 @@ import pytest
 
 from tests.backends.redis.test_processes import Budget
 from tests.fleet import Order, admitted, explained, record, record_forked
+from tests.promises.histories import most_in_a_window
 from tests.walks import DAY, STRATEGIES
-from traffik import FixedWindow, Rate
+from traffik import FixedWindow, Rate, SlidingLog, SlidingWindow
 from traffik.backends.lmdb import LMDBBackend
 
 LIMIT = 200
@@ -40,3 +41,12 @@ def test_four_processes_admit_the_limit_in_one_order(directory, strategy, tasks)
 @pytest.mark.parametrize("tasks", [0, 8], ids=["sync", "async"])
 def test_so_do_four_that_are_no_forks(directory, tasks):
     check(record, directory, FixedWindow(), tasks)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingWindow(2), SlidingLog()], ids=str)
+def test_no_window_admits_more_than_the_limit_to_four_processes(directory, strategy):
+    order = Order("tests.backends.lmdb.test_processes:store", str(directory), strategy, Rate(20, 50_000), pause=0.03)
+    hits = [hit for history in record_forked(order, [[1] * 400] * 4) for hit in history]
+    assert admitted([hits]) > 100
+    assert most_in_a_window(hits, 49_000_000) <= 20

@@ -130,7 +130,7 @@ def test_the_mark_moves_about_once_a_second(machine):
         limiter.hit("ada")
         machine.wait(0.5)
     reopened(machine.directory)
-    store = machine.limiter(durable=True)._limiter.backend
+    store = machine.limiter(durable=True)._limit.backend
     limiter_on(store).check("ada")
     assert 13 <= environment_of(store).file.head.mark / 1_000_000 - WALL <= 15
 

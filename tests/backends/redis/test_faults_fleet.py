@@ -184,7 +184,7 @@ def test_while_a_primary_of_a_cluster_is_away_the_others_go_on(shop, redis_clust
 def test_of_several_charges_only_those_of_a_primary_that_is_away_are_degraded(shop, redis_cluster):
     one = shop(redis_cluster_url(redis_cluster))
     owners = [redis_cluster.owner(slot_of(one.store.partition_key("shop", who))) for who in WHOSE]
-    charges = [Charge("shop", one.limiter.plan, who, 1) for who in WHOSE]
+    charges = [Charge("shop", one.limiter.own_plan, who, 1) for who in WHOSE]
     one.way.apply(one.store, charges)
     owners[0].stop()
     decisions = one.way.apply(one.store, charges)

@@ -8,8 +8,9 @@ import pytest
 
 from tests.backends.redis.servers import resolve
 from tests.fleet import Order, admitted, explained, record
+from tests.promises.histories import most_in_a_window
 from tests.walks import DAY, STRATEGIES
-from traffik import NEVER, Decision, Rate, Transition
+from traffik import NEVER, Decision, Rate, SlidingLog, SlidingWindow, Transition
 from traffik.backends.redis import RedisBackend
 
 LIMIT = 200
@@ -52,3 +53,11 @@ def test_four_processes_admit_the_limit_in_one_order(redis_server, strategy, tas
     debt = getattr(strategy, "debt", 0)
     assert 0 <= min(order.plan.capacity, LIMIT + debt) - admitted(histories) <= debt
     assert explained(histories, order.plan)
+
+
+@pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingWindow(2), SlidingLog()], ids=str)
+def test_no_window_admits_more_than_the_limit_to_four_processes(redis_server, strategy):
+    order = Order("tests.backends.redis.test_processes:store", redis_server.url, strategy, Rate(20, 50_000), pause=0.03)
+    hits = [hit for history in record(order, [[1] * 400] * 4) for hit in history]
+    assert admitted([hits]) > 100
+    assert most_in_a_window(hits, 49_000_000) <= 20

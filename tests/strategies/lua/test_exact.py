@@ -37,14 +37,26 @@ def test_a_share_is_exact_however_large_the_product(lua, data):
     assert lua["share"](part, amount, whole) == part * amount // whole
 
 
-@pytest.mark.parametrize("numbers", [(1, 0, 0), (1, EXACT - 1, 3), (1, 2, 3, 4), (1.0, 2, 3)])
+@pytest.mark.parametrize("numbers", [(1, 0, 0), (1, EXACT - 1, 3), (1, 2, 3, 4), (1.0, 2, 3), (-1, 2, 3)])
 def test_a_part_is_three_or_four_whole_numbers(lua, numbers):
     assert lua["unpacked"](b"".join(map(msgpack.packb, numbers)))[: len(numbers)] == numbers
 
 
 @pytest.mark.parametrize(
     "values",
-    [(), (1, 2), (0, 2, 3), (1, -2, 3), (1, 2.5, 3), (1, EXACT, 3), (1, 2, float("nan")), (1, 2, "3"), ([1, 2, 3],)],
+    [
+        (),
+        (1, 2),
+        (0, 2, 3),
+        (1, -2, 3),
+        (-EXACT, 2, 3),
+        (-1.5, 2, 3),
+        (1, 2.5, 3),
+        (1, EXACT, 3),
+        (1, 2, float("nan")),
+        (1, 2, "3"),
+        ([1, 2, 3],),
+    ],
 )
 def test_anything_else_is_none(lua, values):
     assert lua["unpacked"](b"".join(map(msgpack.packb, values))) is None
@@ -58,4 +70,4 @@ def test_what_cannot_be_unpacked_is_none(lua, part):
 @pytest.mark.parametrize("name", ["exact", *KERNELS, "plans"])
 def test_only_exact_operations_are_used(name):
     code = re.sub(r"--.*", "", source(name))
-    assert re.findall(r"[%^]|math\.(?!fmod|max|min)\w+|tostring|tonumber", code) == []
+    assert re.findall(r"[%^]|math\.(?!fmod|max|min|abs)\w+|tostring|tonumber", code) == []

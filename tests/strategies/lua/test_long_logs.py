@@ -17,13 +17,16 @@ PAUSE = 3 * PERIOD // 2 // MAX_ENTRIES
 
 
 def long_walk(chance, dearest, length=30_000):
-    """So many hits that the log fills, and one in five hundred that shows what it has come to."""
+    """So many hits that the log fills; one in five hundred shows what it has come to, and one is settled."""
     plans = [plan(SlidingLog(), [Rate(limit, PERIOD)], varying=True) for limit in (MAX_ENTRIES, MAX_ENTRIES - 1000)]
     now, steps = START, []
     for number in range(length):
         now += chance.randint(0, PAUSE) if chance.random() < 0.9998 else chance.randint(-PERIOD // 5, PERIOD // 5)
         operation = "hit" if number % 500 == 0 else "quiet"
-        steps.append(Step(operation, 1 + (number % 20_000 > 15_000), chance.randint(1, dearest), now))
+        place = 1 + (number % 20_000 > 15_000)
+        steps.append(Step(operation, place, chance.randint(1, dearest), now))
+        if number % 500 == 250:
+            steps.append(Step("settle", place, -chance.randint(1, dearest), now, chance.randint(0, 20)))
     return Walk(plans, steps)
 
 
@@ -37,3 +40,4 @@ def test_the_walk_fills_a_log():
     found = by_python(long_walk(random.Random(1), 1))
     assert max(len(log) for _, logs in found for log in logs) > 0.9 * MAX_ENTRIES
     assert any(line.startswith("0") for line, _ in found)
+    assert any(line == "applied -1 0" for line, _ in found)

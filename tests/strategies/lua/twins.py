@@ -36,6 +36,7 @@ class Step(NamedTuple):
     place: int
     cost: int
     now: int
+    back: int = 0
 
 
 class Walk(NamedTuple):
@@ -48,7 +49,7 @@ class Walk(NamedTuple):
     def texts(self):
         """The plans and the steps, as the script takes them."""
         twins = json.dumps([plan.twins for plan in self.plans])
-        return twins, "".join("{} {} {} {}\n".format(*step) for step in self.steps)
+        return twins, "".join("{} {} {} {} {}\n".format(*step) for step in self.steps)
 
 
 def script():
@@ -89,25 +90,63 @@ def answers(walk, lines, parts):
 
 def by_python(walk):
     """What the kernels answer, written as the twins write it."""
-    state, found = (), []
-    encoded = flat if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else packed
-    for operation, place, cost, now in walk.steps:
-        # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
-        if operation == "forget":
-            state = ()
-        elif operation == "spoil":
-            state = (*state[: place - 1], None, *state[place:]) if place <= len(state) else state
+    key = PythonKey(flat if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else packed)
+    for step in walk.steps:
+        if step.operation == "forget":
+            key.state = ()
+        elif step.operation == "spoil":
+            key.spoil(step.place)
         else:
-            plan = walk.plans[place - 1]
-            if operation == "probe":
-                decision, changed, ttl = probe(plan.kernel, state, now), None, 0
-            else:
-                decision, changed, ttl = plan.kernel(state, cost, now)
-            if changed is not None and operation in {"hit", "quiet"}:
-                state = changed
-            left = () if changed is None or operation == "quiet" else changed
-            found.append((as_line(plan, decision, ttl, left), [encoded(part) for part in left]))
-    return found
+            key.take(step.operation, walk.plans[step.place - 1], step)
+    return key.found
+
+
+class PythonKey:
+    """A key as walk.lua keeps it."""
+
+    def __init__(self, encoded):
+        self.encoded, self.state, self.found, self.remembered = encoded, (), [], []
+
+    def spoil(self, place):
+        if place <= len(self.state):
+            self.state = (*self.state[: place - 1], None, *self.state[place:])
+
+    def take(self, operation, plan, step):
+        # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
+        if operation == "probe":
+            self.tell(operation, plan, probe(plan.kernel, self.state, step.now), None, 0)
+        elif operation == "earliest":
+            self.say("earliest", plan.earliest(self.state, [step.cost, 1, step.cost], step.now))
+        elif operation == "settle":
+            self.settle(plan, step)
+        elif operation == "take":
+            *answer, granted = plan.take_up_to(self.state, step.cost, step.now)
+            self.hit(operation, plan, granted, *answer)
+        else:
+            self.hit(operation, plan, None, *plan.kernel(self.state, step.cost, step.now))
+
+    def hit(self, operation, plan, granted, decision, changed, ttl):
+        if decision.allowed and operation in {"hit", "take"}:
+            self.remembered.append(plan.receipt(self.state, changed))
+            self.say("receipts", chain(*self.remembered[-1]))
+        if operation in {"hit", "take"}:
+            self.say("granted", () if granted is None else (granted,))
+        self.tell(operation, plan, decision, changed, ttl)
+
+    def settle(self, plan, step):
+        receipts = self.remembered[-step.back] if 0 < step.back <= len(self.remembered) else None
+        settled = plan.settle(self.state, step.cost, receipts, step.now)
+        self.say("applied", (settled.applied,))
+        self.tell("settle", plan, settled.decision, settled.state, settled.ttl if settled.state else 0)
+
+    def say(self, word, numbers):
+        self.found.append((" ".join(map(str, (word, *numbers, 0))), []))
+
+    def tell(self, operation, plan, decision, changed, ttl):
+        if changed is not None and operation != "check":
+            self.state = changed
+        left = () if changed is None or operation == "quiet" else changed
+        self.found.append((as_line(plan, decision, ttl, left), [self.encoded(part) for part in left]))
 
 
 def as_line(plan, decision, ttl, changed):

@@ -1,8 +1,10 @@
 -- One key under changing plans: what a store does, for a whole walk in one call. It has no clock, and nothing expires.
 --
--- A step is a line of four words: an operation, the place of a plan, a cost and the time. A hit, a check or a probe
--- answers a line, and a hit or check the parts that it would leave; a "quiet" hit says nothing of those. "forget" drops
--- the key; "spoil" puts text number `cost` in the place of the part that stands where the plan would.
+-- A step is a line of five words: an operation, the place of a plan, a cost, the time and how many hits back it looks. A
+-- hit, a check, a take or a probe answers a line, and a hit, take or check the parts that it would leave; a "quiet" hit
+-- says nothing of those. A hit or take that is admitted also answers its receipts, which a "settle" looks back for. The
+-- cost of a settle is its delta. "forget" drops the key; "spoil" puts text number `cost` in the place of the part that
+-- stands where the plan would.
 
 local function as_line(count, allowed, remaining, retry_after, reset_after, binding, ttl)
     local line = "%.0f %.0f %.0f %.0f %.0f %.0f %d"
@@ -11,9 +13,28 @@ end
 
 local function walk(plans, steps, spoils)
     plans = cjson.decode(plans)
-    local parts, lines, written = {}, {}, {}
+    local parts, lines, written, remembered = {}, {}, {}, {}
 
-    local function answer(operation, allowed, remaining, retry_after, reset_after, binding, changed, ttl)
+    local function say_numbers(word, numbers)
+        local line = { word }
+        for place, number in ipairs(numbers) do
+            line[place + 1] = ("%.0f"):format(number)
+        end
+        lines[#lines + 1] = table.concat(line, " ") .. " 0"
+    end
+
+    local function remember(rates, allowed, changed)
+        if allowed == 1 then
+            remembered[#remembered + 1] = receipts_of(parts, changed, rates)
+            say_numbers("receipts", remembered[#remembered])
+        end
+    end
+
+    local function answer(operation, rates, allowed, remaining, retry_after, reset_after, binding, changed, ttl, granted)
+        if operation == "hit" or operation == "take" then
+            remember(rates, allowed, changed)
+            say_numbers("granted", { granted })
+        end
         if changed and operation ~= "check" then
             parts = changed
         end
@@ -27,8 +48,15 @@ local function walk(plans, steps, spoils)
         lines[#lines + 1] = as_line(count, allowed, remaining, retry_after, reset_after, binding, ttl)
     end
 
-    for operation, place, cost, now in steps:gmatch("(%S+) (%S+) (%S+) (%S+)\n") do
-        place, cost, now = tonumber(place), tonumber(cost), tonumber(now)
+    local function settle_and_tell(rates, delta, now, back)
+        local receipt = back > 0 and remembered[#remembered + 1 - back] or nil
+        local remaining, wait, reset, binding, changed, ttl, applied = settle(parts, rates, delta, receipt, now)
+        say_numbers("applied", { applied })
+        answer("settle", rates, 1, remaining, wait, reset, binding, changed, ttl)
+    end
+
+    for operation, place, cost, now, back in steps:gmatch("(%S+) (%S+) (%S+) (%S+) (%S+)\n") do
+        place, cost, now, back = tonumber(place), tonumber(cost), tonumber(now), tonumber(back)
         if operation == "forget" then
             parts = {}
         elseif operation == "spoil" then
@@ -38,8 +66,14 @@ local function walk(plans, steps, spoils)
         elseif operation == "probe" then
             local allowed, remaining, retry_after, reset_after, binding = probe(parts, plans[place], now)
             lines[#lines + 1] = as_line(0, allowed, remaining, retry_after, reset_after, binding, 0)
+        elseif operation == "earliest" then
+            say_numbers("earliest", earliest(parts, plans[place], { cost, 1, cost }, now))
+        elseif operation == "settle" then
+            settle_and_tell(plans[place], cost, now, back)
+        elseif operation == "take" then
+            answer(operation, plans[place], take_up_to(parts, plans[place], cost, now))
         else
-            answer(operation, decide(parts, plans[place], cost, now))
+            answer(operation, plans[place], decide(parts, plans[place], cost, now))
         end
     end
     return { table.concat(lines, "\n"), written }

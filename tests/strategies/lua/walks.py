@@ -13,7 +13,7 @@ CENTURY = 36_500 * DAY
 PERIODS = [1_000, 10_000, 1_000_000, 60_000_000, 3_600_000_000, DAY, 7 * DAY, 365 * DAY]
 HUGE = [2**31 - 1, 2**31, 2**53 - 1]
 
-OPERATIONS = {"hit": 40, "check": 3, "probe": 4, "forget": 1, "spoil": 1}
+OPERATIONS = {"hit": 40, "take": 5, "settle": 25, "check": 3, "probe": 4, "earliest": 2, "forget": 1, "spoil": 1}
 
 
 def random_walk(chance, strategy, length):
@@ -28,6 +28,9 @@ def random_walk(chance, strategy, length):
         now = min(max(0, now + random_move(chance, rate)), LATEST)
         if operation == "spoil":
             steps.append(Step(operation, chance.randint(1, 3), chance.randint(1, len(SPOILS)), now))
+        elif operation == "settle":
+            delta = random_cost(chance, plans[place - 1].capacity) * chance.choice([-1, -1, -1, 1])
+            steps.append(Step(operation, place, delta, now, chance.choice([0, 1, 1, 2, 3, 5, 9])))
         else:
             steps.append(Step(operation, place, random_cost(chance, plans[place - 1].capacity), now))
     return Walk(plans, steps)

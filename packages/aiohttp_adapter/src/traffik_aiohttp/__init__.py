@@ -1,6 +1,6 @@
 """traffik for aiohttp.
 
-The throttles of `traffik` work here by themselves once this package is installed. Below are `setup`, which gives an
+Once this package is installed, the throttles of `traffik` work with aiohttp. It has `setup`, which gives an
 application its store, throttles by route and headers; the same throttles typed for aiohttp's connections; a decorator
 for handlers and views; a WebSocket as one object; and the errors that a refusal raises.
 """

@@ -1,4 +1,4 @@
-"""What traffik needs of an aiohttp connection: plain data out of its request, and how it is rejected."""
+"""The adapter for aiohttp: it reads plain data from a connection's request, and rejects connections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ADVICE: Final = (
 )
 
 _PATIENCE: Final = 15
-"""Seconds for a client to answer that it has understood a close (aiohttp itself waits ten, if it can send it)."""
+"""Seconds for a client to confirm a close. (aiohttp itself waits ten, but only once it could send the close.)"""
 
 
 class HTTPAdapter:
@@ -47,7 +47,7 @@ class HTTPAdapter:
         return connection.method
 
     def path(self, connection: web.BaseRequest, /) -> str:
-        # aiohttp's routes do not decode %2F, its static files do: a rule considers both (`rules.paths.readings`).
+        # aiohttp's routes do not decode %2F, and its static files do. Rules consider both (`rules.paths.readings`).
         return connection.rel_url.path_safe.replace("%25", "%")
 
     def route(self, connection: web.BaseRequest, /) -> str | None:
@@ -56,7 +56,7 @@ class HTTPAdapter:
         return None if resource is None else resource.canonical
 
     def app(self, connection: web.BaseRequest, /) -> object | None:
-        # `request.app` asserts that the request has been routed; not every one has.
+        # `request.app` asserts that the request has been routed, which may not be the case
         match_info: Any = getattr(connection, "_match_info", None)
         return None if match_info is None else match_info.current_app
 
@@ -71,7 +71,7 @@ class HTTPAdapter:
             report_misplaced(route.handler for route in app.router.routes())
 
     def memory(self, connection: web.BaseRequest, /) -> Memory:
-        # A clone has a copy of the request's own state; the writer of the answer is the one thing they have in common.
+        # A clone of the request copies its state. Only the writer of the response is the same object.
         shared = vars(connection.writer)
         memory: Memory | None = shared.get(MEMORY)
         if memory is None:
@@ -111,7 +111,7 @@ class WebSocketAdapter:
         return http.app(connection.request)
 
     def subapps(self, app: Any, /) -> Iterable[object]:
-        return ()  # the other adapter tells, of the same applications
+        return ()  # the HTTP adapter lists them
 
     def memory(self, connection: WebSocketConnection, /) -> Memory:
         return http.memory(connection.request)
@@ -132,14 +132,14 @@ class WebSocketAdapter:
 
 
 async def _notify(response: web.WebSocketResponse, rejection: Rejection) -> None:
-    """Tell the client; one that has gone already is told by the next `receive`, as ever."""
+    """Send the message. If the client has gone, the next `receive` reports it, as without a throttle."""
     with suppress(ConnectionError):
-        # As Starlette writes JSON, so that clients of both read the same bytes.
+        # written as Starlette does, so that clients of both get the same bytes
         await response.send_str(json.dumps(rejection.message, separators=(",", ":")))
 
 
 async def _close(connection: WebSocketConnection, code: int) -> None:
-    """Close it, so that `receive` and a loop over it end; one whose client reads nothing any more is cut off."""
+    """Close it, so that `receive` and a loop over it end. If the client has stopped reading, cut the connection."""
     with move_on_after(_PATIENCE) as closing:
         await connection.response.close(code=code, message=REASON)
     if closing.cancelled_caught and (transport := connection.request.transport) is not None:

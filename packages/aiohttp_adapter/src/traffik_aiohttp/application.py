@@ -1,4 +1,4 @@
-"""`setup`: a store for as long as an application runs, throttles in front of it, and headers on its answers."""
+"""`setup`: a store for an application, throttles in front of it, and headers on its responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from traffik_aiohttp.middleware import add_headers, names_of, throttling
 __all__ = ["BACKEND", "THROTTLES", "setup"]
 
 BACKEND: Final = web.AppKey("traffik.backend", Backend)
-"""``app[BACKEND]`` is the store that `setup` was given; mounted applications have none of their own."""
+"""``app[BACKEND]`` is the store that `setup` was given. It is not set in mounted applications."""
 
 THROTTLES: Final = web.AppKey("traffik.throttles", tuple[Throttle[Any], ...])
 """``app[THROTTLES]`` are the throttles that `setup` was given for every route."""
@@ -37,16 +37,16 @@ def setup(
 
     Args:
         app: the application, with or without applications mounted in it.
-        throttles: for every request, as `throttling` takes them.
-        backend: open while `app` runs, and meant by every throttle hit in it or in an application mounted in it,
-            unless that one has its own. If None, the one of the application that this one is mounted in.
-        routes: throttles by route, as `throttling` takes them; a name that no route has is an error at the start.
-        headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
-        count_preflights: whether CORS preflights are counted, as for `throttling`.
+        throttles: throttles for every request, as in `throttling`.
+        backend: the store of all throttles that are hit in `app` or in an application mounted in it, unless a throttle
+            has its own. It is open while `app` runs. If None, the store of the application in which `app` is mounted.
+        routes: throttles by route, as in `throttling`. A name that no route has is an error at the start.
+        headers: whether responses that are not refusals get ``RateLimit`` and ``RateLimit-Policy``.
+        count_preflights: whether CORS preflights are counted, as in `throttling`.
 
     Raises:
         ConfigurationError: it has been called for `app` before, or `app` is mounted or running already.
-        TypeError: what should be a throttle is none.
+        TypeError: a throttle is something else.
     """
     if THROTTLES in app:
         raise ConfigurationError(f"{describe(app)} has been set up before; give all throttles in one call of setup")
@@ -77,6 +77,6 @@ def setup(
 
 
 async def _store(app: web.Application) -> AsyncGenerator[None, None]:
-    """The store's lifespan, as a cleanup context; that of an outer application begins first and ends last."""
+    """The store's lifespan as a cleanup context. That of an outer application begins first and ends last."""
     async with app[BACKEND].lifespan(app):
         yield

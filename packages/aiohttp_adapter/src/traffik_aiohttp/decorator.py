@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, TypeVar, cast
 
 from aiohttp import web
@@ -12,7 +11,8 @@ from aiohttp.abc import AbstractView
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
-from traffik.throttles.guards import check_call, guards_for, hit_each, is_async_callable, rates_among
+from traffik.throttles.decorators import check_arguments, guard_function, guards_for, is_async_callable
+from traffik.throttles.guards import hit_each
 from traffik.throttles.placement import note_decorated
 
 __all__ = ["throttled"]
@@ -26,7 +26,7 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Handler], _Handler]:
-    """Hit `throttles`, in this order, before the handler runs; one that a middleware has hit is not hit again.
+    """Hit `throttles`, in this order, before the handler runs. A throttle that a middleware has hit is not hit again.
 
         @throttled("10/s; 1000/hour")
         async def search(request): ...
@@ -36,14 +36,13 @@ def throttled(
             name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
-        options: of the new throttles, as `HTTPThrottle` takes them.
+        options: options of the new throttles, as in `HTTPThrottle`.
 
     Raises:
-        TypeError: no throttle is given, options are given but no rate, something that is neither, or what is decorated
-            is neither an async function nor a view.
+        TypeError: no throttle is given, there are options and no rate, an argument is neither, or the handler is
+            neither an async function nor a view.
     """
-    rates_among(throttles, options)  # what is wrong is said before the handler is known
-    check_call(cost, context)
+    check_arguments(throttles, options, cost, context)
 
     def decorate(handler: _Handler) -> _Handler:
         if not (_is_view(handler) or is_async_callable(handler)):
@@ -53,25 +52,17 @@ def throttled(
         def hit(request: web.BaseRequest) -> Coroutine[Any, Any, object]:
             return hit_each(guards, request, cost, context)
 
-        return cast("_Handler", _guarded_view(handler, hit) if _is_view(handler) else _guarded(handler, hit))
+        if _is_view(handler):
+            return cast("_Handler", _guarded_view(handler, hit))
+        guard = guard_function(handler, _request_of, hit, is_async=True)
+        note_decorated(guard)
+        return cast("_Handler", guard)
 
     return decorate
 
 
-def _guarded(handler: Callable[..., Any], hit: Callable[[web.BaseRequest], Any]) -> Callable[..., Any]:
-    """The handler, or method of a view, behind `hit`."""
-
-    @functools.wraps(handler)
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        await hit(_request_of([*args, *kwargs.values()]))
-        return await handler(*args, **kwargs)
-
-    note_decorated(guarded)
-    return guarded
-
-
 def _guarded_view(view: Any, hit: Callable[[web.BaseRequest], Any]) -> Any:
-    """The view itself, every method of it behind `hit`: a view is made for a request, and awaited for the answer."""
+    """The view, with all its methods behind `hit`. aiohttp makes a view for each request, and awaits its response."""
     answer = view.__await__
 
     def guarded(self: AbstractView) -> Generator[Any, None, Any]:
@@ -82,8 +73,9 @@ def _guarded_view(view: Any, hit: Callable[[web.BaseRequest], Any]) -> Any:
     return view
 
 
-def _request_of(arguments: Sequence[Any]) -> web.BaseRequest:
-    """The request among the arguments of a handler, or that of the view among them."""
+def _request_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> web.BaseRequest:
+    """The request among the arguments of a handler, or the request of the view among them."""
+    arguments = [*args, *kwargs.values()]
     for argument in arguments:
         if isinstance(argument, web.BaseRequest):
             return argument

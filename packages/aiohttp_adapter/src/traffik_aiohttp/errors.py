@@ -1,4 +1,4 @@
-"""Refusals as aiohttp raises them: one except clause of traffik's or one of aiohttp's catches each."""
+"""The errors that refusals raise. Each is an error of traffik and of aiohttp, so `except` works with either."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["ThrottleDenied", "ThrottleUnavailable", "Throttled", "ThrottledTooLa
 
 
 class Throttled(rejections.Throttled, web.HTTPTooManyRequests):
-    """A refused request, or WebSocket that is not prepared yet: answered with status 429, its headers and a body.
+    """A refused request, or a refused WebSocket before its `prepare`. aiohttp answers with status 429.
 
     Args:
-        rejection: what is answered.
+        rejection: the rejection to send.
         accept: the client's lines of Accept.
     """
 
@@ -26,23 +26,23 @@ class Throttled(rejections.Throttled, web.HTTPTooManyRequests):
 
 
 class ThrottleUnavailable(rejections.Throttled, web.HTTPServiceUnavailable):
-    """A request that nobody can decide on while the store is away: answered with status 503 in the same way."""
+    """A request that is refused since the store does not answer. aiohttp answers with status 503."""
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
 
 
 class ThrottleDenied(rejections.Throttled, web.HTTPForbidden):
-    """A request of a client that is not to be served: answered with status 403 in the same way."""
+    """A request of a denied client. aiohttp answers with status 403."""
 
     def __init__(self, rejection: Rejection, accept: Sequence[str] = ()) -> None:
         _answer(self, rejection, accept)
 
 
 class ThrottledTooLate(rejections.Throttled):
-    """A request that is refused when its response has begun: aiohttp closes the connection.
+    """A request that is refused after its response has begun. aiohttp closes the connection.
 
-    Status 429 cannot be sent any more. To a WebSocket it would be a broken frame.
+    Status 429 can no longer be sent. On a WebSocket it would be a broken frame.
     """
 
     def __init__(self, rejection: Rejection) -> None:
@@ -59,7 +59,7 @@ _BY_STATUS: Final[dict[int, type[_Refusal]]] = {429: Throttled, 503: ThrottleUna
 
 
 def error_for(rejection: Rejection, accept: Sequence[str] = ()) -> _Refusal:
-    """The error that answers with the status of `rejection`, for a client with these lines of Accept."""
+    """The error for the status of `rejection`, for a client with these lines of Accept."""
     return _BY_STATUS[rejection.status](rejection, accept)
 
 

@@ -1,4 +1,4 @@
-"""Throttles in front of handlers, for all routes or by route, and headers on everything that is answered."""
+"""Throttles in front of handlers, for all routes or by route, and headers on all responses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def throttling(
 ) -> Middleware:
     """A middleware that hits throttles before the handler runs.
 
-    HTTP throttles are for every request, one that opens a WebSocket included; WebSocket throttles for those alone. A
-    throttle that has been hit already, by another middleware say, is not hit again.
+    HTTP throttles are for every request, also for one that opens a WebSocket. WebSocket throttles are only for requests
+    that open a WebSocket. A throttle that the request has hit already, in another middleware for example, is not hit
+    again.
 
     Args:
-        throttles: for every route of the application, and for what has none.
-        routes: for some, after those; by a route's name, its whole path as it was added (``"/items/{id}"``), or
-            method and path (``"POST /items"``; GET stands for HEAD too).
+        throttles: throttles for every request, also for one without a route.
+        routes: throttles by route, hit after the others. A key is a route's name, its whole path as it was added
+            (``"/items/{id}"``), or method and path (``"POST /items"``; GET includes HEAD).
         count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
     """
     everywhere = each_of(throttles)
@@ -54,13 +55,13 @@ def throttling(
 async def add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """For `on_response_prepare`: write the RateLimit headers of all throttles that the request has hit.
 
-    Errors and streams have them too. A rejection brings its own.
+    Errors and streams get them too. A rejection has its own.
     """
     memory = http.memory(request)
     if not memory:
         return
     shared = vars(request.writer)
-    if shared.get(_WRITTEN) is response:  # an application and the one it is mounted in both ask for headers
+    if shared.get(_WRITTEN) is response:  # a mounted application and the one around it both write headers
         return
     shared[_WRITTEN] = response
     written = () if response.status < 400 else {name.lower().encode() for name in response.headers}
@@ -69,16 +70,16 @@ async def add_headers(request: web.BaseRequest, response: web.StreamResponse) ->
 
 
 def names_of(route: web.AbstractRoute) -> tuple[str, ...]:
-    """What a route may be called; none if it is the one of a path that leads nowhere."""
+    """The names of a route; none for a path without a route."""
     resource = route.resource
     if resource is None:
         return ()
     path = resource.canonical
-    # Whoever limits GET means HEAD too: it runs the same handler.
+    # a limit for GET is for HEAD too, which runs the same handler
     method = hdrs.METH_GET if route.method == hdrs.METH_HEAD else route.method
     return (*(() if resource.name is None else (resource.name,)), path, f"{method} {path}")
 
 
 def _opens(request: web.Request) -> bool:
-    """Whether the request may open a WebSocket; aiohttp opens none without this."""
+    """Whether the request may open a WebSocket. aiohttp needs this header for it."""
     return "websocket" in request.headers.get(hdrs.UPGRADE, "").lower()

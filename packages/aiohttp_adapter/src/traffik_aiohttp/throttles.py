@@ -1,4 +1,4 @@
-"""The throttles of traffik, typed for aiohttp's connections; nothing else is different."""
+"""The throttles of traffik, typed for aiohttp's connections."""
 
 from __future__ import annotations
 

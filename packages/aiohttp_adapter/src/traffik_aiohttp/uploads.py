@@ -15,7 +15,7 @@ from traffik.throttles.uploads import STEP, Upload, check_uploads
 __all__ = ["count_uploads"]
 
 _READS: Final = frozenset({"readany", "readchunk", "readline", "readuntil", "wait_eof"})
-"""The methods of a stream that wait for bytes. (`read` and `readexactly` may wait for many, so they go in pieces.)"""
+"""The methods of a stream that wait for bytes. (`read` and `readexactly` may wait for many, so they read in pieces.)"""
 
 
 def count_uploads(throttles: Throttles, *, step: int = STEP) -> Middleware:
@@ -47,7 +47,7 @@ def count_uploads(throttles: Throttles, *, step: int = STEP) -> Middleware:
             if upload.refusal is None or response.prepared:
                 return response
         except Exception as error:
-            # An HTTP error is an answer, which the refusal replaces. Anything else is an error of the handler.
+            # An HTTP error is a response, which the refusal replaces. Any other error is one of the handler.
             if upload.refusal is None or not (error is upload.refusal or isinstance(error, web.HTTPException)):
                 raise
         finally:
@@ -60,7 +60,7 @@ def count_uploads(throttles: Throttles, *, step: int = STEP) -> Middleware:
 
 
 class _Counted:
-    """The stream of a body, which counts what has arrived each time that the handler reads."""
+    """The stream of a body. It counts the bytes that have arrived each time the handler reads."""
 
     def __init__(self, stream: StreamReader, upload: Upload) -> None:
         self._stream = stream

@@ -10,18 +10,18 @@ from aiohttp import WSCloseCode, web
 __all__ = ["REASON", "WebSocketConnection"]
 
 REASON: Final = b"Rate limit exceeded"
-"""Why a WebSocket is closed, for its client."""
+"""The reason for closing a WebSocket that its client gets."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebSocketConnection:
-    """What a `WebSocketThrottle` hits: before `response.prepare` a refusal is status 429, after it a message.
+    """The connection for a `WebSocketThrottle`: before `response.prepare` a refusal is status 429, after it a message.
 
         ws = web.WebSocketResponse()
         connection = WebSocketConnection(request, ws)
 
     Attributes:
-        request: what the handler was given.
+        request: the request that the handler was given.
         response: the WebSocket that answers it.
     """
 
@@ -29,9 +29,9 @@ class WebSocketConnection:
     response: web.WebSocketResponse
 
     async def close_violation(self) -> bool:
-        """Close it for good with code 1008, a policy violation; whether it was open."""
+        """Close it with code 1008, a policy violation. Returns whether it was open."""
         return await self.response.close(code=WSCloseCode.POLICY_VIOLATION, message=REASON)
 
     async def close_try_again(self) -> bool:
-        """Close it for now with code 1013, try again later (the message has told when); whether it was open."""
+        """Close it with code 1013, try again later, as told in the message before. Returns whether it was open."""
         return await self.response.close(code=WSCloseCode.TRY_AGAIN_LATER, message=REASON)

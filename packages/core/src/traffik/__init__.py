@@ -10,14 +10,19 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.events.logs import EventLog
+    from traffik.events.records import DecisionEvent
+    from traffik.events.subscriptions import Subscription, subscribe, unsubscribe
     from traffik.identities.proxies import DENIED, EXEMPTED
     from traffik.identities.trust import trust_no_proxies, trust_proxies
+    from traffik.limits.composing import Hit
     from traffik.limits.defaults import set_default_responses
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
+    from traffik.limits.slots import Slots
     from traffik.model.costs import MAX_COST
-    from traffik.model.decisions import NEVER, Decision, StrategyStat
+    from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
         AdapterNotFoundError,
         BackendError,
@@ -25,8 +30,11 @@ if TYPE_CHECKING:
         BackendTimeoutError,
         ConfigurationError,
         DuplicateUidError,
+        NeverAdmittedError,
         RateError,
+        SlotLostError,
         TraffikError,
+        WaitTimeoutError,
     )
     from traffik.model.rates import UNLIMITED, Rate
     from traffik.responses.options import ResponseOptions
@@ -34,8 +42,10 @@ if TYPE_CHECKING:
     from traffik.rules.rule import Rule
     from traffik.strategies import (
         GCRA,
+        CalendarWindow,
         FixedWindow,
         LeakyBucket,
+        Penalty,
         SlidingCounter,
         SlidingLog,
         SlidingWindow,
@@ -44,7 +54,9 @@ if TYPE_CHECKING:
         Transition,
     )
     from traffik.throttles import HTTPThrottle, WebSocketThrottle, get_wait, is_throttled
+    from traffik.throttles.all_of import AllOf, hit_all, hit_all_sync, reserve_all, reserve_all_sync
     from traffik.throttles.files import load_throttles
+    from traffik.throttles.following import following
 
 __all__ = [
     "DENIED",
@@ -54,45 +66,67 @@ __all__ = [
     "NEVER",
     "UNLIMITED",
     "AdapterNotFoundError",
+    "AllOf",
     "BackendError",
     "BackendNotFoundError",
     "BackendTimeoutError",
+    "CalendarWindow",
     "ConfigurationError",
     "Decision",
+    "DecisionEvent",
     "DuplicateUidError",
+    "EventLog",
     "FixedWindow",
     "FloodPolicy",
     "HTTPThrottle",
+    "Hit",
     "LeakyBucket",
     "Limiter",
+    "NeverAdmittedError",
+    "Penalty",
     "Rate",
     "RateError",
     "ResponseOptions",
     "Rule",
+    "SettledDecision",
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
+    "SlotLostError",
+    "Slots",
     "Strategy",
     "StrategyStat",
+    "Subscription",
     "Throttled",
     "TokenBucket",
     "TraffikError",
     "Transition",
+    "WaitTimeoutError",
     "WebSocketThrottle",
+    "following",
     "get_wait",
     "group",
+    "hit_all",
+    "hit_all_sync",
     "is_throttled",
     "load_throttles",
+    "reserve_all",
+    "reserve_all_sync",
     "set_default_responses",
+    "subscribe",
     "trust_no_proxies",
     "trust_proxies",
+    "unsubscribe",
 ]
 
 _HOMES = {
+    "events.logs": ("EventLog",),
+    "events.records": ("DecisionEvent",),
+    "events.subscriptions": ("Subscription", "subscribe", "unsubscribe"),
     "limits.defaults": ("set_default_responses",),
     "identities.proxies": ("DENIED", "EXEMPTED"),
     "model.costs": ("MAX_COST",),
-    "model.decisions": ("NEVER", "Decision", "StrategyStat"),
+    "model.decisions": ("NEVER", "Decision", "SettledDecision", "StrategyStat"),
     "responses.rejections": ("Throttled",),
     "model.errors": (
         "AdapterNotFoundError",
@@ -101,20 +135,28 @@ _HOMES = {
         "BackendTimeoutError",
         "ConfigurationError",
         "DuplicateUidError",
+        "NeverAdmittedError",
         "RateError",
+        "SlotLostError",
         "TraffikError",
+        "WaitTimeoutError",
     ),
+    "limits.composing": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
+    "limits.slots": ("Slots",),
     "throttles.files": ("load_throttles",),
+    "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),
     "model.rates": ("UNLIMITED", "Rate"),
     "limits.groups": ("group",),
     "rules.rule": ("Rule",),
     "strategies": (
         "GCRA",
+        "CalendarWindow",
         "FixedWindow",
         "LeakyBucket",
+        "Penalty",
         "SlidingCounter",
         "SlidingLog",
         "SlidingWindow",
@@ -123,6 +165,7 @@ _HOMES = {
         "Transition",
     ),
     "throttles": ("HTTPThrottle", "WebSocketThrottle", "get_wait", "is_throttled"),
+    "throttles.all_of": ("AllOf", "hit_all", "hit_all_sync", "reserve_all", "reserve_all_sync"),
     "identities.trust": ("trust_no_proxies", "trust_proxies"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,6 +1,6 @@
-"""The one seam to frameworks: what an adapter tells of a connection, and how one is found.
+"""The interface to frameworks: the methods of an adapter, and how the adapter of a connection is found.
 
-An adapter hands over plain data and carries out what the core decided; it decides nothing. Adapters are found by
+An adapter hands over plain data and carries out the decisions of the core. It decides nothing. Adapters are found by
 walking ``type(connection).__mro__`` in the entry-point group ``traffik.adapters``, whose names are dotted connection
 classes. They are loaded when a store opens, or at the first connection of a type, and remembered per type.
 """
@@ -43,35 +43,35 @@ Memory: TypeAlias = dict[Any, Decision]
 
 
 class Adapter(Protocol):
-    """What the core needs of a framework's connections.
+    """The methods that the core calls for a framework's connections.
 
-    An adapter may also have a text `store_advice`: what to do where an application has no store, as a phrase that
-    begins with a verb. It ends the message of `BackendNotFoundError`.
+    An adapter may also have a text `store_advice`, which ends the message of `BackendNotFoundError`: a phrase that
+    begins with a verb and says how to give an application a store.
 
-    And it may have a method `check(app)`, called for each application that starts. It gives notices of mistakes in how
+    It may have a method `check(app)` too, called for each application that starts. It gives notices of mistakes in how
     the application uses throttles, and raises `ConfigurationError` for those that cannot work. It ignores applications
     of other frameworks.
     """
 
     injects: type | None
-    """The class to ask for where the framework injects dependencies by their annotation; None where it does not."""
+    """The class of connections, if the framework injects dependencies by annotation; None if it does not."""
 
     websocket: bool
-    """Whether these connections carry messages, so that `WebSocketThrottle` guards them."""
+    """Whether these connections carry messages, so that they are for a `WebSocketThrottle`."""
 
     def peer(self, connection: Any, /) -> str | None:
-        """The address at the other end of the socket; None if there is none (a Unix socket)."""
+        """The address of the socket's peer; None if there is none (a Unix socket)."""
         ...
 
     def headers(self, connection: Any, name: str, /) -> Sequence[str]:
-        """The lines of the header field `name`, which is in lower case, in the order they came; none without it.
+        """The lines of the header field `name` (in lower case), in the order they came; none if it is missing.
 
-        Where a server has joined the lines of one name, that is one line.
+        If the server has joined lines with the same name, they are one line.
         """
         ...
 
     def method(self, connection: Any, /) -> str:
-        """The method of the request, in upper case; of one that opens a WebSocket it is GET."""
+        """The method of the request, in upper case. A request that opens a WebSocket is a GET."""
         ...
 
     def path(self, connection: Any, /) -> str:
@@ -85,8 +85,8 @@ class Adapter(Protocol):
     def route(self, connection: Any, /) -> str | None:
         """The template of the route that matches the request; None if no route does.
 
-        As it was given to the framework, with the prefixes of mounted applications. It is asked for only if a rule
-        names a route. What is mounted and has no routes, such as a folder of files, has the prefix for its template.
+        It is as given to the framework, with the prefixes of mounted applications. The core asks for it only if a rule
+        names a route. A mounted application without routes, such as static files, has its prefix as template.
 
         Raises:
             ConfigurationError: the framework cannot tell the route.
@@ -98,37 +98,37 @@ class Adapter(Protocol):
         ...
 
     def subapps(self, app: Any, /) -> Iterable[object]:
-        """The applications mounted in `app`; none if it is not one of this framework's."""
+        """The applications mounted in `app`; none if it belongs to another framework."""
         ...
 
     def memory(self, connection: Any, /) -> Memory:
-        """A dict that lives as long as the connection and is the same for every object that stands for it."""
+        """A dict that lives as long as the connection. All objects for one connection share it."""
         ...
 
     def reject(self, connection: Any, rejection: Rejection, /) -> Awaitable[None] | None:
-        """Raise the framework's own error, or send what is to be sent (then an awaitable, if sending must wait)."""
+        """Raise the framework's own error, or send the rejection. Returns an awaitable if sending has to be awaited."""
         ...
 
 
 class SocketAdapter(Adapter, Protocol):
-    """What the core needs besides, of connections that carry messages, to deal with floods."""
+    """The additional methods for connections that carry messages, which flood policies need."""
 
     def accepted(self, connection: Any, /) -> bool:
-        """Whether it is past its opening, so that a refusal can no longer be an answer with a status."""
+        """Whether the WebSocket is accepted, so that a refusal can no longer be a response with a status."""
         ...
 
     def pause(self, connection: Any, sleep: Callable[[], Awaitable[None]], /) -> Awaitable[None] | None:
-        """What to wait for so that no message is read before `sleep()` is over: as a rule `sleep()` itself.
+        """An awaitable that ends once messages may be read again: usually `sleep()` itself.
 
-        None, and nothing to wait for, where the framework reads no message before it has awaited `sleep()` by itself.
+        None if the framework awaits `sleep()` by itself before it reads the next message.
         """
         ...
 
     def close(self, connection: Any, rejection: Rejection, code: int, /) -> Awaitable[None] | None:
-        """Close it with `code` and `traffik.limits.floods.REASON`, so that the loop that reads its messages ends.
+        """Close the WebSocket with `code` and `traffik.limits.floods.REASON`, so that the loop over its messages ends.
 
-        By an error that the framework answers so, which is a `Throttled`, or by closing it (then an awaitable). One
-        that is closed already is left alone.
+        It raises a `Throttled` for which the framework closes the WebSocket, or returns an awaitable that closes it. A
+        closed WebSocket is left alone.
         """
         ...
 
@@ -141,7 +141,7 @@ _PIP: Final = {
     "rest_framework": "traffik-core[django]",
     "starlette": "traffik-core[starlette]",
 }
-"""The extra that brings the adapter of a connection's package."""
+"""The extra to install for each framework's package."""
 
 _by_type: dict[type, Adapter] = {}
 _registered: dict[str, Adapter] = {}
@@ -151,7 +151,7 @@ _entry_points: dict[str, EntryPoint] | None = None
 def register_adapter(connection_type: type | str, adapter: Adapter) -> None:
     """Use `adapter` for connections of `connection_type` (a class or its dotted name) and of its subclasses.
 
-    For adapters that are not installed with an entry point; it wins over one that is.
+    It is for adapters without an entry point, and goes before an adapter with one.
     """
     _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = adapter
     _by_type.clear()
@@ -161,7 +161,7 @@ def adapter_of(connection: object) -> Adapter:
     """The adapter for `connection`.
 
     Raises:
-        AdapterNotFoundError: none knows its class; the message says what to install or give.
+        AdapterNotFoundError: no adapter knows its class. The message says what to install or to give.
     """
     try:
         return _by_type[type(connection)]
@@ -173,8 +173,8 @@ def socket_adapter_of(connection: object) -> SocketAdapter | None:
     """The adapter for `connection` if it carries messages; else None.
 
     Raises:
-        AdapterNotFoundError: none knows its class.
-        ConfigurationError: its adapter cannot deal with floods.
+        AdapterNotFoundError: no adapter knows its class.
+        ConfigurationError: its adapter lacks methods of `SocketAdapter`.
     """
     adapter = adapter_of(connection)
     if not adapter.websocket:
@@ -188,7 +188,7 @@ def socket_adapter_of(connection: object) -> SocketAdapter | None:
 
 
 def load_adapters() -> None:
-    """Load every installed adapter whose framework is in use, so that the first request need not.
+    """Load every installed adapter whose framework is in use, so that the first request does not have to.
 
     Warns if the other project named traffik is installed, since its files may have replaced ours.
     """
@@ -209,7 +209,7 @@ def subapps_of(app: object) -> list[object]:
 
 
 def check_app(app: object) -> None:
-    """Look for mistakes in how `app`, and what is mounted in it, uses throttles.
+    """Look for mistakes in how `app` and the applications mounted in it use throttles.
 
     Raises:
         ConfigurationError: something in it cannot work.
@@ -227,10 +227,10 @@ def _check_of(adapter: object) -> Callable[[object], None] | None:
 
 
 def injected(*, websocket: bool) -> type | None:
-    """The class of connections that dependency injection is to hand over; None if no framework in use does that.
+    """The class of connections that dependency injection hands over; None if no framework in use does that.
 
-    Of several, one that is installed goes before one that was registered by hand. (A throttle of an adapter's own
-    package, such as `traffik_starlette.HTTPThrottle`, leaves no doubt.)
+    Of several, an installed one goes before a registered one. (Throttles of an adapter's package, such as
+    `traffik_starlette.HTTPThrottle`, name their class.)
     """
     load_adapters()
     for name in sorted(_registered, key=lambda name: name not in _names()):
@@ -241,11 +241,11 @@ def injected(*, websocket: bool) -> type | None:
 
 
 def check_injection() -> None:
-    """See whether something can hand over connections, for a throttle that asks for one.
+    """Check that FastAPI, if it is in use, can hand connections to a throttle.
 
     Raises:
-        AdapterNotFoundError: FastAPI is in use, and there is no adapter for it. It would look for the throttle's
-            arguments in the query, and answer every request with status 422.
+        AdapterNotFoundError: FastAPI is in use, and there is no adapter for it. Without one it would look for the
+            throttle's arguments in the query, and answer every request with status 422.
     """
     if "fastapi" in sys.modules:
         raise AdapterNotFoundError(f"no adapter for FastAPI: pip install '{_PIP['fastapi']}'")
@@ -263,7 +263,7 @@ def _find(connection: object) -> Adapter:
 
 
 def _mend(connection: object) -> str:
-    """What to do about a connection that no adapter knows."""
+    """The advice for a connection that no adapter knows."""
     package = _root(type(connection).__module__)
     installed = {_root(entry.value) for name, entry in _names().items() if _root(name) == package}
     known = [name for name, entry in _names().items() if _root(entry.value) in installed]

@@ -1,8 +1,8 @@
 """traffik for Django.
 
-The throttles of `traffik` work in views by themselves once this package is installed. Below are the same throttle typed
-for Django's requests, a decorator and a mixin for views, a middleware, the throttles of the settings by their names,
-and the error that a refusal raises. List ``"traffik_django"`` in INSTALLED_APPS for settings, checks and commands.
+Once this package is installed, the throttles of `traffik` work in views. It has the same throttle typed for Django's
+requests, a decorator and a mixin for views, a middleware, the throttles of the settings by name, and the error that a
+refusal raises. List ``"traffik_django"`` in INSTALLED_APPS for settings, checks and commands.
 """
 
 from traffik_django.conf import throttles

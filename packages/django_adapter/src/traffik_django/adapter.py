@@ -1,4 +1,4 @@
-"""What traffik needs of a Django request: plain data out of its META, and how it is rejected."""
+"""The adapter for Django: it reads plain data from a request's META, and rejects requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from traffik_django.errors import Throttled
 __all__ = ["MEMORY", "STORE_ADVICE", "HTTPAdapter", "http"]
 
 MEMORY: Final = "traffik.model.decisions"
-"""The key of META under which the decisions about a request are kept: whatever wraps a request has the same META."""
+"""The key of META under which the decisions about a request are kept. Wrappers of a request have the same META."""
 
 
 STORE_ADVICE: Final = (
@@ -24,11 +24,11 @@ STORE_ADVICE: Final = (
     "settings, whose TRAFFIK['STORE'] names the store (in memory by default), or give the throttle a store "
     "(backend=backend)"
 )
-"""What to do where a project has no store."""
+"""The advice for a project without a store."""
 
 
 class HTTPAdapter:
-    """For `django.http.HttpRequest`, under WSGI and ASGI alike."""
+    """For `django.http.HttpRequest`, under WSGI and ASGI."""
 
     injects: type | None = None
     websocket = False
@@ -39,18 +39,18 @@ class HTTPAdapter:
 
     def headers(self, connection: Any, name: str, /) -> Sequence[str]:
         scope = getattr(connection, "scope", None)
-        if scope is not None:  # under ASGI, where META would mix up the names that differ by a hyphen alone
+        if scope is not None:  # under ASGI, where META does not tell hyphens and underscores in names apart
             wanted = name.encode("latin-1")
             return [value.decode("latin-1") for key, value in scope["headers"] if key == wanted]
         line: str | None = connection.headers.get(name)
-        return () if line is None else (line,)  # WSGI has one line, whatever came
+        return () if line is None else (line,)  # WSGI joins the lines
 
     def method(self, connection: Any, /) -> str:
         method: str = connection.method
         return method
 
     def path(self, connection: Any, /) -> str:
-        # Not `path`: its prefix may be there or not, and the same view answers.
+        # Not `path`, which may have a prefix or not for the same view.
         path: str = connection.path_info
         return path
 
@@ -64,7 +64,7 @@ class HTTPAdapter:
         return route
 
     def app(self, connection: Any, /) -> object | None:
-        # A process runs one Django project, and its registry stands for it.
+        # A process runs one Django project, so the registry of its apps can serve as the application.
         return apps
 
     def subapps(self, app: object, /) -> Iterable[object]:

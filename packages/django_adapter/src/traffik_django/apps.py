@@ -19,7 +19,7 @@ class TraffikConfig(AppConfig):
     verbose_name = "traffik"
 
     def ready(self) -> None:
-        # Imported here: the middleware may be a subclass in a module that needs the applications.
+        # imported here, since the middleware may be a subclass in a module that needs the applications
         from traffik_django import checks as ours
 
         for check in ours.CHECKS:

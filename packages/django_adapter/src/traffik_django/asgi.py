@@ -1,6 +1,6 @@
-"""Django's ASGI application, which counts uploads in bytes while they come.
+"""Django's ASGI application, which counts uploads in bytes as they arrive.
 
-It takes the place of `django.core.asgi` in the file ``asgi.py`` of a project.
+It replaces `django.core.asgi` in the file ``asgi.py`` of a project.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ __all__ = ["get_asgi_application"]
 
 
 def get_asgi_application() -> ASGIHandler:
-    """Django's function of this name, for an application that refuses uploads while Django takes them.
+    """Like Django's function of this name, for an application that refuses uploads while Django receives them.
 
-    A throttle of ``TRAFFIK["UPLOADS"]`` sees the request before any middleware does, so its identifier cannot ask for a
-    user or a session. An upload that is refused ends the connection.
+    A throttle of ``TRAFFIK["UPLOADS"]`` gets the request before any middleware runs, so its identifier cannot use the
+    user or the session. A refused upload ends the connection.
     """
     django.setup(set_prefix=False)
     return _UploadHandler()
 
 
 class _UploadHandler(ASGIHandler):
-    """Django's ASGI application, which counts the body while Django takes it."""
+    """Django's ASGI application, which counts the body while Django receives it."""
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         request, _ = super().create_request(scope, BytesIO())

@@ -1,11 +1,11 @@
-"""System checks: what would fail in production fails `manage.py check` first, with the line that mends it.
+"""System checks: `manage.py check` finds mistakes before they fail in production, and says how to fix them.
 
-traffik.E001 the middleware is missing; E002 to E006 the settings, by their keys: TRAFFIK itself, STORE, IDENTIFIER,
-THROTTLES, URLS; E007 a decorator names a throttle that is not there; E008 the middleware asks for a user or a session
-before there is one; E009 the trusted proxies; E010 the key RESPONSES; E011 a pattern of URLS is for no
-view; E012 two throttles have one uid and different definitions; E013 the keys UPLOADS and UPLOAD_STEP; E014 the
-middleware for uploads is missing; W001, of a deployment, a store in memory; W002 a URL leads to the undecorated view;
-W003 the middleware stands above the one for CORS.
+traffik.E001 the middleware is missing; E002 to E006 the settings, by key: TRAFFIK itself, STORE, IDENTIFIER, THROTTLES,
+URLS; E007 a decorator names a throttle that does not exist; E008 the middleware needs a user or a session before there
+is one; E009 the trusted proxies; E010 the key RESPONSES; E011 a pattern of URLS matches no view; E012 two throttles
+have the same uid and different definitions; E013 the keys UPLOADS and UPLOAD_STEP; E014 the middleware for uploads is
+missing; W001, for a deployment, a store in memory; W002 a URL leads to the undecorated view; W003 the middleware is
+above the one for CORS.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ _UPLOADS: Final = "traffik_django.uploads.UploadMiddleware"
 _CORS: Final = "corsheaders.middleware.CorsMiddleware"
 _UIDS: Final = "traffik.E012"
 _NAMES: Final = 10
-"""Names that a hint lists at most."""
+"""The most names that a hint lists."""
 
 _MAKERS: Final[dict[object, str]] = {
     identities.session: "django.contrib.sessions.middleware.SessionMiddleware",
     identities.user: "django.contrib.auth.middleware.AuthenticationMiddleware",
 }
-"""What has to stand above the middleware, for an identity that is taken before the URL is resolved."""
+"""The middlewares that have to be above ours, for an identifier that runs before the URL is resolved."""
 
 
 def check_middleware(**_: Any) -> list[checks.CheckMessage]:
-    """A hit that is refused in a view is an exception, which only the middleware answers."""
+    """The middleware is there. It turns the exception of a hit that is refused in a view into a response."""
     if any(_is_a(path, _LINE) for path in settings.MIDDLEWARE):
         return []
     hint = f'Add the line "{_LINE}" to MIDDLEWARE.'
@@ -63,7 +63,7 @@ def check_middleware(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
-    """What ``settings.TRAFFIK`` says can be had."""
+    """``settings.TRAFFIK`` is valid."""
     return [
         checks.Error(problem.message, problem.hint, id=f"traffik.E{problem.number:03}")
         for problem in conf.start().problems
@@ -71,7 +71,7 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_names(**_: Any) -> list[checks.CheckMessage]:
-    """Every throttle that a decorator names is there."""
+    """Every throttle that a decorator names exists."""
     if getattr(settings, "ROOT_URLCONF", None):
         get_resolver().url_patterns  # noqa: B018 - brings in the views
     known = conf.start().throttles
@@ -84,7 +84,7 @@ def check_names(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_uids(**_: Any) -> list[checks.CheckMessage]:
-    """No two throttles that differ have one uid, since a project has one store: a hit of the second is an error."""
+    """No two different throttles have the same uid. In the project's store, a hit of the second would be an error."""
     if getattr(settings, "ROOT_URLCONF", None):
         get_resolver().url_patterns  # noqa: B018 - brings in the views, and with them their throttles
     gc.collect()
@@ -99,7 +99,7 @@ def check_uids(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_uploads(**_: Any) -> list[checks.CheckMessage]:
-    """Without its middleware, no throttle of UPLOADS counts."""
+    """The middleware for uploads is there, if there are throttles in UPLOADS."""
     if not conf.start().uploads or any(_is_a(path, _UPLOADS) for path in settings.MIDDLEWARE):
         return []
     message = "UploadMiddleware is not in MIDDLEWARE, so the throttles of TRAFFIK['UPLOADS'] count no uploads."
@@ -107,7 +107,7 @@ def check_uploads(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_urls(**_: Any) -> list[checks.CheckMessage]:
-    """Every pattern of URLS is for some view: a slip in a name would leave that view without its limit."""
+    """Every pattern of URLS matches a view. A typing mistake would leave a view without its limit."""
     left = [pattern for pattern, _ in conf.start().rules]
     if not left or not getattr(settings, "ROOT_URLCONF", None):
         return []
@@ -119,7 +119,7 @@ def check_urls(**_: Any) -> list[checks.CheckMessage]:
         known |= places
     return [
         checks.Error(
-            f"TRAFFIK['URLS'][{pattern!r}] is for no URL pattern, so that nothing is throttled by it.",
+            f"TRAFFIK['URLS'][{pattern!r}] matches no URL pattern, so it throttles nothing.",
             _known_like(pattern, known),
             id="traffik.E011",
         )
@@ -128,7 +128,7 @@ def check_urls(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_order(**_: Any) -> list[checks.CheckMessage]:
-    """A throttle of every request is hit where the middleware stands, and not where the view is."""
+    """The middleware is below those whose user or session the throttles of every request need."""
     config, middleware = conf.start(), list(settings.MIDDLEWARE)
     above = middleware[: next((place for place, path in enumerate(middleware) if _is_a(path, _LINE)), len(middleware))]
     found: list[checks.CheckMessage] = []
@@ -144,7 +144,7 @@ def check_order(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_decorators(**_: Any) -> list[checks.CheckMessage]:
-    """Every URL leads to the view as `throttled` has decorated it."""
+    """Every URL leads to the decorated view."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     hint = "Decorate the view where it is defined, or in urls.py: path('search', throttled('10/s')(search))."
@@ -162,16 +162,16 @@ def check_cors(**_: Any) -> list[checks.CheckMessage]:
     cors = next((place for place, path in enumerate(middleware) if _is_a(path, _CORS)), None)
     if cors is None or not conf.start().everywhere or not any(_is_a(path, _LINE) for path in middleware[:cors]):
         return []
-    message = f"ThrottleMiddleware stands above {_CORS}, so its refusals have no CORS header fields."
+    message = f"ThrottleMiddleware is above {_CORS}, so its refusals have no CORS header fields."
     return [checks.Warning(message, f'Put the line "{_CORS}" above "{_LINE}".', id="traffik.W003")]
 
 
 def check_deployment(**_: Any) -> list[checks.CheckMessage]:
-    """A deployment has more than one process, mostly."""
+    """The store is not in memory, since most deployments have more than one process."""
     store = conf.start().store
     if store is None or not store.in_process:
         return []
-    message = f"{type(store).__name__} counts in each process by itself, so that n processes admit n times the limit."
+    message = f"{type(store).__name__} counts in each process by itself, so n processes admit n times the limit."
     hint = (
         "Share the store: TRAFFIK = {'STORE': {'CACHE': 'default'}}, where the cache is a RedisCache; or, on one "
         "machine, {'STORE': {'BACKEND': 'traffik.backends.lmdb.LMDBBackend'}}."
@@ -180,7 +180,7 @@ def check_deployment(**_: Any) -> list[checks.CheckMessage]:
 
 
 def _known_like(pattern: str, known: set[Place]) -> str:
-    """What there is in place of a pattern that is for nothing."""
+    """A hint with the names and routes that a wrong pattern may mean."""
     names = {name for place in known for name in place if name}
     names |= {f"{name.rpartition(':')[0]}:*" for name, _ in known if ":" in name}
     close = get_close_matches(pattern, sorted(names), 3)
@@ -210,4 +210,4 @@ CHECKS: Final = (
     check_decorators,
     check_cors,
 )
-"""Those of every `manage.py check`."""
+"""The checks that run with every `manage.py check`."""

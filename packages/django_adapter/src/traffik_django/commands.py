@@ -1,4 +1,4 @@
-"""What the management commands have in common: a throttle by its uid, and the key of an identity in its store."""
+"""The common part of the management commands: a throttle by its uid, and the key of an identity in its store."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class QuotaCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("throttle", help="its name in TRAFFIK['THROTTLES'], or its uid")
-        parser.add_argument("identity", help="what its identifier answers: an address, or user:42 for the user 42")
-        parser.add_argument("--scope", help="the division of the quota, if it has any")
+        parser.add_argument("identity", help="the result of its identifier: an address, or user:42 for the user 42")
+        parser.add_argument("--scope", help="the scope of the quota, if it has any")
 
     def find(self, options: dict[str, Any]) -> tuple[Limit, Backend, str]:
         """The throttle, its store and the key.
 
         Raises:
-            CommandError: there is no such throttle, or its store is not to be seen from here.
+            CommandError: there is no such throttle, or its store is in the memory of another process.
         """
         get_resolver().url_patterns  # noqa: B018 - brings in the views, and with them their throttles
         name = options["throttle"]
@@ -44,5 +44,5 @@ class QuotaCommand(BaseCommand):
         except BackendNotFoundError as error:
             raise CommandError(str(error)) from error
         if store.in_process:
-            raise CommandError(f"{store!r} is in the memory of each server process, which nobody else can see")
+            raise CommandError(f"{store!r} is in the memory of each server process, so this command cannot read it")
         return limit, store, local_key(options["scope"], options["identity"])

@@ -1,7 +1,7 @@
-"""The settings in force: one configuration a process, read again when a test overrides them.
+"""The current settings: one configuration per process, read again when a test overrides them.
 
-Django has no lifespan, so the project's store is open from the start of the process on. That does no I/O: a store
-connects at its first hit, after whatever server it is has forked.
+Django has no lifespan, so the project's store is open from the start of the process. Opening it does no I/O. It
+connects at its first hit, after the server has forked its workers.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _running = ExitStack()
 
 
 def current() -> Config:
-    """The configuration in force.
+    """The current configuration.
 
     Raises:
-        ImproperlyConfigured: the settings cannot work; `manage.py check` says all that is wrong.
+        ImproperlyConfigured: the settings are invalid. `manage.py check` lists all problems.
     """
     config = _current or start()
     if config.problems:
@@ -44,7 +44,7 @@ def current() -> Config:
 
 
 def start() -> Config:
-    """Read the settings, if that is not done, and open the store; problems are kept for the checks."""
+    """Read the settings, unless they are read already, and open the store. Problems are kept for the checks."""
     global _current  # noqa: PLW0603 - a process has one project
     with _lock:
         if _current is None:
@@ -65,7 +65,7 @@ def start() -> Config:
 
 
 def stop() -> None:
-    """Close the store and forget the settings; the next who asks reads them anew."""
+    """Close the store and forget the settings. The next use reads them again."""
     global _current  # noqa: PLW0603 - see start
     with _lock:
         _current = None
@@ -81,14 +81,14 @@ def changed(*, setting: str, **_: Any) -> None:
 
 
 class Named(Mapping[str, Throttle[Any]]):
-    """The throttles of the settings by their names, as ``throttles["login"]``: always those in force."""
+    """The throttles of the current settings by name, as in ``throttles["login"]``."""
 
     def __init__(self) -> None:
         self.expected: set[str] = set()
         """The names that decorators use, for the checks."""
 
     def expect(self, name: str) -> None:
-        """Have the checks see whether there is a throttle of that name."""
+        """Make the checks report it if there is no throttle with this name."""
         self.expected.add(name)
 
     def __getitem__(self, name: str) -> Throttle[Any]:
@@ -110,7 +110,7 @@ throttles: Final = Named()
 
 
 def resolve(guard: Throttle[Any] | str) -> Throttle[Any]:
-    """The throttle itself, or the one of that name."""
+    """The throttle itself, or the throttle with this name."""
     return throttles[guard] if isinstance(guard, str) else guard
 
 

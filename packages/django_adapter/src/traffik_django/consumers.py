@@ -1,8 +1,8 @@
-"""What traffik needs of a consumer of Channels, and how a WebSocket is refused there.
+"""The adapter for consumers of Channels: it reads plain data from their scope, and rejects WebSockets.
 
-A consumer does not know whether it has accepted. `ThrottledConsumerMixin` makes it know, so that a hit in `connect` can
-deny the handshake; without the mixin a consumer counts as accepted. Sync consumers share one thread, which may not
-sleep for one of them: the mixin lets the event loop wait instead, before it hands them their next message.
+A consumer does not record whether it has accepted its WebSocket. `ThrottledConsumerMixin` does, so that a hit in
+`connect` can deny the handshake. Without the mixin a consumer counts as accepted. Sync consumers share one thread,
+which must not sleep for one of them. With the mixin, the event loop waits before it passes them their next message.
 """
 
 from __future__ import annotations
@@ -39,36 +39,36 @@ _PAUSE = "traffik.pause"
 
 
 class ConsumerThrottled(rejections.Throttled, DenyConnection):
-    """A refused WebSocket that is not accepted yet: Channels closes it, so that the server denies the handshake."""
+    """A refused WebSocket before its accept. Channels closes it, so the server denies the handshake."""
 
 
 class ConsumerDenied(rejections.Throttled, StopConsumer):
-    """The same on a server that can deny with a status: it is answered 429, and the consumer is done."""
+    """A refused WebSocket before its accept, on a server that can send a status. It got 429, and the consumer ends."""
 
 
 class ConsumerClosed(rejections.Throttled, StopConsumer):
-    """A WebSocket that was closed for a flood: its consumer has been told by `disconnect`, and is done."""
+    """A WebSocket that was closed for a flood. The `disconnect` of its consumer was called, and the consumer ends."""
 
 
 class ThrottledConsumerMixin:
-    """Stands before the consumer's base, ``class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer)``."""
+    """Put it before the consumer's base class: ``class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer)``."""
 
     scope: Any
     base_send: Any
     _sync: bool
 
     def accept(self, *args: Any, **kwargs: Any) -> Any:
-        """Accept the WebSocket, as ever; what the base answers may have to be awaited, as ever."""
+        """Accept the WebSocket, as the base class does. In async consumers the result has to be awaited."""
         self.scope[_ACCEPTED] = True
         return super().accept(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
 
     def close(self, *args: Any, **kwargs: Any) -> Any:
-        """Close it, as ever; what the base answers may have to be awaited, as ever."""
+        """Close the WebSocket, as the base class does. In async consumers the result has to be awaited."""
         self.scope[_CLOSED] = True
         return super().close(*args, **kwargs)  # type: ignore[misc]  # the consumer behind the mixin has it
 
     async def dispatch(self, message: Any) -> None:
-        """Handle a message, as ever, and wait as long as it has asked to."""
+        """Handle a message, as the base class does, and then wait if a throttle has asked for a pause."""
         await super().dispatch(message)  # type: ignore[misc]  # the consumer behind the mixin has it
         sleep = self.scope.pop(_PAUSE, None)
         if sleep is not None:
@@ -165,7 +165,7 @@ async def _deny(connection: ThrottledConsumerMixin, rejection: Rejection, messag
 
 
 def _answer(reply: Reply) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What denies a handshake with a status, where the server can."""
+    """The messages that deny a handshake with a status, on a server that supports it."""
     fields = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
     fields.append((b"content-length", b"%d" % len(reply.body)))
     start = {"type": "websocket.http.response.start", "status": reply.status, "headers": fields}
@@ -173,7 +173,7 @@ def _answer(reply: Reply) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 async def _send(connection: Any, text: str) -> None:
-    with suppress(OSError):  # the client has gone already, as the next message tells
+    with suppress(OSError):  # the client has gone, which the next message reports
         await connection.send(text_data=text)
 
 

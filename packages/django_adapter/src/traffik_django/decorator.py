@@ -1,20 +1,19 @@
-"""`@throttled`: a throttle in front of one view, sync or async, function or method; it answers a refusal by itself."""
+"""`@throttled`: a throttle in front of one view, sync or async, function or method. It answers refusals itself."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, TypeVar
 
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
-from traffik.throttles.guards import check_call, is_generator_callable, rates_among
+from traffik.throttles.decorators import check_arguments, guard_function, is_generator_callable
 from traffik.throttles.naming import defining_code, dotted_name, numbered, uid_of
 from traffik.throttles.placement import note_decorated
 from traffik_django import conf
-from traffik_django.guards import is_async, refusal, refusal_async
+from traffik_django.guards import is_async, refusal, refusal_sync
 from traffik_django.limits import HTTPThrottle
 from traffik_django.reading import is_name
 
@@ -25,7 +24,7 @@ _Guard: TypeAlias = Throttle[Any] | str
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
-# `method_decorator` tries every decorator on a function of its own, to see which attributes it sets.
+# `method_decorator` calls every decorator with a dummy function, to see which attributes it sets.
 _TRIED_ON: Final = "_update_method_wrapper.<locals>.dummy"
 
 
@@ -35,9 +34,9 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_View], _View]:
-    """Hit `throttles`, in this order, before the view runs; the first that refuses is answered, without an exception.
+    """Hit `throttles`, in this order, before the view runs. The first that refuses is answered, without an exception.
 
-    One that the middleware has hit is not hit again.
+    A throttle that the middleware has hit is not hit again.
 
         @throttled("10/s; 1000/hour")
         def search(request): ...
@@ -47,15 +46,14 @@ def throttled(
             dotted name. A second view of that name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
-        options: of the new throttle, as `HTTPThrottle` takes them.
+        options: options of the new throttle, as in `HTTPThrottle`.
 
     Raises:
         RateError: a text is neither a rate nor a name.
-        TypeError: no throttle is given, options are given but no rate, or something that is none of these.
+        TypeError: no throttle is given, there are options and no rate, or an argument is none of these.
         ValueError: the cost is not from 0 to 2**31 - 1.
     """
-    check_call(cost, context)
-    rates = rates_among(throttles, options, is_name)
+    rates = check_arguments(throttles, options, cost, context, is_name)
     guards: list[_Guard] = [each for each in throttles if isinstance(each, Throttle | str) and each not in rates]
     for each in guards:
         if isinstance(each, str):
@@ -71,7 +69,7 @@ def throttled(
         if owner is None and not uid:
             return HTTPThrottle(uid_of(view), **settings)
         key = uid or _name_of_method(type(owner), view)
-        if key not in made:  # Django decorates a method anew at each call
+        if key not in made:  # Django decorates a method again at each call
             made[key] = HTTPThrottle(uid or numbered(key, type(owner).__module__, origin), **settings)
         return made[key]
 
@@ -87,7 +85,13 @@ def throttled(
             raise TypeError(
                 f"a view returns its response: return a StreamingHttpResponse instead of yielding in {describe(view)}"
             )
-        guarded = _guarded(view, [*guards, throttle_of(view)] if rates else guards, cost, context)
+        each = [*guards, throttle_of(view)] if rates else guards
+        is_async = _is_async(view)
+
+        def hit(request: Any) -> Any:
+            return (refusal if is_async else refusal_sync)(each, request, cost, context)
+
+        guarded: _View = guard_function(view, _request, hit, is_async=is_async)
         if _owner(view) is None:
             note_decorated(guarded)
         return guarded
@@ -95,26 +99,8 @@ def throttled(
     return decorate
 
 
-def _guarded(view: _View, guards: Sequence[_Guard], cost: int | None, context: Mapping[str, Any] | None) -> _View:
-    """`view` behind `guards`."""
-
-    @functools.wraps(view)
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        if (refused := await refusal_async(guards, _request(args), cost, context)) is not None:
-            return refused
-        response = view(*args, **kwargs)
-        return await response if inspect.isawaitable(response) else response
-
-    @functools.wraps(view)
-    def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        refused = refusal(guards, _request(args), cost, context)
-        return view(*args, **kwargs) if refused is None else refused
-
-    return cast("_View", guarded if _is_async(view) else guarded_sync)
-
-
-def _request(args: tuple[Any, ...]) -> Any:
-    """The request in a call of a view: the first argument, or of a method the second."""
+def _request(args: tuple[Any, ...], _: dict[str, Any]) -> Any:
+    """The request in a call of a view: the first argument, or the second one of a method."""
     for each in args[:2]:
         if hasattr(each, "META"):
             return each
@@ -124,18 +110,18 @@ def _request(args: tuple[Any, ...]) -> Any:
 
 
 def _owner(view: Any) -> Any:
-    """The class-based view whose bound method it is, if any."""
+    """The class-based view if it is a bound method of one, else None."""
     while isinstance(view, functools.partial):
         view = view.func
     return getattr(view, "__self__", None)
 
 
 def _is_async(view: Any) -> bool:
-    """Whether what calls the view awaits it: `dispatch` is a plain function, of async views too."""
+    """Whether the caller of the view awaits it. `dispatch` is a plain function, also of async views."""
     return is_async(view) or getattr(_owner(view), "view_is_async", False)
 
 
 def _name_of_method(owner: type, view: Any) -> str:
-    """The dotted name of a method that is decorated from outside: it is named by the class that it is called on."""
+    """The dotted name of a method that is decorated outside of its class, with the class it is called on."""
     method = dotted_name(view).rpartition(".")[2]
     return f"{owner.__module__}.{owner.__qualname__}.{method}"

@@ -1,7 +1,7 @@
-"""Throttle classes for Django REST framework, under the names of DRF's own: each decision is one atomic step.
+"""Throttle classes for Django REST framework, with the names of DRF's own classes. Each decision is one atomic step.
 
 They read ``REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]`` as DRF does, and take any rate that traffik knows. A request that
-one of them has refused is not counted by those after it.
+one of them has refused is not counted by the following ones.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from traffik_django.limits import HTTPThrottle
 __all__ = ["AnonRateThrottle", "RateThrottle", "ScopedRateThrottle", "UserRateThrottle"]
 
 _REFUSED: Final = "_traffik_refused"
-"""The attribute of a request which one of these has refused: the others count it no more."""
+"""The attribute of a request that one of these has refused, so that the others do not count it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _RateOf:
-    """The rate of a scope, read at each request so that a test may override it.
+    """The rate of a scope, read at each request so that a test can override it.
 
-    It equals another one that reads the same rate, so that classes with different rates cannot share a quota unseen.
+    It equals another one that reads the same rate. So classes with different rates that would share a quota are found.
     """
 
     throttle: RateThrottle = field(compare=False, repr=False)
@@ -42,13 +42,13 @@ class _RateOf:
 
 
 class RateThrottle(BaseThrottle):
-    """A limit for API views; a user who is logged in has a quota wherever they are, anybody else by address.
+    """A limit for API views: by user for clients that are logged in, by address for others.
 
     Attributes:
-        rate: for a subclass with a rate of its own.
-        scope: the name of its rate in DEFAULT_THROTTLE_RATES, and of its quota; views with one scope share it. A
+        rate: the rate of a subclass that does not read the settings.
+        scope: the name of its rate in DEFAULT_THROTTLE_RATES, and of its quota. Views with the same scope share it. A
             subclass that sets a rate and no scope has a quota of its own.
-        decision: on the most recent request.
+        decision: the decision on the most recent request.
     """
 
     rate: ClassVar[Rates | None] = None
@@ -59,17 +59,17 @@ class RateThrottle(BaseThrottle):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._made = {}  # with the class, so that its throttles go when it goes
+        cls._made = {}  # in the class, so that its throttles are deleted with it
         if "rate" in vars(cls) and cls.rate is not None and "scope" not in vars(cls):
             cls.scope = f"{cls.__module__}.{cls.__qualname__}"
 
     def get_scope(self, view: Any) -> str | None:
-        """The scope of a view; None to let it be."""
+        """The scope of a view; None for a view without a limit."""
         return self.scope or f"{type(self).__module__}.{type(self).__qualname__}"
 
     @staticmethod
     def identify(request: Any) -> object:
-        """Whose quota it is."""
+        """The identity of the client."""
         return f"user:{request.user.pk}" if request.user and request.user.is_authenticated else ip(request)
 
     def allow_request(self, request: Any, view: Any) -> bool:
@@ -77,24 +77,24 @@ class RateThrottle(BaseThrottle):
         if scope is None or self.get_rate(scope) is None:
             return True
         throttle = self._throttle(scope)
-        # DRF asks every throttle of a view, also when one has refused; its request is made anew for each view.
+        # DRF asks every throttle of a view, also after one has refused. It makes a new request object for each view.
         refused = getattr(request, _REFUSED, False)
         self.decision = throttle.sync.check(request) if refused else throttle.sync.decide(request)
         if not self.decision.allowed:
             setattr(request, _REFUSED, True)
         if self.decision.degraded in {FORBIDDEN, UNAVAILABLE}:
-            throttle.sync.refuse(request, self.decision)  # 403 and 503, for which a throttle of DRF has no word
+            throttle.sync.refuse(request, self.decision)  # 403 and 503, which a DRF throttle cannot express
         self._jitter = throttle.responses.jitter_of(self.decision.partition)
         return self.decision.allowed
 
     def wait(self) -> float | None:
-        """Seconds until the request would be admitted, exactly, and the client's jitter; None if it never will be."""
+        """The exact seconds until the request would be admitted, plus the client's jitter; None if it never is."""
         if self.decision is None or self.decision.never:
             return None
         return self.decision.retry_after / 1_000_000 + self._jitter
 
     def get_rate(self, scope: str) -> Rates | None:
-        """The rate of a scope; None to switch it off, as in DRF."""
+        """The rate of a scope; None for no limit, as in DRF."""
         if self.rate is not None:
             return self.rate
         settings: Any = api_settings
@@ -111,7 +111,7 @@ class RateThrottle(BaseThrottle):
 
 
 class AnonRateThrottle(RateThrottle):
-    """A limit for those who are not logged in, by address."""
+    """A limit for clients that are not logged in, by address."""
 
     scope = "anon"
 
@@ -121,13 +121,13 @@ class AnonRateThrottle(RateThrottle):
 
 
 class UserRateThrottle(RateThrottle):
-    """A limit for everybody."""
+    """A limit for all clients."""
 
     scope = "user"
 
 
 class ScopedRateThrottle(RateThrottle):
-    """A limit by the ``throttle_scope`` of the view; a view without one is let be."""
+    """A limit by the ``throttle_scope`` of the view. A view without one has no limit."""
 
     def get_scope(self, view: Any) -> str | None:
         scope: str | None = getattr(view, "throttle_scope", None)

@@ -1,4 +1,4 @@
-"""What traffik needs of a request of Django REST framework: Django's own, refused as DRF refuses."""
+"""The adapter for Django REST framework: that of Django, with DRF's own error for a refusal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ __all__ = ["APIThrottled", "DRFAdapter", "drf"]
 
 
 class APIThrottled(rejections.Throttled, exceptions.Throttled):
-    """A refused request of an API view, which DRF renders as it renders all errors."""
+    """A refused request of an API view. DRF renders it like all its errors."""
 
     def __init__(self, rejection: Rejection) -> None:
         exceptions.Throttled.__init__(self, rejection.retry_after, rejection.detail)
-        self.detail = exceptions.ErrorDetail(rejection.detail, self.default_code)  # DRF would add the wait once more
+        # DRF would add the wait a second time
+        self.detail = exceptions.ErrorDetail(rejection.detail, self.default_code)
         self.status_code = rejection.status
         self.rejection = rejection
 

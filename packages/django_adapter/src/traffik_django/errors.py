@@ -1,4 +1,4 @@
-"""A refusal as Django's views raise it."""
+"""The error that a refusal in a view raises."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ __all__ = ["Throttled"]
 
 
 class Throttled(rejections.Throttled):
-    """A refused request. Django has no error for status 429, so `ThrottleMiddleware` turns this one into the answer."""
+    """A refused request. Django has no error for status 429, so `ThrottleMiddleware` turns this one into a response."""

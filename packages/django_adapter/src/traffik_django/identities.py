@@ -1,7 +1,6 @@
-"""Whose quota it is, in Django's words, beside `traffik.identities`: only Django knows its users and sessions.
+"""Identifiers for Django's users and sessions, in addition to `traffik.identities`. The settings know them by name.
 
-Each of these is an identifier; settings know them by their names. Whoever is nobody yet (an anonymous user, a new
-visitor) is counted by address, so that to stay anonymous gains nothing.
+Clients without a login or a session are limited by address, so staying anonymous gains nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def _find_user(request: Any, _: object) -> str | Awaitable[str | None] | None:
 
 
 def _session(request: Any, content: Collection[str]) -> str | None:
-    # Not every kind of session forgets a key that does not exist, but none has anything for it.
+    # Some session backends keep a key that does not exist, but none has data for it.
     key = request.session.session_key
     return f"session:{digest(key)}" if key and content else None
 
@@ -41,28 +40,28 @@ async def _asession(request: Any) -> str | None:
 
 def _find_session(request: Any, _: object) -> str | Awaitable[str | None] | None:
     if asyncio._get_running_loop() is None:
-        # To ask for its keys loads it, which is what tells whether it exists.
+        # reading its keys loads the session, which shows whether it exists
         return _session(request, request.session.keys())
     return _asession(request)
 
 
 ip: Final = address()
-"""The address of the client, as a throttle without an identifier takes it."""
+"""The address of the client, which is the default of a throttle."""
 
 user: Final = CredentialIdentifier("user", _find_user)
 """The user who is logged in, as Django finds them: `request.user` or, in async code, `request.auser`."""
 
 session: Final = CredentialIdentifier("session", _find_session)
-"""The session, if there is one with something in it: a session key that a client makes up is none."""
+"""The session, if it exists and has data. A session key that a client invents has none."""
 
 _NAMED: Final[dict[str, Identifier]] = {"ip": ip, "session": session, "user": user, "user_or_ip": user}
 
 
 def named(name: str) -> Identifier:
-    """The identifier of that name: ``ip``, ``user``, ``user_or_ip``, ``session`` or ``header:NAME``.
+    """The identifier with this name: ``ip``, ``user``, ``user_or_ip``, ``session`` or ``header:NAME``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such identifier.
     """
     kind, _, rest = name.partition(":")
     if kind == "header" and rest:

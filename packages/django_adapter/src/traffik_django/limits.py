@@ -38,17 +38,17 @@ def use_identity(identifier: Identifier | None) -> None:
 
 
 class HTTPThrottle(throttle.HTTPThrottle[HttpRequest]):
-    """`traffik.HTTPThrottle` for `django.http.HttpRequest`; without an identifier it uses the one of the settings."""
+    """`traffik.HTTPThrottle` for `django.http.HttpRequest`. Without an identifier it uses the one of the settings."""
 
     _lent: Callback | None = None
 
     if not TYPE_CHECKING:  # type checkers see the constructor alone
 
         def __new__(cls, *arguments: Any, **options: Any) -> Self:
-            """Refuse to be made where no store would be found, so that `manage.py check` and not a request says so.
+            """Refuse a throttle that would find no store, so that `manage.py check` reports it before a request fails.
 
             Raises:
-                ImproperlyConfigured: it names no store, and ``"traffik_django"`` is not in INSTALLED_APPS.
+                ImproperlyConfigured: it has no store, and ``"traffik_django"`` is not in INSTALLED_APPS.
             """
             if apps.ready and options.get("backend") is None and not apps.is_installed("traffik_django"):
                 raise ImproperlyConfigured(f"a throttle was made in a project without traffik_django: {STORE_ADVICE}")

@@ -22,13 +22,13 @@ __all__ = ["ThrottledMixin"]
 
 
 class ThrottledMixin(_Base):
-    """Stands before `View` among the bases.
+    """Put it before `View` among the base classes.
 
         class Search(ThrottledMixin, ListView):
             throttles = ["10/s; 1000/hour"]
 
     Attributes:
-        throttles: as `throttled` takes them; each class that is viewed has its own quota for its rates.
+        throttles: as in `throttled`. Each view class has its own quota for its rates.
         throttle_options: the keyword arguments of `throttled`.
     """
 

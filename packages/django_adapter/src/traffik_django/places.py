@@ -1,6 +1,6 @@
-"""Where URLs may lead: the names and routes of the project's URL patterns, spelt as `resolver_match` spells them.
+"""The names and routes of the project's URL patterns, as `resolver_match` has them.
 
-A route may be translated, or begin with the language, so that it is another one in each language.
+A route may be translated, or begin with the language, so it may differ in each language.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Place: TypeAlias = tuple[str, str]
 
 
 def places_by_language() -> Iterator[set[Place]]:
-    """All places in the language of now; then, for who still has to look, in each language of the project."""
+    """All places in the current language, and then in each language of the project."""
     yield set(_places(get_resolver()))
     if settings.USE_I18N:
         for language, _ in settings.LANGUAGES:
@@ -40,7 +40,7 @@ def _places(resolver: Any, namespaces: tuple[str, ...] = (), route: str = "") ->
 
 
 def views() -> list[Callable[..., Any]]:
-    """The views that URLs lead to, as they stand in the URL patterns."""
+    """The views in the URL patterns."""
     found: list[Callable[..., Any]] = []
     waiting: list[Any] = [get_resolver()]
     for resolver in waiting:

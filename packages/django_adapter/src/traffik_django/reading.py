@@ -1,4 +1,4 @@
-"""What ``settings.TRAFFIK`` says, made into objects; what is wrong with it becomes problems, and never an exception."""
+"""Turns ``settings.TRAFFIK`` into objects. Mistakes in it become problems, never exceptions."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "respons
 _RESPONSES: Final = tuple(each.name for each in fields(ResponseOptions))
 _RULE: Final = ("bypass", "methods", "path", "route", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
-"""Options that may be the dotted path of what is meant: a function, a strategy or its class."""
+"""Options whose value may be a dotted path, of a function, a strategy or the class of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the settings that cannot work: the number of its check, what is wrong, and how to mend it."""
+    """A mistake in the settings: the number of its check, what is wrong, and how to fix it."""
 
     number: int
     message: str
@@ -60,18 +60,18 @@ class Config:
     """The settings as objects.
 
     Attributes:
-        store: the project's own; None where it has none.
-        identifier: whose quota it is by default; None for the address.
-        proxies: what is trusted; None to leave it as it is.
-        throttles: by their names.
-        everywhere: those for every request.
+        store: the project's store; None if it has none.
+        identifier: the default identifier; None for the address.
+        proxies: the trusted proxies; None to leave them as they are.
+        throttles: the throttles by name.
+        everywhere: the throttles for every request.
         rules: patterns, each with the throttles for the views that match.
-        uploads: those that count the bytes of bodies.
+        uploads: the throttles that count the bytes of bodies.
         upload_step: bytes between two charges of an upload.
-        responses: what goes out of throttles that do not say; None where the settings do not either.
-        headers: whether answers that are not refused get the RateLimit fields.
-        count_preflights: whether CORS preflights take quota like other requests.
-        problems: what is wrong.
+        responses: the response options of throttles without their own; None if the settings have none.
+        headers: whether responses that are not refusals get the RateLimit fields.
+        count_preflights: whether CORS preflights count like other requests.
+        problems: the mistakes in the settings.
     """
 
     store: Backend | None = None
@@ -89,10 +89,10 @@ class Config:
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
 
     def throttles_for(self, match: Any) -> list[Throttle[Any]] | tuple[()]:
-        """The throttles for the view that the URL has led to."""
+        """The throttles for the view that the URL leads to."""
         if not self.rules:
             return ()
-        # As many as the project has URL patterns: neither is what the client wrote.
+        # The cache has an entry per URL pattern. Neither value comes from the client.
         place = (match.view_name, match.route)
         found = self._found.get(place)
         if found is None:
@@ -105,17 +105,17 @@ class Config:
 
 
 def is_meant(pattern: str, place: tuple[str, str]) -> bool:
-    """Whether a pattern of URLS is for the view of that name and route."""
+    """Whether a pattern of URLS matches the view with this name and route."""
     return any(fnmatchcase(name or "", pattern) for name in place)
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can name a throttle; no rate can."""
+    """Whether `text` can be the name of a throttle. A rate cannot be one."""
     return _NAME.fullmatch(text) is not None and text.lower() != "unlimited"
 
 
 def read() -> Config:
-    """The settings of now; without ``TRAFFIK``, a store in memory and no throttles."""
+    """The current settings. Without ``TRAFFIK`` they are a store in memory and no throttles."""
     config, given = Config(), getattr(settings, "TRAFFIK", {})
     if not isinstance(given, Mapping):
         config.problem(
@@ -186,7 +186,7 @@ def _read_uploads(config: Config, given: Mapping[Any, Any]) -> None:
 
 
 def _named(config: Config, number: int, where: str, names: Any) -> tuple[Throttle[Any], ...]:
-    """The throttles that one name or several name."""
+    """The throttles with one or several names."""
     throttles: list[Throttle[Any]] = []
     for name in names if isinstance(names, list | tuple) else [names]:
         if isinstance(name, str) and name in config.throttles:
@@ -216,12 +216,12 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         if isinstance(options.get(key), str):
             found = import_string(options[key])
             options[key] = found() if isinstance(found, type) else found
-    # With its store, so that the settings of one test never meet those of another.
+    # with its store, so that the settings of one test do not affect those of another
     return HTTPThrottle(name, options.pop("rate"), backend=config.store, **options)
 
 
 def _rule(given: Any) -> Any:
-    """A rule, or the arguments of one; whatever else it is, the throttle refuses it."""
+    """A rule, or the arguments of one. Anything else is returned, and the throttle raises an error."""
     if not isinstance(given, Mapping):
         return given
     for key in given:
@@ -249,11 +249,11 @@ def _responses(given: Any) -> ResponseOptions:
     if isinstance(given, ResponseOptions):
         return given
     if not isinstance(given, Mapping):
-        raise TypeError(f"what goes out is a dict or a ResponseOptions, not {describe(given)}")
+        raise TypeError(f"RESPONSES is a dict or a ResponseOptions, not {describe(given)}")
     options = dict(given)
     for key in options:
         if key not in _RESPONSES:
-            raise ValueError(f"nothing that goes out is called {key!r}. {_close(str(key), _RESPONSES)}")
+            raise ValueError(f"no option of RESPONSES is called {key!r}. {_close(str(key), _RESPONSES)}")
     if isinstance(options.get("fields"), list | tuple):
         options["fields"] = [_writer(each) for each in options["fields"]]
     return ResponseOptions(**options)
@@ -265,7 +265,7 @@ def _writer(given: Any) -> Any:
 
 
 def _made(config: Config, number: int, where: str, make: Callable[[], Any]) -> Any:
-    """What `make` makes; None where that is a problem."""
+    """The result of `make`; None if it raises, which becomes a problem."""
     try:
         return make()
     except (ConfigurationError, ImportError, ImproperlyConfigured, TypeError, ValueError) as error:
@@ -277,7 +277,7 @@ _HINTS: Final = {
     3: "Write {'CACHE': 'default'}, {'BACKEND': 'dotted.path', 'LOCATION': …, 'OPTIONS': {…}}, a redis:// URL or None.",
     4: "Write 'ip', 'user', 'session', 'header:NAME', or the dotted path of a function of the request and the context.",
     5: "Write a rate such as '5/min', or {'rate': '5/min', 'identifier': 'user'}.",
-    9: "Write their networks, such as ['10.0.0.0/8'], or how many every request passes.",
+    9: "Write their networks, such as ['10.0.0.0/8'], or the number of proxies that every request passes.",
     13: "Write the names of throttles in UPLOADS, and in UPLOAD_STEP the bytes between two charges, such as 65536.",
     10: "Write {'fields': ['draft-11', 'x-ratelimit'], 'jitter': 5}, or other arguments of traffik.ResponseOptions.",
 }

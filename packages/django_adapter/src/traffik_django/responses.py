@@ -1,4 +1,4 @@
-"""What a refused client is answered: a problem for programs, a page for browsers, by the Accept header."""
+"""Responses to refused clients, by the Accept header: a problem for programs, a page for browsers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from traffik_django.adapter import MEMORY
 __all__ = ["TEMPLATE", "Answer", "add_headers"]
 
 TEMPLATE: Final = "429.html"
-"""The page of a project's own, as Django has 404.html and 500.html; its context: detail, retry_after, rejection."""
+"""The template of the project's own page, like Django's 404.html. Its context: detail, retry_after, rejection."""
 
 
 class Answer:
-    """What a rejection is answered, to any number of requests."""
+    """Makes the responses of one rejection, for any number of requests."""
 
     __slots__ = ("_replies", "rejection")
 
@@ -30,13 +30,13 @@ class Answer:
         self._replies: dict[str, tuple[bytes, dict[str, str]]] = {}
 
     def to(self, request: HttpRequest) -> HttpResponse:
-        """The answer to this request, with the headers of the rejection."""
+        """The response to this request, with the headers of the rejection."""
         kind = self._kind(request)
         page = _page_of_the_project() if kind == HTML else None
         return self._response(kind, None if page is None else self._render(page, request))
 
     async def to_async(self, request: HttpRequest) -> HttpResponse:
-        """`to` for async code: a page of the project's own may ask for the user, and does so in a thread."""
+        """`to` for async code. The project's own page may read the user, so it is rendered in a thread."""
         kind = self._kind(request)
         page = _page_of_the_project() if kind == HTML else None
         if page is None:
@@ -44,8 +44,8 @@ class Answer:
         return self._response(kind, await sync_to_async(self._render, thread_sensitive=True)(page, request))
 
     def _kind(self, request: HttpRequest) -> str:
-        """The media type that the client takes."""
-        # Of META, since `request.headers` would read all the others too.
+        """The media type for the client."""
+        # from META, since `request.headers` would read all header fields
         line = request.META.get("HTTP_ACCEPT")
         return self.rejection.kind(() if line is None else (line,))
 
@@ -65,7 +65,7 @@ class Answer:
 
 
 def add_headers(request: HttpRequest, response: Any) -> None:
-    """Add the RateLimit fields of everything that was decided about the request."""
+    """Add the RateLimit fields of all decisions about the request."""
     memory: Memory | None = request.META.get(MEMORY)
     if not memory:
         return

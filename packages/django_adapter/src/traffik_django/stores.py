@@ -1,4 +1,4 @@
-"""The store that ``TRAFFIK["STORE"]`` means; one that Django's caches use already may be named by its alias."""
+"""Makes the store from ``TRAFFIK["STORE"]``, which may also name one of Django's caches by its alias."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEYS: Final = {"BACKEND", "CACHE", "LOCATION", "OPTIONS"}
 
 
 def store_of(given: Any) -> Backend | None:
-    """The store; None for none of the project's own.
+    """The store; None if the project has none of its own.
 
     Args:
         given: a store, the URL of a Redis, None, or a dict: ``CACHE`` (an alias) or ``BACKEND`` (a dotted path) with
@@ -54,7 +54,7 @@ def store_of(given: Any) -> Backend | None:
 
 
 def _of_cache(alias: str, options: dict[str, Any]) -> Backend:
-    """The store beside a cache: on the same Redis, with connections of its own, or in the same memory."""
+    """The store for a cache: on the same Redis with its own connections, or in memory."""
     if alias not in settings.CACHES:
         raise ConfigurationError(f"CACHES has no {alias!r}")
     cache: Any = caches[alias]

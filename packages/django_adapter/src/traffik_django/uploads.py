@@ -1,7 +1,7 @@
 """Uploads counted in bytes, by the throttles of ``TRAFFIK["UPLOADS"]``.
 
-Under WSGI a view reads the body from the connection, and each read counts. Under ASGI Django takes the whole body
-before any middleware runs: the application of `traffik_django.asgi` counts meanwhile, or else the middleware later.
+Under WSGI a view reads the body from the connection, and each read counts. Under ASGI Django receives the whole body
+before any middleware runs. The application of `traffik_django.asgi` counts during that, or else the middleware later.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from traffik_django.responses import Answer
 __all__ = ["COUNTED", "UploadMiddleware", "answer_to", "upload_of"]
 
 COUNTED: Final = "traffik.uploads"
-"""The key of the scope of a request whose body is counted while Django takes it: its decisions."""
+"""The key of the decisions in the scope of a request whose body is counted while Django receives it."""
 _UPLOAD: Final = "traffik.upload"
 """The key of META for the upload."""
 
@@ -92,7 +92,7 @@ class UploadMiddleware:
 
 
 class _Counted(RawIOBase):
-    """The stream of a body, which counts each read of it."""
+    """The stream of a body. It counts each read."""
 
     def __init__(self, stream: Any, upload: Upload) -> None:
         self._stream = stream
@@ -105,7 +105,7 @@ class _Counted(RawIOBase):
         data: bytes = self._stream.read(len(buffer))
         try:
             run_sync(self._upload.count(len(data), last=not data))
-        except Throttled as error:  # what reads bodies inside Django expects no other exception
+        except Throttled as error:  # Django's readers of bodies expect no other exception
             raise UnreadablePostError(str(error)) from error
         buffer[: len(data)] = data
         return len(data)
@@ -118,7 +118,7 @@ def upload_of(request: Any, *, sync: bool = False) -> Upload:
 
 
 def _size(request: HttpRequest) -> int:
-    """The length of a body that is there."""
+    """The length of a body that has been received."""
     if not request._stream.seekable():  # of a test client
         request._stream = BytesIO(request._stream.read())
     size: int = request._stream.seek(0, SEEK_END)
@@ -127,5 +127,5 @@ def _size(request: HttpRequest) -> int:
 
 
 def answer_to(upload: Upload) -> Answer:
-    """The answer to a refused upload."""
+    """The response to a refused upload."""
     return Answer(cast("Throttled", upload.refusal).rejection)

@@ -1,8 +1,8 @@
 """traffik for Starlette and FastAPI.
 
-The throttles of `traffik` work here by themselves once this package is installed. Below are the same throttles typed
-for Starlette's connections, a decorator for endpoints, a pure ASGI middleware, the error that a refusal raises with a
-handler for it, and what tells FastAPI's OpenAPI document about all that.
+Once this package is installed, the throttles of `traffik` work with Starlette. It has the same throttles typed for
+Starlette's connections, a decorator for endpoints, a pure ASGI middleware, the error that a refusal raises with a
+handler for it, and a function that adds throttles to FastAPI's OpenAPI document.
 """
 
 from traffik_starlette.answers import answer_throttled

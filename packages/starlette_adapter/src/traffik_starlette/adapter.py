@@ -1,4 +1,4 @@
-"""What traffik needs of a Starlette connection: plain data out of its scope, and how it is rejected."""
+"""The adapter for Starlette: it reads plain data from a connection's scope, and rejects connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GONE: Final = "traffik.gone"
 class HTTPAdapter:
     """For `starlette.requests.Request`, which is FastAPI's too, and for a bare `HTTPConnection`."""
 
-    # Not Request: a dependency of a whole application is asked for its WebSockets too, which are opened by a request.
+    # Not Request: a dependency of a whole application is called for WebSockets too.
     injects: type | None = HTTPConnection
     websocket = False
     store_advice = (
@@ -62,7 +62,7 @@ class HTTPAdapter:
     def subapps(self, app: Any, /) -> Iterable[object]:
         for route in getattr(app, "routes", None) or ():
             if isinstance(route, Mount | Host):
-                # With middleware of its own, `app` is the outermost of that and `_base_app` what was mounted.
+                # If the mount has its own middleware, `app` is the outermost one and `_base_app` the mounted app.
                 yield getattr(route, "_base_app", route.app)
 
     def check(self, app: Any, /) -> None:
@@ -107,23 +107,23 @@ class WebSocketAdapter(HTTPAdapter):
 
 
 def _is_open(connection: WebSocket) -> bool:
-    """Whether the program has accepted it and not closed it, and no message to its client was in vain."""
+    """Whether the program has accepted it and not closed it, and no message to its client has failed."""
     return connection.application_state is WebSocketState.CONNECTED and _GONE not in connection.scope
 
 
 async def _notify(connection: WebSocket, rejection: Rejection) -> None:
-    """Tell the client; one that has gone already is told by the next `receive`, as ever."""
+    """Send the message. If the client has gone, the next `receive` reports it, as without a throttle."""
     if _is_open(connection):
         try:
             await connection.send_json(rejection.message)
         except WebSocketDisconnect:
             connection.scope[_GONE] = True
-            # Else the next `receive` would be an error of the program, as if it had never accepted.
+            # or else the next `receive` would raise, as if the program had never accepted
             connection.application_state = WebSocketState.CONNECTED
 
 
 def _close(connection: WebSocket, rejection: Rejection, code: int) -> NoReturn:
-    """Let Starlette close it and end the endpoint; that the client may have gone is no error of the program."""
+    """Let Starlette close it and end the endpoint. It is no error if the client has gone."""
     send = connection._send
 
     async def send_if_it_is_there(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""What a refused client is answered where Starlette would say less: a problem, or a page for a browser."""
+"""Responses to refused clients with more detail than Starlette's own: a problem, or a page for a browser."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class _Close(Response):
 
 
 async def answer_throttled(connection: HTTPConnection, error: Exception) -> Response:
-    """A handler for refusals that endpoints and dependencies raise.
+    """An exception handler for refusals that endpoints and dependencies raise.
 
-    ``app.add_exception_handler(Throttled, answer_throttled)`` has them answered as the middleware answers its own;
-    without it they are answered as Starlette and FastAPI answer every `HTTPException`.
+    With ``app.add_exception_handler(Throttled, answer_throttled)`` they get the same response as refusals by the
+    middleware. Without it they get the response of Starlette and FastAPI to every `HTTPException`.
 
     Raises:
-        TypeError: the error is no refusal.
+        TypeError: the error is not a refusal.
     """
     if isinstance(error, WebSocketThrottled):
         return _Close(error)
@@ -42,7 +42,7 @@ async def answer_throttled(connection: HTTPConnection, error: Exception) -> Resp
 
 
 def response_to(connection: HTTPConnection, error: rejections.Throttled | HTTPException) -> Response:
-    """The response that says what `error` says."""
+    """The response for `error`."""
     if isinstance(error, rejections.Throttled):
         status, fields, body = error.rejection.reply(connection.headers.getlist("accept"))
         return Response(body, status, dict(fields))

@@ -13,18 +13,18 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from traffik.limits.floods import VIOLATION
+from traffik.model.coroutines import run_sync
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
-from traffik.throttles.guards import (
-    check_call,
+from traffik.throttles.decorators import (
+    check_arguments,
+    guard_function,
     guards_for,
-    hit_each,
-    hit_each_sync,
     is_async_callable,
     is_generator_callable,
-    rates_among,
 )
+from traffik.throttles.guards import hit_each
 from traffik.throttles.placement import note_decorated
 from traffik_starlette.generators import guard_generator
 from traffik_starlette.signatures import ask_for, signature_of
@@ -45,10 +45,12 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Hit `throttles`, in this order, before the endpoint runs; one that a middleware has hit is not hit again.
+    """Hit `throttles`, in this order, before the endpoint runs.
 
-    (But for a WebSocket that is open: a method that is called for every message hits for every message.)
-    An endpoint or dependency that yields is a generator. Only FastAPI can call those, and a refusal comes before the
+    A throttle that a middleware has hit is not hit again. For an open WebSocket, every call of the endpoint hits, so a
+    method that is called for every message hits for every message.
+
+    An endpoint or dependency that yields is a generator, which only FastAPI can call. A refusal comes before the
     response starts.
 
         @app.get("/search")
@@ -60,15 +62,14 @@ def throttled(
             name has ``#2`` at the end of its uid.
         cost: units of quota, as in `Throttle.hit`.
         context: as in `Throttle.hit`.
-        options: of the new throttles, as `HTTPThrottle` takes them.
+        options: options of the new throttles, as in `HTTPThrottle`.
 
     Raises:
-        TypeError: no throttle is given, options are given but no rate, or something that is neither; or the endpoint is
-            a class, whose methods are to be decorated.
+        TypeError: no throttle is given, there are options and no rate, an argument is neither, or the endpoint is a
+            class.
         ValueError: the cost is out of its range.
     """
-    rates_among(throttles, options)  # what is wrong is said before the endpoint is known
-    check_call(cost, context)
+    check_arguments(throttles, options, cost, context)
 
     def decorate(endpoint: _Endpoint) -> _Endpoint:
         if isinstance(endpoint, type):
@@ -84,14 +85,29 @@ def _guarded(
     endpoint: _Endpoint, throttles: Sequence[Throttle[Any]], cost: int | None, context: Mapping[str, Any] | None
 ) -> _Endpoint:
     """`endpoint` behind `throttles`."""
+    given: Any = {"cost": cost, "context": context}
 
     async def hit(connection: HTTPConnection) -> object:
-        return await hit_each(throttles, connection, cost, context, response=Response)
+        return await hit_each(throttles, connection, **given, response=Response)
+
+    async def hit_or_deny(connection: HTTPConnection) -> object:
+        if _is_open(connection):  # a response is no answer to a message
+            return await hit_each(throttles, connection, **given, again=True)
+        answer = await hit(connection)
+        if isinstance(connection, WebSocket) and answer is not None:
+            await _deny(connection, answer)
+        return answer
+
+    def hit_sync(connection: HTTPConnection) -> object:
+        return run_sync(hit_each(throttles, connection, **given, response=Response, sync=True))
 
     if is_generator_callable(endpoint):
         guard: Any = guard_generator(endpoint, hit)
     else:
-        guard = _guarded_function(endpoint, throttles, cost, context)
+        is_async = is_async_callable(endpoint)
+        signature, find = _connection_of(endpoint)
+        guard = guard_function(endpoint, find, hit_or_deny if is_async else hit_sync, is_async=is_async)
+        guard.__signature__ = signature
     guard.throttles = tuple(throttles)  # for `document_throttles`
     guard.traffik_hits = (hit, *hits_of(endpoint))
     note_decorated(guard)
@@ -99,47 +115,19 @@ def _guarded(
 
 
 def hits_of(endpoint: Callable[..., Any]) -> tuple[Hit, ...]:
-    """What hits the throttles of an endpoint's decorators, from the outside in; a later call does not hit them again.
+    """The functions that hit the throttles of an endpoint's decorators, the outermost first.
 
-    Each returns the response of a throttle's handler, or None if the endpoint may run.
+    Each returns the response of a throttle's handler, or None if the endpoint may run. After them, a call of the
+    endpoint does not hit the throttles again.
     """
     hits: tuple[Hit, ...] = getattr(endpoint, "traffik_hits", ())
     return hits
 
 
-def _guarded_function(
-    endpoint: Callable[..., Any],
-    throttles: Sequence[Throttle[Any]],
-    cost: int | None,
-    context: Mapping[str, Any] | None,
-) -> Callable[..., Any]:
-    signature, find = _connection_of(endpoint)
-
-    @functools.wraps(endpoint)
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        connection = find(args, kwargs)
-        is_open = _is_open(connection)
-        # A response is no answer to a message.
-        response = None if is_open else Response
-        answer = await hit_each(throttles, connection, cost, context, again=is_open, response=response)
-        if answer is None:
-            return await endpoint(*args, **kwargs)
-        return await _deny(connection, answer) if isinstance(connection, WebSocket) else answer
-
-    @functools.wraps(endpoint)
-    def guarded_sync(*args: Any, **kwargs: Any) -> Any:
-        answer = hit_each_sync(throttles, find(args, kwargs), cost, context, response=Response)
-        return endpoint(*args, **kwargs) if answer is None else answer
-
-    guard: Any = guarded if is_async_callable(endpoint) else guarded_sync
-    guard.__signature__ = signature
-    return cast("Callable[..., Any]", guard)
-
-
 def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Find]:
-    """The endpoint's signature, made to ask for the request if it does not, and how to find the connection in a call.
+    """The endpoint's signature, with a parameter for the request, and a function that finds the connection in a call.
 
-    FastAPI hands over what the signature asks for, by name; Starlette hands over the connection alone, by place.
+    FastAPI passes the parameters of the signature by name. Starlette passes the connection alone, by position.
     """
     signature = signature_of(endpoint)
     for place, parameter in enumerate(signature.parameters.values()):
@@ -153,7 +141,7 @@ def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 
 def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The connection that was asked for or, whatever its parameter is called, the one among the arguments."""
+    """The connection in the added parameter, or else the one among the arguments."""
     added = kwargs.pop(_ADDED, None)
     if added is not None:
         return added
@@ -166,7 +154,7 @@ def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 
 async def _deny(connection: WebSocket, answer: Any) -> None:
-    """Refuse to open a WebSocket: with the answer or, on a server that cannot, by closing it."""
+    """Deny a WebSocket with the answer. On a server that cannot send one, close it."""
     if "websocket.http.response" in connection.scope.get("extensions", {}):
         await connection.send_denial_response(answer)
     else:

@@ -1,4 +1,4 @@
-"""Refusals as Starlette raises them: one except clause of traffik's or one of Starlette's catches each."""
+"""The errors that refusals raise. Each is an error of traffik and of Starlette, so `except` works with either."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Throttled", "WebSocketThrottled"]
 
 
 class Throttled(rejections.Throttled, HTTPException):
-    """A refused request, or WebSocket that is not accepted yet: answered with status 429 and its headers."""
+    """A refused request, or a refused WebSocket before its accept. Starlette answers with status 429."""
 
     def __init__(self, rejection: Rejection) -> None:
         HTTPException.__init__(self, rejection.status, rejection.detail, dict(rejection.headers))
@@ -20,7 +20,7 @@ class Throttled(rejections.Throttled, HTTPException):
 
 
 class WebSocketThrottled(rejections.Throttled, WebSocketException):
-    """A WebSocket that is closed: before its accept, on a server that cannot deny with a status, or for a flood."""
+    """A refused WebSocket that is closed, for a flood, or before its accept if the server cannot send a status."""
 
     def __init__(self, rejection: Rejection, code: int = VIOLATION, reason: str | None = None) -> None:
         WebSocketException.__init__(self, code, rejection.detail if reason is None else reason)

@@ -17,12 +17,12 @@ class ThrottledRoute(APIRoute):
     """A route that hits the throttles of its decorators before anything else.
 
     FastAPI reads the whole body of a request before it calls an endpoint or a dependency. With this class a refused
-    client need not send the body to the end.
+    client does not have to send the whole body.
 
         app.router.route_class = ThrottledRoute
         router = APIRouter(route_class=ThrottledRoute)
 
-    Dependencies are called after the body all the same.
+    Dependencies are still called after the body.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

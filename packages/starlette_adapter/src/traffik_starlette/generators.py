@@ -1,7 +1,7 @@
-"""`@throttled` for what yields: endpoints that stream, and dependencies that clean up.
+"""`@throttled` for generators: endpoints that stream, and dependencies that clean up.
 
-A generator runs when its first value is asked for, and a response may have begun by then. So FastAPI is asked to hit
-the throttles before, as a dependency: awaited on the event loop, for sync generators too.
+A generator starts when its first value is read, and the response may have begun by then. So the throttles are hit in a
+FastAPI dependency, which runs before: awaited on the event loop, for sync generators too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def guard_generator(
     """A generator function that FastAPI calls only after `hit` has let the request pass.
 
     Raises:
-        TypeError: FastAPI is not installed, and nothing else calls generators.
+        TypeError: FastAPI is not installed. Starlette cannot call generators.
     """
     try:
         from fastapi import Depends
@@ -74,7 +74,7 @@ def _guarded_async(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             except GeneratorExit:
                 await source.aclose()
                 raise
-            except BaseException as error:  # noqa: BLE001 - it is the endpoint's, which sees it where it has yielded
+            except BaseException as error:  # noqa: BLE001 - raised in the endpoint, at its yield
                 step = source.athrow(error)
             else:
                 step = source.asend(sent)
@@ -86,13 +86,13 @@ def _call(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     """The endpoint's generator, from a call by FastAPI."""
     if _ADDED not in kwargs:
         raise TypeError(
-            f"{describe(endpoint)} is a throttled generator, which FastAPI has to call: it hits the throttles before"
+            f"{describe(endpoint)} is a throttled generator, so FastAPI has to call it and hit the throttles before"
         )
     del kwargs[_ADDED]
     return endpoint(*args, **kwargs)
 
 
 def _error_of(answer: Response) -> HTTPException:
-    """The error that FastAPI answers with the status, the text and the header fields of a response."""
+    """An error to which FastAPI responds with the status, the text and the header fields of a response."""
     fields = {name: value for name, value in answer.headers.items() if name not in _OF_THE_BODY}
     return HTTPException(answer.status_code, bytes(getattr(answer, "body", b"")).decode(), fields)

@@ -1,4 +1,4 @@
-"""Whose quota it is, in Starlette's words, beside `traffik.identities`: only Starlette knows its users."""
+"""An identifier for the users of Starlette's `AuthenticationMiddleware`, in addition to `traffik.identities`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _find(connection: Any, _: object) -> str | None:
         return None
     try:
         return f"user:{who.identity}"
-    except (AttributeError, NotImplementedError):  # Starlette's own SimpleUser has no more than a name
+    except (AttributeError, NotImplementedError):  # Starlette's own SimpleUser has only a name
         return f"user:{who.display_name}"
 
 
 user: Final = CredentialIdentifier("user", _find)
 """The user that `AuthenticationMiddleware` has found, by their `identity` or else their `display_name`.
 
-Anybody else is counted by address. Hit the throttle where the middleware has run: in a route, or in a middleware that
-is added before it and so stands inside it.
+Other clients are limited by address. Hit the throttle after that middleware has run: in a route, or in a middleware
+that is added before it and so runs inside it.
 """

@@ -1,13 +1,13 @@
-"""Throttles in front of a whole application, and headers on everything it answers: pure ASGI, no task, no exception.
+"""Throttles in front of a whole application, and headers on all its responses, in pure ASGI.
 
-`app.add_middleware(ThrottleMiddleware, throttle)` is all it takes.
+Add it with `app.add_middleware(ThrottleMiddleware, throttle)`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Iterable
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware.cors import CORSMiddleware
@@ -19,40 +19,32 @@ from starlette.websockets import WebSocket
 from traffik.adapters import Memory, check_app
 from traffik.limits.defaults import fields_of
 from traffik.limits.floods import VIOLATION
-from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
-from traffik.responses.negotiation import kind_for
-from traffik.responses.rejections import reject
+from traffik.responses.rejections import Rejection
 from traffik.throttles import Throttle
-from traffik.throttles.guards import Throttles, each_of, is_preflight
+from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
 from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
 from traffik_starlette.routing import APP
 
 __all__ = ["ThrottleMiddleware"]
 
-_Fields: TypeAlias = list[tuple[bytes, bytes]]
-_Ready: TypeAlias = tuple[int, _Fields, bytes]
-
 _WRITES: Final = "traffik.headers"
-"""The key of the scope that says that a middleware will write the headers."""
-
-_PREPARED: Final = 1024
-"""Refusals kept ready by one middleware; they differ in what is left and in the seconds to wait."""
+"""The key of the scope that is set once a middleware is going to write the headers."""
 
 
 class ThrottleMiddleware:
-    """Hits `throttles` before the application is called, and adds the RateLimit headers to every answer.
+    """Hits `throttles` before the application is called, and adds the RateLimit headers to every response.
 
     HTTP throttles are for requests, WebSocket throttles for opening a WebSocket. Without throttles it only adds the
-    headers of what throttles further in have decided.
+    headers of the throttles that were hit inside the application.
 
     Args:
         app: the application inside.
-        throttles: one or several, hit in this order; the first that refuses answers. One that has been hit already, by
-            another middleware say, is not hit again.
-        headers: whether answers that are not refused get ``RateLimit`` and ``RateLimit-Policy``.
+        throttles: one or several throttles, hit in this order. The first that refuses answers. A throttle that the
+            request has hit already, in another middleware for example, is not hit again.
+        headers: whether responses that are not refusals get ``RateLimit`` and ``RateLimit-Policy``.
         count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
     """
 
@@ -66,12 +58,12 @@ class ThrottleMiddleware:
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
         self._headers = headers
-        self._prepared: dict[object, _Ready] = {}
+        self._rejections = PreparedRejections(_PreparedAnswer)
         if each and _has_cors_inside(app):
             misconfiguration.refusals_without_cors(type(self).__name__, CORSMiddleware.__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if "app" not in scope:  # around an application, which has not run yet
+        if "app" not in scope:  # the middleware is outside of the application
             scope[APP] = self.app
             if root_path := getattr(self.app, "root_path", ""):
                 scope["root_path"] = root_path  # as FastAPI itself does when it runs
@@ -81,18 +73,18 @@ class ThrottleMiddleware:
             return
         memory: Memory = scope.setdefault(MEMORY, {})
         if self._http and (scope["method"] != "OPTIONS" or self._counts(scope)):
-            # A whole request is only made for somebody who looks at it, such as a rule that was added later.
+            # A full request is only made if something reads it, such as a rule that was added later.
             plain = self._plain
             for throttle in self._http:
                 if throttle.rules is not None:
                     plain = False
             tape = None if plain else _Tape(receive)
             request = HTTPConnection(scope) if tape is None else Request(scope, tape.record, send)
-            if await self._refuses(self._http, request, memory, receive, send):
+            if await self._refuses(self._http, request, receive, send):
                 return
             if tape is not None and tape.messages:
                 receive = tape.replay
-        # One writer is enough: the outermost, who sees everything.
+        # Only the outermost middleware writes the headers, since it sees all decisions.
         if not self._headers or scope.get(_WRITES):
             await self.app(scope, receive, send)
             return
@@ -108,81 +100,63 @@ class ThrottleMiddleware:
         await self.app(scope, receive, sender)
 
     async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether a WebSocket may open or the application may start; if not, that has been answered."""
+        """Whether a WebSocket may open or the application may start. If not, the answer has been sent."""
         if scope["type"] == "lifespan":
             return await _can_start(scope.get("app", self.app), receive, send)
         if scope["type"] != "websocket" or not self._websocket:
             return True
         websocket = WebSocket(scope, receive, send)
-        return not await self._refuses(self._websocket, websocket, scope.setdefault(MEMORY, {}), receive, send)
+        return not await self._refuses(self._websocket, websocket, receive, send)
 
     def _counts(self, scope: Scope) -> bool:
         return self._count_preflights or not is_preflight(HTTPConnection(scope))
 
     async def _refuses(
-        self,
-        throttles: Iterable[Throttle[Any]],
-        connection: HTTPConnection,
-        memory: Memory,
-        receive: Receive,
-        send: Send,
+        self, throttles: Iterable[Throttle[Any]], connection: HTTPConnection, receive: Receive, send: Send
     ) -> bool:
-        """Hit `throttles`, unless they have been hit, until one refuses; whether that was answered."""
+        """Hit `throttles`. Returns whether one of them refused and the answer was sent."""
         scope = connection.scope
-        # Only some servers can answer the opening of a WebSocket with a status.
+        try:
+            answer: Any = await hit_each(throttles, connection, response=Response, respond=self._rejections)
+        except HTTPException as error:  # raised by a function of the throttle: treated as if a route had raised it
+            answer = response_to(connection, error)
+        except WebSocketException as error:
+            if scope["type"] != "websocket":
+                raise
+            await _close(send, error.code, error.reason)
+            return True
+        if answer is None:
+            return False
+        # Only some servers can deny a WebSocket with a status.
         closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
-        for throttle in throttles:
-            if throttle in memory:
-                continue
-            try:
-                decision = await throttle.decide(connection)
-                if decision.allowed:
-                    continue
-                answer = None if throttle.handler is None else await throttle.refuse(connection, decision)
-            except HTTPException as error:  # of a function of the throttle's: as if a route had raised it
-                answer = response_to(connection, error)
-            except WebSocketException as error:
-                if scope["type"] != "websocket":
-                    raise
-                await _close(send, error.code, error.reason)
-                return True
-            else:
-                if throttle.handler is None:
-                    await (_close(send) if closes else self._answer(throttle, decision, connection, send))
-                    return True
-            if isinstance(answer, Response):  # anything else lets it pass
-                await (_close(send) if closes else answer(scope, receive, send))
-                return True
-        return False
+        await (_close(send) if closes else answer(scope, receive, send))
+        return True
 
-    async def _answer(
-        self, throttle: Throttle[Any], decision: Decision, connection: HTTPConnection, send: Send
-    ) -> None:
-        """Send the rejection as bytes that are ready, without the detours of an exception or a response object."""
-        scope = connection.scope
+
+class _PreparedAnswer:
+    """An ASGI application that sends a rejection. The bytes for each media type are kept ready."""
+
+    __slots__ = ("_ready", "_rejection")
+
+    def __init__(self, rejection: Rejection) -> None:
+        self._rejection = rejection
+        self._ready: dict[str, tuple[int, list[tuple[bytes, bytes]], bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
-        status, fields, body = self._ready(throttle, decision, accept)
-        kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-        await send({"type": f"{kind}.start", "status": status, "headers": fields.copy()})
-        await send({"type": f"{kind}.body", "body": body})
-
-    def _ready(self, throttle: Throttle[Any], decision: Decision, accept: Sequence[str]) -> _Ready:
-        """Status, headers and body of a refusal; those that read the same are prepared once."""
-        known = throttle.policies(decision)
-        key = known.likeness(decision), kind_for(accept)
-        ready = self._prepared.get(key)
-        if ready is None:
-            status, fields, body = reject(decision, known).reply(accept)
+        kind = self._rejection.kind(accept)
+        if kind not in self._ready:
+            status, fields, body = self._rejection.reply(accept)
             raw = [(name.lower().encode(), value.encode()) for name, value in fields]
-            raw.append((b"content-length", b"%d" % len(body)))
-            if len(self._prepared) >= _PREPARED:
-                self._prepared.clear()
-            ready = self._prepared[key] = status, raw, body
-        return ready
+            self._ready[kind] = status, [*raw, (b"content-length", b"%d" % len(body))], body
+        status, headers, body = self._ready[kind]
+        message = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+        await send({"type": f"{message}.start", "status": status, "headers": headers.copy()})
+        await send({"type": f"{message}.body", "body": body})
 
 
 class _Tape:
-    """What functions of throttles have read of a body, which is there only once, for the application to read too."""
+    """Records the body that functions of throttles read, so that the application can read it again."""
 
     __slots__ = ("_receive", "messages")
 
@@ -200,12 +174,12 @@ class _Tape:
 
 
 def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
-    """Refuse to open a WebSocket as the protocol can: by closing it before it is accepted."""
+    """Deny a WebSocket by closing it before it is accepted."""
     return send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
 
 def _has_cors_inside(app: Any) -> bool:
-    """Whether one of the middlewares that `app` is made of is Starlette's for CORS."""
+    """Whether one of the middlewares in `app` is Starlette's `CORSMiddleware`."""
     while app is not None:
         added = [each.cls for each in getattr(app, "user_middleware", ())]
         if any(isinstance(cls, type) and issubclass(cls, CORSMiddleware) for cls in (type(app), *added)):
@@ -215,7 +189,7 @@ def _has_cors_inside(app: Any) -> bool:
 
 
 async def _can_start(app: object, receive: Receive, send: Send) -> bool:
-    """Whether `app` uses its throttles in ways that can work; if not, the server is told why."""
+    """Whether the checks of `app` pass. If not, the error is sent to the server."""
     try:
         check_app(app)
     except ConfigurationError as error:

@@ -1,6 +1,6 @@
-"""What FastAPI's OpenAPI document says of throttled routes: that they may answer 429, with which headers and body.
+"""Adds throttled routes to FastAPI's OpenAPI document: the response 429 with its headers and body.
 
-FastAPI itself is imported only for an application that is one.
+FastAPI is imported only if the application is a FastAPI one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from traffik.model.errors import BackendNotFoundError
 from traffik.responses.negotiation import JSON, PROBLEM
 from traffik.responses.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
 from traffik.throttles import Throttle
+from traffik.throttles.all_of import AllOf
 from traffik_starlette.answers import answer_throttled
 from traffik_starlette.errors import Throttled
 from traffik_starlette.middleware import ThrottleMiddleware
@@ -43,11 +44,14 @@ _DETAIL: Final[dict[str, Any]] = {
     "properties": {"detail": {"type": "string"}},
     "required": ["detail"],
 }
-_WAIT: Final = {"description": "Seconds to wait; absent where no waiting helps.", "schema": {"type": "integer"}}
+_WAIT: Final = {"description": "Seconds to wait; absent if waiting does not help.", "schema": {"type": "integer"}}
 _FIELDS: Final[dict[object, dict[str, Any]]] = {
     "draft-11": {
         "RateLimit-Policy": {"description": "The policies: quota and seconds.", "schema": {"type": "string"}},
-        "RateLimit": {"description": "What is left, and the seconds until more is.", "schema": {"type": "string"}},
+        "RateLimit": {
+            "description": "The quota left, and the seconds until more is available.",
+            "schema": {"type": "string"},
+        },
     },
     "draft-06": {f"RateLimit-{part}": {"schema": {"type": "integer"}} for part in ("Limit", "Remaining", "Reset")},
     "x-ratelimit": {f"X-RateLimit-{part}": {"schema": {"type": "integer"}} for part in ("Limit", "Remaining", "Reset")},
@@ -55,20 +59,20 @@ _FIELDS: Final[dict[object, dict[str, Any]]] = {
 
 
 def document_throttles(app: FastAPI) -> None:
-    """Have the OpenAPI document of `app` say which routes are throttled: by dependency, decorator or middleware.
+    """Add the responses of throttles to the OpenAPI document of `app`, for dependencies, decorators and middlewares.
 
-    Each of them gets a response 429 with its headers and body; 503, if it has a throttle on a store that refuses while
-    it is away (``on_error="throttle"``, or a function); and 403, if a throttle's identifier comes from
-    `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match. What a route says
-    of these statuses itself stays as it is. A throttle that an endpoint hits by itself is not seen, nor is a client
-    that a function of yours denies. Mounted applications have documents of their own.
+    Each throttled route gets a response 429 with its headers and body. It also gets 503 if its throttle's store may
+    refuse while it does not answer (``on_error="throttle"``, or a function), and 403 if the identifier comes from
+    `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match. The route's own
+    descriptions of these statuses are kept. Throttles that an endpoint hits itself, and clients that your own function
+    denies, are not found. Mounted applications have documents of their own.
     """
     document = app.openapi
     done: list[dict[str, Any]] = []
 
     def openapi() -> dict[str, Any]:
         schema = document()
-        if not done or done[0] is not schema:  # FastAPI keeps it, until a route is added
+        if not done or done[0] is not schema:  # FastAPI caches it until a route is added
             _extend(app, schema)
             done[:] = [schema]
         return schema
@@ -94,7 +98,7 @@ def _extend(app: FastAPI, schema: dict[str, Any]) -> None:
 def _may_apply(throttle: Throttle[Any], method: str, route: Any) -> bool:
     """Whether the throttle's rules can match a request of that method on the route.
 
-    The template stands for its paths. Whether a regular expression matches those cannot be said if it has parameters.
+    The template is tested in place of its paths. With parameters in it, a regular expression may match.
     """
     rules = throttle.rules
     if rules is None or rules.judge(method, route.path_format, route.path) is not False:
@@ -111,7 +115,7 @@ def _responses(
     for throttle in throttles:
         for name in throttle.responses.fields:
             headers |= _FIELDS.get(name, {})
-    # What a handler of a throttle or of the application answers is its own business.
+    # a handler of the throttle or of the application may answer anything
     raised = _raised(app)
     bodies = [_body(throttle.responses.problem) for throttle in outside if throttle.handler is None]
     if raised is not None:
@@ -131,7 +135,7 @@ def _body(problem: bool) -> tuple[str, dict[str, Any]]:
 
 
 def _raised(app: FastAPI) -> bool | None:
-    """Whether refusals that are raised are answered by ours; None if by somebody else's, who may answer anything."""
+    """Whether `answer_throttled` handles raised refusals; None if another handler does, which may answer anything."""
     from fastapi.exception_handlers import http_exception_handler
 
     for key in (429, *Throttled.__mro__):
@@ -152,7 +156,7 @@ def _refuses_while_away(throttle: Throttle[Any], app: FastAPI) -> bool:
 def _routes(app: FastAPI) -> Iterator[Any]:
     from fastapi import routing
 
-    # Before there was a function for it, the routes of included routers were the application's own.
+    # older versions have no such function, and keep the routes of included routers in the application
     contexts = getattr(routing, "iter_route_contexts", iter)
     for route in contexts(app.routes):
         if isinstance(getattr(route, "original_route", route), routing.APIRoute):
@@ -171,10 +175,11 @@ def _of_route(route: Any) -> Iterator[Throttle[Any]]:
     yield from _throttles(getattr(route.endpoint, "throttles", ()))
     waiting = [route.dependant]
     for dependant in waiting:
-        yield from _throttles([getattr(dependant.call, "__self__", dependant.call)])
+        given = getattr(dependant.call, "__self__", dependant.call)
+        yield from given.throttles if isinstance(given, AllOf) else _throttles([given])
         waiting += dependant.dependencies
 
 
 def _throttles(given: object) -> Iterable[Throttle[Any]]:
-    """Those among `given`, if it can be looked at more than once."""
+    """The throttles in `given`, unless it is an iterator, which can be read only once."""
     return [each for each in given if isinstance(each, Throttle)] if isinstance(given, Collection) else []

@@ -1,7 +1,7 @@
 """The path and the route of a connection, as Starlette's router sees them, before and after it has run.
 
-A middleware runs before the router. So `route_of` asks the routes themselves which of them matches, in the order in
-which the router asks them, and descends into what is mounted.
+A middleware runs before the router. So `route_of` asks each route whether it matches, in the router's order, and goes
+into mounted applications.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from traffik.model.errors import ConfigurationError
 __all__ = ["APP", "path_of", "route_of", "routes_of"]
 
 APP: Final = "traffik.app"
-"""The key of the scope under which a middleware that no application has run yet leaves the one that it wraps."""
+"""The key of the scope under which a middleware outside of the application puts the application."""
 
 
 class _Found(NamedTuple):
-    """What the router makes of a connection.
+    """The router's view of a connection.
 
     Attributes:
         route: the template of the route that matches; None if no route does.
-        path: the path that it stands for: what the mounts have matched, and then what the innermost router sees.
+        path: the parts that the mounts have matched, and then the path that the innermost router sees.
     """
 
     route: str | None
@@ -35,15 +35,15 @@ class _Found(NamedTuple):
 
 
 def routes_of(app: Any) -> Iterator[Any]:
-    """The routes of an application or router, without those of what is mounted; none if it has no routes."""
+    """The routes of an application or router, without those of mounted applications; none if it has no routes."""
     return _flat(getattr(app, "routes", None) or ())
 
 
 def path_of(scope: Scope) -> str:
     """The path that the outermost router matches: without the prefix that a proxy or the server adds.
 
-    Routes match without that prefix too. But then a mount hands its own path on to what is mounted, so that ``/in/x``
-    reaches the route ``/in/x`` inside the mount ``/in``. Such a path is the one that the routers make of it.
+    Routes also match without that prefix. But then a mount passes its own path on to the mounted application, so that
+    ``/in/x`` reaches the route ``/in/x`` inside the mount ``/in``. For such a path the result is the routers' reading.
     """
     # A mount adds to `root_path` and keeps the first one.
     prefix: str = scope.get("app_root_path", scope.get("root_path", ""))
@@ -66,7 +66,7 @@ def route_of(scope: Scope) -> str | None:
     """
     if _routes_around(scope) is None:
         raise ConfigurationError(
-            "a rule names a route, but no Starlette or FastAPI application is known here whose routes could match: "
+            "a rule names a route, but the routes of the application are not known here: "
             "add the middleware with app.add_middleware, or give the rule a path"
         )
     return _match_of(scope).route
@@ -74,7 +74,7 @@ def route_of(scope: Scope) -> str | None:
 
 def _match_of(scope: Scope) -> _Found:
     outermost = {**scope, "root_path": scope.get("app_root_path", scope.get("root_path", ""))}
-    outermost.pop("fastapi", None)  # FastAPI's routes note there what they have matched
+    outermost.pop("fastapi", None)  # in which FastAPI's routes keep their matches
     return _match(_routes_around(scope) or (), outermost)
 
 
@@ -90,7 +90,7 @@ def _routes_around(scope: Scope) -> Iterable[Any] | None:
 
 
 def _match(routes: Iterable[Any], scope: Scope) -> _Found:
-    """The first route that matches in full, or else the first that matches but for the method."""
+    """The first route that matches fully, or else the first that matches except for the method."""
     partial: tuple[Any, Scope] | None = None
     for route in _flat(routes):
         match, child = route.matches(scope)
@@ -111,6 +111,6 @@ def _inside(route: Any, scope: Scope, child: Scope) -> _Found:
 
 
 def _flat(routes: Iterable[Any]) -> Iterator[Any]:
-    """The routes, with those that FastAPI keeps in included routers in their place."""
+    """The routes, including those that FastAPI keeps in included routers."""
     flatten: Any = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", iter)
     yield from flatten(routes)

@@ -1,4 +1,4 @@
-"""Signatures as FastAPI reads them, to find out what to hand over; and how to ask it for more."""
+"""Signatures of endpoints, from which FastAPI takes the parameters to pass, and a way to add a parameter."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ def signature_of(endpoint: Callable[..., Any]) -> inspect.Signature:
     """The endpoint's signature, with its annotations evaluated if they can be."""
     try:
         return inspect.signature(endpoint, eval_str=True)
-    except NameError:  # an annotation that is only there for type checkers
+    except NameError:  # an annotation that is imported only for type checkers
         return inspect.signature(endpoint)
 
 
 def ask_for(signature: inspect.Signature, name: str, **options: Any) -> inspect.Signature:
-    """The signature with one more parameter, that is handed over by its name.
+    """The signature with one more parameter, passed by name.
 
     Args:
-        signature: of the endpoint.
-        name: of the new parameter.
+        signature: the signature of the endpoint.
+        name: the name of the new parameter.
         options: the annotation and the default of the new parameter.
     """
     asked = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, **options)

@@ -1,4 +1,4 @@
-"""The throttles of traffik, typed for Starlette's connections; nothing else is different."""
+"""The throttles of traffik, typed for Starlette's connections."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Uploads counted in bytes while they are read, in front of a whole application: pure ASGI.
 
-`app.add_middleware(UploadMiddleware, throttle)` is all it takes.
+Add it with `app.add_middleware(UploadMiddleware, throttle)`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class UploadMiddleware:
 
     A body whose Content-Length is more than the quota left is refused before the application runs. Any other body is
     refused as soon as the quota is used up: the application's read raises `Throttled`, the client gets the refusal
-    instead of the application's answer, and the server closes the connection. (Where the answer has begun before, the
-    connection breaks off.) Bodies that the application does not read cost nothing.
+    instead of the application's response, and the server closes the connection. (If the response has begun before, the
+    connection is cut.) Bodies that the application does not read cost nothing.
 
     Args:
         app: the application inside.
@@ -73,7 +73,7 @@ class UploadMiddleware:
 
 
 def _is_it(refusal: Exception | None, error: Exception) -> bool:
-    """Whether an error is the refusal; Starlette's own middlewares may have put it into a group."""
+    """Whether an error is the refusal. Starlette's own middlewares may have put it into a group."""
     if isinstance(error, ExceptionGroup):
         return error.split(lambda each: each is refusal)[1] is None
     return error is refusal

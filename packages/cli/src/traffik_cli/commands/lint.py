@@ -106,7 +106,7 @@ def findings_of(limits: list[Limit]) -> list[Finding]:
 def _of_one(limit: Limit) -> Iterator[Finding]:
     if limit.rating is not None:
         return
-    rates = limit.plan.rates
+    rates = limit.own_plan.rates
     if not rates:
         yield _finding(limit, "unlimited", "is unlimited, so it counts nothing: give it a rate, or take it away")
     if any(rate.limit == 0 for rate in rates):

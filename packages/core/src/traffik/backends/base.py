@@ -10,11 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from traffik import adapters
 from traffik.backends import binding
+from traffik.backends.postings import LimitAccount
+from traffik.backends.probes import probe_for
 from traffik.model.decisions import Decision
+from traffik.model.errors import ConfigurationError
 from traffik.model.keys import partition_key
 from traffik.model.places import place_of_caller
 
@@ -22,12 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Self
 
+    from traffik.backends.postings import Posted, Posting, Take, Taken
     from traffik.strategies import Plan
 
-__all__ = ["Backend", "Calls", "Charge", "Done", "Sender"]
-
-Sender: TypeAlias = Callable[[str, int], Awaitable[Decision]]
-"""The same of a store that has to be waited for."""
+__all__ = ["Backend", "Calls", "Charge", "Done"]
 
 
 # Slots rather than a named tuple: attributes that every hit reads.
@@ -42,11 +43,13 @@ class Calls:
         read: makes the same decision and changes nothing. A cost of 0 asks how much is left and how long the wait for
             one unit is.
         reset: forgets the quota used under a local key.
+        account: the limit in the store, for `Backend.take` and `Backend.post`.
     """
 
     charge: Callable[[str, int], Decision | Awaitable[Decision]]
     read: Callable[[str, int], Decision | Awaitable[Decision]]
     reset: Callable[[str], Awaitable[None] | None]
+    account: LimitAccount
 
 
 class Charge(NamedTuple):
@@ -83,6 +86,9 @@ class Backend(ABC):
         namespace: the first part of every key, to keep applications apart that share a store.
     """
 
+    kind: ClassVar[str] = "custom"
+    """Names its kind in metrics: a word that all stores of the class share."""
+
     in_process: ClassVar[bool] = False
     """Whether it is the memory of this process: its calls never wait."""
 
@@ -91,6 +97,7 @@ class Backend(ABC):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
         self.place = place_of_caller()
+        self.probe = probe_for(self)
         binding.made(self)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -98,6 +105,11 @@ class Backend(ABC):
             f"{self!r} cannot be pickled: its connections and locks belong to this process. Pickle limits without a "
             f"backend, and open a store in each process"
         )
+
+    @property
+    def spared(self) -> bool | None:
+        """Whether its breaker is open, so that it is not called; None if it has no breaker."""
+        return None
 
     @property
     def may_answer_unavailable(self) -> bool:
@@ -126,6 +138,7 @@ class Backend(ABC):
                 lambda key, cost: apply_sync((Charge(uid, plan, key, cost),))[0],
                 lambda key, cost: apply_sync((Charge(uid, plan, key, cost, read_only=True),))[0],
                 lambda key: self.reset_sync(uid, key),
+                self.account(uid, plan),
             )
 
         async def charge(key: str, cost: int) -> Decision:
@@ -134,15 +147,37 @@ class Backend(ABC):
         async def read(key: str, cost: int) -> Decision:
             return (await self.apply((Charge(uid, plan, key, cost, read_only=True),)))[0]
 
-        return Calls(charge, read, lambda key: self.reset(uid, key))
+        return Calls(charge, read, lambda key: self.reset(uid, key), self.account(uid, plan))
 
-    def sender(self, uid: str, plan: Plan) -> Sender:
-        """`apply` for one charge of one limit, with all it needs at hand."""
+    def account(self, uid: str, plan: Plan) -> LimitAccount:
+        """One limit in this store, for `take` and `post`."""
+        return LimitAccount(self, uid, plan)
 
-        async def send(key: str, cost: int) -> Decision:
-            return (await self.apply((Charge(uid, plan, key, cost),)))[0]
+    def take(
+        self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
+    ) -> Taken | Awaitable[Taken]:
+        """Take units of several accounts as one atomic step, all or not at all; see `traffik.backends.postings`.
 
-        return send
+        Args:
+            takes: accounts of this store, keys and units.
+            kind: `TAKE`, `HOLD` or `TRY`.
+            sync: whether the answer is for code that cannot await; if not, it may come as an awaitable.
+            back: settled first, in the same step, whether the takes are admitted or not.
+
+        Raises:
+            ConfigurationError: this store cannot do it.
+        """
+        raise self._cannot("take")
+
+    def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted] | Awaitable[list[Posted]]:
+        """Settle, take what is left, or foresee, as one atomic step. Arguments and errors as of `take`."""
+        raise self._cannot("post")
+
+    def _cannot(self, method: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self!r} can only hit, check, stat and reset: for several limits in one decision, reservations, refunds "
+            f"and slots it needs a method {method}(…), see traffik.backends.postings"
+        )
 
     def partition_key(self, uid: str, key: str) -> str:
         """The whole key under which a local one is kept."""

@@ -17,6 +17,7 @@ from traffik.model.errors import BackendNotFoundError
 __all__ = [
     "ADVICE",
     "Watcher",
+    "add_watcher",
     "any_open",
     "bound",
     "closed",
@@ -28,7 +29,7 @@ __all__ = [
     "open_one",
     "opened",
     "resolve",
-    "subscribe",
+    "stores_made",
 ]
 
 
@@ -50,7 +51,7 @@ class Watcher(Protocol):
 
 
 lock = RLock()
-"""StoredState while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
+"""Held while a store is opened or closed and its watchers refresh; a store's own lock may be taken inside it."""
 
 _made: WeakSet[_Backend] = WeakSet()
 _open: dict[_Backend, int] = {}
@@ -65,12 +66,17 @@ def made(backend: _Backend) -> None:
     _made.add(backend)
 
 
+def stores_made() -> tuple[_Backend, ...]:
+    """Every store that somebody holds and that belongs to no other store."""
+    return tuple(_made)
+
+
 def hide(backend: _Backend) -> None:
     """Know no more of `backend`, which belongs to another store."""
     _made.discard(backend)
 
 
-def subscribe(watcher: Watcher) -> None:
+def add_watcher(watcher: Watcher) -> None:
     """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
     with lock:
         _watchers.add(watcher)

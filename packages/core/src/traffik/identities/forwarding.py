@@ -1,7 +1,7 @@
-"""The forwarding headers, read from the right: the addresses that proxies say they saw, the nearest proxy's word first.
+"""Reads forwarding headers from the right: the addresses that proxies report, the nearest proxy first.
 
-What stands further left may have been written by the client, and is never looked at for its own sake: an element is cut
-off at its left comma by its own characters alone, so that no quote, however unbalanced, reaches over from there.
+The client may have written the text further left, so it never affects an element on the right. An element ends at the
+comma on its left, found from the element's own characters alone, so an unbalanced quote further left has no effect.
 Grammar: ``Forwarded`` as in RFC 7239, section 4; ``X-Forwarded-For`` and its like are addresses between commas.
 """
 
@@ -16,10 +16,10 @@ from traffik.identities.networks import LONGEST_ADDRESS
 __all__ = ["MAX_CHARACTERS", "MAX_HOPS", "hops", "host_of"]
 
 MAX_HOPS: Final = 32
-"""Hops that are looked at; no real chain is half as long, and a client may write any number."""
+"""The most hops that are read. No real chain is half as long, and a client may write any number."""
 
 MAX_CHARACTERS: Final = 4096
-"""Characters that are looked at, from the right."""
+"""The most characters that are read, from the right."""
 
 _NAME: Final = "forwarded"
 _SPACE: Final = " \t"
@@ -32,14 +32,14 @@ _PAIR: Final = re.compile(
     (?:;|\Z)""",
     re.VERBOSE,
 )
-"""One pair of an element, or nothing, up to its semicolon. Brackets and colons may stand unquoted, as many do."""
+"""One pair of an element, or nothing, up to its semicolon. Brackets and colons may be unquoted, as many proxies do."""
 
 _ESCAPED: Final = re.compile(r"\\(.)")
 _PORT: Final = re.compile(r"[0-9]{1,5}|_[A-Za-z0-9._-]+")
 
 
 def hops(lines: Sequence[str], name: str) -> Iterator[str | None]:
-    """What the header says of each hop, from the right: the text of an address, or None where it says none.
+    """The address that the header has for each hop, from the right, as text; None for a hop without one.
 
     Args:
         lines: the lines of the header, in the order they came.
@@ -76,7 +76,7 @@ def _is_port(text: str) -> bool:
 
 
 def _listed(text: str, whole: bool) -> Iterator[str | None]:
-    """Addresses between commas. Of a text that is not whole the first is cut in two, and left out."""
+    """Addresses between commas. If the text was cut, the first one is incomplete and left out."""
     if not text and whole:
         return
     for _ in range(MAX_HOPS):
@@ -104,8 +104,8 @@ def _forwarded(text: str, whole: bool) -> Iterator[str | None]:
 def _comma_before(text: str, end: int) -> int:
     """The place of the last comma before `end` that is not in a quoted string; -1 without one.
 
-    What stands to the right of it is well formed if a proxy wrote it, whatever is on its left. A quote that ends a
-    string has an even number of backslashes before it, and one inside has an odd number.
+    The text on its right is well formed if a proxy wrote it. A quote that ends a string has an even number of
+    backslashes before it, and one inside a string has an odd number.
     """
     quoted = False
     place = end - 1
@@ -125,7 +125,7 @@ def _comma_before(text: str, end: int) -> int:
 
 
 def _seen_by(element: str) -> str | None:
-    """The address in the ``for`` of one element; None if it has none, or more than one, or is no element."""
+    """The address in the ``for`` of one element; None if it has none or more than one, or is malformed."""
     found: list[str] = []
     place, end = 0, len(element)
     while place < end:

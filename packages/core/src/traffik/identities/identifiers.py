@@ -1,8 +1,8 @@
-"""Whose quota it is, ready to use: each of these is an identifier for a throttle, or makes one.
+"""Ready-made identifiers: functions that tell a throttle which client a request belongs to.
 
-A client that an identifier does not know (no key, an unknown one, nobody logged in) is counted by its address, so that
-nothing is gained by staying unknown. Kinds do not meet: every identity but an address begins with the word for its
-kind. What is secret in itself (a key, a cookie) stands in the store as a digest.
+Clients without a valid key, token or login are limited by IP address, so leaving credentials out gains nothing. Every
+identity but an address begins with the name of its kind, so identities of different kinds are never equal. Keys and
+cookies are secret, so the store has a digest of them.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ __all__ = [
 ]
 
 Identifier: TypeAlias = Callable[..., object]
-"""A function of the connection (and the context), sync or async, as a throttle takes it."""
+"""An identifier: a function of the connection (and the context), sync or async."""
 
 CredentialsOption: TypeAlias = Container[str] | Callable[[str], object]
-"""What an argument named `known` takes: all there are, or a function, sync or async, that is true for one."""
+"""The type of arguments named `known`: all valid values, or a function, sync or async, that is true for a valid one."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A name of a header (RFC 9110, section 5.6.2) or of a cookie (RFC 6265, section 4.1.1)."""
+"""The name of a header (RFC 9110, section 5.6.2) or of a cookie (RFC 6265, section 4.1.1)."""
 
 _NOTHING: Final[Context] = {}
 _like_everyone: WeakSet[Identifier] = WeakSet()
@@ -70,11 +70,11 @@ def address(
     header: str = "X-Forwarded-For",
     ipv6_prefix: int = NETWORK_PREFIX,
 ) -> Address:
-    """The address of the client, as a throttle without an identifier finds it; or with proxies of this throttle's own.
+    """The address of the client: the default of a throttle, or with other proxies than those the process trusts.
 
     Args:
-        trusted_proxies: as in `traffik.trust_proxies`; None for what the process trusts.
-        header: the one header in which they say whom they speak for.
+        trusted_proxies: as in `traffik.trust_proxies`; None for the proxies that the process trusts.
+        header: the one header in which the proxies name the client.
         ipv6_prefix: the bits of an IPv6 address that tell clients apart, 48 to 128.
 
     Raises:
@@ -83,8 +83,8 @@ def address(
     if trusted_proxies is None:
         if (header, ipv6_prefix) != ("X-Forwarded-For", NETWORK_PREFIX):
             raise ConfigurationError(
-                f"what the process trusts has a header and a prefix of its own: give trusted_proxies with {header!r} "
-                f"and {ipv6_prefix!r} ([] to trust nobody)"
+                f"the setting of the process has its own header and prefix: give trusted_proxies with {header!r} "
+                f"and {ipv6_prefix!r} ([] to trust no proxy)"
             )
         return Address()
     own = proxies(trusted_proxies, header, ipv6_prefix)
@@ -96,11 +96,11 @@ _by_address: Final = Address()
 
 
 class CredentialIdentifier:
-    """An identifier that knows some clients; the others are counted by address.
+    """An identifier by credentials. Clients without valid ones are limited by address.
 
     Attributes:
-        find: what is asked, with the connection and the context: the identity, or None for one that is not known; it
-            may have to be awaited.
+        find: a function of the connection and the context that returns the identity, or None for a client without valid
+            credentials; sync or async.
     """
 
     __slots__ = ("__weakref__", "_address", "_name", "find")
@@ -121,9 +121,9 @@ class CredentialIdentifier:
 
 
 def header(name: str) -> CredentialIdentifier:
-    """The value of a header that a proxy in front of this service sets itself, whatever the client has sent.
+    """The value of a header that a proxy in front of this service sets itself, replacing any value from the client.
 
-    A header that clients can set lets each have as many quotas as it can make up values: use `api_key` for those.
+    If clients can set the header, each of them can invent values and get a new quota for each: use `api_key` then.
     """
     field = _field(name)
 
@@ -135,10 +135,10 @@ def header(name: str) -> CredentialIdentifier:
 
 
 def api_key(name: str, known: CredentialsOption) -> CredentialIdentifier:
-    """The API key in the header `name`, if it is a known one; it stands in the store as a digest.
+    """The API key in the header `name`, if it is a known one. The store has a digest of it.
 
     Raises:
-        TypeError: `known` is neither a set of keys nor a function; one text is no set.
+        TypeError: `known` is neither a set of keys nor a function. A single text is not a set.
     """
     field, accepts = _field(name), _test_of(known)
 
@@ -150,10 +150,10 @@ def api_key(name: str, known: CredentialsOption) -> CredentialIdentifier:
 
 
 def cookie(name: str, known: CredentialsOption) -> CredentialIdentifier:
-    """The cookie `name`, such as that of a session, if its value is a known one; it stands in the store as a digest.
+    """The cookie `name`, such as a session cookie, if its value is a known one. The store has a digest of it.
 
     Raises:
-        TypeError: `known` is neither a set of values nor a function; one text is no set.
+        TypeError: `known` is neither a set of values nor a function. A single text is not a set.
     """
     accepts = _test_of(known)
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
@@ -167,13 +167,14 @@ def cookie(name: str, known: CredentialsOption) -> CredentialIdentifier:
 
 
 def bearer(subject: Callable[[str], object]) -> CredentialIdentifier:
-    """The subject of a bearer token, as RFC 6750 has it in the header Authorization.
+    """The subject of the bearer token in the header Authorization (RFC 6750).
 
     Args:
-        subject: verifies a token, and answers whose it is (text, an integer or a UUID) or None; sync or async.
+        subject: a function that verifies a token and returns its subject (text, an integer or a UUID), or None for an
+            invalid token; sync or async.
 
     Raises:
-        TypeError: it is no function of a token.
+        TypeError: `subject` is not a function of a token.
     """
     callback("the subject of a bearer token", subject, ("token",))
 
@@ -190,34 +191,35 @@ def user(who: Callable[[Any], object]) -> CredentialIdentifier:
     """The user who is logged in.
 
     Args:
-        who: answers their id (text, an integer or a UUID) for a connection, or None for nobody; sync or async.
+        who: a function that returns the id of the user (text, an integer or a UUID) for a connection, or None if no
+            user is logged in; sync or async.
 
     Raises:
-        TypeError: it is no function of a connection.
+        TypeError: `who` is not a function of a connection.
     """
     callback("the user", who, ("connection",))
     return CredentialIdentifier("user(…)", lambda connection, _: then(who(connection), partial(_named, "user")))
 
 
 def shared(_connection: object) -> str:
-    """One quota for all clients together. No notice is made of it."""
+    """One quota for all clients together. It causes no notice."""
     return "shared"
 
 
 def is_shared(identifier: Identifier) -> bool:
-    """Whether it is `shared`, for all but those on a list too."""
+    """Whether it is `shared`, also if `exempt` or `deny` is around it."""
     return identifier is shared or identifier in _like_everyone
 
 
 def may_deny(identifier: Identifier) -> bool:
-    """Whether `deny` has made it, or a part of it. What a function of the user's answers is not known before."""
+    """Whether `deny` has made it, or a part of it. Whether a user's function may return `DENIED` is not known."""
     return identifier in _denying
 
 
 def combined(*identifiers: Identifier) -> Identifier:
-    """All of them as one identity, such as an address and an API key; different parts never make the same whole.
+    """Several identifiers as one, such as an address and an API key. Different parts give different identities.
 
-    If one of them answers `DENIED` or `EXEMPTED`, the first that does decides.
+    The first identifier that returns `DENIED` or `EXEMPTED` decides.
     """
     if not identifiers:
         raise TypeError("combined takes identifiers, at least one")
@@ -230,7 +232,7 @@ def combined(*identifiers: Identifier) -> Identifier:
 
 
 def first_of(*identifiers: Identifier) -> CredentialIdentifier:
-    """The first of them that knows the client: that does not answer None, for a function of your own."""
+    """The first identifier that knows the client. Your own function returns None for a client it does not know."""
     if not identifiers:
         raise TypeError("first_of takes identifiers, at least one")
     each = [known.find if isinstance(known, CredentialIdentifier) else _prepared(known).call for known in identifiers]
@@ -245,11 +247,12 @@ def first_of(*identifiers: Identifier) -> CredentialIdentifier:
 
 
 def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
-    """What `identifier` answers as a keyed hash (BLAKE2b, 160 bits), so that no data of persons reaches the store.
+    """The identity as a keyed hash (BLAKE2b, 160 bits), so that the store has no personal data.
 
     Args:
-        identifier: whose answers are to be hidden.
-        secret: 16 bytes or more, the same in all processes that count together; who has it can try identities out.
+        identifier: the identifier whose identities are hashed.
+        secret: 16 bytes or more, the same in all processes that count together. With the secret, identities can be
+            guessed from their hashes.
 
     Raises:
         ConfigurationError: the secret is shorter.
@@ -269,28 +272,29 @@ def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
 
 
 def exempt(given: Networks | NetworksOption, identifier: Identifier = _by_address) -> Identifier:
-    """`identifier`, but `EXEMPTED` for clients whose address is in these networks.
+    """`EXEMPTED` for clients whose address is in these networks, and `identifier` for the others.
 
     Args:
-        given: networks, as text or of `read_networks`.
-        identifier: whose quota it is for the others. If it is an `address` with proxies of its own, those are asked.
+        given: networks, as text or from `read_networks`.
+        identifier: the identifier of the other clients. If it is an `address` with its own proxies, they are used for
+            the networks too.
     """
     return _listed(given, EXEMPTED, identifier)
 
 
 def deny(given: Networks | NetworksOption, identifier: Identifier = _by_address) -> Identifier:
-    """`identifier`, but `DENIED` for clients whose address is in these networks; arguments as of `exempt`.
+    """`DENIED` for clients whose address is in these networks, and `identifier` for the others. Arguments as `exempt`.
 
-    A denied client is refused with status 403 and a wait of `NEVER`; no store is asked.
+    A denied client is refused with status 403 and a wait of `NEVER`. No store is asked.
     """
     return _listed(given, DENIED, identifier)
 
 
 def read_networks(path: str | Path) -> Networks:
-    """The networks in a file, one a line; from ``#`` on a line is a comment.
+    """The networks in a file, one per line. From ``#`` on, a line is a comment.
 
     Raises:
-        ConfigurationError: a line is no network; the message has the file and the line.
+        ConfigurationError: a line is not a network. The message has the file and the line.
         OSError: the file cannot be read.
     """
     with Path(path).open(encoding="utf-8") as lines:
@@ -298,7 +302,7 @@ def read_networks(path: str | Path) -> Networks:
 
 
 def digest(text: str) -> str:
-    """A secret that is hard to guess, as it may stand in a store."""
+    """The digest of a secret that is hard to guess, for the store."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -324,14 +328,14 @@ def _listed(given: Networks | NetworksOption, answer: object, identifier: Identi
 
 
 def _denying_like(identify: Identifier, *parts: Identifier) -> Identifier:
-    """`identify`, known to deny clients if one of its parts is."""
+    """`identify`, marked as denying clients if one of its parts denies them."""
     if any(part in _denying for part in parts):
         _denying.add(identify)
     return identify
 
 
 def _joined(before: str, each: list[Callback], connection: Any, context: Context) -> object:
-    """`before` and what the identifiers answer, each with its length, which makes the whole injective."""
+    """`before` and the identities, each with its length, so that different parts never give the same text."""
     if not each:
         return before
 
@@ -345,7 +349,7 @@ def _joined(before: str, each: list[Callback], connection: Any, context: Context
 
 
 def _only(connection: Any, field: str) -> str | None:
-    """The value of a header that comes once; None if it does not, for nobody can tell then which is meant."""
+    """The value of a header that comes once; None if it is missing, or comes several times and so is ambiguous."""
     lines = adapter_of(connection).headers(connection, field)
     return lines[0].strip() if len(lines) == 1 else None
 
@@ -368,14 +372,12 @@ def _field(name: object) -> str:
 
 
 def _test_of(known: CredentialsOption) -> Callable[[str], object]:
-    if isinstance(known, str):  # in which every part of it would be a known one
-        raise TypeError(f"known is a set of all there are, or a function, not one text: give {{{known!r}}}")
+    if isinstance(known, str):  # every part of the text would be in it
+        raise TypeError(f"known is a set of all values, or a function, not one text: give {{{known!r}}}")
     if callable(known):
         return known
     if isinstance(known, bytes | bytearray) or not isinstance(known, Container):
-        raise TypeError(
-            f"known is a set of all there are, such as {{'one', 'two'}}, or a function, not {describe(known)}"
-        )
+        raise TypeError(f"known is a set of all values, such as {{'one', 'two'}}, or a function, not {describe(known)}")
     return known.__contains__
 
 

@@ -1,7 +1,7 @@
-"""Addresses as numbers, and sets of networks that are quick to ask: plain arithmetic, no name is ever looked up.
+"""Addresses as numbers, and sets of networks with a fast lookup. Pure arithmetic, without name lookups.
 
-An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 address, wherever it comes from. A number
-below zero is an IPv4 address and any other an IPv6 one, so that no network of one kind ever holds one of the other.
+An IPv4 address in IPv6 form (``::ffff:192.0.2.1``) counts as the IPv4 address. IPv4 addresses are numbers below zero,
+IPv6 addresses from zero on, so a network of one kind never contains an address of the other.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ NetworksOption: TypeAlias = "Network | Iterable[Network]"
 """One network or several: text such as ``"10.0.0.0/8"`` or ``"2001:db8::1"``, or objects of `ipaddress`."""
 
 LONGEST_ADDRESS: Final = 100
-"""Characters of the longest text that is looked at as an address; the longest IPv6 address has 45, and a zone."""
+"""The longest text that is parsed as an address, in characters. The longest IPv6 address has 45, and a zone."""
 
 _V4: Final = 2**32
 _MAPPED: Final = 0xFFFF
 _REMEMBERED: Final = 2048
-"""Texts whose meaning is kept at hand; more different ones than that are worked out again."""
+"""How many parsed texts are cached."""
 
 
 @lru_cache(_REMEMBERED)
 def address_number(text: str) -> int | None:
-    """The address that `text` is, as a number; None if it is none. A zone (``%eth0``) does not tell clients apart."""
+    """The address `text` as a number; None if it is not an address. A zone (``%eth0``) is ignored."""
     from ipaddress import IPv4Address, IPv6Address
 
     try:
@@ -51,11 +51,11 @@ def networks(given: NetworksOption) -> Networks:
     """Networks as one set.
 
     Raises:
-        ConfigurationError: one of them is no network, or has bits of a host.
+        ConfigurationError: one of them is not a network, or has host bits set.
     """
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-    # A network of `ipaddress` can be iterated too: its hosts.
+    # a network of `ipaddress` can be iterated too, over its hosts
     if isinstance(given, str | IPv4Network | IPv6Network | IPv4Address | IPv6Address):
         return _united((_interval(given),))
     if not isinstance(given, Iterable):
@@ -64,14 +64,14 @@ def networks(given: NetworksOption) -> Networks:
 
 
 def networks_of_lines(lines: Iterable[str], source: str) -> Networks:
-    """Networks one a line, as files have them; from ``#`` on a line is a comment.
+    """The networks in the lines of a file, one per line. From ``#`` on, a line is a comment.
 
     Args:
         lines: the lines, from the first on.
-        source: what to call their file in an error.
+        source: the name of the file for error messages.
 
     Raises:
-        ConfigurationError: a line is no network; the message has its number.
+        ConfigurationError: a line is not a network. The message has its number.
     """
     intervals = []
     for number, line in enumerate(lines, 1):
@@ -86,18 +86,18 @@ def networks_of_lines(lines: Iterable[str], source: str) -> Networks:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A set of addresses, made of networks; as quick to ask with ten thousand of them as with one.
+    """A set of addresses, made of networks. A lookup among ten thousand is as fast as with one.
 
     Attributes:
-        starts: the first address of each run of them, ascending, as `address_number` counts.
-        ends: the last one of each.
+        starts: the first address of each range, ascending, as numbers from `address_number`.
+        ends: the last address of each range.
     """
 
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
     def holds(self, number: int | None) -> bool:
-        """Whether the address is in one of the networks; what is no address is in none."""
+        """Whether the address is in one of the networks. A text that is not an address is in none."""
         if number is None:
             return False
         place = bisect_right(self.starts, number) - 1
@@ -105,7 +105,7 @@ class Networks:
 
     @property
     def vast(self) -> bool:
-        """Whether it holds half of all IPv4 addresses, or of the IPv6 addresses in use (2000::/3), and more."""
+        """Whether it has at least half of all IPv4 addresses, or of the IPv6 addresses in use (2000::/3)."""
         sizes = [(start, end - start + 1) for start, end in zip(self.starts, self.ends, strict=True)]
         return sum(size for start, size in sizes if start < 0) >= _V4 // 2 or any(size >= 2**124 for _, size in sizes)
 
@@ -132,10 +132,10 @@ def _unmapped(number: int) -> int:
 
 
 def _united(intervals: Iterable[tuple[int, int]]) -> Networks:
-    """The intervals in order, with those made one that meet."""
+    """The intervals in order. Those that overlap or touch are merged."""
     runs: list[tuple[int, int]] = []
     for start, end in sorted(intervals):
-        # IPv4 ends at -1, and must not run on into IPv6.
+        # IPv4 ends at -1, and must not continue into IPv6
         if runs and start <= runs[-1][1] + 1 and (start < 0) == (runs[-1][0] < 0):
             runs[-1] = runs[-1][0], max(end, runs[-1][1])
         else:

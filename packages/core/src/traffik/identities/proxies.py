@@ -1,12 +1,12 @@
-"""Who a client is when nobody says otherwise: its address, as one identity. Pure arithmetic on what the adapter tells.
+"""The default identity of a client: its address. Pure arithmetic on the data that the adapter hands over.
 
-Without trust in proxies that is the other end of the socket, and no header is believed. With it, one header is walked
-from the right, for as long as each address is that of a trusted proxy; the first that is not is the client. Whatever
-the client has sent stands further left, and is never reached. What cannot be read ends the walk at the last address
-that is known: a proxy's, whose clients then share a quota, and never one that a client has chosen.
+Without trusted proxies, the address is that of the socket's peer, and no header is read. With trusted proxies, one
+header is read from the right while each address is that of a trusted proxy. The first other address is the client. Text
+that the client has sent is further left, and never used. If an element cannot be parsed, the last known address counts:
+that of a proxy, so its clients share a quota, but never an address that a client has chosen.
 
-An IPv4 address is itself; one in IPv6 (IPv4-mapped, or behind NAT64 or 6to4) is the IPv4 address in it. Any other IPv6
-address stands for its /64, the least that one subscriber has, since a client can pick any address in there.
+An IPv4 address in IPv6 (IPv4-mapped, NAT64 or 6to4) counts as the IPv4 address. Any other IPv6 address is grouped with
+its /64, the smallest network that one subscriber gets, since a client can use any address in it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 NETWORK_PREFIX: Final = 64
-"""The bits of an IPv6 address that tell clients apart, unless others are asked for."""
+"""The default of the bits of an IPv6 address that tell clients apart."""
 
 FORWARDING: Final = (
     "x-forwarded-for",
@@ -48,10 +48,10 @@ FORWARDING: Final = (
     "true-client-ip",
     "fly-client-ip",
 )
-"""Headers in which proxies say whom they speak for."""
+"""Headers in which proxies name the client."""
 
 ProxiesOption: TypeAlias = "int | NetworksOption"
-"""What an argument named `trusted_proxies` takes: their networks, or how many there are in a row."""
+"""The type of arguments named `trusted_proxies`: their networks, or the number of proxies in a row."""
 
 _V4: Final = 2**32
 _NAT64: Final = 0x64FF9B << 64  # 64:ff9b::/96, RFC 6052, section 2.1
@@ -75,18 +75,18 @@ class Denied:
 
 
 EXEMPTED: Final = Exempted()
-"""What an identifier answers for a client that is not to be limited."""
+"""An identifier returns this for a client without a limit."""
 
 DENIED: Final = Denied()
-"""What an identifier answers for a client that is not to be served: refused with status 403, and counted nowhere."""
+"""An identifier returns this for a client that is not served: it is refused with status 403 and counted nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies in front, and the header in which they say whom they speak for.
+    """The proxies in front of this process, and the header in which they name the client.
 
     Attributes:
-        trusted: their networks; or how many of them every request passes, one after the other.
+        trusted: their networks, or the number of proxies that every request passes.
         header: the one header that is read, in lower case.
         ipv6_prefix: the bits of an IPv6 address that tell clients apart, 48 to 128.
     """
@@ -117,12 +117,12 @@ class Proxies:
         return known
 
     def identity(self, peer: str | None, lines: Sequence[str]) -> str | None:
-        """The client as an identity; None if it has no address."""
+        """The identity of the client; None if it has no address."""
         client = self.client(peer, lines)
         return None if client is None else client_identity(client, self.ipv6_prefix)
 
     def _counted(self, count: int, peer: str | None, lines: Sequence[str]) -> str | None:
-        """The word of the outermost of `count` proxies; where it is not heard, that of the outermost that is."""
+        """The address that the outermost of `count` proxies gives; if there are fewer, the outermost that there is."""
         known = peer
         for _, hop in zip(range(count), hops(lines, self.header), strict=False):
             if hop is None or address_number(hop) is None:
@@ -134,13 +134,13 @@ class Proxies:
 def proxies(
     trusted_proxies: ProxiesOption, header: str = "X-Forwarded-For", ipv6_prefix: int = NETWORK_PREFIX
 ) -> Proxies:
-    """Trust in proxies, made ready.
+    """The setting of trusted proxies, checked and prepared.
 
     Args:
-        trusted_proxies: their addresses and networks, such as ``["10.0.0.0/8"]``; none of them to trust nobody. Or how
-            many proxies every request passes, 1 to `MAX_HOPS`.
-        header: the one header to read: X-Forwarded-For and its like, Forwarded, or one with a single address such as
-            CF-Connecting-IP. Every proxy has to append to it, or to set it, whatever the client has sent.
+        trusted_proxies: their addresses and networks, such as ``["10.0.0.0/8"]``; an empty list trusts none. Or the
+            number of proxies that every request passes, 1 to `MAX_HOPS`.
+        header: the one header to read: X-Forwarded-For and similar ones, Forwarded, or one with a single address such
+            as CF-Connecting-IP. Every proxy has to append to the header, or replace its value.
         ipv6_prefix: the bits of an IPv6 address that tell clients apart, 48 to 128.
 
     Raises:
@@ -162,7 +162,7 @@ def proxies(
 
 
 def client_identity(peer: str, ipv6_prefix: int = NETWORK_PREFIX) -> str:
-    """The identity of the client at address `peer`; a name that is no address (a Unix socket's, say) is itself."""
+    """The identity of the client at address `peer`. A name that is not an address (a Unix socket's) is kept."""
     return peer if ":" not in peer else _grouped(peer, ipv6_prefix)
 
 
@@ -177,7 +177,7 @@ def _grouped(peer: str, ipv6_prefix: int) -> str:
         return str(IPv4Address(number + _V4))
     if number >> 32 == _NAT64:
         return str(IPv4Address(number & (_V4 - 1)))
-    if number >> 112 == _6TO4:  # whoever has an IPv4 address has all of the /48 that is made from it
+    if number >> 112 == _6TO4:  # the owner of an IPv4 address owns the /48 that is made from it
         return str(IPv4Address(number >> 80 & (_V4 - 1)))
     host = 128 - ipv6_prefix
     return str(IPv6Network((number >> host << host, ipv6_prefix)))

@@ -1,7 +1,7 @@
-"""Which proxies this process trusts, and so whose quota a connection is in by default.
+"""The proxies that this process trusts, and the client's address that follows from them.
 
-Proxies stand in front of a process, not of a throttle. So one setting serves all throttles without an identifier, and
-all identifiers that fall back on the address. How headers are read is in `traffik.identities.proxies`.
+Proxies are in front of a process, not of a throttle. So one setting serves all throttles without an identifier, and all
+identifiers that fall back on the address. `traffik.identities.proxies` reads the headers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class _Current:
-    """The trust of this process, which may change while it runs."""
+    """The proxies that this process trusts, which may change while it runs."""
 
     __slots__ = ("proxies",)
 
@@ -44,14 +44,14 @@ class _Current:
 
 
 _LOOKS: Final = 32
-"""Hits for which an `Address` also looks for a proxy that nobody has named."""
+"""The first hits of an `Address`, in which it also looks for a proxy that is not trusted."""
 
 _ITSELF: Final = "127.0.0.1"
 _TOLD: Final = ("--forwarded-allow-ips", "--proxy-headers")
-"""Options of uvicorn, gunicorn and daphne that say which proxies to believe."""
+"""Options of uvicorn, gunicorn and daphne that name trusted proxies."""
 
 current: Final = _Current()
-"""What this process trusts now; its `proxies` are None if it trusts none."""
+"""The current setting. Its `proxies` are None if the process trusts none."""
 
 
 class Address:
@@ -73,13 +73,13 @@ class Address:
         return peer if ":" not in peer else client_identity(peer)
 
     def number(self, connection: Any) -> int | None:
-        """The address itself, for lists of networks; None if it is a name."""
+        """The address as a number, for lists of networks; None if it is a name."""
         if self._unseen:
             self._look(connection)
         return address_number(address_of(connection, self._own))
 
     def _look(self, connection: Any) -> None:
-        """Look for a proxy that nobody has named, as a throttle without an identifier does in its first hits."""
+        """Look for a proxy that is not trusted. Throttles without an identifier do so in their first hits."""
         if current.proxies is None:
             self._unseen = max(self._unseen - 1, 0)  # from several threads it may be counted down too far
             look_for_proxies(connection)
@@ -91,14 +91,16 @@ class Address:
 def trust_proxies(
     trusted_proxies: ProxiesOption, *, header: str = "X-Forwarded-For", ipv6_prefix: int = NETWORK_PREFIX
 ) -> None:
-    """Believe what the proxies in front of this process write in `header`, from the next hit on, in every throttle.
+    """Take clients' addresses from `header` as the proxies in front of this process write it, in every throttle.
+
+    It applies from the next hit on.
 
     Args:
-        trusted_proxies: their addresses and networks, such as ``["10.0.0.0/8", "2001:db8::1"]``; only what comes from
-            them is believed. Or how many proxies every request passes, 1 to 32, if nothing can reach this process, or
-            one of them, in another way.
-        header: the one header that is read. Each of the proxies has to append to it, as to X-Forwarded-For and
-            Forwarded, or to set it whatever the client has sent, as with CF-Connecting-IP.
+        trusted_proxies: their addresses and networks, such as ``["10.0.0.0/8", "2001:db8::1"]``. The header is read
+            only in requests from them. Or the number of proxies that every request passes, 1 to 32, if no request can
+            bypass one of them.
+        header: the one header that is read. Each proxy has to append to it, as with X-Forwarded-For and Forwarded, or
+            replace its value, as with CF-Connecting-IP.
         ipv6_prefix: the bits of an IPv6 address that tell clients apart, 48 to 128.
 
     Raises:
@@ -108,7 +110,7 @@ def trust_proxies(
 
 
 def trust_no_proxies() -> None:
-    """Believe no header again, as at first."""
+    """Read no header any more, as before the first `trust_proxies`."""
     trusted(None)
 
 
@@ -120,7 +122,7 @@ def trusted(setting: Proxies | None) -> None:
 
 
 def warn_of_vast_trust(setting: Proxies) -> None:
-    """Say so if `setting` believes everybody."""
+    """Give a notice if `setting` trusts half of all addresses or more."""
     if isinstance(setting.trusted, Networks) and setting.trusted.vast:
         everything_trusted(setting.header)
 
@@ -129,8 +131,8 @@ def address_of(connection: Any, own: Proxies | None = None) -> str:
     """The address of the client of `connection`, not grouped.
 
     Args:
-        connection: what a framework hands over.
-        own: the trust of one throttle, used instead of that of the process.
+        connection: the framework's request or WebSocket.
+        own: the trusted proxies of one throttle, used instead of those of the process.
 
     Raises:
         ConfigurationError: the connection has no address.
@@ -146,21 +148,21 @@ def address_of(connection: Any, own: Proxies | None = None) -> str:
         found = f"and no address can be read in its {setting.header} header"
     else:
         found = (
-            "(a Unix socket, or a proxy that hides it); say traffik.trust_proxies(1) if one proxy, which sets "
-            "X-Forwarded-For, is all that can reach it"
+            "(a Unix socket, or a proxy that hides it); call traffik.trust_proxies(1) if every request comes through "
+            "one proxy that sets X-Forwarded-For"
         )
     raise ConfigurationError(
-        f"clients cannot be told apart: {describe(connection)} has no address at its other end {found}; or give the "
+        f"clients cannot be told apart: {describe(connection)} has no client address {found}; or give the "
         f"throttle an identifier"
     )
 
 
 def look_for_proxies(connection: Any) -> None:
-    """Give a notice if a proxy seems to stand in front, or the server believes a header, and no proxy is trusted."""
+    """Give a notice if a proxy seems to be in front, or the server reads a header itself, and no proxy is trusted."""
     adapter = adapter_of(connection)
     peer = adapter.peer(connection)
     found = {name: lines for name in FORWARDING if (lines := adapter.headers(connection, name))}
-    # A server that believes proxies itself hands over as peer what stands in a header.
+    # a server that trusts proxies itself hands over an address from a header as the peer
     believed = [name for name, lines in found.items() if peer and any(peer in line for line in lines)]
     if found and not believed:
         untrusted_proxy(next(iter(found)))
@@ -169,9 +171,9 @@ def look_for_proxies(connection: Any) -> None:
 
 
 def _is_believed_by_default(peer: str, lines: Sequence[str]) -> bool:
-    """Whether a server that was not told which proxies to believe may have taken `peer` from a header.
+    """Whether a server without an option for trusted proxies may have taken `peer` from a header.
 
-    It believes this machine alone, so any other proxy after the peer shows that it was told.
+    By default servers trust this machine alone, so another proxy after the peer means that the option was given.
     """
     if "FORWARDED_ALLOW_IPS" in os.environ or any(word.startswith(_TOLD) for word in sys.argv):
         return False

@@ -8,12 +8,14 @@ does not use is not asked for here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
+from traffik.events.records import HIT, SILENT
 from traffik.identities.proxies import DENIED, EXEMPTED
+from traffik.limits import timing
 from traffik.model.coroutines import must_wait
 from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, REFUSED, Decision, StrategyStat
@@ -25,26 +27,39 @@ if TYPE_CHECKING:
     from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
-    from traffik.rules.rule import RuleSet
+    from traffik.responses.headers import PreparedPolicies
     from traffik.strategies import Plan
 
-__all__ = ["decide", "refuse", "reset", "sleep", "stat"]
+__all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
+
+
+AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+"""Called with the store's calls, the key and the cost of a hit; returns the decision."""
+
+
+class Ask(NamedTuple):
+    """What a hit does instead of charging the store.
+
+    Attributes:
+        call: returns the decision instead. Its decision is recorded by the caller.
+        action: what a decision that needs no store is recorded as.
+    """
+
+    call: AskCall
+    action: str
 
 
 async def decide(
-    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, read_only: bool = False
+    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `read_only`."""
+    """Decide whether `subject` may have `cost`, and take it and record that, unless `ask` does something else."""
     scope = limit.scope
     if context is None:
         context = limit.context
     else:
         context, scope = limit.merged(context)
-    if limit.gated:
-        if cost is not None:
-            check_cost(cost)
-        if not limit.enabled or not await _applies(limit.rules, subject, context, sync):
-            return ADMITTED
+    if limit.gated and not await applies(limit, subject, cost, context, sync):
+        return ADMITTED
     if cost is None:
         cost = limit.cost
         if limit.price is not None:
@@ -58,7 +73,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
-            return identity
+            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
     key = local_key(scope, identity)
     bound = limit.bound
     if limit.rating is not None:
@@ -66,17 +81,23 @@ async def decide(
         bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
     plan = bound.plan
     if cost > plan.ceiling:
-        decision = plan.without_store(cost)
-    else:
-        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = (calls.read if read_only else calls.charge)(key, cost)
-        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    return decision if limit.partition is None else limit.marked(decision, key)
+        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+    if ask is not None:
+        answer = ask.call(calls, key, cost)
+        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+    answer = calls.charge(key, cost)
+    decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
+    return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)
+
+
+read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)
+"""What `decide` does for a check."""
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:
     """What is left for `subject`; None if it is exempted or denied, or the strategy cannot tell."""
-    found = await _account(limit, subject, context, sync)
+    found = await account_of(limit, subject, context, sync)
     if found is None:
         return None
     key, plan, calls = found
@@ -92,7 +113,7 @@ async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) 
 
 async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool) -> None:
     """Forget what `subject` has used."""
-    found = await _account(limit, subject, context, sync)
+    found = await account_of(limit, subject, context, sync)
     if found is not None:
         key, _, calls = found
         answer = calls.reset(key)
@@ -100,41 +121,49 @@ async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool)
             await answer
 
 
-async def refuse(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+async def refuse(
+    limit: Limit,
+    connection: Any,
+    decision: Decision,
+    context: Context | None,
+    sync: bool,
+    others: Sequence[tuple[PreparedPolicies, Decision]] = (),
+) -> object:
     """Tell a refused client, through the limit's handler or the framework; then pause or close a flooding WebSocket.
 
+    `others` are policies that were decided in the same step; the header fields show them too.
     Returns what the limit's handler returned, or None if there is no handler.
     """
     floods = limit.floods
     adapter = None if floods is None else socket_adapter_of(connection)
     if floods is None or adapter is None or not adapter.accepted(connection):
-        return await _notify(limit, connection, decision, context, sync)
+        return await _notify(limit, connection, decision, context, sync, others)
     reaction = floods.reaction(adapter.memory(connection).get(limit, decision))
     answer: object = None
     if reaction.tell:
-        answer = await _notify(limit, connection, decision, context, sync)
+        answer = await _notify(limit, connection, decision, context, sync, others)
     if reaction.close is not None:
         rejection = reject(decision, limit.policies(decision))
         await _done(adapter.close(connection, rejection, reaction.close), "closing", connection, sync)
     elif reaction.pause:
-        pause = adapter.pause(connection, partial(sleep, reaction.pause))
+        pause = adapter.pause(connection, partial(timing.sleep, reaction.pause))
         await _done(pause, "the pause", connection, sync)
     return answer
 
 
-async def sleep(wait: int) -> None:
-    """Let `wait` µs pass."""
-    import anyio  # here, since only pauses need it
-
-    await anyio.sleep(wait / 1_000_000)
-
-
-async def _notify(limit: Limit, connection: Any, decision: Decision, context: Context | None, sync: bool) -> object:
+async def _notify(
+    limit: Limit,
+    connection: Any,
+    decision: Decision,
+    context: Context | None,
+    sync: bool,
+    others: Sequence[tuple[PreparedPolicies, Decision]],
+) -> object:
     handler = limit.handler
     if handler is not None:
         merged = limit.context if context is None else limit.merged(context)[0]
         return await _answer(handler, sync, connection, decision, limit, merged)
-    rejection = reject(decision, limit.policies(decision))
+    rejection = reject(decision, limit.policies(decision), others)
     await _done(adapter_of(connection).reject(connection, rejection), "the rejection", connection, sync)
     return None
 
@@ -145,10 +174,13 @@ async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync:
         await doing
 
 
-async def _applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
-    """Whether `rules` apply to the connection. Predicates are called only if nothing else decides."""
-    if rules is None:
-        return True
+async def applies(limit: Limit, connection: Any, cost: int | None, context: Context, sync: bool) -> bool:
+    """Whether the limit is enabled and for the connection. Predicates are called only if nothing else decides."""
+    if cost is not None:
+        check_cost(cost)
+    rules = limit.rules
+    if not limit.enabled or rules is None:
+        return limit.enabled
     adapter = adapter_of(connection)
     route = adapter.route(connection) if rules.by_route else None
     verdict = rules.judge(adapter.method(connection), adapter.path(connection), route)
@@ -163,7 +195,7 @@ async def _applies(rules: RuleSet | None, connection: Any, context: Context, syn
     return not verdict.applies
 
 
-async def _account(limit: Limit, subject: Any, context: Context | None, sync: bool) -> tuple[str, Plan, Calls] | None:
+async def account_of(limit: Limit, subject: Any, context: Context | None, sync: bool) -> tuple[str, Plan, Calls] | None:
     """The key of `subject`, with the plan and the store's calls for it; None if it is exempted or denied."""
     context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
     identity = subject if limit.identify is None else limit.identify(subject, context)

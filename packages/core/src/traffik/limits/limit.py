@@ -5,19 +5,21 @@ Options that may be a value or a function are normalized here, once. The path of
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
+from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, uids
+from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
+from traffik.limits.shadows import shadow_of
 from traffik.model.callables import Callback, Context, callback
-from traffik.model.costs import check_cost
+from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
 from traffik.model.descriptions import describe
 from traffik.model.keys import as_text, check_uid
@@ -39,10 +41,6 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
-
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +84,18 @@ class Limit:
     rules: RuleSet | None = None
     """Which subjects it is for; None for all of them."""
 
+    shares_uid = False
+    """Whether there was another limit with this uid."""
+
+    contested = False
+    """Whether one of those has another definition; then each store is checked before this one counts in it."""
+
+    rejects: ClassVar[bool] = False
+    """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
+
+    finish: Recorder | None
+    """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
+
     if not TYPE_CHECKING:  # type checkers see the constructor alone
 
         def __new__(cls, *arguments: Any, **options: Any) -> Self:
@@ -118,6 +128,8 @@ class Limit:
         cost: CostOption = 1,
         context: Context | None = None,
         responses: ResponseOptions | None = None,
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
         self.uid = check_uid(uid)
         self.rate = rate
@@ -128,33 +140,31 @@ class Limit:
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
         self.rating = self._callback("the rate", rate) if callable(rate) else None
-        self.plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self.shadow = shadow_of(self.strategy, shadow, shadow_rate)
         if not isinstance(responses, ResponseOptions | None):
             raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
         self._own_responses = responses
-        self._own_policies = policies(self.uid, self.plan.rates, self.responses)
+        self._own_policies = policies(self.uid, self.own_plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.place = place_of_caller()
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
         """Stores in which it may count, and limits with the same uid and another definition may not."""
-        self.shares_uid = False
-        """Whether there was another limit with this uid."""
-        self.contested = False
-        """Whether one of those has another definition; then each store is checked before this one counts in it."""
-        if self.price is None and 0 < self.plan.capacity < self.cost:
-            misconfiguration.nothing_fits(self.uid, self.cost, self.plan.capacity)
+        if self.price is None and 0 < self.own_plan.capacity < self.cost:
+            misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
             misconfiguration.limit_made(self.uid, self.place)
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def refresh(self) -> None:
         """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
         responses = self.responses
         if self._own_policies.responses is not responses:
-            self._own_policies = policies(self.uid, self.plan.rates, responses)
+            self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
-        self.partition = responses.partition if responses.keyed else None
+        self._record = recorder_of(self.uid, self._name_of)
+        self.finish = self.recorded if responses.keyed else self._record
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -164,13 +174,15 @@ class Limit:
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
-        self.bound = self._bound(self.plan)
+        self.bound = self._bound(self.own_plan)
 
     def _bound(self, plan: Plan) -> BoundPlan:
-        store = self._store
+        store, asked = self._store, plan
+        if self.in_shadow:
+            asked = replace(plan, ceiling=MAX_COST)  # no cost is refused
         if store is None or self.contested:
-            return BoundPlan(plan, None, None)
-        return BoundPlan(plan, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
+            return BoundPlan(asked, None, None)
+        return BoundPlan(asked, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
 
     def calls_for(self, subject: Any, plan: Plan, sync: bool) -> Calls:
         """The calls for `plan` to the store that counts `subject`.
@@ -191,9 +203,13 @@ class Limit:
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
+        if backend.probe is not None:
+            calls = replace(calls, charge=backend.probe.timing(calls.charge))
         if not plan.stats:
             calls = replace(calls, read=_admit)
-        return _blocking(self.uid, calls) if sync and not backend.in_process else calls
+        if self.shadow is not None:
+            calls = self.shadow.around(calls, sync)
+        return blocking(self.uid, calls) if sync and not backend.in_process else calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
         """The context of a call over the limit's own, and the scope it says."""
@@ -219,17 +235,23 @@ class Limit:
     def contest(self) -> None:
         """Check each store from now on, since another limit has the same uid and another definition."""
         self.contested = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def enable(self) -> None:
         """Count again, from where it stood."""
         self.enabled = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
+
+    def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
+        """Keep `decision` with a connection as its most recent one; it is a `usual` one if nothing was asked for."""
+
+    def amend(self, subject: Any, decision: Decision) -> None:
+        """Replace the decision that a connection remembers, since units were given back or charged."""
 
     def add_rule(self, rule: Rule) -> None:
         """Take a rule of a group. Does nothing where a subject has no path or method."""
@@ -283,44 +305,47 @@ class Limit:
         """What goes out with its decisions: its own, or else the default of the process."""
         return defaults.default_responses() if self._own_responses is None else self._own_responses
 
+    @property
+    def in_shadow(self) -> bool:
+        """Whether it counts and reports, and admits everything."""
+        return self.shadow is not None and self.shadow.plan is None
+
     def marked(self, decision: Decision, key: str) -> Decision:
         """`decision`, knowing whose it is if what goes out depends on that."""
         responses = self._own_policies.responses
         return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
 
+    def count_by(self, rate: Rates, prepared: Plan) -> None:
+        """Count by another rate, which has been made ready; see `traffik.limits.changes`."""
+        self.rate, self.own_plan = rate, prepared
+        self._own_policies = policies(self.uid, prepared.rates, self.responses)
+        self._policies = {}
+        binding.add_watcher(self)
+
+    def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
+        return self._record(decision, key, cost, action) if action and self._record is not None else decision
+
+    def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """`decision`, noted and marked."""
+        return self.marked(self.note(decision, key, cost, action), key)
+
+    def _name_of(self, decision: Decision) -> str | None:
+        return self.policies(decision).name(decision)
+
     @property
     def definition(self) -> tuple[object, ...]:
         """What makes two limits the same; functions by where they are written."""
         options = (self.rating, self.price, self.identifier)
-        rates = self.plan.rates if self.rating is None else ()
+        rates = self.own_plan.rates if self.rating is None else ()
         return (type(self), rates, self.strategy, self.cost, *(option and option.written for option in options))
 
     def __repr__(self) -> str:
-        rate = self.rating.name if self.rating else "; ".join(map(str, self.plan.rates)) or "unlimited"
+        rate = self.rating.name if self.rating else "; ".join(map(str, self.own_plan.rates)) or "unlimited"
         return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={describe(self.strategy)}>"
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
-
-
-def _blocking(uid: str, calls: Calls) -> Calls:
-    """Calls that block, with a notice if they block an event loop."""
-
-    def watched(call: Callable[_P, _T]) -> Callable[_P, _T]:
-        def blocking(*arguments: _P.args, **named: _P.kwargs) -> _T:
-            if _in_event_loop():
-                misconfiguration.waiting_on_a_loop(uid)
-            return call(*arguments, **named)
-
-        return blocking
-
-    return Calls(watched(calls.charge), watched(calls.read), watched(calls.reset))
-
-
-def _in_event_loop() -> bool:
-    """Whether this thread runs asyncio's event loop; it does not if asyncio has never been imported."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _admit(_key: str, _cost: int) -> Decision:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traffik.limits import groups, hits, uids
-from traffik.limits.limit import CostOption, Limit, RateOption
+from traffik.limits import groups, hits, uids, waiting
+from traffik.limits.limit import CostOption, RateOption
+from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
 from traffik.model.callables import Context
 from traffik.model.coroutines import run_sync
+from traffik.model.rates import Rates
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Limiter", "SyncLimiter"]
 
 
-class Limiter(Limit):
+class Limiter(QuotaLimit):
     """A limit on opaque identities. A refused hit is a value here, not an exception.
 
     Args:
@@ -36,6 +38,8 @@ class Limiter(Limit):
         backend: the store; if None, the only one that is open.
         cost: units of quota a hit takes, or a function as for `rate`.
         context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
+        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
+        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
 
     Raises:
         RateError: the rate is not one, or the strategy cannot count it exactly.
@@ -54,8 +58,19 @@ class Limiter(Limit):
         backend: Backend | None = None,
         cost: CostOption = 1,
         context: Context | None = None,
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context)
+        super().__init__(
+            uid,
+            rate,
+            strategy=strategy,
+            backend=backend,
+            cost=cost,
+            context=context,
+            shadow=shadow,
+            shadow_rate=shadow_rate,
+        )
         uids.claim(self)
         groups.join(self)
 
@@ -76,11 +91,45 @@ class Limiter(Limit):
         """
         return await hits.decide(self, identity, cost, context, False)
 
+    async def wait(
+        self,
+        identity: str | int | UUID,
+        cost: int | None = None,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """Wait until `identity` is admitted with `cost`, and take it.
+
+        Callers that wait for one key in this process are admitted in the order in which they came, tasks and threads
+        alike. Only the first of them asks the store, and sleeps exactly as long as the refusal says. A wait that is
+        cancelled gives up its place and consumes nothing (unless the store is deciding on it, as with `hit`).
+
+        Args:
+            identity: as for `hit`.
+            cost: as for `hit`.
+            timeout: seconds to wait at most, from 0, which is to try once; None for as long as it takes. It does not
+                bound a call to the store, which has a deadline of its own.
+            context: as for `hit`.
+            jitter: up to so many seconds, at random, are added to each pause, so that processes which wait for the same
+                key do not ask at the same instant.
+
+        Returns:
+            The decision that admits it.
+
+        Raises:
+            WaitTimeoutError: it would take longer than `timeout`; raised as soon as that is known.
+            NeverAdmittedError: no waiting helps, since the cost is above the capacity; raised at once.
+            TypeError, ValueError, BackendNotFoundError, DuplicateUidError: as by `hit`.
+        """
+        return await waiting.wait_for_quota(self, identity, cost, context, False, timeout, jitter)
+
     async def check(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
         """What `hit` would answer now; takes nothing."""
-        return await hits.decide(self, identity, cost, context, False, read_only=True)
+        return await hits.decide(self, identity, cost, context, False, hits.read_only)
 
     async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """What is left of the quota of `identity`; None if the strategy cannot tell."""
@@ -96,26 +145,35 @@ class Limiter(Limit):
         return SyncLimiter(self)
 
 
-class SyncLimiter:
+class SyncLimiter(SyncQuotaLimit):
     """A `Limiter` for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
 
-    __slots__ = ("_limiter",)
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
+    __slots__ = ()
 
     def hit(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.hit`."""
-        return run_sync(hits.decide(self._limiter, identity, cost, context, True))
+        return run_sync(hits.decide(self._limit, identity, cost, context, True))
+
+    def wait(
+        self,
+        identity: str | int | UUID,
+        cost: int | None = None,
+        *,
+        timeout: float | None = None,
+        context: Context | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """As `Limiter.wait`, for threads in which no event loop runs: a `ConfigurationError` where one does."""
+        return run_sync(waiting.wait_for_quota(self._limit, identity, cost, context, True, timeout, jitter))
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:
         """As `Limiter.check`."""
-        return run_sync(hits.decide(self._limiter, identity, cost, context, True, read_only=True))
+        return run_sync(hits.decide(self._limit, identity, cost, context, True, hits.read_only))
 
     def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
         """As `Limiter.stat`."""
-        return run_sync(hits.stat(self._limiter, identity, context, True))
+        return run_sync(hits.stat(self._limit, identity, context, True))
 
     def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
         """As `Limiter.reset`."""
-        run_sync(hits.reset(self._limiter, identity, context, True))
+        run_sync(hits.reset(self._limit, identity, context, True))

@@ -1,3 +1,3 @@
-"""The words of the library: rates, costs, decisions, keys and errors. Imports nothing else of it."""
+"""The words of the library: rates, costs, decisions, keys and errors. It imports no other room."""
 
 __all__ = []

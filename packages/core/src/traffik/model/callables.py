@@ -1,7 +1,7 @@
-"""Options that a caller gives as a value or as a callable, made alike once, when a throttle is built.
+"""The user's functions among the options of a throttle, prepared once so that all are called in the same way.
 
-A callable may be sync or async, and takes as many of the arguments on offer as it likes, from the first on: an
-identifier is offered the connection and the context, so ``lambda request: …`` and ``def who(request, context)`` do.
+A function may be sync or async. It takes as many of the offered arguments as it needs, from the first on: an identifier
+is offered the connection and the context, so ``lambda request: …`` and ``def client(request, context)`` both work.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from traffik.model.functions import Written
 __all__ = ["PLAIN", "Callback", "Context", "callback", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
-"""What is known of one call: for the caller's functions, and its ``"scope"``."""
+"""Data about one call, passed to the user's functions. Its ``"scope"`` divides the quota."""
 
 
 PLAIN: Final = (str, int, type(None))
-"""Types of answers that need no waiting, tested first: it takes longer to see that a value is not awaitable."""
+"""Types of results that need no waiting. They are tested first, since a test for an awaitable takes longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Callback:
-    """A caller's function, with what is worth knowing about it.
+    """A user's function, prepared by `callback`.
 
     Attributes:
-        function: the function, as it was given.
-        call: the function, taking every argument on offer.
-        name: what to call it in an error.
-        written: equals that of the same function, also when its module is loaded again.
-        made_with: the arguments of `callback`, to make it again where it is unpickled.
+        function: the function as it was given.
+        call: the function, taking every offered argument.
+        name: its name in error messages.
+        written: compares equal for the same function, also after its module was loaded again.
+        made_with: the arguments of `callback`, to make it again after unpickling.
     """
 
     function: Callable[..., Any]
@@ -47,15 +47,15 @@ class Callback:
 
 
 def callback(what: str, function: Callable[..., Any], offered: tuple[str, ...]) -> Callback:
-    """Make `function` callable with all the arguments in `offered`, of which it takes as many as it can.
+    """Make `function` callable with all the arguments in `offered`. It gets as many of them as it takes.
 
     Args:
-        what: what the function is for, to name it in errors.
-        function: the caller's.
-        offered: the names of the arguments on offer, in order.
+        what: the purpose of the function, for error messages.
+        function: the user's function.
+        offered: the names of the offered arguments, in order.
 
     Raises:
-        TypeError: it cannot be called so.
+        TypeError: it cannot be called with these arguments.
     """
     name = getattr(function, "__qualname__", None) or describe(function)
     taken = _takes(function, offered) if callable(function) else None
@@ -69,7 +69,7 @@ def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return 1  # Some builtins hide their signature; they take the first argument.
+        return 1  # Some builtins hide their signature. They get the first argument.
     count = _wanted([*signature.parameters.values()], offered)
     try:
         signature.bind(*offered[:count])
@@ -79,9 +79,9 @@ def _takes(function: Callable[..., Any], offered: tuple[str, ...]) -> int | None
 
 
 def _wanted(parameters: list[inspect.Parameter], offered: tuple[str, ...]) -> int:
-    """How many of the arguments on offer a function wants.
+    """How many of the offered arguments a function takes.
 
-    A parameter with a default keeps it (``lambda request, plan=plan: …``), unless it has the name of the argument.
+    A parameter with a default keeps its default (``lambda request, plan=plan: …``), unless it has the argument's name.
     """
     for count, (parameter, name) in enumerate(zip(parameters, offered, strict=False)):
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -99,21 +99,21 @@ def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:
 
 
 def then(answer: Any, go_on: Callable[[Any], Any]) -> Any:
-    """What `go_on` makes of an answer: at once, or when it has been waited for if it must be."""
+    """The result of `go_on(answer)`. If `answer` is awaitable, an awaitable of the result."""
     if isinstance(answer, PLAIN) or not isinstance(answer, Awaitable):
         return go_on(answer)
     return _Later(answer, go_on)
 
 
 def discard(awaitable: Awaitable[Any]) -> None:
-    """Give up what nobody will wait for; a coroutine that is merely dropped warns that it was never awaited."""
+    """Close an awaitable that is not needed. A coroutine that is only dropped warns that it was never awaited."""
     close = getattr(awaitable, "close", None)
     if close is not None:
         close()
 
 
 class _Later:
-    """The rest of `then`. No coroutine: one that is closed before it has begun would not close what it waits for."""
+    """The awaitable of `then`. A coroutine would not do: closed before it starts, it leaves `answer` open."""
 
     __slots__ = ("_answer", "_go_on")
 

@@ -1,11 +1,12 @@
-"""Coroutine functions for async and sync code alike: they await only what must be awaited.
+"""Coroutine functions that async and sync code share. They await only what has to be awaited.
 
-Async code awaits them. Sync code steps them once with `run_sync`: then they call what blocks and never suspend.
+Async code awaits them. Sync code steps them once with `run_sync`: then they make blocking calls and never suspend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+import types
+from collections.abc import Awaitable, Coroutine, Generator
 from types import CoroutineType
 from typing import Any, TypeGuard, TypeVar
 
@@ -19,20 +20,42 @@ _T = TypeVar("_T")
 
 def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
     """The result of a coroutine that never suspends, for sync code."""
+    runner: Any
     try:
-        coroutine.send(None)
-    except StopIteration as end:
-        result: _T = end.value
+        runner = _idle.pop()
+    except IndexError:
+        runner = _new_runner()
+    result: _T = runner.send(coroutine)
+    if runner.gi_yieldfrom is None:
+        _idle.append(runner)
         return result
     coroutine.close()
     raise TypeError(f"{describe(coroutine)} has to wait, so sync code cannot use it: await the throttle itself")
 
 
+@types.coroutine
+def _run() -> Generator[Any, Any, None]:
+    """Yields the result of each coroutine that it is sent. The StopIteration of `coroutine.send` would take longer."""
+    result = None
+    while True:
+        result = yield from (yield result)
+
+
+def _new_runner() -> Any:
+    runner: Any = _run()
+    runner.send(None)
+    return runner
+
+
+_idle: list[Any] = []
+"""Runners that run nothing now. One that ends with an error is not among them any more."""
+
+
 def must_wait(answer: object, name: str, sync: bool) -> TypeGuard[Awaitable[Any]]:
-    """Whether an answer has to be awaited.
+    """Whether `answer` has to be awaited.
 
     Raises:
-        TypeError: it has, and this is sync code.
+        TypeError: it has to be awaited, and this is sync code.
     """
     if isinstance(answer, PLAIN) or (type(answer) is not CoroutineType and not isinstance(answer, Awaitable)):
         return False

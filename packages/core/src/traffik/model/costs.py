@@ -1,4 +1,4 @@
-"""What a hit may cost."""
+"""The cost of a hit: its range, and the check of a given one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_cost(cost: object) -> int:
     """
     if isinstance(cost, bool) or not isinstance(cost, int):
         raise TypeError(
-            f"a cost is an integer, not {describe(cost)} ({type(cost).__name__}): round it up yourself if need be"
+            f"a cost is an integer, not {describe(cost)} ({type(cost).__name__}): round it up before the hit"
         )
     if not 0 <= cost <= MAX_COST:
         raise ValueError(f"a cost is from 0 to {MAX_COST}, not {describe(cost)}")

@@ -1,4 +1,4 @@
-"""How messages show objects: what was given, without what means nothing to a reader."""
+"""How messages show a given object: its repr, without its address in memory."""
 
 from __future__ import annotations
 

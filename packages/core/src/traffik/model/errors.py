@@ -1,17 +1,25 @@
-"""The errors of traffik, one tree.
+"""The errors of traffik.
 
 TraffikError
-├── ConfigurationError         something is set up in a way that cannot work; the message says how to mend it
+├── ConfigurationError         something is set up in a way that cannot work; the message says how to fix it
 │   ├── RateError              (also a ValueError) not a rate, or a rate this strategy cannot count exactly
 │   ├── DuplicateUidError      (also a ValueError) one uid, two different limits in one store
 │   ├── AdapterNotFoundError   (also a TypeError) no adapter knows this kind of connection
-│   └── BackendNotFoundError   (also a LookupError) no store, or more than one, could be meant
+│   └── BackendNotFoundError   (also a LookupError) a throttle without a store has none or several to choose from
 ├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
 │   └── BackendTimeoutError    (also a TimeoutError) it did not answer by the deadline
+├── WaitTimeoutError           (also a TimeoutError) `wait` would take longer than its timeout
+├── SlotLostError              a slot was lost while its work ran, and `on_lost="cancel"` has cancelled the work
+├── NeverAdmittedError         (also a ValueError) no `wait` helps: the cost is too large, or the client denied
 └── Throttled                  a refused connection, with its decision and response (in `traffik.responses.rejections`)
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from traffik.model.decisions import Decision
 
 __all__ = [
     "AdapterNotFoundError",
@@ -20,13 +28,16 @@ __all__ = [
     "BackendTimeoutError",
     "ConfigurationError",
     "DuplicateUidError",
+    "NeverAdmittedError",
     "RateError",
+    "SlotLostError",
     "TraffikError",
+    "WaitTimeoutError",
 ]
 
 
 class TraffikError(Exception):
-    """The root of every error of this library."""
+    """The base class of every error of this library."""
 
 
 class ConfigurationError(TraffikError):
@@ -38,7 +49,7 @@ class RateError(ConfigurationError, ValueError):
 
 
 class DuplicateUidError(ConfigurationError, ValueError):
-    """Two different limits with the same uid would count in one store, and so in each other's quota."""
+    """Two different limits have the same uid in one store, so they would share their quota."""
 
 
 class AdapterNotFoundError(ConfigurationError, TypeError):
@@ -46,14 +57,14 @@ class AdapterNotFoundError(ConfigurationError, TypeError):
 
 
 class BackendNotFoundError(ConfigurationError, LookupError):
-    """A throttle names no store, and none, or more than one, could be meant."""
+    """A throttle has no store of its own, and there is none to use, or more than one to choose from."""
 
 
 class BackendError(TraffikError):
     """A store did not answer, or answered with an error.
 
     Attributes:
-        maybe_executed: whether what was asked may have been carried out all the same.
+        maybe_executed: whether the store may have executed the request in spite of the error.
     """
 
     def __init__(self, message: str, *, maybe_executed: bool = False) -> None:
@@ -63,3 +74,30 @@ class BackendError(TraffikError):
 
 class BackendTimeoutError(BackendError, TimeoutError):
     """A store did not answer by the deadline."""
+
+
+class _NotAdmitted(TraffikError):
+    """A wait that ends without quota. It has consumed nothing.
+
+    Attributes:
+        decision: the refusal, for `Throttle.refuse` or a log.
+    """
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.decision)
+
+
+class WaitTimeoutError(_NotAdmitted, TimeoutError):
+    """The quota does not come back within the timeout of a `wait`. Its `decision` says how long the wait is."""
+
+
+class NeverAdmittedError(_NotAdmitted, ValueError):
+    """No waiting helps: the cost is above the capacity, or the client is denied. Its `decision` says which."""
+
+
+class SlotLostError(TraffikError):
+    """A slot was lost while its work was running, and the work has been cancelled."""

@@ -1,7 +1,7 @@
-"""Whether two functions that a user gave are the same function, also after their module was loaded again.
+"""Compares the functions that a user gives, also after their module was loaded again.
 
-Functions are compared by their name and by the values they hold: closures, defaults, bound objects and partial
-arguments. So two lambdas of one line are different if they close over different values.
+Two functions are the same if they have the same name and hold the same values: closures, defaults, bound objects and
+partial arguments. So two lambdas of one line are different if they close over different values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Pairs: TypeAlias = frozenset[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Written:
-    """A function that equals every other one with the same name and the same values."""
+    """A function that is equal to every other function with the same name and values."""
 
     function: Any
 
@@ -29,7 +29,7 @@ class Written:
 
 
 def _same(one: Any, other: Any, seen: _Pairs) -> bool:
-    """Whether two values are the same; functions among them are compared as functions."""
+    """Whether two values are the same. Functions among them are compared as functions."""
     pair = (id(one), id(other))
     if one is other or pair in seen:  # a recursive function closes over itself
         return True
@@ -60,7 +60,7 @@ def _content(cell: Any) -> object:
 
 
 def _equal(one: object, other: object) -> bool:
-    """Whether two values of one type are equal. Objects that only compare by identity may have a telling repr."""
+    """Whether two values of one type are equal, or have equal reprs if they only compare by identity."""
     try:
         return bool(one == other) or (type(one).__eq__ is object.__eq__ and repr(one) == repr(other))
     except Exception:  # noqa: BLE001 - a user's comparison; an array has no single answer

@@ -1,4 +1,4 @@
-"""Partition keys: whose quota a hit counts in, as one string.
+"""Partition keys: the key of a client's quota in a store, as one string.
 
 Two steps, so that a store in this process need not build the long form at every hit. `local_key` joins scope and
 identity, cheaply, injectively, in bounded length. `partition_key` adds namespace and uid and makes the whole printable,
@@ -17,22 +17,33 @@ from typing import Final
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 
-__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key", "seal", "sealed"]
+__all__ = [
+    "MAX_LENGTH",
+    "as_text",
+    "check_pattern",
+    "check_uid",
+    "escape",
+    "local_key",
+    "local_of",
+    "partition_key",
+    "seal",
+    "sealed",
+]
 
 MAX_LENGTH: Final = 128
-"""The longest scope, identity or uid, in characters, that stands in a key as it is; a longer one stands as its hash."""
+"""Characters of the longest scope, identity or uid that appears in a key as it is. A longer one is hashed."""
 
 _LEAST: Final = 16  # bytes of a secret; a shorter one can be tried out
 
-# "\0" opens everything that is not a plain identity, so a plain identity that begins with it must be marked too.
+# Everything that is not a plain identity begins with "\0", so a plain identity that begins with it is marked too.
 _MARK: Final = "\0"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._@/+=:-]")
 
 
 def local_key(scope: str | None, identity: str) -> str:
-    """Scope and identity as one string; different pairs give different strings.
+    """Scope and identity as one string. Different pairs give different strings.
 
-    Without a scope it is the identity itself unless that is empty, very long or begins with a NUL.
+    Without a scope it is the identity itself, unless the identity is empty, very long or begins with a NUL.
     """
     if scope is None and identity >= "\x01" and len(identity) <= MAX_LENGTH:
         return identity
@@ -58,10 +69,10 @@ def partition_key(namespace: str, uid: str, local: str) -> str:
 
 
 def as_text(value: object, what: str) -> str:
-    """An identity or scope as text; those kinds of value are taken whose text tells them apart.
+    """An identity or scope as text.
 
     Raises:
-        TypeError: it is another kind; `what` names it.
+        TypeError: it is not text, an integer or a UUID. The message calls it `what`.
     """
     if type(value) is str:
         return value
@@ -77,17 +88,17 @@ def as_text(value: object, what: str) -> str:
 
 
 def local_of(whole: str) -> str:
-    """The local key in a whole one."""
+    """The local key in a partition key."""
     from urllib.parse import unquote
 
     return unquote(whole.partition("{")[2].removesuffix("}"), errors="surrogatepass")
 
 
 def seal(secret: object) -> bytes:
-    """A secret made ready for `sealed`: text or bytes of any length from 16 on.
+    """A secret prepared for `sealed`: text or bytes of at least 16 bytes.
 
     Raises:
-        ConfigurationError: it is shorter, or neither.
+        ConfigurationError: it is shorter, or neither text nor bytes.
     """
     if not isinstance(secret, bytes | str) or len(secret) < _LEAST:
         raise ConfigurationError(f"a secret is {_LEAST} bytes or more, such as secrets.token_hex(32)")
@@ -96,12 +107,26 @@ def seal(secret: object) -> bytes:
 
 
 def sealed(text: str, seal: bytes) -> str:
-    """A keyed hash of `text` (BLAKE2b, 160 bits): equal for equal texts, and of no use without the secret."""
+    """A keyed hash of `text` (BLAKE2b, 160 bits). Without the secret, the text cannot be guessed from it."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20, key=seal).hexdigest()
 
 
+def check_pattern(pattern: object) -> str:
+    """A pattern of uids (`fnmatch`), once it is known to be valid.
+
+    Raises:
+        TypeError: it is not text.
+        ValueError: it is empty.
+    """
+    if not isinstance(pattern, str):
+        raise TypeError(f"a group is a pattern of uids, such as 'api:*', not {describe(pattern)}")
+    if not pattern:
+        raise ValueError("a group is a pattern of uids; '' matches none, and '*' matches all")
+    return pattern
+
+
 def check_uid(uid: object) -> str:
-    """`uid` itself.
+    """`uid`, once it is known to be valid.
 
     Raises:
         TypeError: it is not text.

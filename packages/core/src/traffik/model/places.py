@@ -1,4 +1,4 @@
-"""Where in the user's code something is made."""
+"""Finds the line of the user's code that makes an object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["place_of_caller"]
 
 
 def place_of_caller() -> str:
-    """The file and line, outside this library, that is making something."""
+    """The file and line outside this library that is running now."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("traffik"):
         frame = frame.f_back

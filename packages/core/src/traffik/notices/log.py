@@ -1,8 +1,8 @@
-"""What is set up in a way that works, and yet does not do what was meant: said once, in the log, never in an exception.
+"""The log of notices: warnings about a setup that works but does not do what was meant. Each is logged once.
 
-A notice has an id, a sentence that says what was seen and what mends it, and a place in the docs. It is silenced by its
-id, in code or by the environment (``TRAFFIK_SILENCE="counted-twice,one-identity"``). Whoever detects something says it
-here; nothing here detects anything.
+A notice has an id, a sentence that says what was noticed and how to fix it, and a place in the docs. It is silenced by
+its id, in code or with an environment variable (``TRAFFIK_SILENCE="counted-twice,one-identity"``). The code that finds
+a problem calls `notify`. This module finds none.
 """
 
 from __future__ import annotations
@@ -25,33 +25,34 @@ IDS: Final = (
     "other-distribution",
     "server-trusts-proxies",
     "several-workers",
+    "slot-lost",
     "sync-store-on-loop",
     "throttle-in-handler",
     "unbounded-scopes",
     "untrusted-proxy",
 )
-"""Every id there is."""
+"""All ids."""
 
 _MOST: Final = 100
-"""Notices said by one process; a program that makes throttles without end is not to fill its log too."""
+"""The most notices that one process logs, so that a program that keeps making throttles does not fill its log."""
 
 _log: Final = logging.getLogger("traffik.notices")
 _lock: Final = Lock()
 _said: dict[tuple[str, str], Notice] = {}
 _silenced: set[str] = set()
 
-if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
+if hasattr(os, "register_at_fork"):  # or else a child could inherit a lock that is held and never released
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Notice(NamedTuple):
-    """Something worth mending.
+    """A warning about the setup.
 
     Attributes:
         id: one of `IDS`.
-        about: what it is about, such as the uid of a throttle.
-        sentence: what was seen, and what mends it.
-        page: where the docs say more.
+        about: its subject, such as the uid of a throttle.
+        sentence: what was noticed, and how to fix it.
+        page: the section of the docs about it.
     """
 
     id: str
@@ -61,12 +62,12 @@ class Notice(NamedTuple):
 
 
 def notify(notice: str, about: str, sentence: str) -> None:
-    """Say `sentence` in the log, once for each pair of an id and what it is about, unless the id is silenced.
+    """Log `sentence`, once for each pair of an id and a subject, unless the id is silenced.
 
     Args:
         notice: one of `IDS`.
-        about: what it is about, such as a uid; no data of clients.
-        sentence: what was seen, and what mends it.
+        about: the subject, such as a uid. It holds no data of clients.
+        sentence: what was noticed, and how to fix it.
 
     Raises:
         ValueError: there is no such id.
@@ -81,10 +82,10 @@ def notify(notice: str, about: str, sentence: str) -> None:
 
 
 def silence(*notices: str) -> None:
-    """Say no more of `notices`.
+    """Log no notices with these ids from now on.
 
     Raises:
-        ValueError: one of them is no id; the message lists those there are.
+        ValueError: one of them is not an id. The message lists the ids.
     """
     for notice in notices:
         _check(notice)
@@ -93,13 +94,13 @@ def silence(*notices: str) -> None:
 
 
 def said() -> tuple[Notice, ...]:
-    """What has been said in this process so far."""
+    """The notices that this process has logged so far."""
     with _lock:
         return tuple(_said.values())
 
 
 def clear_notices() -> None:
-    """Forget what has been said and silenced, so that it is said again; for tests."""
+    """Forget which notices were logged or silenced, so that they are logged again. For tests."""
     with _lock:
         _said.clear()
         _silenced.clear()

@@ -1,7 +1,7 @@
-"""Signs that a limit is set up in a way that works and does not do what was meant: when a sign is clear, and its words.
+"""The notices about limits whose setup works but does not do what was meant: their sentences, and when they are due.
 
-Nothing here is asked by a hit that does nothing unusual. What is counted is counted in bounded memory, and without a
-lock: a sign that two threads see at once may take a few more hits to be clear. `traffik.notices` says each once.
+A usual hit calls nothing here. Counts are kept in bounded memory and without a lock, so with several threads a notice
+may come a few hits later. `traffik.notices` logs each notice once.
 """
 
 from __future__ import annotations
@@ -23,31 +23,32 @@ __all__ = [
     "other_distribution",
     "peer_from_header",
     "refusals_without_cors",
+    "slot_lost",
     "untrusted_proxy",
     "waiting_on_a_loop",
 ]
 
 MOST_OF_ONE: Final = 100
-"""Limits of one uid that one line may make while a store is open, without being taken for a handler."""
+"""Limits of one uid that one line may make while a store is open. A line that makes more is taken for a handler."""
 
 MOST_OF_ANY: Final = 1_000
-"""The same of any uids."""
+"""The same for limits of any uids."""
 
 MOST_SCOPES: Final = 1_000
-"""Scopes in which one limit may be hit."""
+"""Scopes in which one limit may be hit before a notice is due."""
 
 _REMEMBERED: Final = 1_024
-"""Lines, and pairs of a line and a uid, that are counted; with more of them it begins anew."""
+"""Lines, and pairs of a line and a uid, that are counted. With more of them, counting starts again."""
 
 _made: dict[str | tuple[str, str], int] = {}
 
 
 def nothing_fits(uid: str, cost: int, capacity: int) -> None:
-    """Every hit costs more than can ever be admitted."""
+    """Every hit costs more than the limit can ever admit."""
     _notify(
         "cost-above-capacity",
         uid,
-        f"every hit of {uid!r} costs {cost}, and its limit admits {capacity} at once at most, so that it refuses "
+        f"every hit of {uid!r} costs {cost}, and its limit admits {capacity} at once at most, so it refuses "
         f"everything: lower the cost, or raise the rate or the burst",
     )
 
@@ -77,18 +78,28 @@ def waiting_on_a_loop(uid: str) -> None:
     _notify(
         "sync-store-on-loop",
         uid,
-        f"{uid!r} was used by way of .sync inside an event loop, and its store has to be waited for, so that the whole "
-        f"loop waits: await the limit itself",
+        f"{uid!r} was used through .sync inside an event loop, so the whole loop waits for its store: await the limit "
+        f"itself",
+    )
+
+
+def slot_lost(uid: str) -> None:
+    """The lease of a slot has ended while its work was running."""
+    _notify(
+        "slot-lost",
+        uid,
+        f"a slot of {uid!r} was lost while its work was running, so more may run at once than {uid!r} allows: make the "
+        f"lease longer than the store or the event loop can be blocked, and see on_lost=",
     )
 
 
 def many_scopes(uid: str) -> None:
-    """A limit is divided by a value of which there is no end."""
+    """A limit is divided by a value that has no bound."""
     _notify(
         "unbounded-scopes",
         uid,
-        f"{uid!r} was hit in more than {MOST_SCOPES} scopes, each with a quota of its own: keep scopes to a few fixed "
-        f"words, and say who the client is by an identifier",
+        f"{uid!r} was hit in more than {MOST_SCOPES} scopes, each with a quota of its own: use a few fixed words as "
+        f"scopes, and an identifier to tell clients apart",
     )
 
 
@@ -107,39 +118,39 @@ def refusals_without_cors(throttles: str, cors: str) -> None:
     _notify(
         "cors-order",
         throttles,
-        f"{throttles} stands outside {cors}, so its refusals have no CORS header fields, and the code of a web page "
-        f"cannot read them: put {cors} outside {throttles}",
+        f"{throttles} is outside {cors}, so its refusals have no CORS header fields, and scripts of a web page cannot "
+        f"read them: put {cors} outside {throttles}",
     )
 
 
 def peer_from_header(header: str) -> None:
-    """The server has replaced the address of the other end by one from a header."""
+    """The server has replaced the peer's address with one from a header."""
     _notify(
         "server-trusts-proxies",
         header,
         f"the server takes the client's address from {header}, as uvicorn does for every request from 127.0.0.1: "
-        f"without a proxy that sets it, any client can choose its address and so escape its limits; run "
+        f"without a proxy that sets it, any client can choose its address and escape its limits; run "
         f"uvicorn --no-proxy-headers, and name your proxies with traffik.trust_proxies",
     )
 
 
 def untrusted_proxy(header: str) -> None:
-    """A forwarding header arrives, and nobody is trusted to write it."""
+    """A request has a forwarding header, and no proxy is trusted."""
     _notify(
         "untrusted-proxy",
         header,
-        f"a request came with the header {header} and no proxy is trusted: if one stands in front, all its clients "
-        f"share one quota until you name it with traffik.trust_proxies",
+        f"a request came with the header {header} and no proxy is trusted: if a proxy is in front of this server, all "
+        f"its clients share one quota until you name the proxy with traffik.trust_proxies",
     )
 
 
 def everything_trusted(header: str) -> None:
-    """Whoever writes a forwarding header is believed."""
+    """Every client is trusted to write the forwarding header."""
     _notify(
         "everything-trusted",
         header,
-        f"the trusted proxies are half of all addresses and more, so that any client can write another's address into "
-        f"{header} and be counted as that: name the networks of your proxies",
+        f"half of all addresses or more are trusted proxies, so any client can write another address into {header} and "
+        f"use its quota: name only the networks of your proxies",
     )
 
 
@@ -148,8 +159,8 @@ def one_identity(uid: str, identifier: str, clients: int) -> None:
     _notify(
         "one-identity",
         uid,
-        f"{identifier} of the throttle {uid!r} has answered the same for {clients} clients, which share one quota: let "
-        f"it tell them apart, or say that you want this with traffik.identities.shared",
+        f"{identifier} of the throttle {uid!r} has returned the same for {clients} clients, so they share one quota: "
+        f"make it tell them apart, or use traffik.identities.shared if you want one quota for all",
     )
 
 
@@ -164,7 +175,7 @@ def other_distribution() -> None:
     _notify(
         "other-distribution",
         found,
-        f"another project, traffik {found}, is installed beside traffik-core, and overwrites its files: "
+        f"another project, traffik {found}, is installed beside traffik-core and overwrites its files: "
         f"pip uninstall traffik traffik-core, then pip install traffik-core",
     )
 
@@ -172,8 +183,8 @@ def other_distribution() -> None:
 def limit_made(uid: str, place: str) -> None:
     """Count a limit that the line `place` has made while a store was open.
 
-    Before that an application is still being set up, whatever it makes in loops and factories. After that, a line which
-    makes many is most likely in a handler.
+    Before a store opens, the application is being set up and may make limits in loops and factories. Afterwards, a line
+    that makes many limits is most likely in a handler.
     """
     if len(_made) >= _REMEMBERED:
         _made.clear()
@@ -184,7 +195,7 @@ def limit_made(uid: str, place: str) -> None:
                 "throttle-in-handler",
                 place,
                 f"{place} has made more than {most} limits since a store was opened, the latest of them {uid!r}: make "
-                f"each once, at the top of a module",
+                f"each limit once, at the top of a module",
             )
 
 

@@ -1,7 +1,7 @@
-"""Whether this process is one of several workers of a server: by what the server was told, or by who stands beside it.
+"""Finds out whether this process is one of several workers of a server.
 
-It only looks: the arguments, which spawned and forked workers have from their server, the environment, and on Linux the
-children of the same parent. What it cannot see is no alarm.
+It reads the arguments, which workers inherit from their server, the environment, and on Linux the other children of the
+parent process. If these show nothing, it reports nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Final
 __all__ = ["peers_on_linux", "several_workers", "workers_told"]
 
 _WORD: Final = {"uvicorn": "--workers", "granian": "--workers", "gunicorn": "-w|--workers", "hypercorn": "-w|--workers"}
-"""Servers with workers, and the options that say how many."""
+"""Servers with workers, and their options for the number of workers."""
 
 _VARIABLE: Final = {"uvicorn": "WEB_CONCURRENCY", "gunicorn": "WEB_CONCURRENCY", "granian": "GRANIAN_WORKERS"}
 _TOGETHER: Final = 1000
-"""Ticks of a hundredth of a second within which workers of one server start; a later one takes the place of another."""
+"""Hundredths of a second within which the workers of one server start. A later one replaces another."""
 
 
 def several_workers() -> str | None:
-    """What says that this process is one of several workers; None if nothing does."""
+    """A phrase saying that this process is one of several workers; None if it does not seem to be."""
     server = _server(sys.argv)
     told = workers_told(server, sys.argv, os.environ)
     if told is not None:
@@ -37,11 +37,11 @@ def several_workers() -> str | None:
 
 
 def workers_told(server: str | None, argv: Sequence[str], environ: Mapping[str, str]) -> int | None:
-    """How many workers a server was told to run; None if it was not told here."""
+    """The number of workers that the arguments and the environment ask for; None if they do not say."""
     if server is None:
         return None
     if server == "uvicorn" and "--reload" in argv:
-        return 1  # it says so itself, and runs one
+        return 1  # uvicorn warns by itself, and runs one
     words = list(argv)
     if server == "gunicorn":
         words = [*shlex.split(environ.get("GUNICORN_CMD_ARGS", "")), *words]
@@ -66,13 +66,15 @@ def _number(server: str, word: str, after: Sequence[str]) -> str | None:
 
 
 def _spawned_by_server(modules: Container[str]) -> bool:
-    """Whether `multiprocessing` has made this process, in which a server is loaded: as ``uvicorn.run`` does it."""
+    """Whether `multiprocessing` has started this process and a server is loaded in it, as with ``uvicorn.run``."""
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None and any(name in modules for name in _WORD)
 
 
 def peers_on_linux(pid: int, parent: int, proc: Path = Path("/proc")) -> int:
-    """The other children of `parent` with the command line of `pid`, numbers aside, that have started with it."""
+    """The number of other children of `parent` that have the same command line as `pid`, apart from digits, and that
+    started at about the same time.
+    """
     try:
         own, since = _command(proc, pid), _started(proc, pid)
         children = (proc / str(parent) / "task" / str(parent) / "children").read_text().split()
@@ -86,7 +88,7 @@ def _is_like(proc: Path, pid: int, command: bytes, since: int) -> bool:
     try:
         return _command(proc, pid) == command and abs(_started(proc, pid) - since) <= _TOGETHER
     except (OSError, ValueError, IndexError):
-        return False  # it has ended meanwhile
+        return False  # the process has ended
 
 
 def _command(proc: Path, pid: int) -> bytes:
@@ -94,6 +96,6 @@ def _command(proc: Path, pid: int) -> bytes:
 
 
 def _started(proc: Path, pid: int) -> int:
-    """When a process started, in ticks since the boot."""
-    # The name of the program, in parentheses, may hold anything; 20 fields stand between it and the time.
+    """The start of a process, in ticks since boot."""
+    # The name of the program, in parentheses, may contain any character. The time is the 20th field after it.
     return int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[19])

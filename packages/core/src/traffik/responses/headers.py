@@ -1,8 +1,8 @@
-"""The header fields of a decision: plain text, made from the decision that was taken and never from a second read.
+"""The header fields of a decision, made from the decision itself and never from a second read of the store.
 
 ``RateLimit-Policy`` and ``RateLimit`` follow draft-ietf-httpapi-ratelimit-headers-11 (parameters ``q w qu pk`` and ``r
 t pk``). The older triples are an option (`traffik.responses.options`). ``Retry-After`` is in seconds, as in RFC 9110,
-section 10.2.3. All times are whole seconds, rounded up, so that obeying them is always enough.
+section 10.2.3. All times are whole seconds, rounded up, so a client that obeys them waits long enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from traffik.model.decisions import FORBIDDEN, NEVER, Decision
 from traffik.model.rates import Rate
 from traffik.responses.options import DEFAULT, Policies, ResponseOptions, Serializer
 
-__all__ = ["PreparedPolicies", "RawField", "RawFields", "policies", "policy_name", "retry_after", "together"]
+__all__ = ["PreparedPolicies", "RawField", "RawFields", "joined", "policies", "policy_name", "retry_after", "together"]
 
 RawField: TypeAlias = tuple[bytes, bytes]
 """A header field as servers take it: its name, in lower case, and its value."""
@@ -29,7 +29,7 @@ RawFields: TypeAlias = tuple[RawField, ...]
 _NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,60}")
 _UNNAMED: Final = re.compile(r"[^A-Za-z0-9._:-]")
 _MADE: Final = re.compile(r"-[0-9a-f]{12}$|\.\d+$")
-"""How a name ends that has a hash, or that is the name of one of several rates."""
+"""The end of a name that has a hash, or that belongs to one of several rates."""
 
 _SECOND: Final = 1_000_000
 _LARGEST: Final = 10**15 - 1
@@ -37,21 +37,24 @@ _LARGEST: Final = 10**15 - 1
 
 _TRIPLE: Final = ("Limit", "Remaining", "Reset")
 _ONCE: Final = frozenset(f"{kind}-{part}".lower().encode() for kind in ("RateLimit", "X-RateLimit") for part in _TRIPLE)
-"""What an answer can say of one limit only; the others are lists."""
+"""Fields with room for one limit only. The other fields are lists."""
+
+_LISTS: Final = frozenset({"RateLimit", "RateLimit-Policy"})
+"""Fields that name several policies, separated by commas."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedPolicies:
-    """The policies of one limit as they go out: what depends on no decision is worked out once.
+    """The policies of one limit as they are sent. Everything that does not depend on a decision is prepared once.
 
     Attributes:
-        names: the policy of each rate, by name.
+        names: the policy name of each rate.
         rates: the rates.
-        responses: what goes out with a decision.
-        field: the value of ``RateLimit-Policy``, without partition keys; empty if nothing limits.
-        varied: whether refusals in the same seconds may read differently: to each client, or by a function.
-        raw_fields: answers all fields of a decision but ``Retry-After``, as bytes; none if nothing was counted, or for
-            a client that is denied.
+        responses: the options of the limit.
+        field: the value of ``RateLimit-Policy``, without partition keys; empty if there is no rate.
+        varied: whether refusals with the same seconds may differ, by client or because a function writes a field.
+        raw_fields: returns all fields of a decision but ``Retry-After``, as bytes; none if nothing was counted, or for
+            a denied client.
     """
 
     names: tuple[str, ...]
@@ -62,7 +65,7 @@ class PreparedPolicies:
     raw_fields: Callable[[Decision], RawFields]
 
     def headers(self, decision: Decision) -> list[tuple[str, str]]:
-        """All fields that belong to `decision`, by name and value; none for a client that is denied."""
+        """All fields for `decision`, by name and value; none for a denied client."""
         if decision.degraded == FORBIDDEN:
             return []
         wait = self.retry_after(decision)
@@ -72,21 +75,21 @@ class PreparedPolicies:
         return fields
 
     def retry_after(self, decision: Decision) -> int | None:
-        """`retry_after`, and the client's share of the jitter."""
+        """`retry_after` plus the client's jitter."""
         wait = retry_after(decision)
         return wait if wait is None else wait + self.responses.jitter_of(decision.partition)
 
     def seconds(self, decision: Decision) -> int | None:
-        """Seconds until more is left: the reset of an admitted hit, the wait of a refused one; None if none helps."""
+        """Seconds until more quota is available: the reset of an admitted hit, the wait of a refused one, or None."""
         return -(-decision.reset_after // _SECOND) if decision.allowed else self.retry_after(decision)
 
     def violated(self, decision: Decision) -> tuple[str, ...]:
-        """The names of the policies for which `decision` is a refusal."""
+        """The names of the policies that refuse in `decision`."""
         name = None if decision.allowed else self.name(decision)
         return () if name is None else (name,)
 
     def name(self, decision: Decision) -> str | None:
-        """The name of the policy that binds in `decision`; None if nothing was counted."""
+        """The name of the binding policy of `decision`; None if nothing was counted."""
         if decision.rate is None or not self.names:
             return None
         if len(self.names) == 1:
@@ -94,10 +97,10 @@ class PreparedPolicies:
         return self.names[self.rates.index(decision.rate)] if decision.rate in self.rates else None
 
     def likeness(self, decision: Decision) -> Hashable:
-        """Decisions that are alike in this are refused in the same words, so that these can be kept ready."""
+        """A key for a refusal: refusals with equal keys have the same response, so it can be kept ready."""
         if self.varied:
             return self, decision, decision.partition
-        # To hash a rate takes longer than all the rest.
+        # hashing a rate takes longer than everything else here
         rate = decision[5] if len(self.names) > 1 else None
         return self, decision[2], -(-decision[3] // _SECOND), rate, decision[6]
 
@@ -116,7 +119,7 @@ def policies(uid: str, rates: Sequence[Rate], responses: ResponseOptions = DEFAU
 
 
 def together(answers: Iterable[tuple[PreparedPolicies, Decision]]) -> list[RawField]:
-    """The fields of several decisions about one request; what can be said once is said of the one with least left."""
+    """The fields of several decisions about one request. A field with room for one is about the one with least left."""
     pairs = list(answers)
     fields = [field for known, decision in pairs for field in known.raw_fields(decision)]
     if len(pairs) == 1 or not any(name in _ONCE for name, _ in fields):
@@ -128,6 +131,20 @@ def together(answers: Iterable[tuple[PreparedPolicies, Decision]]) -> list[RawFi
         for prefix, triple in groupby(own, lambda field: field[0].rpartition(b"-")[0]):
             triples.setdefault(prefix, list(triple))
     return [*(field for field in fields if field[0] not in _ONCE), *chain(*triples.values())]
+
+
+def joined(
+    known: PreparedPolicies, decision: Decision, others: Iterable[tuple[PreparedPolicies, Decision]]
+) -> list[tuple[str, str]]:
+    """The fields of a refusal, with the policies of `others` that were decided in the same step."""
+    fields = known.headers(decision)
+    for name, value in chain.from_iterable(other.headers(its) for other, its in others):
+        place = next((place for place, field in enumerate(fields) if field[0] == name), None)
+        if place is None and name != "Retry-After":
+            fields.append((name, value))
+        elif place is not None and name in _LISTS:
+            fields[place] = name, f"{fields[place][1]}, {value}"
+    return fields
 
 
 def policy_name(uid: str) -> str:
@@ -143,12 +160,12 @@ def policy_name(uid: str) -> str:
 
 
 def retry_after(decision: Decision) -> int | None:
-    """The exact value of ``Retry-After`` in seconds; None if the hit is admitted, or if no waiting will help."""
+    """The exact value of ``Retry-After`` in seconds; None if the hit is admitted, or can never be."""
     return None if decision.allowed or decision.never else max(1, decision.wait_seconds)
 
 
 def _quick(names: Sequence[str], rates: Sequence[Rate], field: str) -> Callable[[Decision], RawFields]:
-    """`_draft_11` as bytes, for limits that say no partition key: runs once for every answer."""
+    """`_draft_11` as bytes, for limits without a partition key. It runs once for every response."""
     listed = (b"ratelimit-policy", field.encode())
     alone = (listed,) if rates else ()
     forms: dict[Rate | None, bytes] = {}
@@ -158,7 +175,7 @@ def _quick(names: Sequence[str], rates: Sequence[Rate], field: str) -> Callable[
     largest, never, second = _LARGEST, NEVER, _SECOND
 
     def raw_fields(decision: Decision) -> RawFields:
-        # By index, since to unpack a named tuple takes longer.
+        # by index, since unpacking a named tuple takes longer
         rate, left = decision[5], decision[2]
         if decision[0]:
             if rate is None:
@@ -179,7 +196,7 @@ def _quick(names: Sequence[str], rates: Sequence[Rate], field: str) -> Callable[
 
 
 def _written(known: PreparedPolicies, decision: Decision) -> RawFields:
-    """What the writers of these policies write, as bytes."""
+    """The fields of these policies as bytes."""
     if decision.degraded == FORBIDDEN:
         return ()
     return tuple(
@@ -209,7 +226,7 @@ def _triple(prefix: str) -> Serializer:
     def write(known: Policies, decision: Decision) -> list[tuple[str, str]]:
         if decision.rate is None:
             return []
-        # Of a cost that can never fit, the store was not asked what is left.
+        # for a cost that can never fit, the store was not asked for the quota left
         left = None if decision.never else decision.remaining
         numbers = (decision.limit, left, known.seconds(decision))
         named = zip(_TRIPLE, numbers, strict=True)
@@ -232,5 +249,5 @@ def _listed(names: Sequence[str], rates: Sequence[Rate], responses: ResponseOpti
 
 def _policy(name: str, rate: Rate) -> str:
     item = f'"{name}";q={min(rate.limit, _LARGEST)}'
-    # The window is optional, and a whole number of seconds; a rate that has none does not state it.
-    return item if rate.period % _SECOND else f"{item};w={rate.period // _SECOND}"
+    # The window is optional and in whole seconds, so a rate with another period leaves it out.
+    return item if rate.period % _SECOND or rate.calendar is not None else f"{item};w={rate.period // _SECOND}"

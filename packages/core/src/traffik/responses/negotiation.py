@@ -1,7 +1,6 @@
-"""Which kind of body a client takes: a problem, plain JSON, or a page, by its Accept header (RFC 9110, section 12.5.1).
+"""Chooses the body for a client by its Accept header: a problem, plain JSON, or a page (RFC 9110, section 12.5.1).
 
-Programs come first: a page is for whoever says that it takes HTML rather than JSON, as browsers do. A header that is
-too long to be read, or makes no sense, says nothing.
+Only a client that prefers HTML to JSON gets a page, as browsers do. A header that is too long or malformed is ignored.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ JSON: Final = "application/json"
 HTML: Final = "text/html"
 
 LONGEST_ACCEPT: Final = 1024
-"""Characters of an Accept header that are read at most; browsers send some two hundred."""
+"""The longest Accept header that is read, in characters. Browsers send about two hundred."""
 
 _WEIGHT: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def kind_for(lines: Sequence[str]) -> str:
-    """`PROBLEM`, `JSON` or `HTML`, for a client with these lines of Accept; of equals, the first of the three."""
+    """`PROBLEM`, `JSON` or `HTML` for a client with these lines of Accept. Of equal ones, the first of the three."""
     accept = lines[0] if len(lines) == 1 else ",".join(lines)
     if accept in {"", "*/*"} or len(accept) > LONGEST_ACCEPT:
         return PROBLEM
@@ -34,7 +33,7 @@ def kind_for(lines: Sequence[str]) -> str:
     return _kind_for(accept)
 
 
-@lru_cache(maxsize=128)  # of what each browser sends with all its requests
+@lru_cache(maxsize=128)  # a browser sends the same header with all its requests
 def _kind_for(accept: str) -> str:
     ranges = _ranges(accept)
     weights = {kind: _weight(kind, ranges) for kind in (PROBLEM, JSON, HTML)}
@@ -42,7 +41,7 @@ def _kind_for(accept: str) -> str:
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """Media ranges with their weights. Other parameters, such as a charset, make no difference to us."""
+    """Media ranges with their weights. Other parameters, such as a charset, are ignored."""
     ranges: dict[str, float] = {}
     for part in accept.split(","):
         kind, *parameters = (word.strip() for word in part.split(";"))
@@ -53,7 +52,7 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def _weight(kind: str, ranges: dict[str, float]) -> float:
-    """How much a kind is wanted: what the most specific range says that covers it."""
+    """The weight of a media type: that of the most specific range that covers it."""
     for each in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
         if each in ranges:
             return ranges[each]

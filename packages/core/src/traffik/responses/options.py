@@ -1,7 +1,6 @@
-"""What goes out with a decision, as one frozen value: which header fields, and how a refusal reads.
+"""The options for responses: which header fields they have, and what a refusal says.
 
-Nothing here knows a connection. How the fields are written is in `traffik.responses.headers`, what a refusal says in
-`traffik.responses.rejections`.
+`traffik.responses.headers` writes the fields, `traffik.responses.rejections` the refusals.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 FIELDS: Final = ("draft-11", "draft-06", "x-ratelimit")
-"""The sets of header fields that are known by name.
+"""The sets of header fields that have a name.
 
 ``"draft-11"``: ``RateLimit-Policy`` and ``RateLimit`` of draft-ietf-httpapi-ratelimit-headers-11. ``"draft-06"``: the
 triple ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of its revisions up to 06. ``"x-ratelimit"``: the same three
@@ -41,14 +40,14 @@ LONGEST_JITTER: Final = 86_400
 """Seconds."""
 
 SHORTEST_SECRET: Final = 16
-"""Bytes; the longest are 64."""
+"""Bytes. The longest secret has 64."""
 
 _MARK: Final = 12
-"""Bytes of a partition key: two clients of a billion meet with a chance of one in a hundred billion."""
+"""Bytes of a partition key. Two of a billion clients have the same key with a chance of one in a hundred billion."""
 
 
 class Policies(Protocol):
-    """The policies of one limit, as a serializer sees them."""
+    """The policies of one limit, as passed to a serializer."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +65,7 @@ class Policies(Protocol):
         ...
 
     def name(self, decision: Decision) -> str | None:
-        """The name of the policy that binds."""
+        """The name of the binding policy."""
         ...
 
     def seconds(self, decision: Decision) -> int | None:
@@ -75,9 +74,9 @@ class Policies(Protocol):
 
 
 class Serializer(Protocol):
-    """Writes header fields of one's own: called with the policies of a limit and a decision about it, at each answer.
+    """Writes your own header fields. It is called at each response, with the policies of a limit and a decision.
 
-    It answers names and values as they are to be sent: ASCII, no line breaks; nothing where there is nothing to say.
+    It returns names and values as they are sent, in ASCII and without line breaks. It may return none.
     """
 
     def __call__(self, policies: Policies, decision: Decision, /) -> Iterable[tuple[str, str]]: ...
@@ -85,17 +84,17 @@ class Serializer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ResponseOptions:
-    """What goes out with the decisions of a throttle.
+    """What a throttle's responses tell the client.
 
     Args:
-        fields: names out of `FIELDS` and functions (see `Serializer`), one or several; ``()`` for no fields at all. A
-            refusal has a ``Retry-After`` in any case.
-        unit: the unit of the quota, one of `UNITS`, as the parameter ``qu``; left out if None, which means requests.
-        partition_secret: 16 to 64 bytes. With them the fields of draft-11 say whose quota it is (``pk``), as a keyed
-            hash: the same for a client on all servers that share the secret, and of no use to anybody else.
-        jitter: seconds, 0 to `LONGEST_JITTER`: the most that a client is told to wait beyond the exact wait. How
-            much follows from its key, so that a client is always told the same and many are spread evenly.
-        problem: whether the body of a refusal is a problem (RFC 9457), or else ``{"detail": …}`` alone.
+        fields: one or several names from `FIELDS` and functions (see `Serializer`); ``()`` for no fields. A refusal
+            always has a ``Retry-After``.
+        unit: the unit of the quota, one of `UNITS`, sent as the parameter ``qu``. None means requests, and sends none.
+        partition_secret: 16 to 64 bytes. With a secret, the fields of draft-11 identify a client's quota (``pk``) by a
+            keyed hash. It is the same on all servers that share the secret, and the key cannot be guessed from it.
+        jitter: seconds, 0 to `LONGEST_JITTER`: the most that is added to the exact wait. The amount depends on the
+            client's key, so one client always gets the same, and many clients are spread evenly.
+        problem: whether the body of a refusal is a problem (RFC 9457). If not, it is ``{"detail": …}`` alone.
 
     Raises:
         TypeError, ValueError: an argument is none of the above.
@@ -124,16 +123,16 @@ class ResponseOptions:
 
     @property
     def keyed(self) -> bool:
-        """Whether what goes out depends on whose quota it is."""
+        """Whether responses depend on the client's key."""
         return self.partition_secret is not None or self.jitter > 0
 
     def partition(self, key: str) -> bytes:
-        """What stands for the local key `key` outside: its hash under the secret."""
+        """The keyed hash of the local key `key`, which is sent in its place."""
         text = key.encode("utf-8", "surrogatepass")
         return blake2b(text, key=self.partition_secret or b"", digest_size=_MARK, person=b"traffik.pk").digest()
 
     def jitter_of(self, partition: bytes) -> int:
-        """Seconds, 0 to `jitter`, that the client of a partition waits beyond the exact wait; 0 if it is not known."""
+        """Seconds, 0 to `jitter`, that are added to the wait of a partition's client; 0 if the partition is unknown."""
         return int.from_bytes(partition[:8], "big") * (self.jitter + 1) >> 64
 
 
@@ -150,4 +149,4 @@ def _checked(given: object) -> tuple[str | Serializer, ...]:
 
 
 DEFAULT: Final = ResponseOptions()
-"""What goes out where nobody says anything: the fields of draft-11, and problems."""
+"""The options if none are given: the fields of draft-11, and problems."""

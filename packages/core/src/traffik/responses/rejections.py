@@ -1,7 +1,7 @@
-"""What a refused connection is answered, as plain data that every adapter sends in its framework's own way.
+"""Rejections: the responses to refused connections, as plain data that each adapter sends in its framework's own way.
 
-The body is a problem (RFC 9457) of a type that draft-ietf-httpapi-ratelimit-headers-11 registers, section 10.2: the
-client's quota is exceeded (429), or nobody can say since the store is away (503). A browser gets a page.
+The body is a problem (RFC 9457) of a type that draft-ietf-httpapi-ratelimit-headers-11 registers in section 10.2: the
+client's quota is exceeded (429), or the store does not answer (503). A browser gets a page.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from traffik.model.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.model.errors import TraffikError
-from traffik.responses.headers import PreparedPolicies
+from traffik.responses.headers import PreparedPolicies, joined
 from traffik.responses.negotiation import HTML, JSON, PROBLEM, kind_for
 
 __all__ = ["QUOTA_EXCEEDED", "REDUCED_CAPACITY", "Rejection", "Reply", "Throttled", "reject", "status_of"]
@@ -33,7 +33,7 @@ _KINDS: Final = {
     503: {"type": REDUCED_CAPACITY, "title": "Temporary Reduced Capacity"},
 }
 
-# Self-contained, and without a style, which a strict policy of the site would not let through.
+# Self-contained, and without a style, which a strict content security policy would block.
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -49,7 +49,7 @@ _PAGE: Final = """<!doctype html>
 
 
 class Reply(NamedTuple):
-    """A whole HTTP answer.
+    """A whole HTTP response.
 
     Attributes:
         status: the HTTP status.
@@ -64,17 +64,17 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What is answered to a refused connection.
+    """The response to a refused connection.
 
     Attributes:
         decision: the refusal.
-        status: the HTTP status: 429; 503 where the store is away and nobody can say; 403 for a client that is denied.
+        status: the HTTP status: 429; 503 if the store does not answer; 403 for a denied client.
         detail: one sentence for the client.
         retry_after: seconds until the same cost is admitted, rounded up, with the client's share of the jitter; None
-            if it never will be.
+            if it never is.
         headers: header fields by name and value.
         violated: the names of the policies that refuse, as in ``RateLimit-Policy``.
-        problem: whether the body is a problem, or else the detail alone.
+        problem: whether the body is a problem. If not, it is the detail alone.
     """
 
     decision: Decision
@@ -87,36 +87,36 @@ class Rejection:
 
     @property
     def body(self) -> dict[str, object]:
-        """The body of an HTTP answer, as JSON has it."""
+        """The body of an HTTP response, to be written as JSON."""
         if not self.problem:
             return {"detail": self.detail}
-        # A problem of no type is what its status says (RFC 9457, section 4.2.1).
+        # A problem without a type has the meaning of its status (RFC 9457, section 4.2.1).
         kind = _KINDS.get(self.status, {"title": self.heading})
         body: dict[str, object] = {**kind, "status": self.status, "detail": self.detail}
         return {**body, "violated-policies": list(self.violated)} if self.violated else body
 
     @property
     def message(self) -> dict[str, object]:
-        """What an accepted WebSocket is sent, as JSON has it."""
+        """The message to an accepted WebSocket, to be written as JSON."""
         return {"type": "rate_limit", "error": self.detail, "retry_after": self.retry_after}
 
     @property
     def heading(self) -> str:
-        """What the status is called."""
+        """The name of the status."""
         return HTTPStatus(self.status).phrase
 
     @property
     def page(self) -> str:
-        """The body of an HTTP answer to a browser."""
+        """The body of an HTTP response to a browser."""
         return _PAGE.format(heading=self.heading, detail=escape(self.detail))
 
     def kind(self, accept: Sequence[str]) -> str:
-        """The media type for a client with these lines of Accept."""
+        """The media type of the response to a client with these lines of Accept."""
         kind = kind_for(accept)
         return JSON if kind == PROBLEM and not self.problem else kind
 
     def reply(self, accept: Sequence[str]) -> Reply:
-        """The whole answer to a client with these lines of Accept."""
+        """The whole response to a client with these lines of Accept."""
         kind = self.kind(accept)
         content = self.page if kind == HTML else json.dumps(self.body)
         named = f"{kind}; charset=utf-8" if kind == HTML else kind
@@ -125,15 +125,15 @@ class Rejection:
 
 
 def status_of(decision: Decision) -> int:
-    """The HTTP status of the rejection that belongs to a refused decision."""
+    """The HTTP status of the rejection of a refused decision."""
     return _STATUS.get(decision.degraded, 429)
 
 
 class Throttled(TraffikError):
-    """A refused connection. Adapters raise their framework's own kind of it.
+    """A connection is refused. Each adapter raises a subclass that is its framework's own error.
 
     Attributes:
-        rejection: what is answered: status, headers, text and body.
+        rejection: the response: status, headers, text and body.
         decision: the refusal itself, with the exact wait.
     """
 
@@ -146,12 +146,14 @@ class Throttled(TraffikError):
         return self.rejection.decision
 
 
-def reject(decision: Decision, policies: PreparedPolicies) -> Rejection:
-    """The rejection that belongs to a refused decision."""
+def reject(
+    decision: Decision, policies: PreparedPolicies, others: Sequence[tuple[PreparedPolicies, Decision]] = ()
+) -> Rejection:
+    """The rejection of a refused decision; the header fields also show `others`, decided in the same step."""
     status, problem = status_of(decision), policies.responses.problem
     if decision.degraded == FORBIDDEN:
         return Rejection(decision, status, "This client is not served.", None, (), (), problem)
-    wait, fields = policies.retry_after(decision), tuple(policies.headers(decision))
+    wait, fields = policies.retry_after(decision), tuple(joined(policies, decision, others))
     if decision.degraded == UNAVAILABLE:
         detail = f"The rate limiter is unavailable. Retry in {_seconds(wait)}."
         return Rejection(decision, status, detail, wait, fields, (), problem)

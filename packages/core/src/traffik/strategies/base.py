@@ -16,15 +16,25 @@ from traffik.model.rates import Rate
 
 __all__ = [
     "EXACT",
+    "UNCHANGED",
     "Kernel",
     "Prepared",
+    "PreparedSettling",
+    "Receipt",
+    "Settled",
+    "Settlement",
+    "Settler",
+    "Settling",
     "State",
     "Strategy",
     "Transition",
     "Twin",
     "Twinned",
+    "charge_anyway",
     "finest_tick",
     "inexact",
+    "probe",
+    "settled",
 ]
 
 EXACT: Final = 2**53
@@ -88,6 +98,104 @@ class Prepared(Protocol):
     def capacity(self, rate: Rate) -> int:
         """The largest cost that can ever be admitted; a larger one is refused for good without asking a store."""
         ...
+
+
+Receipt: TypeAlias = tuple[int, ...]
+"""What settling needs to know of an admitted hit: at most three integers, each below `EXACT` in size."""
+
+
+class Settled(NamedTuple):
+    """What settling answers.
+
+    Attributes:
+        decision: the quota of the key after settling. `allowed` is True; `retry_after` is the wait until one more unit
+            fits, and 0 if one does now.
+        state: the new state, or None to leave the stored one as it is.
+        ttl: µs after which the new state means the same as no state.
+        applied: units really given back (negative) or charged (positive); in size at most what was asked for.
+    """
+
+    decision: Decision
+    state: State | None
+    ttl: int
+    applied: int
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A strategy that can settle: give back units, or charge some in any case. All built-in ones can."""
+
+    def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
+        """What `settle` is to know of the admitted hit that turned the state `before` into `after`."""
+        ...
+
+    def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
+        """Give units back (`delta` below 0), or charge some in any case (above 0); pure.
+
+        Units are given back so that the key never has more quota than if they had not been taken, and never more than
+        a fresh one. The caller gives back no more than were taken. What is charged may exceed the capacity; the
+        built-in strategies cut it at one limit (or the debt) above.
+
+        Args:
+            state: the stored state, or None.
+            rate: the limit; it may differ from the one of the hit.
+            delta: units to charge, or minus the units to give back.
+            receipt: of the hit whose units are given back; None to give back the units taken last.
+            now: µs on the store's clock.
+        """
+        ...
+
+
+Settlement: TypeAlias = tuple[State | None, int, int]
+"""What settling does to a state: the new one or None to leave it as it is, its ttl, and the units applied."""
+
+UNCHANGED: Final[Settlement] = (None, 0, 0)
+"""The settlement that does nothing."""
+
+
+class Settler(NamedTuple):
+    """The settling of a strategy prepared for one rate; both functions are pure.
+
+    Attributes:
+        receipt: ``receipt(before, after)``, the receipt of an admitted hit.
+        settle: ``settle(state, delta, receipt, now)``, what settling does to a state.
+    """
+
+    receipt: Callable[[State | None, State], Receipt]
+    settle: Callable[[State | None, int, Receipt | None, int], Settlement]
+
+
+@runtime_checkable
+class PreparedSettling(Protocol):
+    """A strategy that prepares its settling for a rate, ahead of the hits; all built-in ones do."""
+
+    def settler(self, rate: Rate) -> Settler:
+        """`Settling` for `rate`."""
+        ...
+
+
+def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
+    """What is left, and the wait until one more unit is; changes nothing."""
+    decision = kernel(state, 0, now)[0]
+    if decision.remaining > 0:
+        return decision
+    return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
+
+
+def settled(kernel: Kernel, state: State | None, settlement: Settlement, now: int) -> Settled:
+    """A settlement of `state` with the decision about the quota after it."""
+    changed, ttl, applied = settlement
+    decision = probe(kernel, state if changed is None else changed, now)
+    return Settled(decision._replace(allowed=True), changed, ttl, applied)
+
+
+def charge_anyway(kernel: Kernel, state: State | None, units: int, now: int) -> Settlement:
+    """Charge as many of the `units` as a kernel admits whose capacity is the most that may be used in any case."""
+    applied = min(units, kernel(state, 0, now)[0].remaining)
+    if applied <= 0:
+        return UNCHANGED
+    _, changed, ttl = kernel(state, applied, now)
+    return changed, ttl, applied
 
 
 class Twin(NamedTuple):

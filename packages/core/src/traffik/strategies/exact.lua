@@ -6,23 +6,29 @@
 --
 -- A script is this file, the kernels it needs, plans.lua, and script.lua of the store.
 --
--- A kernel, as makers.name() returns it: kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers`
--- is what the strategy's twin() says. It returns
---     allowed (1 or 0), remaining, retry_after, reset_after, changed, ttl
--- with `changed` the new part, or nil to leave what is stored as it is.
+-- makers.name() returns what there is of a strategy:
+--     kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers` is what
+--     the strategy's twin() says. It returns allowed (1 or 0), remaining, retry_after, reset_after, changed, ttl
+--     with `changed` the new part, or nil to leave what is stored as it is.
+--     receipts.name(before, after, numbers) for the parts before and after an admitted hit: an array of integers.
+--     settlers.name(part, delta, receipt, now, numbers), where `delta` is the units to charge in any case, or minus those
+--     to give back, of the hit with this receipt, or the last ones if it is nil. It returns changed, ttl, applied.
+--     receipt_sizes.name: how many integers a receipt has.
 
 local EXACT = 9007199254740992
 local NEVER = EXACT - 1
 
--- Redis runs a script from its top at every call, so a kernel is made only when it is asked for.
+-- Redis runs a script from its top at every call, so a strategy is made only when it is asked for.
 local makers = {}
-local kernels = setmetatable({}, {
-    __index = function(made, name)
-        local kernel = makers[name]()
-        made[name] = kernel
-        return kernel
-    end,
-})
+local kernels, receipts, settlers, receipt_sizes = {}, {}, {}, {}
+for _, made in ipairs({ kernels, receipts, settlers, receipt_sizes }) do
+    setmetatable(made, {
+        __index = function(_, name)
+            kernels[name], receipts[name], settlers[name], receipt_sizes[name] = makers[name]()
+            return rawget(made, name)
+        end,
+    })
+end
 
 -- a / b, rounded down, for 0 <= a.
 local function div(a, b)
@@ -62,14 +68,32 @@ local function is_whole(value)
     return type(value) == "number" and value >= 0 and value < EXACT and math.fmod(value, 1) == 0
 end
 
--- The three or four integers of a part, the first of which is never 0; nothing if it holds anything else.
+-- The same of the first of a part.
+local function is_first(value)
+    return type(value) == "number" and value ~= 0 and is_whole(math.abs(value))
+end
+
+-- The three or four integers of a part; nothing if it holds anything else. The first is never 0, and negative in a part
+-- that is overdrawn.
 local function unpacked(part)
     if type(part) ~= "string" then
         return nil
     end
     local ok, first, second, third, fourth = pcall(cmsgpack.unpack, part)
-    if ok and is_whole(first) and first > 0 and is_whole(second) and is_whole(third) and is_whole(fourth or 0) then
+    if ok and is_first(first) and is_whole(second) and is_whole(third) and is_whole(fourth or 0) then
         return first, second, third, fourth
     end
     return nil
+end
+
+-- Charge as many of the `units` as `overdraft` admits, the kernel of a part with the most that may be used in any case as
+-- its capacity: overdraft(cost). Returns what a settler does.
+local function charge_anyway(overdraft, units)
+    local _, remaining = overdraft(0)
+    local applied = math.min(units, remaining)
+    if applied <= 0 then
+        return nil, 0, 0
+    end
+    local _, _, _, _, changed, ttl = overdraft(applied)
+    return changed, ttl, applied
 end

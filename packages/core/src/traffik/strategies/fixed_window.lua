@@ -13,8 +13,7 @@ function makers.fixed_window()
         return era, start, used, left, false
     end
 
-    return function(part, cost, now, numbers)
-        local limit, period = numbers[1], numbers[2]
+    local function decide(part, cost, now, limit, period)
         local era, start, used, left, anew = window_at(now, part, period)
         local total = used + cost
         if total > limit then
@@ -29,4 +28,42 @@ function makers.fixed_window()
         end
         return 1, limit - total, 0, total > 0 and left or 0, cmsgpack.pack(period, start, total), left
     end
+
+    local function kernel(part, cost, now, numbers)
+        return decide(part, cost, now, numbers[1], numbers[2])
+    end
+
+    local function receipt(_, after)
+        local _, start = unpacked(after)
+        return { start }
+    end
+
+    local function give_back(part, units, receipt, now)
+        local era, start, used = unpacked(part)
+        if not era or (receipt and receipt[1] ~= start) then
+            return nil, 0, 0
+        end
+        local left = start + era - now
+        if left > 2 * era then
+            start, left = now, era
+        end
+        local given = left > 0 and math.min(units, used) or 0
+        if given == 0 then
+            return nil, 0, 0
+        elseif given == used then
+            return cmsgpack.pack(1, 0, 0), 0, -given
+        end
+        return cmsgpack.pack(era, start, used - given), left, -given
+    end
+
+    local function settle(part, delta, receipt, now, numbers)
+        if delta <= 0 then
+            return give_back(part, -delta, receipt, now)
+        end
+        return charge_anyway(function(cost)
+            return decide(part, cost, now, 2 * numbers[1], numbers[2])
+        end, delta)
+    end
+
+    return kernel, receipt, settle, 1
 end

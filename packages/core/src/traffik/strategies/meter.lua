@@ -1,7 +1,7 @@
 -- The twin of meter.py, which is GCRA, the leaky and the token bucket; only exact operations: see exact.lua.
 --
 -- Numbers: p and q, where the level drains p a tick and one unit of cost raises it by q; the largest cost; the brim,
--- above which nothing more is admitted; and the µs of a tick.
+-- above which nothing more is admitted; the µs of a tick; and the most units that may be used in any case.
 
 function makers.meter()
     -- A level counted with `unit` a unit of cost, as one with q: in proportion, rounded up, and at most `top`.
@@ -18,22 +18,26 @@ function makers.meter()
 
     -- The level, the tick at which it stands there, and whether it goes on from one far back. That tick is `now`, or later
     -- if the clock has gone back by a full drain at most.
-    local function level_at(now, part, tick, p, q, most)
+    local function level_at(now, part, numbers)
+        local p, q, most, _, tick, utmost = unpack(numbers)
         local unit, time, level = unpacked(part)
         if not unit then
             return 0, now, false
         end
-        local top = most * q
-        level, time = rescaled(level, unit, q, most, top), div_up(time, tick)
-        local elapsed, full = now - time, div_up(top, p)
-        if elapsed >= full then
-            return 0, now, false
-        elseif elapsed >= 0 then
-            return math.max(0, level - elapsed * p), now, false
-        elseif elapsed >= -full then
+        local bound = unit < 0 and utmost or most
+        level, time = rescaled(level, math.abs(unit), q, bound, bound * q), div_up(time, tick)
+        local elapsed = now - time
+        if elapsed >= 0 then
+            return elapsed < div_up(level, p) and level - elapsed * p or 0, now, false
+        elseif elapsed >= -div_up(most * q, p) then
             return level, time, false
         end
         return level, now, true
+    end
+
+    -- A part, with the mark for a level above `cap`, the capacity.
+    local function packed(cap, q, time, level)
+        return cmsgpack.pack(level <= cap and q or -q, time, level)
     end
 
     -- µs until `amount` has drained, which it does from the tick `time` on; it is `late` µs after the tick `now`.
@@ -41,21 +45,93 @@ function makers.meter()
         return amount > 0 and (div_up(amount, p) + time - now) * tick - late or 0
     end
 
-    return function(part, cost, now, numbers)
-        local p, q, most, brim, tick = unpack(numbers)
-        local top, late = most * q, math.fmod(now, tick)
+    -- Decide up to `most` units, where nothing more is admitted above `brim`.
+    local function decide(part, cost, now, numbers, most, brim)
+        local p, q, capacity, _, tick = unpack(numbers)
+        local cap, top, late = capacity * q, most * q, math.fmod(now, tick)
         now = (now - late) / tick
-        local level, time, anew = level_at(now, part, tick, p, q, most)
+        local level, time, anew = level_at(now, part, numbers)
         local raised = level + cost * q
         if raised > brim and (raised > top or level > brim) then
             local wait, reset = NEVER, drained_after(level, p, time, now, tick, late)
             if cost <= most then
                 wait = drained_after(math.max(raised - top, level - brim), p, time, now, tick, late)
             end
-            local changed = anew and cmsgpack.pack(q, time * tick, level) or nil
+            local changed = anew and packed(cap, q, time * tick, level) or nil
             return 0, level <= brim and div(top - level, q) or 0, wait, reset, changed, anew and reset or 0
         end
         local life = drained_after(raised, p, time, now, tick, late)
-        return 1, raised <= brim and div(top - raised, q) or 0, 0, life, cmsgpack.pack(q, time * tick, raised), life
+        local remaining = raised <= brim and div(top - raised, q) or 0
+        return 1, remaining, 0, life, packed(cap, q, time * tick, raised), life
     end
+
+    local function kernel(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, numbers[3], numbers[4])
+    end
+
+    local function receipt(_, after, numbers)
+        local _, time = unpacked(after)
+        return { time, numbers[2], numbers[1] + numbers[3] * numbers[2] }
+    end
+
+    -- How far the level falls if units are taken from it at its own time, of those that their hit has left by then.
+    local function drop_of(units, time, level, size, receipt, numbers)
+        if not receipt or receipt[1] == time then
+            return math.min(units, div(level, size) + 1) * size
+        end
+        local p, q, most, _, tick, utmost = unpack(numbers)
+        if time < receipt[1] or size ~= q or receipt[2] ~= q or receipt[3] ~= p + most * q then
+            return 0
+        end
+        local drop, elapsed = math.min(units, utmost) * q, div(time - receipt[1], tick)
+        return elapsed < div_up(drop, p) and drop - elapsed * p or 0
+    end
+
+    -- A part from which units are taken; nil if there are none to take.
+    local function lowered(part, units, receipt, numbers)
+        local unit, time, level = unpacked(part)
+        if not unit then
+            return nil
+        end
+        local size, q = math.abs(unit), numbers[2]
+        local drop = drop_of(units, time, level, size, receipt, numbers)
+        if drop <= 0 then
+            return nil
+        elseif drop >= level then
+            return cmsgpack.pack(q, 0, 0)
+        end
+        -- Only a part with the mark keeps it.
+        return packed(unit < 0 and numbers[3] * size or EXACT, size, time, level - drop)
+    end
+
+    local function give_back(part, units, receipt, now, numbers)
+        local changed = lowered(part, units, receipt, numbers)
+        if not changed then
+            return nil, 0, 0
+        end
+        local p, q, most, _, tick = unpack(numbers)
+        local late = math.fmod(now, tick)
+        now = (now - late) / tick
+        local before = level_at(now, part, numbers)
+        local level, time, anew = level_at(now, changed, numbers)
+        local given = math.min(units, div_up(before - level, q))
+        if given == 0 then
+            return nil, 0, 0
+        elseif anew then
+            changed = packed(most * q, q, time * tick, level)
+        end
+        return changed, drained_after(level, p, time, now, tick, late), -given
+    end
+
+    local function settle(part, delta, receipt, now, numbers)
+        if delta <= 0 then
+            return give_back(part, -delta, receipt, now, numbers)
+        end
+        local utmost = numbers[6]
+        return charge_anyway(function(cost)
+            return decide(part, cost, now, numbers, utmost, utmost * numbers[2])
+        end, delta)
+    end
+
+    return kernel, receipt, settle, 3
 end

@@ -14,6 +14,14 @@ nothing is admitted until that is paid back. For work whose cost is known only a
 Promises burst + debt + ⌈rate · t⌉ - 1 in any stretch t, and limit/period in the long run. The tick is the finest power
 of ten of µs that keeps every number below 2**53. If the clock goes back by at most the time of a full drain it stands
 still until it has caught up; by more, the level is kept and drains from the new time.
+
+Settling: the receipt of a hit is its time, the unit, and p + capacity, which says whether the rate has changed. Giving
+back N units lowers the level, as it stood at `time`, by ``N·q - p·(time - time of the hit)``. That is exact if nothing
+has been charged since, and otherwise never too much; if the rate has changed in between, it is nothing. Without a
+receipt the level is lowered by N·q: exactly as if the last units had not been taken. What is charged in any case takes
+the level to the debt above the burst or, if there is no debt, to one limit above it, as far as numbers are exact. A
+state above the capacity has its unit negative. Without that mark, such a level is from before the capacity was lowered,
+and is cut to the new one.
 """
 
 from __future__ import annotations
@@ -24,11 +32,26 @@ from typing import TypeAlias
 
 from traffik.model.decisions import NEVER, Decision
 from traffik.model.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
+from traffik.strategies.base import (
+    EXACT,
+    UNCHANGED,
+    Kernel,
+    Receipt,
+    Settled,
+    Settlement,
+    Settler,
+    State,
+    Transition,
+    Twin,
+    charge_anyway,
+    finest_tick,
+    inexact,
+    settled,
+)
 
 __all__ = ["GCRA", "LeakyBucket", "TokenBucket"]
 
-_Numbers: TypeAlias = tuple[int, int, int, int, int]
+_Numbers: TypeAlias = tuple[int, int, int, int, int, int]
 
 _new = tuple.__new__
 
@@ -56,7 +79,16 @@ class _Meter:
         return Twin("meter", self._numbers(rate))
 
     def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(rate, *self._numbers(rate))
+        return _kernel(rate, self._numbers(rate))
+
+    def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
+        return self.settler(rate).receipt(before, after)
+
+    def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
+
+    def settler(self, rate: Rate) -> Settler:
+        return _settler(rate, self._numbers(rate))
 
     def _burst(self, rate: Rate) -> int:
         if rate.limit == 0:
@@ -67,23 +99,28 @@ class _Meter:
         return 0
 
     def _numbers(self, rate: Rate) -> _Numbers:
-        """The rate and the capacity as p, q, the largest cost, the brim and the tick."""
+        """The rate and the capacity as p, q, the largest cost, the brim, the tick, and the most units in any case."""
         limit, period = max(rate.limit, 1), rate.period
-        most = self.capacity(rate)
+        most, debt = self.capacity(rate), self._debt(rate)
+        certain = most if debt else 2 * most  # units that have to fit; an overdraft may be larger, as far as it fits
 
         def fits(tick: int) -> bool:
             p, q = _reduced(limit, period // tick)
-            full = -(-most * q // p)
             # After a clock has gone back, a reset may be two full drains away.
-            return 2 * (most + 1) * q + p < EXACT and 2 * full * tick < EXACT
+            return 2 * (certain + 1) * q + p < EXACT and 2 * -(-most * q // p) * tick < EXACT
 
         tick = finest_tick(period, fits)
         if tick is None:
             raise inexact(self, rate)
         p, q = _reduced(limit, period // tick)
         # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
-        brim = self._burst(rate) * q - 1 if self._debt(rate) else most * q
-        return p, q, most, brim, tick
+        brim = self._burst(rate) * q - 1 if debt else most * q
+        return p, q, most, brim, tick, most if debt else min(most + rate.limit, _exact_units(p, q, most, tick))
+
+
+def _exact_units(p: int, q: int, most: int, tick: int) -> int:
+    """The most units of which every level and every wait is exact, also after a clock has gone back."""
+    return min((EXACT - 1 - p) // (2 * q) - 1, ((EXACT - 1) // tick - -(-most * q // p)) * p // q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +166,77 @@ def _reduced(limit: int, period: int) -> tuple[int, int]:
     return limit // common, period // common
 
 
-def _kernel(rate: Rate, p: int, q: int, most: int, brim: int, tick: int) -> Kernel:
+def _settler(rate: Rate, numbers: _Numbers) -> Settler:
+    p, q, most, *_ = numbers
+    overdraft = _kernel(rate, numbers, overdraft=True)
+
+    def receipt_of(_: State | None, after: State) -> Receipt:
+        return after[1], q, p + most * q
+
+    def give_back(state: State, units: int, receipt: Receipt | None, now: int) -> Settlement:
+        lowered = _lowered(state, units, receipt, numbers)
+        if lowered is None:
+            return UNCHANGED
+        before = overdraft(state, 0, now)[1] or state
+        _, after, ttl = overdraft(lowered, 0, now)
+        after = after or lowered
+        given = min(units, -(-(before[2] - after[2]) // q))
+        if given == 0:
+            return UNCHANGED
+        if after[1] < lowered[1]:  # The clock has gone far back, and the level drains from now on.
+            lowered = _marked(after, most)
+        return lowered, ttl, -given
+
+    def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
+        if delta > 0:
+            changed, ttl, applied = charge_anyway(overdraft, state, delta, now)
+            return changed and _marked(changed, most), ttl, applied
+        return UNCHANGED if state is None else give_back(state, -delta, receipt, now)
+
+    return Settler(receipt_of, settle)
+
+
+def _lowered(state: State, units: int, receipt: Receipt | None, numbers: _Numbers) -> State | None:
+    """A state from which units are taken at its own time, of those that its hit has left by then; None if none are."""
+    p, q, most, _, tick, utmost = numbers
+    unit, then, level = state
+    size = abs(unit)
+    drop = units * size
+    if receipt is not None and receipt[0] != then:
+        time, *written = receipt
+        if then < time or size != q or written != [q, p + most * q]:
+            return None
+        drop = min(units, utmost) * q - (then - time) // tick * p
+    if drop <= 0:
+        return None
+    if drop >= level:
+        return q, 0, 0
+    changed = (size, then, level - drop)
+    return _marked(changed, most) if unit < 0 else changed
+
+
+def _marked(state: State, most: int) -> State:
+    """A state with the mark for a level above the capacity, if it is."""
+    unit, then, level = state
+    return (-unit, then, level) if level > most * unit else state
+
+
+def _kernel(rate: Rate, numbers: _Numbers, *, overdraft: bool = False) -> Kernel:
+    """Decides up to the capacity, or up to the most that may be used in any case."""
+    p, q, most, brim, tick, utmost = numbers
+    cap = most * q
+    if overdraft:
+        most, brim = utmost, utmost * q
     top = most * q
     short = p - 1  # (x + short) // p is x / p, rounded up
-    full = (top + short) // p
+    full = (cap + short) // p
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
         skew = level = anew = 0
         if state is not None:
             unit, then, level = state
-            if unit != q or level > top:  # The rate has changed.
-                level = min(-(-level * q // unit), top)
+            if unit != q or level > cap:  # The rate has changed, or it is overdrawn.
+                level = min(-(-level * q // abs(unit)), cap if unit > 0 else utmost * q)
             elapsed = now - then
             if elapsed >= 0:
                 level -= elapsed * p
@@ -156,7 +253,7 @@ def _kernel(rate: Rate, p: int, q: int, most: int, brim: int, tick: int) -> Kern
             left = (top - level) // q if level <= brim else 0
             reset = (level + short) // p + skew if level else 0
             decision = _new(Decision, (False, most, left, wait, reset, rate, None))
-            return decision, (q, now, level) if anew else None, reset if anew else 0
+            return decision, (q if level <= cap else -q, now, level) if anew else None, reset if anew else 0
         life = (raised + short) // p
         if skew and life:
             life += skew

@@ -7,94 +7,47 @@ local function ask(rate, part, cost, now)
     return kernels[rate[1]](part or nil, cost, now, rate[2])
 end
 
+-- The answer of several rates of which at least one refuses: that of the one that refuses longest, and what all leave.
+local function refuse_together(parts, rates, cost, now)
+    local anew, any, least, longest = {}, false, NEVER, 0
+    local binding, binding_wait, binding_reset = nil, -1, 0
+    for place = 1, math.max(#rates, #parts) do
+        local old = parts[place] or false
+        anew[place] = old
+        if rates[place] then
+            local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rates[place], old, cost, now)
+            -- What the others would have taken, they have not.
+            least = math.min(least, remaining + allowed * cost)
+            longest = math.max(longest, ttl > 0 and ttl or reset_after)
+            if allowed == 0 and retry_after > binding_wait then
+                binding, binding_wait, binding_reset = place, retry_after, reset_after
+            end
+            if allowed == 0 and changed then
+                anew[place], any = changed, true -- The clock has gone far back, and the part goes on from here.
+            end
+        end
+    end
+    return 0, least, binding_wait, binding_reset, binding, any and anew or nil, any and longest or 0
+end
+
 -- Decide for several rates, or with what other rates have left.
 local function decide_together(parts, rates, cost, now)
-    -- What each rate answers by itself.
-    local function answers_of(parts, rates, cost, now)
-        local answers = {}
-        for place, rate in ipairs(rates) do
-            local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rate, parts[place], cost, now)
-            answers[place] = {
-                allowed = allowed == 1,
-                remaining = remaining,
-                retry_after = retry_after,
-                reset_after = reset_after,
-                changed = changed or false,
-                ttl = ttl,
-            }
+    local news, binding, least, reset, longest = {}, 1, nil, 0, 0
+    for place, rate in ipairs(rates) do
+        local allowed, remaining, _, reset_after, changed, ttl =
+            kernels[rate[1]](parts[place] or nil, cost, now, rate[2])
+        if allowed == 0 then
+            return refuse_together(parts, rates, cost, now)
         end
-        return answers
-    end
-
-    -- The first that refuses longest; nil if all admit.
-    local function longest_refusal(answers)
-        local found
-        for place, answer in ipairs(answers) do
-            if not answer.allowed and (not found or answer.retry_after > answers[found].retry_after) then
-                found = place
-            end
+        news[place] = changed or false
+        if not least or remaining < least then
+            binding, least, reset = place, remaining, reset_after
         end
-        return found
-    end
-
-    -- The first that has the least remaining.
-    local function least_remaining(answers)
-        local found = 1
-        for place, answer in ipairs(answers) do
-            if answer.remaining < answers[found].remaining then
-                found = place
-            end
+        if ttl > longest then
+            longest = ttl
         end
-        return found
     end
-
-    -- What remains after a refusal: what the others would have taken, they have not.
-    local function remaining_untaken(answers, cost)
-        local least = NEVER
-        for _, answer in ipairs(answers) do
-            least = math.min(least, answer.remaining + (answer.allowed and cost or 0))
-        end
-        return least
-    end
-
-    -- The parts and the ttl that a charge which all admit leaves.
-    local function taken(answers)
-        local parts, ttl = {}, 0
-        for place, answer in ipairs(answers) do
-            parts[place], ttl = answer.changed, math.max(ttl, answer.ttl)
-        end
-        return parts, ttl
-    end
-
-    -- What a refusal leaves: the parts that go on from an instant far back, as they do, and the others as they were.
-    local function anew(answers, olds)
-        local parts, ttl, any = {}, 0, false
-        for place = 1, math.max(#answers, #olds) do
-            local answer, old = answers[place], olds[place] or false
-            if answer then
-                ttl = math.max(ttl, answer.ttl > 0 and answer.ttl or answer.reset_after)
-            end
-            if answer and answer.changed and not answer.allowed then
-                parts[place], any = answer.changed, true
-            else
-                parts[place] = old
-            end
-        end
-        if any then
-            return parts, ttl
-        end
-        return nil, 0
-    end
-
-    local answers = answers_of(parts, rates, cost, now)
-    local binding = longest_refusal(answers)
-    if binding then
-        local answer = answers[binding]
-        local remaining = remaining_untaken(answers, cost)
-        return 0, remaining, answer.retry_after, answer.reset_after, binding, anew(answers, parts)
-    end
-    binding = least_remaining(answers)
-    return 1, answers[binding].remaining, 0, answers[binding].reset_after, binding, taken(answers)
+    return 1, least, 0, reset, binding, news, longest
 end
 
 -- Decide one charge. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the rate that binds,
@@ -115,4 +68,85 @@ local function probe(parts, rates, now)
         retry_after = wait
     end
     return allowed, remaining, retry_after, reset_after, binding
+end
+
+-- The receipts of a hit that turned the parts `before` into `after`, all in one flat array.
+local function receipts_of(before, after, rates)
+    local flat = {}
+    for place, rate in ipairs(rates) do
+        for _, number in ipairs(receipts[rate[1]](before[place] or nil, after[place], rate[2])) do
+            flat[#flat + 1] = number
+        end
+    end
+    return flat
+end
+
+-- Settle one rate by its own receipt; a rate that the hit was not counted on has nothing to give back.
+local function settle_place(place, rate, part, delta, flat, now)
+    local size, receipt = receipt_sizes[rate[1]], nil
+    if flat and #flat >= place * size then
+        receipt = { unpack(flat, (place - 1) * size + 1, place * size) }
+    elseif flat and delta <= 0 then
+        return nil, 0, 0
+    end
+    return settlers[rate[1]](part or nil, delta, receipt, now, rate[2])
+end
+
+-- What settling each rate by itself makes of the parts: the new ones or nil, their ttl, and the least applied.
+local function settle_parts(parts, rates, delta, flat, now)
+    local left, ttl, least, any = {}, 0, nil, false
+    for place = 1, math.max(#rates, #parts) do
+        local rate, part = rates[place], parts[place] or false
+        if rate then
+            local changed, life, applied = settle_place(place, rate, part, delta, flat, now)
+            if not changed then
+                local _, _, _, reset_after = ask(rate, part, 0, now)
+                life = reset_after
+            end
+            least = (not least or math.abs(applied) < math.abs(least)) and applied or least
+            part, any, ttl = changed or part, any or changed, math.max(ttl, life)
+        end
+        left[place] = part
+    end
+    if any then
+        return left, ttl, least
+    end
+    return nil, 0, least
+end
+
+-- Give units back (`delta` below 0) or charge some in any case, by the receipts of a hit or, if nil, the units taken last.
+-- Returns remaining, retry_after, reset_after and the place of the rate that binds, all after settling; the new parts or
+-- nil to leave those stored as they are, the ttl of the new ones in µs, and the units applied.
+local function settle(parts, rates, delta, flat, now)
+    local changed, ttl, applied = settle_parts(parts, rates, delta, flat, now)
+    local _, remaining, retry_after, reset_after, binding = probe(changed or parts, rates, now)
+    return remaining, retry_after, reset_after, binding, changed, ttl, applied
+end
+
+-- Grant `cost` units, or as many as are left. Returns what `decide` does, and then the units granted.
+local function take_up_to(parts, rates, cost, now)
+    local _, left = decide(parts, rates, 0, now)
+    local units = math.min(cost, math.max(1, left))
+    local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, rates, units, now)
+    return allowed, remaining, retry_after, reset_after, binding, changed, ttl, units * allowed
+end
+
+-- µs from `now` until each of the costs is admitted, one after the other; NEVER if it cannot fit, or not
+-- before 2255.
+local function earliest(parts, rates, costs, now)
+    local waits, time = {}, now
+    for place, cost in ipairs(costs) do
+        local later, moment, allowed, wait = parts, time, nil, nil
+        repeat
+            local answer = { decide(later, rates, cost, moment) }
+            local changed = answer[6]
+            allowed, wait = answer[1], answer[3]
+            later, moment = changed or later, moment + wait
+        until allowed == 1 or moment >= EXACT
+        if allowed == 1 then
+            parts, time = later, moment
+        end
+        waits[place] = allowed == 1 and time - now or NEVER
+    end
+    return waits
 end

@@ -7,18 +7,39 @@ is, and its ttl is kept exactly, whatever the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeAlias, TypeGuard
 
 from traffik.model.costs import MAX_COST
 from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
 from traffik.model.descriptions import describe
+from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
-from traffik.strategies.base import Kernel, Prepared, State, Strategy, Twin, Twinned
+from traffik.strategies.base import (
+    Kernel,
+    Prepared,
+    Receipt,
+    Settled,
+    Settler,
+    Settling,
+    State,
+    Strategy,
+    Twin,
+    Twinned,
+    settled,
+)
+from traffik.strategies.calendar_window import CalendarWindow
+from traffik.strategies.settling import (
+    earliest_of,
+    prepare_settling,
+    settle_parts,
+    settle_place,
+    take_at_most,
+)
 
-__all__ = ["Plan", "plan", "probe"]
+__all__ = ["Plan", "plan"]
 
 _Answer: TypeAlias = tuple[Decision, State | None, int]
 
@@ -30,19 +51,26 @@ class Plan:
     Attributes:
         strategy: the algorithm.
         rates: what it counts, all at once; empty if nothing limits.
+        strategies: the algorithm for each rate: `strategy`, but `CalendarWindow` for calendar periods.
         kernel: decides one charge; pure.
+        kernels: the same for each rate by itself.
+        settlers: what settles each rate; None if the strategy cannot settle.
         capacity: the largest cost that can ever be admitted.
         ceiling: the largest cost worth asking a store about; -1 if nothing limits.
         stats: whether decisions can be tried out without being made.
         twins: the Lua kernels for the rates, in their order; None if the strategy exists in Python only.
         bounds: each rate with the largest cost that it alone can ever admit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
-        family: what plans have in common that can read each other's states; a state of another family is no state.
+        family: what plans have in common that can read each other's states. Only states of the `sibling` can be
+            converted; a state of any other family is no state.
     """
 
     strategy: Strategy
     rates: tuple[Rate, ...]
+    strategies: tuple[Strategy, ...]
     kernel: Kernel
+    kernels: tuple[Kernel, ...]
+    settlers: tuple[Settler, ...] | None
     capacity: int
     ceiling: int
     stats: bool
@@ -56,6 +84,32 @@ class Plan:
         """Whether its state is a tuple of one for each rate."""
         return self.varying or len(self.rates) != 1
 
+    @property
+    def sibling(self) -> str:
+        """The family of the plans of this strategy that have one rate, if this one has several, and the reverse."""
+        return _family(self.strategy, several=not self.several)
+
+    @property
+    def calendar(self) -> bool:
+        """Whether it counts calendar periods, so that its times are those of the calendar: µs since 1970."""
+        return any(rate.calendar is not None for rate in self.rates)
+
+    def shifted(self, shift: Callable[[], int]) -> Plan:
+        """The same plan on another clock, which differs from its own by `shift` µs when it is called."""
+        return replace(
+            self,
+            kernel=_shifted(self.kernel, shift),
+            kernels=tuple(_shifted(kernel, shift) for kernel in self.kernels),
+            settlers=self.settlers and tuple(_shifted_settler(settler, shift) for settler in self.settlers),
+        )
+
+    def from_sibling(self, state: State) -> State | None:
+        """A state of the `sibling` as one of this plan; the one rate is the first of several."""
+        if self.several:
+            return (state,)
+        found: State | None = state[0] if state else None
+        return found
+
     def without_store(self, cost: int) -> Decision:
         """The decision about a cost above the ceiling, made without a store: nothing limits, or it can never fit.
 
@@ -63,8 +117,73 @@ class Plan:
         """
         if not self.rates:
             return ADMITTED
-        rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
+        rate = min(self.bounds, key=lambda bound: bound[0])[1]
         return Decision(False, self.capacity, self.capacity, retry_after=NEVER, reset_after=0, rate=rate)
+
+    @property
+    def settles(self) -> bool:
+        """Whether its strategy can give units back and charge some in any case."""
+        return self.settlers is not None
+
+    def receipt(self, before: State | None, after: State) -> tuple[Receipt, ...]:
+        """What settling is to know of the admitted hit that turned `before` into `after`: a receipt for each rate.
+
+        Raises:
+            ConfigurationError: the strategy cannot settle.
+        """
+        settlers = self._settlers()
+        befores = (before or ()) if self.several else (before,)
+        afters: tuple[State | None, ...] = after if self.several else (after,)
+        pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
+        return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
+
+    def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
+        """Give units back or charge some in any case, on each rate by its own receipt; pure.
+
+        The decision is about what is left by all rates together. `applied` is the least in size of what was applied
+        to each.
+
+        Args:
+            state: the stored state of the plan, or None.
+            delta: units to charge, or minus the units to give back.
+            receipts: of the hit whose units are given back; None to give back the units taken last.
+            now: µs on the store's clock.
+
+        Raises:
+            ConfigurationError: the strategy cannot settle.
+        """
+        settlers = self._settlers()
+        if not settlers:
+            return Settled(ADMITTED, None, 0, delta)
+        if self.several:
+            settlement = settle_parts(self.kernels, settlers, state, delta, receipts, now)
+        else:
+            settlement = settle_place(settlers[0], state, delta, receipts, 0, now)
+        return settled(self.kernel, state, settlement, now)
+
+    def take_up_to(self, state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int, int]:
+        """Grant `cost` units, or as many as are left, in one step.
+
+        Returns:
+            The decision, the new state or None, its ttl, and the units granted; if there are none, a refusal with the
+            wait for one.
+        """
+        return take_at_most(self.kernel, state, cost, now)
+
+    def earliest(self, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
+        """µs from `now` until each of the costs, taken one after the other, is admitted if nobody else hits.
+
+        `NEVER` for a cost that cannot fit, or not before 2255; those after it are worked out without it.
+        """
+        return earliest_of(self.kernel, state, costs, now)
+
+    def _settlers(self) -> tuple[Settler, ...]:
+        if self.settlers is not None:
+            return self.settlers
+        raise ConfigurationError(
+            f"{describe(self.strategy)} can neither give units back nor charge some in any case: "
+            f"write the methods receipt and settle of traffik.strategies.Settling, or choose a built-in strategy"
+        )
 
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:
@@ -83,37 +202,71 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         raise TypeError(
             f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
         )
-    kernels = [_prepare(strategy, rate) for rate in rates]
-    bounds = tuple((_capacity(strategy, rate), rate) for rate in rates)
+    strategies = tuple(strategy if rate.calendar is None else CalendarWindow() for rate in rates)
+    kernels = tuple(map(_prepare, strategies, rates))
+    bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
+    counting = strategies[0] if len(rates) == 1 and not varying else strategy
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
+        strategies=strategies,
         kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels),
+        kernels=kernels,
+        settlers=_settlers(strategies, rates),
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
-        twins=tuple(strategy.twin(rate) for rate in rates) if _has_twins(strategy) else None,
+        twins=_twins(strategies, rates) if _has_twins(strategy) else None,
         bounds=bounds,
         varying=varying,
-        family=f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if varying else len(rates)}",
+        family=_family(counting, several=varying or len(rates) != 1),
     )
 
 
-def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
-    """What is left, and the wait until one more unit is; changes nothing."""
-    decision = kernel(state, 0, now)[0]
-    if decision.remaining > 0:
-        return decision
-    return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
+def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin, ...] | None:
+    """The Lua kernels of the rates; None if one of them exists in Python only."""
+    found = [strategy.twin(rate) for strategy, rate in zip(strategies, rates, strict=True) if _has_twins(strategy)]
+    return tuple(found) if len(found) == len(rates) else None
+
+
+def _shifted(kernel: Kernel, shift: Callable[[], int]) -> Kernel:
+    return lambda state, cost, now: kernel(state, cost, now + shift())
+
+
+def _shifted_settler(settler: Settler, shift: Callable[[], int]) -> Settler:
+    return settler._replace(
+        settle=lambda state, delta, receipt, now: settler.settle(state, delta, receipt, now + shift())
+    )
+
+
+def _family(strategy: object, *, several: bool) -> str:
+    return f"{type(strategy).__module__}.{type(strategy).__qualname__}:{'*' if several else 1}"
 
 
 def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:
     """Whether a strategy also exists in Lua: a subclass that decides anew has no twin but one of its own."""
-    if not isinstance(strategy, Twinned):
-        return False
-    nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {"decide", "prepare", "twin"})
-    return "twin" in vars(nearest)
+    return isinstance(strategy, Twinned) and _goes_with(strategy, "twin", {"decide", "prepare"})
+
+
+def _can_settle(strategy: Strategy) -> TypeGuard[Settling]:
+    """Whether a strategy can settle: a subclass that decides anew has no settling but its own."""
+    return isinstance(strategy, Settling) and _goes_with(strategy, "settle", {"decide", "prepare"})
+
+
+def _settlers(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Settler, ...] | None:
+    found: list[Settler] = []
+    for strategy, rate in zip(strategies, rates, strict=True):
+        if not _can_settle(strategy):
+            return None
+        found.append(prepare_settling(strategy, rate, ahead=_goes_with(strategy, "settler", {"settle", "receipt"})))
+    return tuple(found)
+
+
+def _goes_with(strategy: object, method: str, others: set[str]) -> bool:
+    """Whether no subclass of the class that has a method writes one of the `others` anew."""
+    nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {method, *others})
+    return method in vars(nearest)
 
 
 def _capacity(strategy: Strategy, rate: Rate) -> int:

@@ -4,8 +4,11 @@
 -- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
 
 function makers.sliding_counter()
-    -- The state as Python has it; a previous count of 0 is left out.
-    local function packed(period, start, current, previous)
+    -- The state as Python has it, with the mark for counts above the limit; a previous count of 0 is left out.
+    local function packed(limit, period, start, current, previous)
+        if current > limit or previous > limit then
+            period = -period
+        end
         if previous > 0 then
             return cmsgpack.pack(period, start, current, previous)
         end
@@ -36,47 +39,109 @@ function makers.sliding_counter()
         return left + window - share(limit - cost, window, current)
     end
 
-    -- Decide on a state of this period, or on none.
-    local function decide_on_own(limit, period, tick, cost, now, start, current, previous)
+    -- Decide in windows of `period`. Admits up to `most`; a count above `cut` is from before the limit was lowered.
+    local function decide_on_own(limit, most, cut, period, tick, cost, now, start, current, previous)
         local late = math.fmod(now, tick)
         now = now - late
         local skew, anew
         start, current, previous, skew, anew =
-            windows_at(now, period, start or now, math.min(current or 0, limit), math.min(previous or 0, limit))
+            windows_at(now, period, start or now, math.min(current or 0, cut), math.min(previous or 0, cut))
         local window, elapsed = period / tick, div(now + skew - start, tick)
         local life = 2 * period - (now + skew - start) + skew - late
-        local left = limit - current - previous + share(elapsed, previous, window)
+        local left = most - current - previous + share(elapsed, previous, window)
         if cost <= left then
             current = current + cost
         end
         local reset = current > 0 and life or previous > 0 and life - period or 0
-        local changed = (cost <= left or anew) and packed(period, start, current, previous) or nil
+        local changed = (cost <= left or anew) and packed(limit, period, start, current, previous) or nil
         if cost <= left then
             return 1, left - cost, 0, reset, changed, life
         end
         local wait = NEVER
-        if cost <= limit then
-            wait = wait_for(cost, limit, window, elapsed, previous, current) * tick - late + skew
+        if cost <= most then
+            wait = wait_for(cost, most, window, elapsed, previous, current) * tick - late + skew
         end
         return 0, math.max(0, left), wait, reset, changed, anew and life or 0
     end
 
     -- Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
-    local function decide_on_other(era, limit, period, cost, now, ...)
-        local allowed, left, wait, reset, changed, life = decide_on_own(limit, era, 1, cost, now, ...)
+    local function decide_on_other(limit, most, cut, era, period, cost, now, ...)
+        local allowed, left, wait, reset, changed, life = decide_on_own(limit, most, cut, era, 1, cost, now, ...)
         if allowed == 0 or cost == 0 then
             return allowed, left, wait, reset, changed, life
         end
         life = 2 * period
-        return allowed, left, wait, life, packed(period, now, cost, limit - left - cost), life
+        return allowed, left, wait, life, packed(limit, period, now, cost, most - left - cost), life
     end
 
-    return function(part, cost, now, numbers)
+    -- Decide on any state, up to `most`.
+    local function decide(part, cost, now, numbers, most)
         local limit, period, tick = numbers[1], numbers[2], numbers[3]
         local era, start, current, previous = unpacked(part)
-        if era and era ~= period then
-            return decide_on_other(era, limit, period, cost, now, start, current, previous)
+        if not era or (era ~= period and current + (previous or 0) == 0) then
+            return decide_on_own(limit, most, limit, period, tick, cost, now)
         end
-        return decide_on_own(limit, period, tick, cost, now, start, current, previous)
+        local own, cut = math.abs(era), era < 0 and 2 * limit or limit
+        if own ~= period then
+            return decide_on_other(limit, most, cut, own, period, cost, now, start, current, previous)
+        end
+        return decide_on_own(limit, most, cut, period, tick, cost, now, start, current, previous)
     end
+
+    local function kernel(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, numbers[1])
+    end
+
+    local function receipt(_, after, numbers)
+        local _, start = unpacked(after)
+        return { start, numbers[2], numbers[1] }
+    end
+
+    -- The units of a count whose window began at `begin` that may be given back.
+    local function units_of(count, begin, era, receipt, limit)
+        if not receipt then
+            return count
+        elseif receipt[1] ~= begin or receipt[2] ~= math.abs(era) then
+            return 0
+        end
+        -- It may have been cut since, to a limit that has been lowered.
+        return (limit < receipt[3] and (count == limit or era < 0)) and 0 or count
+    end
+
+    local function give_back(part, units, receipt, now, numbers)
+        local era, start, current, previous = unpacked(part)
+        if not era then
+            return nil, 0, 0
+        end
+        previous = previous or 0
+        local limit, period = numbers[1], math.abs(era)
+        local passed = div(math.max(0, now - start), period)
+        local newer = passed < 2 and math.min(units, units_of(current, start, era, receipt, limit)) or 0
+        local older = 0
+        if passed < 1 then
+            older = math.min(units - newer, units_of(previous, start - period, era, receipt, limit))
+        end
+        if newer + older == 0 then
+            return nil, 0, 0
+        end
+        current, previous = current - newer, previous - older
+        if current == 0 and (previous == 0 or passed > 0) then
+            return cmsgpack.pack(1, 0, 0), 0, -newer - older
+        end
+        -- Only a part with the mark keeps it.
+        local changed = packed(era < 0 and limit or EXACT, period, start, current, previous)
+        local _, _, _, reset = kernel(changed, 0, now, numbers)
+        return changed, reset, -newer - older
+    end
+
+    local function settle(part, delta, receipt, now, numbers)
+        if delta <= 0 then
+            return give_back(part, -delta, receipt, now, numbers)
+        end
+        return charge_anyway(function(cost)
+            return decide(part, cost, now, numbers, 2 * numbers[1])
+        end, delta)
+    end
+
+    return kernel, receipt, settle, 3
 end

@@ -12,17 +12,42 @@ the grid starts at the first hit instead of the epoch, so that clients do not sh
 
 Needs 3·L·W below 2**53; where µs are too fine, whole multiples of them that divide W are counted. If the clock goes
 back by at most one window it stands still until it has caught up; by more, the counts start anew at the new time.
+
+Settling: the receipt of a hit is the start of its window, with the period and the limit. Units are given back to the
+count of that window, be it the current or the previous one; later, nothing is. Without a receipt, the current count
+goes first. What is charged in any case takes the use to twice the limit at most. A state with such a count above the
+limit has its period negative. Without that mark, a count above the limit is from before the limit was lowered, and is
+cut to the new one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from traffik.model.decisions import NEVER, Decision
 from traffik.model.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, finest_tick, inexact
+from traffik.strategies.base import (
+    EXACT,
+    UNCHANGED,
+    Kernel,
+    Receipt,
+    Settled,
+    Settlement,
+    Settler,
+    State,
+    Transition,
+    Twin,
+    charge_anyway,
+    finest_tick,
+    inexact,
+    settled,
+)
 
 __all__ = ["SlidingCounter"]
+
+_FRESH: Final[State] = (1, 0, 0, 0)
+"""Windows that ended long ago."""
 
 _new = tuple.__new__
 
@@ -41,7 +66,32 @@ class SlidingCounter:
         return Twin("sliding_counter", (rate.limit, rate.period, self._tick(rate)))
 
     def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(rate, rate.period, self._tick(rate))
+        return _kernel(rate, rate.period, self._tick(rate), rate.limit, rate.limit)
+
+    def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
+        return self.settler(rate).receipt(before, after)
+
+    def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
+
+    def settler(self, rate: Rate) -> Settler:
+        limit = rate.limit
+        kernel, overdraft = (_kernel(rate, rate.period, self._tick(rate), most, limit) for most in (limit, 2 * limit))
+
+        def receipt_of(_: State | None, after: State) -> Receipt:
+            return after[1], rate.period, limit
+
+        def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
+            if delta > 0:
+                changed, ttl, applied = charge_anyway(overdraft, state, delta, now)
+                return changed and _marked(changed, limit), ttl, applied
+            given = state and _without(state, -delta, receipt, limit, now)
+            if not given:
+                return UNCHANGED
+            changed, applied = given
+            return changed, kernel(changed, 0, now)[0].reset_after, applied
+
+        return Settler(receipt_of, settle)
 
     def _tick(self, rate: Rate) -> int:
         tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)
@@ -51,9 +101,45 @@ class SlidingCounter:
         return tick
 
 
-def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
-    """At most the rate's limit in windows of `period`, which is its own unless that has changed."""
-    limit = rate.limit
+def _without(state: State, units: int, receipt: Receipt | None, limit: int, now: int) -> tuple[State, int] | None:
+    """The state without `units` of the window of a receipt, and what that applies; None if there are none in it."""
+    era, start, current, previous = state
+    period = abs(era)
+    passed = (now - start) // period
+    counts = [current if passed < 2 else 0, previous if passed < 1 else 0]
+    if receipt is not None:
+        then, *written = receipt
+        counts = [
+            count if (then, period) == (begin, written[0]) and not _may_be_cut(count, era, written[1], limit) else 0
+            for count, begin in zip(counts, (start, start - period), strict=True)
+        ]
+    newer = min(units, counts[0])
+    older = min(units - newer, counts[1])
+    if not newer + older:
+        return None
+    current, previous = current - newer, previous - older
+    if current == 0 and (previous == 0 or passed > 0):
+        return _FRESH, -newer - older
+    changed = (period, start, current, previous)
+    return _marked(changed, limit) if era < 0 else changed, -newer - older
+
+
+def _may_be_cut(count: int, era: int, limit_then: int, limit: int) -> bool:
+    """Whether a count of a hit may have been cut since, to a limit that has been lowered."""
+    return limit < limit_then and (count == limit or era < 0)
+
+
+def _marked(state: State, limit: int) -> State:
+    """A state with the mark for counts above the limit, if it has one."""
+    era, start, current, previous = state
+    return (-abs(era), start, current, previous) if current > limit or previous > limit else state
+
+
+def _kernel(rate: Rate, period: int, tick: int, limit: int, most: int) -> Kernel:
+    """At most `limit` in windows of `period`, which is the rate's own unless that has changed.
+
+    A count in the state that is above `most` is cut to it: the limit has been lowered.
+    """
     window = period // tick
     area, twice, coarse = limit * window, 2 * period, tick != 1
 
@@ -66,9 +152,9 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
         if state is not None:
             era, start, current, previous = state
             if era != period:
-                return _changed(rate, state, cost, now + late)
-            if previous > limit or current > limit:  # The limit has been lowered.
-                current, previous = min(current, limit), min(previous, limit)
+                return otherwise(state, cost, now + late)
+            if previous > most or current > most:
+                current, previous = min(current, most), min(previous, most)
             elapsed = now - start
             if not 0 <= elapsed < period:
                 if elapsed >= twice:
@@ -94,6 +180,9 @@ def _kernel(rate: Rate, period: int, tick: int) -> Kernel:
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
         return decision, (period, start, current, previous) if anew else None, life if anew else 0
 
+    def otherwise(state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
+        return _decide_otherwise(rate, period, tick, limit, state, cost, now)
+
     return kernel
 
 
@@ -108,14 +197,21 @@ def _wait(limit: int, window: int, left: int, previous: int, current: int, cost:
     return left + max(0, window - (limit - cost) * window // current)
 
 
-def _changed(rate: Rate, state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
-    """Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
+def _decide_otherwise(
+    rate: Rate, period: int, tick: int, limit: int, state: State, cost: int, now: int
+) -> tuple[Decision, State | None, int]:
+    """Decide on a state of another period, or with counts above the limit.
 
-    From then on it is a previous window of the new period, which begins to fade.
+    What is used under another period fades in its own windows, until a hit is admitted. From then on it is a previous
+    window of the new period, which begins to fade.
     """
-    decision, changed, life = _kernel(rate, state[0], 1)(state, cost, now)
-    if not decision.allowed or cost == 0:
-        return decision, changed, life
-    used = rate.limit - decision.remaining - cost
-    life = 2 * rate.period
-    return decision._replace(reset_after=life), (rate.period, now, cost, used), life
+    era, start, current, previous = state
+    own, most = abs(era), 2 * rate.limit if era < 0 else rate.limit
+    used = current or previous
+    kernel = _kernel(rate, own if used else period, tick if own == period or not used else 1, limit, most)
+    decision, changed, life = kernel((own, start, current, previous) if used else None, cost, now)
+    if own != period and used and cost and decision.allowed:
+        used, life = limit - decision.remaining - cost, 2 * period
+        decision = decision._replace(reset_after=life)
+        changed = (period, now, cost, used)
+    return decision, changed and _marked(changed, rate.limit), life

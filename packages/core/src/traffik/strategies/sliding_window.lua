@@ -135,7 +135,8 @@ function makers.sliding_window()
         return log, first, units(log, first, log.length), last + span - now, skew, kept
     end
 
-    return function(part, cost, now, numbers)
+    -- Decide up to `most` units.
+    local function decide(part, cost, now, numbers, most)
         local limit, period, cell = numbers[1], numbers[2], numbers[3]
         local stored = read(part)
         local log, first, used, life, skew, kept = nil, 1, 0, 0, 0, nil
@@ -143,7 +144,7 @@ function makers.sliding_window()
             log, first, used, life, skew, kept = counting(stored, period, now)
         end
         now = now + skew
-        local left, reset = limit - used - cost, used > 0 and life + skew or 0
+        local left, reset = most - used - cost, used > 0 and life + skew or 0
         if left >= 0 and cost > 0 then
             local text = log and noted(log, first, now, cost, limit, period, cell)
             return 1, left, 0, period + skew, text or alone(layout_for(limit), period, now, cost).text, period + skew
@@ -151,10 +152,102 @@ function makers.sliding_window()
             return 1, left, 0, reset, stored and part or alone(layout_for(limit), period, now, 0).text, reset
         end
         local wait = NEVER
-        if cost <= limit then
+        if cost <= most then
             local span = math.min(log.era, period)
             wait = time_of_nth(log, first, -left) + span - now + skew
         end
-        return 0, math.max(0, limit - used), wait, reset, kept and kept.text, kept and kept.era or 0
+        return 0, math.max(0, most - used), wait, reset, kept and kept.text, kept and kept.era or 0
     end
+
+    local function kernel(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, numbers[1])
+    end
+
+    local function receipt(_, after, numbers)
+        local log = read(after)
+        return { (moment(log, log.length)), numbers[3] }
+    end
+
+    -- The moments from `first` to `last` as they are, as bytes.
+    local function bytes_of(log, first, last)
+        local layout = log.layout
+        return log.text:sub(layout.head_size + (first - 1) * layout.size + 1, layout.head_size + last * layout.size)
+    end
+
+    -- A moment of a log, with a count before it that is less by `taken`.
+    local function lessened(log, place, taken)
+        local time, count = moment(log, place)
+        return struct.pack(log.layout.moment, time, math.fmod(count - taken + log.layout.round, log.layout.round))
+    end
+
+    -- The settlement that leaves these moments of a log, given as bytes; none means that the key is fresh.
+    local function left_with(log, first, bytes, now, applied)
+        local layout, era = log.layout, log.era
+        if bytes == "" then
+            return alone(layout, era, 0, 0).text, 0, applied
+        end
+        local text = struct.pack(layout.head, layout.bytes, era, count_before(log, first)) .. bytes
+        local last = moment({ text = text, layout = layout }, #bytes / layout.size)
+        return text, last + era - now, applied
+    end
+
+    -- Take units from the latest moments on.
+    local function without_latest(log, first, used, wanted, now)
+        local given = math.min(wanted, used)
+        if given == 0 then
+            return nil, 0, 0
+        elseif given == used then
+            return left_with(log, first, "", now, -given)
+        end
+        local place = first_place(first, log.length, function(place)
+            return units(log, first, place) >= used - given
+        end)
+        local taken = units(log, first, place) - (used - given)
+        return left_with(log, first, bytes_of(log, first, place - 1) .. lessened(log, place, taken), now, -given)
+    end
+
+    -- Take units from the moment of the hit with this receipt.
+    local function without_hit(log, first, wanted, receipt, cell, now)
+        local time, cell_then = receipt[1], receipt[2]
+        if moment(log, log.length) < time then
+            return nil, 0, 0
+        end
+        local place = first_place(first, log.length, function(place)
+            return moment(log, place) >= time
+        end)
+        local found = moment(log, place)
+        local given = math.min(wanted, units(log, place, place))
+        local same = div(found, cell) == div(time, cell) and div(found, cell_then) == div(time, cell_then)
+        if given == 0 or not same then
+            return nil, 0, 0
+        end
+        local kept = { bytes_of(log, first, place - 1) }
+        if given < units(log, place, place) then
+            kept[2] = lessened(log, place, given)
+        end
+        for later = place + 1, log.length do
+            kept[#kept + 1] = lessened(log, later, given)
+        end
+        return left_with(log, first, table.concat(kept), now, -given)
+    end
+
+    local function settle(part, delta, receipt, now, numbers)
+        if delta > 0 then
+            return charge_anyway(function(cost)
+                return decide(part, cost, now, numbers, 2 * numbers[1])
+            end, delta)
+        end
+        local log, first, used = read(part), nil, nil
+        if log then
+            log, first, used = counting(log, numbers[2], now)
+        end
+        if not log or delta == 0 then
+            return nil, 0, 0
+        elseif receipt then
+            return without_hit(log, first, -delta, receipt, numbers[3], now)
+        end
+        return without_latest(log, first, used, -delta, now)
+    end
+
+    return kernel, receipt, settle, 2
 end

@@ -19,6 +19,12 @@ joins the last moment if both are in one cell. A refused one waits until enough 
 If the clock goes back by at most one period, it stands still until it has caught up. If it goes back by more, all units
 count from the new time. If the period has changed, a moment counts for the shorter of the two periods until a hit is
 admitted, and then for the new one, since the store may forget the state after the old period.
+
+Settling: the receipt of a hit is its moment and the size of a cell. Its units are given back to the first moment that
+is not before it, if both are in one cell; if that moment has left the window, nothing is given back. Without a receipt
+the units at the latest moments are given back. The rest of a cell counts from its latest hit as before, so the key
+never has more quota than if the units had not been taken. Units charged in any case count from now on, up to twice the
+limit in all. They leave the window as others do, so no wait is longer than the window.
 """
 
 from __future__ import annotations
@@ -30,7 +36,8 @@ from typing import Any, Final, TypeAlias
 from traffik.model.decisions import NEVER, Decision
 from traffik.model.errors import RateError
 from traffik.model.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State, Transition, Twin, inexact
+from traffik.strategies.base import EXACT, Kernel, Receipt, Settled, Settler, State, Transition, Twin, inexact, settled
+from traffik.strategies.moments import settler_of_moments
 
 __all__ = ["MAX_ENTRIES", "SlidingLog", "SlidingWindow"]
 
@@ -76,7 +83,16 @@ class SlidingWindow:
         return Twin("sliding_window", (rate.limit, rate.period, self._cell(rate)))
 
     def prepare(self, rate: Rate) -> Kernel:
-        return _kernel(rate, self._cell(rate))
+        return _kernel(rate, rate.limit, self._cell(rate))
+
+    def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
+        return self.settler(rate).receipt(before, after)
+
+    def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
+
+    def settler(self, rate: Rate) -> Settler:
+        return settler_of_moments(_kernel(rate, 2 * rate.limit, self._cell(rate)), rate.period, self._cell(rate))
 
     def _cell(self, rate: Rate) -> int:
         """µs in a cell; 1 if every unit of the limit may have a moment of its own."""
@@ -102,7 +118,17 @@ class SlidingLog:
 
     def prepare(self, rate: Rate) -> Kernel:
         self._check(rate)
-        return _kernel(rate, 1)
+        return _kernel(rate, rate.limit, 1)
+
+    def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
+        return self.settler(rate).receipt(before, after)
+
+    def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
+
+    def settler(self, rate: Rate) -> Settler:
+        self._check(rate)
+        return settler_of_moments(_kernel(rate, 2 * rate.limit, 1), rate.period, 1)
 
     def _check(self, rate: Rate) -> None:
         if rate.limit > MAX_ENTRIES:
@@ -112,8 +138,8 @@ class SlidingLog:
             )
 
 
-def _kernel(rate: Rate, cell: int) -> Kernel:
-    limit, period = rate.limit, rate.period
+def _kernel(rate: Rate, limit: int, cell: int) -> Kernel:
+    period = rate.period
     fresh = (period, 0, _LONG_AGO, 0, None)
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:

@@ -1,13 +1,13 @@
-"""For tests: a clock that a test moves, whole quotas, and contracts that strategies, stores and adapters keep.
+"""For tests: a clock that a test moves, fresh quotas, and contract tests for strategies, stores and adapters.
 
-A contract is a class of pytest tests. Subclass it and say what to test:
+A contract is a class of pytest tests. Subclass it and name the subject of the tests:
 
     class TestMyStrategy(StrategyContract):
         strategy = MyStrategy()
 
 The contracts need pytest, and those of stores and adapters run on the event loops of anyio's fixture `anyio_backend`:
-asyncio and trio, unless the class has a fixture of that name. The rest needs nothing; `traffik.testing.plugin` is a
-pytest plugin.
+asyncio and trio, unless the class has a fixture of that name. The rest works without pytest. `traffik.testing.plugin`
+is a pytest plugin.
 """
 
 import sys
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from traffik.testing.adapters import AdapterContract
     from traffik.testing.backends import BackendContract
     from traffik.testing.clock import VirtualClock
+    from traffik.testing.composing import ComposingContract
     from traffik.testing.isolation import fresh_quota, use_clock, wall_clock
     from traffik.testing.strategies import StrategyContract
 
 __all__ = [
     "AdapterContract",
     "BackendContract",
+    "ComposingContract",
     "StrategyContract",
     "VirtualClock",
     "fresh_quota",
@@ -33,6 +35,7 @@ __all__ = [
 _HOME_OF = {
     "AdapterContract": "adapters",
     "BackendContract": "backends",
+    "ComposingContract": "composing",
     "StrategyContract": "strategies",
     "VirtualClock": "clock",
     "fresh_quota": "isolation",
@@ -41,8 +44,9 @@ _HOME_OF = {
 }
 
 if "pytest" in sys.modules:
-    # Under pytest an assertion that fails is to show its values, here as in a test file.
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in _HOME_OF.values()))
+    # so that under pytest a failing assertion shows its values, as in a test file
+    homes = {"stores", *_HOME_OF.values()}
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in homes))
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""What every adapter keeps: tests for a framework of one's own."""
+"""The contract of adapters: tests for an adapter of your own."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _RATE: Final = Rate(1, 60_000_000)
 
 
 class AdapterContract:
-    """What every adapter keeps. Subclass it under a name that begins with ``Test`` and say how connections are made.
+    """The contract of adapters. Subclass it under a name that begins with ``Test``, with methods that make connections.
 
     Attributes:
-        adapter: the adapter of HTTP connections; installed, or registered before the tests run.
-        websocket_adapter: the one of WebSockets; None without them.
+        adapter: the adapter of HTTP connections, installed or registered before the tests run.
+        websocket_adapter: the adapter of WebSockets; None if there are none.
     """
 
     adapter: ClassVar[Adapter]
@@ -53,18 +53,18 @@ class AdapterContract:
         raise NotImplementedError
 
     def another_object_for(self, connection: Any) -> Any:
-        """Another object for the same connection, as a framework makes one for a middleware, say."""
+        """Another object for the same connection, such as the one that a framework makes for a middleware."""
         raise NotImplementedError
 
     def websocket_connection(self, messages: list[Any]) -> Any:
-        """A new WebSocket, accepted; what it is sent is decoded from JSON and appended to `messages`.
+        """A new, accepted WebSocket. Each message sent to it is decoded from JSON and appended to `messages`.
 
-        It can be closed; that is not appended.
+        It can be closed, which appends nothing.
         """
         raise NotImplementedError
 
     def make_app(self) -> object:
-        """Something that a connection can arrive in."""
+        """An application that can serve a connection."""
         return object()
 
     def test_it_is_found_by_the_class_of_a_connection(self) -> None:
@@ -112,7 +112,7 @@ class AdapterContract:
         app = self.make_app()
         assert self.adapter.app(self.http_connection(app=app)) is app
 
-    def test_what_is_no_application_has_none_mounted(self) -> None:
+    def test_an_object_that_is_no_application_has_none_mounted(self) -> None:
         assert list(self.adapter.subapps(None)) == []
         assert list(self.adapter.subapps(object())) == []
 
@@ -254,7 +254,7 @@ def _rejection() -> Rejection:
 
 
 def _sent(adapter: Adapter, connection: Any, rejection: Rejection) -> None:
-    """Send the rejection, wherever the adapter needs an event loop to."""
+    """Send the rejection, in an event loop if the adapter needs one."""
 
     async def send() -> None:
         sending = adapter.reject(connection, rejection)

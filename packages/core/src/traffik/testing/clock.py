@@ -1,4 +1,4 @@
-"""Time that passes when a test says so."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NONE: Final = timedelta()
 
 
 class VirtualClock:
-    """A clock that stands still until it is moved; called, it answers nanoseconds, as a store asks its clock.
+    """A clock that stands still until a test moves it. A call returns nanoseconds, as stores expect of a clock.
 
     clock = VirtualClock()
     store = InMemoryBackend(clock=clock)
     clock.advance(seconds=60)
 
     Attributes:
-        now: µs; set it to put the clock to any time, an earlier one too.
+        now: µs; set it to move the clock to any time, also to an earlier one.
     """
 
     def __init__(self, now: int = 1_000_000_000_000) -> None:
@@ -32,35 +32,42 @@ class VirtualClock:
     def advance(
         self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
     ) -> None:
-        """Let so much time pass, to the µs; the arguments add up."""
+        """Move the clock forward by the sum of the arguments, to the µs."""
         span += timedelta(seconds=seconds, milliseconds=milliseconds, microseconds=microseconds)
         self.now += span // timedelta(microseconds=1)
 
     def rewind(
         self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
     ) -> None:
-        """Go back by so much, which no monotonic clock does and others do."""
+        """Move the clock back, as clocks that are not monotonic can do."""
         self.advance(-span, seconds=-seconds, milliseconds=-milliseconds, microseconds=-microseconds)
 
     @contextmanager
     def skipping_pauses(self) -> Generator[list[int], None, None]:
-        """While the context lasts, pauses of a flood policy only move the clock; yields a list of them, in µs."""
+        """Within the context, `wait` and the pauses of a flood policy only move the clock.
+
+        Yields a list of the pauses, in µs.
+        """
         from anyio.lowlevel import checkpoint
 
-        from traffik.limits import hits
+        from traffik.limits import timing
 
         pauses: list[int] = []
 
-        async def sleep(wait: int) -> None:
-            await checkpoint()
+        def sleep_sync(wait: int) -> None:
             pauses.append(wait)
             self.advance(microseconds=wait)
 
-        before, hits.sleep = hits.sleep, sleep
+        async def sleep(wait: int) -> None:
+            await checkpoint()
+            sleep_sync(wait)
+
+        before = timing.now, timing.sleep, timing.sleep_sync
+        timing.now, timing.sleep, timing.sleep_sync = (lambda: self.now), sleep, sleep_sync
         try:
             yield pauses
         finally:
-            hits.sleep = before
+            timing.now, timing.sleep, timing.sleep_sync = before
 
     def __repr__(self) -> str:
         return f"<VirtualClock now={self.now} µs>"

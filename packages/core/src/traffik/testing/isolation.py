@@ -1,6 +1,6 @@
-"""Tests of an application: whole quota at the start of each, and a clock that the test moves.
+"""For tests of an application: fresh quotas at the start of each test, and a clock that the test moves.
 
-Both reach every store in memory of the process, since a test often has no hand on the store of the application. Stores
+Both apply to every in-memory store of the process, since a test often cannot reach the store of the application. Stores
 in Redis and LMDB are left alone: give each test a namespace there, or reset the store.
 """
 
@@ -21,9 +21,9 @@ _Clock = TypeVar("_Clock", bound=Callable[[], int])
 
 
 def fresh_quota() -> None:
-    """Forget the quota used in every store in memory of this process, open or not.
+    """Forget the quota used in every in-memory store of this process, open or not.
 
-    After that, throttles with the uids of old ones may have other rates, even if something still holds the old ones.
+    Afterwards, new throttles may have the uids of old ones and other rates, even if the old ones still exist.
     """
     for store in backend.stores():
         store.reset_sync()
@@ -34,10 +34,10 @@ def fresh_quota() -> None:
 
 @contextmanager
 def use_clock(clock: _Clock) -> Generator[_Clock, None, None]:
-    """While the context lasts, stores in memory follow `clock`, also those made in it.
+    """Within the context, in-memory stores use `clock`, also stores made in it.
 
-    A store that was given a clock of its own keeps it. All quota is forgotten at both ends, since a quota means nothing
-    on another clock.
+    A store that was given a clock of its own keeps it. Entering and leaving the context forgets all quota used, since
+    its times are wrong on another clock.
 
     Args:
         clock: returns nanoseconds: a `VirtualClock`, or `wall_clock`.
@@ -57,5 +57,5 @@ def use_clock(clock: _Clock) -> Generator[_Clock, None, None]:
 
 
 def wall_clock() -> int:
-    """The time of the wall, in nanoseconds: the time that freezegun and time-machine move."""
+    """The wall-clock time in nanoseconds, which freezegun and time-machine move."""
     return time.time_ns()  # looked up at each call, since freezegun replaces the function

@@ -2,7 +2,7 @@
 
     pytest_plugins = ["traffik.testing.plugin"]
 
-Each test then begins with whole quotas in all stores in memory. A test that asks for `traffik_clock` moves the time.
+Each test then begins with fresh quotas in all in-memory stores. A test moves the time with the fixture `traffik_clock`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["traffik_clock", "traffik_fresh_quota"]
 
 @pytest.fixture(autouse=True)
 def traffik_fresh_quota() -> None:
-    """Whole quotas in all stores in memory."""
+    """Fresh quotas in all in-memory stores."""
     fresh_quota()
 
 
 @pytest.fixture
 def traffik_clock() -> Generator[VirtualClock, None, None]:
-    """The clock of all stores in memory. It stands still until the test moves it by its `advance`."""
+    """The clock of all in-memory stores. It stands still until the test calls its `advance`."""
     with use_clock(VirtualClock()) as clock:
         yield clock

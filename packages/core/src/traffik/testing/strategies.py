@@ -1,4 +1,4 @@
-"""What every strategy keeps, whatever it counts: tests for one's own."""
+"""The contract of strategies: tests for a strategy of your own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["StrategyContract"]
 _WALKS: Final = 20
 _STEPS: Final = 25
 _START: Final = 1_700_000_000_000_000
-"""Times as a store with a calendar gives them: µs since the epoch."""
+"""A time as stores with wall-clock time have it: µs since the epoch."""
 
 
 class _Moment(NamedTuple):
-    """A state that hits have led to, an instant at which it may be met, and the one by which it has lapsed."""
+    """A state after some hits, a time at which it may be read, and the time at which it has expired."""
 
     state: State | None
     now: int
@@ -28,13 +28,13 @@ class _Moment(NamedTuple):
 
 
 class StrategyContract:
-    """What every strategy keeps. Subclass it under a name that begins with ``Test`` and say which strategy it is.
+    """The contract of strategies. Subclass it under a name that begins with ``Test``, and set `strategy`.
 
-    It is for strategies whose decisions can be tried out, which those with ``stats = False`` cannot.
+    It tries decisions out without keeping them, so it is not for strategies with ``stats = False``.
 
     Attributes:
         strategy: the strategy to test.
-        rate: what it counts here; a small limit tries more.
+        rate: the rate it counts here. A small limit tests more cases.
     """
 
     strategy: ClassVar[Strategy]
@@ -112,7 +112,7 @@ class StrategyContract:
         return self._ask(state, cost, now).decision
 
     def _later(self, moment: _Moment, cost: int, now: int) -> Decision:
-        """What is decided if nobody hits until then. Only a prepared strategy is handed a state that has lapsed."""
+        """The decision at a later time, without hits before. Only a prepared strategy gets a state that has expired."""
         lapsed = now >= moment.lapses and not isinstance(self.strategy, Prepared)
         return self._decide(None if lapsed else moment.state, cost, now)
 
@@ -120,12 +120,12 @@ class StrategyContract:
         return self._decide(None, 0, _START).limit
 
     def _costs(self) -> list[int]:
-        """Costs to try, all within the capacity."""
+        """Costs to test, all within the capacity."""
         most = self._capacity()
         return sorted({cost for cost in (1, 2, 3, most // 2, most - 1, most) if 0 < cost <= most})
 
     def _moments(self) -> Iterator[_Moment]:
-        """Walks of hits and pauses, the same at every run."""
+        """Random walks of hits and pauses, the same at every run."""
         for seed in range(_WALKS):
             chance = Random(seed)
             state, now = None, _START + chance.randrange(self.rate.period)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from traffik.throttles.outcomes import get_wait, is_throttled
 from traffik.throttles.throttle import (
     HandlerOption,
     HTTPThrottle,
@@ -9,8 +10,6 @@ from traffik.throttles.throttle import (
     SyncThrottle,
     Throttle,
     WebSocketThrottle,
-    get_wait,
-    is_throttled,
 )
 
 __all__ = [

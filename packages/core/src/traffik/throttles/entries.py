@@ -1,6 +1,6 @@
-"""What a file of limits says: text in, throttles as plain values out, or an error with the line and what mends it.
+"""Parses a file of limits: text in, throttles as plain values out, or an error with the line and how to fix it.
 
-All of the text is checked before any of it is used. Pure; `traffik.throttles.files` reads the file.
+The whole text is checked before any of it is used. This module is pure; `traffik.throttles.files` reads the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RULE: Final = ("path", "methods", "bypass")
 _KEY: Final = re.compile(r"ip|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _Where: TypeAlias = tuple[str | int, ...]
-"""The way to something in the file: names of tables and keys, places in lists."""
+"""The path to a value in the file: names of tables and keys, places in lists."""
 
 _T = TypeVar("_T")
 
@@ -37,13 +37,13 @@ class LimitEntry:
 
     Attributes:
         uid: its name.
-        rates: what it counts, all at once; empty if nothing limits.
-        strategy: how.
+        rates: its rates, which all apply; empty if it is unlimited.
+        strategy: its strategy.
         cost: units of quota that a request takes, at least 1.
-        key: whose quota it is: ``ip`` or ``header:NAME``.
-        websocket: whether it guards WebSockets.
-        rules: which requests it is for; none of them means all.
-        line: where it stands in the file, from 1.
+        key: what identifies a client: ``ip`` or ``header:NAME``.
+        websocket: whether it is for WebSockets.
+        rules: the rules of the requests it is for; empty if it is for all.
+        line: its line in the file, from 1.
     """
 
     uid: str
@@ -57,16 +57,16 @@ class LimitEntry:
 
 
 def entries_of(name: str, text: str) -> tuple[LimitEntry, ...]:
-    """What a file called `name` describes whose content is `text`.
+    """The throttles that `text`, the content of the file `name`, describes.
 
     Raises:
-        ConfigurationError: something in it is wrong; says in which line, and what mends it.
+        ConfigurationError: something in it is wrong. The message has the line, and says how to fix it.
     """
     return _Reader(name, text).entries()
 
 
 class _Reader:
-    """Reads one file, and knows the lines that things stand in."""
+    """Reads one file, and finds the line of each value."""
 
     def __init__(self, name: str, text: str) -> None:
         self._name = name
@@ -79,7 +79,7 @@ class _Reader:
             raise ConfigurationError(f"{name}:{line}: this is not TOML: {error}") from None
 
     def entries(self) -> tuple[LimitEntry, ...]:
-        """Every throttle, checked."""
+        """All throttles, checked."""
         for key in self._content:
             if key != "throttle":
                 self._refuse((key,), f"{key!r} is not known here: a file of limits holds [[throttle]] tables")
@@ -120,7 +120,7 @@ class _Reader:
         name = self._made(where, "strategy", table.get("strategy", "sliding-window"), _text)
         numbers = {key: self._made(where, key, table[key], _number) for key in ("burst", "debt") if key in table}
         for key, number in numbers.items():
-            # Each by itself first, so that an error is said at its own line.
+            # each rate alone first, so that an error has the line of its rate
             self._made(where, key, {key: number}, lambda one: strategy_named(name, **one))
         return self._made(where, "strategy", name, lambda name: strategy_named(name, **numbers))
 
@@ -156,7 +156,7 @@ class _Reader:
         raise ConfigurationError(f"{self._name}:{self._line(where)}: {why}") from None
 
     def _line(self, where: _Where) -> int:
-        """The line of what is at `where`, or of the nearest thing around it that has one."""
+        """The line of the value at `where`, or of the nearest table around it with a known line."""
         while where and where not in self._lines:
             where = where[:-1]
         return self._lines.get(where, 1)
@@ -168,7 +168,7 @@ _PLAIN: Final = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)")
 
 
 def _places(text: str) -> dict[_Where, int]:
-    """The lines of tables and keys. TOML that says the same in another way is only known by the table around it."""
+    """The lines of tables and keys. For other ways to write TOML, only the line of the table around is known."""
     places: dict[_Where, int] = {}
     where: _Where = ()
     throttle = rule = -1
@@ -222,7 +222,7 @@ def _rates(value: object) -> tuple[Rate, ...]:
 def _cost(value: object) -> int:
     cost = check_cost(value)
     if cost == 0:
-        raise ValueError("a cost of 0 takes nothing: let the requests by with a rule that says bypass = true")
+        raise ValueError("a cost of 0 takes nothing: let the requests pass with a rule that has bypass = true")
     return cost
 
 

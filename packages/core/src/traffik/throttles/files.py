@@ -1,10 +1,10 @@
-"""Limits as data: ``limits.toml``, read by an application and by a replay, so that the file tried is the file deployed.
+"""Limits in a file, ``limits.toml``. An application and a replay read it alike, so you deploy the limits you tried.
 
     [[throttle]]
     uid = "api:data"
     rate = "100/min"
 
-Its form is published beside this module, as ``limits.schema.json``; what is checked is in `traffik.throttles.entries`.
+Its schema is beside this module, in ``limits.schema.json``. `traffik.throttles.entries` checks the content.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "load_throttles", "read_limits"]
 
 SCHEMA: Final = Path(__file__).with_name("limits.schema.json")
-"""Where the form of a file of limits is published, as JSON Schema (draft 2020-12)."""
+"""The path of the JSON Schema (draft 2020-12) of a file of limits."""
 
 
 def load_throttles(
     path: str | Path, *, backend: Backend | None = None
 ) -> dict[str, HTTPThrottle[Any] | WebSocketThrottle[Any]]:
-    """The throttles that the file at `path` describes, by their uids, in its order.
+    """The throttles that the file at `path` describes, by uid, in the order of the file.
 
     Args:
-        path: of the file.
-        backend: the store of all of them; if None, as for any throttle that names none.
+        path: the path of the file.
+        backend: the store of all of them; if None, they find it as every throttle without a store does.
 
     Raises:
-        ConfigurationError: the file cannot be read, or something in it is wrong; says in which line, and what mends it.
+        ConfigurationError: the file cannot be read, or something in it is wrong. The message has the line, and says how
+            to fix it.
     """
     from traffik.throttles import HTTPThrottle, WebSocketThrottle
 
@@ -56,10 +57,10 @@ def load_throttles(
 
 
 def read_limits(path: str | Path) -> tuple[LimitEntry, ...]:
-    """What the file at `path` describes.
+    """The entries of the file at `path`.
 
     Raises:
-        ConfigurationError: as for `load_throttles`.
+        ConfigurationError: as in `load_throttles`.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -70,7 +71,7 @@ def read_limits(path: str | Path) -> tuple[LimitEntry, ...]:
 
 
 def _identifier(key: str) -> Callable[..., object] | None:
-    """What finds the client; one that does not send the header is counted by its address."""
+    """The identifier for a key. A client that does not send the header is limited by its address."""
     if key == "ip":
         return None
     from traffik.identities import header

@@ -1,41 +1,39 @@
-"""What the decorators and middlewares of every adapter have in common: hitting throttles in front of an endpoint.
+"""Throttles in front of an endpoint: `hit_each` is how every decorator and middleware hits them, in every framework.
 
-They hit each throttle once for a connection. If a middleware has hit it, a decorator that names the same throttle does
-not hit it again, and neither does a second middleware. The first hit counts, with its cost, context and outcome. A hit
-in a handler always counts.
+A connection hits each throttle once. If a middleware has hit it, a decorator that names the same throttle does not hit
+it again, and neither does a second middleware. The first hit counts, with its cost, context and outcome. A hit in a
+handler always counts.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from traffik.adapters import adapter_of
-from traffik.limits.limit import check_context
-from traffik.limits.options import check_options
-from traffik.model.costs import check_cost
+from traffik.limits import hits
+from traffik.limits.composing import Hit, take_all
+from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
-from traffik.model.rates import Rate
-from traffik.throttles import HTTPThrottle, Throttle
-from traffik.throttles.naming import uid_of
+from traffik.responses.headers import PreparedPolicies
+from traffik.responses.rejections import Rejection, reject
+from traffik.throttles import Throttle
 
-__all__ = [
-    "Throttles",
-    "check_call",
-    "each_of",
-    "guards_for",
-    "hit_each",
-    "hit_each_sync",
-    "is_async_callable",
-    "is_generator_callable",
-    "is_preflight",
-    "rates_among",
-]
+__all__ = ["Others", "PreparedRejections", "Respond", "Throttles", "each_of", "hit_each", "is_preflight"]
 
 Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
-"""What a middleware takes: one or several, hit in this order; the first that refuses answers."""
+"""What a middleware takes: one or several throttles, hit as one. The one that refuses longest answers."""
+
+Others: TypeAlias = Sequence[tuple[PreparedPolicies, Decision]]
+"""The policies and decisions of the throttles that were hit in the same step."""
+
+Respond: TypeAlias = Callable[[Throttle[Any], Decision, Others], object]
+"""Makes the answer to a refusal by a throttle."""
+
+_P = TypeVar("_P")
+
+_PREPARED: Final = 1024
+"""Answers kept ready. They differ in the quota left and in the seconds to wait."""
 
 
 async def hit_each(
@@ -46,52 +44,78 @@ async def hit_each(
     *,
     again: bool = False,
     response: type | None = None,
+    respond: Respond | None = None,
+    sync: bool = False,
 ) -> object:
-    """Hit those of `throttles`, in this order, that have not been hit by the connection; else as `Throttle.hit`.
+    """Hit the throttles that the connection has not hit yet as one, all or nothing, and handle a refusal.
 
     Args:
-        throttles: what to hit.
+        throttles: the throttles to hit.
         connection: as in `Throttle.hit`, and so are `cost` and `context`.
-        again: hit all of them: an open WebSocket stands for many messages.
-        response: the class of what the framework can send. If the handler of a throttle that refuses answers one, that
-            is the answer, and no more is hit.
+        again: hit all of them, since an open WebSocket carries many messages.
+        response: the class of the framework's responses. If the handler of the throttle that refuses returns one, that
+            is the answer.
+        respond: makes the answer to a refusal by a throttle without a handler. If None, the adapter rejects the
+            connection, usually with an exception.
+        sync: whether the caller is sync code, which runs this with `traffik.model.coroutines.run_sync`.
 
     Returns:
-        Such an answer, to be sent instead of what would have come; else None.
+        The answer to send instead of the endpoint's; None if the endpoint may run.
+
+    Raises:
+        Throttled: the connection is rejected with the framework's own error.
     """
     memory = adapter_of(connection).memory(connection)
-    for throttle in throttles:
-        if again or throttle not in memory:
-            decision = await throttle.decide(connection, cost, context)
-            if not decision.allowed:
-                answer = await throttle.refuse(connection, decision, context)
-                if response is not None and isinstance(answer, response):
-                    return answer
-    return None
+    chosen = [throttle for throttle in dict.fromkeys(throttles) if again or throttle not in memory]
+    usual = cost is None and context is None
+    others: Others = ()
+    if not chosen:
+        return None
+    throttle = chosen[0]
+    if len(chosen) == 1:
+        decision = await hits.decide(throttle, connection, cost, context, sync)
+        throttle.remember(connection, decision, usual)
+    else:
+        verdict = await take_all([Hit(throttle) for throttle in chosen], connection, cost, context, sync)
+        verdict.remember(connection, usual)
+        throttle, decision, others = chosen[verdict.binding], verdict.decision, verdict.others
+    if decision.allowed:
+        return None
+    if respond is not None and throttle.handler is None:
+        return respond(throttle, decision, others)
+    answer = await hits.refuse(throttle, connection, decision, context, sync, others)
+    return answer if response is not None and isinstance(answer, response) else None
 
 
-def hit_each_sync(
-    throttles: Iterable[Throttle[Any]],
-    connection: Any,
-    cost: int | None = None,
-    context: Mapping[str, Any] | None = None,
-    *,
-    response: type | None = None,
-) -> object:
-    """`hit_each` for sync code."""
-    memory = adapter_of(connection).memory(connection)
-    for throttle in throttles:
-        if throttle not in memory:
-            decision = throttle.sync.decide(connection, cost, context)
-            if not decision.allowed:
-                answer = throttle.sync.refuse(connection, decision, context)
-                if response is not None and isinstance(answer, response):
-                    return answer
-    return None
+class PreparedRejections(Generic[_P]):
+    """Answers to refusals, each made once for all refusals that read the same.
+
+    Args:
+        make: turns a rejection into the answer that the framework sends.
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[Rejection], _P]) -> None:
+        self._make = make
+        self._made: dict[object, _P] = {}
+
+    def __call__(self, throttle: Throttle[Any], decision: Decision, others: Others = ()) -> _P:
+        """The answer to a refusal by `throttle`."""
+        policies = throttle.policies(decision)
+        if others:
+            return self._make(reject(decision, policies, others))
+        key = policies.likeness(decision)
+        made = self._made.get(key)
+        if made is None:
+            if len(self._made) >= _PREPARED:
+                self._made.clear()
+            made = self._made[key] = self._make(reject(decision, policies))
+        return made
 
 
 def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
-    """One throttle or several, as several.
+    """One or several throttles as a tuple.
 
     Raises:
         TypeError: something else is among them.
@@ -108,88 +132,11 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
     return found
 
 
-def rates_among(
-    given: Sequence[object], options: Mapping[str, Any], is_name: Callable[[str], bool] | None = None
-) -> list[Rate | str]:
-    """The rates among what a decorator was given; the rest are throttles or, if `is_name` is given, names of them.
-
-    Args:
-        given: throttles, rates, and names.
-        options: of a throttle that is made for the rates.
-        is_name: whether a text names a throttle; None where none does.
-
-    Raises:
-        TypeError: nothing is given, options are given but no rate, or something that is none of these.
-    """
-    rates = [
-        each for each in given if isinstance(each, Rate) or (isinstance(each, str) and not (is_name and is_name(each)))
-    ]
-    if not given:
-        check_options(HTTPThrottle, options)  # the rate may be there, in the words of another limiter
-    if not given or not all(isinstance(each, Throttle | Rate | str) for each in given):
-        names = ", names of throttles" if is_name else ""
-        raise TypeError(f"throttled takes throttles{names} or rates, at least one: {describe(given)}")
-    if options and not rates:
-        raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
-    return rates
-
-
-def guards_for(
-    endpoint: Callable[..., Any], given: Sequence[Throttle[Any] | Rate | str], options: Mapping[str, Any]
-) -> list[Throttle[Any]]:
-    """The throttles among what a decorator was given, and one for the rates, named after the endpoint.
-
-    Raises:
-        TypeError: as `rates_among`, or the endpoint has no name.
-    """
-    rates = rates_among(given, options)
-    guards = [each for each in given if isinstance(each, Throttle)]
-    if rates:
-        settings: dict[str, Any] = {"rate": rates, **options}
-        if "uid" not in settings:
-            settings["uid"] = uid_of(endpoint)
-        guards.append(HTTPThrottle(**settings))
-    return guards
-
-
-def check_call(cost: object, context: Mapping[str, Any] | None) -> None:
-    """See whether hits can have this cost and context, which a decorator was given for all of them.
-
-    Raises:
-        TypeError, ValueError: they cannot.
-    """
-    if callable(cost):
-        raise TypeError(
-            f"the cost of a decorator is an integer, not {describe(cost)}: give a function to the throttle, as in "
-            f"throttled(HTTPThrottle(uid, rate, cost={getattr(cost, '__name__', 'function')}))"
-        )
-    if cost is not None:
-        check_cost(cost)
-    check_context(context)
-
-
 def is_preflight(connection: Any) -> bool:
-    """Whether a browser asks, before a request to another site, whether the site allows it (a CORS preflight)."""
+    """Whether the request is a CORS preflight, which a browser sends before a request to another site."""
     adapter = adapter_of(connection)
     return (
         adapter.method(connection) == "OPTIONS"
         and len(adapter.headers(connection, "origin")) > 0
         and len(adapter.headers(connection, "access-control-request-method")) > 0
     )
-
-
-def is_async_callable(endpoint: Callable[..., Any]) -> bool:
-    """Whether calling the endpoint, a function or an object, gives something to await."""
-    return any(map(inspect.iscoroutinefunction, _functions(endpoint)))
-
-
-def is_generator_callable(endpoint: Callable[..., Any]) -> bool:
-    """Whether calling the endpoint, a function or an object, gives a generator, sync or async."""
-    return any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in _functions(endpoint))
-
-
-def _functions(endpoint: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
-    """The endpoint itself, and what runs when it is an object that is called."""
-    while isinstance(endpoint, functools.partial):
-        endpoint = endpoint.func
-    return endpoint, type(endpoint).__call__

@@ -24,16 +24,16 @@ Origin: TypeAlias = "Mapping[str, CodeType]"
 """The code that is running, by the name of its module: the innermost of each module, innermost first."""
 
 _MOST: Final = 100
-"""Numbers given for one name. A function that is defined for each request shares the first quota from then on."""
+"""The most numbers for one name. A function that is defined for each request shares the first quota after that."""
 
 _last: dict[str, tuple[CodeType | None, int]] = {}
 
 
 def uid_of(endpoint: Callable[..., Any]) -> str:
-    """The endpoint's dotted name as a uid, with a number if its name is taken.
+    """The endpoint's dotted name as a uid, with a number if the name is taken.
 
     Raises:
-        TypeError: it has no name.
+        TypeError: the endpoint has no name.
     """
     return numbered(dotted_name(endpoint), endpoint.__module__, defining_code())
 
@@ -67,7 +67,7 @@ def numbered(name: str, module: str, origin: Origin) -> str:
 
     Args:
         name: a dotted name.
-        module: where what it names is defined.
+        module: the module that defines the function or class.
         origin: the code that ran when it was defined.
     """
     code = origin.get(module) or next(iter(origin.values()), None)

@@ -1,11 +1,11 @@
-"""Finds decorators above a route: the framework calls the function that it registered, so those limit nothing.
+"""Finds decorators above a route. They limit nothing, since the framework calls the function that it registered.
 
     @throttled("10/s")      # wraps what app.get returns
     @app.get("/search")     # has registered the undecorated function by then
     async def search(): ...
 
-Each decorated function is remembered here, as long as it lives, with what stands around it. Adapters compare that with
-the functions that an application has registered.
+Each decorated function is remembered here with the functions that wrap it, as long as it exists. Adapters compare them
+with the functions that an application has registered.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class _Decorated(NamedTuple):
 
 
 _KEPT: Final = 16
-"""Decorators remembered of one function, which a program may decorate anew for each request."""
+"""The most decorators remembered for one function, since a program may decorate it again for each request."""
 
 _decorated: WeakKeyDictionary[Any, list[_Decorated]] = WeakKeyDictionary()
 
 
 def note_decorated(guard: Callable[..., Any]) -> None:
-    """Remember that `guard` stands around the functions that it wraps."""
+    """Remember that `guard` wraps its inner functions."""
     noted = _Decorated(ref(guard), place_of_caller())
     for inner in _layers(guard):
         if inner is not guard:
@@ -54,7 +54,7 @@ def note_decorated(guard: Callable[..., Any]) -> None:
 
 
 def report_misplaced(registered: Iterable[Callable[..., Any]]) -> None:
-    """Give a notice for each decorator that limits nothing; arguments as of `misplaced`.
+    """Give a notice for each decorator that limits nothing. The argument is that of `misplaced`.
 
     Raises:
         ConfigurationError: a throttle itself decorates one of the functions, and limits nothing either.
@@ -72,7 +72,7 @@ def report_misplaced(registered: Iterable[Callable[..., Any]]) -> None:
 
 
 def _is_call_of_a_throttle(found: object) -> bool:
-    """Whether it is what `@throttle` leaves in the place of a function: a hit that nothing awaits."""
+    """Whether it is the result of `@throttle` on a function: a hit that is never awaited."""
     return inspect.iscoroutine(found) and found.cr_code is Throttle.__call__.__code__
 
 
@@ -84,7 +84,7 @@ def _called(endpoint: Any) -> str:
 
 
 def misplaced(registered: Iterable[Callable[..., Any]]) -> list[tuple[str, str]]:
-    """The name of each function in `registered` that has been decorated in vain, and the place of the decorator.
+    """The name of each function in `registered` whose decorator limits nothing, and the place of the decorator.
 
     Args:
         registered: all functions that the framework calls.

@@ -1,4 +1,4 @@
-"""Whether an identifier tells clients apart at all: looked at in the first hits of a throttle, and then never again."""
+"""Checks in the first hits of a throttle whether its identifier tells clients apart."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 __all__ = ["watched"]
 
 _HITS: Final = 100
-"""Hits that are looked at."""
+"""The number of hits that are checked."""
 
 _CLIENTS: Final = 20
-"""Clients with one identity that are no chance."""
+"""The number of clients with one identity that is too large to be a coincidence."""
 
 
 def watched(throttle: Limit, identifier: Callback) -> Callback:
-    """`identifier`, which says so once if all clients are one to it; `throttle` gets itself back after some hits."""
+    """`identifier`, with a notice if all clients have the same identity. After some hits `throttle` gets it back."""
     if is_shared(identifier.function):
         return identifier
     return replace(identifier, call=_Watch(throttle, identifier))
 
 
 class _Watch:
-    """What stands for the identifier meanwhile."""
+    """Takes the place of the identifier during the check."""
 
     __slots__ = ("_clients", "_first", "_identifier", "_left", "_throttle")
 
     def __init__(self, throttle: Limit, identifier: Callback) -> None:
-        self._throttle = ref(throttle)  # which holds this one
+        self._throttle = ref(throttle)  # weak, since the throttle refers to this object
         self._identifier = identifier
         self._left = _HITS
         self._first: object = None
@@ -66,6 +66,6 @@ class _Watch:
         if throttle is None:
             return
         throttle.identifier = self._identifier
-        binding.subscribe(throttle)
+        binding.add_watcher(throttle)
         if one and len(self._clients) >= _CLIENTS:
             one_identity(throttle.uid, self._identifier.name, _CLIENTS)

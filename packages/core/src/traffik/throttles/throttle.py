@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 
 from traffik import adapters
 from traffik.adapters import adapter_of
 from traffik.backends import binding
 from traffik.identities.trust import Address
-from traffik.limits import groups, hits, uids
+from traffik.limits import groups, hits, uids, waiting
 from traffik.limits.floods import FloodPolicy, follow
-from traffik.limits.limit import CostOption, Limit, RateOption
+from traffik.limits.limit import CostOption, RateOption
+from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
 from traffik.model.callables import Context, callback
 from traffik.model.coroutines import run_sync
-from traffik.model.decisions import ADMITTED, Decision
+from traffik.model.decisions import ADMITTED, REFUSED, Decision
 from traffik.model.descriptions import describe
+from traffik.model.rates import Rates
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
 from traffik.throttles.sharing import watched
@@ -46,8 +48,6 @@ __all__ = [
     "SyncThrottle",
     "Throttle",
     "WebSocketThrottle",
-    "get_wait",
-    "is_throttled",
 ]
 
 IdentifierOption: TypeAlias = Callable[..., object]
@@ -57,7 +57,11 @@ HandlerOption: TypeAlias = Callable[..., Awaitable[object] | object]
 """What `handle_throttled` takes: a function of connection, decision, throttle and context, sync or async."""
 
 
-class Throttle(Limit, Generic[C]):
+_OFFERED: Final = ("connection", "decision", "throttle", "context")
+"""The arguments of `handle_throttled`."""
+
+
+class Throttle(QuotaLimit, Generic[C]):
     """What `HTTPThrottle` and `WebSocketThrottle` have in common.
 
     Args:
@@ -80,6 +84,8 @@ class Throttle(Limit, Generic[C]):
             and that is all.
         rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
             admitted and not counted.
+        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
+        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
 
     All functions may be sync or async.
 
@@ -90,6 +96,7 @@ class Throttle(Limit, Generic[C]):
     """
 
     subject = "connection"
+    rejects = True
     websocket: ClassVar[bool] = False
     """Whether it guards connections that carry messages."""
 
@@ -112,6 +119,8 @@ class Throttle(Limit, Generic[C]):
         responses: ResponseOptions | None = None,
         floods: FloodPolicy | None = None,
         rules: Rule | Iterable[Rule] = (),
+        shadow: bool = False,
+        shadow_rate: Rates | None = None,
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
             raise TypeError(
@@ -121,10 +130,19 @@ class Throttle(Limit, Generic[C]):
         self.rules = rule_set(rules)
         self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
         self._address = Address()
-        super().__init__(uid, rate, strategy=strategy, backend=backend, cost=cost, context=context, responses=responses)
+        super().__init__(
+            uid,
+            rate,
+            strategy=strategy,
+            backend=backend,
+            cost=cost,
+            context=context,
+            responses=responses,
+            shadow=shadow,
+            shadow_rate=shadow_rate,
+        )
         if handle_throttled is not None:
-            offered = ("connection", "decision", "throttle", "context")
-            self.handler = callback("the throttled handler", handle_throttled, offered)
+            self.handler = callback("the throttled handler", handle_throttled, _OFFERED)
         uids.claim(self)
         groups.join(self)
 
@@ -158,12 +176,31 @@ class Throttle(Limit, Generic[C]):
         """The same as `hit`."""
         return await self.hit(connection, cost, context)
 
+    async def wait(
+        self,
+        connection: C,
+        cost: int | None = None,
+        context: Context | None = None,
+        *,
+        timeout: float | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """Wait until the connection is admitted, and take the cost, as `Limiter.wait` does; never rejects it.
+
+        Raises:
+            WaitTimeoutError: it would take longer than `timeout` seconds. To answer with status 429 then, hand the
+                `decision` of the error to `refuse`.
+            NeverAdmittedError: the cost is above the capacity, or the client is denied. Hand it to `refuse` likewise.
+            AdapterNotFoundError, BackendNotFoundError, DuplicateUidError, TypeError, ValueError: as by `hit`.
+        """
+        return await waiting.wait_for_quota(self, connection, cost, context, False, timeout, jitter)
+
     async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """Whether a hit of `cost` would be admitted now, as the decision it would get; takes nothing.
 
         Somebody else may be faster: only a `hit` is certain. True if the strategy cannot tell.
         """
-        return await hits.decide(self, connection, cost, context, False, read_only=True)
+        return await hits.decide(self, connection, cost, context, False, hits.read_only)
 
     async def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """What is left of the connection's quota; None if it is exempted or the strategy cannot tell."""
@@ -223,16 +260,20 @@ class Throttle(Limit, Generic[C]):
         advice: str = getattr(adapter_of(subject), "store_advice", binding.ADVICE)
         return advice
 
-    def remember(self, connection: C, decision: Decision, usual: bool = False) -> None:
-        """Keep `decision` with the connection as its most recent one; it is a `usual` one if nothing was asked for."""
-        adapter = adapter_of(connection)
-        memory = adapter.memory(connection)
+    def remember(self, subject: C, decision: Decision, usual: bool = False) -> None:
+        adapter = adapter_of(subject)
+        memory = adapter.memory(subject)
         before = None
         if memory:
             before = memory.pop(self, None)  # so that it comes last
             if usual and not self.websocket and (before is not None or self.shares_uid):
                 self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
+
+    def amend(self, subject: C, decision: Decision) -> None:
+        memory = adapter_of(subject).memory(subject)
+        if memory.get(self, REFUSED).allowed:
+            memory[self] = decision
 
     def _of_twin(self, memory: adapters.Memory) -> Decision | None:
         """The decision of another throttle object that counts in the same quota."""
@@ -273,13 +314,12 @@ class WebSocketThrottle(Throttle[C]):
     websocket = True
 
 
-class SyncThrottle(Generic[C]):
+class SyncThrottle(SyncQuotaLimit, Generic[C]):
     """A throttle for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
 
-    __slots__ = ("_throttle",)
+    __slots__ = ()
 
-    def __init__(self, throttle: Throttle[C]) -> None:
-        self._throttle = throttle
+    _limit: Throttle[C]
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
@@ -290,59 +330,44 @@ class SyncThrottle(Generic[C]):
 
     __call__ = hit
 
+    def wait(
+        self,
+        connection: C,
+        cost: int | None = None,
+        context: Context | None = None,
+        *,
+        timeout: float | None = None,
+        jitter: float | None = None,
+    ) -> Decision:
+        """As `Throttle.wait`, for threads in which no event loop runs: a `ConfigurationError` where one does."""
+        return run_sync(waiting.wait_for_quota(self._limit, connection, cost, context, True, timeout, jitter))
+
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.check`."""
-        return run_sync(hits.decide(self._throttle, connection, cost, context, True, read_only=True))
+        return run_sync(hits.decide(self._limit, connection, cost, context, True, hits.read_only))
 
     def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
         """As `Throttle.stat`."""
-        return run_sync(hits.stat(self._throttle, connection, context, True))
+        return run_sync(hits.stat(self._limit, connection, context, True))
 
     def reset(self, connection: C, context: Context | None = None) -> None:
         """As `Throttle.reset`."""
-        run_sync(hits.reset(self._throttle, connection, context, True))
+        run_sync(hits.reset(self._limit, connection, context, True))
 
     def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `Throttle.decide`."""
-        decision = run_sync(hits.decide(self._throttle, connection, cost, context, True))
-        self._throttle.remember(connection, decision, cost is None and context is None)
+        decision = run_sync(hits.decide(self._limit, connection, cost, context, True))
+        self._limit.remember(connection, decision, cost is None and context is None)
         return decision
 
     def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
         """As `Throttle.refuse`."""
-        return run_sync(hits.refuse(self._throttle, connection, decision, context, True))
+        return run_sync(hits.refuse(self._limit, connection, decision, context, True))
 
     @property
     def __signature__(self) -> inspect.Signature:
         """As of the throttle, so that ``Depends(throttle.sync)`` works: FastAPI calls it in a thread."""
-        return self._throttle.__signature__
+        return self._limit.__signature__
 
     def __repr__(self) -> str:
-        return f"{self._throttle!r}.sync"
-
-
-def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> bool:
-    """Whether the most recent hit of the connection was refused; False if there was none.
-
-    Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
-    """
-    decision = _remembered(connection, throttle)
-    return decision is not None and not decision.allowed
-
-
-def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float:
-    """Milliseconds, rounded up, that the most recent hit was told to wait; 0 if it was admitted or there was none.
-
-    Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
-    """
-    decision = _remembered(connection, throttle)
-    return 0.0 if decision is None else decision.wait_ms
-
-
-def _remembered(connection: object, throttle: Throttle[Any] | None) -> Decision | None:
-    memory = adapter_of(connection).memory(connection)
-    return next(reversed(memory.values()), None) if throttle is None else memory.get(throttle)
+        return f"{self._limit!r}.sync"

@@ -1,7 +1,7 @@
 """Uploads: limits in bytes that count the body of a request while it is read.
 
 A client chooses its Content-Length, and may send none at all. So the header only serves to refuse early: a body that is
-declared larger than the quota left is refused before anything is read. What is charged is what was read, in steps.
+declared larger than the quota left is refused before anything is read. The bytes that were read are charged, in steps.
 
 An adapter makes one `Upload` for each request, calls `announce` before the application runs, `count` for each piece of
 the body before the application gets it, and `finish` at the end. It reads and sends nothing itself.
@@ -26,11 +26,11 @@ STEP: Final = 65_536
 """The default step, in bytes."""
 
 _STEPS: Final = 16
-"""A step is at most this part of the limit, so that small limits are kept closely."""
+"""A step is at most this part of the limit, so that small limits are exceeded by little."""
 
 
 def check_uploads(throttles: Throttles, step: int) -> tuple[Throttle[Any], ...]:
-    """One throttle or several, as several, once they and the step are known to be right.
+    """One or several throttles as a tuple, once they and the step are known to be valid.
 
     Raises:
         TypeError: a throttle is not an HTTP throttle, there is none, or the step is not an integer.
@@ -93,7 +93,7 @@ class Upload:
         """
         self._declared = _declared(adapter_of(self._connection).headers(self._connection, "content-length"))
         if self._declared:
-            await self._follow([await self._decide(each, self._declared, read_only=True) for each in self._throttles])
+            await self._follow([await self._decide(each, self._declared, hits.read_only) for each in self._throttles])
 
     async def count(self, size: int, *, last: bool = False) -> None:
         """Charge `size` bytes that were read, from 0 on, now or with the next step.
@@ -155,7 +155,7 @@ class Upload:
     async def _refuse(self, throttle: Throttle[Any], decision: Decision) -> None:
         """Raise the refusal, unless the throttle's handler lets the upload go on."""
         if self._read:  # a client that tries again sends the whole body, so it must wait for that much
-            whole = await self._decide(throttle, max(self._declared, self._read), read_only=True)
+            whole = await self._decide(throttle, max(self._declared, self._read), hits.read_only)
             decision = decision if whole.allowed else whole
         throttle.remember(self._connection, decision)
         try:
@@ -168,9 +168,8 @@ class Upload:
             raise
         self._throttles = tuple(each for each in self._throttles if each is not throttle)
 
-    async def _decide(self, throttle: Throttle[Any], cost: int, *, read_only: bool = False) -> Decision:
-        cost = min(cost, MAX_COST)
-        return await hits.decide(throttle, self._connection, cost, None, self._sync, read_only=read_only)
+    async def _decide(self, throttle: Throttle[Any], cost: int, ask: hits.Ask | None = None) -> Decision:
+        return await hits.decide(throttle, self._connection, min(cost, MAX_COST), None, self._sync, ask)
 
 
 def _declared(lines: Sequence[str]) -> int:

@@ -19,14 +19,18 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
+from traffik.backends.clocks import plan_on
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, state_in
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
+from traffik.backends.postings import Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
-    from traffik.strategies import Plan
+    from traffik.backends.postings import Posting, Take
+    from traffik.strategies import Plan, State
 
 __all__ = ["InMemoryBackend", "set_default_clock", "stores"]
 
@@ -43,6 +47,7 @@ class InMemoryBackend(Backend):
         clock: a function that returns nanoseconds that never go back. For tests; `time.monotonic_ns` if None.
     """
 
+    kind: ClassVar[str] = "memory"
     in_process: ClassVar[bool] = True
 
     def __init__(
@@ -89,8 +94,13 @@ class InMemoryBackend(Backend):
 
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
-        bank = self._bank(uid, plan)
-        return Calls(self._charger(bank, plan), self._reader(bank, plan), lambda key: self.reset_sync(uid, key))
+        account = self.account(uid, plan)
+        charge, read = self._charger(account.bank, account.plan), self._reader(account.bank, account.plan)
+        return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
+
+    def account(self, uid: str, plan: Plan) -> MemoryAccount:
+        plan = plan_on(self._clock, plan)
+        return MemoryAccount(self, uid, plan, self._bank(uid, plan))
 
     def _bank(self, uid: str, plan: Plan) -> KeyTable:
         with self._lock:
@@ -141,9 +151,7 @@ class InMemoryBackend(Backend):
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = None
-                if bank.plan.family == plan.family:
-                    state = bank.newest.get(key) or bank.find(key)[1]
+                state = state_in(bank, plan, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -153,6 +161,7 @@ class InMemoryBackend(Backend):
             return [self._apply(*charge) for charge in charges]
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
+        plan = plan_on(self._clock, plan)
         bank = self._bank(uid, plan)
         return (self._reader(bank, plan) if read_only else self._charger(bank, plan))(key, cost)
 
@@ -225,13 +234,19 @@ class InMemoryBackend(Backend):
         home, state = bank.find(key)
         shared = home is bank.overflow
         decision, state, ttl = plan.kernel(state, cost, now)
-        if state is None:
-            return decision._replace(degraded="overflow") if shared else decision
-        if home is None or shared:
+        if state is not None:
+            shared = self._move_up(bank, home, key, state, ttl, now) or shared
+        return decision._replace(degraded="overflow") if shared else decision
+
+    def _move_up(
+        self, bank: KeyTable, home: dict[str, State] | None, key: str, state: State, ttl: int, now: int
+    ) -> bool:
+        """Keep the state of a key that was in `home` in the newest generation; True if it shares a bucket instead."""
+        if home is None or home is bank.overflow:
             if self._keys >= self.max_keys:
                 bank.share(key, state, now + ttl)
                 self._keep(bank)
-                return decision._replace(degraded="overflow")
+                return True
             self._keys += 1
         else:
             bank.leave(home, key)
@@ -240,11 +255,53 @@ class InMemoryBackend(Backend):
         bank.newest[key] = state
         bank.wrote(ttl, now)
         self._keep(bank)
-        return decision._replace(degraded="overflow") if shared else decision
+        return False
+
+    def take(self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()) -> Taken:
+        with self._lock:
+            if self._moving:
+                return Taken([_busy(account.plan) for account, _, _ in takes])
+            return self._exclusively(self._take, takes, kind, back)
+
+    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
+        now = self._now()
+        if back:
+            post_each(back, now, fetch_state, self._write)
+        taken = take_together(takes, kind, now, fetch_state, self._write)
+        for place, (account, key, _) in enumerate(takes):
+            if account.bank.overflow and account.bank.shares(key):
+                taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+        return taken
+
+    def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
+        with self._lock:
+            if self._moving:
+                return [Posted(_busy(posting.account.plan)) for posting in postings]
+            return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
+
+    def _now(self) -> int:
+        """The time in µs, after what is due by then."""
+        now = self._clock() // 1000
+        if now >= self._due:
+            self._tidy(now)
+        return now
+
+    def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
+        """Keep the state of a key."""
+        bank = account.bank
+        if bank.plan is not account.plan:
+            self._adopt(bank, account.plan)
+        if key in bank.newest:
+            bank.newest[key] = state
+            bank.longest = max(bank.longest, ttl)
+        else:
+            self._move_up(bank, bank.find(key)[0], key, state, ttl, now)
 
     def _adopt(self, bank: KeyTable, plan: Plan) -> None:
-        """Let another plan charge a bank, which is emptied if that plan could not read what is in it."""
-        if bank.plan.family != plan.family:
+        """Let another plan charge a bank, which is emptied if that plan cannot read what is in it."""
+        if bank.plan.family == plan.sibling:
+            self._keys -= bank.convert(plan.from_sibling)
+        elif bank.plan.family != plan.family:
             self._empty(bank, plan)
         bank.plan = plan
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from traffik.strategies import Plan, State
 
 __all__ = ["FULL", "SPANS", "Expired", "KeyTable", "bucket"]
@@ -108,6 +110,20 @@ class KeyTable:
         self._older: list[_Generation] = []
         self._moving: tuple[_Generation, _Generation] | None = None
 
+    def convert(self, change: Callable[[State], State | None]) -> int:
+        """Replace every state by what `change` makes of it; how many keys that leaves without one."""
+        tables = [self.newest, *(generation.states for generation in self._older)]
+        gone = 0
+        for states in (*tables, self.overflow):
+            for key, state in tuple(states.items()):
+                changed = change(state)
+                if changed is not None:
+                    states[key] = changed
+                else:
+                    del states[key]
+                    gone += states is not self.overflow
+        return gone
+
     def find(self, key: str) -> tuple[dict[str, State] | None, State | None]:
         """Where an older state that counts for `key` is kept, and that state; None twice if there is none."""
         for generation in self._older:
@@ -116,6 +132,10 @@ class KeyTable:
         if self.overflow and (state := self.overflow.get(bucket(key))) is not None:
             return self.overflow, state
         return None, None
+
+    def shares(self, key: str) -> bool:
+        """Whether `key` is counted in an overflow bucket."""
+        return key not in self.newest and self.find(key)[0] is self.overflow
 
     def wrote(self, ttl: int, now: int) -> None:
         """Take note of a key that came to `newest`."""

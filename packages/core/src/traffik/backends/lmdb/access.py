@@ -1,7 +1,7 @@
 """Access to the files of a store: wait until they are free, work in them, and make room where that is necessary.
 
 Sync code waits by blocking its thread, async code lets its event loop run. The first waits are short, since a file is
-used for a few µs at a time; they get longer, since a process that has been stopped may use one for ever.
+used for a few µs at a time. They get longer, since a stopped process may use one for ever.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DAMAGED: Final = (lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmd
 
 
 class _RetryError(Exception):
-    """A file has grown, or has learnt that it cannot: decide again."""
+    """A file has grown, or cannot grow: decide again."""
 
 
 async def run(

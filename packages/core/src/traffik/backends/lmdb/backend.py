@@ -10,31 +10,34 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from weakref import WeakSet
 from zlib import crc32
 
 from traffik.backends.base import Backend, Calls, Charge
+from traffik.backends.clocks import plan_on
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb.access import run
 from traffik.backends.lmdb.environments import Environment, environment_at
 from traffik.backends.lmdb.files import FileSettings, Transaction
 from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
-from traffik.backends.lmdb.ledger import LedgerEntry, decide_entries, forget_keys
+from traffik.backends.lmdb.ledger import LedgerEntry, LedgerStep, decide_entries, forget_keys
 from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
 from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
+from traffik.backends.postings import FORESEE, TRY, Posted, Taken, post_each, take_together
 from traffik.backends.resilience.breaker import Breaker, Circuit
-from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.failures import Failures, OnError, charge_of, charges_of
 from traffik.backends.resilience.health import Health
 from traffik.model.coroutines import must_wait, run_sync
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError, ConfigurationError
 
 if TYPE_CHECKING:
+    from traffik.backends.postings import Posting, Take
     from traffik.strategies import Plan
 
 __all__ = ["LMDBBackend"]
@@ -71,6 +74,8 @@ class LMDBBackend(Backend):
         ConfigurationError: another store of this process uses the directory with other settings.
         TypeError, ValueError: another argument is out of its range.
     """
+
+    kind: ClassVar[str] = "lmdb"
 
     def __init__(
         self,
@@ -114,6 +119,10 @@ class LMDBBackend(Backend):
         return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} made at {self.place}>"
 
     @property
+    def spared(self) -> bool:
+        return not self._circuit.closed
+
+    @property
     def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may return either
 
@@ -127,13 +136,12 @@ class LMDBBackend(Backend):
         entries: list[LedgerEntry] = []
         for uid, plan, key, cost, read_only in charges:
             text = text_of(key)
-            account = Account(self.namespace, uid, plan, self._max_keys)
-            entries.append((self._file_of(text), account, text, cost, read_only))
+            entries.append((self._file_of(text), self.account(uid, plan), text, cost, read_only))
         files = sorted({entry[0] for entry in entries}, key=lambda file: file.path)
         return await self._decide(files, entries, sync, not all(charge.read_only for charge in charges))
 
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
-        account = Account(self.namespace, uid, plan, self._max_keys)
+        account = self.account(uid, plan)
         files, count = self._files, len(self._files)
 
         async def call(read_only: bool, key: str, cost: int) -> Decision:
@@ -142,33 +150,106 @@ class LMDBBackend(Backend):
             return (await self._decide((file,), ((file, account, text, cost, read_only),), sync, not read_only))[0]
 
         if not sync:
-            return Calls(partial(call, False), partial(call, True), partial(self.reset, uid))
+            return Calls(partial(call, False), partial(call, True), partial(self.reset, uid), account)
         return Calls(
             lambda key, cost: run_sync(call(False, key, cost)),
             lambda key, cost: run_sync(call(True, key, cost)),
             partial(self.reset_sync, uid),
+            account,
         )
+
+    def account(self, uid: str, plan: Plan) -> Account:
+        return Account(self, uid, plan_on(self._clock, plan), self._max_keys)
+
+    def take(
+        self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
+    ) -> Taken | Awaitable[Taken]:
+        work = self._take(takes, kind, back, sync)
+        return run_sync(work) if sync else work
+
+    def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted] | Awaitable[list[Posted]]:
+        work = self._post(postings, sync)
+        return run_sync(work) if sync else work
+
+    async def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting], sync: bool) -> Taken:
+        keys = [key for _, key, _ in takes] + [posting.key for posting in back]
+        step = LedgerStep(self._file_of, kind != TRY)
+
+        def work(now: int) -> Taken:
+            post_each(back, now, step.fetch, step.keep)
+            return take_together(takes, kind, now, step.fetch, step.keep)
+
+        try:
+            taken = await self._within(keys, work, sync, kind != TRY)
+        except BackendError as error:
+            answers = [await self._answer_without(error, charge, sync) for charge in charges_of(takes, kind)]
+            taken = self._failures.take(answers, error, takes, kind, self._wait())
+        else:
+            for place, (account, key, _) in enumerate(takes):
+                if (account.uid, key) in step.shared:
+                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+        self._count(taken.decisions)
+        return taken
+
+    async def _post(self, postings: Sequence[Posting], sync: bool) -> list[Posted]:
+        write = any(posting.kind != FORESEE for posting in postings)
+        step = LedgerStep(self._file_of, write)
+        keys = [posting.key for posting in postings]
+        try:
+            posted = await self._within(keys, lambda now: post_each(postings, now, step.fetch, step.keep), sync, write)
+        except BackendError as error:
+            answers = [await self._answer_without(error, charge_of(posting), sync) for posting in postings]
+            posted = self._failures.post(answers, error, postings, self._wait())
+        self._count([each.decision for each in posted])
+        return posted
+
+    async def _within(self, keys: Sequence[str], work: Callable[[int], _T], sync: bool, write: bool) -> _T:
+        """What `work` returns for the time in µs, inside one transaction in the files of all `keys`."""
+        files = sorted({self._file_of(text_of(key)) for key in keys}, key=lambda file: file.path)
+        clock = self._clock
+
+        def timed() -> _T:
+            # The time is the latest of those at which the files were entered.
+            times = [file.transaction.now for file in files if file.transaction is not None]
+            return work(max(times, default=clock() // 1000))
+
+        try:
+            self._check_circuit()
+            found = await run(files, timed, clock, self.deadline, sync, write)
+        except (BackendError, ConfigurationError) as error:
+            failed = _as_failure(error)
+            self._report(failed)
+            raise failed from error
+        if not self._circuit.well:
+            self._report(None)
+        return found
 
     async def _decide(
         self, files: Sequence[Environment], entries: Sequence[LedgerEntry], sync: bool, write: bool
     ) -> list[Decision]:
         circuit, clock = self._circuit, self._clock
         try:
-            if not circuit.closed and not circuit.admits(time.monotonic()):
-                raise _SparedError("the store is not used for now, since it has failed: its breaker is open")
+            self._check_circuit()
             decisions = await run(files, lambda: decide_entries(entries, clock), clock, self.deadline, sync, write)
         except (BackendError, ConfigurationError) as error:
-            failed = error if isinstance(error, BackendError) else BackendError(f"the file cannot be used: {error}")
+            failed = _as_failure(error)
             self._report(failed)
             decisions = [await self._decide_without(entry, failed, sync) for entry in entries]
         else:
             if not circuit.well:
                 self._report(None)
+        self._count(decisions)
+        return decisions
+
+    def _check_circuit(self) -> None:
+        if not self._circuit.closed and not self._circuit.admits(time.monotonic()):
+            raise _SparedError("the store is not used for now, since it has failed: its breaker is open")
+
+    def _count(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:
             if decision.degraded is not None:
                 with self._lock:
                     self.degraded[decision.degraded] += 1
-        return decisions
 
     def _file_of(self, text: bytes) -> Environment:
         return self._files[crc32(text) % len(self._files)]
@@ -177,6 +258,10 @@ class LMDBBackend(Backend):
         """The decision on a charge when its file cannot be used."""
         _, account, text, cost, read_only = entry
         charge = Charge(account.uid, account.plan, text.decode("utf-8", "surrogatepass"), cost, read_only)
+        return self._failures.settle(await self._answer_without(error, charge, sync), error, charge, self._wait())
+
+    async def _answer_without(self, error: BackendError, charge: Charge, sync: bool) -> object:
+        """The policy for a charge when its file cannot be used, or what the user's function answers."""
         answer: object = self._failures.policy
         if self._failures.decider is not None:
             answer = self._failures.decider.call(error, charge)
@@ -184,8 +269,11 @@ class LMDBBackend(Backend):
                 answer = await answer
         elif answer == "fallback" and isinstance(error, FullError):
             answer = "throttle"  # the fallback would give each client its quota again while the file is full
-        wait = self._circuit.wait(time.monotonic()) or self._circuit.breaker.recovery
-        return self._failures.settle(answer, error, charge, int(wait * 1_000_000))
+        return answer
+
+    def _wait(self) -> int:
+        """µs until the files are tried again."""
+        return int((self._circuit.wait(time.monotonic()) or self._circuit.breaker.recovery) * 1_000_000)
 
     def _report(self, error: BackendError | None) -> None:
         if isinstance(error, UnwritableError):
@@ -275,6 +363,10 @@ class LMDBBackend(Backend):
             return None if file.transaction is None else work(file.transaction)
 
         return await run((file,), within, self._clock, _PATIENCE, sync, write)
+
+
+def _as_failure(error: BackendError | ConfigurationError) -> BackendError:
+    return error if isinstance(error, BackendError) else BackendError(f"the file cannot be used: {error}")
 
 
 class _SparedError(BackendError):

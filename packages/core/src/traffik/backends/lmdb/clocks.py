@@ -2,8 +2,8 @@
 
 The offset is in the head record of the file. It is 0 unless the file is durable. The first process that opens a durable
 file after a restart of the machine sets a new offset: the time is then that of the wall clock, or that of the last
-mark if the wall clock is behind it. So time goes on over a restart, never goes back, and does not follow changes of the
-wall clock.
+mark if the wall clock is behind it. So time continues after a restart, never goes back, and does not follow changes of
+the wall clock.
 """
 
 from __future__ import annotations

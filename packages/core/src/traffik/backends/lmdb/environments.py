@@ -1,8 +1,8 @@
 """The files of this process: each used by one thread at a time, and opened again when that is necessary.
 
 A process has one `Environment` for a file, since LMDB must not open a file twice. LMDB's own locks are off: a process
-that uses a file holds a `flock` on it. The system releases that at the instant the process dies, and it can be tried
-without waiting; LMDB's can not. Nothing here waits: a busy file is an error.
+that uses a file holds a `flock` on it. The system releases it as soon as the process dies, and a process can try for it
+without waiting, unlike LMDB's locks. Nothing here waits: a busy file is an error.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Environment:
         self.file: OpenFile | None = None
         self.transaction: Transaction | None = None  # None in use: the file is missing, and not made here
         self.lock = RLock()  # held by the thread that uses the file; reentrant, so a signal handler cannot deadlock
-        self.in_use = False  # if True with the lock held, this very thread uses the file
+        self.in_use = False  # if True while this thread holds the lock, it uses the file already
 
     def enter(self, clock: Callable[[], int], write: bool) -> None:
         """Give the file to this thread alone until `leave`, with a transaction, or raise FileBusyError."""
@@ -79,7 +79,7 @@ class Environment:
             raise
 
     def leave(self) -> None:
-        """Let others use the file. What has not been committed is dropped."""
+        """Let other threads use the file. Uncommitted changes are dropped."""
         try:
             if self.transaction is not None:
                 self.drop()
@@ -90,13 +90,13 @@ class Environment:
             self.lock.release()
 
     def commit(self) -> None:
-        """Keep what the transaction has written."""
+        """Commit the changes of the transaction."""
         transaction, self.transaction = self.transaction, None
         if transaction is not None:
             transaction.lmdb.commit()
 
     def drop(self) -> None:
-        """Undo what the transaction has written."""
+        """Undo the changes of the transaction."""
         transaction, self.transaction = self.transaction, None
         if transaction is not None:
             transaction.lmdb.abort()

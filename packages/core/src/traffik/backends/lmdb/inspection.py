@@ -1,4 +1,4 @@
-"""What operators may see of the files: the state of one key, and which keys there are. Only reads."""
+"""Reads files for operators: the state of one key, and the list of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hits, checks and resets do to the states in a file, inside a transaction.
+"""Hits, checks and resets on the states in a file, inside a transaction.
 
 A full file never forgets a state that counts: new keys share overflow buckets.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from traffik.backends.lmdb.maintenance import maintain, remove, sweep
 from traffik.backends.lmdb.overflow import LEVELS, Buckets, buckets_of, note_bucket, note_removed, overflow_in
-from traffik.backends.lmdb.states import name_of
+from traffik.backends.lmdb.states import name_of, text_of
 from traffik.backends.lmdb.unwritable import CrampedError, FullError
 from traffik.model.errors import BackendError
 from traffik.strategies import probe
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from traffik.backends.lmdb.files import Transaction
     from traffik.backends.lmdb.states import Account
     from traffik.model.decisions import Decision
+    from traffik.strategies import State
 
-__all__ = ["LedgerEntry", "decide_entries", "forget_keys"]
+__all__ = ["LedgerEntry", "LedgerStep", "decide_entries", "forget_keys"]
 
 LedgerEntry: TypeAlias = "tuple[Environment, Account, bytes, int, bool]"
 """A charge: its file, the account, the local key as bytes, the cost, and whether it only reads."""
@@ -38,7 +39,7 @@ def decide_entries(entries: Sequence[LedgerEntry], clock: Callable[[], int]) -> 
     for file, account, text, cost, read_only in entries:
         transaction = file.transaction
         if transaction is None and not read_only:
-            raise BackendError(f"{str(file.path)!r} is missing, and this store makes no files: the application has to")
+            raise _missing(file)
         if transaction is None:
             decision = _foresee(account, None, cost, clock() // 1000)
         elif read_only:
@@ -61,8 +62,12 @@ def forget_keys(transaction: Transaction, prefix: bytes, text: bytes | None) -> 
     return False
 
 
+def _missing(file: Environment) -> BackendError:
+    return BackendError(f"{str(file.path)!r} is missing, and this store makes no files: the application has to")
+
+
 def _foresee(account: Account, value: bytes | None, cost: int, now: int) -> Decision:
-    """The decision on a charge that only reads; with a cost of 0, what is left."""
+    """The decision on a charge that only reads. With a cost of 0, it tells the quota left."""
     state = account.read(value)
     return account.kernel(state, cost, now)[0] if cost else probe(account.kernel, state, now)
 
@@ -85,14 +90,66 @@ def _charge_new(transaction: Transaction, account: Account, text: bytes, cost: i
     decision, state, ttl = account.kernel(account.read(buckets.value), cost, transaction.now)
     shared = buckets.value is not None
     if state is not None:
-        value = account.write(state, transaction.now + ttl)
-        if _is_full(transaction, account.max_keys):
-            _share(transaction, buckets, value)
-            shared = True
-        else:
-            transaction.lmdb.put(name_of(account.prefix, text), value)
-        maintain(transaction)
+        shared = _put_new(transaction, account, text, account.write(state, transaction.now + ttl), buckets) or shared
     return decision._replace(degraded="overflow") if shared else decision
+
+
+def _put_new(transaction: Transaction, account: Account, text: bytes, value: bytes, buckets: Buckets) -> bool:
+    """Write the first value of a key, or a bucket if there is no room for one more; whether it is the bucket."""
+    full = _is_full(transaction, account.max_keys)
+    if full:
+        _share(transaction, buckets, value)
+    else:
+        transaction.lmdb.put(name_of(account.prefix, text), value)
+    maintain(transaction)
+    return full
+
+
+class LedgerStep:
+    """The states of several keys in one step, inside the transactions of their files.
+
+    Args:
+        file_of: returns the file of a local key.
+        write: whether the step may write.
+    """
+
+    def __init__(self, file_of: Callable[[bytes], Environment], write: bool) -> None:
+        self._file_of = file_of
+        self._write = write
+        self.shared: set[tuple[str, str]] = set()
+        """The uids and keys that are counted in a bucket."""
+
+    def fetch(self, account: Account, key: str) -> State | None:
+        """The state of a local key; see `traffik.backends.postings.Fetch`."""
+        text = text_of(key)
+        transaction = self._transaction(text)
+        if transaction is None:
+            return None
+        value = transaction.lmdb.get(name_of(account.prefix, text))
+        if value is None:
+            value = buckets_of(transaction, account.prefix, text).value
+            if value is not None:
+                self.shared.add((account.uid, key))
+        return account.read(value)
+
+    def keep(self, account: Account, key: str, state: State, ttl: int, now: int) -> None:
+        """Keep a state; see `traffik.backends.postings.Keep`."""
+        text = text_of(key)
+        transaction = self._transaction(text)
+        if transaction is None:
+            return
+        name, value = name_of(account.prefix, text), account.write(state, now + ttl)
+        if transaction.lmdb.get(name) is not None:
+            transaction.lmdb.put(name, value)
+            maintain(transaction)
+        elif _put_new(transaction, account, text, value, buckets_of(transaction, account.prefix, text)):
+            self.shared.add((account.uid, key))
+
+    def _transaction(self, text: bytes) -> Transaction | None:
+        file = self._file_of(text)
+        if file.transaction is None and self._write:
+            raise _missing(file)
+        return file.transaction
 
 
 def _share(transaction: Transaction, buckets: Buckets, value: bytes) -> None:

@@ -1,6 +1,6 @@
 """The upkeep of a file: remove expired states a few at a time, remove states that are reset, and mark the time.
 
-Sweeping goes round over all keys, a little with each write. So a key needs no bookkeeping, and no write takes long.
+Sweeping goes over all keys in turn, a few with each write. So a key needs no bookkeeping, and no write takes long.
 """
 
 from __future__ import annotations

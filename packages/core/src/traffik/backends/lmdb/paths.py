@@ -1,4 +1,4 @@
-"""Where the files of a store may be: in a directory of this user, to which nobody else can write.
+"""The directory of a store's files. It belongs to this user, and no other user can write to it.
 
 Another user who could write there could give clients quota, or take it from them. No file is opened here.
 """
@@ -18,7 +18,7 @@ from traffik.model.errors import ConfigurationError
 __all__ = ["FILES", "check_directory", "check_file", "check_store", "file_name", "resolve_directory"]
 
 FILES: Final = 16
-"""Files among which the keys of a directory are divided, so that workers rarely want the same one at the same time."""
+"""The number of files that share the keys of a directory, so that workers rarely need the same file at once."""
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 

@@ -1,4 +1,4 @@
-"""How keys and states are written in a file.
+"""The format of keys and states in a file.
 
 A state is written behind a tag, the time at which it expires, and a checksum. The tag names the family of plans that
 can read the state. A value that cannot be read counts as no state. Only this user can write to the file, so a value
@@ -13,7 +13,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
+from traffik.backends.postings import LimitAccount
+
 if TYPE_CHECKING:
+    from traffik.backends.base import Backend
     from traffik.strategies import Plan, State
 
 __all__ = ["BUCKET", "FIRST", "HEAD", "PREFIX", "Account", "expiry_of", "key_of", "name_of", "prefix_of", "text_of"]
@@ -31,7 +34,7 @@ PREFIX: Final = 16
 """Bytes of a name before the local key: the first one, and the hashes of the namespace and the uid."""
 
 BUCKET: Final = b"\xff\x00"
-"""What follows the prefix in the name of an overflow bucket; never valid UTF-8."""
+"""The byte after the prefix in the name of an overflow bucket. It is never valid UTF-8."""
 
 _LONG: Final = b"\xff\x01"  # never valid UTF-8
 _LONGEST: Final = 256  # bytes of the longest local key that is written as it is; a longer one is written as its hash
@@ -40,18 +43,18 @@ _LATEST: Final = 2**63 - 1
 _PLAIN: Final = frozenset({int, float, str, bool, type(None)})
 
 
-class Account:
-    """One limit in the files: how its states are written, and of how many keys (`max_keys`) a file takes new ones."""
+class Account(LimitAccount):
+    """One limit in the files: how its states are written, and the keys (`max_keys`) from which a file takes no more."""
 
-    __slots__ = ("_custom", "_tag", "kernel", "max_keys", "plan", "prefix", "uid")
+    __slots__ = ("_custom", "_readable", "_tag", "kernel", "max_keys", "prefix")
 
-    def __init__(self, namespace: str, uid: str, plan: Plan, max_keys: int) -> None:
-        self.uid = uid
-        self.plan = plan
+    def __init__(self, store: Backend, uid: str, plan: Plan, max_keys: int) -> None:
+        super().__init__(store, uid, plan)
         self.max_keys = max_keys
-        self.prefix = prefix_of(namespace, uid)
+        self.prefix = prefix_of(store.namespace, uid)
         self.kernel = plan.kernel
-        self._tag = blake2b(b"1:" + plan.family.encode(), digest_size=8).digest()
+        self._tag = _tag_of(plan.family)
+        self._readable = self._tag, _tag_of(plan.sibling)
         self._custom = plan.twins is None
 
     def read(self, value: bytes | None) -> State | None:
@@ -60,10 +63,10 @@ class Account:
             return None
         body = value[_HEAD:]
         tag, _, checksum = _unpack(value)
-        if tag != self._tag or checksum != crc32(body):
+        if checksum != crc32(body) or tag not in self._readable:
             return None
         state: State = marshal.loads(body)  # noqa: S302 - see above
-        return state
+        return state if tag == self._tag else self.plan.from_sibling(state)
 
     def write(self, state: State, expiry: int) -> bytes:
         """The value for a state, or TypeError if the state holds something that cannot be stored."""
@@ -72,6 +75,10 @@ class Account:
             expiry = min(expiry, _LATEST)
         body = marshal.dumps(state, _FORMAT)
         return _pack(self._tag, expiry, crc32(body)) + body
+
+
+def _tag_of(family: str) -> bytes:
+    return blake2b(b"1:" + family.encode(), digest_size=8).digest()
 
 
 def expiry_of(value: bytes) -> int:

@@ -11,11 +11,11 @@ import logging
 import os
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from weakref import WeakSet
 
 from traffik.backends.base import Backend, Calls, Charge
@@ -28,6 +28,7 @@ from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.handshake import PATIENCE
 from traffik.backends.redis.script import CHARGE, PEEK, PROBE
 from traffik.backends.redis.settings import Where, read
+from traffik.backends.redis.taking import RedisAccount, Taking
 from traffik.backends.resilience.breaker import Breaker, Circuit
 from traffik.backends.resilience.denials import Denials, DenyCache
 from traffik.backends.resilience.failures import Failures, OnError
@@ -38,6 +39,7 @@ from traffik.model.errors import BackendError
 from traffik.model.keys import escape, local_of, partition_key, seal, sealed
 
 if TYPE_CHECKING:
+    from traffik.backends.postings import Posted, Posting, Take, Taken
     from traffik.strategies import Plan
 
 __all__ = ["RedisBackend"]
@@ -74,6 +76,8 @@ class RedisBackend(Backend):
         TypeError, ValueError: another argument is out of its range.
     """
 
+    kind: ClassVar[str] = "redis"
+
     def __init__(
         self,
         where: Where = "redis://localhost:6379/0",
@@ -102,6 +106,7 @@ class RedisBackend(Backend):
         self._denials = None if deny_cache is None else Denials(deny_cache)
         self._health = Health(self._circuit, _log)
         self._charging = Charging(self._keys_of, deadline, self._circuit, self._failures, self._denials, self._count)
+        self._taking = Taking(self._charging)
         self._begin()
         super().__init__(namespace=namespace)
         _stores.add(self)
@@ -113,7 +118,7 @@ class RedisBackend(Backend):
         self._threads = Client(Threads(), self._servers())
 
     def _servers(self) -> Servers:
-        return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
+        return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report, self._sent)
 
     def __repr__(self) -> str:
         return f"<RedisBackend {self.settings} namespace={self.namespace!r} made at {self.place}>"
@@ -128,6 +133,10 @@ class RedisBackend(Backend):
         return lambda key: f"{prefix}{sealed(key, secret)}}}"
 
     @property
+    def spared(self) -> bool:
+        return not self._circuit.closed
+
+    @property
     def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
 
@@ -138,12 +147,14 @@ class RedisBackend(Backend):
         return self._blocking(partial(self._charging.apply, charges))
 
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
-        target, decide = self._charging.target(uid, plan), self._charging.decide
+        account, decide = self.account(uid, plan), self._charging.decide
+        target = account.target
         if sync:
             return Calls(
                 lambda key, cost: run_sync(decide(target, CHARGE, self._threads, key, cost)),
                 lambda key, cost: run_sync(decide(target, PEEK if cost else PROBE, self._threads, key, cost)),
                 lambda key: self.reset_sync(uid, key),
+                account,
             )
 
         def ask(kind: int, key: str, cost: int) -> Coroutine[Any, Any, Decision]:
@@ -156,7 +167,21 @@ class RedisBackend(Backend):
             partial(ask, CHARGE),
             lambda key, cost: ask(PEEK if cost else PROBE, key, cost),
             lambda key: self.reset(uid, key),
+            account,
         )
+
+    def account(self, uid: str, plan: Plan) -> RedisAccount:
+        return RedisAccount(self, self._charging.target(uid, plan))
+
+    def take(
+        self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
+    ) -> Taken | Awaitable[Taken]:
+        work = partial(self._taking.take, takes, kind, back)
+        return self._blocking(work) if sync else self._here(work)
+
+    def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted] | Awaitable[list[Posted]]:
+        work = partial(self._taking.post, postings)
+        return self._blocking(work) if sync else self._here(work)
 
     async def open(self) -> None:
         """Connect, and check the settings of the server. A store that is away is no obstacle."""
@@ -257,6 +282,10 @@ class RedisBackend(Backend):
             with self._lock:
                 if self._clients.get(loop) is client:
                     del self._clients[loop]
+
+    def _sent(self, hits: int) -> None:
+        if self.probe is not None:
+            self.probe.sent(hits)
 
     def _report(self, error: BackendError | None) -> None:
         """Take note of how a call went."""

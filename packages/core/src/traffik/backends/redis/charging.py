@@ -9,16 +9,23 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from traffik.backends.base import Charge
 from traffik.backends.redis.client import Client
-from traffik.backends.redis.script import CHARGE, PEEK, PROBE, READ, SWAP, Answer, Operation, Stored
-from traffik.backends.redis.states import decode, encode, in_script
+from traffik.backends.redis.script import (
+    CHARGE,
+    PEEK,
+    PROBE,
+    Answer,
+    Operation,
+)
+from traffik.backends.redis.states import in_script
+from traffik.backends.redis.swapping import decide_here
 from traffik.model.coroutines import must_wait
 from traffik.model.decisions import Decision
-from traffik.model.errors import BackendError, BackendTimeoutError
-from traffik.strategies import Prepared, probe
+from traffik.model.errors import BackendError
+from traffik.strategies import Prepared
 
 if TYPE_CHECKING:
     from traffik.backends.resilience.breaker import Circuit
@@ -26,10 +33,7 @@ if TYPE_CHECKING:
     from traffik.backends.resilience.failures import Failures
     from traffik.strategies import Plan
 
-__all__ = ["Charging", "Target"]
-
-_MARGIN: Final = 100
-"""ms that a key outlives what it says, since the clock of expiry is coarser than ours."""
+__all__ = ["Charging", "Target", "spared"]
 
 _new = tuple.__new__
 
@@ -92,7 +96,7 @@ class Charging:
                 asked[place] = target, operation
         if asked:
             began, operations = monotonic(), [operation for _, operation in asked.values()]
-            answers: Sequence[Answer] = [_spared()] * len(asked)
+            answers: Sequence[Answer] = [spared()] * len(asked)
             if self.circuit.admits(began):
                 answers = await client.ask_each(operations, began + self.deadline)
             for (place, (target, operation)), answer in zip(asked.items(), answers, strict=True):
@@ -109,11 +113,11 @@ class Charging:
         began = monotonic()
         answer: Answer
         if not self.circuit.closed and not self.circuit.admits(began):
-            answer = _spared()
+            answer = spared()
         elif scripted:
             (answer,) = await client.ask((operation,), began + self.deadline)
         else:
-            answer = await _swapped(operation, plan, began + self.deadline, client)
+            answer = await decide_here(operation, plan, began + self.deadline, client)
         if type(answer) is Decision and not remembered:
             return answer
         return await self._settled(target, operation, client, key, answer, began)
@@ -144,51 +148,25 @@ class Charging:
     async def _degraded(self, charge: Charge, answer: Any, client: Client) -> Decision:
         """The decision on a charge without the servers."""
         error: BackendError = copy(answer)  # others may have the same one, and each adds a traceback to its own
-        failures = self.failures
-        reaction: Any = failures.policy
-        if failures.decider is not None:
-            reaction = failures.decider.call(error, charge)
-            if must_wait(reaction, failures.decider.name, client.ways.sync):
-                reaction = await reaction
-        wait = self.circuit.wait(monotonic()) or self.circuit.breaker.recovery
-        decision = failures.settle(reaction, error, charge, _micros(wait))
+        decision = self.failures.settle(await self.reaction(error, charge, client), error, charge, self.wait())
         self.count(decision.degraded or "on_error")
         return decision
 
+    async def reaction(self, error: BackendError, charge: Charge, client: Client) -> Any:
+        """The error policy, or what the user's function answers."""
+        decider = self.failures.decider
+        if decider is None:
+            return self.failures.policy
+        reaction = decider.call(error, charge)
+        return (await reaction) if must_wait(reaction, decider.name, client.ways.sync) else reaction
 
-async def _swapped(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:
-    """The decision of a strategy that the script does not know.
-
-    Only one caller of a client at a time decides on a key, since only one could store its state.
-    """
-    if operation.kind != CHARGE:
-        return await _decided_here(operation, plan, deadline, client)
-    try:
-        async with client.ways.hold(operation.key, deadline):
-            return await _decided_here(operation, plan, deadline, client)
-    except BackendTimeoutError as error:
-        return error
+    def wait(self) -> int:
+        """µs until the servers are asked again."""
+        return _micros(self.circuit.wait(monotonic()) or self.circuit.breaker.recovery)
 
 
-async def _decided_here(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:
-    """Decide in Python, and store the new state unless another process has stored one meanwhile; then begin again."""
-    while True:
-        (stored,) = await client.ask((Operation(operation.key, READ),), deadline)
-        if not isinstance(stored, Stored):
-            return stored
-        state = decode(stored.value, plan)
-        if operation.kind == PROBE:
-            return probe(plan.kernel, state, stored.now)
-        decision, changed, ttl = plan.kernel(state, operation.cost, stored.now)
-        if changed is None or operation.kind == PEEK:
-            return decision
-        texts = (stored.value or b"", encode(changed, plan), str(-(-ttl // 1000) + _MARGIN))
-        (swapped,) = await client.ask((Operation(operation.key, SWAP, texts=texts),), deadline)
-        if swapped is not False:
-            return decision if swapped is True else swapped
-
-
-def _spared() -> BackendError:
+def spared() -> BackendError:
+    """What is wrong while the breaker is open."""
     return BackendError("the store is away: its breaker is open")
 
 

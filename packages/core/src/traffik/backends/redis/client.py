@@ -73,6 +73,10 @@ class Client:
             found |= zip(group, answers, strict=True)
         return [found[place] for place in range(len(operations))]
 
+    def step_of(self, key: str) -> int:
+        """What keys have in common that one step can be about: the slot on a cluster."""
+        return 0 if self._only is not None else slot_of(key)
+
     async def inquire(self, work: Callable[[Session[Any]], Awaitable[_T]], deadline: float | None = None) -> _T:
         """The result of questions to the servers that are no hits; see `Session`."""
         with closing(Session(self.ways.connect, self._servers, deadline)) as session:

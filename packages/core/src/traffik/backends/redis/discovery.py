@@ -48,6 +48,7 @@ class Servers:
         max_batch: operations in one call at most.
         patience: seconds that async code may take to connect, even if the hits that wait for it have been given up.
         report: called with the error of every call that failed, and with None for one that did not.
+        sent: called with the number of hits in each batch.
         owners: the owner of each slot of a cluster; empty until that is known.
         outdated: whether slots may have other owners by now.
         across: whether one call may be about several slots of a server. False behind a proxy that sends a call without
@@ -59,6 +60,7 @@ class Servers:
     max_batch: int
     patience: float
     report: Callable[[BackendError | None], None]
+    sent: Callable[[int], None] = lambda _: None
     owners: list[Endpoint | None] = field(default_factory=list)
     outdated: bool = True
     across: bool = True

@@ -3,17 +3,22 @@
 -- KEYS     a key for each charge; none where they are of several slots of a cluster, all of them this server's
 -- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several parts}; behind them the
 --          place of the plan, cost and operation of each charge, in one flat array; and then the keys, if KEYS has none
--- ARGV[2…] what operations SWAP take: the stored value that is expected, the new one, and its time to live in ms
+-- ARGV[2…] what some operations take: SWAP the stored value that is expected, the new one, and its time to live in ms;
+--          SETTLE the receipt, and FORESEE the costs, as integers with commas between them
 --
 -- Answers one flat array: the time in µs, then four integers a charge (twice the place of the rate that binds, and one
 -- more if it is admitted; remaining, retry_after, reset_after), and last what some charges bring in text. Where a charge
 -- has failed the first of its integers is -1, and the error is its text.
 --
+-- Charges of the kinds TAKE, HOLD and TRY, up to one with LAST added to its operation, are decided together: none is
+-- kept if one refuses. Each sees what those before it leave.
+--
 -- A value is a tag, which says what it is and how it is written, and behind it the part of the only rate, or, with the
 -- tag in upper case, the parts of several packed together. Each can be read as the other, so that a limit that gets a
 -- second rate goes on with what was used under its first. A value of another tag counts as none.
 
-local CHARGE, PEEK, PROBE, READ, SWAP = 0, 1, 2, 3, 4
+local CHARGE, PEEK, PROBE, READ, SWAP, TAKE, HOLD, TRY, SETTLE, TAKE_UP_TO, FORESEE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+local LAST = 16
 local FAILED = -1
 local MARGIN = 100 -- ms that a key outlives what it says, since the clock of expiry is coarser than ours
 
@@ -104,18 +109,171 @@ local function swap(key, stored, expected, new, life)
     add(1, 0, 0, 0)
 end
 
+local function in_text(numbers)
+    local found = {}
+    for place, number in ipairs(numbers) do
+        found[place] = string.format('%.0f', number)
+    end
+    return table.concat(found, ',')
+end
+
+-- The integers in a text with commas between them; nil if it is empty.
+local function integers_in(text)
+    local found = {}
+    for number in string.gmatch(text, '[^,]+') do
+        found[#found + 1] = tonumber(number)
+    end
+    return #found > 0 and found or nil
+end
+
+-- The parts in a stored value, as a plan reads them.
+local function parts_for(plan, stored)
+    local tag = plan[1]
+    local stored_tag = stored and sub(stored, 1, 1)
+    if stored_tag == string.lower(tag) then
+        return {sub(stored, 2)}
+    end
+    return stored_tag == string.upper(tag) and parts_of(stored) or {}
+end
+
+local function value_of(plan, parts)
+    return plan[1] .. (plan[3] and cmsgpack.pack(parts) or parts[1])
+end
+
+-- The takes that are decided together: each with its key, plan, stored value and decision. And the values that they
+-- would leave, by key.
+local takes, drafts = {}, {}
+
+local function decide_take(key, stored, plan, cost, operation)
+    local take = {key = key, plan = plan, stored = stored, operation = operation}
+    takes[#takes + 1] = take
+    if type(stored) == 'table' then
+        take.error = stored
+        return
+    end
+    take.parts = parts_for(plan, drafts[key] or stored)
+    local changed
+    take.allowed, take.remaining, take.retry_after, take.reset_after, take.binding, changed, take.ttl =
+        decide(take.parts, plan[2], cost, now)
+    if changed then
+        take.changed, take.value = changed, value_of(plan, changed)
+        if take.allowed == 1 then
+            drafts[key] = take.value
+        end
+    end
+end
+
+-- Keep what takes leave; the error if that fails, and then all is as it was before.
+local function keep_takes(kept)
+    for place, take in ipairs(kept) do
+        local answer = keep(take.key, take.value, take.ttl)
+        if answer.err then
+            for before = place - 1, 1, -1 do
+                local take = kept[before]
+                if take.stored then
+                    call('SET', take.key, take.stored, 'KEEPTTL')
+                else
+                    call('DEL', take.key)
+                end
+            end
+            return answer
+        end
+    end
+end
+
+-- End the takes that are decided together: keep and answer them.
+local function end_takes()
+    local refused, err, kept = false, nil, {}
+    for _, take in ipairs(takes) do
+        refused, err = refused or take.allowed ~= 1, err or take.error
+    end
+    for _, take in ipairs(takes) do
+        -- What a refused one changes: its clock has gone far back, and the state goes on from here.
+        if not err and take.value and take.operation ~= TRY and (take.allowed ~= 1) == refused then
+            kept[#kept + 1] = take
+        end
+    end
+    err = err or keep_takes(kept)
+    for _, take in ipairs(takes) do
+        if err then
+            fail(err)
+        else
+            if refused and take.allowed == 1 then
+                -- What is left without it.
+                local parts = parts_for(take.plan, take.stored)
+                take.allowed, take.remaining, take.retry_after, take.reset_after, take.binding =
+                    decide(parts, take.plan[2], 0, now)
+            end
+            add(2 * take.binding + take.allowed, take.remaining, take.retry_after, take.reset_after)
+            if take.operation == HOLD then
+                local held = not refused and take.changed
+                texts[#texts + 1] = held and in_text(receipts_of(take.parts, take.changed, take.plan[2])) or ''
+            end
+        end
+    end
+    takes, drafts = {}, {}
+end
+
+local function settle_one(key, stored, plan, delta, receipt)
+    local parts = parts_for(plan, stored)
+    local remaining, retry_after, reset_after, binding, changed, ttl, applied =
+        settle(parts, plan[2], delta, integers_in(receipt), now)
+    if changed then
+        local answer = keep(key, value_of(plan, changed), ttl)
+        if answer.err then
+            return fail(answer)
+        end
+    end
+    add(2 * binding + 1, remaining, retry_after, reset_after)
+    texts[#texts + 1] = in_text({applied})
+end
+
+local function take_what_is_left(key, stored, plan, cost)
+    local allowed, remaining, retry_after, reset_after, binding, changed, ttl, granted =
+        take_up_to(parts_for(plan, stored), plan[2], cost, now)
+    if changed then
+        local answer = keep(key, value_of(plan, changed), ttl)
+        if answer.err then
+            return fail(answer)
+        end
+    end
+    add(2 * binding + allowed, remaining, retry_after, reset_after)
+    texts[#texts + 1] = in_text({granted})
+end
+
+local function foresee(stored, plan, costs)
+    local parts = parts_for(plan, stored)
+    local allowed, remaining, retry_after, reset_after, binding = decide(parts, plan[2], 0, now)
+    add(2 * binding + allowed, remaining, retry_after, reset_after)
+    texts[#texts + 1] = in_text(earliest(parts, plan[2], integers_in(costs) or {}, now))
+end
+
 for place, key in ipairs(undeclared or KEYS) do
     local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
-    local stored, text = call('GET', key), next_text
+    local stored, text, last = call('GET', key), next_text, operation >= LAST
+    operation = last and operation - LAST or operation
     if operation == SWAP then
         next_text = next_text + 3
+    elseif operation == SETTLE or operation == FORESEE then
+        next_text = next_text + 1
     end
-    if type(stored) == 'table' then
+    if operation >= TAKE and operation <= TRY then
+        decide_take(key, stored, plan, cost, operation)
+        if last then
+            end_takes()
+        end
+    elseif type(stored) == 'table' then
         fail(stored)
     elseif operation == READ then
         read(stored)
     elseif operation == SWAP then
         swap(key, stored, ARGV[text], ARGV[text + 1], ARGV[text + 2])
+    elseif operation == SETTLE then
+        settle_one(key, stored, plan, cost, ARGV[text])
+    elseif operation == TAKE_UP_TO then
+        take_what_is_left(key, stored, plan, cost)
+    elseif operation == FORESEE then
+        foresee(stored, plan, ARGV[text])
     elseif plan[3] then
         charge_several(key, stored, plan[1], plan[2], cost, operation)
     else

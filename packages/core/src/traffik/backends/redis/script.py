@@ -13,6 +13,7 @@ from itertools import islice
 from json import dumps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from traffik.backends.postings import FORESEE, HOLD, SETTLE, TAKE_UP_TO
 from traffik.backends.redis.states import tag_of
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHARGE",
+    "LAST",
     "PEEK",
+    "POSTINGS",
     "PROBE",
     "READ",
     "SWAP",
@@ -32,6 +35,7 @@ __all__ = [
     "ErrorAnswer",
     "Operation",
     "Stored",
+    "Told",
     "answers",
     "arguments",
     "refused",
@@ -48,9 +52,14 @@ READ: Final = 3
 """Answer the stored value and the time."""
 SWAP: Final = 4
 """Store a value if the one there is as expected."""
+POSTINGS: Final = 5
+"""Add it to a kind of `traffik.backends.postings` for the operation of that kind."""
+LAST: Final = 16
+"""Added to the last of the takes that are decided together."""
 
 _PIECES: Final = ("exact", "sliding_window", "sliding_counter", "fixed_window", "meter", "plans")
 _FAILED: Final = -1
+_TELLING: Final = frozenset(POSTINGS + kind for kind in (HOLD, SETTLE, TAKE_UP_TO, FORESEE))
 
 _new = tuple.__new__
 
@@ -60,10 +69,11 @@ class Operation(NamedTuple):
 
     Attributes:
         key: the whole key.
-        kind: one of the five above.
+        kind: one of those above.
         plan: by which to decide; None for READ and SWAP.
         cost: units of quota.
-        texts: what a SWAP takes: the value expected (empty for none), the new one, its time to live in ms.
+        texts: what a SWAP takes: the value expected (empty for none), the new one, its time to live in ms. Of a SETTLE
+            the receipt, of a FORESEE the costs: integers with commas between them.
     """
 
     key: str
@@ -80,7 +90,14 @@ class Stored(NamedTuple):
     now: int
 
 
-Answer: TypeAlias = "Decision | Stored | bool | BackendError"
+class Told(NamedTuple):
+    """The answer to a HOLD, a SETTLE, a TAKE_UP_TO or a FORESEE: the decision, and the integers that come with it."""
+
+    decision: Decision
+    numbers: tuple[int, ...]
+
+
+Answer: TypeAlias = "Decision | Told | Stored | bool | BackendError"
 """What one order is answered with: a decision, what was read, whether it was swapped, or what went wrong."""
 
 
@@ -148,7 +165,8 @@ def answers(reply: list[Any], operations: Sequence[Operation]) -> list[Answer]:
         elif plan is not None:
             limit, rate = plan.bounds[(status >> 1) - 1]
             values = (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None)
-            found.append(_new(Decision, values))
+            decision = _new(Decision, values)
+            found.append(Told(decision, _integers(next(texts))) if kind & ~LAST in _TELLING else decision)
         else:
             found.append(_plain(kind, status, now, texts))
     return found
@@ -158,6 +176,10 @@ def _plain(kind: int, status: int, now: int, texts: Iterator[bytes]) -> Answer:
     if kind == SWAP:
         return status == 1
     return Stored(next(texts) if status else None, now)
+
+
+def _integers(text: bytes) -> tuple[int, ...]:
+    return tuple(map(int, text.split(b","))) if text else ()
 
 
 def refused(text: str) -> ErrorAnswer:

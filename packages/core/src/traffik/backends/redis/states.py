@@ -28,7 +28,11 @@ def tag_of(plan: Plan) -> str:
     if plan.twins and in_script(plan):
         tag = _TAGS[plan.twins[0].name]
         return tag.upper() if plan.several else tag
-    return "p" + blake2b(plan.family.encode(), digest_size=6).hexdigest()
+    return _custom_tag(plan.family)
+
+
+def _custom_tag(family: str) -> str:
+    return "p" + blake2b(family.encode(), digest_size=6).hexdigest()
 
 
 def encode(state: State, plan: Plan) -> bytes:
@@ -43,14 +47,20 @@ def encode(state: State, plan: Plan) -> bytes:
 
 def decode(value: bytes | None, plan: Plan) -> State | None:
     """The state in a value; None if it is none of this plan's."""
-    tag = tag_of(plan).encode()
-    if value is None or not value.startswith(tag):
+    if value is None:
+        return None
+    tags = tag_of(plan).encode(), _custom_tag(plan.sibling).encode()
+    tag = next(filter(value.startswith, tags), None)
+    if tag is None:
         return None
     try:
         state = json.loads(value[len(tag) :], object_hook=_refuse)
     except ValueError:
         return None
-    return _tuples(state) if isinstance(state, list) else None
+    if not isinstance(state, list):
+        return None
+    found: State = _tuples(state)
+    return found if tag == tags[0] else plan.from_sibling(found)
 
 
 def _check(part: Any, plan: Plan) -> None:

@@ -1,8 +1,9 @@
-"""A circuit breaker: spares a store that does not answer, and asks again now and then whether it does.
+"""A circuit breaker: it stops calls to a store that does not answer, and tries the store again from time to time.
 
-Closed, everything goes to the store. After so many failures in a row it opens, and nothing does. When its time is up,
-one call, the probe, may go; if that succeeds the breaker closes, else it stays open for as long again. (M. Nygard,
-"Release It!", 2007.) It reads no clock: times come as arguments, in seconds on any clock that does not go back.
+While it is closed, all calls go to the store. After a number of failures in a row it opens, and no call goes there.
+After its recovery time one call, the probe, may go. If the probe succeeds, the breaker closes, else it stays open for
+the same time again. (M. Nygard, "Release It!", 2007.) It reads no clock: times come as arguments, in seconds on any
+clock that does not go back.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ __all__ = ["Breaker", "Circuit"]
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """When to spare a store.
+    """The settings of a circuit breaker.
 
     Args:
-        failures: calls that fail one after another until the breaker opens, at least 1.
-        recovery: seconds until a store that has failed is tried again, more than 0.
+        failures: the number of calls in a row that fail before the breaker opens, at least 1.
+        recovery: seconds until the store is tried again, more than 0.
 
     Raises:
         ValueError: either is out of its range.
@@ -36,10 +37,10 @@ class Breaker:
 
 
 class Circuit:
-    """A breaker at work, for all threads.
+    """The state of a breaker, for all threads.
 
     Attributes:
-        closed: whether everything may go to the store.
+        closed: whether all calls may go to the store.
     """
 
     __slots__ = ("_failed", "_lock", "_retry_at", "breaker", "closed")
@@ -53,11 +54,11 @@ class Circuit:
 
     @property
     def well(self) -> bool:
-        """Whether everything may go to the store, and has been answered lately."""
+        """Whether the breaker is closed and the last call succeeded."""
         return self.closed and not self._failed
 
     def admits(self, now: float) -> bool:
-        """Whether a call may go to the store; while the breaker is open, one each time its recovery has passed."""
+        """Whether a call may go to the store. While the breaker is open, one may after each recovery time."""
         if self.closed:
             return True
         with self._lock:
@@ -65,12 +66,12 @@ class Circuit:
                 return True
             if now < self._retry_at:
                 return False
-            # Should this probe be lost on its way, the next one goes when as much time has passed again.
+            # if the result of this probe is never reported, the next probe goes after the same time again
             self._retry_at = now + self.breaker.recovery
             return True
 
     def after_fork(self) -> None:
-        """Have a lock of this process, since another thread of the parent may have held the one there was."""
+        """Make a new lock in a child process, since a thread of the parent may have held the old one."""
         self._lock = RLock()
 
     def wait(self, now: float) -> float:
@@ -78,7 +79,7 @@ class Circuit:
         return 0.0 if self.closed else max(0.0, self._retry_at - now)
 
     def succeeded(self) -> bool:
-        """Take note of a call that went well; whether that closes the breaker."""
+        """Note a call that succeeded. Returns whether that closes the breaker."""
         if self.closed and not self._failed:
             return False
         with self._lock:
@@ -86,7 +87,7 @@ class Circuit:
             return was_open
 
     def failed(self, now: float) -> bool:
-        """Take note of a call that failed; whether that opens the breaker."""
+        """Note a call that failed. Returns whether that opens the breaker."""
         with self._lock:
             self._failed += 1
             if not self.closed:

@@ -1,8 +1,8 @@
-"""A deny cache: refusals remembered, so that a client that floods a key it is refused on does not reach the store.
+"""A deny cache: it remembers refusals, so that a client that keeps sending refused hits does not load the store.
 
-A key that was refused a cost c until T is refused every cost from c on until T. So that a reset, a refund or a raised
-limit is seen soon, a refusal counts for `staleness` seconds at most; then one hit asks the store again. Never refuses
-what the store would have admitted but for those. It reads no clock: times come as arguments, in µs.
+A key that was refused the cost c until T is refused every cost of at least c until T. A refusal is used for `staleness`
+seconds at most, and then one hit asks the store again, so that a reset, a refund or a raised limit takes effect soon.
+Apart from these, the cache refuses nothing that the store would admit. It reads no clock: times are arguments, in µs.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["Denials", "DenyCache"]
 
 _MARGIN: Final = 1_000
-"""µs before its end at which a refusal is forgotten: our clock and the store's may drift apart by that much."""
+"""µs before its end at which a refusal is forgotten, since the clocks of this process and the store may drift apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class DenyCache:
-    """What a deny cache may hold.
+    """The settings of a deny cache.
 
     Args:
-        max_keys: refusals remembered at once, at least 1; the oldest goes first.
-        staleness: seconds after which the store is asked again in any case, more than 0.
+        max_keys: the most refusals it remembers, at least 1. The oldest is forgotten first.
+        staleness: seconds after which the store is always asked again, more than 0.
 
     Raises:
         ValueError: either is out of its range.
@@ -53,7 +53,7 @@ class _Denial(NamedTuple):
 
 
 class Denials:
-    """A deny cache at work, for all threads."""
+    """The refusals in a deny cache, for all threads."""
 
     __slots__ = ("_known", "_lock", "_max_keys", "_staleness")
 
@@ -64,7 +64,7 @@ class Denials:
         self._lock = RLock()  # a signal handler may hit while its thread holds it
 
     def find(self, key: str, plan: Plan, cost: int, now: int) -> Decision | None:
-        """The refusal that still holds for `cost`, with what is left of its wait; None if there is none."""
+        """The refusal that still applies to `cost`, with the rest of its wait; None if there is none."""
         known = self._known.get(key)
         if known is None:
             return None
@@ -77,11 +77,11 @@ class Denials:
         reset = max(1, refusal.reset_after - passed)
         if cost == known.cost:
             return refusal._replace(retry_after=max(1, refusal.retry_after - passed), reset_after=reset)
-        # How long a larger cost waits is not known, but with a quota that is whole again it waits no more.
+        # The wait of a larger cost is not known, but it ends at the latest when the whole quota is available.
         return refusal._replace(retry_after=reset, reset_after=reset, degraded="cached")
 
     def note(self, key: str, plan: Plan, cost: int, decision: Decision, asked: int) -> None:
-        """Remember a refusal that the store was asked for at `asked`."""
+        """Remember a refusal by the store, which was asked at `asked`."""
         lasts = min(decision.retry_after - _MARGIN, self._staleness)
         if lasts <= 0 or decision.never:
             return
@@ -92,12 +92,12 @@ class Denials:
             self._known[key] = _Denial(plan, cost, asked, asked + lasts, decision)
 
     def admitted(self, key: str) -> None:
-        """Take note that `key` was admitted a smaller cost: less is left, and what was refused may wait longer."""
+        """Note that `key` was admitted a smaller cost: less quota is left, so the refused cost may wait longer."""
         if key in self._known:
             self.forget(key)
 
     def after_fork(self) -> None:
-        """Have a lock of this process, since another thread of the parent may have held the one there was."""
+        """Make a new lock in a child process, since a thread of the parent may have held the old one."""
         self._lock = RLock()
 
     def forget(self, key: str | None = None) -> None:

@@ -1,17 +1,18 @@
-"""What a hit is answered when its store does not answer: the error policy, and the limiter in this process behind it.
+"""Decisions on hits whose store does not answer: the error policy, and the fallback limiter in this process.
 
-Every decision made here says why it is not the store's, in `Decision.degraded`: ``"fallback"``, ``"allow"`` or
-``"unavailable"``.
+Each of these decisions has its reason in `Decision.degraded`: ``"fallback"``, ``"allow"`` or ``"unavailable"``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 
+from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.postings import HOLD, TAKE_UP_TO, TRY, Posted, Taken
 from traffik.model.callables import Callback, callback
 from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
@@ -19,16 +20,16 @@ from traffik.model.rates import Rate
 from traffik.strategies import Plan, Strategy, plan
 
 if TYPE_CHECKING:
-    from traffik.backends.base import Charge
+    from traffik.backends.postings import Held, LimitAccount, Posting, Take
     from traffik.model.errors import BackendError
 
-__all__ = ["Failures", "OnError", "Policy"]
+__all__ = ["Failures", "OnError", "Policy", "charge_of", "charges_of"]
 
 Policy: TypeAlias = Literal["fallback", "allow", "throttle", "raise"]
 
 OnError: TypeAlias = "Policy | Callable[[BackendError, Charge], Policy | Decision | Awaitable[Policy | Decision]]"
-"""What an argument named `on_error` takes: a policy, or a function of the error and the charge that answers one or a
-decision, sync or async."""
+"""The type of arguments named `on_error`: a policy, or a function of the error and the charge, sync or async, that
+returns a policy or a decision."""
 
 _POLICIES: Final = ("fallback", "allow", "throttle", "raise")
 
@@ -38,7 +39,7 @@ class Failures:
 
     Args:
         on_error: see `OnError`.
-        share: the part of each limit that this process admits by itself while the store is away, above 0, at most 1.
+        share: the part of each limit that this process admits while the store does not answer, above 0, at most 1.
 
     Raises:
         TypeError, ValueError: either is none of the above.
@@ -59,10 +60,10 @@ class Failures:
 
     @staticmethod
     def checked(policy: object) -> Policy:
-        """`policy` itself.
+        """`policy`, once it is known to be one.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a policy.
         """
         if not _is_policy(policy):
             known = ", ".join(_POLICIES)
@@ -70,11 +71,11 @@ class Failures:
         return policy
 
     def settle(self, answer: object, error: BackendError, charge: Charge, wait: int) -> Decision:
-        """What follows from the policy, or from what the function has answered; the arguments are those of `decide`.
+        """The decision by the policy, or by the result of the function. The arguments are those of `decide`.
 
         Raises:
-            BackendError: the policy is to raise it.
-            ValueError: the function has answered neither a policy nor a decision.
+            BackendError: the policy is ``"raise"``.
+            ValueError: the function has returned neither a policy nor a decision.
         """
         if isinstance(answer, Decision):
             return answer._replace(degraded=answer.degraded or "on_error")
@@ -84,13 +85,13 @@ class Failures:
         """The decision on `charge` without its store.
 
         Args:
-            policy: what to do.
-            error: what is wrong with the store.
-            charge: what was asked of it.
+            policy: the policy to follow.
+            error: the error of the store.
+            charge: the charge that the store was asked for.
             wait: µs until the store is asked again.
 
         Raises:
-            BackendError: the policy is to raise it.
+            BackendError: the policy is ``"raise"``.
         """
         if policy == "raise":
             raise error
@@ -101,21 +102,77 @@ class Failures:
             return Decision(False, limit, 0, retry_after=max(1, wait), reset_after=max(1, wait), degraded=UNAVAILABLE)
         return self._fall_back(charge, wait)
 
+    def take(
+        self, answers: Sequence[object], error: BackendError, takes: Sequence[Take], kind: int, wait: int
+    ) -> Taken:
+        """What `Backend.take` answers without the store. Takes that the fallback decides are one decision here too.
+
+        Args:
+            answers: for each take the policy, or what the function has answered.
+            error: what is wrong with the store.
+            takes: what was asked of it, and so is `kind`.
+            wait: µs until the store is asked again.
+
+        Raises:
+            BackendError, ValueError: as `settle`.
+        """
+        decisions = [ADMITTED] * len(takes)
+        held: list[Held] = [None] * len(takes)
+        ours: list[int] = []
+        for place, (answer, charge) in enumerate(zip(answers, charges_of(takes, kind), strict=True)):
+            if answer == "fallback":
+                ours.append(place)
+            else:
+                decisions[place] = self.settle(answer, error, charge, wait)
+        spares = [(self._spare_account(takes[place][0]), *takes[place][1:]) for place in ours]
+        if spares:
+            taken = self._spare.take(spares, kind if all(decisions) else TRY, sync=True)
+            for place, decision in zip(ours, taken.decisions, strict=True):
+                decisions[place] = self._of_spare(takes[place][0].plan, decision, wait)
+            for place, each in zip(ours, taken.held, strict=False):
+                held[place] = each
+        return Taken(decisions, held if kind == HOLD and all(decisions) else ())
+
+    def post(
+        self, answers: Sequence[object], error: BackendError, postings: Sequence[Posting], wait: int
+    ) -> list[Posted]:
+        """What `Backend.post` answers without the store; arguments and errors as of `take`.
+
+        What was taken in the store cannot be given back without it, so it stays taken.
+        """
+        return [self._post(*each, error, wait) for each in zip(answers, postings, strict=True)]
+
+    def _post(self, answer: object, posting: Posting, error: BackendError, wait: int) -> Posted:
+        plan = posting.account.plan
+        if answer == "fallback" and posting.units >= 0:
+            (posted,) = self._spare.post([posting._replace(account=self._spare_account(posting.account))], sync=True)
+            return posted._replace(decision=self._of_spare(plan, posted.decision, wait))
+        decision = self.settle(answer, error, charge_of(posting), wait)
+        units = posting.units if posting.kind == TAKE_UP_TO and decision.allowed else 0
+        return Posted(decision, units, (decision.retry_after,) * len(posting.costs))
+
+    def _spare_account(self, account: LimitAccount) -> LimitAccount:
+        return self._spare.account(account.uid, self._shared(account.plan)[0])
+
     def reset(self) -> None:
-        """Forget what has been counted in this process."""
+        """Forget the quota used in the fallback limiter."""
         self._spare.reset_sync()
 
     def _fall_back(self, charge: Charge, wait: int) -> Decision:
-        shared, rates = self._shared(charge.plan)
-        (decision,) = self._spare.apply_sync((charge._replace(plan=shared),))
+        (decision,) = self._spare.apply_sync((charge._replace(plan=self._shared(charge.plan)[0]),))
+        return self._of_spare(charge.plan, decision, wait)
+
+    def _of_spare(self, whole: Plan, decision: Decision, wait: int) -> Decision:
+        """A decision of our share of a plan, as one of the whole."""
         if decision.never:
-            # It is only this share that cannot hold so much: the store may.
+            # only the share is too small for this cost, and the store may admit it
             decision = decision._replace(retry_after=max(1, wait))
+        rates = self._shared(whole)[1]
         rate = None if decision.rate is None else rates.get(decision.rate, decision.rate)
         return decision._replace(rate=rate, degraded="fallback")
 
     def _share_of(self, whole: Plan) -> tuple[Plan, dict[Rate, Rate]]:
-        """The plan for our share of the rates of another, and which of its rates each of ours stands for."""
+        """The plan for the share of each rate, and the original of each of its rates."""
         if self._share == 1:
             return whole, {}
         rates = [Rate(_part(rate.limit, self._share), rate.period) for rate in whole.rates]
@@ -123,8 +180,19 @@ class Failures:
         return shared, dict(zip(rates, whole.rates, strict=True))
 
 
+def charges_of(takes: Sequence[Take], kind: int) -> list[Charge]:
+    """Takes as the function given as `on_error` sees them."""
+    return [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
+
+
+def charge_of(posting: Posting) -> Charge:
+    """A posting as the function given as `on_error` sees it: it cannot be refused, so it only reads."""
+    account = posting.account
+    return Charge(account.uid, account.plan, posting.key, max(posting.units, 0), read_only=True)
+
+
 def _shrunk(strategy: Strategy, share: float) -> Strategy:
-    """A strategy with our share of its burst and its debt, if it has any."""
+    """A strategy with the share of its burst and of its debt, if it has any."""
     if not is_dataclass(strategy):
         return strategy
     names = [field.name for field in fields(strategy) if field.name in {"burst", "debt"}]
@@ -133,7 +201,7 @@ def _shrunk(strategy: Strategy, share: float) -> Strategy:
 
 
 def _part(whole: int, share: float) -> int:
-    """`share` of an amount, rounded down, but something of what is something."""
+    """`share` of an amount, rounded down, but at least 1 unless the amount is 0."""
     return max(1, int(whole * share)) if whole else 0
 
 

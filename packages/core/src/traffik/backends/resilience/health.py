@@ -1,6 +1,6 @@
-"""Word of how a store is: said once when it fails, and once when it answers again, however many hits there are between.
+"""The health of a store: logged once when it fails and once when it answers again, however many hits fail in between.
 
-It moves the breaker along; what a hit is answered meanwhile is in `traffik.backends.resilience.failures`.
+It reports calls to the breaker. `traffik.backends.resilience.failures` decides on the hits in the meantime.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Health"]
 
 _QUIET: Final = 10.0
-"""Seconds after word of a trouble in which there is no word of another, however often it comes and goes."""
+"""Seconds after a logged problem in which no other is logged."""
 
 
 class Health:
@@ -24,7 +24,7 @@ class Health:
 
     Args:
         circuit: its breaker.
-        log: where word is given.
+        log: the log for its messages.
     """
 
     __slots__ = ("_circuit", "_log", "_quiet_until", "_unwell")
@@ -36,14 +36,14 @@ class Health:
         self._quiet_until = 0.0
 
     def mention(self, store: object, error: BackendError) -> None:
-        """Give word of what `store` could not do although it is well, unless there has been word lately."""
+        """Log an error of a `store` that works otherwise, unless one was logged a short time ago."""
         now = time.monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
             self._log.warning("%r: %s", store, error)
 
     def report(self, store: object, error: BackendError | None) -> None:
-        """Take note of how a call of `store` went."""
+        """Note the result of a call to `store`, and log a change of its health."""
         if error is None:
             self._circuit.succeeded()
             if self._unwell:

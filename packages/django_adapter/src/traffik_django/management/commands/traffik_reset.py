@@ -12,9 +12,9 @@ __all__ = ["Command"]
 class Command(QuotaCommand):
     """Prints one line."""
 
-    help = "Forgets what an identity has used of a throttle."
+    help = "Forgets the quota that an identity has used at a throttle."
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit, store, key = self.find(options)
         store.reset_sync(limit.uid, key)
-        self.stdout.write(f"{limit.uid} {options['identity']}: the quota is whole again")
+        self.stdout.write(f"{limit.uid} {options['identity']}: the whole quota is available again")

@@ -1,4 +1,4 @@
-"""`manage.py traffik_stat THROTTLE IDENTITY`: what is left of a quota; takes nothing."""
+"""`manage.py traffik_stat THROTTLE IDENTITY`: shows the quota left, and consumes none."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Command"]
 class Command(QuotaCommand):
     """Prints one line."""
 
-    help = "InspectableBackend what an identity has left of a throttle."
+    help = "Shows the quota that an identity has left at a throttle."
 
     def handle(self, *args: Any, **options: Any) -> None:
         limit, store, key = self.find(options)
-        if limit.rating is not None or not limit.plan.stats:
+        if limit.rating is not None or not limit.own_plan.stats:
             raise CommandError(f"{limit!r} has a rate that depends on the request, or a strategy that cannot tell")
-        (decision,) = store.apply_sync([Charge(limit.uid, limit.plan, key, 0, read_only=True)])
+        (decision,) = store.apply_sync([Charge(limit.uid, limit.own_plan, key, 0, read_only=True)])
         if decision.degraded is not None:
             raise CommandError(f"{store!r} does not answer")
         wait = f", next in {decision.wait_ms / 1000:g} s" if decision.retry_after else ""

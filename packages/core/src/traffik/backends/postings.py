@@ -1,0 +1,312 @@
+"""What several limits, or one reservation, ask of a store in one atomic step.
+
+A hit charges one key. A `take` charges several, all or not at all. What was taken can be settled: units are given back
+or charged in any case. These functions are the one place that says what that means, for every store whose kernels run
+in Python; a store only fetches states and keeps those that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+from traffik.backends.shields import shielded
+from traffik.model.decisions import ADMITTED, Decision
+from traffik.model.descriptions import describe
+from traffik.model.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from traffik.strategies import Plan, Receipt, State
+
+__all__ = [
+    "FORESEE",
+    "HOLD",
+    "SETTLE",
+    "TAKE",
+    "TAKE_UP_TO",
+    "TRY",
+    "Fetch",
+    "Held",
+    "Keep",
+    "LimitAccount",
+    "Posted",
+    "Posting",
+    "Take",
+    "Taken",
+    "check_settles",
+    "post_each",
+    "settle_surely",
+    "take_in_turn",
+    "take_together",
+]
+
+TAKE: Final = 0
+"""Take units."""
+HOLD: Final = 1
+"""Take units, and answer the receipts for settling them."""
+TRY: Final = 2
+"""Decide as `TAKE` does, and change nothing."""
+
+SETTLE: Final = 3
+"""Give back (units below 0) or charge in any case (above 0)."""
+TAKE_UP_TO: Final = 4
+"""Take as many of the units as are left."""
+FORESEE: Final = 5
+"""Say when each of several costs, one after the other, would be admitted; changes nothing."""
+
+
+class LimitAccount:
+    """One limit in one store. Stores keep in it what they need to know of the limit.
+
+    Attributes:
+        store: the store.
+        uid: of the limit.
+        plan: the strategy, made ready for its rates.
+    """
+
+    __slots__ = ("plan", "store", "uid")
+
+    def __init__(self, store: Any, uid: str, plan: Plan) -> None:
+        self.store = store
+        self.uid = uid
+        self.plan = plan
+
+
+Take: TypeAlias = tuple[Any, str, int]
+"""A `LimitAccount`, a local key of it, and the units to take: 1 to the plan's ceiling."""
+
+
+Held: TypeAlias = "tuple[LimitAccount, tuple[Receipt, ...]] | None"
+"""The account that has counted a take, and the receipt for settling it there; None if no store has counted it."""
+
+
+class Taken(NamedTuple):
+    """The answer to takes that are decided together.
+
+    Attributes:
+        decisions: one for each, in order. If another one refuses, it says what is left without taking any.
+        held: of a `HOLD` that is admitted, for each the account that counted it and the receipt for settling it there;
+            None where no store has counted it, so that there is nothing to settle. Empty otherwise.
+    """
+
+    decisions: list[Decision]
+    held: Sequence[Held] = ()
+
+
+class Posting(NamedTuple):
+    """One other movement of units on one key.
+
+    Attributes:
+        kind: `SETTLE`, `TAKE_UP_TO` or `FORESEE`.
+        account: the limit.
+        key: scope and identity, as `traffik.model.keys.local_key` joins them.
+        units: how many.
+        receipt: for `SETTLE`: what the hold of the units answered; None to settle without one.
+        costs: for `FORESEE`: the costs, in order.
+    """
+
+    kind: int
+    account: Any
+    key: str
+    units: int = 0
+    receipt: tuple[Receipt, ...] | None = None
+    costs: tuple[int, ...] = ()
+
+
+class Posted(NamedTuple):
+    """The answer to a posting.
+
+    Attributes:
+        decision: what is left afterwards.
+        units: units taken or charged (above 0), or given back (below 0).
+        waits: of a `FORESEE`: µs from now for each cost.
+    """
+
+    decision: Decision
+    units: int = 0
+    waits: tuple[int, ...] = ()
+
+
+Fetch: TypeAlias = "Callable[[Any, str], State | None]"
+"""Returns the stored state of a key of an account."""
+
+Keep: TypeAlias = "Callable[[Any, str, State, int, int], None]"
+"""Keeps the new state of a key of an account, with its ttl and the time, both in µs."""
+
+
+def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep: Keep) -> Taken:
+    """Decide takes, each on what those before it leave. If one refuses, none of them counts.
+
+    Args:
+        takes: what is asked.
+        kind: `TAKE`, `HOLD` or `TRY`.
+        now: µs on the store's clock.
+        fetch: returns a stored state.
+        keep: keeps a new one; called after everything has been decided.
+    """
+    decisions: list[Decision] = []
+    changes: list[tuple[Any, str, Any, Any, int]] = []
+    drafts: dict[tuple[str, str], State] = {}
+    refused = False
+    for account, key, units in takes:
+        place = account.uid, key
+        before = drafts[place] if place in drafts else fetch(account, key)
+        decision, after, ttl = account.plan.kernel(before, units, now)
+        decisions.append(decision)
+        changes.append((account, key, before, after, ttl))
+        if not decision[0]:
+            refused = True
+        elif after is not None:
+            drafts[place] = after
+    if refused:
+        return _refused(takes, decisions, changes, kind, now, fetch, keep)
+    if kind != TRY:
+        for account, key, _, after, ttl in changes:
+            if after is not None:
+                keep(account, key, after, ttl, now)
+    if kind != HOLD:
+        return Taken(decisions)
+    return Taken(
+        decisions, [(account, account.plan.receipt(before, after)) for account, _, before, after, _ in changes]
+    )
+
+
+def _refused(
+    takes: Sequence[Take],
+    decisions: list[Decision],
+    changes: Sequence[tuple[Any, str, Any, Any, int]],
+    kind: int,
+    now: int,
+    fetch: Fetch,
+    keep: Keep,
+) -> Taken:
+    """The answer if a take refuses: its own refusal, and of the others what is left untaken."""
+    for place, (account, key, _) in enumerate(takes):
+        after, ttl = changes[place][3:]
+        if decisions[place].allowed:
+            decisions[place] = account.plan.kernel(fetch(account, key), 0, now)[0]
+        elif after is not None and kind != TRY:
+            keep(account, key, after, ttl, now)  # the clock has gone far back, and the state goes on from here
+    return Taken(decisions)
+
+
+async def take_in_turn(
+    groups: Sequence[Sequence[int]],
+    takes: Sequence[Take],
+    kind: int,
+    take: Callable[[Sequence[Take], int], Awaitable[Taken]],
+    sync: bool,
+) -> Taken:
+    """Take groups that cannot be one step, one after the other; if one refuses or fails, give back the others.
+
+    If this is cancelled, the group under way is awaited. A `HOLD` is then given back, since its caller will not know of
+    it, and so are the units of any kind if not all groups have admitted them.
+
+    Args:
+        groups: places in `takes`, those of one step together. Those that cannot give back are asked last.
+        takes: what is asked, and so is `kind`.
+        take: takes one group.
+        sync: whether the caller is sync code.
+
+    Raises:
+        ConfigurationError: what a group before the last would hand out could not be given back.
+    """
+    ordered = sorted(groups, key=lambda places: not all(takes[place][0].plan.settles for place in places))
+    if kind != TRY:
+        for place in chain(*ordered[:-1]):
+            check_settles(takes[place][0])
+    decisions = [ADMITTED] * len(takes)
+    held: list[Held] = [None] * len(takes)
+    admitted: list[Sequence[int]] = []
+
+    async def take_group(group: Sequence[int], kind: int) -> None:
+        taken = await take([takes[place] for place in group], kind)
+        for place, decision in zip(group, taken.decisions, strict=True):
+            decisions[place] = decision
+        for place, each in zip(group, taken.held, strict=False):
+            held[place] = each
+        if all(taken.decisions):
+            admitted.append(group)
+
+    async def give_back() -> None:
+        places = [place for place, each in enumerate(held) if each is not None]
+        postings = [_back(takes[place], held[place]) for place in places]
+        for place, posted in zip(places, await settle_surely(postings, sync), strict=True):
+            decisions[place] = posted.decision
+
+    waits = not (sync or all(account.store.in_process for account, _, _ in takes))
+    try:
+        for group in ordered:
+            work = take_group(group, kind if kind == TRY or group is ordered[-1] else HOLD)
+            await (shielded(work) if waits else work)
+            if group not in admitted:
+                break
+    except BaseException:
+        if kind == HOLD or len(admitted) < len(ordered):
+            await give_back()
+        raise
+    if len(admitted) == len(ordered):
+        return Taken(decisions, held if kind == HOLD else ())
+    await give_back()
+    return Taken(decisions)
+
+
+async def settle_surely(postings: Sequence[Posting], sync: bool) -> list[Posted]:
+    """Carry out postings, in one step for those of one store.
+
+    Once begun it is carried out, even if it is cancelled: stores have deadlines.
+    """
+    waits = not (sync or all(posting.account.store.in_process for posting in postings))
+    work = _post_by_store(postings, sync)
+    return await (shielded(work) if waits else work)
+
+
+async def _post_by_store(postings: Sequence[Posting], sync: bool) -> list[Posted]:
+    by_store: dict[Any, list[int]] = {}
+    for place, posting in enumerate(postings):
+        by_store.setdefault(posting.account.store, []).append(place)
+    found: dict[int, Posted] = {}
+    for store, places in by_store.items():
+        answers = store.post([postings[place] for place in places], sync=sync)
+        found.update(zip(places, answers if isinstance(answers, list) else await answers, strict=True))
+    return [found[place] for place in range(len(postings))]
+
+
+def _back(take: Take, held: Held) -> Posting:
+    """The posting that gives back a take."""
+    _, key, units = take
+    account, receipt = held or (take[0], None)
+    return Posting(SETTLE, account, key, -units, receipt)
+
+
+def check_settles(account: LimitAccount) -> None:
+    """See whether units of a limit can be settled.
+
+    Raises:
+        ConfigurationError: its strategy cannot.
+    """
+    if not account.plan.settles:
+        raise ConfigurationError(
+            f"{describe(account.plan.strategy)} cannot give units back or charge in any case: give it the methods "
+            f"`receipt` and `settle` (see traffik.strategies.Settling), or use another strategy"
+        )
+
+
+def post_each(postings: Sequence[Posting], now: int, fetch: Fetch, keep: Keep) -> list[Posted]:
+    """Carry out postings, one after the other. Arguments as of `take_together`."""
+    return [_post(posting, now, fetch, keep) for posting in postings]
+
+
+def _post(posting: Posting, now: int, fetch: Fetch, keep: Keep) -> Posted:
+    kind, account, key, units, receipt, costs = posting
+    plan, state = account.plan, fetch(account, key)
+    if kind == FORESEE:
+        return Posted(plan.kernel(state, 0, now)[0], waits=plan.earliest(state, costs, now))
+    if kind == SETTLE:
+        decision, changed, ttl, moved = plan.settle(state, units, receipt, now)
+    else:
+        decision, changed, ttl, moved = plan.take_up_to(state, units, now)
+    if changed is not None:
+        keep(account, key, changed, ttl, now)
+    return Posted(decision, moved)

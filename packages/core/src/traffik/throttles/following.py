@@ -1,0 +1,123 @@
+"""Following a file of limits: when it changes, its throttles count by its new rates, without a restart.
+
+    throttles = load_throttles("limits.toml")
+    with following("limits.toml", throttles):
+        ...  # serve
+
+The whole file is checked before anything changes. A file that is wrong changes nothing, and the log says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from traffik.model.descriptions import describe
+from traffik.model.errors import ConfigurationError
+from traffik.throttles.files import read_limits
+
+if TYPE_CHECKING:
+    from traffik.throttles.entries import LimitEntry
+    from traffik.throttles.throttle import Throttle
+
+__all__ = ["FollowedLimits", "following"]
+
+_log: Final = logging.getLogger("traffik.limits")
+
+
+class FollowedLimits:
+    """A file of limits and the throttles that `load_throttles` made of it.
+
+    Args:
+        path: of the file.
+        throttles: by uid.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or something in it is wrong.
+    """
+
+    def __init__(self, path: str | Path, throttles: Mapping[str, Throttle[Any]]) -> None:
+        self.path = Path(path)
+        self.throttles = throttles
+        self._stamp = self._stamp_now()
+        self._entries = self._read()
+
+    def refresh(self) -> list[str]:
+        """Read the file, and count by its rates from now on; the uids whose rate has changed.
+
+        Other changes need a restart, which the log says.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or something in it is wrong; nothing is changed then.
+        """
+        self._stamp = self._stamp_now()
+        before, self._entries = self._entries, self._read()
+        changed = []
+        for uid in before.keys() | self._entries.keys():
+            old, new = before.get(uid), self._entries.get(uid)
+            if old is None or new is None or uid not in self.throttles:
+                _log.warning("%s: %r is new or gone: that needs a restart", self.path, uid)
+                continue
+            if replace(old, rates=new.rates, line=new.line) != new:
+                _log.warning("%s:%d: %r has changed in more than its rate: restart for it", self.path, new.line, uid)
+            if old.rates != new.rates:
+                self.throttles[uid].update(rate=new.rates or "unlimited")
+                changed.append(uid)
+                _log.info("%s:%d: %r counts by %s now", self.path, new.line, uid, "; ".join(map(str, new.rates)))
+        return sorted(changed)
+
+    def refresh_if_changed(self) -> None:
+        """`refresh` if the file has another time or size. What is wrong is logged, and changes nothing."""
+        if self._stamp_now() == self._stamp:
+            return
+        try:
+            self.refresh()
+        except ConfigurationError as error:
+            _log.error("%s; the limits stay as they were", error)
+
+    def _read(self) -> dict[str, LimitEntry]:
+        return {entry.uid: entry for entry in read_limits(self.path)}
+
+    def _stamp_now(self) -> tuple[int, int, int]:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return 0, 0, 0
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@contextmanager
+def following(
+    path: str | Path, throttles: Mapping[str, Throttle[Any]], *, every: float = 1.0
+) -> Generator[FollowedLimits, None, None]:
+    """Follow a file of limits for as long as the context lasts, in a thread.
+
+    Args:
+        path: of the file.
+        throttles: by uid, as `load_throttles` returns them.
+        every: seconds between two looks at the file, above 0.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or something in it is wrong.
+        ValueError: `every` is not a number of seconds above 0.
+    """
+    if isinstance(every, bool) or not isinstance(every, int | float) or not every > 0:
+        raise ValueError(f"every is a number of seconds above 0, not {describe(every)}")
+    limits, over = FollowedLimits(path, throttles), Event()
+
+    def follow() -> None:
+        while not over.wait(every):
+            limits.refresh_if_changed()
+
+    thread = Thread(target=follow, name="traffik.limits", daemon=True)
+    thread.start()
+    try:
+        yield limits
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,53 @@
+"""Coroutines that sync code steps."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from traffik.model.coroutines import run_sync
+
+
+async def echo(value):
+    return value
+
+
+async def fail():
+    raise KeyError("a")
+
+
+async def nested(depth):
+    return depth if depth == 0 else run_sync(nested(depth - 1)) + 1
+
+
+async def suspend():
+    await asyncio.sleep(0)
+
+
+def test_the_result_of_a_coroutine_comes_back():
+    assert [run_sync(echo(value)) for value in (None, 1, "a", [])] == [None, 1, "a", []]
+
+
+def test_a_coroutine_may_run_another_one():
+    assert run_sync(nested(50)) == 50
+
+
+def test_an_error_comes_back_and_the_next_coroutine_runs():
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            run_sync(fail())
+        assert run_sync(echo(1)) == 1
+
+
+def test_a_coroutine_that_suspends_is_an_error():
+    for _ in range(3):
+        with pytest.raises(TypeError, match="has to wait, so sync code cannot use it"):
+            run_sync(suspend())
+        assert run_sync(echo(1)) == 1
+
+
+def test_threads_run_coroutines_side_by_side():
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda value: run_sync(echo(value)), range(2000))) == list(range(2000))

@@ -1,0 +1,186 @@
+"""What plans add to deciding: settling on several rates, partial grants, and the waits of costs that follow."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.walks import START, STRATEGIES, Key, keys, small_rates
+from traffik import NEVER, ConfigurationError, Decision, FixedWindow, Rate, SlidingWindow, Transition
+from traffik.strategies import Settled, Settling, plan, probe
+
+PAIR = [Rate(3, 1000), Rate(5, 10_000)]
+every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+costs = st.lists(st.integers(1, 14), max_size=6)
+
+
+class Total:
+    """A strategy of a user's, which counts and never forgets; it settles."""
+
+    def decide(self, state, rate, cost, now):
+        used = (state or (0,))[0] + cost
+        return Transition(Decision(used <= rate.limit, rate.limit, max(0, rate.limit - used)), (used,), rate.period)
+
+    def receipt(self, before, after, rate):
+        return ((before or (0,))[0], after[0])
+
+    def settle(self, state, rate, delta, receipt, now):
+        used = max(0, state[0] + delta if state else delta)
+        return Settled(Decision(True, rate.limit, rate.limit - used), (used,), rate.period, delta)
+
+
+class Plain:
+    """A strategy of a user's that only decides."""
+
+    def decide(self, state, rate, cost, now):
+        return Transition(Decision(True, rate.limit, 0), None, 0)
+
+
+class Kinder(SlidingWindow):
+    """A strategy of a user's, made of ours, that decides anew."""
+
+    __slots__ = ()
+
+    def decide(self, state, rate, cost, now):
+        return SlidingWindow.decide(self, state, Rate(rate.limit + 1, rate.period), cost, now)
+
+
+class Stubborn(SlidingWindow):
+    """A strategy of a user's, made of ours, that settles nothing."""
+
+    __slots__ = ()
+
+    def settle(self, state, rate, delta, receipt, now):
+        return Settled(Decision(True, rate.limit, 0), None, 0, 0)
+
+
+@every_strategy
+def test_every_strategy_of_ours_can_settle(strategy):
+    assert isinstance(strategy, Settling)
+    assert plan(strategy, PAIR).settles
+
+
+@pytest.mark.parametrize("strategy", [Plain(), Kinder()], ids=lambda each: type(each).__name__)
+def test_one_that_decides_anew_and_does_not_settle_says_so(strategy):
+    made = plan(strategy, PAIR)
+    assert not made.settles
+    with pytest.raises(ConfigurationError, match="write the methods receipt and settle"):
+        made.settle(None, 1, None, START)
+    with pytest.raises(ConfigurationError, match=type(strategy).__name__):
+        made.receipt(None, (1,))
+
+
+def test_a_subclass_that_settles_anew_is_asked():
+    assert plan(Stubborn(), PAIR[:1]).settle(None, 3, None, START).applied == 0
+
+
+@pytest.mark.parametrize("rates", [PAIR[:1], PAIR], ids=["one rate", "two rates"])
+def test_a_strategy_of_a_users_may_settle(rates):
+    made = plan(Total(), rates)
+    _, state, _ = made.kernel(None, 3, START)
+    assert made.receipt(None, state) == ((0, 3),) * len(rates)
+    settled = made.settle(state, -2, made.receipt(None, state), START + 10)
+    assert (settled.applied, settled.decision.remaining, settled.ttl) == (-2, 2, max(rate.period for rate in rates))
+
+
+def test_what_a_user_has_settled_lapses_with_its_ttl():
+    made = plan(Total(), PAIR[:1])
+    state = made.settle(None, 3, None, START).state
+    assert not made.kernel(state, 1, START + 999)[0].allowed
+    assert made.kernel(state, 1, START + 1000)[0].allowed
+
+
+def test_each_rate_is_given_back_to_by_its_own_receipt():
+    made = plan(FixedWindow(), PAIR)
+    _, state, _ = made.kernel(None, 3, START)
+    receipts = made.receipt(None, state)
+    settled = made.settle(state, -2, receipts, START + 10)
+    assert [part[2] for part in settled.state] == [1, 1]
+    assert (settled.applied, settled.decision.remaining, settled.ttl) == (-2, 2, 9990)
+
+
+def test_a_rate_whose_window_has_ended_keeps_the_others_from_nothing():
+    made = plan(FixedWindow(), PAIR)
+    _, state, _ = made.kernel(None, 3, START)
+    settled = made.settle(state, -2, made.receipt(None, state), START + 1000)
+    assert (settled.applied, settled.decision.remaining, settled.state[0]) == (0, 3, state[0])
+    assert settled.state[1][2] == 1
+
+
+def test_a_rate_that_the_hit_was_not_counted_on_has_nothing_to_give_back():
+    one, two = plan(FixedWindow(), PAIR[:1], varying=True), plan(FixedWindow(), PAIR, varying=True)
+    _, state, _ = one.kernel(None, 3, START)
+    receipts = one.receipt(None, state)
+    _, state, _ = two.kernel(None, 3, START)
+    settled = two.settle(state, -2, receipts, START)
+    assert [part[2] for part in settled.state] == [1, 3]
+    assert [part[2] for part in two.settle(state, 1, receipts, START).state] == [4, 4]
+
+
+def test_the_parts_of_other_rates_stay():
+    one, two = plan(FixedWindow(), PAIR[:1], varying=True), plan(FixedWindow(), PAIR, varying=True)
+    _, state, _ = two.kernel(None, 3, START)
+    assert one.settle(state, -1, None, START).state[1] == state[1]
+
+
+def test_charging_in_any_case_charges_all_rates():
+    settled = plan(FixedWindow(), PAIR).settle(None, 7, None, START)
+    assert [part[2] for part in settled.state] == [6, 7]
+    assert (settled.applied, settled.decision.retry_after) == (6, 10_000)
+
+
+def test_without_rates_nothing_is_settled():
+    settled = plan(SlidingWindow(), []).settle(None, -3, None, START)
+    assert (settled.decision.allowed, settled.state, settled.applied) == (True, None, -3)
+
+
+@every_strategy
+@given(data=st.data())
+def test_the_decision_after_settling_is_what_a_probe_finds(strategy, data):
+    made = plan(strategy, data.draw(st.lists(small_rates, min_size=1, max_size=3, unique=True)), varying=True)
+    _, state, _ = made.kernel(None, data.draw(st.integers(1, made.capacity)), START)
+    delta, now = data.draw(st.integers(-20, 20)), START + data.draw(st.integers(0, 60))
+    settled = made.settle(state, delta, made.receipt(None, state), now)
+    assert settled.decision == probe(made.kernel, settled.state or state, now)._replace(allowed=True)
+
+
+@every_strategy
+@given(data=st.data())
+def test_as_much_is_granted_as_is_left(strategy, data):
+    rate = data.draw(small_rates)
+    key = data.draw(keys(strategy, rate))
+    cost = data.draw(st.integers(1, 20))
+    left = key.ask(0).remaining
+    decision, state, ttl, granted = plan(strategy, [rate]).take_up_to(key.state, cost, key.now)
+    assert granted == min(cost, left)
+    assert (decision, state, ttl) == key.kernel(key.state, max(1, granted), key.now)
+
+
+def test_a_strategy_that_does_not_say_what_remains_is_asked_for_one_unit():
+    assert plan(Plain(), PAIR[:1]).take_up_to(None, 7, START)[3] == 1
+
+
+@every_strategy
+@given(data=st.data())
+def test_costs_that_follow_are_admitted_at_their_waits_and_no_earlier(strategy, data):
+    rate = data.draw(small_rates)
+    key = data.draw(keys(strategy, rate))
+    start, wanted = key.now, data.draw(costs)
+    for cost, wait in zip(wanted, plan(strategy, [rate]).earliest(key.state, wanted, start), strict=True):
+        if wait == NEVER:
+            assert cost > strategy.capacity(rate)
+            continue
+        assert wait <= key.now - start or not key.ask(cost, start + wait - 1).allowed
+        key.now = start + wait
+        assert key.hit(cost).allowed
+
+
+def test_the_waits_of_several_rates_fit_them_all():
+    assert plan(FixedWindow(), PAIR).earliest(None, [3, 1, 1, 9, 1], START) == (0, 1000, 1000, NEVER, 10_000)
+
+
+def test_waits_follow_one_another_after_a_clock_that_has_gone_far_back():
+    key = Key(plan(SlidingWindow(), PAIR).kernel)
+    key.hit(3)
+    assert plan(SlidingWindow(), PAIR).earliest(key.state, [1, 3], START - 10**9) == (1000, 11_000)

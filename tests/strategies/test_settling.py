@@ -1,0 +1,43 @@
+"""Giving units back and charging in any case: never more generous than if the units had not been taken."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.strategies.settlers import SettledKey
+from tests.walks import STRATEGIES
+from traffik import Rate
+
+every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
+WALKS, LENGTH = 150, 60
+
+
+def settled_keys(strategy):
+    """Keys with random rates, each at every step of a random walk, and what that step asked for and applied."""
+    for number in range(WALKS):
+        chance = random.Random(f"{strategy} {number}")
+        key = SettledKey(strategy, Rate(chance.randint(1, 12), chance.randint(1, 60)), chance)
+        for _ in range(LENGTH):
+            yield key, *key.step()
+
+
+@every_strategy
+def test_a_key_never_has_more_quota_than_its_history_without_the_units(strategy):
+    for key, _, _ in settled_keys(strategy):
+        for now in (key.now, key.now + key.chance.randint(0, 2 * key.rate.period)):
+            assert key.remaining(now) <= key.history.remaining(now)
+
+
+@every_strategy
+def test_every_wait_stays_exact(strategy):
+    for key, _, _ in settled_keys(strategy):
+        assert key.wait_is_exact(key.chance.randint(1, key.plan.capacity))
+
+
+@every_strategy
+def test_no_more_is_applied_than_was_asked_for(strategy):
+    for _, asked, applied in settled_keys(strategy):
+        assert abs(applied) <= abs(asked)
+        assert applied * asked >= 0

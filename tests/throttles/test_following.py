@@ -1,0 +1,91 @@
+"""Following a file of limits."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from tests import toy
+from traffik import ConfigurationError, load_throttles
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.throttles.following import FollowedLimits, following
+
+LIMITS = '[[throttle]]\nuid = "api"\nrate = "{}"\n'
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "limits.toml"
+    path.write_text(LIMITS.format("2/min"))
+    return path
+
+
+@pytest.fixture
+def throttles(path, clock):
+    with InMemoryBackend(clock=clock) as store:
+        yield load_throttles(path, backend=store)
+
+
+def left(throttle):
+    return throttle.sync.stat(toy.Request()).hits_remaining
+
+
+def test_a_new_rate_counts_at_once_and_what_is_used_stays_used(path, throttles):
+    limits = FollowedLimits(path, throttles)
+    throttles["api"].sync.hit(toy.Request())
+    path.write_text(LIMITS.format("5/min"))
+    assert limits.refresh() == ["api"]
+    assert left(throttles["api"]) == 4
+    assert limits.refresh() == []
+
+
+def test_a_file_that_is_wrong_changes_nothing_and_is_said(path, throttles, caplog):
+    limits = FollowedLimits(path, throttles)
+    path.write_text(LIMITS.format("5/parsec"))
+    with pytest.raises(ConfigurationError, match=r"limits\.toml:3: "):
+        limits.refresh()
+    path.write_text(LIMITS.format("50/parsec"))
+    limits.refresh_if_changed()
+    assert "the limits stay as they were" in caplog.text
+    assert left(throttles["api"]) == 2
+
+
+def test_a_file_that_is_gone_changes_nothing(path, throttles, caplog):
+    limits = FollowedLimits(path, throttles)
+    path.unlink()
+    limits.refresh_if_changed()
+    assert "cannot read" in caplog.text
+    assert left(throttles["api"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (LIMITS.format("2/min") + "cost = 2\n", "'api' has changed in more than its rate"),
+        (LIMITS.format("2/min") + '[[throttle]]\nuid = "b"\nrate = "1/s"\n', "'b' is new or gone"),
+    ],
+)
+def test_other_changes_need_a_restart(path, throttles, caplog, content, words):
+    limits = FollowedLimits(path, throttles)
+    path.write_text(content)
+    assert limits.refresh() == []
+    assert words in caplog.text
+
+
+def test_a_thread_sees_the_change(path, throttles, caplog):
+    caplog.set_level(logging.INFO, "traffik.limits")
+    with following(path, throttles, every=0.01):
+        path.write_text(LIMITS.format("50/min"))
+        until = time.monotonic() + 10
+        while left(throttles["api"]) != 50 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert left(throttles["api"]) == 50
+    assert "'api' counts by 50/min now" in caplog.text
+
+
+@pytest.mark.parametrize("every", [0, -1, True, "1"])
+def test_the_time_between_two_looks_is_a_number_of_seconds(path, throttles, every):
+    with pytest.raises(ValueError, match="every is a number of seconds above 0"):
+        following(path, throttles, every=every).__enter__()
