@@ -310,7 +310,7 @@ class LMDBBackend(Backend):
 
     async def _reset(self, uid: str | None, key: str | None, sync: bool) -> None:
         if uid is None and key is not None:
-            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+            raise ValueError(f"to reset the key {key!r}, give the uid of its throttle too")
         prefix = prefix_of(self.namespace, uid)
         text = None if key is None else text_of(key)
         for file in self._files if text is None else (self._file_of(text),):

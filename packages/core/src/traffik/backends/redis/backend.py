@@ -233,7 +233,7 @@ class RedisBackend(Backend):
         if key is None:
             return partial(maintenance.forget_all, self._pattern(uid))
         if uid is None:
-            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+            raise ValueError(f"to reset the key {key!r}, give the uid of its throttle too")
         return partial(maintenance.forget, self.partition_key(uid, key))
 
     def _pattern(self, uid: str | None) -> str:
