@@ -29,6 +29,7 @@ NAMES = (
     "memory",
     "lmdb_store",
     "redis_store",
+    "events",
     "imports",
     "replay",
 )

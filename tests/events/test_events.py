@@ -164,20 +164,9 @@ async def test_an_event_is_plain_data(limiter, told, events):
     await limiter.hit("ada")
     told()
     assert pickle.loads(pickle.dumps(events[0])) == events[0]
-    assert events[0].as_dict() == {
-        "uid": "mails",
-        "policy": "mails",
-        "action": "hit",
-        "outcome": "admitted",
-        "cost": 1,
-        "limit": 2,
-        "remaining": 1,
-        "wait_us": 0,
-        "degraded": None,
-        "shadow": False,
-        "key": None,
-        "when_us": events[0].when,
-    }
+    known = {"uid": "mails", "policy": "mails", "action": "hit", "outcome": "admitted", "cost": 1, "limit": 2}
+    known |= {"remaining": 1, "wait_us": 0, "degraded": None, "shadow": False, "key": None}
+    assert events[0].as_dict() == known | {"when_us": events[0].when}
 
 
 async def test_the_key_of_a_client_is_a_hash_if_it_is_asked_for(limiter, events):
