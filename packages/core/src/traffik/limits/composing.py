@@ -187,37 +187,27 @@ async def take_all(
         places.append(len(decisions))
         return ADMITTED
 
-    action = _ACTIONS[kind]
-    taking = Ask(note, action)
+    taking = Ask(note, _ACTIONS[kind])
     for limit, price, own, whose in parts:
         ask: Ask | None = taking
         if limit.shadow is not None:
             beside = True
             if limit.in_shadow:  # it decides by itself, since it must not refuse the others
                 ask = read_only if kind == TRY else None
-        decision = await decide(
-            limit,
-            subject if whose is None else whose,
-            cost if price is None else price,
-            context if own is None else own,
-            sync,
-            ask,
-        )
+        whom, units = subject if whose is None else whose, cost if price is None else price
+        decision = await decide(limit, whom, units, context if own is None else own, sync, ask)
         decisions.append(decision)
-        if not decision[0]:
-            refused = True
-        if limit.finish is not None:
-            finished = True
+        refused = refused or not decision[0]
+        finished = finished or limit.finish is not None
     holds: list[Hold | None] = [None] * len(parts)
     if takes and not refused:
         answers, all_held = await _take(takes, kind, sync)
-        if all_held:
-            for place, (_, key, units), held in zip(places, takes, all_held, strict=True):
-                holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
+        for place, (_, key, taken), held in zip(places, takes, all_held, strict=False):
+            holds[place] = held and Hold(parts[place], held[0], key, taken, held[1])
         if not finished and len(takes) == len(parts):
             decisions = answers
         else:
-            _finish(parts, takes, places, decisions, answers, action)
+            _finish(parts, takes, places, decisions, answers, _ACTIONS[kind])
         if beside and kind != TRY:
             await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
     return Verdict(parts, decisions, holds, _binding(decisions))
