@@ -40,7 +40,7 @@ def test_keys_that_have_lapsed_are_given_back_by_later_traffic(store, clock):
         clock.advance(milliseconds=1)
         limiter.hit("somebody")
     assert store.keys <= 10_000
-    assert store._lapsed.left <= 10_000
+    assert store._expired.left <= 10_000
 
 
 def test_memory_is_given_back_a_little_at_a_time(store, clock):
@@ -51,7 +51,7 @@ def test_memory_is_given_back_a_little_at_a_time(store, clock):
     limiter.hit("somebody")
     clock.advance(milliseconds=1)
     limiter.hit("somebody")
-    assert store._lapsed.left > 9000
+    assert store._expired.left > 9000
 
 
 def test_keys_in_use_are_never_given_back(store, clock):
@@ -73,7 +73,7 @@ def test_a_throttle_without_keys_leaves_nothing(store, clock):
     for _ in range(20):
         clock.advance(seconds=1)
         limiter.hit("a")
-    assert (len(store._banks), len(store._filled), store.keys) == (1, 1, 1)
+    assert (len(store._tables), len(store._filled), store.keys) == (1, 1, 1)
 
 
 def test_quota_outlives_the_limiter_that_counted_it(store):
@@ -111,9 +111,9 @@ def test_a_store_that_is_reset_holds_on_to_nothing(store, clock):
         limiter_on(store).hit(str(number))
     clock.advance(seconds=60)
     limiter_on(store).hit("a")
-    assert store._lapsed.left > 0
+    assert store._expired.left > 0
     store.reset()
-    assert (store.keys, store._lapsed.left, len(store._filled)) == (0, 0, 0)
+    assert (store.keys, store._expired.left, len(store._filled)) == (0, 0, 0)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_reset_makes_room(full):
 
 
 def test_a_key_without_its_uid_cannot_be_reset(store):
-    with pytest.raises(ValueError, match="the key 'a' belongs to some uid"):
+    with pytest.raises(ValueError, match="to reset the key 'a', give the uid"):
         store.reset_sync(key="a")
 
 

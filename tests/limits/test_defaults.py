@@ -76,10 +76,10 @@ async def test_the_default_is_of_rates_that_are_functions_too(store):
 
 
 @pytest.mark.parametrize("given", ["x-ratelimit", ResponseOptions, 5])
-def test_what_cannot_go_out_is_named(given):
+def test_responses_of_another_type_are_errors(given):
     with pytest.raises(TypeError, match="responses are None or ResponseOptions"):
         HTTPThrottle("answers", "5/min", responses=given)
-    with pytest.raises(TypeError, match="is a ResponseOptions"):
+    with pytest.raises(TypeError, match="responses are None or ResponseOptions"):
         set_default_responses(given)
 
 

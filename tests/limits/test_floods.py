@@ -97,7 +97,7 @@ def test_an_episode_is_told_at_most_once_more_than_hits_were_counted(decisions):
         ({"notify": []}, ValueError, 'notify is "every" or "once", not \\[\\]'),
         ({"pause": 5}, TypeError, "pause is True or False, not 5"),
         ({"close_after": 0}, ValueError, "close_after is 1 or more, not 0"),
-        ({"close_after": True}, TypeError, "close_after is a number of refused hits, or None, not True"),
+        ({"close_after": True}, TypeError, "close_after is a whole number of refused hits, or None, not True"),
         ({"close_after": 2.0}, TypeError, "not 2.0"),
     ],
 )

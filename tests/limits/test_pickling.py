@@ -75,7 +75,7 @@ def test_a_copy_keeps_its_store_and_its_functions(again, store):
 
 
 def test_what_cannot_be_pickled_is_named():
-    with pytest.raises(TypeError, match=r"its rate cannot: .*stand at the top of a module"):
+    with pytest.raises(TypeError, match=r"its rate cannot: .*defined at the top level of a module"):
         pickle.dumps(Limiter("a", lambda identity: "5/min"))
 
 

@@ -202,8 +202,8 @@ async def test_a_sync_function_is_told_of_a_lost_slot_of_a_thread(brief):
     def work():
         with brief.sync.slot(on_lost=told.append) as slot:
             brief.sync.reset()
-            brief.sync.slot().__enter__()
-            until_sync(lambda: told)
+            with brief.sync.slot():
+                until_sync(lambda: told)
         assert told == [slot]
 
     await in_thread(work)

@@ -83,5 +83,5 @@ class TestOneOfAProcess:
             assert [bool(limiter.sync.hit("ada")) for _ in range(2)] == [True, False]
 
     def test_cannot_change_a_rate_function(self):
-        with pytest.raises(ConfigurationError, match="a function answers it"):
+        with pytest.raises(ConfigurationError, match="comes from a function"):
             Limiter("api", lambda identity: "1/min").update(rate="5/min")

@@ -110,7 +110,7 @@ def warnings_of(monkeypatch, caplog, argv, peers=0):
 def test_a_store_that_is_opened_in_one_of_several_workers_warns_once_and_names_those_to_share(monkeypatch, caplog):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     (message,) = warnings_of(monkeypatch, caplog, ["uvicorn", "app:app", "--workers", "4"])
-    assert "uvicorn runs 4 workers: a client has the whole limit from each of them" in message
+    assert "uvicorn runs 4 workers: a client gets the whole limit in each of them" in message
     assert "traffik.backends.lmdb.LMDBBackend()" in message
     assert "traffik.backends.redis.RedisBackend(url)" in message
 

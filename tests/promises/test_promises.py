@@ -252,7 +252,7 @@ def test_promise_16_memory_is_bounded_and_nobody_out_of_quota_is_forgotten():
         clock.advance(microseconds=1)
         assert limiter.hit(f"flood:{number}").degraded == "overflow"
     assert store.keys == 100
-    assert sum(len(bank.overflow) for bank in store._banks.values()) <= 1024
+    assert sum(len(table.overflow) for table in store._tables.values()) <= 1024
     assert not any(limiter.hit(victim) for victim in victims)
 
 

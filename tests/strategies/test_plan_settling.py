@@ -65,7 +65,7 @@ def test_every_strategy_of_ours_can_settle(strategy):
 def test_one_that_decides_anew_and_does_not_settle_says_so(strategy):
     made = plan(strategy, PAIR)
     assert not made.settles
-    with pytest.raises(ConfigurationError, match="write the methods receipt and settle"):
+    with pytest.raises(ConfigurationError, match="add the methods receipt and settle"):
         made.settle(None, 1, None, START)
     with pytest.raises(ConfigurationError, match=type(strategy).__name__):
         made.receipt(None, (1,))

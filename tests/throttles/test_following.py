@@ -64,7 +64,7 @@ def test_a_file_that_is_gone_changes_nothing(path, throttles, caplog):
     ("content", "words"),
     [
         (LIMITS.format("2/min") + "cost = 2\n", "'api' has changed in more than its rate"),
-        (LIMITS.format("2/min") + '[[throttle]]\nuid = "b"\nrate = "1/s"\n', "'b' is new or gone"),
+        (LIMITS.format("2/min") + '[[throttle]]\nuid = "b"\nrate = "1/s"\n', "'b' was added or removed"),
     ],
 )
 def test_other_changes_need_a_restart(path, throttles, caplog, content, words):
@@ -82,7 +82,7 @@ def test_a_thread_sees_the_change(path, throttles, caplog):
         while left(throttles["api"]) != 50 and time.monotonic() < until:
             time.sleep(0.01)
     assert left(throttles["api"]) == 50
-    assert "'api' counts by 50/min now" in caplog.text
+    assert "the rate of 'api' is now 50/min" in caplog.text
 
 
 @pytest.mark.parametrize("every", [0, -1, True, "1"])

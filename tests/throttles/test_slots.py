@@ -69,3 +69,12 @@ async def test_a_websocket_that_has_been_told_has_a_false_slot(store):
 async def test_the_strategy_is_a_log(store):
     with pytest.raises(ConfigurationError, match="need the strategy SlidingLog"):
         await HTTPThrottle("reports", "1/60s", backend=store).slot(toy.Request()).__aenter__()
+
+
+async def test_a_throttle_in_the_shadow_rejects_nothing_and_reports(store):
+    throttle = HTTPThrottle("reports", "1/60s", strategy=SlidingLog(), backend=store, shadow=True)
+    async with throttle.slot(toy.Request()), throttle.slot(toy.Request()) as slot:
+        assert slot
+        assert (await throttle.stat(toy.Request())).hits_remaining == 0
+    assert (await throttle.stat(toy.Request())).hits_remaining == 1
+    assert throttle.shadow_report[:2] == (1, 1)

@@ -52,7 +52,7 @@ def test_workers_that_count_by_themselves_are_told_so(tmp_path):
         stderr.seek(0)
         lines = [line for line in stderr if "several-workers" in line]
     assert len(lines) == 2
-    assert "uvicorn runs 2 workers: a client has the whole limit from each of them" in lines[0]
+    assert "uvicorn runs 2 workers: a client gets the whole limit in each of them" in lines[0]
     assert "traffik.backends.lmdb.LMDBBackend()" in lines[0]
 
 

@@ -147,7 +147,7 @@ def test_a_cluster_taken_for_a_server_is_told_to_be_one(shop, redis_cluster):
     one = shop(redis_cluster.url, on_error=lambda error: errors.append(str(error)) or "allow")
     one.hits(*WHOSE)
     assert "this is a node of a cluster" in errors[0]
-    assert "give the store a Cluster" in errors[0]
+    assert "make the store with a Cluster" in errors[0]
 
 
 def test_a_primary_of_a_cluster_that_hands_over_loses_nothing(clustered, redis_cluster):

@@ -232,7 +232,7 @@ def test_a_value_that_is_none_of_ours_counts_as_none(redis_server, shop):
 def test_a_server_that_may_forget_keys_is_warned_of(own, shop, caplog, policy):
     with caplog.at_level(logging.WARNING, "traffik"):
         shop(own("--maxmemory-policy", policy).url)
-    assert f"has maxmemory-policy {policy}: short of memory it forgets keys" in caplog.text
+    assert f"has maxmemory-policy {policy}: if memory runs short, it deletes keys" in caplog.text
 
 
 def test_a_server_that_forgets_no_key_is_not(own, shop, caplog):

@@ -10,6 +10,9 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.events.logs import EventLog
+    from traffik.events.records import DecisionEvent
+    from traffik.events.subscriptions import Subscription, subscribe, unsubscribe
     from traffik.identities.proxies import DENIED, EXEMPTED
     from traffik.identities.trust import trust_no_proxies, trust_proxies
     from traffik.limits.composing import Hit
@@ -70,7 +73,9 @@ __all__ = [
     "CalendarWindow",
     "ConfigurationError",
     "Decision",
+    "DecisionEvent",
     "DuplicateUidError",
+    "EventLog",
     "FixedWindow",
     "FloodPolicy",
     "HTTPThrottle",
@@ -91,6 +96,7 @@ __all__ = [
     "Slots",
     "Strategy",
     "StrategyStat",
+    "Subscription",
     "Throttled",
     "TokenBucket",
     "TraffikError",
@@ -107,11 +113,16 @@ __all__ = [
     "reserve_all",
     "reserve_all_sync",
     "set_default_responses",
+    "subscribe",
     "trust_no_proxies",
     "trust_proxies",
+    "unsubscribe",
 ]
 
 _HOMES = {
+    "events.logs": ("EventLog",),
+    "events.records": ("DecisionEvent",),
+    "events.subscriptions": ("Subscription", "subscribe", "unsubscribe"),
     "limits.defaults": ("set_default_responses",),
     "identities.proxies": ("DENIED", "EXEMPTED"),
     "model.costs": ("MAX_COST",),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from traffik.backends.postings import (
     FORESEE,
@@ -26,7 +26,8 @@ from traffik.backends.postings import (
     settle_surely,
     take_in_turn,
 )
-from traffik.limits.hits import account_of, applies, decide, read_only, refuse
+from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, TAKE_SOME
+from traffik.limits.hits import Ask, account_of, applies, decide, read_only, refuse
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, SettledDecision
@@ -35,7 +36,6 @@ from traffik.model.descriptions import describe
 if TYPE_CHECKING:
     from traffik.backends.base import Backend, Calls
     from traffik.backends.postings import LimitAccount, Posted, Take
-    from traffik.limits.hits import Ask
     from traffik.model.callables import Context
     from traffik.responses.headers import PreparedPolicies
     from traffik.strategies import Receipt
@@ -53,6 +53,9 @@ __all__ = [
     "take_all",
     "take_up_to",
 ]
+
+_ACTIONS: Final = {TAKE: HIT, HOLD: RESERVE, TRY: SILENT}
+"""What each kind of taking is recorded as."""
 
 
 class Hit(NamedTuple):
@@ -152,7 +155,12 @@ def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
 
 
 async def take_all(
-    parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, sync: bool, kind: int = TAKE
+    parts: Sequence[Hit],
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    kind: int = TAKE,
 ) -> Verdict:
     """Take units from several limits, all or nothing.
 
@@ -170,7 +178,7 @@ async def take_all(
     decisions: list[Decision] = []
     takes: list[Take] = []
     places: list[int] = []
-    refused = beside = marked = False
+    refused = beside = finished = False
 
     def note(calls: Calls, key: str, units: int) -> Decision:
         if kind == TRY and not calls.account.plan.stats:
@@ -179,39 +187,46 @@ async def take_all(
         places.append(len(decisions))
         return ADMITTED
 
+    taking = Ask(note, _ACTIONS[kind])
     for limit, price, own, whose in parts:
-        ask: Ask | None = note
+        ask: Ask | None = taking
         if limit.shadow is not None:
             beside = True
             if limit.in_shadow:  # it decides by itself, since it must not refuse the others
                 ask = read_only if kind == TRY else None
-        decision = await decide(
-            limit,
-            subject if whose is None else whose,
-            cost if price is None else price,
-            context if own is None else own,
-            sync,
-            ask,
-        )
+        whom, units = subject if whose is None else whose, cost if price is None else price
+        decision = await decide(limit, whom, units, context if own is None else own, sync, ask)
         decisions.append(decision)
-        if not decision[0]:
-            refused = True
-        if limit.partition is not None:
-            marked = True
+        refused = refused or not decision[0]
+        finished = finished or limit.finish is not None
     holds: list[Hold | None] = [None] * len(parts)
     if takes and not refused:
         answers, all_held = await _take(takes, kind, sync)
-        if all_held:
-            for place, (_, key, units), held in zip(places, takes, all_held, strict=True):
-                holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
-        if not marked and len(takes) == len(parts):
+        for place, (_, key, taken), held in zip(places, takes, all_held, strict=False):
+            holds[place] = held and Hold(parts[place], held[0], key, taken, held[1])
+        if not finished and len(takes) == len(parts):
             decisions = answers
         else:
-            for place, (_, key, _), decision in zip(places, takes, answers, strict=True):
-                decisions[place] = parts[place].limit.marked(decision, key)
+            _finish(parts, takes, places, decisions, answers, _ACTIONS[kind])
         if beside and kind != TRY:
             await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
     return Verdict(parts, decisions, holds, _binding(decisions))
+
+
+def _finish(
+    parts: Sequence[Hit],
+    takes: Sequence[Take],
+    places: Sequence[int],
+    decisions: list[Decision],
+    answers: Sequence[Decision],
+    action: str,
+) -> None:
+    """Put the answers of stores among the decisions, recorded and marked."""
+    refused = not all(answers)
+    for place, (_, key, units), decision in zip(places, takes, answers, strict=True):
+        # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
+        its = SILENT if refused and decision.allowed else action
+        decisions[place] = parts[place].limit.recorded(decision, key, units, its)
 
 
 async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
@@ -257,8 +272,12 @@ async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[Sett
     for hold, _ in holds:
         check_settles(hold.account)
     postings = [Posting(SETTLE, hold.account, hold.key, units, hold.receipt) for hold, units in holds]
-    pairs = zip(holds, await settle_surely(postings, sync), strict=True)
-    return [SettledDecision.of(hold.part.limit.marked(its.decision, hold.key), its.units) for (hold, _), its in pairs]
+    settled: list[SettledDecision] = []
+    for (hold, units), its in zip(holds, await settle_surely(postings, sync), strict=True):
+        action = REFUND if units < 0 else CHARGE_ALWAYS
+        decision = hold.part.limit.recorded(its.decision, hold.key, abs(its.units), action)
+        settled.append(SettledDecision.of(decision, its.units))
+    return settled
 
 
 async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) -> Hold | None:
@@ -266,7 +285,7 @@ async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) 
     limit, subject, context = part.limit, part.subject_in(subject), part.context_in(context)
     if limit.gated:
         merged = limit.context if context is None else limit.merged(context)[0]
-        if not (limit.enabled and await applies(limit.rules, subject, merged, sync)):
+        if not await applies(limit, subject, None, merged, sync):
             return None
     found = await account_of(limit, subject, context, sync)
     if found is None or not found[1].rates:
@@ -284,6 +303,7 @@ async def take_up_to(part: Hit, subject: Any, most: int, context: Context | None
         return most
     posting = Posting(TAKE_UP_TO, hold.account, hold.key, most)
     answer = (await _post(hold.account.store, [posting], sync))[0]
+    part.limit.note(answer.decision._replace(allowed=answer.units > 0), hold.key, answer.units or most, TAKE_SOME)
     return answer.units
 
 
@@ -318,7 +338,8 @@ async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
     """Take from the one store in which all of them count."""
     store: Backend = takes[0][0].store
-    answer = store.take(takes, kind, sync=sync)
+    take = store.take if store.probe is None else partial(store.probe.call, store.take)
+    answer = take(takes, kind, sync=sync)
     return answer if isinstance(answer, Taken) else await answer
 
 

@@ -1,18 +1,19 @@
 """The hit: one path for every form of it, in async and in sync code.
 
-`decide`, `stat`, `reset` and `refuse` are coroutine functions that await only what must be awaited. Async code awaits
-them. Sync code steps them once with `run_sync`: with ``sync=True`` they make the blocking calls of the store and refuse
-async functions, so they never suspend. Everything a limit can prepare, it prepares in `Limit.refresh`; what a limit
-does not use is not asked for here.
+`decide`, `stat`, `reset` and `refuse` are coroutine functions that await only awaitable results. Async code awaits
+them. Sync code runs them with `run_sync`: with ``sync=True`` they make the blocking calls of the store and reject async
+functions, so they never suspend. A limit prepares as much as it can in `Limit.refresh`. Options that a limit does not
+use are not looked up here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
+from traffik.events.records import HIT, SILENT
 from traffik.identities.proxies import DENIED, EXEMPTED
 from traffik.limits import timing
 from traffik.model.coroutines import must_wait
@@ -27,30 +28,38 @@ if TYPE_CHECKING:
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
     from traffik.responses.headers import PreparedPolicies
-    from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
+__all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
-"""What to do with the store's calls, the key and the cost of a hit, instead of charging it."""
+AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+"""A function to call with the calls to the store, the key and the cost, instead of charging the cost."""
+
+
+class Ask(NamedTuple):
+    """What a hit does instead of charging the store.
+
+    Attributes:
+        call: returns the decision. The caller records it.
+        action: the action to record for a decision that needs no store.
+    """
+
+    call: AskCall
+    action: str
 
 
 async def decide(
     limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it if so, unless `ask` does something else."""
+    """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, call that instead."""
     scope = limit.scope
     if context is None:
         context = limit.context
     else:
         context, scope = limit.merged(context)
-    if limit.gated:
-        if cost is not None:
-            check_cost(cost)
-        if not limit.enabled or not await applies(limit.rules, subject, context, sync):
-            return ADMITTED
+    if limit.gated and not await applies(limit, subject, cost, context, sync):
+        return ADMITTED
     if cost is None:
         cost = limit.cost
         if limit.price is not None:
@@ -64,7 +73,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
-            return identity
+            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
     key = local_key(scope, identity)
     bound = limit.bound
     if limit.rating is not None:
@@ -72,21 +81,22 @@ async def decide(
         bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
     plan = bound.plan
     if cost > plan.ceiling:
-        decision = plan.without_store(cost)
-    else:
-        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = calls.charge(key, cost) if ask is None else ask(calls, key, cost)
-        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    return decision if limit.partition is None else limit.marked(decision, key)
+        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+    if ask is not None:
+        answer = ask.call(calls, key, cost)
+        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+    answer = calls.charge(key, cost)
+    decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
+    return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)
 
 
-def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
-    """What `decide` does for a check."""
-    return calls.read(key, cost)
+read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)
+"""The `ask` of a check: decide and charge nothing."""
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:
-    """What is left for `subject`; None if it is exempted or denied, or the strategy cannot tell."""
+    """The remaining quota of `subject`; None if it is exempted or denied, or if the strategy cannot tell."""
     found = await account_of(limit, subject, context, sync)
     if found is None:
         return None
@@ -102,7 +112,7 @@ async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) 
 
 
 async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool) -> None:
-    """Forget what `subject` has used."""
+    """Forget the usage of `subject`."""
     found = await account_of(limit, subject, context, sync)
     if found is not None:
         key, _, calls = found
@@ -119,10 +129,10 @@ async def refuse(
     sync: bool,
     others: Sequence[tuple[PreparedPolicies, Decision]] = (),
 ) -> object:
-    """Tell a refused client, through the limit's handler or the framework; then pause or close a flooding WebSocket.
+    """Reject a connection through the limit's handler or the framework; then pause or close a flooding WebSocket.
 
-    `others` are policies that were decided in the same step; the header fields show them too.
-    Returns what the limit's handler returned, or None if there is no handler.
+    `others` are policies that were decided in the same step. The header fields show them too.
+    Returns the result of the limit's handler, or None if there is no handler.
     """
     floods = limit.floods
     adapter = None if floods is None else socket_adapter_of(connection)
@@ -159,15 +169,18 @@ async def _notify(
 
 
 async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync: bool) -> None:
-    """Wait for what an adapter does with a connection, if it has to be waited for."""
+    """Await the result of an adapter's method, if it is awaitable."""
     if must_wait(doing, f"{what} of a {type(connection).__name__}", sync):
         await doing
 
 
-async def applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
-    """Whether `rules` apply to the connection. Predicates are called only if nothing else decides."""
-    if rules is None:
-        return True
+async def applies(limit: Limit, connection: Any, cost: int | None, context: Context, sync: bool) -> bool:
+    """Whether the limit is enabled and for the connection. Predicates are called only if nothing else decides."""
+    if cost is not None:
+        check_cost(cost)
+    rules = limit.rules
+    if not limit.enabled or rules is None:
+        return limit.enabled
     adapter = adapter_of(connection)
     route = adapter.route(connection) if rules.by_route else None
     verdict = rules.judge(adapter.method(connection), adapter.path(connection), route)
@@ -206,6 +219,6 @@ def _checked(limit: Limit, identity: object) -> str | Decision:
 
 
 async def _answer(callback: Callback, sync: bool, *arguments: Any) -> Any:
-    """The answer of a caller's function, sync or async."""
+    """The result of a user's function, sync or async."""
     answer = callback.call(*arguments)
     return (await answer) if must_wait(answer, callback.name, sync) else answer

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from traffik.backends.postings import HOLD, SETTLE, Posting
 from traffik.backends.shields import shielded
+from traffik.events.records import RESERVE
 from traffik.limits import hits, queues, timing, waiting
-from traffik.model.decisions import UNAVAILABLE, Decision
+from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import BackendError, ConfigurationError, NeverAdmittedError, WaitTimeoutError
 from traffik.notices import misconfiguration
@@ -106,7 +107,7 @@ class Lease:
         limit, subject, cost, context, sync = self._limit, self._subject, self._cost, self._context, self._sync
         try:
             if self._wait is False:
-                self.decision = await hits.decide(limit, subject, cost, context, sync, self._ask)
+                self.decision = await hits.decide(limit, subject, cost, context, sync, hits.Ask(self._asked, RESERVE))
                 limit.remember(subject, self.decision, cost is None and context is None)
             else:
                 timeout = None if self._wait is True else self._wait
@@ -174,6 +175,10 @@ class Lease:
                 await self._give_back(held)
         queues.wake((self._account.store, self._limit.uid, self._key))
 
+    async def _asked(self, calls: Calls, key: str, cost: int) -> Decision:
+        """The decision of the store, recorded; waiting records its own."""
+        return self._limit.note(await self._ask(calls, key, cost), key, cost, RESERVE)
+
     async def _ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """Take the units instead of charging them: what `hits.decide` and `wait_for_slot` do for a lease."""
         account = calls.account
@@ -183,7 +188,14 @@ class Lease:
                 f'HTTPThrottle("exports", "5/60s", strategy=SlidingLog()); not {describe(account.plan.strategy)}'
             )
         self._account, self._key, self._units = account, key, cost
-        return await self.uninterrupted(self._take(account, ()))
+        decision = await self.uninterrupted(self._take(account, ()))
+        shadow = self._limit.shadow
+        if shadow is None or shadow.plan is not None:
+            return decision
+        shadow.note(decision, decision)
+        if not decision.allowed:
+            self._account = None  # nothing is held
+        return ADMITTED
 
     async def _renewed(self) -> Decision:
         account, held = self._account, self._held

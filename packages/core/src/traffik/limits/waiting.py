@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
+from traffik.events.records import WAIT
 from traffik.limits import hits, queues, timing
 from traffik.model.decisions import FORBIDDEN, NEVER, UNAVAILABLE, Decision
 from traffik.model.errors import ConfigurationError, NeverAdmittedError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from traffik.backends.base import Calls
-    from traffik.limits.hits import Ask
+    from traffik.limits.hits import AskCall
     from traffik.limits.limit import Limit
     from traffik.model.callables import Context
 
@@ -53,7 +54,7 @@ async def wait_for_slot(
     context: Context | None,
     sync: bool,
     timeout: float | None,
-    take: Ask,
+    take: AskCall,
 ) -> Decision:
     """Wait until `take` admits `subject` with `cost`. Units that are given back in this process end a pause early."""
     turn = _SlotTurn(limit, subject, sync, timeout, None)
@@ -66,7 +67,7 @@ async def _wait(
 ) -> Decision:
     usual = cost is None and context is None
     try:
-        decision = await hits.decide(limit, subject, cost, context, sync, turn.ask)
+        decision = await hits.decide(limit, subject, cost, context, sync, hits.Ask(turn.ask, WAIT))
     except WaitTimeoutError as error:
         limit.remember(subject, error.decision, usual)
         raise
@@ -81,7 +82,7 @@ class _Turn:
 
     __slots__ = ("_jitter", "_limit", "_subject", "_sync", "_timeout", "_waiter", "take")
 
-    take: Ask
+    take: AskCall
     """Asks the store."""
 
     def __init__(self, limit: Limit, subject: Any, sync: bool, timeout: float | None, jitter: float | None) -> None:
@@ -101,6 +102,15 @@ class _Turn:
 
     async def ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """The decision that admits `cost`, or one that says that it never will be."""
+        try:
+            decision = await self._ask(calls, key, cost)
+        except WaitTimeoutError as error:
+            self._limit.note(error.decision, key, cost, WAIT)
+            raise
+        self._limit.note(decision, key, cost, WAIT)
+        return decision
+
+    async def _ask(self, calls: Calls, key: str, cost: int) -> Decision:
         waiter = self._waiter
         place = (self._limit.store(self._subject), self._limit.uid, key)
         try:

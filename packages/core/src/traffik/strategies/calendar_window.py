@@ -57,15 +57,17 @@ class CalendarWindow:
         return _kernel(rate, rate.limit, _windows(_calendar(rate)))
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The start of the window."""
-        return (after[1],)
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         windows = _windows(_calendar(rate))
         overdraft = _kernel(rate, 2 * rate.limit, windows)
+
+        def receipt_of(_: State | None, after: State) -> Receipt:
+            return (after[1],)
 
         def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
             if delta > 0:
@@ -76,7 +78,7 @@ class CalendarWindow:
             given = min(-delta, used)
             return ((era, start, used - given), end - now, -given) if given else UNCHANGED
 
-        return settle
+        return Settler(receipt_of, settle)
 
 
 def _calendar(rate: Rate) -> CalendarPeriod:

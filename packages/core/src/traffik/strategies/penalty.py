@@ -88,21 +88,23 @@ class Penalty:
         return _kernel(SlidingWindow().prepare(rate), rate, bans, forget)
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The receipt of the window."""
-        return SlidingWindow().receipt(None, after[3], rate)
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         window, (bans, forget) = SlidingWindow(), self._times(rate)
-        kernel, settle_window = window.prepare(rate), window.settler(rate)
+        kernel, window_settler = window.prepare(rate), window.settler(rate)
+
+        def receipt_of(_: State | None, after: State) -> Receipt:
+            return window_settler.receipt(None, after[3])
 
         def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
             if delta < 0 and state is None:
                 return UNCHANGED
             count, since, until, inner = _at(state or _FRESH, now, bans, forget)
-            changed, ttl, applied = settle_window(inner, delta, receipt, now)
+            changed, ttl, applied = window_settler.settle(inner, delta, receipt, now)
             if changed is None:
                 return UNCHANGED
             if delta < 0 and receipt is not None and now < until and receipt[0] <= since:
@@ -111,7 +113,7 @@ class Penalty:
                 count, since, until = min(count, len(bans)) + 1, _CHARGED, now + bans[min(count, len(bans) - 1)]
             return (count, since, until, changed), max(ttl, _memory(count, until, forget, now)), applied
 
-        return settle
+        return Settler(receipt_of, settle)
 
     def _times(self, rate: Rate) -> tuple[_Bans, int]:
         """The lengths of the bans, and the time after which they are forgotten."""

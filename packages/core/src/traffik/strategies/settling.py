@@ -1,4 +1,4 @@
-"""What a plan does besides deciding: settling on several rates, partial grants, and waits that follow one another."""
+"""Functions of plans besides deciding: settle several rates, take up to a number of units, foresee admissions."""
 
 from __future__ import annotations
 
@@ -21,48 +21,47 @@ from traffik.strategies.base import (
     State,
 )
 
-__all__ = ["earliest_of", "prepare_settling", "receipt_of", "settle_parts", "settle_place", "take_at_most"]
+__all__ = ["earliest_of", "prepare_settling", "settle_parts", "settle_place", "take_at_most"]
 
 _ATTEMPTS: Final = 10
-"""How often a cost that waits as it is told is decided. Twice is enough, unless a clock has gone far back."""
+"""How many times to decide on a cost that waits as told. Two are enough, unless the clock has gone far back."""
 
 
 def prepare_settling(strategy: Settling, rate: Rate, *, ahead: bool) -> Settler:
-    """The settler of `strategy` for `rate`; `ahead` if it is prepared by the strategy itself."""
+    """The settler of `strategy` for `rate`. With `ahead`, the strategy may prepare it."""
     if ahead and isinstance(strategy, PreparedSettling):
         return strategy.settler(rate)
-    if isinstance(strategy, Prepared):
-        return lambda state, delta, receipt, now: strategy.settle(state, rate, delta, receipt, now)[1:]
-    return _unprepared(strategy, rate)
+    if not isinstance(strategy, Prepared):
+        return _unprepared(strategy, rate)
+    return Settler(
+        lambda before, after: strategy.receipt(before, after, rate),
+        lambda state, delta, receipt, now: strategy.settle(state, rate, delta, receipt, now)[1:],
+    )
 
 
 def _unprepared(strategy: Settling, rate: Rate) -> Settler:
-    """The settler of a strategy that is called as it is; its state stands behind the instant at which it lapses."""
+    """The settler of a strategy without `prepare`. A state is a pair: the time when it expires, and its own state."""
+
+    def receipt_of(before: State | None, after: State) -> Receipt:
+        return strategy.receipt(before and before[1], after[1], rate)
 
     def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
         inner = None if state is None or now >= state[0] else state[1]
         _, changed, ttl, applied = strategy.settle(inner, rate, delta, receipt, now)
         return (None if changed is None else (now + ttl, changed)), ttl, applied
 
-    return settle
-
-
-def receipt_of(strategy: Settling, before: State | None, after: State | None, rate: Rate) -> Receipt:
-    """The receipt of a hit on one rate; empty if the strategy keeps no state."""
-    if not isinstance(strategy, Prepared):
-        before, after = before and before[1], after and after[1]
-    return () if after is None else strategy.receipt(before, after, rate)
+    return Settler(receipt_of, settle)
 
 
 def settle_place(
     settler: Settler, state: State | None, delta: int, receipts: Sequence[Receipt] | None, place: int, now: int
 ) -> Settlement:
-    """Settle one rate by its own receipt; a rate that the hit was not counted on has nothing to give back."""
+    """Settle one rate by its own receipt. If the hit was not counted by this rate, there is nothing to give back."""
     if receipts is None:
-        return settler(state, delta, None, now)
+        return settler.settle(state, delta, None, now)
     if place < len(receipts):
-        return settler(state, delta, receipts[place], now)
-    return settler(state, delta, None, now) if delta > 0 else UNCHANGED
+        return settler.settle(state, delta, receipts[place], now)
+    return settler.settle(state, delta, None, now) if delta > 0 else UNCHANGED
 
 
 def settle_parts(
@@ -88,14 +87,14 @@ def settle_parts(
 
 
 def take_at_most(kernel: Kernel, state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int, int]:
-    """Grant `cost` units, or as many as are left: the decision, the new state, its ttl, and the units granted."""
+    """Take `cost` units, or as many as remain. Returns the decision, the new state, its ttl, and the units taken."""
     units = min(cost, max(1, kernel(state, 0, now)[0].remaining))
     decision, changed, ttl = kernel(state, units, now)
     return decision, changed, ttl, units if decision.allowed else 0
 
 
 def earliest_of(kernel: Kernel, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
-    """µs from `now` until each of the costs is admitted, one after the other; `NEVER` if not before 2255."""
+    """µs from `now` until each of the costs is admitted, one after the other; `NEVER` if not before the year 2255."""
     waits: list[int] = []
     time = now
     for cost in costs:
@@ -107,7 +106,7 @@ def earliest_of(kernel: Kernel, state: State | None, costs: Sequence[int], now: 
 
 
 def _next_admission(kernel: Kernel, state: State | None, cost: int, time: int) -> tuple[State | None, int] | None:
-    """The state after a cost that waits as it is told from `time` on, and when that is; None if it cannot fit."""
+    """The state after a cost that waits from `time` until it is admitted, and that time; None if it never is."""
     for _ in range(_ATTEMPTS):
         decision, changed, _ = kernel(state, cost, time)
         state = state if changed is None else changed
