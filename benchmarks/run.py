@@ -21,6 +21,7 @@ NAMES = (
     "decision",
     "request",
     "forms",
+    "composing",
     "aiohttp_handler",
     "keys",
     "route",
