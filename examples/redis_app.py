@@ -33,7 +33,7 @@ app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is 
 
 
 def caller(request: Request) -> str:
-    """Whose quota it is: the owner's of the API key, and never that of a name that a client makes up."""
+    """The identifier: the owner of the API key. A client cannot invent one."""
     owner = OWNERS.get(request.headers.get("X-API-Key", ""))
     if owner is None:
         raise HTTPException(401, "An X-API-Key is needed: try ada-key.")
@@ -58,5 +58,5 @@ def search(word: str) -> list[str]:
 
 @app.get("/health")
 async def health() -> dict[str, int]:
-    """How many decisions this process has made without Redis, by reason; empty where all has been well."""
+    """The number of decisions that this process has made without Redis, by reason; empty if Redis always answered."""
     return dict(backend.degraded)

@@ -1,7 +1,7 @@
-"""Which store a throttle means that names none.
+"""Finds the store of a throttle that was given none.
 
-The application's own store, else the only open one, else the only one there is; anything else is an error that lists
-what could be meant. Stores are known here from their making, applications for as long as a lifespan binds them.
+It is the application's own store, else the only open one, else the only existing one. Otherwise an error lists the
+stores to choose from. Stores are known here once they are made, applications while a lifespan binds them.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ __all__ = [
 
 
 _Backend: TypeAlias = Any
-"""A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
+"""A `traffik.backends.base.Backend`. That module imports this one, so its class cannot be imported here."""
 
 
 ADVICE: Final = (
     "give a store, such as backend = InMemoryBackend(), to the limit (backend=backend), or open one (with backend:)"
 )
-"""What to do about a store that is missing, outside any framework."""
+"""The advice for a missing store, outside any framework."""
 
 
 class Watcher(Protocol):
-    """Somebody who keeps what follows from `open_one`, and has to work it out anew when it changes."""
+    """An object that caches results of `open_one`, and has to update them when a store opens or closes."""
 
     def refresh(self) -> None:
-        """Work it out again. Called under a lock, so it may not open or close a store."""
+        """Update the cached results. It is called under a lock, so it must not open or close a store."""
 
 
 lock = RLock()
-"""StoredState while a store is opened or closed and those who watch look; a store's own lock may be taken inside it."""
+"""Held while a store opens or closes and its watchers are refreshed. A store's own lock may be taken inside it."""
 
 _made: WeakSet[_Backend] = WeakSet()
 _open: dict[_Backend, int] = {}
@@ -61,24 +61,24 @@ _inherited: dict[int, tuple[object, list[_Backend]]] = {}
 
 
 def made(backend: _Backend) -> None:
-    """Know of `backend` from now on, as long as somebody holds it."""
+    """Remember `backend`, as long as something else refers to it."""
     _made.add(backend)
 
 
 def hide(backend: _Backend) -> None:
-    """Know no more of `backend`, which belongs to another store."""
+    """Forget `backend`, which is a part of another store."""
     _made.discard(backend)
 
 
 def subscribe(watcher: Watcher) -> None:
-    """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
+    """Refresh `watcher` now, and after each opening or closing of a store, as long as something else refers to it."""
     with lock:
         _watchers.add(watcher)
         watcher.refresh()
 
 
 def opened(backend: _Backend) -> bool:
-    """Count an opening; whether it is the first."""
+    """Count an opening. Returns whether it is the first."""
     with lock:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
@@ -88,7 +88,7 @@ def opened(backend: _Backend) -> bool:
 
 
 def closed(backend: _Backend) -> bool:
-    """Count a closing; whether it is the last."""
+    """Count a closing. Returns whether it is the last."""
     with lock:
         _open[backend] -= 1
         last = _open[backend] == 0
@@ -99,7 +99,7 @@ def closed(backend: _Backend) -> bool:
 
 
 def notify_subscribers() -> None:
-    """Let all who watch look again."""
+    """Refresh all watchers."""
     with lock:
         for watcher in tuple(_watchers):
             watcher.refresh()
@@ -139,14 +139,14 @@ def open_one() -> _Backend | None:
 
 
 def resolve(app: object, advice: str = ADVICE) -> _Backend:
-    """The store meant in `app` (None: outside any application).
+    """The store to use in `app` (None: outside any application).
 
     Args:
         app: the application.
         advice: what to do if there is none, for the error: a phrase that begins with a verb.
 
     Raises:
-        BackendNotFoundError: none, or more than one, could be meant.
+        BackendNotFoundError: there is no store, or more than one to choose from.
     """
     found = _own.get(id(app)) or _inherited.get(id(app))
     if found is not None:
