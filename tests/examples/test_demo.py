@@ -53,8 +53,8 @@ def test_good_clients_break_nothing():
     [
         (0, client("ada", 23, 1), "ada kept within the limit and was refused"),
         (1, client("bob", 24, 0, True), "bob went over the limit and was not refused"),
-        (1, client("bob", 24, 9, True, False), "bob waited as told, and in vain"),
-        (2, client("eve", 29, 9), "eve waited as told, and in vain"),
+        (1, client("bob", 24, 9, True, False), "bob waited as told and was refused again"),
+        (2, client("eve", 29, 9), "eve waited as told and was refused again"),
         (2, client("eve", 51, 9, True), "eve got 51 requests"),
     ],
 )
