@@ -1,4 +1,4 @@
-"""What the tests of the store in LMDB share: a directory, and stores in it that are gone afterwards."""
+"""The fixtures for the tests of the store in LMDB: a directory, and stores in it that are closed afterwards."""
 
 from __future__ import annotations
 
