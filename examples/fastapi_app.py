@@ -29,7 +29,7 @@ QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its
 
 backend = InMemoryBackend()
 app = FastAPI(title="Quotes", lifespan=backend.lifespan)
-app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_middleware(ThrottleMiddleware)  # adds the RateLimit headers to admitted requests; refusals always have them
 app.add_exception_handler(Throttled, answer_throttled)  # has these say more, to programs and to browsers
 document_throttles(app)  # has /docs tell which routes may answer 429
 

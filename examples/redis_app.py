@@ -24,12 +24,12 @@ PROCESSES: Final = 4
 backend = RedisBackend(
     os.environ.get("TRAFFIK_REDIS_URL", "redis://localhost:6379/0"),
     namespace="quotes",
-    deny_cache=DenyCache(),  # a client that floods what it is refused does not reach Redis
+    deny_cache=DenyCache(),  # refused hits of a flooding client do not reach Redis
     on_error="fallback",  # without Redis each process counts by itself,
     fallback_share=1 / PROCESSES,  # so that all of them together admit about the limit
 )
 app = FastAPI(title="Quotes of a fleet", lifespan=backend.lifespan)
-app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_middleware(ThrottleMiddleware)  # adds the RateLimit headers to admitted requests; refusals always have them
 
 
 def caller(request: Request) -> str:

@@ -71,7 +71,7 @@ async def tick(websocket: WebSocket) -> None:
 
 async def refuse(_: Request, error: Exception) -> Response:
     """Your own text for a refusal, with the headers that tell a client how long to wait."""
-    assert isinstance(error, Throttled), "that is what it is registered for"
+    assert isinstance(error, Throttled), "it is registered for this error"
     rejection = error.rejection
     return PlainTextResponse("Slow down, please.", rejection.status, dict(rejection.headers))
 

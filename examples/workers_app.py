@@ -23,7 +23,7 @@ QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its
 # Without a path the files are in memory, in a directory of this user's alone.
 backend = LMDBBackend(os.environ.get("TRAFFIK_DIRECTORY"), namespace="quotes")
 app = FastAPI(title="Quotes of several workers", lifespan=backend.lifespan)
-app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_middleware(ThrottleMiddleware)  # adds the RateLimit headers to admitted requests; refusals always have them
 
 
 def caller(request: Request) -> str:

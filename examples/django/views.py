@@ -48,7 +48,7 @@ class Quote(ThrottledMixin, View):
 
     async def get(self, request: HttpRequest, number: int) -> HttpResponse:
         quote = QUOTES[number % len(QUOTES)]
-        await words.hit(request, cost=len(quote.split()))  # what it costs is known only here
+        await words.hit(request, cost=len(quote.split()))  # the cost is known only here
         return HttpResponse(quote)
 
 

@@ -17,14 +17,14 @@ from traffik_aiohttp.adapter import http, websocket
 
 
 class Transport(asyncio.Transport):
-    """The transport of a socket with this address at its other end."""
+    """The transport of a socket with this peer address."""
 
     def __init__(self, peer):
         super().__init__({"peername": None if peer is None else (peer, 50_000)})
 
 
 class Sent(web.WebSocketResponse):
-    """A WebSocket that is prepared, and keeps what it is sent."""
+    """A prepared WebSocket that keeps the messages sent to it."""
 
     def __init__(self, messages):
         super().__init__()

@@ -171,7 +171,7 @@ class TestURLs:
 
 
 class TestThreads:
-    """Neither handler adapts the middleware: what is sync stays in its thread, what is async in its loop."""
+    """Neither handler adapts the middleware: sync code stays in its thread, and async code in its loop."""
 
     def test_it_takes_part_in_either_chain_as_it_is(self, serve_urls):
         serve_urls(path("", ok))

@@ -52,7 +52,7 @@ def client(request, environ):
 
 @pytest.fixture
 def manage(environ):
-    """Run a command of the project; what it prints, and the errors of the checks."""
+    """Run a command of the project. Returns its output, and the errors of the checks."""
 
     def run(*command, status=0):
         program = [sys.executable, "-m", "examples.django.manage", *command]

@@ -8,7 +8,7 @@ from collections import Counter
 
 from django.conf import settings
 
-PRESCRIBED = {"Command"}  # so Django finds what is in a module below management/commands
+PRESCRIBED = {"Command"}  # the name by which Django finds a management command
 
 
 def test_every_public_module_lists_its_exports(modules):

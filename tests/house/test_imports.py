@@ -1,6 +1,6 @@
 """The modules that importing traffik loads, with everything it exports.
 
-Who may import whom is a matter for the contracts in pyproject.toml.
+The contracts in pyproject.toml check the imports between modules.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, tmp
 
 
 def wheel_of(package, root, folder):
-    """What is in a wheel of it, by the last part of the name."""
+    """The files in a wheel of it, by the last part of their names."""
     build = "import sys, hatchling.build as backend; backend.build_wheel(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, folder], cwd=root / "packages" / package, check=True)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:

@@ -39,7 +39,7 @@ async def wait(awaitable):
 
 
 def answer(identifier, connection):
-    """What it answers, as a throttle asks it."""
+    """The result of an identifier, called as a throttle calls it."""
     arguments = (connection, {"scope": "a"})
     taken = len(inspect.signature(identifier).parameters)
     found = identifier(*arguments[:taken])
@@ -278,7 +278,7 @@ def test_an_async_function_is_an_error_in_sync_code_and_is_closed(make, store):
     throttle = HTTPThrottle("identities", "1/min", identifier=make(later({"k-1"}.__contains__)), backend=store)
     with pytest.raises(TypeError, match=r"the identifier .* is async, so sync code cannot use it"):
         throttle.sync.hit(request(x_api_key="k-1"))
-    gc.collect()  # a coroutine that nobody closed would warn
+    gc.collect()  # a coroutine that was not closed would warn
 
 
 def test_shared_is_one_identity_for_all_clients():

@@ -120,7 +120,7 @@ def test_without_a_proxy_no_header_matters(header, client, sent):
 @HEADERS
 @given(inside=OURS, sent=SENT, chain=st.lists(proxies_at(OURS), min_size=1, max_size=3))
 def test_what_comes_out_is_an_address(header, inside, sent, chain):
-    """A client that is trusted itself may say what it likes, but it stays an address of bounded length."""
+    """A client in a trusted network may send anything, but the result is an address of bounded length."""
     peer, lines, _ = arrive(inside, sent, chain, header)
     client = proxies(TRUSTED, header).client(peer, lines)
     assert ip_address(client.partition("%")[0])

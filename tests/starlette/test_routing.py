@@ -84,7 +84,7 @@ def test_a_route_is_found_with_and_without_the_prefix_of_a_proxy():
 
 
 def test_a_path_without_the_prefix_is_read_as_the_mounts_read_it():
-    """A mount adds itself to the prefix, so that what is inside sees the whole path again."""
+    """A mount adds itself to the prefix, so its routes get the whole path again."""
     app = Starlette(routes=[Mount("/in", routes=[Route("/x", endpoint), Route("/in/x", endpoint)])])
     scopes = [scope_of(path, app=app, root_path="/proxy") for path in ("/proxy/in/x", "/in/x", "/in/y")]
     assert [path_of(scope) for scope in scopes] == ["/in/x", "/in/in/x", "/in/in/y"]

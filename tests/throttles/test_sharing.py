@@ -51,7 +51,7 @@ def test_an_async_identifier_in_sync_code_is_the_usual_error(throttled):
 
     with pytest.raises(TypeError, match=r"the identifier .*identify is async"):
         hit(throttled(identify), 1)
-    gc.collect()  # a coroutine that nobody closed would warn
+    gc.collect()  # a coroutine that was not closed would warn
 
 
 @pytest.mark.parametrize(

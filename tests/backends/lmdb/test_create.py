@@ -19,7 +19,7 @@ def limiter_on(store):
 
 @pytest.fixture
 def used(directory, clock):
-    """A directory in which somebody has used quota; this process knows nothing of it any more."""
+    """A directory in which quota was used, and which this process has closed."""
 
     def use(*identities, **options):
         for identity in identities:

@@ -241,7 +241,7 @@ def test_a_state_that_cannot_be_stored_is_an_error_before_the_write(store, part)
 
 @dataclass(frozen=True)
 class Last:
-    """Keeps whatever it is told to, for ever, and answers how often it was asked."""
+    """Keeps any given state for ever, and returns the number of decisions."""
 
     leaves: tuple = ("ü", "\ud800", 1.5, None, True, (2**70, (-1,)))
 

@@ -113,8 +113,8 @@ def progress(tally, places):
     before = {place: tally[place] for place in places}
     deadline = time.monotonic() + 5
     while any(tally[place] == count for place, count in before.items()):
-        assert time.monotonic() < deadline, "somebody does not go on"
-        time.sleep(0.001)  # other processes go on meanwhile
+        assert time.monotonic() < deadline, "a process does not continue"
+        time.sleep(0.001)  # so that other processes can run
 
 
 def killed(running, place):
@@ -133,7 +133,7 @@ def test_repeated_kills_under_load_leave_the_others_working_and_every_hit_counte
     for place in list(running):
         killed(running, place)
     used = LIMIT - limiter_on(LMDBBackend(directory), f"{LIMIT}/day").stat("hot").hits_remaining
-    assert 0 <= used - tally.total <= kills + 3  # a hit may be counted that nobody could note any more
+    assert 0 <= used - tally.total <= kills + 3  # a killed process may have counted a hit without recording it
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_while_a_worker_is_stopped_in_the_file_the_event_loop_runs(directory, st
     async def tick():
         while True:
             start = time.monotonic()
-            await asyncio.sleep(0.001)  # how late the loop is, is what is looked at
+            await asyncio.sleep(0.001)  # the delay of the loop is measured
             late.append(time.monotonic() - start)
 
     async def main():

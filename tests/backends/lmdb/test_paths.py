@@ -144,7 +144,7 @@ def test_a_link_above_the_directory_is_followed(tmp_path):
 
 @pytest.fixture
 def bases(monkeypatch, tmp_path):
-    """Two places for the default directory, in which nobody has been yet."""
+    """Two empty places for the default directory."""
     found = [tmp_path / "first", tmp_path / "second"]
     for base in found:
         base.mkdir()

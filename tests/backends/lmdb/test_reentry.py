@@ -36,7 +36,7 @@ class Interrupted:
 
 @pytest.fixture
 def handled():
-    """What is called when the signal comes, and what it answered."""
+    """The function that the signal calls, and its results."""
     calls, answers = [], []
     before = signal.signal(signal.SIGUSR1, lambda *_: answers.append(calls[0]()))
     yield calls, answers

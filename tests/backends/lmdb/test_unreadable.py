@@ -24,7 +24,7 @@ each_way = pytest.mark.parametrize("hit", [in_the_quick_way, in_the_long_way])
 
 
 def damaged(store, change):
-    """Change what is stored, whatever it is."""
+    """Change the stored value."""
     with environment_of(store).file.env.begin(write=True) as transaction:
         for key, value in list(transaction.cursor()):
             if key.startswith(FIRST):

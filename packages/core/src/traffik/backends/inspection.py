@@ -1,4 +1,4 @@
-"""What a store may show of its keys, to people who look after it. No hit needs it, and not every store has it."""
+"""The interface to inspect the keys of a store, for operators. Hits do not need it, and not every store has it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["InspectableBackend", "KeyPage", "StoredState"]
 
 
 class StoredState(NamedTuple):
-    """What a store holds under one key.
+    """The state of one key in a store.
 
     Attributes:
         value: the state as it is written there; None if there is none.
-        ttl: µs until it is forgotten; None if there is nothing to forget.
+        ttl: µs until the state expires; None if there is none.
     """
 
     value: bytes | None
@@ -25,7 +25,7 @@ class KeyPage(NamedTuple):
     Attributes:
         keys: local keys, in no order, each once.
         complete: whether these are all.
-        unnamed: states found on the way that stand under no name: those of very long keys, and shared ones.
+        unnamed: the number of states found without a key: those of very long keys, and shared ones.
     """
 
     keys: list[str]
@@ -35,12 +35,12 @@ class KeyPage(NamedTuple):
 
 @runtime_checkable
 class InspectableBackend(Protocol):
-    """A store that can show what it holds."""
+    """A store whose content can be inspected."""
 
     def inspect_sync(self, uid: str, key: str) -> StoredState:
-        """What is held for a local key of the throttle `uid`."""
+        """The state of a local key of the throttle `uid`."""
         ...
 
     def list_keys_sync(self, uid: str, most: int) -> KeyPage:
-        """Local keys of the throttle `uid`, at most so many; may look at every key of the store to find them."""
+        """At most `most` local keys of the throttle `uid`. It may read every key of the store to find them."""
         ...
