@@ -136,6 +136,17 @@ class TestARefusedRequest:
         serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=patient), "STORE": None})
         assert [get("/").status_code for _ in range(2)] == [200, 429]
 
+    def test_a_cost_may_refuse_by_another_throttle(self, uid, get, serve_urls, clock):
+        stricter = HTTPThrottle(uid, "1/min")
+
+        def cost(request):
+            stricter.sync.hit(request)
+            return 1
+
+        limit = {"rate": "9/min", "cost": cost}
+        serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=limit), "STORE": None})
+        assert [get("/").status_code for _ in range(2)] == [200, 429]
+
 
 class TestURLs:
     URLS = (
