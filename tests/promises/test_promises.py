@@ -1,4 +1,4 @@
-"""What users may rely on, one promise after another, on the store in memory. (The second has a file of its own.)"""
+"""The promises to users, one after another, with the in-memory store. (The second one has its own file.)"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bound_of(strategy, rate):
 
 
 class Recorded:
-    """A strategy that notes what it admits and when; the store's lock keeps the notes in order."""
+    """A strategy that records the admitted hits and their times. The store's lock keeps the records in order."""
 
     def __init__(self, strategy):
         self.strategy = strategy
@@ -243,7 +243,7 @@ def test_promise_15_a_state_lives_until_it_equals_a_fresh_one_and_is_gone_soon_a
     assert store.keys == 1
 
 
-def test_promise_16_memory_is_bounded_and_nobody_out_of_quota_is_forgotten():
+def test_promise_16_memory_is_bounded_and_no_client_out_of_quota_is_forgotten():
     limiter, store, clock = stage(None, "5/min", max_keys=100)
     victims = [f"victim:{number}" for number in range(100)]
     for victim in victims:
