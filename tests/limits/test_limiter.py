@@ -69,7 +69,7 @@ async def test_a_second_open_store_is_noticed_at_the_next_hit():
 
 
 def test_a_rate_its_strategy_cannot_count_is_refused_at_once(store):
-    with pytest.raises(RateError, match="takes limits up to 10000"):
+    with pytest.raises(RateError, match="its limits are at most 10000"):
         Limiter("limiter", "10001/min", strategy=SlidingLog(), backend=store)
 
 
