@@ -1,4 +1,4 @@
-"""Which store is meant."""
+"""The store for a limit without a `backend`."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def test_it_opens_at_the_last_of_so_many_failures(circuit):
     assert (fail(circuit, 3), circuit.closed) == ([False, False, True], False)
 
 
-def test_a_success_makes_it_count_anew(circuit):
+def test_a_success_resets_the_count_of_failures(circuit):
     fail(circuit, 2)
     assert circuit.succeeded() is False
     assert (fail(circuit, 2), circuit.closed) == ([False, False], True)
@@ -33,13 +33,13 @@ def test_closed_it_admits_everything_and_waits_for_nothing(circuit):
     assert (circuit.admits(100.0), circuit.admits(0.0), circuit.wait(100.0)) == (True, True, 0.0)
 
 
-def test_open_it_admits_nothing_until_its_time_is_up(circuit):
+def test_while_open_it_admits_nothing_until_its_recovery_time(circuit):
     fail(circuit, 3)
     assert [circuit.admits(now) for now in (100.0, 101.0, 101.999)] == [False] * 3
     assert [circuit.wait(now) for now in (100.0, 101.5, 102.0, 103.0)] == [2.0, 0.5, 0.0, 0.0]
 
 
-def test_then_it_admits_a_single_probe(circuit):
+def test_after_its_recovery_time_it_admits_a_single_probe(circuit):
     fail(circuit, 3)
     assert [circuit.admits(102.0) for _ in range(3)] == [True, False, False]
 
@@ -64,7 +64,7 @@ def test_a_probe_that_fails_keeps_it_open_for_as_long_again(circuit):
     assert [circuit.admits(now) for now in (104.4, 104.5)] == [False, True]
 
 
-def test_a_probe_that_is_lost_is_followed_by_another(circuit):
+def test_after_a_lost_probe_another_is_admitted(circuit):
     fail(circuit, 3)
     assert [circuit.admits(now) for now in (102.0, 103.9, 104.0)] == [True, False, True]
 

@@ -1,4 +1,4 @@
-"""The house as plain data: its files, and its modules as trees. Nothing is imported to read them."""
+"""The files of the project, and its modules as syntax trees. Nothing is imported to read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One public name, one home; and `__all__` tells the truth."""
+"""Each public name has one module, and `__all__` is exact."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_module_that_is_not_a_package_exports_only_what_it_defines(modules):
     assert [f"{m.name}.{name}" for m in plain for name in sorted(set(exports(m) or ()) - defined(m))] == []
 
 
-def test_every_export_can_be_had(modules):
+def test_every_export_can_be_imported(modules):
     if not settings.configured:  # REST framework reads them when it is imported
         settings.configure()
     loaded = [importlib.import_module(module.name) for module in modules if module.public]

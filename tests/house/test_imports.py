@@ -1,4 +1,4 @@
-"""What importing traffik brings with it, everything it exports included.
+"""The modules that are imported with traffik and all its exports.
 
 Who may import whom is a matter for the contracts in pyproject.toml.
 """

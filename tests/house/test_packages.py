@@ -1,4 +1,4 @@
-"""The distributions agree with each other, and carry what they must."""
+"""The distributions have equal versions, and contain all necessary files."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_the_core_needs_no_framework(root):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_wheel_carries_the_license_and_its_types(package, root, tmp_path):
+def test_a_wheel_contains_the_license_and_the_type_marker(package, root, tmp_path):
     inside = wheel_of(package, root, tmp_path)
     assert inside["LICENSE"] == (root / "LICENSE").read_bytes()
     assert "py.typed" in inside
 
 
 @pytest.mark.parametrize(("package", "kind"), [("core", "lua"), ("core", "json"), ("cli", "css"), ("cli", "js")])
-def test_a_wheel_carries_what_is_not_python(package, kind, root, tmp_path):
+def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, tmp_path):
     sources = {path.name: path.read_bytes() for path in root.glob(f"packages/{package}/src/**/*.{kind}")}
     inside = wheel_of(package, root, tmp_path)
     assert sources

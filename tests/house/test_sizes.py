@@ -1,4 +1,4 @@
-"""One idea per file, one step per function; and names that say which."""
+"""Files and functions are short, and no module has a vague name."""
 
 from __future__ import annotations
 

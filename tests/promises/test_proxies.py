@@ -1,4 +1,4 @@
-"""A client cannot choose its key: a model of proxies that append as they should, and clients that send what they like.
+"""A client cannot choose its key: a model of correct proxies, and of clients that send any headers.
 
 Whatever a client sends, and however proxies write down whom they saw, the identity is what the outermost trusted proxy
 saw at the other end of its socket.
@@ -113,13 +113,13 @@ def test_counted_proxies_are_believed_as_far_as_they_are_counted(header, client,
 
 @HEADERS
 @given(client=ANYBODY, sent=SENT)
-def test_without_a_proxy_nothing_that_is_sent_matters(header, client, sent):
+def test_without_trusted_proxies_no_header_matters(header, client, sent):
     assert proxies(TRUSTED, header).identity(str(client), sent) == client_identity(str(client))
 
 
 @HEADERS
 @given(inside=OURS, sent=SENT, chain=st.lists(proxies_at(OURS), min_size=1, max_size=3))
-def test_what_comes_out_is_an_address(header, inside, sent, chain):
+def test_the_identity_is_an_address(header, inside, sent, chain):
     """A client that is trusted itself may say what it likes, but it stays an address of bounded length."""
     peer, lines, _ = arrive(inside, sent, chain, header)
     client = proxies(TRUSTED, header).client(peer, lines)

@@ -1,4 +1,4 @@
-"""What cannot work is an error where it is written, with what was given and what mends it."""
+"""Invalid arguments are errors where they are given. The message shows the value and a valid one."""
 
 from __future__ import annotations
 

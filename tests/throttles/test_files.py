@@ -1,4 +1,4 @@
-"""A file of limits: read alike by everybody, and every mistake said with its line and what mends it."""
+"""A file of limits: an error has the line and says how to correct it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_all_of_it_is_read():
 
 
 @pytest.mark.parametrize(("text", "line", "why"), MISTAKES, ids=[each[2] for each in MISTAKES])
-def test_a_mistake_is_said_with_its_line(text, line, why):
+def test_an_error_has_the_line_of_the_mistake(text, line, why):
     with pytest.raises(ConfigurationError) as raised:
         entries_of("limits.toml", text)
     assert str(raised.value).startswith(f"limits.toml:{line}: ")

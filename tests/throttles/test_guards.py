@@ -1,4 +1,4 @@
-"""What decorators and middlewares have in common."""
+"""The common part of decorators and middlewares."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_each_throttle_is_hit_once_for_a_connection(pair):
     assert used(*pair) == [1, 3]
 
 
-async def test_a_hit_in_so_many_words_is_left_alone_too_and_counts_after_them(pair):
+async def test_a_hit_in_a_handler_always_counts_and_is_not_repeated_by_a_guard(pair):
     connection = toy.Request()
     await pair[0].hit(connection)
     await hit_each(pair, connection)
@@ -63,7 +63,7 @@ async def test_if_one_refuses_none_is_charged(store, pair):
     assert used(*pair) == [0, 0]
 
 
-async def test_a_refusal_that_was_let_pass_counts(store):
+async def test_a_refused_throttle_is_not_hit_again_after_its_handler_served_the_request(store):
     seen = []
     throttle = HTTPThrottle("guards:lenient", "0/min", handle_throttled=seen.append, backend=store)
     connection = toy.Request()
@@ -72,7 +72,7 @@ async def test_a_refusal_that_was_let_pass_counts(store):
     assert (seen, is_throttled(connection)) == ([connection], True)
 
 
-async def test_a_response_that_a_handler_answers_comes_back_and_ends_it(store, pair):
+async def test_a_response_from_a_handler_is_returned(store, pair):
     throttle = HTTPThrottle("guards:own", "0/min", handle_throttled=lambda: "busy", backend=store)
     each = [throttle, pair[0]]
     answers = [
@@ -117,7 +117,7 @@ def test_names_of_throttles_are_no_rates_where_there_are_any(pair):
         (("login",), {"cost": 2}, str.isalpha, "cost: options are for rates"),
     ],
 )
-def test_what_is_neither_is_said(given, options, is_name, words):
+def test_an_argument_of_another_type_is_an_error(given, options, is_name, words):
     with pytest.raises(TypeError, match=words):
         rates_among(given, options, is_name)
 
@@ -130,7 +130,7 @@ def test_a_name_is_as_long_as_a_uid_may_be():
         uid_of(functools.partial(endpoint))
 
 
-def test_what_is_to_be_awaited_is_known():
+def test_async_functions_are_recognized():
     async def later():
         pass
 
@@ -142,6 +142,6 @@ def test_what_is_to_be_awaited_is_known():
     assert [is_async_callable(each) for each in (endpoint, functools.partial(endpoint), len)] == [False] * 3
 
 
-def test_a_rate_in_the_words_of_another_limiter_names_ours():
+def test_a_rate_in_the_syntax_of_another_limiter_is_an_error_that_shows_ours():
     with pytest.raises(TypeError, match=r'takes no option limit=\'5/min\': .*rate="5/min"'):
         rates_among((), {"limit": "5/min"})

@@ -1,4 +1,4 @@
-"""A decorator above a route is noticed, and one below it is not, whatever other decorators there are."""
+"""A decorator above a route is noticed, and one below it is not, also among other decorators."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_both_on_routes_are_fine(endpoint):
     assert said() == []
 
 
-def test_what_cannot_be_referred_to_weakly_is_passed_over():
+def test_objects_without_weak_references_are_ignored():
     report_misplaced([len, [].append])
     assert said() == []
 

@@ -1,4 +1,4 @@
-"""Throttles, over a toy framework: none of the real ones is needed."""
+"""Throttles with the adapter of a toy framework, so no real framework is needed."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_an_exempted_connection_is_not_limited(store):
     assert repr(EXEMPTED) == "EXEMPTED"
 
 
-async def test_the_memory_is_of_the_latest_hit_even_one_that_counts_nothing(throttle):
+async def test_the_stored_decision_is_of_the_latest_hit_even_if_it_counts_nothing(throttle):
     connection = toy.Request()
     await throttle.hit(connection)
     await refused(throttle, connection)
@@ -100,7 +100,7 @@ async def test_the_memory_is_of_the_latest_hit_even_one_that_counts_nothing(thro
     assert (is_throttled(connection), get_wait(connection)) == (False, 0)
 
 
-async def test_the_memory_can_be_asked_about_one_throttle(throttle, store):
+async def test_is_throttled_can_consider_one_throttle(throttle, store):
     other = HTTPThrottle("throttles:other", "9/min", backend=store)
     connection = toy.Request()
     await throttle.hit(connection)
@@ -125,7 +125,7 @@ async def test_a_check_is_not_remembered(throttle):
     assert not is_throttled(connection)
 
 
-async def test_a_check_tells_the_wait_of_that_cost(store):
+async def test_a_check_has_the_wait_of_its_cost(store):
     throttle = HTTPThrottle("throttles", "2/min", strategy=FixedWindow(), backend=store)
     connection = toy.Request()
     await throttle.hit(connection)
@@ -134,7 +134,7 @@ async def test_a_check_tells_the_wait_of_that_cost(store):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_handler_answers_instead_of_the_framework(is_async, store):
+async def test_a_handler_is_called_instead_of_the_framework(is_async, store):
     seen = []
 
     async def later(connection, decision, throttle, context):
@@ -212,19 +212,19 @@ async def test_the_store_of_its_application_is_used(store):
     assert store.keys == 0
 
 
-def test_dependency_injection_is_shown_the_connection_alone(throttle):
+def test_dependency_injection_sees_only_the_connection(throttle):
     parameters = inspect.signature(throttle).parameters
     assert list(parameters) == ["connection"]
     assert isinstance(parameters["connection"].annotation, type)
 
 
-def test_what_is_no_function_is_refused_at_once(store):
+def test_an_object_that_is_not_a_function_is_refused_at_once(store):
     for option in ("identifier", "handle_throttled"):
         with pytest.raises(TypeError):
             HTTPThrottle("throttles", "1/min", **{option: 5}, backend=store)
 
 
-async def test_sync_code_may_answer_refusals_itself_too(throttle):
+async def test_sync_code_may_handle_refusals_itself_too(throttle):
     connection = toy.Request()
     assert throttle.sync.decide(connection).allowed
     decision = throttle.sync.decide(connection, 1, {"caller": "middleware"})
@@ -233,7 +233,7 @@ async def test_sync_code_may_answer_refusals_itself_too(throttle):
         throttle.sync.refuse(connection, decision)
 
 
-async def test_what_the_handler_answers_comes_back_from_refuse_alone(store):
+async def test_only_refuse_returns_the_result_of_the_handler(store):
     throttle = HTTPThrottle("throttles", "0/min", handle_throttled=lambda: "an answer", backend=store)
     connection = toy.Request()
     decision = await throttle.decide(connection)

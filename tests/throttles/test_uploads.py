@@ -1,4 +1,4 @@
-"""Uploads count what is read, in steps, and refuse what the quota left does not cover."""
+"""Uploads count the bytes read, in steps, and are refused if the remaining quota is too small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the store in LMDB share: a directory, and stores in it that are gone afterwards."""
+"""The fixtures of the tests of the LMDB store: a directory, and stores in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store that makes no files: it uses those that are there, and where there are none it says so."""
+"""A store that makes no files: it uses existing ones, and otherwise raises an error."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_it_counts_with_the_others(used, guest):
         assert limiter_on(store).hit("ada").remaining == 2
 
 
-def test_a_file_that_somebody_is_stuck_in_keeps_it_from_no_other(used, guest, monkeypatch):
+def test_a_file_that_stays_locked_does_not_block_the_others(used, guest, monkeypatch):
     used("ada", "bob")
     monkeypatch.setattr(backend, "_PATIENCE", 0.01)
     with guest() as store, store._file_of(b"ada").path.open("rb") as file:
@@ -122,7 +122,7 @@ def test_a_reset_of_all_forgets_what_is_there(used, guest):
 
 @pytest.mark.usefixtures("one_file")
 @pytest.mark.parametrize("durable", [False, True])
-def test_what_is_from_before_a_restart_of_the_machine_is_left_as_it_is(used, guest, directory, monkeypatch, durable):
+def test_files_from_before_a_restart_of_the_machine_are_not_changed(used, guest, directory, monkeypatch, durable):
     used("ada", durable=durable)
     before = everything(directory)
     for module in (clocks, files):
@@ -142,7 +142,7 @@ def test_it_reads_a_durable_file_on_the_clock_of_that(used, guest, clock):
 
 
 @pytest.mark.usefixtures("one_file")
-def test_a_file_that_is_no_quota_is_left_as_it_is(used, guest, directory):
+def test_a_file_of_another_kind_is_not_changed(used, guest, directory):
     used("ada")
     (directory / "quota-0.mdb").write_bytes(bytes(1 << 19))
     with guest() as store, pytest.raises(BackendError, match="or holds no quota"):

@@ -1,4 +1,4 @@
-"""Forks, threads, event loops: a file is open once in each process, and nobody is in anybody's way."""
+"""Forks, threads and event loops: each process opens a file once, and none blocks another."""
 
 from __future__ import annotations
 
@@ -181,6 +181,6 @@ except ImportError as error:
         ("fcntl", "this store needs POSIX locks, which this system has not"),
     ],
 )
-def test_without_what_it_needs_it_says_so(module, message):
+def test_a_missing_dependency_is_named(module, message):
     done = subprocess.run([sys.executable, "-c", MISSING, module], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == message

@@ -1,4 +1,4 @@
-"""Bounds: what has lapsed goes, a full file forgets nobody who is out of quota, and never ends a process."""
+"""Bounds: expired keys are removed, and a full file forgets no client that is out of quota."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def full(directory, clock):
     return store
 
 
-def test_keys_that_have_lapsed_are_swept_by_later_traffic(store, clock):
+def test_later_hits_remove_expired_keys(store, clock):
     limiter = limiter_on(store)
     for number in range(3000):
         limiter.hit(f"client:{number}")
@@ -51,7 +51,7 @@ def test_a_write_sweeps_no_more_than_a_little(store, clock):
     assert 2900 < keys_in(store) < 3000
 
 
-def test_what_has_lapsed_is_never_the_larger_part(store, clock):
+def test_expired_keys_are_never_the_majority(store, clock):
     limiter = limiter_on(store, "1/s")
     for number in range(6000):
         clock.advance(milliseconds=1)
@@ -67,7 +67,7 @@ def test_keys_in_use_are_never_swept(store, clock):
         clock.advance(milliseconds=10)
 
 
-def test_a_full_file_forgets_nobody_who_is_out_of_quota(full):
+def test_a_full_file_forgets_no_client_that_is_out_of_quota(full):
     limiter = limiter_on(full)
     for number in range(3000):
         assert limiter.hit(f"client:{number}").degraded == "overflow"
@@ -158,7 +158,7 @@ def cramped(directory):
         yield store
 
 
-def test_overflow_of_another_limit_lets_nobody_in_who_is_out_of_quota(cramped):
+def test_overflow_of_another_limit_admits_no_client_that_is_out_of_quota(cramped):
     login, api = limiter_on(cramped, "3/day"), Limiter("api", "3/day", strategy=FixedWindow(), backend=cramped).sync
     login.hit("mallory", 3)
     for number in range(9000):
@@ -227,7 +227,7 @@ def test_long_logs_are_kept_whole(store):
 
 
 @pytest.mark.parametrize("part", [object(), [1], {"a": 1}, b"x", {1}, 1j], ids=lambda part: type(part).__name__)
-def test_what_cannot_be_stored_is_named_before_anything_is(store, part):
+def test_a_state_that_cannot_be_stored_is_an_error_before_anything_is_stored(store, part):
     @dataclass(frozen=True)
     class Odd:
         def decide(self, state, rate, cost, now):

@@ -1,4 +1,4 @@
-"""What may be seen of the files: the state of one key as it is written, and the keys of one throttle."""
+"""Inspection of the files: the stored state of a key, and the keys of a throttle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listed(store, uid="looks", most=1000):
     return found._replace(keys=sorted(found.keys))
 
 
-def test_it_is_a_store_that_shows(store):
+def test_it_is_an_inspectable_store(store):
     assert isinstance(store, InspectableBackend)
 
 
@@ -57,13 +57,13 @@ def test_looking_changes_nothing(store):
     assert (keys_in(store), limiter_on(store).stat("ada").hits_remaining) == (1, 3)
 
 
-def test_of_a_client_that_has_used_nothing_nothing_is_held(store):
+def test_a_client_without_usage_has_no_state(store):
     limiter_on(store, "other").hit("ada")
     assert store.inspect_sync("looks", "ada") == StoredState(None, None)
     assert store.list_keys_sync("looks", 10) == KeyPage([], True)
 
 
-def test_what_has_lapsed_is_neither_held_nor_listed(store, clock):
+def test_expired_keys_are_neither_shown_nor_listed(store, clock):
     limiter_on(store).hit("ada")
     clock.advance(seconds=1)
     limiter_on(store).hit("bob")
@@ -89,7 +89,7 @@ def test_every_key_is_listed_once_however_many_pages_it_takes(store, monkeypatch
 
 
 @pytest.mark.parametrize(("most", "complete"), [(1, False), (39, False), (40, True), (41, True)])
-def test_no_more_are_listed_than_asked_for_and_that_is_said(store, most, complete):
+def test_at_most_the_requested_keys_are_listed_and_the_page_is_incomplete(store, most, complete):
     names = {f"client:{number}" for number in range(40)}
     for name in names:
         limiter_on(store).hit(name)

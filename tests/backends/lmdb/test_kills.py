@@ -1,4 +1,4 @@
-"""Workers that are killed or stopped, at any instant: the others go on at once, and nothing is admitted twice."""
+"""Workers that are killed or stopped at any time: the others continue at once, and no unit is admitted twice."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_hits_on_keys_in_other_files_go_on(directory, monkeypatch):
     assert 0 < degraded.count("fallback") < degraded.count(None)
 
 
-def test_a_store_that_does_not_answer_is_spared(directory, stopped, caplog):
+def test_a_store_that_does_not_answer_is_not_called(directory, stopped, caplog):
     _, limiter = fallen_back(directory, breaker=Breaker(failures=2, recovery=60))
     for _ in range(2):
         limiter.sync.hit("ada")
@@ -260,7 +260,7 @@ def test_an_async_error_policy_is_awaited_or_refused(directory, stopped):
         limiter.sync.hit("ada")
 
 
-def test_raising_says_what_is_wrong(directory, stopped):
+def test_the_raised_error_says_why(directory, stopped):
     store, limiter = fallen_back(directory, on_error="raise")
     with pytest.raises(BackendTimeoutError, match="a process that has been stopped may be using it") as caught:
         limiter.sync.hit("ada")
@@ -269,7 +269,7 @@ def test_raising_says_what_is_wrong(directory, stopped):
         pass
 
 
-def test_a_store_that_cannot_be_opened_is_no_obstacle_to_a_start(directory, stopped, monkeypatch):
+def test_an_application_starts_even_if_the_store_cannot_be_opened(directory, stopped, monkeypatch):
     store, limiter = fallen_back(directory)
     with store:
         assert limiter.sync.hit("ada").degraded == "fallback"

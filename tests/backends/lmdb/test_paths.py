@@ -1,4 +1,4 @@
-"""Where quota is kept, and where it is not: in nobody else's place, and in none that others can write to."""
+"""The directory of the store: no other user can write to it or replace it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_link_that_comes_above_the_directory_later_is_refused(directory, tmp_p
         store.open_sync()
 
 
-def test_one_in_a_place_like_that_for_temporary_files_is_not(directory):
+def test_a_directory_in_a_sticky_directory_is_accepted(directory):
     directory.parent.chmod(0o1777)
     assert opened(directory)
 
@@ -164,7 +164,7 @@ def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_file
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)
 
 
-def test_a_place_that_turns_bad_is_answered_by_the_error_policy(directory):
+def test_if_a_directory_becomes_unsafe_the_error_policy_decides(directory):
     store = LMDBBackend(directory)
     limiter = Limiter("turned", "5/day", backend=store)
     with store:
@@ -175,7 +175,7 @@ def test_a_place_that_turns_bad_is_answered_by_the_error_policy(directory):
     assert asyncio.run(store.apply([Charge("turned", limiter.own_plan, "ada", 1)]))[0].degraded == "fallback"
 
 
-def test_where_errors_are_raised_a_place_that_turns_bad_is_one_of_the_store(directory):
+def test_with_raise_a_directory_that_becomes_unsafe_is_a_backend_error(directory):
     opened(directory)
     directory.chmod(0o777)
     limiter = Limiter("turned", "5/day", backend=LMDBBackend(directory, on_error="raise"))

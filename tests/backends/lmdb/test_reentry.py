@@ -1,4 +1,4 @@
-"""The handler of a signal that hits while its own thread is in the file: answered, and it lets nobody else in."""
+"""A signal handler that hits while its own thread is in a transaction gets a decision, and the lock stays held."""
 
 from __future__ import annotations
 

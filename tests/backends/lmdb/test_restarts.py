@@ -1,4 +1,4 @@
-"""What becomes of quota when processes and machines start anew, and when the file is gone, cut short or damaged."""
+"""Quota after restarts of processes and machines, and after files are deleted, cut short or damaged."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ def test_the_mark_moves_about_once_a_second(machine):
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * (1 << 20), b"x" * (2 << 20)], ids=["empty", "zeros", "other"])
 @pytest.mark.parametrize("durable", [False, True])
-def test_what_is_no_file_of_ours_begins_anew(machine, damage, durable):
+def test_a_file_of_another_kind_is_replaced(machine, damage, durable):
     assert machine.limiter(durable=durable).hit("ada", 3)
     machine.boot(WALL + 60) if durable else reopened(machine.directory)
     (machine.directory / "quota-0.mdb").write_bytes(damage)
     assert machine.limiter(durable=durable).hit("ada", 3)
 
 
-def test_a_durable_file_that_was_not_written_whole_when_the_power_went_begins_anew(machine):
+def test_a_durable_file_that_a_power_failure_left_incomplete_is_replaced(machine):
     limiter = machine.limiter(durable=True)
     for number in range(500):
         limiter.hit(f"client:{number}", 3)
@@ -166,7 +166,7 @@ def test_a_value_that_cannot_be_read_counts_as_none(store, directory):
     assert limiter.hit("ada", 3)
 
 
-def test_another_strategy_begins_anew(store):
+def test_the_state_of_another_strategy_counts_as_none(store):
     assert limiter_on(store).hit("ada", 3)
     assert Limiter("restarts", "3/day", backend=store).sync.hit("ada", 3)
 
@@ -248,7 +248,7 @@ def test_a_durable_store_needs_a_path():
         LMDBBackend(durable=True)
 
 
-def test_closing_leaves_the_quota_where_it_is(store):
+def test_closing_keeps_the_usage(store):
     with store:
         assert limiter_on(store).hit("ada", 3)
     assert environment_of(store).file is None

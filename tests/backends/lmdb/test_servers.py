@@ -1,4 +1,4 @@
-"""Servers with several workers, and real traffic: exactly the limit is admitted, by all of them together."""
+"""Servers with several workers and real traffic: together they admit exactly the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state that cannot be read counts as none, in the quick way of a hit as in every other."""
+"""A state that cannot be decoded counts as no state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def damaged(store, change):
 
 
 @each_way
-async def test_another_strategy_begins_anew(directory, clock, hit):
+async def test_the_state_of_another_strategy_counts_as_none(directory, clock, hit):
     # Two stores, as of two processes of which one has been deployed anew.
     old, new = (LMDBBackend(directory, clock=clock, on_error="raise") for _ in range(2))
     with old, new:
@@ -48,7 +48,7 @@ async def test_another_strategy_begins_anew(directory, clock, hit):
     [lambda value: value[:-1] + bytes([value[-1] ^ 1]), lambda value: value[:-2], lambda value: b"x"],
     ids=["another body", "cut short", "no head"],
 )
-async def test_a_damaged_state_begins_anew(store, hit, change):
+async def test_a_damaged_state_counts_as_none(store, hit, change):
     with store:
         limiter = Limiter("damaged", "2/day", strategy=FixedWindow(), backend=store)
         assert [(await hit(limiter)).allowed for _ in range(3)] == [True, True, False]
