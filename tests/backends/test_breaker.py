@@ -64,7 +64,7 @@ def test_a_probe_that_fails_keeps_it_open_for_the_same_time(circuit):
     assert [circuit.admits(now) for now in (104.4, 104.5)] == [False, True]
 
 
-def test_a_probe_that_is_lost_is_followed_by_another(circuit):
+def test_after_a_lost_probe_another_is_admitted(circuit):
     fail(circuit, 3)
     assert [circuit.admits(now) for now in (102.0, 103.9, 104.0)] == [True, False, True]
 

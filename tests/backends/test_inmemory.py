@@ -1,4 +1,4 @@
-"""The store in memory: how it forgets, what it does when full, and forks."""
+"""The in-memory store: forgetting, a full store, and forks."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_quota_outlives_the_limiter_that_counted_it(store):
     assert not limiter_on(store, "1/day").hit("a")
 
 
-def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
+def test_overflow_outlives_the_limiter_that_counted_it_and_expires(store, clock):
     store.max_keys = 1
     Limiter("inmemory:0", "1/day", backend=store).sync.hit("a")
     limiter_on(store, "1/min").hit("b")
@@ -91,7 +91,7 @@ def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
     assert len(store._filled) == 1
 
 
-def test_a_batch_is_one_step_that_no_thread_gets_into(store):
+def test_a_batch_is_one_step_for_other_threads(store):
     charge = Charge("inmemory", plan_of(FixedWindow(), [Rate(10, 1000)]), "a", 1)
     thread = threading.Thread(target=lambda: store.apply_sync((charge,)))
 
@@ -106,7 +106,7 @@ def test_a_batch_is_one_step_that_no_thread_gets_into(store):
     assert store.apply_sync((charge,))[0].remaining == 6
 
 
-def test_a_store_that_is_reset_holds_on_to_nothing(store, clock):
+def test_a_reset_store_keeps_nothing(store, clock):
     for number in range(5000):
         limiter_on(store).hit(str(number))
     clock.advance(seconds=60)
@@ -203,7 +203,7 @@ async def test_closing_forgets_everything(store):
     assert await limiter.hit("a")
 
 
-async def test_what_is_done_on_the_spot_may_be_awaited_or_not(store):
+async def test_reset_and_close_may_be_awaited_or_not(store):
     limiter_on(store).hit("a")
     store.reset()
     assert store.keys == 0
@@ -259,7 +259,7 @@ def test_states_that_another_strategy_cannot_read_count_as_none(store):
     assert store.keys == 1
 
 
-def test_the_same_algorithm_with_other_settings_reads_what_is_there(store):
+def test_the_same_algorithm_with_other_settings_reads_stored_states(store):
     Limiter("inmemory", "5/day", strategy=TokenBucket(), backend=store).sync.hit("a", 3)
     assert Limiter("inmemory", "9/day", strategy=TokenBucket(burst=4), backend=store).sync.stat("a").hits_remaining == 1
 

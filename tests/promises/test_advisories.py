@@ -85,7 +85,7 @@ def test_another_zone_is_no_other_client(counted_in, form):
 @pytest.mark.parametrize(
     "hop", ["unknown", "_a", "_b", "localhost", "0x7f.1", "010.0.0.1", "1", "", "192.0.2.1.", "a" * 999]
 )
-def test_a_word_that_is_no_address_is_no_client(counted_in, hop):
+def test_text_that_is_not_an_address_is_not_a_client(counted_in, hop):
     assert counted_in(f"{CLIENT}, {hop}") == PROXY
 
 

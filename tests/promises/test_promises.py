@@ -156,7 +156,7 @@ async def test_promise_5_a_cost_above_the_capacity_is_refused_without_the_store_
 
 
 @pytest.mark.parametrize("cost", [-1, 2**31, 1.0, True, "1", float("nan"), None], ids=repr)
-async def test_promise_6_whatever_is_no_cost_is_refused_before_any_effect(cost, store):
+async def test_promise_6_an_invalid_cost_is_refused_before_any_effect(cost, store):
     limiter = Limiter("promises", "5/min", cost=lambda _: cost, backend=store)
     with pytest.raises((TypeError, ValueError), match="a cost is"):
         await limiter.hit("a")

@@ -1,4 +1,4 @@
-"""Uids from dotted names: unique for every definition, and the same for a module that is loaded again."""
+"""Uids from dotted names: unique for each definition, and the same for a reloaded module."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def hit(throttle, count, peer="203.0.113.{}"):
         throttle.sync.hit(toy.Request(peer.format(number)))
 
 
-def test_the_same_for_many_clients_is_reported(throttled):
+def test_the_same_identity_for_many_clients_is_reported(throttled):
     throttle = throttled(lambda _: "a")
     hit(throttle, 19)
     assert said() == []

@@ -125,7 +125,7 @@ async def test_a_check_is_not_remembered(throttle):
     assert not is_throttled(connection)
 
 
-async def test_a_check_tells_the_wait_of_that_cost(store):
+async def test_a_check_has_the_wait_of_its_cost(store):
     throttle = HTTPThrottle("throttles", "2/min", strategy=FixedWindow(), backend=store)
     connection = toy.Request()
     await throttle.hit(connection)
