@@ -1,14 +1,13 @@
 """What do events and metrics cost a hit?
 
-In memory with a Starlette request, on Redis with 128 callers, against the same hit while nothing listens. "Switched off"
-is a hit after a subscription and an export have ended. Listeners do nothing with an event.
+In memory with a Starlette request, on Redis with 128 callers, against the same hit while nothing listens. "Switched
+off" is a hit after a subscription and an export have ended. Listeners do nothing with an event.
 
 In memory there are two figures: the time that the caller spends, and the CPU time of the process, which includes the
-thread that builds the events and calls the listener. A caller that does nothing but hit makes more events than a listener
-can take, and then most are dropped; "2,000 hits at a time" leaves room for all of them.
+thread that builds the events and calls the listener. A caller that does nothing but hit makes more events than a
+listener can take, and then most are dropped; "2,000 hits at a time" leaves room for all of them.
 
-The last lines are about memory: what ten minutes of events leave behind. (`--quick` is not a choice here: a shorter run is
-a test.)
+The last lines are about memory: what ten minutes of events leave behind. A shorter run is a test.
 """
 
 from __future__ import annotations

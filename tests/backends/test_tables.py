@@ -1,4 +1,4 @@
-"""Generations of keys: what is found, moved, forgotten and freed."""
+"""The generations of keys: how they are found, moved, forgotten and freed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def filled(ttl=4000):
     return table, ttl // SPANS
 
 
-def test_an_older_state_is_found_after_a_turn():
+def test_an_older_state_is_found_after_a_rotation():
     table, closes = filled()
     assert table.rotate(closes) == []
     assert table.newest == {}
@@ -25,14 +25,14 @@ def test_an_older_state_is_found_after_a_turn():
     assert (home, state) == ({"a": (1,)}, (1,))
 
 
-def test_nothing_turns_before_it_is_due():
+def test_nothing_rotates_before_it_is_due():
     table, closes = filled()
     assert table.due == closes
     table.rotate(closes - 1)
     assert table.newest == {"a": (1,)}
 
 
-def test_a_generation_goes_once_its_last_state_may_have_lapsed():
+def test_a_generation_is_removed_after_its_last_state_has_expired():
     table, closes = filled()
     table.rotate(closes)
     assert table.due == closes + 4000
@@ -45,7 +45,7 @@ def test_an_unknown_key_is_nowhere():
     assert filled()[0].find("b") == (None, None)
 
 
-def test_overflow_is_found_by_bucket_until_it_has_lapsed():
+def test_overflow_is_found_by_bucket_until_it_expires():
     table, _ = filled()
     table.overflow[bucket("b")] = (2,)
     table.overflow_until = 9000
@@ -65,7 +65,7 @@ def test_forgetting_counts_the_keys_forgotten():
     assert table.size() == 0
 
 
-def test_what_has_lapsed_is_freed_in_proportion_to_time():
+def test_expired_keys_are_freed_in_proportion_to_time():
     expired = Expired()
     expired.add({str(number): (1,) for number in range(10_000)}, 0, 1000)
     left = []
@@ -76,7 +76,7 @@ def test_what_has_lapsed_is_freed_in_proportion_to_time():
     assert all(abs(some - most) < 100 for some, most in zip(left, (7500, 5000, 2500, 0), strict=True))
 
 
-def test_freeing_always_goes_on_a_little():
+def test_each_call_frees_at_least_a_few_keys():
     expired = Expired()
     expired.add({str(number): (1,) for number in range(10)}, 0, 10**9)
     expired.free(0)
@@ -99,7 +99,7 @@ def drained(left, keys=2000):
     return table, home
 
 
-def test_a_generation_lets_go_of_the_room_of_keys_that_have_moved_on():
+def test_a_sparse_generation_moves_to_a_smaller_dict():
     table, home = drained(left=100)
     sizes = []
     while home:
@@ -112,14 +112,14 @@ def test_a_generation_lets_go_of_the_room_of_keys_that_have_moved_on():
     assert max(most - some for most, some in pairwise(sizes)) < 10
 
 
-def test_a_generation_that_all_keys_have_left_is_gone():
+def test_an_empty_generation_is_removed():
     table, home = drained(left=0)
     assert home == {}
     table.wrote(4000, 1)
     assert table.empty
 
 
-def test_generations_that_lapse_amid_a_move_go_with_all_their_keys():
+def test_generations_that_expire_during_a_move_are_removed_with_all_keys():
     table, _ = drained(left=100)
     table.wrote(4000, 1)
     table.wrote(4000, 1)

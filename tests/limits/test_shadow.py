@@ -1,4 +1,4 @@
-"""Limits in the shadow: they count and report, and refuse no one."""
+"""Shadow limits: they count and report, and refuse nothing."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _FIELDS: Final = b"#Fields:"
 _ROWS: Final = 20
 """Rows that show what the columns hold."""
 
-_HEAD: Final = 1 << 16
+_HEAD: Final = 1 << 18
 """The bytes, up to the end of a line, in which a format is seen."""
 
 

@@ -32,6 +32,9 @@ FORMATS: Final = ("auto", *NAMED)
 _LINES: Final = 200
 """First lines that are looked at."""
 
+_MOST_LINES: Final = 3_000
+"""Lines that are looked at if the first ones are of no format, such as the messages of a server that starts."""
+
 _KINDS: Final = {
     **{known.name: "json" for known in RECORDS},
     "common": "combined",
@@ -77,11 +80,11 @@ class Format:
         Raises:
             ConfigurationError: no format was recognised, or what is wanted is not in it.
         """
-        lines = [line.strip() for line in head.split(b"\n", 4 * _LINES)[: 4 * _LINES] if line.strip()][:_LINES]
-        search = Search(lines, self.fields, self.wanted.selectors, self.calendar)
+        lines = [line.strip() for line in head.split(b"\n", _MOST_LINES)[:_MOST_LINES] if line.strip()]
+        search = Search(lines[:_LINES], self.fields, self.wanted.selectors, self.calendar)
         given = self._given()
-        seen = search.seen(given) if given is not None else self._seen(search)
-        return self._opened(seen, lines)
+        seen = search.seen(given) if given is not None else self._seen(search, lines)
+        return self._opened(seen, lines[:_LINES])
 
     def _given(self) -> Shape | None:
         """The shape that the user has described."""
@@ -97,9 +100,12 @@ class Format:
             raise ConfigurationError("the pattern has no named groups: write (?P<ip>…), (?P<time>…), (?P<request>…)")
         return Shape("pattern", Pattern(pattern))
 
-    def _seen(self, search: Search) -> Seen:
+    def _seen(self, search: Search, lines: Sequence[bytes]) -> Seen:
+        """The first lines in the shape that explains them best; more of them if they are all of another kind."""
         only = "" if self.name == "auto" else _KINDS.get(self.name, self.name)
         seen = replace(search, only=only).best()
+        if seen is None and len(lines) > _LINES:
+            seen = replace(search, only=only, lines=lines).best()
         if seen is not None:
             return seen
         first = search.lines[0] if search.lines else b""

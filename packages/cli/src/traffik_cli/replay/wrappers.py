@@ -164,8 +164,8 @@ PREFIXES: Final[tuple[Wrapper, ...]] = (
         rb"[A-Z], \[(?P<time>" + _ISO + rb") #\d+\] +[A-Z]+ -- [^:]*: (?:\[[0-9a-f-]+\] )?",
     ),
     _prefix("a time", rb"(?P<time>" + _ISO + rb"):? +"),
-    _prefix("text in front", rb"(?:(?P<time>" + _ISO + rb")\s+)?[^{\"]*?(?<=\s)(?=\{\s*\")"),
-    _prefix("text in front", rb'[^"]*?\s(?=' + _ADDRESS + rb'(?::\d+)? (?:\S+ [^"]*\[|- "))'),
+    _prefix("text in front", rb"(?:(?P<time>" + _ISO + rb")\s+)?[^{\"]{0,500}?(?<=\s)(?=\{\s*\")"),
+    _prefix("text in front", rb'[^"]{0,500}?\s(?=' + _ADDRESS + rb'(?::\d+)? (?:\S+ [^"]{0,500}\[|- "))'),
 )
 """Prefixes that are tried, in this order."""
 

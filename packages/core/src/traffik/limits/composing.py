@@ -331,8 +331,7 @@ async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
     if by_store or (kind == HOLD and not (sync or store.in_process)):
         groups = [*by_store.values()] or [[*range(len(takes))]]
         return await take_in_turn(groups, takes, kind, partial(_take_here, sync=sync), sync)
-    answer = store.take(takes, kind, sync=sync)
-    return answer if isinstance(answer, Taken) else await answer
+    return await _take_here(takes, kind, sync)
 
 
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:

@@ -19,6 +19,7 @@ from traffik.strategies import (
     GCRA,
     FixedWindow,
     LeakyBucket,
+    Penalty,
     Receipt,
     Settled,
     SlidingCounter,
@@ -91,6 +92,7 @@ BUILT_IN: Final = (
     TokenBucket(),
     GCRA(),
     LeakyBucket(),
+    Penalty(),
 )
 
 every_strategy = pytest.mark.parametrize("strategy", [*BUILT_IN, IdlePeriod()], ids=lambda each: type(each).__name__)

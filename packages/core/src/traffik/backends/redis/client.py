@@ -79,7 +79,7 @@ class Client:
         return self._only is None
 
     def step_of(self, key: str) -> int:
-        """A number that is equal for keys that can be in one step: the slot, on a cluster."""
+        """A number that is equal for keys that can be in one step: the slot on a cluster."""
         return slot_of(key)
 
     async def inquire(self, work: Callable[[Session[Any]], Awaitable[_T]], deadline: float | None = None) -> _T:
