@@ -33,7 +33,7 @@ class Call(NamedTuple):
 
 
 class Socket(NamedTuple):
-    """A WebSocket: what is done before it is accepted, and for each message, which is then echoed if admitted."""
+    """A WebSocket: the calls before its accept, and for each message, which is then echoed if admitted."""
 
     door: Sequence[Call] = ()
     message: Sequence[Call] = ()
@@ -93,7 +93,7 @@ class Framework(ABC):
     """Whether the server keeps headers apart whose names differ by an underscore, or drops those that have one."""
 
     def body(self, detail: str, violated: str | None = None) -> bytes:
-        """The body of a refusal that an endpoint raises, byte for byte; of a store that is away without a policy."""
+        """The body of a refusal that an endpoint raises, byte for byte, also of a store that does not answer."""
         return problem(detail, violated)
 
     def template(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The error policy, and the limiter in this process with its share of each limit."""
+"""The error policy, and the fallback limiter with its share of each limit."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def test_a_cost_above_the_share_waits_until_the_store_is_asked_again():
     assert (decision.allowed, decision.never, decision.retry_after) == (False, False, WAIT)
 
 
-def test_nothing_stays_nothing_and_something_something():
+def test_a_share_is_0_only_of_0():
     assert spent(Failures("fallback", 0.01), charge(FixedWindow(), "0/min")) == 0
     assert spent(Failures("fallback", 0.01), charge(FixedWindow(), "3/min")) == 1
 
 
-def test_a_strategy_of_the_users_has_its_share_of_the_rate():
+def test_a_strategy_of_a_user_has_its_share_of_the_rate():
     class Mine:
         def decide(self, state, rate, cost, now):
             return FixedWindow().decide(state, rate, cost, now)
@@ -106,7 +106,7 @@ def test_each_policy_is_a_decision_or_the_error():
         failures.decide("raise", ERROR, what, WAIT)
 
 
-def test_what_has_been_counted_can_be_forgotten():
+def test_the_quota_used_can_be_forgotten():
     failures, what = Failures("fallback", 1), charge(FixedWindow(), "3/day")
     assert spent(failures, what) == 3
     failures.reset()

@@ -1,4 +1,4 @@
-"""The store in memory: how it forgets, what it does when full, and forks."""
+"""The in-memory store: forgetting, a full store, and forks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def limiter_on(store, rate="5/s", **options):
     return Limiter("inmemory", rate, strategy=FixedWindow(), backend=store, **options).sync
 
 
-def test_keys_that_have_lapsed_are_given_back_by_later_traffic(store, clock):
+def test_expired_keys_are_freed_by_later_traffic(store, clock):
     limiter = limiter_on(store)
     for number in range(100_000):
         limiter.hit(f"client:{number}")
@@ -40,10 +40,10 @@ def test_keys_that_have_lapsed_are_given_back_by_later_traffic(store, clock):
         clock.advance(milliseconds=1)
         limiter.hit("somebody")
     assert store.keys <= 10_000
-    assert store._lapsed.left <= 10_000
+    assert store._expired.left <= 10_000
 
 
-def test_memory_is_given_back_a_little_at_a_time(store, clock):
+def test_memory_is_freed_a_little_at_a_time(store, clock):
     limiter = limiter_on(store)
     for number in range(10_000):
         limiter.hit(f"client:{number}")
@@ -51,10 +51,10 @@ def test_memory_is_given_back_a_little_at_a_time(store, clock):
     limiter.hit("somebody")
     clock.advance(milliseconds=1)
     limiter.hit("somebody")
-    assert store._lapsed.left > 9000
+    assert store._expired.left > 9000
 
 
-def test_keys_in_use_are_never_given_back(store, clock):
+def test_keys_in_use_are_never_freed(store, clock):
     limiter = limiter_on(store, "1000000/s")
     for _ in range(50):
         for number in range(20):
@@ -73,7 +73,7 @@ def test_a_throttle_without_keys_leaves_nothing(store, clock):
     for _ in range(20):
         clock.advance(seconds=1)
         limiter.hit("a")
-    assert (len(store._banks), len(store._filled), store.keys) == (1, 1, 1)
+    assert (len(store._tables), len(store._filled), store.keys) == (1, 1, 1)
 
 
 def test_quota_outlives_the_limiter_that_counted_it(store):
@@ -81,7 +81,7 @@ def test_quota_outlives_the_limiter_that_counted_it(store):
     assert not limiter_on(store, "1/day").hit("a")
 
 
-def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
+def test_overflow_outlives_the_limiter_that_counted_it_and_expires(store, clock):
     store.max_keys = 1
     Limiter("inmemory:0", "1/day", backend=store).sync.hit("a")
     limiter_on(store, "1/min").hit("b")
@@ -91,7 +91,7 @@ def test_overflow_outlives_the_limiter_that_counted_it_and_lapses(store, clock):
     assert len(store._filled) == 1
 
 
-def test_a_batch_is_one_step_that_no_thread_gets_into(store):
+def test_a_batch_is_one_step_for_other_threads(store):
     charge = Charge("inmemory", plan_of(FixedWindow(), [Rate(10, 1000)]), "a", 1)
     thread = threading.Thread(target=lambda: store.apply_sync((charge,)))
 
@@ -106,14 +106,14 @@ def test_a_batch_is_one_step_that_no_thread_gets_into(store):
     assert store.apply_sync((charge,))[0].remaining == 6
 
 
-def test_a_store_that_is_reset_holds_on_to_nothing(store, clock):
+def test_a_reset_store_keeps_nothing(store, clock):
     for number in range(5000):
         limiter_on(store).hit(str(number))
     clock.advance(seconds=60)
     limiter_on(store).hit("a")
-    assert store._lapsed.left > 0
+    assert store._expired.left > 0
     store.reset()
-    assert (store.keys, store._lapsed.left, len(store._filled)) == (0, 0, 0)
+    assert (store.keys, store._expired.left, len(store._filled)) == (0, 0, 0)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def full(clock):
     return store
 
 
-def test_a_full_store_forgets_nobody_who_is_out_of_quota(full):
+def test_a_full_store_forgets_no_client_that_is_out_of_quota(full):
     limiter = limiter_on(full)
     for number in range(5000):
         limiter.hit(f"client:{number}")
@@ -160,7 +160,7 @@ def test_a_key_that_leaves_overflow_gains_no_quota(full, clock):
     assert limiter.hit("c", 2) == (False, 5, 1, 500_000, 500_000, limiter.check("c").rate, None)
 
 
-def test_overflow_is_over_once_there_is_room_again(full, clock):
+def test_overflow_ends_once_there_is_room_again(full, clock):
     limiter = limiter_on(full)
     limiter.hit("c")
     for _ in range(10):
@@ -169,7 +169,7 @@ def test_overflow_is_over_once_there_is_room_again(full, clock):
     assert limiter.hit("c") == (True, 5, 4, 0, 1_000_000, limiter.hit("d").rate, None)
 
 
-def test_checks_see_overflow_too(full):
+def test_checks_use_overflow_too(full):
     limiter = limiter_on(full)
     limiter.hit("c", 5)
     assert not limiter.check("c")
@@ -191,7 +191,7 @@ def test_reset_makes_room(full):
 
 
 def test_a_key_without_its_uid_cannot_be_reset(store):
-    with pytest.raises(ValueError, match="the key 'a' belongs to some uid"):
+    with pytest.raises(ValueError, match="to reset the key 'a', give the uid"):
         store.reset_sync(key="a")
 
 
@@ -203,7 +203,7 @@ async def test_closing_forgets_everything(store):
     assert await limiter.hit("a")
 
 
-async def test_what_is_done_on_the_spot_may_be_awaited_or_not(store):
+async def test_reset_and_close_may_be_awaited_or_not(store):
     limiter_on(store).hit("a")
     store.reset()
     assert store.keys == 0
@@ -212,7 +212,7 @@ async def test_what_is_done_on_the_spot_may_be_awaited_or_not(store):
 
 
 @pytest.mark.parametrize("max_keys", [0, -1, 1.5, None, True])
-def test_room_for_no_keys_is_refused(max_keys):
+def test_room_for_no_keys_is_an_error(max_keys):
     with pytest.raises(ValueError, match="max_keys is an integer from 1"):
         InMemoryBackend(max_keys=max_keys)
 
@@ -259,7 +259,7 @@ def test_states_that_another_strategy_cannot_read_count_as_none(store):
     assert store.keys == 1
 
 
-def test_the_same_algorithm_with_other_settings_reads_what_is_there(store):
+def test_the_same_algorithm_with_other_settings_reads_stored_states(store):
     Limiter("inmemory", "5/day", strategy=TokenBucket(), backend=store).sync.hit("a", 3)
     assert Limiter("inmemory", "9/day", strategy=TokenBucket(burst=4), backend=store).sync.stat("a").hits_remaining == 1
 

@@ -7,8 +7,7 @@ import pytest
 
 from tests.recording import RecordingBackend
 from traffik import DENIED, EXEMPTED, HTTPThrottle, Limiter, WaitTimeoutError, hit_all, subscribe
-from traffik.backends.inmemory import InMemoryBackend
-from traffik.events.records import OUTCOMES
+from traffik.limits import hits
 from traffik.model.decisions import UNAVAILABLE, Decision
 
 pytestmark = pytest.mark.anyio
@@ -101,9 +100,6 @@ async def test_an_unlimited_rate_exempts(store, told):
 @pytest.mark.parametrize(("answer", "outcome"), [(EXEMPTED, "exempted"), (DENIED, "denied")])
 async def test_an_identifier_may_exempt_and_deny(store, told, answer, outcome):
     throttle = HTTPThrottle("mails", "1/min", backend=store, identifier=lambda _: answer)
-    await throttle.check(object()) if False else None
-    from traffik.limits import hits
-
     await hits.decide(throttle, object(), None, None, False)
     await hits.decide(throttle, object(), None, None, False, hits.read_only)
     assert told("outcome") == [(outcome,)]
@@ -168,20 +164,9 @@ async def test_an_event_is_plain_data(limiter, told, events):
     await limiter.hit("ada")
     told()
     assert pickle.loads(pickle.dumps(events[0])) == events[0]
-    assert events[0].as_dict() == {
-        "uid": "mails",
-        "policy": "mails",
-        "action": "hit",
-        "outcome": "admitted",
-        "cost": 1,
-        "limit": 2,
-        "remaining": 1,
-        "wait_us": 0,
-        "degraded": None,
-        "shadow": False,
-        "key": None,
-        "when_us": events[0].when,
-    }
+    known = {"uid": "mails", "policy": "mails", "action": "hit", "outcome": "admitted", "cost": 1, "limit": 2}
+    known |= {"remaining": 1, "wait_us": 0, "degraded": None, "shadow": False, "key": None}
+    assert events[0].as_dict() == known | {"when_us": events[0].when}
 
 
 async def test_the_key_of_a_client_is_a_hash_if_it_is_asked_for(limiter, events):
@@ -244,8 +229,3 @@ def test_a_bad_argument_is_an_error(options, error):
 def test_a_listener_can_be_called():
     with pytest.raises(TypeError, match="a listener is a function of an event, not 3"):
         subscribe(3)
-
-
-def test_every_outcome_is_known():
-    assert len(set(OUTCOMES)) == 7
-    assert InMemoryBackend.kind == "memory"

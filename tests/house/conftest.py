@@ -1,4 +1,4 @@
-"""The house as plain data: its files, and its modules as trees. Nothing is imported to read them."""
+"""The source files as plain data, and the modules as syntax trees. Nothing is imported to read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One idea per file, one step per function; and names that say which."""
+"""One idea per file, one step per function, and no meaningless names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes out of a process and of a connection: throttles with something of their own, and the default."""
+"""The response options of a throttle and of the process, and the header fields of a connection."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ async def fields(throttle):
     return dict(fields_of(toy.http.memory(connection)))
 
 
-async def test_a_throttle_may_have_something_of_its_own(store):
+async def test_a_throttle_may_have_response_options_of_its_own(store):
     throttle = HTTPThrottle("answers", "5/min", backend=store, responses=X)
     assert (await fields(throttle))[b"x-ratelimit-remaining"] == b"4"
 
 
-async def test_the_default_is_of_all_that_have_not(store):
+async def test_the_default_is_for_all_throttles_without_options_of_their_own(store):
     made, own = (HTTPThrottle(uid, "5/min", backend=store, responses=given) for uid, given in (("a", None), ("b", X)))
     set_default_responses(ResponseOptions(fields="draft-06"))
     new = HTTPThrottle("c", "5/min", backend=store)
@@ -68,7 +68,7 @@ async def test_the_default_is_of_all_that_have_not(store):
     assert list(await fields(made)) == [b"ratelimit-policy", b"ratelimit"]
 
 
-async def test_the_default_is_of_rates_that_are_functions_too(store):
+async def test_the_default_is_for_callable_rates_too(store):
     throttle = HTTPThrottle("answers", lambda _: "5/min", backend=store)
     assert b"ratelimit" in await fields(throttle)
     set_default_responses(X)
@@ -76,10 +76,10 @@ async def test_the_default_is_of_rates_that_are_functions_too(store):
 
 
 @pytest.mark.parametrize("given", ["x-ratelimit", ResponseOptions, 5])
-def test_what_cannot_go_out_is_named(given):
+def test_responses_of_another_type_are_errors(given):
     with pytest.raises(TypeError, match="responses are None or ResponseOptions"):
         HTTPThrottle("answers", "5/min", responses=given)
-    with pytest.raises(TypeError, match="is a ResponseOptions"):
+    with pytest.raises(TypeError, match="responses are None or ResponseOptions"):
         set_default_responses(given)
 
 
@@ -103,7 +103,7 @@ class TestAClientThatIsToldApart:
         more = {"scope": {"context": {"scope": "one"}}, "rules": {"rules": Rule("/**")}}.get(request.param, {})
         return HTTPThrottle("answers", "1/min", backend=store, responses=KEYED, identifier=given, **more)
 
-    async def test_has_one_partition_in_all_it_is_told(self, throttle, asked):
+    async def test_has_one_partition_in_all_fields(self, throttle, asked):
         admitted, checked = await throttle.decide(toy.Request()), await throttle.check(toy.Request())
         with pytest.raises(Throttled) as refused:
             await throttle.hit(toy.Request())
@@ -113,7 +113,7 @@ class TestAClientThatIsToldApart:
         assert [len(decision.partition) for decision in each] == [12] * 4
         assert len(asked) in {0, 4}
 
-    async def test_is_told_so_in_sync_code_too(self, throttle):
+    async def test_has_its_partition_in_sync_code_too(self, throttle):
         if throttle.identifier is None or "async" not in throttle.identifier.name:
             assert throttle.sync.decide(toy.Request()).partition
         else:
@@ -124,7 +124,7 @@ class TestAClientThatIsToldApart:
         one, two = [await throttle.decide(toy.Request(peer=f"192.0.2.{number}")) for number in (1, 2)]
         assert one.partition != two.partition
 
-    async def test_is_told_the_same_wait_again_and_again(self, throttle):
+    async def test_gets_the_same_wait_each_time(self, throttle):
         await throttle.hit(toy.Request())
         waits = set()
         for _ in range(3):
@@ -161,7 +161,7 @@ async def test_a_websocket_is_told_the_jitter(store):
 
 
 class TestTheFieldsOfAConnection:
-    async def test_are_those_of_all_that_was_decided(self, store):
+    async def test_are_those_of_all_decisions(self, store):
         connection = toy.Request()
         for uid in ("one", "two"):
             await HTTPThrottle(uid, "5/min", backend=store).hit(connection)
@@ -170,7 +170,7 @@ class TestTheFieldsOfAConnection:
             b'"two";r=4;t=60',
         ]
 
-    async def test_are_none_where_a_rejection_has_written_its_own(self, store):
+    async def test_are_none_if_a_rejection_has_fields_of_its_own(self, store):
         connection = toy.Request()
         await HTTPThrottle("answers", "5/min", backend=store, responses=X).hit(connection)
         memory = toy.http.memory(connection)
@@ -178,7 +178,7 @@ class TestTheFieldsOfAConnection:
         assert len(list(fields_of(memory, {b"content-type"}))) == 3
 
     @pytest.mark.parametrize("second", [{"identifier": lambda _: DENIED}, {"responses": ResponseOptions(fields=())}])
-    async def test_are_those_of_the_refusal_alone_if_that_is_what_is_answered(self, store, second):
+    async def test_are_only_those_of_the_refusal_in_its_rejection(self, store, second):
         connection, memory = toy.Request(), {}
         connection.scope["decisions"] = memory
         await HTTPThrottle("one", "5/min", backend=store).hit(connection)
@@ -187,7 +187,7 @@ class TestTheFieldsOfAConnection:
         assert list(fields_of(memory, status=refused.value.rejection.status)) == []
         assert [value for name, value in fields_of(memory, status=404) if name == b"ratelimit"] == [b'"one";r=4;t=60']
 
-    async def test_are_those_of_everything_if_a_refusal_was_let_pass(self, store):
+    async def test_are_those_of_all_decisions_if_a_refused_request_is_served(self, store):
         connection = toy.Request()
         await HTTPThrottle("one", "5/min", backend=store).hit(connection)
         await HTTPThrottle("two", "0/min", backend=store, handle_throttled=lambda: None).hit(connection)

@@ -1,4 +1,4 @@
-"""What becomes of a flood, one refused hit after another."""
+"""The reaction to a flood of refused hits, one hit after another."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def reactions(floods, decisions):
     return found
 
 
-def test_each_refusal_is_told_and_nothing_else_happens():
+def test_by_default_the_client_is_notified_of_each_refusal():
     assert reactions(FloodPolicy(), [NO] * 3) == [Reaction(tell=True, close=None, pause=0)] * 3
 
 
-def test_an_episode_is_told_once_where_that_is_asked():
+def test_notify_once_notifies_of_the_first_refusal_of_an_episode():
     told = [each.tell for each in reactions(FloodPolicy(notify="once"), [NO, NO, YES, NO, NO])]
     assert told == [True, False, True, False]
 
 
-def test_a_hit_that_takes_nothing_does_not_end_an_episode():
+def test_a_hit_that_consumes_nothing_does_not_end_an_episode():
     told = [each.tell for each in reactions(FloodPolicy(notify="once"), [NO, ADMITTED, NO, ADMITTED, ADMITTED, NO])]
     assert told == [True, False, False]
 
@@ -47,12 +47,12 @@ def test_a_pause_is_the_wait():
     assert [each.pause for each in reactions(FloodPolicy(pause=True), [NO])] == [5_000_000]
 
 
-def test_what_is_remembered_knows_whose_it_is():
+def test_the_stored_decision_has_the_partition():
     assert follow(None, PartitionedDecision.of(NO, b"whose")).partition == b"whose"
 
 
 @pytest.mark.parametrize(("wait", "pause"), [(MAX_PAUSE + 1, MAX_PAUSE), (NEVER - 1, MAX_PAUSE), (NEVER, 0)])
-def test_a_pause_is_bounded_and_none_where_no_wait_helps(wait, pause):
+def test_a_pause_is_bounded_and_0_if_no_wait_is_long_enough(wait, pause):
     assert [each.pause for each in reactions(FloodPolicy(pause=True), [NO._replace(retry_after=wait)])] == [pause]
 
 
@@ -61,7 +61,7 @@ def test_a_flood_is_closed_after_refusals_in_a_row():
     assert closed == [None, None, 1008, 1008]
 
 
-def test_what_is_closed_is_neither_told_again_nor_paused():
+def test_a_closed_websocket_is_neither_notified_again_nor_paused():
     last = reactions(FloodPolicy(pause=True, close_after=1), [NO, NO])
     assert last == [Reaction(tell=True, close=1008, pause=0), Reaction(tell=False, close=1008, pause=0)]
 
@@ -76,7 +76,7 @@ def test_a_decision_that_is_not_remembered_is_the_first_of_an_episode():
 
 
 @given(st.lists(st.sampled_from([YES, NO, ADMITTED])))
-def test_what_is_remembered_is_the_decision(decisions):
+def test_the_stored_decision_equals_the_decision(decisions):
     before = None
     for decision in decisions:
         before = follow(before, decision)
@@ -85,7 +85,7 @@ def test_what_is_remembered_is_the_decision(decisions):
 
 
 @given(st.lists(st.sampled_from([YES, NO, ADMITTED])))
-def test_an_episode_is_told_at_most_once_more_than_hits_were_counted(decisions):
+def test_notifications_are_at_most_one_more_than_admitted_hits(decisions):
     told = sum(each.tell for each in reactions(FloodPolicy(notify="once"), decisions))
     assert told <= decisions.count(YES) + 1
 
@@ -97,7 +97,7 @@ def test_an_episode_is_told_at_most_once_more_than_hits_were_counted(decisions):
         ({"notify": []}, ValueError, 'notify is "every" or "once", not \\[\\]'),
         ({"pause": 5}, TypeError, "pause is True or False, not 5"),
         ({"close_after": 0}, ValueError, "close_after is 1 or more, not 0"),
-        ({"close_after": True}, TypeError, "close_after is a number of refused hits, or None, not True"),
+        ({"close_after": True}, TypeError, "close_after is a whole number of refused hits, or None, not True"),
         ({"close_after": 2.0}, TypeError, "not 2.0"),
     ],
 )
@@ -157,7 +157,7 @@ class TestConnection:
             await throttle.hit(socket, 2)
         assert (socket.messages[0]["retry_after"], pauses) == (None, [])
 
-    async def test_a_store_that_has_to_be_waited_for_makes_no_difference(self, clock):
+    async def test_an_async_store_makes_no_difference(self, clock):
         class Distant(InMemoryBackend):
             in_process = False
 
@@ -189,7 +189,7 @@ class TestConnection:
                 await throttle.hit(socket)
         assert (len(socket.messages), socket.closed, pauses) == (2, None, [])
 
-    async def test_a_handler_is_told_in_place_of_the_client(self, store):
+    async def test_a_handler_is_called_instead_of_notifying_the_client(self, store):
         told, socket = [], toy.Socket([])
         floods = FloodPolicy(notify="once", close_after=3)
         throttle = WebSocketThrottle("floods", "1/min", backend=store, floods=floods, handle_throttled=told.append)

@@ -36,7 +36,7 @@ def test_a_group_is_those_whose_uid_matches(make):
     assert list(group("reg:[xy]")) == []
 
 
-def test_a_group_keeps_nobody_alive(make):
+def test_a_group_keeps_no_limit_alive(make):
     throttle = make("reg:a")
     assert list(group("reg:*")) == [throttle]
     del throttle
@@ -66,7 +66,7 @@ def test_limiters_are_switched_too(store):
     assert [each.sync.hit("somebody").allowed for each in (limiter, later)] == [True, True]
 
 
-def test_what_is_said_of_a_group_holds_for_later_ones(make):
+def test_a_call_on_a_group_applies_to_later_limits(make):
     group("reg:*").disable()
     group("reg:b").enable()
     group("other:*").disable()
@@ -75,13 +75,13 @@ def test_what_is_said_of_a_group_holds_for_later_ones(make):
     assert admitted(make("reg:d")) == [False]
 
 
-def test_all_goes_before_what_was_said_earlier(make):
+def test_a_call_on_all_limits_overrides_earlier_calls(make):
     group("reg:*").disable()
     group("*").enable()
     assert admitted(make("reg:a")) == [False]
 
 
-def test_a_rule_reaches_the_throttles_that_are_there_and_those_to_come(make, store):
+def test_a_rule_is_added_to_existing_and_later_throttles(make, store):
     first, limiter = make("reg:a"), Limiter("reg:l", "0/min", backend=store)
     group("reg:*").add_rule(Rule("/health", bypass=True))
     every = first, make("reg:b"), make("reg-c")
@@ -90,14 +90,14 @@ def test_a_rule_reaches_the_throttles_that_are_there_and_those_to_come(make, sto
     assert not limiter.sync.hit("somebody")
 
 
-def test_a_rule_comes_to_those_of_the_throttle_and_comes_once(make):
+def test_a_rule_is_added_once_to_the_rules_of_a_throttle(make):
     throttle = make("reg:a", rules=[Rule("/a")])
     for pattern in ("reg:*", "*", "reg:*"):
         group(pattern).add_rule(Rule("/b"))
     assert throttle.rules.rules == make("reg:b", rules=[Rule("/a")]).rules.rules == (Rule("/a"), Rule("/b"))
 
 
-def test_a_rule_can_be_taken_back(make):
+def test_a_rule_can_be_removed(make):
     rule = Rule("/health", bypass=True)
     first, own = make("reg:a"), make("reg:own", rules=[Rule("/a"), rule])
     group("reg:*").add_rule(rule)
@@ -126,7 +126,7 @@ def test_a_rule_is_seen_at_once_in_another_thread(make):
     assert seen == [False, True]
 
 
-def test_none_is_missed_that_is_made_at_the_same_time(make):
+def test_limits_that_are_made_at_the_same_time_are_included(make):
     made, begin = [], threading.Barrier(2)
 
     def work():
@@ -147,12 +147,12 @@ def test_none_is_missed_that_is_made_at_the_same_time(make):
     ("pattern", "error", "words"),
     [(5, TypeError, "such as 'api:\\*', not 5"), ("", ValueError, "'\\*' matches all")],
 )
-def test_what_is_no_pattern_is_said(pattern, error, words):
+def test_an_invalid_pattern_is_an_error(pattern, error, words):
     with pytest.raises(error, match=words):
         group(pattern)
 
 
-def test_a_group_takes_rules_alone(make):
+def test_only_rules_can_be_added_to_a_group(make):
     throttle = make("reg:a")
     with pytest.raises(TypeError, match="rules are made as"):
         group("reg:*").add_rule("/health")

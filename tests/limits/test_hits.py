@@ -1,4 +1,4 @@
-"""Hits whose parts are functions, sync and async, driven by both drivers."""
+"""Hits with sync and async functions as options, in async and sync code."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_an_async_function_in_sync_code_is_an_error_that_names_it(option, name, 
         limiter.sync.hit("a")
 
 
-def test_a_coroutine_that_sync_code_did_not_expect_is_closed_and_named(store):
+def test_an_unexpected_coroutine_in_sync_code_is_closed_and_named(store):
     limiter = Limiter("recipes", "5/day", cost=lambda identity: three(str(identity)), backend=store)
     with pytest.raises(TypeError, match=r"the cost .*lambda.* is async"):
         limiter.sync.hit("a")
@@ -154,7 +154,7 @@ def test_a_future_of_another_loop_is_not_swallowed(store):
     loop.close()
 
 
-async def test_an_error_of_a_function_is_the_callers(store):
+async def test_an_error_in_a_function_is_raised_to_the_caller(store):
     limiter = Limiter("recipes", "5/day", cost=lambda _: 1 / 0, backend=store)
     with pytest.raises(ZeroDivisionError):
         await limiter.hit("a")
@@ -170,7 +170,7 @@ async def test_a_disabled_limiter_admits_everything_until_it_is_enabled(store):
     assert [(await limiter.hit("a")).allowed for _ in range(2)] == [True, False]
 
 
-async def test_a_strategy_without_stats_is_not_tried_out(store):
+async def test_a_strategy_without_stats_is_not_called_by_check_and_stat(store):
     class Coin:
         stats = False
 
@@ -187,6 +187,6 @@ def test_an_exempted_identity_is_no_identity_of_a_limiter(store):
     assert store.keys == 0
 
 
-def test_a_store_needs_the_whole_seam():
+def test_a_store_needs_all_abstract_methods():
     with pytest.raises(TypeError, match="abstract"):
         Backend()

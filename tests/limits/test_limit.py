@@ -1,4 +1,4 @@
-"""What throttles and limiters have in common: plans and policies, worked out once."""
+"""The common part of throttles and limiters: plans and policies are prepared once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_the_policies_of_a_callable_rate_are_those_of_the_rate_that_binds(store)
     assert fields == ['"limits";q=5;w=60', '"limits";q=9;w=1', '"limits";q=5;w=60']
 
 
-def test_a_plan_is_worked_out_once_for_a_rate(store):
+def test_a_plan_is_prepared_once_for_a_rate(store):
     limiter = Limiter("limits", lambda _: "5/min", backend=store)
     assert limiter.bound_for("5/min") is limiter.bound_for("5/min")
     assert limiter.bound_for(MINUTE).plan.rates == limiter.bound_for(["5/min"]).plan.rates == (MINUTE,)
 
 
-def test_ever_new_rates_do_not_fill_the_memory(store):
+def test_many_different_rates_do_not_fill_the_memory(store):
     limiter = Limiter("limits", lambda identity: f"{identity}/min", backend=store)
     for number in range(1, 2000):
         limiter.policies(limiter.sync.hit(number))
@@ -35,7 +35,7 @@ def test_ever_new_rates_do_not_fill_the_memory(store):
 
 
 @pytest.mark.parametrize("answer", ["often", "", None, 5, [], True])
-def test_what_a_callable_rate_answers_must_be_a_rate(answer, store):
+def test_a_callable_rate_must_return_a_rate(answer, store):
     with pytest.raises(RateError):
         Limiter("limits", lambda _: answer, backend=store).sync.hit("a")
     assert store.keys == 0

@@ -1,4 +1,4 @@
-"""`Limiter`: both ways of a hit, the short one and the recipe, are one."""
+"""`Limiter`: its forms of a hit count in the same quota."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ async def test_every_way_of_a_hit_counts_in_the_same_quota(store):
 
 
 @pytest.mark.parametrize("identity", ["", "\0a", "x" * 200, uuid.UUID(int=7), 7])
-async def test_identities_that_take_the_long_way_count_as_exactly(identity, store):
+async def test_identities_that_need_conversion_count_exactly(identity, store):
     limiter = Limiter("limiter", "2/day", backend=store)
     assert [(await limiter.hit(identity)).allowed for _ in range(3)] == [True, True, False]
 
 
-async def test_a_decision_tells_everything(store, clock):
+async def test_a_decision_has_all_numbers(store, clock):
     limiter = Limiter("limiter", "2/min", strategy=SlidingLog(), backend=store)
     await limiter.hit("a", 2)
     clock.advance(seconds=20)
@@ -69,12 +69,12 @@ async def test_a_second_open_store_is_noticed_at_the_next_hit():
 
 
 def test_a_rate_its_strategy_cannot_count_is_refused_at_once(store):
-    with pytest.raises(RateError, match="takes limits up to 10000"):
+    with pytest.raises(RateError, match="its limits are at most 10000"):
         Limiter("limiter", "10001/min", strategy=SlidingLog(), backend=store)
 
 
 @pytest.mark.parametrize("strategy", [SlidingLog, "sliding", 5])
-def test_what_is_no_strategy_is_refused_at_once(strategy, store):
+def test_an_object_that_is_not_a_strategy_is_refused_at_once(strategy, store):
     with pytest.raises(TypeError, match="a strategy is an object with a decide method"):
         Limiter("limiter", "1/min", strategy=strategy, backend=store)
 
@@ -85,7 +85,7 @@ def test_a_cost_out_of_range_is_refused_at_once(cost):
         Limiter("limiter", "1/min", cost=cost)
 
 
-def test_a_limiter_shows_what_it_is():
+def test_the_repr_of_a_limiter_shows_its_settings():
     shown = "<Limiter uid='a' rate='5/s; 9/min' strategy=SlidingWindow(resolution=16)>"
     assert repr(Limiter("a", "5/s; 9/min")) == shown
     assert "rate='unlimited'" in repr(Limiter("b", "unlimited"))

@@ -1,4 +1,4 @@
-"""Options of other limiters: a limit says which one to use here."""
+"""Options of other rate limiters: the error names the option to use instead."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FOREIGN = [
 
 @pytest.mark.parametrize("kind", [Limiter, HTTPThrottle, WebSocketThrottle])
 @pytest.mark.parametrize(("name", "value", "hint"), FOREIGN)
-def test_an_option_of_another_limiter_names_ours(kind, name, value, hint):
+def test_an_option_of_another_limiter_is_an_error_that_names_ours(kind, name, value, hint):
     with pytest.raises(TypeError) as caught:
         kind("a", "5/min", **{name: value})
     assert f"{kind.__name__} takes no option {name}=" in str(caught.value)
     assert hint in str(caught.value)
 
 
-def test_a_rate_that_is_spelled_in_other_options_names_ours():
+def test_a_rate_in_other_options_is_an_error_that_shows_ours():
     with pytest.raises(TypeError, match=r'rate="5/min"'):
         HTTPThrottle("a", times=5, seconds=60)
 
 
-def test_any_other_option_lists_those_there_are():
+def test_any_other_option_is_an_error_that_lists_the_options():
     with pytest.raises(TypeError, match="takes no option colour='red': it takes uid, rate, strategy"):
         Limiter("a", "5/min", colour="red")
 

@@ -74,8 +74,8 @@ def test_a_copy_keeps_its_store_and_its_functions(again, store):
     assert copied.sync.hit("ada").remaining == 4
 
 
-def test_what_cannot_be_pickled_is_named():
-    with pytest.raises(TypeError, match=r"its rate cannot: .*stand at the top of a module"):
+def test_an_argument_that_cannot_be_pickled_is_named():
+    with pytest.raises(TypeError, match=r"its rate cannot: .*defined at the top level of a module"):
         pickle.dumps(Limiter("a", lambda identity: "5/min"))
 
 
@@ -84,6 +84,6 @@ def test_a_spawned_worker_has_the_limit():
         assert pool.apply(hits_of, (Limiter("a", "5/min"),)) == [4, 3]
 
 
-def test_a_limit_with_a_store_says_why_not(store):
+def test_a_limit_with_a_store_cannot_be_pickled_and_says_why(store):
     with pytest.raises(TypeError, match=r"cannot be pickled.*open a store in each process"):
         pickle.dumps(Limiter("a", "5/min", backend=store))

@@ -1,4 +1,4 @@
-"""Limits in the shadow: they count and report, and refuse no one."""
+"""Shadow limits: they count and report, and refuse nothing."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class TestBadOptions:
             Limiter("a", "1/min", shadow=True, shadow_rate="2/min")
 
     def test_are_errors_that_show_them(self):
-        with pytest.raises(TypeError, match="shadow is True or False, not '2/min': for a second rate"):
+        with pytest.raises(TypeError, match="shadow is True or False, not '2/min': to try a second rate"):
             Limiter("a", "1/min", shadow="2/min")
         with pytest.raises(RateError, match="not a rate"):
             Limiter("a", "1/min", shadow_rate="2")

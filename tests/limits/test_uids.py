@@ -1,4 +1,4 @@
-"""One uid, one limit."""
+"""In one store, one uid has one definition."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_two_definitions_in_one_store_are_an_error_that_names_both_places(store)
 
 
 @pytest.mark.parametrize("named", [0, 1])
-def test_a_limit_that_names_no_store_is_checked_at_its_first_hit(store, named):
+def test_a_limit_without_a_backend_is_checked_at_its_first_hit(store, named):
     stores = [store, None] if named == 0 else [None, store]
     both = [Limiter("uids", f"{limit}/min", backend=each) for limit, each in zip((1, 2), stores, strict=True)]
     with store:
@@ -59,7 +59,7 @@ def test_a_limit_that_names_no_store_is_checked_at_its_first_hit(store, named):
                 both[1 - named].sync.hit("ada")
 
 
-def test_of_two_that_name_no_store_the_first_to_count_has_it(store):
+def test_of_two_limits_without_a_backend_the_first_to_count_claims_the_store(store):
     both = [Limiter("uids", f"{limit}/min") for limit in (1, 2)]
     with store:
         both[1].sync.hit("ada")
@@ -90,11 +90,11 @@ async def test_applications_that_run_at_once_have_the_rates_they_were_given():
 
 
 @pytest.mark.anyio
-async def test_a_store_that_was_closed_may_be_counted_in_anew(store):
+async def test_another_definition_may_count_in_a_store_after_it_was_closed(store):
     assert [await admitted(*make_app(rate, store)) for rate in ("1/min", "3/min")] == [1, 3]
 
 
-def test_a_store_is_free_once_the_limit_has_gone(store):
+def test_another_definition_may_count_in_a_store_after_the_limit_was_deleted(store):
     with store:
         first, second = Limiter("uids", "1/min"), Limiter("uids", "2/min")
         first.sync.hit("ada")
@@ -114,7 +114,7 @@ def test_two_definitions_of_a_factory_are_not_noticed():
     assert notices.said() == ()
 
 
-def test_a_definition_that_is_gone_is_not_noticed():
+def test_a_deleted_definition_is_not_noticed():
     limiter = Limiter("uids", "1/min")
     limiter.itself = limiter
     del limiter
@@ -211,12 +211,12 @@ def test_lambdas_with_different_closures_are_different_definitions(store):
     assert first in made
 
 
-def test_limits_on_stores_of_their_own_never_meet():
+def test_limits_in_different_stores_are_independent():
     both = [Limiter("uids", f"{limit}/min", backend=InMemoryBackend()) for limit in (1, 2)]
     assert len(both) == 2
 
 
-def test_garbage_gives_its_uid_back(store):
+def test_a_collected_limit_frees_its_uid(store):
     limiter = Limiter("uids", "1/min", backend=store)
     limiter.itself = limiter
     del limiter
@@ -234,7 +234,7 @@ def test_a_limit_is_found_by_its_uid():
     assert (uids.holder("uids"), uids.holder("nobody's")) == (limit, None)
 
 
-def test_uids_that_nobody_holds_are_forgotten():
+def test_uids_of_deleted_limits_are_forgotten():
     kept = [Limiter(f"kept:{number}", "1/min") for number in range(10)]
     for number in range(5_000):
         Limiter(f"made:{number}", "1/min")

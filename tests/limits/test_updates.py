@@ -46,13 +46,13 @@ def test_lowering_a_limit_grants_no_fresh_quota(limiter):
     assert not limiter.sync.hit("ada")
 
 
-def test_raising_a_limit_adds_to_what_is_left(limiter):
+def test_raising_a_limit_adds_to_the_remaining_quota(limiter):
     limiter.sync.hit("ada", 10)
     limiter.update(rate="1000/min")
     assert limiter.sync.hit("ada")
 
 
-def test_what_is_used_stays_used_when_a_limit_gets_a_second_rate_and_loses_it(limiter):
+def test_usage_still_counts_when_a_limit_gets_a_second_rate_and_loses_it(limiter):
     limiter.sync.hit("ada", 6)
     limiter.update(rate="10/min; 100/hour")
     assert left(limiter) <= 4
@@ -75,7 +75,7 @@ class TestOneOfAProcess:
             one.update(rate="5/min")
             assert [bool(each.sync.hit("ada")) for each in (one, two, one)] == [True] * 3
 
-    def test_is_left_as_it_is_by_a_rate_that_is_none(self, clock):
+    def test_is_unchanged_by_an_invalid_rate(self, clock):
         with InMemoryBackend(clock=clock) as store:
             limiter = Limiter("api", "1/min", backend=store)
             with pytest.raises(RateError):
@@ -83,5 +83,5 @@ class TestOneOfAProcess:
             assert [bool(limiter.sync.hit("ada")) for _ in range(2)] == [True, False]
 
     def test_cannot_change_a_rate_function(self):
-        with pytest.raises(ConfigurationError, match="a function answers it"):
+        with pytest.raises(ConfigurationError, match="comes from a function"):
             Limiter("api", lambda identity: "1/min").update(rate="5/min")

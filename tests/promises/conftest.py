@@ -1,4 +1,4 @@
-"""What the promises are tested with."""
+"""The fixtures of the promises."""
 
 from __future__ import annotations
 

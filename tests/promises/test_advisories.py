@@ -1,4 +1,4 @@
-"""What has gone wrong in limiters elsewhere, as published: none of it goes wrong here."""
+"""Published failures of other limiters. None of them happens here."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def counted_in(store):
     return keys
 
 
-def test_the_leftmost_address_is_not_believed(counted_in):
+def test_the_leftmost_address_is_not_trusted(counted_in):
     assert {counted_in(f"203.0.113.{number}, {CLIENT}") for number in range(9)} == {CLIENT}
 
 
-def test_the_first_of_several_lines_is_not_believed(counted_in):
+def test_the_first_of_several_lines_is_not_trusted(counted_in):
     assert {counted_in(f"203.0.113.{number}", CLIENT) for number in range(9)} == {CLIENT}
 
 
-def test_a_client_that_reaches_us_directly_is_not_believed(counted_in):
+def test_a_client_without_a_proxy_is_not_trusted(counted_in):
     assert {counted_in(f"203.0.113.{number}", peer=CLIENT) for number in range(9)} == {CLIENT}
 
 
 @pytest.mark.parametrize("name", ["forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip", "x-client-ip", "via"])
-def test_a_header_that_nobody_named_is_not_read(counted_in, name):
+def test_a_header_that_was_not_named_is_not_read(counted_in, name):
     assert {counted_in(CLIENT, others=[(name, f"for=203.0.113.{number}")]) for number in range(9)} == {CLIENT}
 
 
@@ -85,17 +85,17 @@ def test_another_zone_is_no_other_client(counted_in, form):
 @pytest.mark.parametrize(
     "hop", ["unknown", "_a", "_b", "localhost", "0x7f.1", "010.0.0.1", "1", "", "192.0.2.1.", "a" * 999]
 )
-def test_a_word_that_is_no_address_is_no_client(counted_in, hop):
+def test_text_that_is_not_an_address_is_not_a_client(counted_in, hop):
     assert counted_in(f"{CLIENT}, {hop}") == PROXY
 
 
-def test_a_quote_does_not_hide_what_a_proxy_says(counted_in):
+def test_a_quote_does_not_hide_the_address_of_a_proxy(counted_in):
     trust_proxies(["10.0.0.0/8"], header="Forwarded")
     for quote in ('for="', 'for=203.0.113.1;x="', "\\", '"'):
         assert counted_in(others=[("forwarded", f"{quote}, for={CLIENT}")]) == CLIENT
 
 
-def test_addresses_that_are_trusted_may_not_run_on_for_ever(counted_in):
+def test_the_number_of_trusted_addresses_is_limited(counted_in):
     assert counted_in(", ".join(["10.0.0.2"] * 20_000)) == "10.0.0.2"
 
 

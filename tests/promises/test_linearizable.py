@@ -113,7 +113,7 @@ def test_any_of_several_deciders_may_have_decided():
 
 
 @pytest.mark.parametrize("last", [Hit(9_000, 9_001, 1, None), Hit(9_000, 9_001, 1, 0)])
-def test_the_checker_is_quick_with_long_histories(last):
+def test_the_checker_is_fast_for_long_histories(last):
     refused = [Hit(number, number + 200, 1, None) for number in range(2, 5000)]
     history = [Hit(0, 1, 1, 1), Hit(0, 1, 1, 0), *refused, last]
     assert linearizable(history, counter) is (last.decision is None)

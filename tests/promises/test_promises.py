@@ -1,4 +1,4 @@
-"""What users may rely on, one promise after another, on the store in memory. (The second has a file of its own.)"""
+"""The promises to users, one after another, with the in-memory store. (The second one has its own file.)"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bound_of(strategy, rate):
 
 
 class Recorded:
-    """A strategy that notes what it admits and when; the store's lock keeps the notes in order."""
+    """A strategy that records the admitted hits and their times. The store's lock keeps the records in order."""
 
     def __init__(self, strategy):
         self.strategy = strategy
@@ -156,7 +156,7 @@ async def test_promise_5_a_cost_above_the_capacity_is_refused_without_the_store_
 
 
 @pytest.mark.parametrize("cost", [-1, 2**31, 1.0, True, "1", float("nan"), None], ids=repr)
-async def test_promise_6_whatever_is_no_cost_is_refused_before_any_effect(cost, store):
+async def test_promise_6_an_invalid_cost_is_refused_before_any_effect(cost, store):
     limiter = Limiter("promises", "5/min", cost=lambda _: cost, backend=store)
     with pytest.raises((TypeError, ValueError), match="a cost is"):
         await limiter.hit("a")
@@ -243,7 +243,7 @@ def test_promise_15_a_state_lives_until_it_equals_a_fresh_one_and_is_gone_soon_a
     assert store.keys == 1
 
 
-def test_promise_16_memory_is_bounded_and_nobody_out_of_quota_is_forgotten():
+def test_promise_16_memory_is_bounded_and_no_client_out_of_quota_is_forgotten():
     limiter, store, clock = stage(None, "5/min", max_keys=100)
     victims = [f"victim:{number}" for number in range(100)]
     for victim in victims:
@@ -252,7 +252,7 @@ def test_promise_16_memory_is_bounded_and_nobody_out_of_quota_is_forgotten():
         clock.advance(microseconds=1)
         assert limiter.hit(f"flood:{number}").degraded == "overflow"
     assert store.keys == 100
-    assert sum(len(bank.overflow) for bank in store._banks.values()) <= 1024
+    assert sum(len(table.overflow) for table in store._tables.values()) <= 1024
     assert not any(limiter.hit(victim) for victim in victims)
 
 

@@ -1,4 +1,4 @@
-"""Promise 23: the number you write is the number you get, with the default strategy."""
+"""Promise 23: the default strategy admits exactly the limit."""
 
 from __future__ import annotations
 

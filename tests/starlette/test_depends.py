@@ -32,7 +32,7 @@ async def test_a_route_with_a_sync_endpoint_is_throttled(uid):
     assert await statuses(app, "/", "/") == [200, 429]
 
 
-async def test_it_hands_over_the_connection(uid):
+async def test_it_returns_the_connection(uid):
     app, throttle = FastAPI(), HTTPThrottle(uid, "1/min")
 
     @app.get("/")
@@ -65,7 +65,7 @@ async def test_a_whole_application_is_throttled(uid):
     assert await statuses(app, "/1", "/2") == [200, 429]
 
 
-async def test_an_application_may_have_websockets_beside(uid):
+async def test_a_throttled_application_may_have_websockets(uid):
     app = FastAPI(dependencies=[Depends(HTTPThrottle(uid, "1/min"))])
 
     @app.websocket("/")
@@ -88,7 +88,7 @@ async def test_a_websocket_is_throttled(uid):
     assert (opened, denied) == ("websocket.accept", "websocket.http.response.start")
 
 
-async def test_one_asked_for_twice_is_hit_once(uid):
+async def test_one_that_is_used_twice_is_hit_once(uid):
     throttle = HTTPThrottle(uid, "2/min")
     app = app_with(Depends(throttle), dependencies=[Depends(throttle)])
     assert await statuses(app, "/1", "/1", "/1") == [200, 200, 429]
@@ -101,7 +101,7 @@ async def test_several_are_hit_in_order(uid):
     assert f'"{wide.uid}";q=2;w=60' == (await get(app, "/1")).headers["RateLimit-Policy"]
 
 
-async def test_a_test_of_the_application_may_override_it(uid):
+async def test_a_test_may_override_it(uid):
     throttle = HTTPThrottle(uid, "0/min")
     app = app_with(Depends(throttle))
     app.dependency_overrides[throttle] = lambda: None

@@ -1,4 +1,4 @@
-"""A key that is hit and settled at random, beside its history."""
+"""A key that is hit and settled at random, with its history."""
 
 from __future__ import annotations
 

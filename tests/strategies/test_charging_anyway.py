@@ -1,4 +1,4 @@
-"""Charging in any case: the cut, the waits that follow, and limits that are lowered under an overdraft."""
+"""Charging in any case: its bound, the waits that follow, and lowered limits with an overdraft."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def overdrawn(strategy, rate, state, units, now):
 
 
 @pytest.mark.parametrize(("strategy", "most"), MOST, ids=repr)
-def test_it_is_cut_at_one_limit_or_the_debt_above_the_capacity(strategy, most):
+def test_it_is_bounded_by_one_limit_or_the_debt_above_the_capacity(strategy, most):
     made = plan(strategy, [RATE])
     first = made.settle(None, 1000, None, START)
     assert (first.applied, first.decision.remaining) == (most, 0)
@@ -72,7 +72,7 @@ def test_every_wait_after_it_is_exact(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_it_leaves_so_much_less(strategy, data):
+def test_it_reduces_the_remaining_quota(strategy, data):
     rate = data.draw(can_count)
     key = data.draw(keys(strategy, rate))
     before = key.ask(0).remaining
@@ -126,7 +126,7 @@ def test_a_limit_that_is_lowered_keeps_the_overdraft_within_its_own_bounds(strat
 
 
 @pytest.mark.parametrize("strategy", [SlidingCounter(), TokenBucket()], ids=repr)
-def test_without_an_overdraft_a_limit_that_is_lowered_cuts_what_is_used(strategy):
+def test_without_an_overdraft_a_lowered_limit_cuts_the_usage(strategy):
     _, state, _ = strategy.prepare(RATE)(None, 10, START)
     lower = strategy.prepare(Rate(1, 1000))
     _, full, _ = lower(None, 1, START)

@@ -1,4 +1,4 @@
-"""A clock that goes back never refills, and delays nobody by more than it takes to drain."""
+"""A clock that goes back never gives quota back, and delays no client by more than the time of a drain."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_it_never_refills(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_it_makes_nobody_wait_longer_than_two_full_drains(strategy, data):
+def test_no_wait_is_longer_than_two_full_drains(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     drain = key.kernel(None, strategy.capacity(rate), key.now)[0].reset_after
@@ -51,7 +51,7 @@ def test_a_little_back_the_wait_stays_exact(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_a_state_written_then_still_lives_as_long_as_it_means_something(strategy, data):
+def test_the_ttl_of_a_state_written_then_is_still_exact(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     key.now -= data.draw(st.integers(1, 2 * rate.period))
@@ -87,7 +87,7 @@ def test_a_little_back_it_stands_still_until_it_has_caught_up(strategy):
 
 
 @every_built_in
-def test_far_back_it_goes_on_from_there(strategy):
+def test_far_back_it_continues_from_the_new_time(strategy):
     key = Key(strategy.prepare(Rate(4, 1000)))
     key.hit(4)
     wait = key.ask(1).retry_after
@@ -96,7 +96,7 @@ def test_far_back_it_goes_on_from_there(strategy):
 
 @every_strategy
 @given(data=st.data())
-def test_far_back_a_wait_that_is_obeyed_is_enough(strategy, data):
+def test_far_back_the_announced_wait_is_enough(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     key.now -= data.draw(st.integers(50, 100)) * rate.period
@@ -105,7 +105,7 @@ def test_far_back_a_wait_that_is_obeyed_is_enough(strategy, data):
     assert decision.allowed or key.ask(cost, key.now + decision.retry_after).allowed
 
 
-def test_far_back_several_rates_go_on_from_there_together():
+def test_far_back_several_rates_continue_from_the_new_time_together():
     plan = plan_of(SlidingWindow(), [Rate(2, 1000), Rate(3, 5000)])
     key = Key(plan.kernel)
     assert [key.hit(1).allowed for _ in range(3)] == [True, True, False]

@@ -1,4 +1,4 @@
-"""The most that can be admitted in any window, found by trying everything an adversary can do with small limits."""
+"""The most that is admitted in any window: all sequences of hits are tried, with small limits."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_meters_admit_the_burst_and_what_drains_in_a_stretch_of_any_length(windo
     assert most_admitted(TokenBucket(2), rate, window) == 2 + -(-rate.limit * window // rate.period) - 1
 
 
-def test_debt_adds_itself():
+def test_the_bound_is_larger_by_the_debt():
     assert most_admitted(TokenBucket(2, debt=1), Rate(2, 4), 4) <= 2 + 1 + 2 - 1
 
 

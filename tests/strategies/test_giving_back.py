@@ -1,4 +1,4 @@
-"""Giving units back: what it restores, and how it is kept from giving back too much."""
+"""Giving units back: it restores quota, but never too much."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def hit_and_give_back(strategy, rate, key, cost):
 
 @pytest.mark.parametrize("strategy", [FixedWindow(), SlidingCounter(), SlidingLog(), *METERS], ids=repr)
 @given(data=st.data())
-def test_a_hit_given_back_at_once_leaves_what_there_was(strategy, data):
+def test_giving_a_hit_back_at_once_restores_the_quota(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     state = hit_and_give_back(strategy, rate, key, data.draw(st.integers(1, strategy.capacity(rate))))
@@ -76,7 +76,7 @@ def test_a_key_without_state_has_nothing_to_give_back(strategy):
 
 
 @every_strategy
-def test_units_that_have_come_back_by_themselves_are_not_given_back_again(strategy):
+def test_units_that_are_available_again_are_not_given_back(strategy):
     made = plan(strategy, [RATE])
     _, first, _ = made.kernel(None, 1, START)
     receipts = made.receipt(None, first)
@@ -140,7 +140,7 @@ def test_a_rate_that_changes_in_between_makes_it_no_more_generous(strategy, data
     assert all(with_hit <= without for with_hit, without in zip(*answers, strict=True))
 
 
-def test_where_cells_have_grown_nothing_is_taken_from_a_later_hit():
+def test_with_larger_cells_units_of_a_later_hit_are_not_given_back():
     world = World(SlidingWindow(resolution=2), Rate(2, 30))  # a moment for each hit
     now = START - START % 16
     receipts = world.hit(1, now + 1)

@@ -1,4 +1,4 @@
-"""The settings of the meters, and debt."""
+"""The settings of token bucket, leaky bucket and GCRA, and debt."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_a_rate_whose_waits_would_be_too_long_for_exact_numbers_is_refused(strat
         strategy.prepare(Rate(1, CENTURY))
 
 
-def test_a_meter_that_drains_in_a_century_is_not():
+def test_a_rate_that_drains_in_a_century_is_counted_exactly():
     assert GCRA().prepare(Rate(1, CENTURY))(None, 1, START)[0].reset_after == CENTURY - START % (CENTURY // 31536)
 
 
-def test_the_three_are_one():
+def test_token_bucket_leaky_bucket_and_gcra_decide_the_same():
     kernels = [meter(5).prepare(RATE) for meter in (GCRA, LeakyBucket, TokenBucket)]
     assert len({kernel(None, 3, START) for kernel in kernels}) == 1
 
@@ -85,7 +85,7 @@ def test_an_empty_bucket_cannot_be_overdrawn(indebted):
     assert indebted.ask(1).retry_after <= 100_000
 
 
-def test_nobody_overdraws_by_more_than_the_debt(indebted):
+def test_no_hit_overdraws_by_more_than_the_debt(indebted):
     assert indebted.ask(7).never
     indebted.hit(1)
     assert indebted.ask(6).retry_after == 100_000

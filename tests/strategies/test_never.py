@@ -1,4 +1,4 @@
-"""A cost above the capacity is refused for good, without a store."""
+"""A cost above the capacity is refused without a store, and no wait is long enough."""
 
 from __future__ import annotations
 

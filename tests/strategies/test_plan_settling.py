@@ -1,4 +1,4 @@
-"""What plans add to deciding: settling on several rates, partial grants, and the waits of costs that follow."""
+"""Plans: settling of several rates, taking up to a number of units, and foreseen waits."""
 
 from __future__ import annotations
 
@@ -62,21 +62,21 @@ def test_every_strategy_of_ours_can_settle(strategy):
 
 
 @pytest.mark.parametrize("strategy", [Plain(), Kinder()], ids=lambda each: type(each).__name__)
-def test_one_that_decides_anew_and_does_not_settle_says_so(strategy):
+def test_a_subclass_that_overrides_decide_without_settle_cannot_settle(strategy):
     made = plan(strategy, PAIR)
     assert not made.settles
-    with pytest.raises(ConfigurationError, match="write the methods receipt and settle"):
+    with pytest.raises(ConfigurationError, match="add the methods receipt and settle"):
         made.settle(None, 1, None, START)
     with pytest.raises(ConfigurationError, match=type(strategy).__name__):
         made.receipt(None, (1,))
 
 
-def test_a_subclass_that_settles_anew_is_asked():
+def test_a_settle_that_a_subclass_overrides_is_called():
     assert plan(Stubborn(), PAIR[:1]).settle(None, 3, None, START).applied == 0
 
 
 @pytest.mark.parametrize("rates", [PAIR[:1], PAIR], ids=["one rate", "two rates"])
-def test_a_strategy_of_a_users_may_settle(rates):
+def test_a_users_strategy_may_settle(rates):
     made = plan(Total(), rates)
     _, state, _ = made.kernel(None, 3, START)
     assert made.receipt(None, state) == ((0, 3),) * len(rates)
@@ -84,7 +84,7 @@ def test_a_strategy_of_a_users_may_settle(rates):
     assert (settled.applied, settled.decision.remaining, settled.ttl) == (-2, 2, max(rate.period for rate in rates))
 
 
-def test_what_a_user_has_settled_lapses_with_its_ttl():
+def test_a_state_settled_by_a_users_strategy_expires_after_its_ttl():
     made = plan(Total(), PAIR[:1])
     state = made.settle(None, 3, None, START).state
     assert not made.kernel(state, 1, START + 999)[0].allowed
@@ -100,7 +100,7 @@ def test_each_rate_is_given_back_to_by_its_own_receipt():
     assert (settled.applied, settled.decision.remaining, settled.ttl) == (-2, 2, 9990)
 
 
-def test_a_rate_whose_window_has_ended_keeps_the_others_from_nothing():
+def test_a_rate_whose_window_has_ended_does_not_affect_the_others():
     made = plan(FixedWindow(), PAIR)
     _, state, _ = made.kernel(None, 3, START)
     settled = made.settle(state, -2, made.receipt(None, state), START + 1000)
@@ -137,7 +137,7 @@ def test_without_rates_nothing_is_settled():
 
 @every_strategy
 @given(data=st.data())
-def test_the_decision_after_settling_is_what_a_probe_finds(strategy, data):
+def test_the_decision_after_settling_equals_a_probe(strategy, data):
     made = plan(strategy, data.draw(st.lists(small_rates, min_size=1, max_size=3, unique=True)), varying=True)
     _, state, _ = made.kernel(None, data.draw(st.integers(1, made.capacity)), START)
     delta, now = data.draw(st.integers(-20, 20)), START + data.draw(st.integers(0, 60))
@@ -147,7 +147,7 @@ def test_the_decision_after_settling_is_what_a_probe_finds(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_as_much_is_granted_as_is_left(strategy, data):
+def test_as_many_units_are_taken_as_remain(strategy, data):
     rate = data.draw(small_rates)
     key = data.draw(keys(strategy, rate))
     cost = data.draw(st.integers(1, 20))
@@ -157,13 +157,13 @@ def test_as_much_is_granted_as_is_left(strategy, data):
     assert (decision, state, ttl) == key.kernel(key.state, max(1, granted), key.now)
 
 
-def test_a_strategy_that_does_not_say_what_remains_is_asked_for_one_unit():
+def test_if_a_strategy_does_not_know_the_remaining_quota_one_unit_is_tried():
     assert plan(Plain(), PAIR[:1]).take_up_to(None, 7, START)[3] == 1
 
 
 @every_strategy
 @given(data=st.data())
-def test_costs_that_follow_are_admitted_at_their_waits_and_no_earlier(strategy, data):
+def test_foreseen_costs_are_admitted_at_their_waits_and_not_earlier(strategy, data):
     rate = data.draw(small_rates)
     key = data.draw(keys(strategy, rate))
     start, wanted = key.now, data.draw(costs)
@@ -176,11 +176,11 @@ def test_costs_that_follow_are_admitted_at_their_waits_and_no_earlier(strategy, 
         assert key.hit(cost).allowed
 
 
-def test_the_waits_of_several_rates_fit_them_all():
+def test_foreseen_waits_are_exact_for_several_rates():
     assert plan(FixedWindow(), PAIR).earliest(None, [3, 1, 1, 9, 1], START) == (0, 1000, 1000, NEVER, 10_000)
 
 
-def test_waits_follow_one_another_after_a_clock_that_has_gone_far_back():
+def test_foreseen_waits_are_exact_after_the_clock_has_gone_far_back():
     key = Key(plan(SlidingWindow(), PAIR).kernel)
     key.hit(3)
     assert plan(SlidingWindow(), PAIR).earliest(key.state, [1, 3], START - 10**9) == (1000, 11_000)

@@ -1,4 +1,4 @@
-"""Several rates as one decision, and strategies that users write."""
+"""Several rates as one decision, and users' own strategies."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_capacity_is_the_smallest():
     assert plan(Coin(), PAIR).capacity == 2**31 - 1
 
 
-def test_what_can_never_fit_names_the_rate_it_does_not_fit():
+def test_a_cost_that_never_fits_names_the_rate_that_refuses_it():
     decision = plan(FixedWindow(), PAIR).without_store(4)
     assert (decision.allowed, decision.never, decision.limit, decision.rate) == (False, True, 3, PAIR[0])
 
@@ -91,7 +91,7 @@ def test_a_users_strategy_may_keep_no_state():
     assert Key(plan(Coin(), PAIR[:1]).kernel).hit(7).allowed
 
 
-def test_a_users_decision_is_completed_with_its_rate():
+def test_the_rate_is_added_to_a_users_decision():
     assert Key(plan(Idle(), PAIR[:1]).kernel).hit(1).rate == PAIR[0]
 
 
@@ -102,7 +102,7 @@ def test_the_ttl_of_a_users_state_is_kept_to_the_tick():
     assert key.ask(1, key.now + 1000).allowed
 
 
-def test_what_a_users_strategy_leaves_with_a_refusal_is_not_kept():
+def test_a_state_from_a_refusal_by_a_users_strategy_is_not_stored():
     key = Key(plan(Idle(), PAIR[:1]).kernel)
     key.hit(3)
     before = key.state

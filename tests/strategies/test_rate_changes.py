@@ -1,4 +1,4 @@
-"""A rate that changes while quota is used: nobody gets fresh quota out of it, and nobody waits longer for more."""
+"""A rate that changes while quota is in use: no client gets quota back, and none waits longer than before."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_lowering_a_limit_never_grants_fresh_quota(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_raising_a_limit_never_locks_anybody_out_for_longer(strategy, data):
+def test_raising_a_limit_never_makes_a_wait_longer(strategy, data):
     rate = data.draw(rates)
     key = data.draw(keys(strategy, rate))
     under_new = strategy.prepare(data.draw(raised(rate)))
@@ -78,7 +78,7 @@ def test_a_shorter_period_ends_a_window_no_later():
 
 
 @pytest.mark.parametrize(("pause", "left"), [(0, 0), (1500, 2), (2000, 4)])
-def test_a_sliding_counter_takes_what_is_used_over_to_another_period(pause, left):
+def test_a_sliding_counter_carries_usage_over_to_another_period(pause, left):
     _, state, _ = SlidingCounter().decide(None, Rate(4, 1000), 4, START)
     assert SlidingCounter().decide(state, Rate(4, 500), 0, START + pause).decision.remaining == left
 

@@ -1,4 +1,4 @@
-"""A log of many entries, which lie in several blocks, against a deque; and how large the states of windows are."""
+"""A log with many entries in several blocks, against a deque; and the sizes of states."""
 
 from __future__ import annotations
 
@@ -104,6 +104,6 @@ def moments(older):
 
 
 @pytest.mark.parametrize("resolution", [0, -1, 10_001, 1.5, True, "16", None], ids=repr)
-def test_a_resolution_that_is_none_is_refused(resolution):
+def test_an_invalid_resolution_is_an_error(resolution):
     with pytest.raises(ValueError, match=f"an integer from 1 to 10000, not {resolution!r}"):
         SlidingWindow(resolution)

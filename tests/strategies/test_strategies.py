@@ -1,4 +1,4 @@
-"""Every strategy against its slow, exact model, and the properties that all of them share."""
+"""Each strategy against its slow, exact model, and the properties that all strategies share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_refused_hit_changes_nothing(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_a_state_lives_exactly_as_long_as_it_means_something(strategy, data):
+def test_the_ttl_of_a_state_is_exact(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     fresh = key.kernel(None, 0, key.now)[0]
@@ -58,7 +58,7 @@ def test_a_state_lives_exactly_as_long_as_it_means_something(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_a_lapsed_state_decides_like_none(strategy, data):
+def test_an_expired_state_decides_like_none(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     later = key.lapses + data.draw(st.integers(0, 3 * rate.period))
@@ -75,13 +75,13 @@ def test_every_number_stays_below_what_a_double_holds_exactly(strategy, data):
 
 
 @every_strategy
-def test_a_limit_of_nothing_admits_nothing(strategy):
+def test_a_limit_of_0_admits_nothing(strategy):
     assert strategy.prepare(Rate(0, 1000))(None, 1, START)[0].never
     assert strategy.capacity(Rate(0, 1000)) == 0
 
 
 @every_strategy
-def test_decide_is_what_prepare_prepares(strategy):
+def test_decide_equals_the_prepared_kernel(strategy):
     rate = Rate(5, 1000)
     assert strategy.decide(None, rate, 2, START) == strategy.prepare(rate)(None, 2, START)
 

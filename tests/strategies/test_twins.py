@@ -1,4 +1,4 @@
-"""Which Lua kernel a strategy names, with which numbers, and what a plan makes of it."""
+"""The Lua kernel and the numbers of each strategy, and the twins of a plan."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_strategy_in_python_alone_has_none():
 
 
 @every_strategy
-def test_what_python_cannot_count_exactly_lua_cannot_either(strategy):
+def test_a_rate_that_python_cannot_count_exactly_has_no_twin(strategy):
     rate = Rate(2**53 - 1, 604_800_000_001)
     with pytest.raises(RateError):
         strategy.prepare(rate)
@@ -93,5 +93,5 @@ class Renamed(SlidingWindow):
 
 
 @pytest.mark.parametrize(("strategy", "has"), [(Kinder(), False), (Renamed(), True)], ids=["decides anew", "does not"])
-def test_a_subclass_that_decides_anew_has_not_the_twin_of_its_parent(strategy, has):
+def test_a_subclass_that_overrides_decide_does_not_inherit_the_twin(strategy, has):
     assert (plan(strategy, [MINUTE]).twins is not None) is has

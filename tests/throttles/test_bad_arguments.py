@@ -1,4 +1,4 @@
-"""What cannot work is an error where it is written, with what was given and what mends it."""
+"""An invalid argument is an error where it is given, which shows the argument and how to fix it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_no_message_shows_an_address_in_memory(mistake):
     assert " at 0x" not in str(caught.value)
 
 
-def test_stores_are_told_apart_by_the_line_that_made_them():
+def test_the_repr_of_a_store_has_the_line_that_made_it():
     one, two = InMemoryBackend(), InMemoryBackend()
     assert repr(one).endswith(f"test_bad_arguments.py:{one.place.rpartition(':')[2]}>")
     assert " at 0x" not in repr(one) + repr(two)

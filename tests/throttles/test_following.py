@@ -32,7 +32,7 @@ def left(throttle):
     return throttle.sync.stat(toy.Request()).hits_remaining
 
 
-def test_a_new_rate_counts_at_once_and_what_is_used_stays_used(path, throttles):
+def test_a_new_rate_applies_at_once_and_earlier_usage_counts(path, throttles):
     limits = FollowedLimits(path, throttles)
     throttles["api"].sync.hit(toy.Request())
     path.write_text(LIMITS.format("5/min"))
@@ -41,7 +41,7 @@ def test_a_new_rate_counts_at_once_and_what_is_used_stays_used(path, throttles):
     assert limits.refresh() == []
 
 
-def test_a_file_that_is_wrong_changes_nothing_and_is_said(path, throttles, caplog):
+def test_a_file_with_an_error_changes_nothing_and_the_error_is_logged(path, throttles, caplog):
     limits = FollowedLimits(path, throttles)
     path.write_text(LIMITS.format("5/parsec"))
     with pytest.raises(ConfigurationError, match=r"limits\.toml:3: "):
@@ -52,7 +52,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_is_said(path, throttles, caplo
     assert left(throttles["api"]) == 2
 
 
-def test_a_file_that_is_gone_changes_nothing(path, throttles, caplog):
+def test_a_missing_file_changes_nothing(path, throttles, caplog):
     limits = FollowedLimits(path, throttles)
     path.unlink()
     limits.refresh_if_changed()
@@ -64,7 +64,7 @@ def test_a_file_that_is_gone_changes_nothing(path, throttles, caplog):
     ("content", "words"),
     [
         (LIMITS.format("2/min") + "cost = 2\n", "'api' has changed in more than its rate"),
-        (LIMITS.format("2/min") + '[[throttle]]\nuid = "b"\nrate = "1/s"\n', "'b' is new or gone"),
+        (LIMITS.format("2/min") + '[[throttle]]\nuid = "b"\nrate = "1/s"\n', "'b' was added or removed"),
     ],
 )
 def test_other_changes_need_a_restart(path, throttles, caplog, content, words):
@@ -82,10 +82,10 @@ def test_a_thread_sees_the_change(path, throttles, caplog):
         while left(throttles["api"]) != 50 and time.monotonic() < until:
             time.sleep(0.01)
     assert left(throttles["api"]) == 50
-    assert "'api' counts by 50/min now" in caplog.text
+    assert "the rate of 'api' is now 50/min" in caplog.text
 
 
 @pytest.mark.parametrize("every", [0, -1, True, "1"])
-def test_the_time_between_two_looks_is_a_number_of_seconds(path, throttles, every):
+def test_the_time_between_two_checks_is_a_number_of_seconds(path, throttles, every):
     with pytest.raises(ValueError, match="every is a number of seconds above 0"):
         following(path, throttles, every=every).__enter__()

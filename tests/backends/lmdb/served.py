@@ -1,4 +1,4 @@
-"""What the servers of the tests serve: one limit, which all workers share, or on which each is on its own."""
+"""The application of the test servers: one limit, which the workers share or each count alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where quota is kept, and where it is not: in nobody else's place, and in none that others can write to."""
+"""The directory of the files, and directories that are refused because other users could write to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def modes(directory):
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory, *directory.iterdir())}
 
 
-def test_the_directory_and_the_file_are_this_users_alone(directory):
+def test_only_this_user_can_use_the_directory_and_the_file(directory):
     assert opened(directory)
     assert modes(directory) == {"quota": 0o700, "quota-0.mdb": 0o600, "quota-0.boot": 0o600}
 
@@ -64,7 +64,7 @@ def test_a_directory_that_others_can_replace_further_up_is_refused(directory):
         opened(directory / "own" / "store")
 
 
-def test_a_directory_below_one_of_somebody_else_is_refused(directory, monkeypatch):
+def test_a_directory_below_one_of_another_user_is_refused(directory, monkeypatch):
     lstat = Path.lstat
 
     def theirs(path):
@@ -77,13 +77,13 @@ def test_a_directory_below_one_of_somebody_else_is_refused(directory, monkeypatc
         opened(directory)
 
 
-def test_what_is_above_the_directory_is_made_for_this_user_alone_too(directory):
+def test_directories_above_are_made_for_this_user_alone_too(directory):
     below = directory / "k" / "l"
     assert opened(below).degraded is None
     assert [stat.S_IMODE(path.stat().st_mode) for path in (directory, directory / "k", below)] == [0o700] * 3
 
 
-def test_a_link_that_comes_above_the_directory_later_is_refused(directory, tmp_path):
+def test_a_link_that_is_put_above_the_directory_later_is_refused(directory, tmp_path):
     store = LMDBBackend(directory / "own" / "store")
     (tmp_path / "elsewhere").mkdir()
     directory.symlink_to(tmp_path / "elsewhere")
@@ -91,12 +91,12 @@ def test_a_link_that_comes_above_the_directory_later_is_refused(directory, tmp_p
         store.open_sync()
 
 
-def test_one_in_a_place_like_that_for_temporary_files_is_not(directory):
+def test_a_directory_below_a_sticky_one_is_accepted(directory):
     directory.parent.chmod(0o1777)
     assert opened(directory)
 
 
-def test_a_directory_of_somebody_else_is_refused(directory, monkeypatch):
+def test_a_directory_of_another_user_is_refused(directory, monkeypatch):
     directory.mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
     with pytest.raises(ConfigurationError, match=rf"belongs to user \d+, and this process runs as user {NOBODY}"):
@@ -144,7 +144,7 @@ def test_a_link_above_the_directory_is_followed(tmp_path):
 
 @pytest.fixture
 def bases(monkeypatch, tmp_path):
-    """Two places for the default directory, in which nobody has been yet."""
+    """Two empty places for the default directory."""
     found = [tmp_path / "first", tmp_path / "second"]
     for base in found:
         base.mkdir()
@@ -152,7 +152,7 @@ def bases(monkeypatch, tmp_path):
     return found
 
 
-def test_without_a_path_it_is_in_the_first_place_there_is(bases):
+def test_the_default_is_in_the_first_existing_place(bases):
     assert paths.resolve_directory(None) == bases[0] / f"traffik-{os.geteuid()}"
     bases[0].rmdir()
     assert paths.resolve_directory(None) == bases[1] / f"traffik-{os.geteuid()}"
@@ -164,7 +164,7 @@ def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_file
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)
 
 
-def test_a_place_that_turns_bad_is_answered_by_the_error_policy(directory):
+def test_a_directory_that_becomes_unsafe_is_left_to_the_error_policy(directory):
     store = LMDBBackend(directory)
     limiter = Limiter("turned", "5/day", backend=store)
     with store:
@@ -175,7 +175,7 @@ def test_a_place_that_turns_bad_is_answered_by_the_error_policy(directory):
     assert asyncio.run(store.apply([Charge("turned", limiter.own_plan, "ada", 1)]))[0].degraded == "fallback"
 
 
-def test_where_errors_are_raised_a_place_that_turns_bad_is_one_of_the_store(directory):
+def test_a_directory_that_becomes_unsafe_is_an_error_of_the_store(directory):
     opened(directory)
     directory.chmod(0o777)
     limiter = Limiter("turned", "5/day", backend=LMDBBackend(directory, on_error="raise"))

@@ -1,4 +1,4 @@
-"""Servers with several workers, and real traffic: exactly the limit is admitted, by all of them together."""
+"""Servers with several workers and real traffic: together they admit exactly the limit."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def test_two_workers_admit_exactly_the_limit(command, directory):
     assert (found.count(200), found.count(429)) == (LIMIT, 2 * LIMIT)
 
 
-def test_workers_that_count_by_themselves_are_told_so(tmp_path):
+def test_workers_that_count_separately_log_a_warning(tmp_path):
     with (tmp_path / "stderr").open("w+") as stderr:
         with serve_by(UVICORN, stderr) as address:
             answers(address, 10)
         stderr.seek(0)
         lines = [line for line in stderr if "several-workers" in line]
     assert len(lines) == 2
-    assert "uvicorn runs 2 workers: a client has the whole limit from each of them" in lines[0]
+    assert "uvicorn runs 2 workers: a client gets the whole limit in each of them" in lines[0]
     assert "traffik.backends.lmdb.LMDBBackend()" in lines[0]
 
 
 @pytest.mark.parametrize("command", [[*UVICORN[:2], *UVICORN[4:]], [*UVICORN, "--reload"]], ids=["one", "reload"])
-def test_one_worker_is_told_nothing(command, tmp_path):
+def test_a_single_worker_logs_nothing(command, tmp_path):
     with (tmp_path / "stderr").open("w+") as stderr:
         with serve_by(command, stderr) as address:
             assert answers(address, 1) == [200]

@@ -1,4 +1,4 @@
-"""Worker processes on one file, forked from the tests', that do as they are told, and can be stopped and killed."""
+"""Worker processes that share files, run commands from the tests, and can be stopped and killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster on loopback, made of the servers of `servers`, and the moving of its slots step by step."""
+"""A cluster on loopback, made of the servers of `servers`. Its slots can be moved step by step."""
 
 from __future__ import annotations
 

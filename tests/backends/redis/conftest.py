@@ -1,4 +1,4 @@
-"""What the tests of the store in Redis may ask for. Those that ask for a service run on every server program there is.
+"""The fixtures of the tests of the Redis store. Tests with a service run on each server program that is installed.
 
 A test that changes the configuration of a server starts one of its own, which takes 50 ms.
 """

@@ -1,7 +1,7 @@
-"""A TCP proxy that can be told to misbehave, on an event loop in a thread of its own: for sync and async tests alike.
+"""A TCP proxy with faults that tests switch on. Its event loop has a thread of its own, for sync and async tests.
 
-It stands between a client and a server of Redis, counts what passes, and does what networks do. Since TCP never goes on
-after a gap, neither does it: where a connection has lost a byte, nothing follows.
+It is between a client and a Redis server, counts the traffic, and has the faults of networks. TCP never continues after
+a gap, and neither does it: after a lost byte, it sends nothing more on that connection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real Redis and Valkey servers: subprocesses on the loopback interface, gone when their context ends.
+"""Real Redis and Valkey servers: subprocesses on the loopback interface, stopped when their context ends.
 
 This file alone decides which server program is run. It knows nothing of pytest, so that benchmarks and examples may use
 it too; replicas under Sentinel and clusters, which are made of these servers, are in `tests.backends.redis.topologies`.

@@ -1,4 +1,4 @@
-"""Servers that outlive a test: started when first asked for, and made as new after every test."""
+"""Servers that several tests share: started on first use, and reset after each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How hits share calls: the first leaves at once, others together, and full calls do not wait for each other."""
+"""Batching: the first hit is sent at once, others together, and full calls do not wait for each other."""
 
 from __future__ import annotations
 

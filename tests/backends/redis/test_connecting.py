@@ -1,4 +1,4 @@
-"""Every kind of thing that a store can be given leads to the server it means."""
+"""Each form of the argument `where` connects to the right server."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_tls(secure, certificate, shop):
         assert one.command("EXISTS", counts(shop(client))) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_none(secure, shop):
+def test_a_certificate_without_a_trusted_issuer_is_rejected(secure, shop):
     errors = []
     one = shop(
         f"rediss://localhost:{secure[1]}", deadline=5, on_error=lambda error: errors.append(str(error)) or "allow"

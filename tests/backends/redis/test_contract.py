@@ -1,4 +1,4 @@
-"""The store keeps what every store keeps: on one server, on a primary under sentinels, and on a cluster."""
+"""The store passes the contract of all stores: on one server, under sentinels, and on a cluster."""
 
 from __future__ import annotations
 

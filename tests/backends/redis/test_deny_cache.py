@@ -1,4 +1,4 @@
-"""The deny cache before the store: refusals that are known cost no call, and nobody is refused longer than stated."""
+"""The deny cache: known refusals need no call, and no client is refused longer than announced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open breaker spares the server: commands and connections are counted before it."""
+"""An open breaker stops calls: no commands or connections reach the server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_it_opens_after_so_many_failures_and_nothing_reaches_the_server(proxy, s
     assert traffic(proxy) == before
 
 
-def test_a_success_between_makes_it_count_anew(proxy, shop):
+def test_a_success_in_between_resets_the_count_of_failures(proxy, shop):
     one = shop(breaker=Breaker(failures=3, recovery=FOR_LONG))
     for _ in range(4):
         proxy.garbage()
@@ -42,7 +42,7 @@ def test_a_success_between_makes_it_count_anew(proxy, shop):
         assert one.hit().degraded is None
 
 
-def test_a_single_probe_finds_out_whether_the_server_is_well(proxy, shop):
+def test_a_single_probe_tests_the_server(proxy, shop):
     one = shop(breaker=Breaker(failures=1, recovery=0.2), deadline=0.1)
     proxy.garbage()
     one.hit()

@@ -1,4 +1,4 @@
-"""At most once: what was admitted was counted, and what was counted was asked for, whatever happens on the way."""
+"""At most once: admitted hits are counted, and nothing else is, whatever fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every hit ends by its deadline, whatever it is that hangs: a look-up, connecting, TLS, the login, a queue."""
+"""Each hit ends by its deadline, whatever hangs: a name lookup, connecting, TLS, the login, a queue."""
 
 from __future__ import annotations
 

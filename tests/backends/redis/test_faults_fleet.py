@@ -1,4 +1,4 @@
-"""Servers that change their roles, and slots that move, while hits come all the time.
+"""Servers that change their roles, and slots that move, during continuous hits.
 
 A quota is never refilled by it and an answer never invented: what the server admits to one client it counts down.
 """
@@ -95,7 +95,7 @@ def other(redis_cluster, slot):
     return next(node for node in redis_cluster.primaries if node is not redis_cluster.owner(slot))
 
 
-def test_a_slot_that_moves_is_not_noticed(clustered, redis_cluster):
+def test_clients_do_not_notice_a_moving_slot(clustered, redis_cluster):
     slot = slot_of(clustered.store.partition_key("shop", "user:0"))
     with load(clustered, WHOSE) as decisions:
         redis_cluster.move_slot(slot, other(redis_cluster, slot))
@@ -142,12 +142,12 @@ def redis_cluster_url(redis_cluster):
     return f"redis+cluster://{','.join(f'{host}:{port}' for host, port in redis_cluster.addresses[:2])}"
 
 
-def test_a_cluster_taken_for_a_server_is_told_to_be_one(shop, redis_cluster):
+def test_a_cluster_used_as_a_single_server_is_an_error_that_says_so(shop, redis_cluster):
     errors = []
     one = shop(redis_cluster.url, on_error=lambda error: errors.append(str(error)) or "allow")
     one.hits(*WHOSE)
     assert "this is a node of a cluster" in errors[0]
-    assert "give the store a Cluster" in errors[0]
+    assert "make the store with a Cluster" in errors[0]
 
 
 def test_a_primary_of_a_cluster_that_hands_over_loses_nothing(clustered, redis_cluster):

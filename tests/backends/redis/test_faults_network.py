@@ -1,4 +1,4 @@
-"""What a user sees when the way to the server is not well: by default a limiter in this process decides, in time.
+"""Faults of the network between a store and its server: by default, a limiter in this process decides, in time.
 
 Each fault comes to a store that has worked before; when it is over the store decides again, and has lost nothing.
 """
@@ -66,7 +66,7 @@ def test_bytes_that_are_no_protocol_are_no_error_of_the_event_loop(proxy, shop, 
 
 
 @pytest.mark.parametrize("fault", ["refuse", "black_hole", "garbage"])
-def test_a_store_that_is_away_at_the_start_is_no_obstacle(fault, proxy, shop):
+def test_an_application_starts_while_the_server_does_not_answer(fault, proxy, shop):
     getattr(proxy, fault)()
     one = shop(deadline=DEADLINE)
     decision, seconds = one.timed()
@@ -104,7 +104,7 @@ def test_a_reset_connection_costs_the_next_hit_nothing(proxy, shop):
     assert (one.hit().remaining, one.store.degraded, proxy.open) == (LIMIT - 2, {}, 1)
 
 
-def test_what_nobody_has_asked_for_is_no_answer(proxy, shop):
+def test_an_unexpected_reply_is_not_taken_for_an_answer(proxy, shop):
     one = shop()
     one.hit()
     proxy.garbage(b"*5\r\n:1\r\n:3\r\n:7\r\n:0\r\n:0\r\n" * 2)  # well formed, but one too many

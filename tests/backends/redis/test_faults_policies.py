@@ -1,4 +1,4 @@
-"""Each policy for a store that does not answer: what a hit is answered, and what is counted.
+"""Each policy for a server that does not answer: the decisions on hits, and the counts.
 
 A server that cannot be reached stands for all faults; that each of them comes to this is in the other modules.
 """
@@ -77,7 +77,7 @@ def test_throttle_refuses_everything_until_the_store_is_asked_again(away):
     assert one.store.degraded == {"unavailable": 3}
 
 
-def test_raise_raises_what_is_wrong(away):
+def test_raise_raises_the_error(away):
     one = away("raise", breaker=Breaker(failures=2, recovery=30))
     for what in ("cannot connect", "cannot connect", "its breaker is open"):
         with pytest.raises(BackendError, match=what):
@@ -111,7 +111,7 @@ def test_a_function_may_have_it_raised(away):
         away(lambda error: "raise").hit()
 
 
-def test_a_function_that_answers_anything_else_is_told_what_it_may(away):
+def test_a_function_that_returns_anything_else_is_an_error_that_lists_the_policies(away):
     with pytest.raises(ValueError, match=r"on_error is one of fallback, allow, throttle, raise, or .* not 'pass'"):
         away(lambda error: "pass").hit()
 
@@ -128,7 +128,7 @@ def test_a_function_may_be_async(away):
 
 
 @pytest.mark.parametrize("way", ["threads"], indirect=True)
-def test_an_async_function_is_none_for_sync_code(away, proxy):
+def test_an_async_function_is_an_error_in_sync_code(away, proxy):
     one = away(_allow)
     with pytest.raises(TypeError, match=r"_allow is async, so sync code cannot use it: .*make it sync"):
         one.hit()

@@ -1,4 +1,4 @@
-"""Event loops in several threads, loops that end, and forks: nobody is in anybody's way, and nothing is left behind."""
+"""Event loops in several threads, loops that end, and forks: none blocks another, and no connection is left open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user sees when the server itself is not well, or is not set up for us; each time the real one is."""
+"""Faults of the server itself, and servers with unsuitable settings; all with real servers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_server_that_is_paused_is_not_waited_for(redis_server, shop):
     assert one.used() <= 2
 
 
-def test_a_restart_costs_at_most_the_quota_used_and_nobody_an_error(redis_server, shop):
+def test_a_restart_loses_at_most_the_usage_and_causes_no_error(redis_server, shop):
     one = shop(redis_server.url)
     one.hit(cost=10)
     redis_server.restart()
@@ -184,7 +184,7 @@ def test_a_server_that_wants_a_password_is_asked_something_short_first(own, shop
         assert (proxy.commands["PING"] > 0, proxy.commands["SCRIPT"]) == (True, 0)
 
 
-def test_who_may_not_load_the_script_sends_it_with_the_first_hit(own, shop):
+def test_without_permission_to_load_the_script_the_first_hit_sends_it(own, shop):
     strict = own()
     strict.command("ACL", "SETUSER", "shop", "on", ">right", "~*", "+@all", "-script")
     one = shop(f"redis://shop:right@127.0.0.1:{strict.port}")
@@ -193,7 +193,7 @@ def test_who_may_not_load_the_script_sends_it_with_the_first_hit(own, shop):
     assert (calls["cmdstat_eval"]["calls"], calls["cmdstat_evalsha"]["calls"]) == (1, 2)
 
 
-def test_a_password_that_has_changed_is_given_anew(own, shop):
+def test_a_changed_password_is_used(own, shop):
     strict = own()
     strict.command("ACL", "SETUSER", "shop", "on", ">old", "~*", "+@all")
     word = ["old"]
@@ -210,7 +210,7 @@ def test_a_password_that_has_changed_is_given_anew(own, shop):
         one.recovered()
 
 
-def test_a_key_that_is_somebody_elses_degrades_alone(redis_server, shop):
+def test_a_key_of_another_program_degrades_only_its_own_hits(redis_server, shop):
     one = shop(redis_server.url, breaker=Breaker(failures=1))
     taken = one.store.partition_key("shop", "eve")
     redis_server.command("RPUSH", taken, "theirs")
@@ -221,7 +221,7 @@ def test_a_key_that_is_somebody_elses_degrades_alone(redis_server, shop):
     assert redis_server.command("LRANGE", taken, 0, -1) == [b"theirs"]
 
 
-def test_a_value_that_is_none_of_ours_counts_as_none(redis_server, shop):
+def test_a_value_of_another_program_counts_as_none(redis_server, shop):
     one = shop(redis_server.url)
     for value in (b"", b"f", b"f\xff\xff\xff", b"nonsense", b"f" + b"1" * 300):
         redis_server.command("SET", one.store.partition_key("shop", "eve"), value, "EX", 60)
@@ -232,7 +232,7 @@ def test_a_value_that_is_none_of_ours_counts_as_none(redis_server, shop):
 def test_a_server_that_may_forget_keys_is_warned_of(own, shop, caplog, policy):
     with caplog.at_level(logging.WARNING, "traffik"):
         shop(own("--maxmemory-policy", policy).url)
-    assert f"has maxmemory-policy {policy}: short of memory it forgets keys" in caplog.text
+    assert f"has maxmemory-policy {policy}: if memory runs short, it deletes keys" in caplog.text
 
 
 def test_a_server_that_forgets_no_key_is_not(own, shop, caplog):

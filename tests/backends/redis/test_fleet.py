@@ -1,4 +1,4 @@
-"""The tools for promises 1 and 2 over processes: they catch a store that breaks both, and clear one that keeps them."""
+"""The tools for promises 1 and 2 over processes: they detect a store that breaks both, and accept a correct one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strategies of one's own in Redis: decided in Python, stored if nobody was faster."""
+"""Users' own strategies in Redis: decided in Python, and written if the key has not changed meanwhile."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ async def test_hits_at_once_take_turns(store):
 
 
 @pytest.mark.parametrize("part", [object(), [1], {"a": 1}, b"x", {1}], ids=lambda part: type(part).__name__)
-async def test_what_cannot_be_stored_is_named_before_anything_is(store, redis_server, part):
+async def test_a_state_that_cannot_be_stored_is_an_error_before_anything_is_stored(store, redis_server, part):
     limiter = Limiter("t", "9/day", strategy=Last((part,)), backend=store)
-    with pytest.raises(TypeError, match=r"which cannot be stored in Redis: make it of tuples"):
+    with pytest.raises(TypeError, match=r"which cannot be stored in Redis: a state consists of tuples"):
         await limiter.hit("a")
     assert redis_server.client().dbsize() == 0
 

@@ -1,4 +1,4 @@
-"""Promises 1 and 2 in Redis, over processes: exactly the limit, and an order of the hits that explains every answer."""
+"""Promises 1 and 2 in Redis, over processes: exactly the limit, and one order of hits that explains all decisions."""
 
 from __future__ import annotations
 

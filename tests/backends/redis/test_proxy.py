@@ -1,4 +1,4 @@
-"""Each fault of the proxy is what it says."""
+"""Each fault of the proxy does what its name says."""
 
 from __future__ import annotations
 

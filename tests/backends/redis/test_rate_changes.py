@@ -1,4 +1,4 @@
-"""A limit that is changed while its keys live: what was used stays used, also from one rate to several and back."""
+"""A limit that changes while keys are in use: earlier usage counts, also from one rate to several and back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def left(store, rate, strategy, cost=1):
 
 @every_strategy
 @pytest.mark.parametrize("rates", [(FIRST, SECOND), (SECOND, FIRST)], ids=["a rate comes", "a rate goes"])
-async def test_what_was_used_stays_used(store, strategy, rates):
+async def test_earlier_usage_still_counts(store, strategy, rates):
     before = await left(store, rates[0], strategy)
     assert await left(store, rates[1], strategy) == max(0, before - 1)
 

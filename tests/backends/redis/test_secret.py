@@ -1,4 +1,4 @@
-"""With a secret no identity and no scope can be read in the server, and nothing else is different."""
+"""With a secret, no identity and no scope is readable in the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_neither_identity_nor_scope_is_in_the_server(redis_server, shop):
     assert b"ada" not in key
 
 
-def test_who_has_the_secret_counts_together(redis_server, shop):
+def test_stores_with_the_same_secret_count_together(redis_server, shop):
     shops = [shop(redis_server.url, secret=secret) for secret in (SECRET, SECRET.encode(), None, f"{SECRET}!")]
     assert [one.hit().remaining for one in shops] == [999, 998, 999, 999]
 

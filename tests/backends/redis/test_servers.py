@@ -1,4 +1,4 @@
-"""The servers of tests are what they say."""
+"""The servers for the tests work as described."""
 
 from __future__ import annotations
 

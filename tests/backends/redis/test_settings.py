@@ -1,4 +1,4 @@
-"""What a URL, a Sentinel, a Cluster and a client of redis-py mean; nothing is connected."""
+"""The settings from a URL, a Sentinel, a Cluster and a client of redis-py, without connecting."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_an_error_shows_what_could_be_given_and_no_password(url):
 
 
 @pytest.mark.parametrize("where", [None, 7, b"redis://cache", {"host": "cache"}, object()])
-def test_what_is_no_store_is_an_error_that_says_what_is(where):
+def test_an_invalid_store_is_an_error_that_lists_the_forms(where):
     with pytest.raises(ConfigurationError, match=r'not a store: .*; give "redis://host'):
         RedisBackend(where)
 
@@ -187,7 +187,7 @@ def test_a_sync_client_of_a_cluster_with_tls(options):
     assert read(SimpleNamespace(nodes_manager=nodes)).login.tls is not None
 
 
-def test_the_login_says_who_where_and_which_database():
+def test_the_login_has_user_name_and_database():
     login = Login("ada", "pw", database=3, name="web")
     assert login.commands() == [("AUTH", "ada", "pw"), ("CLIENT", "SETNAME", "web"), ("SELECT", "3")]
     assert Login(password="pw").commands() == [("AUTH", "pw")]

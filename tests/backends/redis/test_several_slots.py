@@ -1,4 +1,4 @@
-"""On a cluster hits that wait for one server share a call, whatever their slots; what is elsewhere goes on alone."""
+"""On a cluster, waiting hits share a call over several slots. Hits of other servers are sent there."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_many_keys_are_a_few_calls(redis_cluster, fleet):
     assert calls(redis_cluster) - before <= 3 * 3
 
 
-def test_what_is_elsewhere_is_counted_there_once(redis_cluster, led_astray, fleet):
+def test_keys_of_other_servers_are_counted_there_once(redis_cluster, led_astray, fleet):
     assert counted_once(fleet.hits(*CLIENTS))
     assert {fleet.used(who) for who in CLIENTS} == {1}
     assert len(led_astray) > 1
@@ -73,7 +73,7 @@ def test_a_server_that_has_none_of_them_is_asked_for_each_slot_by_itself():
     assert (together.replies, batch([*slots(1, 2)], servers, by_source=False).replies) == (1, 2)
 
 
-def test_of_what_moves_that_which_has_not_moved_is_counted_where_it_is(redis_cluster, fleet):
+def test_while_a_slot_moves_keys_that_have_not_moved_are_counted_in_place(redis_cluster, fleet):
     assert counted_once(fleet.hits(*CLIENTS))
     slot = redis_cluster.slot_of(fleet.store.partition_key("shop", CLIENTS[0]))
     owner = redis_cluster.owner(slot)

@@ -1,4 +1,4 @@
-"""Throttles over Redis: what they do in memory, they do there too, and 503 where the store is away."""
+"""Throttles with Redis: they work as with the in-memory store, and answer 503 if the server does not answer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_rules_choose_which_requests_are_counted(store):
     assert [(await get(app, path)).status_code for path in ("/", "/")] == [200, 200]
 
 
-async def test_identifier_and_cost_are_asked(store):
+async def test_the_identifier_and_the_cost_function_are_called(store):
     who = {"identifier": lambda request: request.headers["who"], "cost": lambda request: int(request.headers["cost"])}
     app = app_of(HTTPThrottle("t", "5/day", backend=store, **who))
     hits = [("a", 3), ("b", 5), ("a", 3), ("a", 2), ("b", 0)]
@@ -69,7 +69,7 @@ async def test_identifier_and_cost_are_asked(store):
     assert [response.status_code for response in responses] == [200, 200, 429, 200, 200]
 
 
-async def test_whom_an_identifier_exempts_is_not_counted(store):
+async def test_an_exempted_client_is_not_counted(store):
     app = app_of(HTTPThrottle("t", "1/day", identifier=lambda _: EXEMPTED, backend=store))
     assert [(await get(app, "/")).status_code for _ in range(2)] == [200, 200]
 
@@ -83,7 +83,7 @@ async def test_an_async_identifier_is_waited_for(store):
 
 
 @pytest.mark.parametrize("outside", [False, True], ids=["in the route", "in the middleware"])
-async def test_a_store_that_is_away_is_no_fault_of_the_client(outside):
+async def test_a_server_that_does_not_answer_is_not_the_fault_of_the_client(outside):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     response = await get(app_of(HTTPThrottle("t", "1/day", backend=away), outside=outside), "/")
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")

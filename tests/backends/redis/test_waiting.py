@@ -1,4 +1,4 @@
-"""Waiting for quota in Redis: on its clock, in order, and while it is away."""
+"""Waiting for quota in Redis: on its clock, in order, and while it does not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Toy stores in Redis, for trying what is to try the real one: one is wrong, the other one slow."""
+"""Toy stores in Redis for testing the test tools: one is wrong, the other is slow."""
 
 from __future__ import annotations
 

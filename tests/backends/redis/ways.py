@@ -1,4 +1,4 @@
-"""The two ways to use a store, alike for tests: from an event loop that runs all the time, and from threads."""
+"""Two ways to use a store, with the same interface for tests: an event loop that runs all the time, and threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real server, where the twins are to run."""
+"""A real server that runs the twins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lua without a server, with what the twins use of the libraries that a server has."""
+"""Lua without a server, with the functions of a server's libraries that the twins use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every strategy and its Lua twin, side by side: the same decisions and the same states at every step."""
+"""Each strategy and its Lua twin make the same decisions and the same states at every step."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 
 
 @every_strategy
-def test_python_and_lua_answer_the_same(strategy):
+def test_python_and_lua_decide_the_same(strategy):
     for number in range(SHARE):
         walk = random_walk(random.Random(f"{strategy} {number}"), strategy, LENGTH)
         assert by_lua(walk) == by_python(walk), f"in walk {number}"
 
 
 @every_strategy
-def test_a_real_server_answers_the_same(strategy, server):
+def test_a_real_server_decides_the_same(strategy, server):
     for number in range(SHARE // SPARED):
         walk = random_walk(random.Random(f"{strategy} {number}"), strategy, LENGTH)
         assert by_server(walk, server) == by_python(walk), f"in walk {number}"

@@ -1,4 +1,4 @@
-"""The arithmetic of the twins against Python's integers, and what they take for a stored part."""
+"""The arithmetic of the twins against Python's integers, and the reading of stored parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lua():
 
 
 @given(st.integers(0, EXACT - 1), st.integers(1, EXACT - 1))
-def test_divisions_round_as_they_say(lua, a, b):
+def test_divisions_round_down_or_up(lua, a, b):
     assert lua["div"](a, b) == a // b
     if a + b <= EXACT:
         assert lua["div_up"](a, b) == -(-a // b)

@@ -1,4 +1,4 @@
-"""The twin of the log at the largest limit, where what it stores must be cut and searched, never taken apart."""
+"""The twin of the sliding log with the largest limit, where a stored log is cut and searched, but never unpacked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A walk of one key, taken twice: by the Python kernels, and by their Lua twins in one script."""
+"""One key in two implementations: the Python kernels, and their Lua twins in one script."""
 
 from __future__ import annotations
 

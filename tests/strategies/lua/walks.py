@@ -1,4 +1,4 @@
-"""Random walks over everything that a key can meet: rates that change, clocks that go back, states that are spoilt."""
+"""Random walks over all situations of a key: changed rates, clocks that go back, damaged states."""
 
 from __future__ import annotations
 

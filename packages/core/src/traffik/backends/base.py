@@ -1,7 +1,7 @@
-"""The one seam to stores: charges in, decisions out, in one atomic step, on the store's own clock.
+"""The interface of all stores: a store decides on charges in one atomic step, on its own clock.
 
-A store fetches the state and keeps what the plan's kernel answers; it decides nothing itself. Each offers an async and
-a sync form of the same step. `prepare` returns the calls of one limit, which is what a hit uses.
+A store fetches a state, calls the kernel of the plan, and writes the new state. It makes no decision of its own. Each
+step has an async and a sync form. `prepare` returns the calls for one limit, which hits use.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "Calls", "Charge", "Done"]
 
 
-# Slots rather than a named tuple: attributes that every hit reads.
+# slots rather than a named tuple, since every hit reads these attributes
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """The calls that one limit makes to a store, prepared once.
+    """The calls of one limit to a store, prepared once.
 
     Prepared for sync code, each call returns its result. Prepared for async code, it may return an awaitable instead.
 
     Attributes:
-        charge: decides on a local key and a cost from 1 to the plan's ceiling, and takes the cost if it is admitted.
-        read: makes the same decision and changes nothing. A cost of 0 asks how much is left and how long the wait for
-            one unit is.
-        reset: forgets the quota used under a local key.
+        charge: decides on a local key and a cost from 1 to the plan's ceiling, and charges the cost if it is admitted.
+        read: makes the same decision and changes nothing. With a cost of 0, the decision has the remaining quota and
+            the wait for one unit.
+        reset: forgets the usage of a local key.
         account: the limit in the store, for `Backend.take` and `Backend.post`.
     """
 
@@ -56,12 +56,12 @@ class Charge(NamedTuple):
     """One request to a store.
 
     Attributes:
-        uid: the throttle's.
-        plan: the strategy, made ready for its rates.
-        key: scope and identity, as `traffik.model.keys.local_key` joins them.
-        cost: units of quota, 1 to the plan's ceiling; with `read_only` also 0, which asks what is left and how long
-            the wait for one unit is.
-        read_only: decide, but change nothing.
+        uid: the uid of the throttle.
+        plan: the strategy, prepared for its rates.
+        key: the scope and the identity, joined by `traffik.model.keys.local_key`.
+        cost: units of quota, 1 to the plan's ceiling; with `read_only` also 0, for the remaining quota and the wait for
+            one unit.
+        read_only: whether to decide and change nothing.
     """
 
     uid: str
@@ -72,7 +72,7 @@ class Charge(NamedTuple):
 
 
 class Done:
-    """The answer of a call that is over already; may be awaited, so that code reads the same with every store."""
+    """The result of a call that has already finished. It can be awaited, but need not be."""
 
     def __await__(self) -> Generator[None, None, None]:
         return
@@ -80,17 +80,17 @@ class Done:
 
 
 class Backend(ABC):
-    """A store of quota. Open it for as long as it is used: as an application's lifespan, `async with`, or `with`.
+    """A store of quota. Open it while it is in use: as an application's lifespan, with ``async with``, or ``with``.
 
     Args:
-        namespace: the first part of every key, to keep applications apart that share a store.
+        namespace: the first part of every key. Applications that share a store need different ones.
     """
 
     kind: ClassVar[str] = "custom"
     """Names its kind in metrics: a word that all stores of the class share."""
 
     in_process: ClassVar[bool] = False
-    """Whether it is the memory of this process: its calls never wait."""
+    """Whether it is in the memory of this process, so its calls never wait."""
 
     def __init__(self, *, namespace: str = "traffik") -> None:
         if not isinstance(namespace, str):
@@ -113,24 +113,24 @@ class Backend(ABC):
 
     @property
     def may_answer_unavailable(self) -> bool:
-        """Whether it may answer that nobody can decide, since it is away: a refusal that is no fault of the client."""
+        """Whether it may refuse because the server of the store does not answer, which is not the client's fault."""
         return False
 
     @abstractmethod
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
-        """Decide `charges`, each by itself, as one atomic step; a decision for each, in order."""
+        """Decide on `charges` independently, in one atomic step. Returns their decisions, in order."""
 
     @abstractmethod
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
-        """`apply` for code that cannot await."""
+        """`apply` for sync code."""
 
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
-        """The calls for one limit. Override it where they can be faster than one charge handed to `apply`.
+        """The calls for one limit. Override this if they can be faster than `apply` with one charge.
 
         Args:
-            uid: the throttle's.
-            plan: the strategy, made ready for its rates.
-            sync: whether the calls are for code that cannot await.
+            uid: the uid of the throttle.
+            plan: the strategy, prepared for its rates.
+            sync: whether the calls are for sync code.
         """
         if sync:
             apply_sync = self.apply_sync
@@ -156,38 +156,39 @@ class Backend(ABC):
     def take(
         self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
     ) -> Taken | Awaitable[Taken]:
-        """Take units of several accounts as one atomic step, all or not at all; see `traffik.backends.postings`.
+        """Take units of several accounts in one atomic step, all or nothing; see `traffik.backends.postings`.
 
         Args:
             takes: accounts of this store, keys and units.
             kind: `TAKE`, `HOLD` or `TRY`.
-            sync: whether the answer is for code that cannot await; if not, it may come as an awaitable.
-            back: settled first, in the same step, whether the takes are admitted or not.
+            sync: whether the caller is sync code. If not, the result may be an awaitable.
+            back: postings to settle first, in the same step, whether the takes are admitted or not.
 
         Raises:
-            ConfigurationError: this store cannot do it.
+            ConfigurationError: this store has no such method.
         """
         raise self._cannot("take")
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted] | Awaitable[list[Posted]]:
-        """Settle, take what is left, or foresee, as one atomic step. Arguments and errors as of `take`."""
+        """Carry out postings in one atomic step. The arguments and errors are those of `take`."""
         raise self._cannot("post")
 
     def _cannot(self, method: str) -> ConfigurationError:
         return ConfigurationError(
-            f"{self!r} can only hit, check, stat and reset: for several limits in one decision, reservations, refunds "
-            f"and slots it needs a method {method}(…), see traffik.backends.postings"
+            f"{self!r} supports only hit, check, stat and reset: for several limits in one decision, reservations, "
+            f"refunds and slots it needs a method {method}(…), see traffik.backends.postings"
         )
 
     def partition_key(self, uid: str, key: str) -> str:
-        """The whole key under which a local one is kept."""
+        """The key in the store for a local key of the throttle `uid`."""
         return partition_key(self.namespace, uid, key)
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncGenerator[None, None]:
-        """Open the store for as long as `app` runs, and bind it to `app` and to the applications mounted in it.
+        """Open the store while `app` runs, and bind it to `app` and to the applications mounted in it.
 
-        ``FastAPI(lifespan=backend.lifespan)``; or inside a lifespan of your own, ``async with backend.lifespan(app):``.
+        Use it as ``FastAPI(lifespan=backend.lifespan)``, or in a lifespan of your own as
+        ``async with backend.lifespan(app):``.
 
         Raises:
             ConfigurationError: `app` uses a throttle in a way that cannot work.
@@ -227,24 +228,27 @@ class Backend(ABC):
 
     @abstractmethod
     def open(self) -> Awaitable[None]:
-        """Get ready; called by the first of nested openings."""
+        """Set up the store. If openings are nested, only the first calls this."""
 
     @abstractmethod
     def open_sync(self) -> None:
-        """`open` for code that cannot await."""
+        """`open` for sync code."""
 
     @abstractmethod
     def close(self) -> Awaitable[None]:
-        """Give back what opening took; called by the last of nested closings. Open again to use it again."""
+        """Release the resources of the store. If openings are nested, only the last closing calls this.
+
+        A closed store can be opened again.
+        """
 
     @abstractmethod
     def close_sync(self) -> None:
-        """`close` for code that cannot await."""
+        """`close` for sync code."""
 
     @abstractmethod
     def reset(self, uid: str | None = None, key: str | None = None) -> Awaitable[None]:
-        """Forget the quota used: of everything, of one throttle's uid, or of one local key of it."""
+        """Forget the usage of all throttles, of the throttle `uid`, or of one local key of that throttle."""
 
     @abstractmethod
     def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
-        """`reset` for code that cannot await."""
+        """`reset` for sync code."""

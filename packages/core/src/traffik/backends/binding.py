@@ -1,7 +1,7 @@
-"""Which store a throttle means that names none.
+"""Finds the store for a throttle without a `backend`.
 
-The application's own store, else the only open one, else the only one there is; anything else is an error that lists
-what could be meant. Stores are known here from their making, applications for as long as a lifespan binds them.
+It is the store of the application, else the only open store, else the only existing store. In any other case, an error
+lists the candidates. Stores are registered here when they are made, and bound to applications by a lifespan.
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ __all__ = [
 
 
 _Backend: TypeAlias = Any
-"""A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
+"""A `traffik.backends.base.Backend`. Its module imports this one, so it cannot be imported here."""
 
 
 ADVICE: Final = (
     "give a store, such as backend = InMemoryBackend(), to the limit (backend=backend), or open one (with backend:)"
 )
-"""What to do about a store that is missing, outside any framework."""
+"""The end of the error message for a missing store, outside any framework."""
 
 
 class Watcher(Protocol):
-    """Somebody who keeps what follows from `open_one`, and has to work it out anew when it changes."""
+    """An object that depends on `open_one`, and is notified when stores open or close."""
 
     def refresh(self) -> None:
-        """Work it out again. Called under a lock, so it may not open or close a store."""
+        """Called after a change, under a lock. It must not open or close a store."""
 
 
 lock = RLock()
-"""Held while a store is opened or closed and its watchers refresh; a store's own lock may be taken inside it."""
+"""Held while a store is opened or closed and the watchers refresh. A store may acquire its own lock inside it."""
 
 _made: WeakSet[_Backend] = WeakSet()
 _open: dict[_Backend, int] = {}
 _watchers: WeakSet[Watcher] = WeakSet()
-# By the identity of an application, since not every one can be hashed; it is kept too, so that it keeps its identity.
+# By the id of the application, since some cannot be hashed. The application is stored too, so the id is not reused.
 _own: dict[int, tuple[object, list[_Backend]]] = {}
 _inherited: dict[int, tuple[object, list[_Backend]]] = {}
 
 
 def made(backend: _Backend) -> None:
-    """Know of `backend` from now on, as long as somebody holds it."""
+    """Register a store, until it is deleted."""
     _made.add(backend)
 
 
@@ -72,19 +72,19 @@ def stores_made() -> tuple[_Backend, ...]:
 
 
 def hide(backend: _Backend) -> None:
-    """Know no more of `backend`, which belongs to another store."""
+    """Remove a store that is part of another store from the candidates."""
     _made.discard(backend)
 
 
 def add_watcher(watcher: Watcher) -> None:
-    """Let `watcher` look now, and whenever a store has been opened or closed, as long as somebody holds it."""
+    """Refresh `watcher` now, and after each opening or closing of a store, until it is deleted."""
     with lock:
         _watchers.add(watcher)
         watcher.refresh()
 
 
 def opened(backend: _Backend) -> bool:
-    """Count an opening; whether it is the first."""
+    """Count an opening. Returns whether it is the first."""
     with lock:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
@@ -94,7 +94,7 @@ def opened(backend: _Backend) -> bool:
 
 
 def closed(backend: _Backend) -> bool:
-    """Count a closing; whether it is the last."""
+    """Count a closing. Returns whether it is the last."""
     with lock:
         _open[backend] -= 1
         last = _open[backend] == 0
@@ -105,7 +105,7 @@ def closed(backend: _Backend) -> bool:
 
 
 def notify_subscribers() -> None:
-    """Let all who watch look again."""
+    """Refresh all watchers."""
     with lock:
         for watcher in tuple(_watchers):
             watcher.refresh()
@@ -145,14 +145,14 @@ def open_one() -> _Backend | None:
 
 
 def resolve(app: object, advice: str = ADVICE) -> _Backend:
-    """The store meant in `app` (None: outside any application).
+    """The store to use in an application.
 
     Args:
-        app: the application.
-        advice: what to do if there is none, for the error: a phrase that begins with a verb.
+        app: the application; None outside any.
+        advice: the end of the error message: how to set up a store, as a phrase that begins with a verb.
 
     Raises:
-        BackendNotFoundError: none, or more than one, could be meant.
+        BackendNotFoundError: there is no store, or it is unclear which one to use.
     """
     found = _own.get(id(app)) or _inherited.get(id(app))
     if found is not None:

@@ -1,4 +1,4 @@
-"""What a store may show of its keys, to people who look after it. No hit needs it, and not every store has it."""
+"""The interface for inspecting the keys of a store, for operators. Hits do not need it. Some stores do not have it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["InspectableBackend", "KeyPage", "StoredState"]
 
 
 class StoredState(NamedTuple):
-    """What a store holds under one key.
+    """The state that is stored under one key.
 
     Attributes:
-        value: the state as it is written there; None if there is none.
-        ttl: µs until it is forgotten; None if there is nothing to forget.
+        value: the state as the store encodes it; None if there is none.
+        ttl: µs until the state expires; None if there is no state.
     """
 
     value: bytes | None
@@ -23,9 +23,9 @@ class KeyPage(NamedTuple):
     """The keys of one throttle in a store.
 
     Attributes:
-        keys: local keys, in no order, each once.
-        complete: whether these are all.
-        unnamed: states found on the way that stand under no name: those of very long keys, and shared ones.
+        keys: local keys, in any order, each once.
+        complete: whether these are all keys.
+        unnamed: the number of states found whose keys are not stored: those of very long keys and of shared buckets.
     """
 
     keys: list[str]
@@ -35,12 +35,12 @@ class KeyPage(NamedTuple):
 
 @runtime_checkable
 class InspectableBackend(Protocol):
-    """A store that can show what it holds."""
+    """A store whose keys can be inspected."""
 
     def inspect_sync(self, uid: str, key: str) -> StoredState:
-        """What is held for a local key of the throttle `uid`."""
+        """The state that is stored for a local key of the throttle `uid`."""
         ...
 
     def list_keys_sync(self, uid: str, most: int) -> KeyPage:
-        """Local keys of the throttle `uid`, at most so many; may look at every key of the store to find them."""
+        """Up to `most` local keys of the throttle `uid`. May read every key of the store to find them."""
         ...

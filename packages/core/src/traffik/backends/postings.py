@@ -1,8 +1,8 @@
-"""What several limits, or one reservation, ask of a store in one atomic step.
+"""Steps of a store over several limits, and for reservations: take units of several keys, give units back.
 
-A hit charges one key. A `take` charges several, all or not at all. What was taken can be settled: units are given back
-or charged in any case. These functions are the one place that says what that means, for every store whose kernels run
-in Python; a store only fetches states and keeps those that changed.
+A hit charges one key. A `take` charges several, all or nothing. Afterwards the units can be settled: some are given
+back, or more are charged in any case. The functions here serve all stores whose kernels run in Python. A store only
+fetches states and writes the changed ones.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ __all__ = [
 TAKE: Final = 0
 """Take units."""
 HOLD: Final = 1
-"""Take units, and answer the receipts for settling them."""
+"""Take units, and return the receipts for settling them."""
 TRY: Final = 2
 """Decide as `TAKE` does, and change nothing."""
 
 SETTLE: Final = 3
-"""Give back (units below 0) or charge in any case (above 0)."""
+"""Give units back (below 0) or charge them in any case (above 0)."""
 TAKE_UP_TO: Final = 4
-"""Take as many of the units as are left."""
+"""Take the units, or as many of them as remain."""
 FORESEE: Final = 5
-"""Say when each of several costs, one after the other, would be admitted; changes nothing."""
+"""Compute when each of several costs, one after the other, would be admitted. Changes nothing."""
 
 
 class LimitAccount:
-    """One limit in one store. Stores keep in it what they need to know of the limit.
+    """One limit in one store. Stores have subclasses with data of their own on the limit.
 
     Attributes:
         store: the store.
-        uid: of the limit.
-        plan: the strategy, made ready for its rates.
+        uid: the uid of the limit.
+        plan: the strategy, prepared for its rates.
     """
 
     __slots__ = ("plan", "store", "uid")
@@ -74,20 +74,20 @@ class LimitAccount:
 
 
 Take: TypeAlias = tuple[Any, str, int]
-"""A `LimitAccount`, a local key of it, and the units to take: 1 to the plan's ceiling."""
+"""A `LimitAccount`, a local key in it, and the units to take: 1 to the plan's ceiling."""
 
 
 Held: TypeAlias = "tuple[LimitAccount, tuple[Receipt, ...]] | None"
-"""The account that has counted a take, and the receipt for settling it there; None if no store has counted it."""
+"""The account that counted a take, and the receipt for settling it there; None if no store counted it."""
 
 
 class Taken(NamedTuple):
-    """The answer to takes that are decided together.
+    """The result of takes that are decided together.
 
     Attributes:
-        decisions: one for each, in order. If another one refuses, it says what is left without taking any.
-        held: of a `HOLD` that is admitted, for each the account that counted it and the receipt for settling it there;
-            None where no store has counted it, so that there is nothing to settle. Empty otherwise.
+        decisions: one for each take, in order. If another take is refused, the decision has the remaining quota without
+            this take.
+        held: for an admitted `HOLD`, one for each take, in order. Empty otherwise.
     """
 
     decisions: list[Decision]
@@ -95,14 +95,14 @@ class Taken(NamedTuple):
 
 
 class Posting(NamedTuple):
-    """One other movement of units on one key.
+    """One operation on one key that is not a take.
 
     Attributes:
         kind: `SETTLE`, `TAKE_UP_TO` or `FORESEE`.
         account: the limit.
-        key: scope and identity, as `traffik.model.keys.local_key` joins them.
-        units: how many.
-        receipt: for `SETTLE`: what the hold of the units answered; None to settle without one.
+        key: the scope and the identity, joined by `traffik.model.keys.local_key`.
+        units: the number of units.
+        receipt: for `SETTLE`: the receipt of the hold of the units; None to settle without one.
         costs: for `FORESEE`: the costs, in order.
     """
 
@@ -115,12 +115,12 @@ class Posting(NamedTuple):
 
 
 class Posted(NamedTuple):
-    """The answer to a posting.
+    """The result of a posting.
 
     Attributes:
-        decision: what is left afterwards.
-        units: units taken or charged (above 0), or given back (below 0).
-        waits: of a `FORESEE`: µs from now for each cost.
+        decision: a decision with the quota that remains afterwards.
+        units: the units taken or charged (above 0), or given back (below 0).
+        waits: for `FORESEE`: µs from now until each cost would be admitted.
     """
 
     decision: Decision
@@ -129,36 +129,36 @@ class Posted(NamedTuple):
 
 
 Fetch: TypeAlias = "Callable[[Any, str], State | None]"
-"""Returns the stored state of a key of an account."""
+"""A function that returns the stored state of a key of an account."""
 
 Keep: TypeAlias = "Callable[[Any, str, State, int, int], None]"
-"""Keeps the new state of a key of an account, with its ttl and the time, both in µs."""
+"""A function that writes the new state of a key of an account, with its ttl and the time, both in µs."""
 
 
 def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep: Keep) -> Taken:
-    """Decide takes, each on what those before it leave. If one refuses, none of them counts.
+    """Decide on takes, each with the quota that those before it leave. If one is refused, none of them counts.
 
     Args:
-        takes: what is asked.
+        takes: the takes.
         kind: `TAKE`, `HOLD` or `TRY`.
         now: µs on the store's clock.
         fetch: returns a stored state.
-        keep: keeps a new one; called after everything has been decided.
+        keep: writes a new state. Called after all decisions have been made.
     """
     decisions: list[Decision] = []
     changes: list[tuple[Any, str, Any, Any, int]] = []
-    drafts: dict[tuple[str, str], State] = {}
+    uids: set[str] = set()
     refused = False
     for account, key, units in takes:
-        place = account.uid, key
-        before = drafts[place] if place in drafts else fetch(account, key)
+        before = fetch(account, key)
+        if account.uid in uids:
+            before = _drafted(changes, decisions, account.uid, key, before)
+        uids.add(account.uid)
         decision, after, ttl = account.plan.kernel(before, units, now)
         decisions.append(decision)
         changes.append((account, key, before, after, ttl))
         if not decision[0]:
             refused = True
-        elif after is not None:
-            drafts[place] = after
     if refused:
         return _refused(takes, decisions, changes, kind, now, fetch, keep)
     if kind != TRY:
@@ -172,6 +172,21 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
     )
 
 
+def _drafted(
+    changes: Sequence[tuple[Any, str, Any, Any, int]],
+    decisions: Sequence[Decision],
+    uid: str,
+    key: str,
+    stored: State | None,
+) -> State | None:
+    """The state of a key after the takes before, of which one may have taken from it."""
+    found = stored
+    for (account, other, _, after, _), decision in zip(changes, decisions, strict=True):
+        if other == key and account.uid == uid and after is not None and decision.allowed:
+            found = after
+    return found
+
+
 def _refused(
     takes: Sequence[Take],
     decisions: list[Decision],
@@ -181,13 +196,13 @@ def _refused(
     fetch: Fetch,
     keep: Keep,
 ) -> Taken:
-    """The answer if a take refuses: its own refusal, and of the others what is left untaken."""
+    """The result if a take is refused: its refusal, and for each other take the quota that remains without it."""
     for place, (account, key, _) in enumerate(takes):
         after, ttl = changes[place][3:]
         if decisions[place].allowed:
             decisions[place] = account.plan.kernel(fetch(account, key), 0, now)[0]
         elif after is not None and kind != TRY:
-            keep(account, key, after, ttl, now)  # the clock has gone far back, and the state goes on from here
+            keep(account, key, after, ttl, now)  # the clock has gone far back, so the state continues from here
     return Taken(decisions)
 
 
@@ -198,19 +213,21 @@ async def take_in_turn(
     take: Callable[[Sequence[Take], int], Awaitable[Taken]],
     sync: bool,
 ) -> Taken:
-    """Take groups that cannot be one step, one after the other; if one refuses or fails, give back the others.
+    """Take groups that cannot be one step, one after the other. If one is refused or fails, give the others back.
 
     If this is cancelled, the group under way is awaited. A `HOLD` is then given back, since its caller will not know of
     it, and so are the units of any kind if not all groups have admitted them.
 
     Args:
-        groups: places in `takes`, those of one step together. Those that cannot give back are asked last.
-        takes: what is asked, and so is `kind`.
+        groups: the groups, each as indexes into `takes`. The takes of one group are one step. Groups that cannot give
+            back are taken last.
+        takes: the takes.
+        kind: `TAKE`, `HOLD` or `TRY`.
         take: takes one group.
         sync: whether the caller is sync code.
 
     Raises:
-        ConfigurationError: what a group before the last would hand out could not be given back.
+        ConfigurationError: the strategy of a take before the last group cannot give units back.
     """
     ordered = sorted(groups, key=lambda places: not all(takes[place][0].plan.settles for place in places))
     if kind != TRY:
@@ -281,20 +298,20 @@ def _back(take: Take, held: Held) -> Posting:
 
 
 def check_settles(account: LimitAccount) -> None:
-    """See whether units of a limit can be settled.
+    """Check that units of a limit can be settled.
 
     Raises:
-        ConfigurationError: its strategy cannot.
+        ConfigurationError: its strategy cannot settle.
     """
     if not account.plan.settles:
         raise ConfigurationError(
-            f"{describe(account.plan.strategy)} cannot give units back or charge in any case: give it the methods "
+            f"{describe(account.plan.strategy)} cannot give units back or charge them in any case: add the methods "
             f"`receipt` and `settle` (see traffik.strategies.Settling), or use another strategy"
         )
 
 
 def post_each(postings: Sequence[Posting], now: int, fetch: Fetch, keep: Keep) -> list[Posted]:
-    """Carry out postings, one after the other. Arguments as of `take_together`."""
+    """Carry out postings, one after the other. The arguments are those of `take_together`."""
     return [_post(posting, now, fetch, keep) for posting in postings]
 
 

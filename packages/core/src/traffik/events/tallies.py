@@ -37,11 +37,12 @@ class Tally:
         self.counts = [0] * len(OUTCOMES)
         self.degraded: Counter[str] = Counter()
 
-    def add(self, decision: Decision, action: str) -> None:
-        """Count a decision."""
+    def add(self, decision: Decision, action: str) -> list[int]:
+        """Count a decision; returns `counts`."""
         self.counts[outcome_of(decision, action)] += 1
         if decision.degraded is not None:
             self.degraded[decision.degraded] += 1
+        return self.counts
 
 
 class Tallies:
@@ -49,7 +50,7 @@ class Tallies:
 
     Args:
         pattern: of uids, as for `traffik.group`.
-        most: tallies that are kept, at least 1. Limits that come later are counted together, as `OTHER`.
+        most: tallies that are kept, at least 1. Limits that decide later are counted together, as `OTHER`.
     """
 
     def __init__(self, pattern: str = "*", most: int = 200) -> None:
@@ -76,14 +77,14 @@ class Tallies:
         """As `traffik.events.observers.Observer`."""
         if not fnmatchcase(uid, self.pattern):
             return None
-        tally = self.tally(uid)
-        counts, add = tally.counts, tally.add
+        counts: list[int] = []  # until the first decision, so that limits that make none use up no tally
 
         def record(decision: Decision, _key: str, _cost: int, action: str) -> Decision:
-            if decision[6] is None and decision is not ADMITTED and action is HIT:
+            nonlocal counts
+            if counts and decision[6] is None and decision is not ADMITTED and action is HIT:
                 counts[not decision[0]] += 1  # the quickest way to the first two outcomes
             else:
-                add(decision, action)
+                counts = self.tally(uid).add(decision, action)
             return decision
 
         return record

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def blocking(uid: str, calls: Calls) -> Calls:
-    """Calls that block, with a notice if they block an event loop."""
+    """Blocking calls that warn if they block an event loop."""
 
     def watched(call: Callable[_P, _T]) -> Callable[_P, _T]:
         def watching(*arguments: _P.args, **named: _P.kwargs) -> _T:
@@ -30,6 +30,6 @@ def blocking(uid: str, calls: Calls) -> Calls:
 
 
 def _in_event_loop() -> bool:
-    """Whether this thread runs asyncio's event loop; it does not if asyncio has never been imported."""
+    """Whether this thread runs an event loop of asyncio. It does not if asyncio has never been imported."""
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and asyncio._get_running_loop() is not None

@@ -1,6 +1,6 @@
-"""Changing a limit while it is in use: another rate, or the end of its shadow.
+"""Changing limits while they are in use: set another rate, or make a shadow live.
 
-What a client has used stays used: the strategies count what is stored under the rate before.
+Earlier usage of a client still counts: the strategies read the state that was stored under the previous rate.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["change_rate", "promote"]
 
 
 def change_rate(limit: Limit, rate: Rates) -> None:
-    """Count by another rate from the next hit on, in every limit of this process with the same definition.
+    """Count by another rate from the next hit on, in all limits of this process with the same uid and definition.
 
     Raises:
-        RateError: it is not a rate, or the strategy cannot count it exactly; nothing is changed then.
+        RateError: the rate is invalid, or the strategy cannot count it exactly. Nothing is changed then.
         ConfigurationError: the limit has a rate function.
     """
     if limit.rating is not None or callable(rate):
         raise ConfigurationError(
-            f"the rate of {limit!r} cannot be updated, since a function answers it: let that answer another rate"
+            f"the rate of {limit!r} cannot be updated, since it comes from a function: return another rate from that"
         )
     prepared = plan(limit.strategy, parse_rates(rate))
     twins = [each for each in uids.held() if each.uid == limit.uid and each.definition == limit.definition]
@@ -38,10 +38,10 @@ def change_rate(limit: Limit, rate: Rates) -> None:
 
 
 def promote(limit: Limit) -> None:
-    """Let what is in the shadow of a limit be live.
+    """Make the shadow of a limit live: refuse by a shadow limit, or count by the shadow rate.
 
     Raises:
-        ConfigurationError: nothing is.
+        ConfigurationError: the limit has no shadow.
     """
     shadow = limit.shadow
     if shadow is None:

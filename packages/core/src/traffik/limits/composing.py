@@ -9,7 +9,7 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -27,7 +27,7 @@ from traffik.backends.postings import (
     take_in_turn,
 )
 from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, TAKE_SOME
-from traffik.limits.hits import Ask, account_of, applies, decide, refuse
+from traffik.limits.hits import Ask, account_of, applies, decide, read_only, refuse
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, SettledDecision
@@ -129,10 +129,11 @@ class Verdict(NamedTuple):
 
     def remember(self, subject: Any, usual: bool) -> None:
         """Keep the decisions of throttles with the connection; the one that binds as the most recent."""
-        for place, part in enumerate(self.parts):
-            if place != self.binding:
-                part.limit.remember(subject, self.decisions[place], usual)
-        self.parts[self.binding].limit.remember(subject, self.decision, usual)
+        _, decisions, _, binding = self
+        for place, (limit, _, _, _) in enumerate(self.parts):
+            if place != binding:
+                limit.remember(subject, decisions[place], usual)
+        self.parts[binding].limit.remember(subject, decisions[binding], usual)
 
 
 def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
@@ -177,33 +178,55 @@ async def take_all(
     decisions: list[Decision] = []
     takes: list[Take] = []
     places: list[int] = []
+    refused = beside = finished = False
 
-    def note(calls: Calls, key: str, units: int) -> Decision | Awaitable[Decision]:
-        if parts[len(decisions)].limit.in_shadow:  # it decides by itself, since it must not refuse the others
-            return calls.read(key, units) if kind == TRY else calls.charge(key, units)
+    def note(calls: Calls, key: str, units: int) -> Decision:
+        if kind == TRY and not calls.account.plan.stats:
+            return ADMITTED
         takes.append((calls.account, key, units))
         places.append(len(decisions))
         return ADMITTED
 
-    action = _ACTIONS[kind]
-    ask = Ask(note, action)
-    for part in parts:
-        own = part.subject_in(subject)
-        price = cost if part.cost is None else part.cost
-        decisions.append(await decide(part.limit, own, price, part.context_in(context), sync, ask))
+    taking = Ask(note, _ACTIONS[kind])
+    for limit, price, own, whose in parts:
+        ask: Ask | None = taking
+        if limit.shadow is not None:
+            beside = True
+            if limit.in_shadow:  # it decides by itself, since it must not refuse the others
+                ask = read_only if kind == TRY else None
+        whom, units = subject if whose is None else whose, cost if price is None else price
+        decision = await decide(limit, whom, units, context if own is None else own, sync, ask)
+        decisions.append(decision)
+        refused = refused or not decision[0]
+        finished = finished or limit.finish is not None
     holds: list[Hold | None] = [None] * len(parts)
-    if takes and all(decisions):
-        taken = await _take(takes, kind, sync)
-        for place, (_, key, units), held in zip(places, takes, taken.held, strict=False):
-            holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
-        refused = not all(taken.decisions)
-        for place, (_, key, units), decision in zip(places, takes, taken.decisions, strict=True):
-            # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
-            its = SILENT if refused and decision.allowed else action
-            decisions[place] = parts[place].limit.recorded(decision, key, units, its)
-        if kind != TRY and any(parts[place].limit.shadow for place in places):
+    if takes and not refused:
+        answers, all_held = await _take(takes, kind, sync)
+        for place, (_, key, taken), held in zip(places, takes, all_held, strict=False):
+            holds[place] = held and Hold(parts[place], held[0], key, taken, held[1])
+        if not finished and len(takes) == len(parts):
+            decisions = answers
+        else:
+            _finish(parts, takes, places, decisions, answers, _ACTIONS[kind])
+        if beside and kind != TRY:
             await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
     return Verdict(parts, decisions, holds, _binding(decisions))
+
+
+def _finish(
+    parts: Sequence[Hit],
+    takes: Sequence[Take],
+    places: Sequence[int],
+    decisions: list[Decision],
+    answers: Sequence[Decision],
+    action: str,
+) -> None:
+    """Put the answers of stores among the decisions, recorded and marked."""
+    refused = not all(answers)
+    for place, (_, key, units), decision in zip(places, takes, answers, strict=True):
+        # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
+        its = SILENT if refused and decision.allowed else action
+        decisions[place] = parts[place].limit.recorded(decision, key, units, its)
 
 
 async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
@@ -233,13 +256,15 @@ async def hit_together(
     Returns:
         The verdict; and what the handler of the throttle that refuses answered, None if none was asked.
     """
-    verdict = await take_all(parts, subject, cost, check_context(context), sync, kind)
+    if context is not None:
+        check_context(context)
+    verdict = await take_all(parts, subject, cost, context, sync, kind)
     verdict.remember(subject, cost is None and context is None)
-    part, decision = parts[verdict.binding], verdict.decision
-    if decision.allowed or not any(each.limit.rejects for each in parts):
+    decision = verdict.decision
+    if decision.allowed or not any(part.limit.rejects for part in parts):
         return verdict, None
-    own = part.context_in(context)
-    return verdict, await refuse(part.limit, subject, decision, own, sync, verdict.others)
+    part = parts[verdict.binding]
+    return verdict, await refuse(part.limit, subject, decision, part.context_in(context), sync, verdict.others)
 
 
 async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[SettledDecision]:
@@ -296,18 +321,21 @@ async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Contex
 async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
     """Take from one store in one step, or from several one after the other."""
     store: Backend = takes[0][0].store
-    by_store: dict[Backend, list[int]] = {store: []}
-    if kind == HOLD:
-        for account, _, _ in takes:
-            check_settles(account)
-    elif all(account.store is store for account, _, _ in takes):
-        return await _take_here(takes, kind, sync)
+    by_store: dict[Backend, list[int]] = {}
     for place, (account, _, _) in enumerate(takes):
-        by_store.setdefault(account.store, []).append(place)
-    return await take_in_turn([*by_store.values()], takes, kind, partial(_take_here, sync=sync), sync)
+        if kind == HOLD:
+            check_settles(account)
+        if by_store or account.store is not store:
+            by_store = by_store or {store: [*range(place)]}
+            by_store.setdefault(account.store, []).append(place)
+    if by_store or (kind == HOLD and not (sync or store.in_process)):
+        groups = [*by_store.values()] or [[*range(len(takes))]]
+        return await take_in_turn(groups, takes, kind, partial(_take_here, sync=sync), sync)
+    return await _take_here(takes, kind, sync)
 
 
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
+    """Take from the one store in which all of them count."""
     store: Backend = takes[0][0].store
     take = store.take if store.probe is None else partial(store.probe.call, store.take)
     answer = take(takes, kind, sync=sync)
@@ -321,12 +349,10 @@ async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list
 
 def _binding(decisions: Sequence[Decision]) -> int:
     """The place of the decision that refuses longest or, if all admit, has the least left."""
-    found, first = 0, decisions[0]
-    for place, decision in enumerate(decisions):
-        if decision.allowed is first.allowed:
-            beats = decision.remaining < first.remaining if first.allowed else decision.retry_after > first.retry_after
-        else:
-            beats = first.allowed
-        if beats:
-            found, first = place, decision
+    found, refused, most = 0, False, -decisions[0][2]
+    for place, (allowed, _, remaining, wait, _, _, _) in enumerate(decisions):
+        if not allowed and (not refused or wait > most):
+            found, refused, most = place, True, wait
+        elif allowed and not refused and -remaining > most:
+            found, most = place, -remaining
     return found

@@ -1,6 +1,6 @@
-"""How a limit is copied and pickled: the copy is made by repeating the call that made the original.
+"""Copying and pickling limits: a copy is made by repeating the call that made the original.
 
-A copy has the uid and the settings of the original, so it counts in the same quota where both use one store.
+A copy has the uid and the settings of the original, so they share a quota if they use the same store.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["copied", "pickled"]
 _Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 _Limit: TypeAlias = Any
-"""A `traffik.limits.limit.Limit`, which is built on this module and so cannot be named in it."""
+"""A `traffik.limits.limit.Limit`. Its module imports this one, so it cannot be imported here."""
 
 
 def copied(limit: _Limit, call: _Call) -> _Limit:
-    """Repeat the call that made `limit`, with its rules of now; disabled if it is."""
+    """A copy of `limit`, with its current rules; disabled if `limit` is."""
     return _make(type(limit), call, limit.enabled, _rules_of(limit))
 
 
@@ -32,7 +32,7 @@ def pickled(limit: _Limit, call: _Call) -> tuple[Any, ...]:
         TypeError: an argument of the call cannot be pickled.
     """
     arguments, options = call
-    # Bound to the constructor, so that an error names the argument.
+    # bound to the parameters of the constructor, since an error names the argument
     constructor = inspect.signature(type(limit).__init__)
     for name, value in constructor.bind(limit, *arguments, **options).arguments.items():
         if value is not limit:
@@ -64,6 +64,6 @@ def _check(limit: _Limit, name: str, value: object) -> None:
         pickle.dumps(value)
     except Exception as error:
         raise TypeError(
-            f"{limit!r} cannot be pickled, because its {name} cannot: {error}. Give it functions that stand at the top "
-            f"of a module, or make the limit there and import it in the other process"
+            f"{limit!r} cannot be pickled, because its {name} cannot: {error}. Use functions that are defined at the "
+            f"top level of a module, or make the limit there and import it in the other process"
         ) from error

@@ -1,7 +1,6 @@
-"""What goes out of a whole process and of a whole connection: the default of every throttle, and all fields together.
+"""The default response options of the process, and the header fields of a response after hits of several throttles.
 
-Decides which fields an answer gets when several throttles have been hit. How each field is written is in
-`traffik.responses.headers`.
+This module decides which fields a response gets. `traffik.responses.headers` writes each field.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ _default = DEFAULT
 
 
 def set_default_responses(responses: ResponseOptions | None) -> None:
-    """Let `responses` go out of every throttle, made or to be made, that has none of its own.
+    """Use `responses` for every throttle that has no response options of its own, existing ones included.
 
     Args:
-        responses: what goes out; None for what goes out of itself.
+        responses: the options; None for those of `ResponseOptions()`.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: it is neither.
     """
     global _default  # noqa: PLW0603 - the default of a process
     if not isinstance(responses, ResponseOptions | None):
         raise TypeError(
-            f"what goes out is a ResponseOptions, such as ResponseOptions(jitter=5), not {describe(responses)}"
+            f"responses are None or ResponseOptions, such as ResponseOptions(jitter=5), not {describe(responses)}"
         )
     with binding.lock:
         _default = DEFAULT if responses is None else responses
@@ -40,28 +39,28 @@ def set_default_responses(responses: ResponseOptions | None) -> None:
 
 
 def default_responses() -> ResponseOptions:
-    """What goes out of a throttle that has nothing of its own."""
+    """The response options for throttles that have none of their own."""
     return _default
 
 
 def fields_of(memory: Memory, written: Collection[bytes] = (), *, status: int = 200) -> Iterable[RawField]:
-    """The fields of everything that was decided about a connection, to be added to its answer.
+    """The header fields to add to a response, from all decisions on its connection.
 
-    A rejection tells of its own refusal alone, in the fields that belong to that; so one that has none gets none. Any
-    other answer tells of everything, and so does one to a client whose refusal a handler has let pass.
+    A rejection has only the fields of the decision that refused. Any other response has the fields of all decisions,
+    also if a handler served a refused request.
 
     Args:
         memory: the most recent decision of each throttle.
-        written: the names, in lower case, of what an answer with status 400 and more has already: if it has brought
-            fields of its own, it gets no others.
-        status: of the answer.
+        written: the names, in lower case, of the fields that a response with status 400 or more already has. If one of
+            ours is among them, nothing is added.
+        status: of the response.
     """
     if status >= 400:
         for throttle, decision in reversed(memory.items()):
             if not decision.allowed and status_of(decision) == status:
                 memory = {throttle: decision}
                 break
-    if len(memory) == 1 and not written:  # Nearly always.
+    if len(memory) == 1 and not written:  # the usual case, and the fastest
         for throttle, decision in memory.items():
             only: RawFields = throttle.policies(decision).raw_fields(decision)
             return only

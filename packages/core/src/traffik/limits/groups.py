@@ -1,7 +1,6 @@
-"""Limits by their uids: one, a group or all of them get a rule, are disabled and enabled, at any time.
+"""Groups of limits: add rules to all limits whose uids match a pattern, or disable and enable them, at any time.
 
-What is said of a pattern holds for the limits that there are and for those made later, so that whoever says it need not
-know which modules have been loaded. Limits are known for as long as somebody holds them.
+A call applies to existing limits and to those made later, so it does not matter which modules have been loaded.
 """
 
 from __future__ import annotations
@@ -25,16 +24,18 @@ __all__ = ["Group", "forget_groups", "group", "join"]
 _lock: Final = RLock()
 _rules: list[tuple[str, Rule]] = []
 _switches: dict[str, bool] = {}
-"""What was said last of each pattern, in the order it was said."""
+"""Whether the limits of each pattern are enabled, by the last call for it, in the order of the calls."""
 
-if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
+if hasattr(os, "register_at_fork"):  # a child must not inherit a lock that one of the parent's threads holds
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Group:
-    """The limits whose uid matches a pattern, those that are there and those to come; iterated, those that are there.
+    """The limits whose uid matches a pattern: existing ones and those made later; made by `group`.
 
-    group("api:*").disable()
+        group("api:*").disable()
+
+    Iteration yields the existing ones.
     """
 
     __slots__ = ("pattern",)
@@ -46,10 +47,10 @@ class Group:
         return iter([limit for limit in uids.held() if fnmatchcase(limit.uid, self.pattern)])
 
     def add_rule(self, rule: Rule) -> None:
-        """Add `rule` to every throttle of the group, as `Throttle.add_rule`; a `Limiter` has no path to ask for.
+        """Add `rule` to every throttle of the group, as `Throttle.add_rule`. A `Limiter` ignores rules.
 
         Raises:
-            TypeError: it is no rule.
+            TypeError: it is not a rule.
         """
         if not isinstance(rule, Rule):
             raise TypeError(f"rules are made as Rule('/api/**'), not {describe(rule)}")
@@ -60,7 +61,7 @@ class Group:
                 limit.add_rule(rule)
 
     def remove_rule(self, rule: Rule) -> None:
-        """Take `rule` back from every throttle of the group that has it, and from those to come."""
+        """Remove `rule` from every throttle of the group that has it. Throttles made later do not get it."""
         with _lock:
             if (self.pattern, rule) in _rules:
                 _rules.remove((self.pattern, rule))
@@ -68,17 +69,17 @@ class Group:
                 limit.remove_rule(rule)
 
     def disable(self) -> None:
-        """Let every limit of the group admit everything and count nothing, until it is enabled, alone or in a group."""
+        """Disable every limit of the group: it admits everything and counts nothing until it is enabled again."""
         self._switch(on=False)
 
     def enable(self) -> None:
-        """Let every limit of the group count again, from where it stood; those that were disabled alone too."""
+        """Enable every limit of the group, also limits that were disabled on their own. Earlier usage still counts."""
         self._switch(on=True)
 
     def _switch(self, *, on: bool) -> None:
         with _lock:
             if self.pattern == "*":
-                _switches.clear()  # none of them says anything any more
+                _switches.clear()  # this call overrides all earlier ones
             _switches.pop(self.pattern, None)
             _switches[self.pattern] = on
             for limit in self:
@@ -89,30 +90,31 @@ class Group:
 
 
 def group(pattern: str) -> Group:
-    """The limits whose uid matches `pattern`: ``"login"`` is one, ``"api:*"`` a group, ``"*"`` are all.
+    """The limits whose uid matches `pattern`: ``"login"`` is one limit, ``"api:*"`` a group, ``"*"`` all limits.
 
     Args:
-        pattern: ``*`` is any text, ``?`` one character, ``[ab]`` one of several, in that case (`fnmatch.fnmatchcase`).
+        pattern: ``*`` matches any text, ``?`` one character, ``[ab]`` one of these; case matters
+            (`fnmatch.fnmatchcase`).
 
     Raises:
-        TypeError, ValueError: it is no text, or empty.
+        TypeError, ValueError: it is not text, or is empty.
     """
     return Group(check_pattern(pattern))
 
 
 def join(limit: Limit) -> None:
-    """Let a new limit, which `uids` knows already, have what was said of its groups before."""
+    """Apply earlier calls on groups to a new limit. It must be registered by `uids.claim` already."""
     with _lock:
         for pattern, rule in _rules:
             if fnmatchcase(limit.uid, pattern):
                 limit.add_rule(rule)
-        said = [on for pattern, on in _switches.items() if fnmatchcase(limit.uid, pattern)]
-        if said and not said[-1]:
+        switched = [on for pattern, on in _switches.items() if fnmatchcase(limit.uid, pattern)]
+        if switched and not switched[-1]:
             limit.disable()
 
 
 def forget_groups() -> None:
-    """Forget what was said of groups, so that limits made from now on are as they are made; for tests."""
+    """Forget all calls on groups, so that they do not apply to limits made from now on; for tests."""
     with _lock:
         _rules.clear()
         _switches.clear()

@@ -1,9 +1,9 @@
 """The hit: one path for every form of it, in async and in sync code.
 
-`decide`, `stat`, `reset` and `refuse` are coroutine functions that await only what must be awaited. Async code awaits
-them. Sync code steps them once with `run_sync`: with ``sync=True`` they make the blocking calls of the store and refuse
-async functions, so they never suspend. Everything a limit can prepare, it prepares in `Limit.refresh`; what a limit
-does not use is not asked for here.
+`decide`, `stat`, `reset` and `refuse` are coroutine functions that await only awaitable results. Async code awaits
+them. Sync code runs them with `run_sync`: with ``sync=True`` they make the blocking calls of the store and reject async
+functions, so they never suspend. A limit prepares as much as it can in `Limit.refresh`. Options that a limit does not
+use are not looked up here.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ __all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "re
 
 
 AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
-"""Called with the store's calls, the key and the cost of a hit; returns the decision."""
+"""A function to call with the calls to the store, the key and the cost, instead of charging the cost."""
 
 
 class Ask(NamedTuple):
     """What a hit does instead of charging the store.
 
     Attributes:
-        call: returns the decision instead. Its decision is recorded by the caller.
-        action: what a decision that needs no store is recorded as.
+        call: returns the decision. The caller records it.
+        action: the action to record for a decision that needs no store.
     """
 
     call: AskCall
@@ -52,7 +52,7 @@ class Ask(NamedTuple):
 async def decide(
     limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
 ) -> Decision:
-    """Decide whether `subject` may have `cost`, and take it and record that, unless `ask` does something else."""
+    """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, call that instead."""
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -92,11 +92,11 @@ async def decide(
 
 
 read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)
-"""What `decide` does for a check."""
+"""The `ask` of a check: decide and charge nothing."""
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:
-    """What is left for `subject`; None if it is exempted or denied, or the strategy cannot tell."""
+    """The remaining quota of `subject`; None if it is exempted or denied, or if the strategy cannot tell."""
     found = await account_of(limit, subject, context, sync)
     if found is None:
         return None
@@ -112,7 +112,7 @@ async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) 
 
 
 async def reset(limit: Limit, subject: Any, context: Context | None, sync: bool) -> None:
-    """Forget what `subject` has used."""
+    """Forget the usage of `subject`."""
     found = await account_of(limit, subject, context, sync)
     if found is not None:
         key, _, calls = found
@@ -129,10 +129,10 @@ async def refuse(
     sync: bool,
     others: Sequence[tuple[PreparedPolicies, Decision]] = (),
 ) -> object:
-    """Tell a refused client, through the limit's handler or the framework; then pause or close a flooding WebSocket.
+    """Reject a connection through the limit's handler or the framework; then pause or close a flooding WebSocket.
 
-    `others` are policies that were decided in the same step; the header fields show them too.
-    Returns what the limit's handler returned, or None if there is no handler.
+    `others` are policies that were decided in the same step. The header fields show them too.
+    Returns the result of the limit's handler, or None if there is no handler.
     """
     floods = limit.floods
     adapter = None if floods is None else socket_adapter_of(connection)
@@ -169,7 +169,7 @@ async def _notify(
 
 
 async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync: bool) -> None:
-    """Wait for what an adapter does with a connection, if it has to be waited for."""
+    """Await the result of an adapter's method, if it is awaitable."""
     if must_wait(doing, f"{what} of a {type(connection).__name__}", sync):
         await doing
 
@@ -219,6 +219,6 @@ def _checked(limit: Limit, identity: object) -> str | Decision:
 
 
 async def _answer(callback: Callback, sync: bool, *arguments: Any) -> Any:
-    """The answer of a caller's function, sync or async."""
+    """The result of a user's function, sync or async."""
     answer = callback.call(*arguments)
     return (await answer) if must_wait(answer, callback.name, sync) else answer

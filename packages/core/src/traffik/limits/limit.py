@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
-"""What an argument named `cost` takes: an integer, or a function of the connection and the context, sync or async."""
+"""The type of arguments named `cost`: an integer, or a function of the connection and the context, sync or async."""
 
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
-"""What an argument named `rate` takes: one rate or several, or a function as for a cost that answers them."""
+"""The type of arguments named `rate`: one rate or several, or a function of the connection and the context that
+returns them, sync or async."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class BoundPlan:
     """A plan and the calls for it to one store.
 
     Attributes:
-        plan: the strategy, made ready for the rates.
+        plan: the strategy, prepared for the rates.
         calls: the calls for async code; None if the store depends on the application of each connection.
         sync_calls: the calls for sync code.
     """
@@ -59,47 +60,47 @@ class BoundPlan:
 
 
 _REMEMBERED: Final = 256
-"""Plans, policies and calls kept of a callable rate; more of them are prepared again."""
+"""How many plans, policies and calls are cached for a callable rate. Others are prepared again."""
 
 
 class Limit:
-    """Not made by itself: the part of `HTTPThrottle`, `WebSocketThrottle` and `Limiter` that counts."""
+    """The base class of `HTTPThrottle`, `WebSocketThrottle` and `Limiter`: the part that counts."""
 
     subject: ClassVar[str]
-    """What a callable option is called with, before the context."""
+    """The name of the first argument of callable options. The second is the context."""
 
     identifier: Callback | None = None
 
     @property
     def identified_by(self) -> str:
-        """The name of the identity in errors."""
+        """The name of the identity in error messages."""
         return "the identity" if self.identifier is None else self.identifier.name
 
     handler: Callback | None = None
-    """Called for a refused subject instead of the framework's rejection."""
+    """Called for a refused connection instead of the framework's rejection."""
 
     floods: FloodPolicy | None = None
-    """What happens to a WebSocket whose messages keep being refused; None to reject each message."""
+    """How to react to a WebSocket whose messages keep being refused; None to reject each message."""
 
     rules: RuleSet | None = None
-    """Which subjects it is for; None for all of them."""
+    """The connections that the limit applies to; None for all."""
 
     shares_uid = False
-    """Whether there was another limit with this uid."""
+    """Whether another limit with this uid has been made."""
 
     contested = False
-    """Whether one of those has another definition; then each store is checked before this one counts in it."""
+    """Whether one of them has a different definition. If so, a store is checked before this limit counts in it."""
 
     rejects: ClassVar[bool] = False
-    """Whether its subjects are connections, which it rejects; for others a refusal is a value."""
+    """Whether it counts connections and rejects them. If not, a refusal is a returned value."""
 
     finish: Recorder | None
     """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
 
-    if not TYPE_CHECKING:  # type checkers see the constructor alone
+    if not TYPE_CHECKING:  # type checkers see only the constructor
 
         def __new__(cls, *arguments: Any, **options: Any) -> Self:
-            """Name the right option where somebody uses the one of another limiter."""
+            """Check the names of the options, and suggest the right one for a name from another limiter."""
             check_options(cls, options)
             limit = super().__new__(cls)
             limit._made_with = arguments, options
@@ -150,7 +151,7 @@ class Limit:
         self.place = place_of_caller()
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
-        """Stores in which it may count, and limits with the same uid and another definition may not."""
+        """Stores in which this limit counts, so that limits with its uid and another definition may not."""
         if self.price is None and 0 < self.own_plan.capacity < self.cost:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
@@ -158,7 +159,7 @@ class Limit:
         binding.add_watcher(self)
 
     def refresh(self) -> None:
-        """Prepare what a hit needs. Called when a store opens or closes, and when a setting changes."""
+        """Prepare everything that a hit needs. Called when a store opens or closes, and when a setting changes."""
         responses = self.responses
         if self._own_policies.responses is not responses:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
@@ -169,7 +170,7 @@ class Limit:
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
         self.identify = self._identify()
-        # The only store that is open is the one that every application means.
+        # if only one store is open, every application uses it
         self._store = binding.open_one() if self.backend is None else self.backend
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
@@ -188,8 +189,8 @@ class Limit:
         """The calls for `plan` to the store that counts `subject`.
 
         Raises:
-            BackendNotFoundError: none, or more than one, store could be meant.
-            DuplicateUidError: another limit with this uid counts in that store.
+            BackendNotFoundError: no store is open, or it is unclear which one to use.
+            DuplicateUidError: a limit with this uid and another definition counts in that store.
         """
         backend = self.store(subject)
         found = self._calls.get((backend, plan, sync))
@@ -212,7 +213,7 @@ class Limit:
         return blocking(self.uid, calls) if sync and not backend.in_process else calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
-        """The context of a call over the limit's own, and the scope it says."""
+        """The limit's context, updated with the context of a call, and its scope."""
         if self.context:
             context = {**self.context, **context}
         scope = context.get("scope")
@@ -224,7 +225,7 @@ class Limit:
         return context, scope
 
     def note_scope(self, scope: str) -> None:
-        """Count the scopes it is hit in, until there are too many to be meant."""
+        """Count the scopes of the hits, and warn once if there are too many to be intended."""
         scopes = self.scopes
         if scopes is not None:
             scopes.add(hash(scope))
@@ -243,24 +244,24 @@ class Limit:
         binding.add_watcher(self)
 
     def enable(self) -> None:
-        """Count again, from where it stood."""
+        """Count again. Usage from before `disable` still counts."""
         self.enabled = True
         binding.add_watcher(self)
 
     def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
-        """Keep `decision` with a connection as its most recent one; it is a `usual` one if nothing was asked for."""
+        """Store `decision` on a connection as its most recent one. `usual`: the hit gave neither cost nor context."""
 
     def amend(self, subject: Any, decision: Decision) -> None:
-        """Replace the decision that a connection remembers, since units were given back or charged."""
+        """Replace the decision stored on a connection, since units were given back or charged."""
 
     def add_rule(self, rule: Rule) -> None:
-        """Take a rule of a group. Does nothing where a subject has no path or method."""
+        """Add a rule of a group. Does nothing if the limit does not count connections."""
 
     def remove_rule(self, rule: Rule) -> None:
-        """Drop a rule of a group."""
+        """Remove a rule of a group."""
 
     def _identify(self) -> Callable[[Any, Context], object] | None:
-        """The function that returns whose quota a hit counts in; None if that is the subject itself."""
+        """The function that returns the identity of a subject; None if the subject is the identity."""
         return None
 
     def app(self, subject: Any) -> object | None:
@@ -268,14 +269,14 @@ class Limit:
         return None
 
     def advice(self, subject: Any) -> str:
-        """What to do where there is no store for `subject`, for an error."""
+        """For error messages: how to set up a store for `subject`."""
         return binding.ADVICE
 
     def store(self, subject: Any) -> Backend:
         """The store to count `subject` in.
 
         Raises:
-            BackendNotFoundError: none, or more than one, could be meant.
+            BackendNotFoundError: no store is open, or it is unclear which one to use.
         """
         return self._store if self._store is not None else binding.resolve(self.app(subject), self.advice(subject))
 
@@ -290,10 +291,10 @@ class Limit:
         return found
 
     def policies(self, decision: Decision) -> PreparedPolicies:
-        """The policies that go out with `decision`: all of a fixed limit, the one that binds of a callable rate."""
+        """The policies for the headers of `decision`: all of the limit, or with a callable rate the binding one."""
         if self.rating is None or decision.rate is None:
             return self._own_policies
-        table = self._policies  # taken first: whatever is stored in it belongs to what went out then
+        table = self._policies  # read once, since another thread may replace it
         found = table.get(decision.rate)
         if found is None:
             found = policies(self.uid, (decision.rate,), self._own_policies.responses)
@@ -302,21 +303,21 @@ class Limit:
 
     @property
     def responses(self) -> ResponseOptions:
-        """What goes out with its decisions: its own, or else the default of the process."""
+        """The response options of the limit; the default of the process if it has none."""
         return defaults.default_responses() if self._own_responses is None else self._own_responses
 
     @property
     def in_shadow(self) -> bool:
-        """Whether it counts and reports, and admits everything."""
+        """Whether it counts and reports, but admits everything."""
         return self.shadow is not None and self.shadow.plan is None
 
     def marked(self, decision: Decision, key: str) -> Decision:
-        """`decision`, knowing whose it is if what goes out depends on that."""
+        """`decision`, with the partition of the client if the headers show it."""
         responses = self._own_policies.responses
         return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
 
     def count_by(self, rate: Rates, prepared: Plan) -> None:
-        """Count by another rate, which has been made ready; see `traffik.limits.changes`."""
+        """Count by another rate from now on, for which `prepared` is the plan; see `traffik.limits.changes`."""
         self.rate, self.own_plan = rate, prepared
         self._own_policies = policies(self.uid, prepared.rates, self.responses)
         self._policies = {}
@@ -335,7 +336,7 @@ class Limit:
 
     @property
     def definition(self) -> tuple[object, ...]:
-        """What makes two limits the same; functions by where they are written."""
+        """Two limits with equal definitions are the same limit. Functions are compared by their place in the source."""
         options = (self.rating, self.price, self.identifier)
         rates = self.own_plan.rates if self.rating is None else ()
         return (type(self), rates, self.strategy, self.cost, *(option and option.written for option in options))
@@ -349,7 +350,7 @@ class Limit:
 
 
 def _admit(_key: str, _cost: int) -> Decision:
-    """The answer of a strategy whose decisions cannot be tried out."""
+    """The decision on a check if the strategy cannot decide without consuming."""
     return ADMITTED
 
 
@@ -357,7 +358,7 @@ def check_context(context: object) -> Context | None:
     """`context` itself.
 
     Raises:
-        TypeError: it is no mapping, or its scope is of a kind whose text does not tell its values apart.
+        TypeError: it is not a mapping, or its scope has a type that cannot be used in a key.
     """
     if context is None:
         return None

@@ -1,9 +1,11 @@
-"""A limit on anything that has a name: no connection, no framework.
+"""Limits on anything with a name, such as a user or a job, without a request or a framework.
 
-limiter = Limiter("mails", "100/hour")
-decision = await limiter.hit("user:42")
-if not decision:
-print(f"come back in {decision.wait_seconds} s")
+    limiter = Limiter("mails", "100/hour")
+    decision = await limiter.hit("user:42")
+    if not decision:
+        print(f"try again in {decision.wait_seconds} s")
+
+For requests, use throttles: see `traffik.throttles`.
 """
 
 from __future__ import annotations
@@ -28,23 +30,24 @@ __all__ = ["Limiter", "SyncLimiter"]
 
 
 class Limiter(QuotaLimit):
-    """A limit on opaque identities. A refused hit is a value here, not an exception.
+    """A limit on identities of your choice. A refused hit returns a decision and raises nothing.
 
     Args:
-        uid: names the limit, 1 to 128 characters; limits with the same uid on one store share their quota.
+        uid: the name of the limit, 1 to 128 characters. Limits with the same uid in one store share their quota.
         rate: a rate, text such as ``"100/min"`` or ``"10/s; 1000/hour"``, several of them, or a function of the
-            identity (and the context) that answers one.
+            identity (and the context) that returns one of these.
         strategy: the algorithm; `SlidingWindow` if None.
-        backend: the store; if None, the only one that is open.
-        cost: units of quota a hit takes, or a function as for `rate`.
-        context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
-        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
-        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
+        backend: the store; if None, the only open one.
+        cost: units of quota that a hit consumes, or a function as for `rate`.
+        context: passed to these functions, updated with the context of the call. Each ``"scope"`` in it has a quota
+            of its own.
+        shadow: count and report, but refuse nothing; see `shadow_report` and `promote`.
+        shadow_rate: another rate to try on the same hits. It refuses nothing.
 
     Raises:
-        RateError: the rate is not one, or the strategy cannot count it exactly.
+        RateError: the rate is invalid, or the strategy cannot count it exactly.
         DuplicateUidError: a different limit with this uid counts in the store given as `backend`.
-        TypeError, ValueError: another argument is none of the above.
+        TypeError, ValueError: another argument is invalid.
     """
 
     subject = "identity"
@@ -77,16 +80,16 @@ class Limiter(QuotaLimit):
     async def hit(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
-        """Take `cost` units of the quota of `identity`, all or nothing.
+        """Consume `cost` units of the quota of `identity`, or none if fewer remain.
 
         Args:
-            identity: whose quota it is.
-            cost: 0 to 2**31 - 1 units; the limiter's own if None. 0 is admitted and touches nothing.
-            context: goes before the limiter's own.
+            identity: the user, client or job whose quota is used.
+            cost: 0 to 2**31 - 1 units; the cost of the limiter if None. A hit of 0 is admitted and changes nothing.
+            context: its values override those of the limiter's context.
 
         Raises:
-            TypeError, ValueError: an argument is none of the above; nothing is taken then.
-            BackendNotFoundError: none, or more than one, store could be meant.
+            TypeError, ValueError: an argument is invalid. Nothing is consumed then.
+            BackendNotFoundError: no store is open, or it is unclear which one to use.
             DuplicateUidError: a different limit with this uid counts in that store.
         """
         return await hits.decide(self, identity, cost, context, False)
@@ -100,27 +103,27 @@ class Limiter(QuotaLimit):
         context: Context | None = None,
         jitter: float | None = None,
     ) -> Decision:
-        """Wait until `identity` is admitted with `cost`, and take it.
+        """Wait until `cost` units of the quota of `identity` are available, and consume them.
 
-        Callers that wait for one key in this process are admitted in the order in which they came, tasks and threads
-        alike. Only the first of them asks the store, and sleeps exactly as long as the refusal says. A wait that is
-        cancelled gives up its place and consumes nothing (unless the store is deciding on it, as with `hit`).
+        Callers in this process that wait for the same key, tasks and threads alike, are admitted in the order in which
+        they called. Only the first of them asks the store, and sleeps exactly as long as the refusal says. A cancelled
+        wait leaves the queue and consumes nothing (unless the store is already deciding on it, as with `hit`).
 
         Args:
             identity: as for `hit`.
             cost: as for `hit`.
-            timeout: seconds to wait at most, from 0, which is to try once; None for as long as it takes. It does not
-                bound a call to the store, which has a deadline of its own.
+            timeout: the most seconds to wait, 0 or more; 0 tries once, None waits as long as necessary. Calls to the
+                store have a deadline of their own, which this does not change.
             context: as for `hit`.
-            jitter: up to so many seconds, at random, are added to each pause, so that processes which wait for the same
-                key do not ask at the same instant.
+            jitter: the most seconds, chosen at random, to add to each pause. With it, processes that wait for the same
+                key do not ask the store at the same time.
 
         Returns:
-            The decision that admits it.
+            The decision that admits the hit.
 
         Raises:
-            WaitTimeoutError: it would take longer than `timeout`; raised as soon as that is known.
-            NeverAdmittedError: no waiting helps, since the cost is above the capacity; raised at once.
+            WaitTimeoutError: the wait would be longer than `timeout`. Raised as soon as this is known.
+            NeverAdmittedError: the cost is above the capacity, so no wait is long enough. Raised at once.
             TypeError, ValueError, BackendNotFoundError, DuplicateUidError: as by `hit`.
         """
         return await waiting.wait_for_quota(self, identity, cost, context, False, timeout, jitter)
@@ -128,15 +131,15 @@ class Limiter(QuotaLimit):
     async def check(
         self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None
     ) -> Decision:
-        """What `hit` would answer now; takes nothing."""
+        """The decision that `hit` would return now. Consumes nothing."""
         return await hits.decide(self, identity, cost, context, False, hits.read_only)
 
     async def stat(self, identity: str | int | UUID, *, context: Context | None = None) -> StrategyStat | None:
-        """What is left of the quota of `identity`; None if the strategy cannot tell."""
+        """The remaining quota of `identity`; None if the strategy cannot tell."""
         return await hits.stat(self, identity, context, False)
 
     async def reset(self, identity: str | int | UUID, *, context: Context | None = None) -> None:
-        """Forget what `identity` has used."""
+        """Forget the usage of `identity`, so its whole quota is available again."""
         await hits.reset(self, identity, context, False)
 
     @property
@@ -146,7 +149,10 @@ class Limiter(QuotaLimit):
 
 
 class SyncLimiter(SyncQuotaLimit):
-    """A `Limiter` for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
+    """A `Limiter` for sync code, with the same methods and the same quota.
+
+    If an option of the limiter is an async function, the methods raise a TypeError.
+    """
 
     __slots__ = ()
 
@@ -163,7 +169,7 @@ class SyncLimiter(SyncQuotaLimit):
         context: Context | None = None,
         jitter: float | None = None,
     ) -> Decision:
-        """As `Limiter.wait`, for threads in which no event loop runs: a `ConfigurationError` where one does."""
+        """As `Limiter.wait`, for threads without an event loop. Raises `ConfigurationError` if the thread runs one."""
         return run_sync(waiting.wait_for_quota(self._limit, identity, cost, context, True, timeout, jitter))
 
     def check(self, identity: str | int | UUID, cost: int | None = None, *, context: Context | None = None) -> Decision:

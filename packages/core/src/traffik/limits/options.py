@@ -1,4 +1,4 @@
-"""Options of limits that do not exist here, and the ones to use instead: for people who come from other limiters."""
+"""Error messages for options of other rate limiters, which name the option to use instead."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from traffik.model.descriptions import describe
 
 __all__ = ["check_options"]
 
-_RATE: Final = 'the rate is one text, such as rate="5/min"'
-_WHO: Final = "identifier= takes a function of the request that returns whose quota it is"
+_RATE: Final = 'a rate is written as text, such as rate="5/min"'
+_CLIENT: Final = "identifier= takes a function of the request that returns which client it belongs to"
 _INSTEAD: Final[Mapping[str, str]] = {
-    "amount": "the units of a hit are cost=",
+    "amount": "cost= is the number of units that a hit consumes",
     "algorithm": "the algorithm is strategy=, such as strategy=TokenBucket()",
     "burst": "burst belongs to the strategy: strategy=TokenBucket(burst={})",
     "callback": "handle_throttled= takes a function that is called for refused requests",
     "debt": "debt belongs to the strategy: strategy=TokenBucket(debt={})",
     "error_message": "handle_throttled= takes a function that is called for refused requests",
-    "exempt_when": "rules= say which requests count: rules=[Rule(when=..., bypass=True)]",
+    "exempt_when": "rules= selects the requests that count: rules=[Rule(when=..., bypass=True)]",
     "hits": _RATE,
     "hours": _RATE,
     "id": "the name of a limit is uid=",
-    "key": _WHO,
-    "key_builder": _WHO,
-    "key_func": _WHO,
+    "key": _CLIENT,
+    "key_builder": _CLIENT,
+    "key_func": _CLIENT,
     "limit": _RATE,
-    "limits": 'several rates are one text: rate="10/s; 1000/hour"',
-    "methods": 'rules= say which requests count: rules=Rule(methods=["POST"])',
+    "limits": 'several rates are written as one text: rate="10/s; 1000/hour"',
+    "methods": 'rules= selects the requests that count: rules=Rule(methods=["POST"])',
     "milliseconds": _RATE,
     "minutes": _RATE,
     "name": "the name of a limit is uid=",
@@ -37,24 +37,24 @@ _INSTEAD: Final[Mapping[str, str]] = {
     "on_breach": "handle_throttled= takes a function that is called for refused requests",
     "per": _RATE,
     "period": _RATE,
-    "redis": 'a store is backend=: backend=RedisBackend("redis://localhost")',
+    "redis": 'the store is backend=: backend=RedisBackend("redis://localhost")',
     "requests": _RATE,
     "scope": 'a scope is a part of the context: context={{"scope": {}}}',
     "seconds": _RATE,
-    "storage": "a store is backend=: backend=InMemoryBackend()",
-    "storage_uri": "a store is backend=: backend=RedisBackend({})",
-    "store": "a store is backend=: backend=InMemoryBackend()",
+    "storage": "the store is backend=: backend=InMemoryBackend()",
+    "storage_uri": "the store is backend=: backend=RedisBackend({})",
+    "store": "the store is backend=: backend=InMemoryBackend()",
     "times": _RATE,
-    "weight": "the units of a hit are cost=",
+    "weight": "cost= is the number of units that a hit consumes",
     "window": _RATE,
 }
 
 
 def check_options(kind: type, options: Mapping[str, Any]) -> None:
-    """See that `kind` takes options of these names.
+    """Check that `kind` takes options with these names.
 
     Raises:
-        TypeError: it does not; the message names the option to use instead, if there is one.
+        TypeError: it does not. The message names the option to use instead, if there is one.
     """
     known = _options_of(kind)
     for name, value in options.items():

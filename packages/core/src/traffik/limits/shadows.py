@@ -1,7 +1,7 @@
-"""Limits in the shadow: they count and report, and refuse no one.
+"""Shadow limits: they count and report which hits they would refuse, but refuse nothing.
 
-A limit can be in the shadow as a whole (``shadow=True``), or have a second rate beside its own (``shadow_rate=…``), to
-see what that would refuse. Both count in the same store as any limit.
+A whole limit can be a shadow (``shadow=True``), or a live limit can have a second rate as a shadow (``shadow_rate=…``).
+Both count in the store, as any limit does.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ __all__ = ["Shadow", "ShadowReport", "shadow_of", "shadow_uid"]
 
 
 class ShadowReport(NamedTuple):
-    """What a shadow has seen in this process since the limit was made, in hits.
+    """The decisions of a shadow in this process since the limit was made, in numbers of hits.
 
     Attributes:
-        admitted: both the live limit and the shadow admit.
-        refused: both refuse; for a limit that is in the shadow as a whole, the hits that it would have refused.
-        stricter: the live limit admits, and the shadow would have refused.
-        looser: the live limit refuses, and the shadow would have admitted.
+        admitted: the live limit admitted, and so would the shadow.
+        refused: the live limit refused, and so would the shadow. If the whole limit is a shadow, the hits that it would
+            have refused.
+        stricter: the live limit admitted, and the shadow would have refused.
+        looser: the live limit refused, and the shadow would have admitted.
     """
 
     admitted: int = 0
@@ -46,10 +47,10 @@ class ShadowReport(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Shadow:
-    """Counts what a shadow decides.
+    """Counts the decisions of a shadow.
 
     Attributes:
-        plan: of the rate beside the live one; None if the limit is in the shadow as a whole.
+        plan: the plan for the shadow rate; None if the whole limit is a shadow.
     """
 
     plan: Plan | None
@@ -58,16 +59,16 @@ class Shadow:
 
     @classmethod
     def of(cls, plan: Plan | None) -> Shadow:
-        """A shadow that has seen nothing yet."""
+        """A shadow without decisions so far."""
         return cls(plan, Lock(), ShadowReport())
 
     @property
     def report(self) -> ShadowReport:
-        """What it has seen."""
+        """The decisions so far."""
         return self._report
 
     def note(self, live: Decision, shadow: Decision) -> None:
-        """Count a hit."""
+        """Count one hit, by the live decision and the decision of the shadow."""
         with self._lock:
             admitted, refused, stricter, looser = self._report
             if live.allowed:
@@ -77,7 +78,7 @@ class Shadow:
             self._report = ShadowReport(admitted, refused, stricter, looser)
 
     def around(self, calls: Calls, sync: bool) -> Calls:
-        """The calls of a limit, which also count what the shadow decides."""
+        """The calls of a limit, wrapped so that they also count the decisions of the shadow."""
         store, account = calls.account.store, calls.account
 
         async def charge(key: str, cost: int) -> Decision:
@@ -105,20 +106,20 @@ class Shadow:
         )
 
     async def charge_beside(self, account: LimitAccount, key: str, cost: int, live: Decision, sync: bool) -> None:
-        """Charge the rate beside a live one that has been decided with others, and compare."""
+        """Charge the shadow rate after the live decision `live` was made together with others, and count both."""
         charges = self._charges(account, key, cost)[1:]
         store: Backend = account.store
         self._noted(live, store.apply_sync(charges) if sync else await store.apply(charges), cost)
 
     async def _decided(self, calls: Calls, key: str, cost: int) -> Decision:
-        """What a limit would decide that is in the shadow as a whole."""
+        """The decision of a limit that is a shadow as a whole."""
         if cost > calls.account.plan.ceiling:
             return calls.account.plan.without_store(cost)
         answer = calls.charge(key, cost)
         return answer if isinstance(answer, Decision) else await answer
 
     def _charges(self, account: LimitAccount, key: str, cost: int) -> list[Charge]:
-        """A charge of the live rate, and one of the rate beside it, unless that can never admit the cost."""
+        """The charge of the live rate, and that of the shadow rate, unless the shadow can never admit the cost."""
         live = Charge(account.uid, account.plan, key, cost)
         if self.plan is None or cost > self.plan.ceiling:
             return [live]
@@ -131,21 +132,23 @@ class Shadow:
 
 
 def shadow_of(strategy: Strategy, whole: bool, rate: Rates | None) -> Shadow | None:
-    """The shadow that the options of a limit describe.
+    """The shadow for the options `shadow` and `shadow_rate` of a limit; None if there is none.
 
     Raises:
         ConfigurationError: both options are given.
-        RateError, TypeError: one of them is of another kind.
+        RateError, TypeError: an option is invalid.
     """
     if not isinstance(whole, bool):
-        raise TypeError(f"shadow is True or False, not {describe(whole)}: for a second rate there is shadow_rate")
+        raise TypeError(f"shadow is True or False, not {describe(whole)}: to try a second rate, use shadow_rate")
     if rate is None:
         return Shadow.of(None) if whole else None
     if whole:
-        raise ConfigurationError("a limit has one shadow: shadow=True for all of it, or shadow_rate for another rate")
+        raise ConfigurationError(
+            "a limit has one shadow: shadow=True for the whole limit, or shadow_rate for a second rate"
+        )
     return Shadow.of(plan(strategy, parse_rates(rate)))
 
 
 def shadow_uid(uid: str) -> str:
-    """The uid under which the rate beside that of `uid` counts."""
+    """The uid under which the shadow rate of the limit `uid` counts."""
     return f"{uid}:shadow"

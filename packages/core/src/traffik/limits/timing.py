@@ -1,7 +1,7 @@
 """The clock and the pauses of this process, for code that waits.
 
-Waiting code looks the functions up here at each call, so that `traffik.testing.VirtualClock.skipping_pauses` can take
-their place in tests.
+Code that waits looks these functions up in this module at each call, so
+`traffik.testing.VirtualClock.skipping_pauses` can replace them in tests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def microseconds(what: str, seconds: object) -> int:
     """`seconds` in µs.
 
     Raises:
-        TypeError, ValueError: it is no number, is negative or is not finite; `what` names it.
+        TypeError, ValueError: it is not a number, is negative or is not finite. The message names `what`.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{what} is a number of seconds, not {describe(seconds)}")

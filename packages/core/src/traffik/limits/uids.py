@@ -1,10 +1,10 @@
-"""One uid, one definition in each store: two different limits under one uid would count in each other's quota.
+"""Keeps uids unique: in one store, two different limits with the same uid would share a quota by mistake.
 
-Two different limits may have one uid as long as they count in different stores: applications made by a factory, each
-with its own store, or the tests of one test run. So the stores decide. A limit that names its store is checked when it
-is made. Any other is checked when it first counts in a store, because its application may bring one.
+Different limits may have the same uid if they count in different stores, for example in applications made by a factory,
+each with its own store, or in the tests of one test run. A limit with a `backend` is checked when it is made. Any other
+limit is checked when it first counts in a store, since the store may come from its application.
 
-The same definition again is fine (a module that is loaded again, a factory). It counts in the same quota.
+Two limits with the same uid and the same definition are allowed (a reloaded module, a factory). They share their quota.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
 __all__ = ["claim", "forget_settled", "held", "holder", "rivals", "settle"]
 
 _Limit: TypeAlias = Any
-"""A `traffik.limits.limit.Limit`, which is built on this module and so cannot be named in it."""
+"""A `traffik.limits.limit.Limit`. Its module imports this one, so it cannot be imported here."""
 
 _ROOM: Final = 1_024
-"""Uids that are kept without looking who still holds them; then twice as many as were left."""
+"""How many uids are registered before those of deleted limits are removed. Later, twice as many as remained."""
 
 _lock = RLock()
 _claimed: dict[str, WeakSet[_Limit]] = {}
 _survivors: WeakSet[_Limit] = WeakSet()
-"""Rivals that are in use: a garbage collection has left them alone."""
+"""Rivals that are in use, since a garbage collection did not delete them."""
 
 _looked_for: set[str] = set()
-"""Uids of which two definitions have been looked for in different places."""
+"""Uids that have been checked for definitions in different places."""
 
 _room = _ROOM
 
-if hasattr(os, "register_at_fork"):  # A child is not to inherit a lock that nobody in it will give back.
+if hasattr(os, "register_at_fork"):  # a child must not inherit a lock that one of the parent's threads holds
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def claim(limit: _Limit) -> None:
-    """Register a new limit under its uid, for as long as it is in use.
+    """Register a new limit under its uid, until it is deleted.
 
     Raises:
-        DuplicateUidError: it names its store, and a limit with this uid and another definition counts there.
+        DuplicateUidError: it has a `backend`, and a limit with this uid and another definition counts there.
     """
     with _lock:
         if limit.backend is not None:
             settle(limit, limit.backend)
         if len(_claimed) >= _room:
-            _forget_those_that_nobody_holds()
+            _forget_deleted()
         _share(limit)
     if limit.shares_uid:
         _contest(limit)
@@ -61,7 +61,7 @@ def claim(limit: _Limit) -> None:
 
 
 def _share(limit: _Limit) -> None:
-    """Add `limit` to those of its uid. No frame may hold one of them while garbage is looked for."""
+    """Register `limit`. A separate function, so that no variable keeps `other` alive in a later `gc.collect`."""
     known = _claimed.setdefault(limit.uid, WeakSet())
     limit.shares_uid = bool(known)
     for other in known:
@@ -70,15 +70,15 @@ def _share(limit: _Limit) -> None:
 
 
 def _contest(limit: _Limit) -> None:
-    """Have each store checked before limits that differ count in it."""
-    # Without the lock of this module: whoever holds the lock of the stores may wait for it.
+    """Let limits with the same uid and different definitions check each store before they count in it."""
+    # Without the lock of this module: a thread that holds the lock of the stores may be waiting for it.
     others = rivals(limit)
     for each in (limit, *others) if others else ():
         each.contest()
 
 
 def _look_for_mistakes(limit: _Limit) -> None:
-    """Notice two definitions in different places. A factory makes its limits in one place."""
+    """Warn if limits with one uid are defined in different places. A factory makes its limits in one place."""
     if limit.uid in _looked_for or all(other.place == limit.place for other in rivals(limit)):
         return
     if len(_looked_for) >= _ROOM:
@@ -94,13 +94,13 @@ def settle(limit: _Limit, store: Backend) -> None:
     """Let `limit` count in `store`, and keep limits with the same uid and another definition out of it.
 
     Raises:
-        DuplicateUidError: one of those counts there already; the message names the places of both.
+        DuplicateUidError: such a limit already counts there. The message names where both are made.
     """
     with _lock:
         rival = _rival(limit, store)
         if rival is not None and rival not in _survivors:
             del rival
-            gc.collect()  # It may be garbage that waits to be collected.
+            gc.collect()  # it may be garbage that has not been collected yet
             rival = _rival(limit, store)
         if rival is not None:
             _survivors.add(rival)
@@ -113,13 +113,13 @@ def settle(limit: _Limit, store: Backend) -> None:
 
 
 def forget_settled() -> None:
-    """Forget which limit counts in which store, for tests: the next one to count in a store has it."""
+    """Forget which limit counts in which store, for tests. The next limit to count in a store claims it."""
     for limit in held():
         limit.settled = set()
 
 
 def rivals(limit: _Limit) -> list[_Limit]:
-    """The limits of its uid that differ from it and may come to count in one store with it."""
+    """The limits with the same uid and another definition that may count in the same store."""
     with _lock:
         known = [other for other in _claimed.get(limit.uid, ()) if other is not limit]
     return [
@@ -131,25 +131,25 @@ def rivals(limit: _Limit) -> list[_Limit]:
 
 
 def holder(uid: str) -> _Limit | None:
-    """A limit that has the uid; None if nobody holds one."""
+    """A limit with this uid; None if there is none."""
     with _lock:
         return next(iter(_claimed.get(uid, ())), None)
 
 
 def held() -> list[_Limit]:
-    """Every limit that somebody holds."""
+    """All limits that have not been deleted."""
     with _lock:
         return [limit for limits in _claimed.values() for limit in limits]
 
 
-def _forget_those_that_nobody_holds() -> None:
-    """A program may make a limit for each of its clients, and let go of it again."""
-    global _room  # noqa: PLW0603 - goes with the table
+def _forget_deleted() -> None:
+    """Remove the uids of deleted limits, since a program may make a limit for each client and delete it again."""
+    global _room  # noqa: PLW0603 - changes with the table
     for uid in [uid for uid, limits in _claimed.items() if not limits]:
         del _claimed[uid]
     _room = max(_ROOM, 2 * len(_claimed))
 
 
 def _rival(limit: _Limit, store: Backend) -> _Limit | None:
-    """One of those that counts in `store` already."""
+    """A rival of `limit` that already counts in `store`."""
     return next((other for other in rivals(limit) if store in other.settled), None)

@@ -1,4 +1,4 @@
-"""Algorithms: old state in, decision and new state out. Pure: no clock, no I/O, no randomness, no threads."""
+"""The algorithms: pure functions from an old state to a decision and a new state, without clock, I/O or randomness."""
 
 from traffik.strategies.base import (
     Kernel,

@@ -1,7 +1,7 @@
-"""The one seam to an algorithm: old state in, decision and new state out.
+"""The interface of all strategies: a pure function from an old state to a decision and a new state.
 
-A strategy is a frozen value of its settings with one pure method, `Strategy.decide`. It reads no clock: the store gives
-the time together with the state. It works in integers only: µs for times, units of cost for quota.
+A strategy is an immutable object with its settings and one pure method, `Strategy.decide`. It reads no clock: the store
+passes the time and the state. It uses only integers: µs for times, units for costs and quota.
 """
 
 from __future__ import annotations
@@ -38,20 +38,21 @@ __all__ = [
 ]
 
 EXACT: Final = 2**53
-"""Every number of a decision stays below this, so that Python and Lua (whose numbers are doubles) agree bit for bit."""
+"""All numbers of a decision are below this, where Lua, whose numbers are doubles, computes the same as Python."""
 
 State: TypeAlias = tuple[Any, ...]
-"""What a store keeps for one key: a short tuple of integers, which also says what rate it was counted under."""
+"""The state of one key in a store: a short tuple of integers, which includes the rate that it was counted by."""
 
 
 class Transition(NamedTuple):
-    """What a strategy answers: the decision, and what the store is to remember.
+    """The result of a strategy: the decision, and the new state for the store.
 
     Attributes:
-        decision: the answer to the hit.
-        state: the new state, or None to leave the stored one as it is. A refused hit changes nothing; the built-in
-            strategies then only answer a state, uncharged, when the clock has gone far back and they go on from there.
-        ttl: µs after which the new state means the same as no state, and may be forgotten.
+        decision: the decision on the hit.
+        state: the new state; None to keep the stored one. A refused hit changes nothing, so its state is None. The
+            built-in strategies make one exception: if the clock has gone far back, a refused hit returns the same usage
+            as a state that continues from the new time.
+        ttl: µs until the new state expires: from then on it means the same as no state.
     """
 
     decision: Decision
@@ -59,36 +60,36 @@ class Transition(NamedTuple):
     ttl: int
 
 
-# A kernel answers with a plain tuple of the fields of Transition: it runs once for every hit.
+# A kernel returns a plain tuple of the fields of Transition, which is faster. It runs for each hit.
 Kernel: TypeAlias = Callable[[State | None, int, int], tuple[Decision, State | None, int]]
-"""A strategy prepared for one rate: ``kernel(state, cost, now)``, pure, the arithmetic and nothing else."""
+"""A strategy prepared for one rate: ``kernel(state, cost, now)``, a pure function of integers."""
 
 
 class Strategy(Protocol):
-    """An algorithm: how a rate is counted. Write your own by giving a class this method.
+    """An algorithm for counting a rate. To write your own, write a class with this method.
 
-    A class attribute ``stats = False`` says that decisions cannot be tried out (they are random, say): `check` is then
-    always true and `stat` None.
+    If it cannot decide without consuming, for example because decisions are random, set the class attribute
+    ``stats = False``. Then `check` is always true, and `stat` is None.
     """
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
-        """Decide one hit; pure, and the same for the same arguments.
+        """Decide on one hit. Pure: the same arguments always give the same result.
 
         Args:
-            state: what the last admitted hit of this key left, or None if there is none or its ttl has passed.
-            rate: the limit; it may differ from the one the state was left under.
-            cost: units of quota this hit takes, at least 0.
-            now: µs on the store's clock, which may have gone back since.
+            state: the state after the last admitted hit of this key; None if there is none or it has expired.
+            rate: the limit, which may differ from that of the last hit.
+            cost: units of quota that the hit consumes, 0 or more.
+            now: µs on the store's clock, which may have gone back since the last hit.
         """
         ...
 
 
 @runtime_checkable
 class Prepared(Protocol):
-    """A strategy that works out what depends on the rate alone once, ahead of the hits; all built-in ones do."""
+    """A strategy that prepares its arithmetic for a rate once, before the hits. All built-in strategies do."""
 
     def prepare(self, rate: Rate) -> Kernel:
-        """The kernel for `rate`. It may be handed a state whose ttl has passed, and takes that for no state.
+        """The kernel for `rate`. It may be called with an expired state, and treats that as no state.
 
         Raises:
             RateError: this strategy cannot count `rate` exactly.
@@ -96,23 +97,23 @@ class Prepared(Protocol):
         ...
 
     def capacity(self, rate: Rate) -> int:
-        """The largest cost that can ever be admitted; a larger one is refused for good without asking a store."""
+        """The largest cost that can ever be admitted. A larger one is refused without asking a store."""
         ...
 
 
 Receipt: TypeAlias = tuple[int, ...]
-"""What settling needs to know of an admitted hit: at most three integers, each below `EXACT` in size."""
+"""The data on an admitted hit that settling needs: at most three integers, each below `EXACT` in size."""
 
 
 class Settled(NamedTuple):
-    """What settling answers.
+    """The result of settling.
 
     Attributes:
-        decision: the quota of the key after settling. `allowed` is True; `retry_after` is the wait until one more unit
-            fits, and 0 if one does now.
-        state: the new state, or None to leave the stored one as it is.
-        ttl: µs after which the new state means the same as no state.
-        applied: units really given back (negative) or charged (positive); in size at most what was asked for.
+        decision: a decision with the quota of the key after settling. `allowed` is True. `retry_after` is the wait
+            until one more unit is available, 0 if one is now.
+        state: the new state; None to keep the stored one.
+        ttl: µs until the new state expires.
+        applied: the units given back (negative) or charged (positive), which may be fewer than requested.
     """
 
     decision: Decision
@@ -123,42 +124,42 @@ class Settled(NamedTuple):
 
 @runtime_checkable
 class Settling(Protocol):
-    """A strategy that can settle: give back units, or charge some in any case. All built-in ones can."""
+    """A strategy that can settle: give units back, or charge units in any case. All built-in strategies can."""
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """What `settle` is to know of the admitted hit that turned the state `before` into `after`."""
+        """The receipt for `settle` of the admitted hit that changed the state from `before` to `after`."""
         ...
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        """Give units back (`delta` below 0), or charge some in any case (above 0); pure.
+        """Give units back (`delta` below 0), or charge units in any case (above 0). Pure.
 
-        Units are given back so that the key never has more quota than if they had not been taken, and never more than
-        a fresh one. The caller gives back no more than were taken. What is charged may exceed the capacity; the
-        built-in strategies cut it at one limit (or the debt) above.
+        After giving back, the key must not have more quota than if the units had not been taken, nor more than a new
+        key. The caller gives back at most the units that were taken. A charge may exceed the capacity. The built-in
+        strategies allow an excess of one limit, or of the debt.
 
         Args:
             state: the stored state, or None.
-            rate: the limit; it may differ from the one of the hit.
-            delta: units to charge, or minus the units to give back.
-            receipt: of the hit whose units are given back; None to give back the units taken last.
+            rate: the limit, which may differ from that of the hit.
+            delta: the units to charge, or minus the units to give back.
+            receipt: the receipt of the hit whose units are given back; None to give back the units taken last.
             now: µs on the store's clock.
         """
         ...
 
 
 Settlement: TypeAlias = tuple[State | None, int, int]
-"""What settling does to a state: the new one or None to leave it as it is, its ttl, and the units applied."""
+"""The effect of settling on a state: the new state or None to keep the stored one, its ttl, and the units applied."""
 
 UNCHANGED: Final[Settlement] = (None, 0, 0)
-"""The settlement that does nothing."""
+"""A settlement without effect."""
 
 
 class Settler(NamedTuple):
-    """The settling of a strategy prepared for one rate; both functions are pure.
+    """The settling of a strategy, prepared for one rate. Both functions are pure.
 
     Attributes:
-        receipt: ``receipt(before, after)``, the receipt of an admitted hit.
-        settle: ``settle(state, delta, receipt, now)``, what settling does to a state.
+        receipt: ``receipt(before, after)`` returns the receipt of an admitted hit.
+        settle: ``settle(state, delta, receipt, now)`` returns the effect on a state.
     """
 
     receipt: Callable[[State | None, State], Receipt]
@@ -167,15 +168,15 @@ class Settler(NamedTuple):
 
 @runtime_checkable
 class PreparedSettling(Protocol):
-    """A strategy that prepares its settling for a rate, ahead of the hits; all built-in ones do."""
+    """A strategy that prepares its settling for a rate, before the hits. All built-in strategies do."""
 
     def settler(self, rate: Rate) -> Settler:
-        """`Settling` for `rate`."""
+        """The settler for `rate`."""
         ...
 
 
 def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
-    """What is left, and the wait until one more unit is; changes nothing."""
+    """A decision with the remaining quota and the wait for one more unit. Changes nothing."""
     decision = kernel(state, 0, now)[0]
     if decision.remaining > 0:
         return decision
@@ -183,14 +184,17 @@ def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
 
 
 def settled(kernel: Kernel, state: State | None, settlement: Settlement, now: int) -> Settled:
-    """A settlement of `state` with the decision about the quota after it."""
+    """The result of a settlement of `state`, with a decision on the quota after it."""
     changed, ttl, applied = settlement
     decision = probe(kernel, state if changed is None else changed, now)
     return Settled(decision._replace(allowed=True), changed, ttl, applied)
 
 
 def charge_anyway(kernel: Kernel, state: State | None, units: int, now: int) -> Settlement:
-    """Charge as many of the `units` as a kernel admits whose capacity is the most that may be used in any case."""
+    """Charge the `units`, or as many of them as `kernel` admits.
+
+    The capacity of the kernel is the most that may be used in any case.
+    """
     applied = min(units, kernel(state, 0, now)[0].remaining)
     if applied <= 0:
         return UNCHANGED
@@ -199,11 +203,11 @@ def charge_anyway(kernel: Kernel, state: State | None, units: int, now: int) -> 
 
 
 class Twin(NamedTuple):
-    """The kernel for one rate as a script in Redis finds it.
+    """The Lua kernel for one rate, which Redis runs.
 
     Attributes:
         name: the name of the Lua kernel.
-        numbers: what has been worked out from the strategy and the rate; integers below `EXACT`.
+        numbers: its arguments for the strategy and the rate, integers below `EXACT`.
     """
 
     name: str
@@ -212,9 +216,9 @@ class Twin(NamedTuple):
 
 @runtime_checkable
 class Twinned(Protocol):
-    """A strategy that also exists in Lua, so that Redis can run it in one step; all built-in ones do.
+    """A strategy that also exists in Lua, which Redis runs in one step. All built-in strategies do.
 
-    Both answer the same, to the last bit, to the same state. A subclass that decides otherwise has another twin.
+    Both return equal results for equal states. A subclass with another `decide` needs a twin of its own.
     """
 
     def twin(self, rate: Rate) -> Twin:
@@ -227,7 +231,7 @@ class Twinned(Protocol):
 
 
 def finest_tick(period: int, fits: Callable[[int], bool]) -> int | None:
-    """The finest power of ten of µs that divides `period` and that `fits`; None if there is none."""
+    """The smallest power of ten in µs that divides `period` and for which `fits` is true; None if there is none."""
     tick = 1
     while period % tick == 0:
         if fits(tick):
@@ -237,8 +241,8 @@ def finest_tick(period: int, fits: Callable[[int], bool]) -> int | None:
 
 
 def inexact(strategy: object, rate: Rate) -> RateError:
-    """The error for a rate whose numbers would not stay below `EXACT`."""
+    """The error for a rate whose numbers would not be below `EXACT`."""
     return RateError(
-        f"{describe(strategy)} cannot count {str(rate)!r} exactly: limit times period is too large for 53 bits even in "
-        f"coarser ticks; lower the limit, shorten the period, or choose a period of whole seconds"
+        f"{describe(strategy)} cannot count {str(rate)!r} exactly: limit times period is too large for 53 bits, even "
+        f"with coarser ticks; use a lower limit, a shorter period, or a period of whole seconds"
     )

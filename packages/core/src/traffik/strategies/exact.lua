@@ -1,24 +1,26 @@
--- What the Lua kernels share: exact arithmetic, and the way in and out of a stored part.
+-- The common part of the Lua kernels: exact arithmetic, and reading and writing of stored parts.
 --
--- The twins of the strategies run inside Redis and answer what their Python answers, to the last bit. Numbers are
--- doubles here, so this is the rule of the house: + - * and comparisons on integers whose results stay below 2^53,
--- math.fmod, which is exact, and a division only where nothing is left over.
+-- The twins of the strategies run inside Redis, with the same results as in Python, to the last bit. Numbers are
+-- doubles here, so only exact operations are allowed: + - * and comparisons on integers whose results are below 2^53,
+-- math.fmod, and divisions without a remainder.
 --
 -- A script is this file, the kernels it needs, plans.lua, and script.lua of the store.
 --
--- makers.name() returns what there is of a strategy:
---     kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers` is what
---     the strategy's twin() says. It returns allowed (1 or 0), remaining, retry_after, reset_after, changed, ttl
---     with `changed` the new part, or nil to leave what is stored as it is.
---     receipts.name(before, after, numbers) for the parts before and after an admitted hit: an array of integers.
---     settlers.name(part, delta, receipt, now, numbers), where `delta` is the units to charge in any case, or minus those
---     to give back, of the hit with this receipt, or the last ones if it is nil. It returns changed, ttl, applied.
---     receipt_sizes.name: how many integers a receipt has.
+-- makers.name() returns the functions of a strategy:
+--     kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers` is
+--     from twin() of the strategy. It returns allowed (1 or 0), remaining, retry_after, reset_after, changed, ttl.
+--     `changed` is the new part, or nil to keep the stored one.
+--     receipts.name(before, after, numbers) for the parts before and after an admitted hit. It returns an array of
+--     integers.
+--     settlers.name(part, delta, receipt, now, numbers), where `delta` is the units to charge in any case, or minus the
+--     units to give back: those of the hit with this receipt, or the last ones if it is nil. It returns changed, ttl,
+--     applied.
+--     receipt_sizes.name: the number of integers in a receipt.
 
 local EXACT = 9007199254740992
 local NEVER = EXACT - 1
 
--- Redis runs a script from its top at every call, so a strategy is made only when it is asked for.
+-- Redis runs the whole script at each call, so the functions of a strategy are made only when they are needed.
 local makers = {}
 local kernels, receipts, settlers, receipt_sizes = {}, {}, {}, {}
 for _, made in ipairs({ kernels, receipts, settlers, receipt_sizes }) do
@@ -40,7 +42,7 @@ local function div_up(a, b)
     return div(a + b - 1, b)
 end
 
--- a * b / c, rounded down, for 0 <= a <= c: with b doubled up bit by bit where the product is too large for a double.
+-- a * b / c, rounded down, for 0 <= a <= c. If the product is too large for a double, b is multiplied bit by bit.
 local function share(a, b, c)
     local product = a * b
     if product < EXACT then
@@ -63,18 +65,18 @@ local function share(a, b, c)
     return quotient
 end
 
--- Whether a stored value is an integer such as the kernels write.
+-- Whether a stored value is an integer as the kernels write it.
 local function is_whole(value)
     return type(value) == "number" and value >= 0 and value < EXACT and math.fmod(value, 1) == 0
 end
 
--- The same of the first of a part.
+-- The same for the first integer of a part, which may be negative, but not 0.
 local function is_first(value)
     return type(value) == "number" and value ~= 0 and is_whole(math.abs(value))
 end
 
--- The three or four integers of a part; nothing if it holds anything else. The first is never 0, and negative in a part
--- that is overdrawn.
+-- The three or four integers of a part; nil if it has any other content. The first integer is negative if the part is
+-- overdrawn.
 local function unpacked(part)
     if type(part) ~= "string" then
         return nil
@@ -86,8 +88,8 @@ local function unpacked(part)
     return nil
 end
 
--- Charge as many of the `units` as `overdraft` admits, the kernel of a part with the most that may be used in any case as
--- its capacity: overdraft(cost). Returns what a settler does.
+-- Charge the units, or as many of them as overdraft(cost) admits: the kernel for a part, whose capacity is the most
+-- that may be used in any case. Returns the same as a settler.
 local function charge_anyway(overdraft, units)
     local _, remaining = overdraft(0)
     local applied = math.min(units, remaining)

@@ -1,7 +1,7 @@
--- The twin of fixed_window.py; numbers: limit, period. Only exact operations: see exact.lua.
+-- The twin of fixed_window.py. The numbers are limit, period. Only exact operations: see exact.lua.
 
 function makers.fixed_window()
-    -- The window that `part` says is open at `now`: era, start, used, what is left of it, and whether it opens anew.
+    -- The window of `part` at `now`: era, start, used, µs until its end, and whether it has been moved back to `now`.
     local function window_at(now, part, period)
         local era, start, used = unpacked(part)
         local left = era and start + era - now or 0
@@ -14,15 +14,15 @@ function makers.fixed_window()
     end
 
     local function decide(part, cost, now, limit, period)
-        local era, start, used, left, anew = window_at(now, part, period)
+        local era, start, used, left, restarted = window_at(now, part, period)
         local total = used + cost
         if total > limit then
-            local changed = anew and cmsgpack.pack(era, start, used) or nil
+            local changed = restarted and cmsgpack.pack(era, start, used) or nil
             local wait, reset = cost <= limit and left or NEVER, used > 0 and left or 0
-            return 0, math.max(0, limit - used), wait, reset, changed, anew and left or 0
+            return 0, math.max(0, limit - used), wait, reset, changed, restarted and left or 0
         end
         if era ~= period then
-            -- The hits so far may be as late as now, yet count no longer than the old window would have.
+            -- Earlier hits may be as late as now, but must not count longer than in the old window.
             start = period > era and start or math.min(now, start + era - period)
             left = start + period - now
         end

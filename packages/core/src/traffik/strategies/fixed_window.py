@@ -1,16 +1,19 @@
-"""Fixed window: at most `limit` in a window that opens with a key's first hit.
+"""Fixed window: at most `limit` units in a window that opens with the first hit of a key.
 
-State ``(period, start, count)``. Past ``start + period`` the key is fresh. A charge of N is admitted iff
-``count + N <= limit``; a refused one waits for the end of the window.
+The state is ``(period, start, count)``. At ``start + period`` it expires. A charge of N units is admitted if
+``count + N <= limit``. A refused charge waits for the end of the window. (Compare the INCR pattern in the documentation
+of Redis.)
 
-Promises no more than 2 · limit - 1 in any stretch as long as a period: almost all of one window late, all of the next
-early. If the clock goes back by at most one window, the window stays as it is; by more, it opens anew at the new time
-with the count kept. Under another period the window ends as it would have, unless a hit is admitted before that.
+At most 2 · limit - 1 units are admitted in any time span of one period: almost all of one window at its end, and all of
+the next window at its beginning.
 
-Settling: the receipt of a hit is the start of its window. Units are given back while that window is open; if none are
-left, the key is fresh. What is charged in any case takes the count to at most twice the limit, and ends with
-the window.
-(Compare: "fixed window from the first hit" in Redis' INCR pattern.)
+If the clock goes back by at most one window, the window stays as it is. If it goes back by more, a window with the same
+count opens at the new time. If the period has changed, the window ends as it would have, unless a hit is admitted
+before.
+
+Settling: the receipt of a hit is the start of its window. Units can be given back while that window is open. If all are
+given back, the key is like a new one. Units charged in any case raise the count to at most twice the limit, until the
+end of the window.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ _new = tuple.__new__
 
 @dataclass(frozen=True, slots=True)
 class FixedWindow:
-    """At most `limit` hits in a window that opens with the first hit; simplest, bursty at the boundary."""
+    """At most `limit` units in a window that opens with the first hit. The simplest strategy; bursts at the edges."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -103,7 +106,7 @@ def _give_back(state: State, units: int, receipt: Receipt | None, now: int) -> S
 
 def _kernel(rate: Rate, limit: int, period: int) -> Kernel:
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        anew = False
+        restarted = False
         if state is None:
             era, start, used, left = period, now, 0, period
         else:
@@ -112,11 +115,11 @@ def _kernel(rate: Rate, limit: int, period: int) -> Kernel:
             if left <= 0:
                 era, start, used, left = period, now, 0, period
             elif left > 2 * era:
-                start, left, anew = now, era, True
+                start, left, restarted = now, era, True
         total = used + cost
         if total <= limit:
             if era != period:
-                # The hits so far may be as late as now, yet count no longer than the old window would have.
+                # Earlier hits may be as late as now, but must not count longer than in the old window.
                 start = start if period > era else min(now, start + era - period)
                 left = start + period - now
             decision = _new(Decision, (True, limit, limit - total, 0, left if total else 0, rate, None))
@@ -124,6 +127,6 @@ def _kernel(rate: Rate, limit: int, period: int) -> Kernel:
         room = limit - used if used < limit else 0
         wait = left if cost <= limit else NEVER
         decision = _new(Decision, (False, limit, room, wait, left if used else 0, rate, None))
-        return decision, (era, start, used) if anew else None, left if anew else 0
+        return decision, (era, start, used) if restarted else None, left if restarted else 0
 
     return kernel

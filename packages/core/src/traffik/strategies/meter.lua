@@ -1,10 +1,10 @@
--- The twin of meter.py, which is GCRA, the leaky and the token bucket; only exact operations: see exact.lua.
+-- The twin of meter.py: GCRA, leaky bucket and token bucket. Only exact operations: see exact.lua.
 --
--- Numbers: p and q, where the level drains p a tick and one unit of cost raises it by q; the largest cost; the brim,
--- above which nothing more is admitted; the µs of a tick; and the most units that may be used in any case.
+-- The numbers are p and q (the level drains by p in each tick, and one unit of cost raises it by q), the largest cost,
+-- the brim (the level above which nothing is admitted), the µs of a tick, and the most units used in any case.
 
 function makers.meter()
-    -- A level counted with `unit` a unit of cost, as one with q: in proportion, rounded up, and at most `top`.
+    -- A level in which a unit of cost was `unit`, converted to q: in proportion, rounded up, and at most `top`.
     local function rescaled(level, unit, q, most, top)
         if unit == q then
             return math.min(level, top)
@@ -16,8 +16,8 @@ function makers.meter()
         return whole * q + q - share(unit - part, q, unit)
     end
 
-    -- The level, the tick at which it stands there, and whether it goes on from one far back. That tick is `now`, or later
-    -- if the clock has gone back by a full drain at most.
+    -- The level, its tick, and whether it has been moved back to `now`, since the clock has gone far back. The tick is
+    -- `now`, or later if the clock has gone back by at most a full drain.
     local function level_at(now, part, numbers)
         local p, q, most, _, tick, utmost = unpack(numbers)
         local unit, time, level = unpacked(part)
@@ -35,30 +35,30 @@ function makers.meter()
         return level, now, true
     end
 
-    -- A part, with the mark for a level above `cap`, the capacity.
+    -- A part, marked by a negative q if the level is above `cap`, the capacity.
     local function packed(cap, q, time, level)
         return cmsgpack.pack(level <= cap and q or -q, time, level)
     end
 
-    -- µs until `amount` has drained, which it does from the tick `time` on; it is `late` µs after the tick `now`.
+    -- µs until `amount` has drained, from the tick `time` on. The current time is `late` µs after the tick `now`.
     local function drained_after(amount, p, time, now, tick, late)
         return amount > 0 and (div_up(amount, p) + time - now) * tick - late or 0
     end
 
-    -- Decide up to `most` units, where nothing more is admitted above `brim`.
+    -- Decide with a capacity of `most` units. Nothing is admitted while the level is above `brim`.
     local function decide(part, cost, now, numbers, most, brim)
         local p, q, capacity, _, tick = unpack(numbers)
         local cap, top, late = capacity * q, most * q, math.fmod(now, tick)
         now = (now - late) / tick
-        local level, time, anew = level_at(now, part, numbers)
+        local level, time, restarted = level_at(now, part, numbers)
         local raised = level + cost * q
         if raised > brim and (raised > top or level > brim) then
             local wait, reset = NEVER, drained_after(level, p, time, now, tick, late)
             if cost <= most then
                 wait = drained_after(math.max(raised - top, level - brim), p, time, now, tick, late)
             end
-            local changed = anew and packed(cap, q, time * tick, level) or nil
-            return 0, level <= brim and div(top - level, q) or 0, wait, reset, changed, anew and reset or 0
+            local changed = restarted and packed(cap, q, time * tick, level) or nil
+            return 0, level <= brim and div(top - level, q) or 0, wait, reset, changed, restarted and reset or 0
         end
         local life = drained_after(raised, p, time, now, tick, late)
         local remaining = raised <= brim and div(top - raised, q) or 0
@@ -74,7 +74,7 @@ function makers.meter()
         return { time, numbers[2], numbers[1] + numbers[3] * numbers[2] }
     end
 
-    -- How far the level falls if units are taken from it at its own time, of those that their hit has left by then.
+    -- How far the level falls if units are given back at its own time, without those of the hit that have drained.
     local function drop_of(units, time, level, size, receipt, numbers)
         if not receipt or receipt[1] == time then
             return math.min(units, div(level, size) + 1) * size
@@ -87,7 +87,7 @@ function makers.meter()
         return elapsed < div_up(drop, p) and drop - elapsed * p or 0
     end
 
-    -- A part from which units are taken; nil if there are none to take.
+    -- A part after giving units back; nil if there are none to give back.
     local function lowered(part, units, receipt, numbers)
         local unit, time, level = unpacked(part)
         if not unit then
@@ -100,7 +100,7 @@ function makers.meter()
         elseif drop >= level then
             return cmsgpack.pack(q, 0, 0)
         end
-        -- Only a part with the mark keeps it.
+        -- A part without the mark does not get it.
         return packed(unit < 0 and numbers[3] * size or EXACT, size, time, level - drop)
     end
 
@@ -113,11 +113,11 @@ function makers.meter()
         local late = math.fmod(now, tick)
         now = (now - late) / tick
         local before = level_at(now, part, numbers)
-        local level, time, anew = level_at(now, changed, numbers)
+        local level, time, restarted = level_at(now, changed, numbers)
         local given = math.min(units, div_up(before - level, q))
         if given == 0 then
             return nil, 0, 0
-        elseif anew then
+        elseif restarted then
             changed = packed(most * q, q, time * tick, level)
         end
         return changed, drained_after(level, p, time, now, tick, late), -given

@@ -1,27 +1,29 @@
-"""The meter: a level that rises with every hit and drains at the rate. Three names, one kernel.
+"""The meter: a level that rises with each hit and drains at the rate. Token bucket, leaky bucket and GCRA use it.
 
-A token bucket counts what is left of a burst, a leaky bucket what is in it, GCRA the time at which it would be empty.
-They admit the same hits (ITU-T I.371, which proves the two forms of GCRA equal; redis-cell and governor count this
-way), so they share one kernel here.
+A token bucket counts the remaining units of a burst, a leaky bucket the used ones, and GCRA the time at which the
+bucket would be empty. They admit the same hits (ITU-T I.371 proves the two forms of GCRA equal; redis-cell and governor
+count this way), so they share one kernel.
 
-State ``(unit, time, level)``. The rate is reduced to p/q: the level drains p a tick, one unit of cost raises it by q,
-the capacity is burst·q. With d = p · (now - time), the level falls to ``max(0, level - d)``; a charge of N is admitted
-iff level + N·q stays within the capacity. The wait is exact: the first tick at which it would.
+The state is ``(unit, time, level)``. The rate is reduced to p/q: the level drains by p in each tick, one unit of cost
+raises it by q, and the capacity is burst·q. With d = p · (now - time), the level falls to ``max(0, level - d)``. A
+charge of N units is admitted if level + N·q is within the capacity. The wait is exact: it ends at the first tick at
+which the condition holds.
 
-A token bucket may go into `debt`: while anything of the burst is left, one hit may overdraw it by so much at most, and
-nothing is admitted until that is paid back. For work whose cost is known only afterwards.
+A token bucket may have a `debt`, for work whose cost is known only afterwards. While units of the burst remain, one hit
+may overdraw it by at most the debt. Until that is paid back, nothing is admitted.
 
-Promises burst + debt + ⌈rate · t⌉ - 1 in any stretch t, and limit/period in the long run. The tick is the finest power
-of ten of µs that keeps every number below 2**53. If the clock goes back by at most the time of a full drain it stands
-still until it has caught up; by more, the level is kept and drains from the new time.
+At most burst + debt + ⌈rate · t⌉ - 1 units are admitted in any time span t, and limit/period in the long run. The tick
+is the smallest power of ten in µs for which all numbers are below 2**53. If the clock goes back by at most the time of
+a full drain, the time stays the same until the clock has caught up. If it goes back by more, the level drains from the
+new time.
 
-Settling: the receipt of a hit is its time, the unit, and p + capacity, which says whether the rate has changed. Giving
-back N units lowers the level, as it stood at `time`, by ``N·q - p·(time - time of the hit)``. That is exact if nothing
-has been charged since, and otherwise never too much; if the rate has changed in between, it is nothing. Without a
-receipt the level is lowered by N·q: exactly as if the last units had not been taken. What is charged in any case takes
-the level to the debt above the burst or, if there is no debt, to one limit above it, as far as numbers are exact. A
-state above the capacity has its unit negative. Without that mark, such a level is from before the capacity was lowered,
-and is cut to the new one.
+Settling: the receipt of a hit is its time, the unit, and p + capacity, which shows whether the rate has changed. Giving
+back N units lowers the level at `time` by ``N·q - p·(time - time of the hit)``. This is exact if nothing has been
+charged since, and never too much. If the rate has changed since, nothing is given back. Without a receipt, the level is
+lowered by N·q, exactly as if the last units had not been taken. Units charged in any case raise the level to the debt
+above the burst or, without a debt, to one limit above it, as far as numbers are exact. In a state above the capacity,
+the unit is negative. In any other state, a level above the capacity comes from a larger capacity in the past, and is
+cut to the new capacity.
 """
 
 from __future__ import annotations
@@ -58,10 +60,10 @@ _new = tuple.__new__
 
 @dataclass(frozen=True, slots=True)
 class _Meter:
-    """What the three have in common.
+    """The base class of the three strategies.
 
     Args:
-        burst: the capacity in units of cost, at least 1; the rate's limit if None. 1 spaces hits evenly.
+        burst: the capacity in units of cost, at least 1; the limit of the rate if None. With 1, hits are spaced evenly.
     """
 
     burst: int | None = None
@@ -99,33 +101,36 @@ class _Meter:
         return 0
 
     def _numbers(self, rate: Rate) -> _Numbers:
-        """The rate and the capacity as p, q, the largest cost, the brim, the tick, and the most units in any case."""
+        """The numbers for a rate: p, q, the largest cost, the brim, the tick, and the most units used in any case.
+
+        The brim is the level above which nothing is admitted.
+        """
         limit, period = max(rate.limit, 1), rate.period
         most, debt = self.capacity(rate), self._debt(rate)
-        certain = most if debt else 2 * most  # units that have to fit; an overdraft may be larger, as far as it fits
+        certain = most if debt else 2 * most  # units for which numbers must be exact; more are allowed if they are
 
         def fits(tick: int) -> bool:
             p, q = _reduced(limit, period // tick)
-            # After a clock has gone back, a reset may be two full drains away.
+            # after the clock has gone back, a reset may be two full drains away
             return 2 * (certain + 1) * q + p < EXACT and 2 * -(-most * q // p) * tick < EXACT
 
         tick = finest_tick(period, fits)
         if tick is None:
             raise inexact(self, rate)
         p, q = _reduced(limit, period // tick)
-        # Without debt any room will do (need is counted from the top); with it, some of the burst itself must be left.
+        # with a debt, a hit is admitted only while units of the burst remain
         brim = self._burst(rate) * q - 1 if debt else most * q
         return p, q, most, brim, tick, most if debt else min(most + rate.limit, _exact_units(p, q, most, tick))
 
 
 def _exact_units(p: int, q: int, most: int, tick: int) -> int:
-    """The most units of which every level and every wait is exact, also after a clock has gone back."""
+    """The most units for which all levels and waits are exact, also after the clock has gone back."""
     return min((EXACT - 1 - p) // (2 * q) - 1, ((EXACT - 1) // tick - -(-most * q // p)) * p // q)
 
 
 @dataclass(frozen=True, slots=True)
 class GCRA(_Meter):
-    """Generic cell rate algorithm: hits spaced at the rate, `burst` of them at once."""
+    """Generic cell rate algorithm: hits are spaced at the rate, with up to `burst` at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +140,11 @@ class LeakyBucket(_Meter):
 
 @dataclass(frozen=True, slots=True)
 class TokenBucket(_Meter):
-    """Token bucket: `burst` tokens, refilled at the rate; `debt` is how far one hit may overdraw it.
+    """Token bucket: it holds up to `burst` tokens, is refilled at the rate, and one hit may overdraw it by the `debt`.
 
     Args:
-        burst: the capacity in units of cost, at least 1; the rate's limit if None.
-        debt: units of cost by which the last hit may exceed what is left, at least 0.
+        burst: the capacity in units of cost, at least 1; the limit of the rate if None.
+        debt: the units by which a hit may exceed the remaining units, 0 or more.
     """
 
     debt: int = field(default=0, kw_only=True)
@@ -183,7 +188,7 @@ def _settler(rate: Rate, numbers: _Numbers) -> Settler:
         given = min(units, -(-(before[2] - after[2]) // q))
         if given == 0:
             return UNCHANGED
-        if after[1] < lowered[1]:  # The clock has gone far back, and the level drains from now on.
+        if after[1] < lowered[1]:  # the clock has gone far back, so the level drains from now on
             lowered = _marked(after, most)
         return lowered, ttl, -given
 
@@ -197,7 +202,7 @@ def _settler(rate: Rate, numbers: _Numbers) -> Settler:
 
 
 def _lowered(state: State, units: int, receipt: Receipt | None, numbers: _Numbers) -> State | None:
-    """A state from which units are taken at its own time, of those that its hit has left by then; None if none are."""
+    """The state with units given back at its own time, but not those that have drained; None if there are none."""
     p, q, most, _, tick, utmost = numbers
     unit, then, level = state
     size = abs(unit)
@@ -216,13 +221,13 @@ def _lowered(state: State, units: int, receipt: Receipt | None, numbers: _Number
 
 
 def _marked(state: State, most: int) -> State:
-    """A state with the mark for a level above the capacity, if it is."""
+    """A state, marked by a negative unit if the level is above the capacity."""
     unit, then, level = state
     return (-unit, then, level) if level > most * unit else state
 
 
 def _kernel(rate: Rate, numbers: _Numbers, *, overdraft: bool = False) -> Kernel:
-    """Decides up to the capacity, or up to the most that may be used in any case."""
+    """The kernel that admits up to the capacity or, with `overdraft`, up to the most that may be used in any case."""
     p, q, most, brim, tick, utmost = numbers
     cap = most * q
     if overdraft:
@@ -232,10 +237,10 @@ def _kernel(rate: Rate, numbers: _Numbers, *, overdraft: bool = False) -> Kernel
     full = (cap + short) // p
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        skew = level = anew = 0
+        skew = level = restarted = 0
         if state is not None:
             unit, then, level = state
-            if unit != q or level > cap:  # The rate has changed, or it is overdrawn.
+            if unit != q or level > cap:  # the rate has changed, or the bucket is overdrawn
                 level = min(-(-level * q // abs(unit)), cap if unit > 0 else utmost * q)
             elapsed = now - then
             if elapsed >= 0:
@@ -245,7 +250,7 @@ def _kernel(rate: Rate, numbers: _Numbers, *, overdraft: bool = False) -> Kernel
             elif elapsed >= -full:
                 skew, now = -elapsed, then
             else:
-                anew = 1
+                restarted = 1
         raised = level + cost * q
         if raised > brim and (raised > top or level > brim):
             need = max(raised - top, level - brim)
@@ -253,7 +258,7 @@ def _kernel(rate: Rate, numbers: _Numbers, *, overdraft: bool = False) -> Kernel
             left = (top - level) // q if level <= brim else 0
             reset = (level + short) // p + skew if level else 0
             decision = _new(Decision, (False, most, left, wait, reset, rate, None))
-            return decision, (q if level <= cap else -q, now, level) if anew else None, reset if anew else 0
+            return decision, (q if level <= cap else -q, now, level) if restarted else None, reset if restarted else 0
         life = (raised + short) // p
         if skew and life:
             life += skew
@@ -264,7 +269,7 @@ def _kernel(rate: Rate, numbers: _Numbers, *, overdraft: bool = False) -> Kernel
 
 
 def _in_ticks(kernel: Kernel, tick: int) -> Kernel:
-    """A kernel on a clock of `tick` µs as one on a clock of µs."""
+    """A kernel with a clock in ticks, wrapped as a kernel with a clock in µs."""
 
     def coarse(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
         if state is not None:

@@ -1,8 +1,8 @@
-"""Settling the moments of a sliding window: taking units out of its state.
+"""Settling of sliding windows: remove units from the moments in a state.
 
-The states are those of `traffik.strategies.sliding_window`. Here the moments of one are a list of rows, oldest first:
-each row is a flat tuple ``t1, c1, t2, c2, ...`` of moments, each with the running count after it. A long log has a row
-for each of its blocks, so that only those are rewritten whose counts change.
+The states are those of `traffik.strategies.sliding_window`. In this module, the moments of a state are a list of rows,
+oldest first. Each row is a flat tuple ``t1, c1, t2, c2, ...``: moments, each with the running count after it. A long
+log has a row for each of its blocks, so only rows with changed counts are rewritten.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def settler_of_moments(overdraft: Kernel, period: int, cell: int) -> Settler:
     """The settler of a sliding window.
 
     Args:
-        overdraft: the kernel of the window at the most units that may be in use in any case.
+        overdraft: the kernel of the window whose limit is the most units that may be used in any case.
         period: µs of the window.
         cell: µs of a cell.
     """
@@ -43,9 +43,9 @@ def settler_of_moments(overdraft: Kernel, period: int, cell: int) -> Settler:
 
 
 def _rows_at(state: State, span: int, now: int) -> tuple[int, int, list[_Row]]:
-    """The period of a state, the count before its moments, and the moments that count at `now`, for `span` each."""
+    """The period of a state, the count before its moments, and the moments that count at `now`, each for `span` µs."""
     era, before, last, count, older = state
-    if last - now > span:  # The clock has gone far back.
+    if last - now > span:  # the clock has gone far back
         return era, 0, [(now, count - before)]
     rows: list[_Row] = [(last, count)]
     if older is not None and type(older[1]) is tuple:
@@ -64,7 +64,7 @@ def _rows_at(state: State, span: int, now: int) -> tuple[int, int, list[_Row]]:
 
 
 def _without_latest(era: int, before: int, rows: list[_Row], units: int, now: int) -> Settlement:
-    """Take units from the latest moments on."""
+    """Remove units from the latest moments."""
     if not rows:
         return UNCHANGED
     count = rows[-1][-1]
@@ -81,7 +81,7 @@ def _without_latest(era: int, before: int, rows: list[_Row], units: int, now: in
 def _without_hit(
     era: int, before: int, rows: list[_Row], units: int, receipt: Receipt, cell: int, now: int
 ) -> Settlement:
-    """Take units from the moment of the hit with this receipt."""
+    """Remove units from the moment of the hit with this receipt."""
     time, cell_then = receipt
     at = bisect_left(rows, time, key=lambda row: row[-2])
     if at == len(rows):
@@ -106,14 +106,14 @@ def _first(row: _Row, holds: Any) -> int:
 
 
 def _reduced(row: _Row, units: int) -> _Row:
-    """The row with running counts that are less by `units`."""
+    """The row with all running counts reduced by `units`."""
     numbers = list(row)
     numbers[1::2] = [count - units for count in row[1::2]]
     return tuple(numbers)
 
 
 def _state_of(era: int, before: int, rows: list[_Row], now: int, applied: int) -> Settlement:
-    """The settlement that leaves these moments."""
+    """The settlement whose new state has these moments."""
     rows = [row for row in rows if row]
     if not rows:
         return (era, 0, 0, 0, None), 0, applied

@@ -1,4 +1,4 @@
-"""Strategies by name, for where there is only text: a file of limits, a command line."""
+"""The names of the strategies, for files of limits and command lines."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ STRATEGIES: Final[Mapping[str, type[Any]]] = {
     "leaky-bucket": LeakyBucket,
     "gcra": GCRA,
 }
-"""Every built-in strategy, the default first."""
+"""All built-in strategies, the default first."""
 
 _METERS: Final = ("token-bucket", "leaky-bucket", "gcra")
 
 
 def strategy_named(name: str | None, *, burst: int | None = None, debt: int | None = None) -> Strategy:
-    """The strategy called `name`, the sliding window if None.
+    """The strategy with a name.
 
     Args:
-        name: one of `STRATEGIES`; underscores and capitals are as good.
-        burst: the capacity of a meter, at least 1; None for the rate's limit.
-        debt: how far a token bucket may be overdrawn; None for not at all.
+        name: one of `STRATEGIES`, also with underscores and in upper case; None for the default.
+        burst: the capacity of a token bucket, leaky bucket or GCRA, at least 1; None for the limit of the rate.
+        debt: the units by which a token bucket may be overdrawn, 0 or more; None for 0.
 
     Raises:
-        ConfigurationError: there is none of that name, or it does not take what was given.
+        ConfigurationError: there is no strategy with this name, or it has no such setting.
         ValueError: a number is out of its range.
     """
     plain = "sliding-window" if name is None else name.strip().lower().replace("_", "-")
     kind = STRATEGIES.get(plain)
     if kind is None:
-        raise ConfigurationError(f"no strategy is called {name!r}; there are {', '.join(STRATEGIES)}")
+        raise ConfigurationError(f"there is no strategy {name!r}; the strategies are {', '.join(STRATEGIES)}")
     settings: dict[str, int] = {}
     if burst is not None:
         if plain not in _METERS:
-            raise ConfigurationError(f"{plain} has no burst; {', '.join(_METERS)} do")
+            raise ConfigurationError(f"{plain} has no burst; {', '.join(_METERS)} have one")
         settings["burst"] = burst
     if debt is not None:
         if plain != "token-bucket":
-            raise ConfigurationError(f"{plain} takes no debt; token-bucket does")
+            raise ConfigurationError(f"{plain} has no debt; token-bucket has one")
         settings["debt"] = debt
     made: Strategy = kind(**settings)
     return made

@@ -1,36 +1,36 @@
 -- The twin of plans.py: several rates as one decision, all or nothing. Only exact operations: see exact.lua.
 --
--- `rates` is an array of {name, numbers}, the twins of a plan; `parts` an array with the stored state of each, or false
--- for none. It may be shorter or longer than `rates`, as a plan for other rates has left it.
+-- `rates` is an array of {name, numbers}, the twins of a plan. `parts` is an array with the stored state of each rate,
+-- or false for none. It is shorter or longer than `rates` if a plan for other rates has written it.
 
 local function ask(rate, part, cost, now)
     return kernels[rate[1]](part or nil, cost, now, rate[2])
 end
 
--- The answer of several rates of which at least one refuses: that of the one that refuses longest, and what all leave.
+-- The refusal by several rates of which at least one refuses: the one with the longest wait, and the parts after it.
 local function refuse_together(parts, rates, cost, now)
-    local anew, any, least, longest = {}, false, NEVER, 0
+    local after, any, least, longest = {}, false, NEVER, 0
     local binding, binding_wait, binding_reset = nil, -1, 0
     for place = 1, math.max(#rates, #parts) do
         local old = parts[place] or false
-        anew[place] = old
+        after[place] = old
         if rates[place] then
             local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rates[place], old, cost, now)
-            -- What the others would have taken, they have not.
+            -- The rates that would have admitted the cost have not been charged.
             least = math.min(least, remaining + allowed * cost)
             longest = math.max(longest, ttl > 0 and ttl or reset_after)
             if allowed == 0 and retry_after > binding_wait then
                 binding, binding_wait, binding_reset = place, retry_after, reset_after
             end
             if allowed == 0 and changed then
-                anew[place], any = changed, true -- The clock has gone far back, and the part goes on from here.
+                after[place], any = changed, true -- the clock has gone far back, so the part continues from here
             end
         end
     end
-    return 0, least, binding_wait, binding_reset, binding, any and anew or nil, any and longest or 0
+    return 0, least, binding_wait, binding_reset, binding, any and after or nil, any and longest or 0
 end
 
--- Decide for several rates, or with what other rates have left.
+-- Decide for several rates, or for one rate if a plan for other rates has written the parts.
 local function decide_together(parts, rates, cost, now)
     local news, binding, least, reset, longest = {}, 1, nil, 0, 0
     for place, rate in ipairs(rates) do
@@ -50,8 +50,8 @@ local function decide_together(parts, rates, cost, now)
     return 1, least, 0, reset, binding, news, longest
 end
 
--- Decide one charge. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the rate that binds,
--- the new parts or nil to leave those stored as they are, and the ttl of the new ones in µs.
+-- Decide on one charge. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the binding rate,
+-- the new parts or nil to keep the stored ones, and the ttl of the new ones in µs.
 local function decide(parts, rates, cost, now)
     if #rates == 1 and #parts <= 1 then
         local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rates[1], parts[1], cost, now)
@@ -60,7 +60,8 @@ local function decide(parts, rates, cost, now)
     return decide_together(parts, rates, cost, now)
 end
 
--- What is left, and the wait until one more unit is; changes nothing. Returns what `decide` does, up to the binding rate.
+-- The remaining quota and the wait for one more unit. Changes nothing. Returns the same as `decide`, up to the binding
+-- rate.
 local function probe(parts, rates, now)
     local allowed, remaining, retry_after, reset_after, binding = decide(parts, rates, 0, now)
     if remaining <= 0 then
@@ -70,7 +71,7 @@ local function probe(parts, rates, now)
     return allowed, remaining, retry_after, reset_after, binding
 end
 
--- The receipts of a hit that turned the parts `before` into `after`, all in one flat array.
+-- The receipts of a hit that changed the parts from `before` to `after`, all in one flat array.
 local function receipts_of(before, after, rates)
     local flat = {}
     for place, rate in ipairs(rates) do
@@ -81,7 +82,7 @@ local function receipts_of(before, after, rates)
     return flat
 end
 
--- Settle one rate by its own receipt; a rate that the hit was not counted on has nothing to give back.
+-- Settle one rate by its own receipt. If the hit was not counted by this rate, there is nothing to give back.
 local function settle_place(place, rate, part, delta, flat, now)
     local size, receipt = receipt_sizes[rate[1]], nil
     if flat and #flat >= place * size then
@@ -92,7 +93,7 @@ local function settle_place(place, rate, part, delta, flat, now)
     return settlers[rate[1]](part or nil, delta, receipt, now, rate[2])
 end
 
--- What settling each rate by itself makes of the parts: the new ones or nil, their ttl, and the least applied.
+-- Settle each rate by itself. Returns the new parts or nil, their ttl, and the least units applied.
 local function settle_parts(parts, rates, delta, flat, now)
     local left, ttl, least, any = {}, 0, nil, false
     for place = 1, math.max(#rates, #parts) do
@@ -114,16 +115,16 @@ local function settle_parts(parts, rates, delta, flat, now)
     return nil, 0, least
 end
 
--- Give units back (`delta` below 0) or charge some in any case, by the receipts of a hit or, if nil, the units taken last.
--- Returns remaining, retry_after, reset_after and the place of the rate that binds, all after settling; the new parts or
--- nil to leave those stored as they are, the ttl of the new ones in µs, and the units applied.
+-- Give units back (`delta` below 0) or charge them in any case, by the receipts of a hit or, if nil, the units taken
+-- last. Returns remaining, retry_after, reset_after and the place of the binding rate, all after settling, the new
+-- parts or nil to keep the stored ones, the ttl of the new ones in µs, and the units applied.
 local function settle(parts, rates, delta, flat, now)
     local changed, ttl, applied = settle_parts(parts, rates, delta, flat, now)
     local _, remaining, retry_after, reset_after, binding = probe(changed or parts, rates, now)
     return remaining, retry_after, reset_after, binding, changed, ttl, applied
 end
 
--- Grant `cost` units, or as many as are left. Returns what `decide` does, and then the units granted.
+-- Take `cost` units, or as many as remain. Returns the same as `decide`, and the units taken.
 local function take_up_to(parts, rates, cost, now)
     local _, left = decide(parts, rates, 0, now)
     local units = math.min(cost, math.max(1, left))
@@ -131,8 +132,8 @@ local function take_up_to(parts, rates, cost, now)
     return allowed, remaining, retry_after, reset_after, binding, changed, ttl, units * allowed
 end
 
--- µs from `now` until each of the costs is admitted, one after the other; NEVER if it cannot fit, or not
--- before 2255.
+-- µs from `now` until each of the costs, one after the other, is admitted; NEVER for a cost that is not admitted before
+-- the year 2255.
 local function earliest(parts, rates, costs, now)
     local waits, time = {}, now
     for place, cost in ipairs(costs) do

@@ -1,8 +1,8 @@
-"""A plan: one strategy made ready for the rates of one limit.
+"""A plan: one strategy, prepared for the rates of one limit.
 
-Several rates are one all-or-nothing decision: each is decided on its own part of the state at the same instant, and
-the state is written only if all of them admit. A strategy that is not prepared ahead (a user's own) is called as it
-is, and its ttl is kept exactly, whatever the store.
+Several rates are one all-or-nothing decision. Each decides on its own part of the state at the same time, and the state
+is written only if all of them admit. A strategy without `prepare`, such as a user's own, is called directly. Its states
+expire exactly after their ttl in every store.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ _Answer: TypeAlias = tuple[Decision, State | None, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A strategy made ready for its rates.
+    """A strategy, prepared for its rates.
 
     Attributes:
         strategy: the algorithm.
-        rates: what it counts, all at once; empty if nothing limits.
+        rates: the rates, which all apply; empty if there is no limit.
         strategies: the algorithm for each rate: `strategy`, but `CalendarWindow` for calendar periods.
-        kernel: decides one charge; pure.
-        kernels: the same for each rate by itself.
-        settlers: what settles each rate; None if the strategy cannot settle.
+        kernel: decides on one charge. Pure.
+        kernels: the kernels of the single rates.
+        settlers: the settlers of the single rates; None if the strategy cannot settle.
         capacity: the largest cost that can ever be admitted.
-        ceiling: the largest cost worth asking a store about; -1 if nothing limits.
-        stats: whether decisions can be tried out without being made.
-        twins: the Lua kernels for the rates, in their order; None if the strategy exists in Python only.
+        ceiling: the largest cost that needs a decision of a store; -1 if there is no limit.
+        stats: whether the strategy can decide without consuming.
+        twins: the Lua kernels for the rates, in their order; None if the strategy exists only in Python.
         bounds: each rate with the largest cost that it alone can ever admit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
-        family: what plans have in common that can read each other's states. Only states of the `sibling` can be
-            converted; a state of any other family is no state.
+        family: plans of the same family can read each other's states. States of the `sibling` can be converted. A
+            state of any other family counts as no state.
     """
 
     strategy: Strategy
@@ -81,12 +81,12 @@ class Plan:
 
     @property
     def several(self) -> bool:
-        """Whether its state is a tuple of one for each rate."""
+        """Whether its state is a tuple with the state of each rate."""
         return self.varying or len(self.rates) != 1
 
     @property
     def sibling(self) -> str:
-        """The family of the plans of this strategy that have one rate, if this one has several, and the reverse."""
+        """The family of plans with the same strategy that have one rate, if this one has several; or the reverse."""
         return _family(self.strategy, several=not self.several)
 
     @property
@@ -104,16 +104,16 @@ class Plan:
         )
 
     def from_sibling(self, state: State) -> State | None:
-        """A state of the `sibling` as one of this plan; the one rate is the first of several."""
+        """A state of the `sibling`, converted for this plan. The one rate corresponds to the first of several."""
         if self.several:
             return (state,)
         found: State | None = state[0] if state else None
         return found
 
     def without_store(self, cost: int) -> Decision:
-        """The decision about a cost above the ceiling, made without a store: nothing limits, or it can never fit.
+        """The decision on a cost above the ceiling, without a store: there is no limit, or it can never be admitted.
 
-        What is left of the key is not looked up, so `remaining` is the capacity: the most that it can be.
+        Since the state is not read, `remaining` is the capacity, the most that it can be.
         """
         if not self.rates:
             return ADMITTED
@@ -122,11 +122,11 @@ class Plan:
 
     @property
     def settles(self) -> bool:
-        """Whether its strategy can give units back and charge some in any case."""
+        """Whether its strategy can give units back and charge units in any case."""
         return self.settlers is not None
 
     def receipt(self, before: State | None, after: State) -> tuple[Receipt, ...]:
-        """What settling is to know of the admitted hit that turned `before` into `after`: a receipt for each rate.
+        """The receipts for `settle` of the admitted hit that changed `before` to `after`, one for each rate.
 
         Raises:
             ConfigurationError: the strategy cannot settle.
@@ -138,15 +138,15 @@ class Plan:
         return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
 
     def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
-        """Give units back or charge some in any case, on each rate by its own receipt; pure.
+        """Give units back or charge units in any case, for each rate by its own receipt. Pure.
 
-        The decision is about what is left by all rates together. `applied` is the least in size of what was applied
-        to each.
+        The decision is that of all rates together. `applied` is the smallest number of units, in size, that were
+        applied to a rate.
 
         Args:
             state: the stored state of the plan, or None.
-            delta: units to charge, or minus the units to give back.
-            receipts: of the hit whose units are given back; None to give back the units taken last.
+            delta: the units to charge, or minus the units to give back.
+            receipts: the receipts of the hit whose units are given back; None to give back the units taken last.
             now: µs on the store's clock.
 
         Raises:
@@ -162,18 +162,18 @@ class Plan:
         return settled(self.kernel, state, settlement, now)
 
     def take_up_to(self, state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int, int]:
-        """Grant `cost` units, or as many as are left, in one step.
+        """Take `cost` units, or as many as remain, in one step.
 
         Returns:
-            The decision, the new state or None, its ttl, and the units granted; if there are none, a refusal with the
-            wait for one.
+            The decision, the new state or None, its ttl, and the units taken. If no units remain, the decision is a
+            refusal with the wait for one unit.
         """
         return take_at_most(self.kernel, state, cost, now)
 
     def earliest(self, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
-        """µs from `now` until each of the costs, taken one after the other, is admitted if nobody else hits.
+        """µs from `now` until each of the costs, one after the other, is admitted, if there are no other hits.
 
-        `NEVER` for a cost that cannot fit, or not before 2255; those after it are worked out without it.
+        `NEVER` for a cost that is not admitted before the year 2255. The following costs are computed without it.
         """
         return earliest_of(self.kernel, state, costs, now)
 
@@ -181,17 +181,17 @@ class Plan:
         if self.settlers is not None:
             return self.settlers
         raise ConfigurationError(
-            f"{describe(self.strategy)} can neither give units back nor charge some in any case: "
-            f"write the methods receipt and settle of traffik.strategies.Settling, or choose a built-in strategy"
+            f"{describe(self.strategy)} can neither give units back nor charge them in any case: "
+            f"add the methods receipt and settle of traffik.strategies.Settling, or use a built-in strategy"
         )
 
 
 def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) -> Plan:
-    """Make `strategy` ready for `rates`.
+    """Prepare `strategy` for `rates`.
 
     Args:
         strategy: the algorithm.
-        rates: what it counts; none means that nothing limits.
+        rates: the rates, which all apply; if empty, there is no limit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
 
     Raises:
@@ -245,12 +245,12 @@ def _family(strategy: object, *, several: bool) -> str:
 
 
 def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:
-    """Whether a strategy also exists in Lua: a subclass that decides anew has no twin but one of its own."""
+    """Whether a strategy also exists in Lua. A subclass that overrides `decide` needs a twin of its own."""
     return isinstance(strategy, Twinned) and _goes_with(strategy, "twin", {"decide", "prepare"})
 
 
 def _can_settle(strategy: Strategy) -> TypeGuard[Settling]:
-    """Whether a strategy can settle: a subclass that decides anew has no settling but its own."""
+    """Whether a strategy can settle. A subclass that overrides `decide` needs a `settle` of its own."""
     return isinstance(strategy, Settling) and _goes_with(strategy, "settle", {"decide", "prepare"})
 
 
@@ -264,7 +264,7 @@ def _settlers(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Se
 
 
 def _goes_with(strategy: object, method: str, others: set[str]) -> bool:
-    """Whether no subclass of the class that has a method writes one of the `others` anew."""
+    """Whether the class that defines `method` has no subclass that overrides one of the `others`."""
     nearest = next(cls for cls in type(strategy).__mro__ if vars(cls).keys() & {method, *others})
     return method in vars(nearest)
 
@@ -278,7 +278,7 @@ def _prepare(strategy: Strategy, rate: Rate) -> Kernel:
 
 
 def _unprepared(strategy: Strategy, rate: Rate) -> Kernel:
-    """The kernel of a strategy that is called as it is; its state stands behind the instant at which it lapses."""
+    """The kernel of a strategy without `prepare`. A state is a pair: the time when it expires, and its own state."""
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
         inner = None if state is None or now >= state[0] else state[1]
@@ -292,8 +292,11 @@ def _unprepared(strategy: Strategy, rate: Rate) -> Kernel:
     return kernel
 
 
-def _anew(answers: Sequence[_Answer], state: State | None) -> tuple[State | None, int]:
-    """What a refusal leaves: the parts that go on from an instant far back, as they do, and the others as they were."""
+def _moved_back(answers: Sequence[_Answer], state: State | None) -> tuple[State | None, int]:
+    """The state after a refusal, and its ttl: (None, 0), unless the clock has gone far back and parts start from there.
+
+    The other parts stay as they were.
+    """
     parts = [None if decision.allowed else changed for decision, changed, _ in answers]
     if not any(parts):
         return None, 0
@@ -303,7 +306,7 @@ def _anew(answers: Sequence[_Answer], state: State | None) -> tuple[State | None
 
 
 def _together(kernels: Sequence[Kernel]) -> Kernel:
-    """One kernel for several rates, all or nothing; its state is the tuple of theirs."""
+    """One kernel for several rates, all or nothing. Its state is a tuple of their states."""
     fresh: State = (None,) * len(kernels)
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
@@ -327,9 +330,9 @@ def _together(kernels: Sequence[Kernel]) -> Kernel:
 
 
 def _refused(answers: Sequence[_Answer], state: State | None, cost: int) -> _Answer:
-    """The refusal that waits longest, and what it leaves of the states."""
+    """The refusal with the longest wait, and the state after it."""
     decisions = [decision for decision, _, _ in answers]
     binding = max((each for each in decisions if not each.allowed), key=lambda decision: decision.retry_after)
-    # The rates that would have admitted the cost have not taken it.
+    # the rates that would have admitted the cost have not been charged
     remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
-    return binding._replace(remaining=remaining), *_anew(answers, state)
+    return binding._replace(remaining=remaining), *_moved_back(answers, state)

@@ -1,4 +1,4 @@
-"""What a plan does besides deciding: settling on several rates, partial grants, and waits that follow one another."""
+"""Functions of plans besides deciding: settle several rates, take up to a number of units, foresee admissions."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from traffik.strategies.base import (
 __all__ = ["earliest_of", "prepare_settling", "settle_parts", "settle_place", "take_at_most"]
 
 _ATTEMPTS: Final = 10
-"""How often a cost that waits as it is told is decided. Twice is enough, unless a clock has gone far back."""
+"""How many times to decide on a cost that waits as told. Two are enough, unless the clock has gone far back."""
 
 
 def prepare_settling(strategy: Settling, rate: Rate, *, ahead: bool) -> Settler:
-    """The settler of `strategy` for `rate`; `ahead` if the strategy prepares it itself."""
+    """The settler of `strategy` for `rate`. With `ahead`, the strategy may prepare it."""
     if ahead and isinstance(strategy, PreparedSettling):
         return strategy.settler(rate)
     if not isinstance(strategy, Prepared):
@@ -40,7 +40,7 @@ def prepare_settling(strategy: Settling, rate: Rate, *, ahead: bool) -> Settler:
 
 
 def _unprepared(strategy: Settling, rate: Rate) -> Settler:
-    """The settler of a strategy that is called as it is; its state stands behind the instant at which it lapses."""
+    """The settler of a strategy without `prepare`. A state is a pair: the time when it expires, and its own state."""
 
     def receipt_of(before: State | None, after: State) -> Receipt:
         return strategy.receipt(before and before[1], after[1], rate)
@@ -56,7 +56,7 @@ def _unprepared(strategy: Settling, rate: Rate) -> Settler:
 def settle_place(
     settler: Settler, state: State | None, delta: int, receipts: Sequence[Receipt] | None, place: int, now: int
 ) -> Settlement:
-    """Settle one rate by its own receipt; a rate that the hit was not counted on has nothing to give back."""
+    """Settle one rate by its own receipt. If the hit was not counted by this rate, there is nothing to give back."""
     if receipts is None:
         return settler.settle(state, delta, None, now)
     if place < len(receipts):
@@ -87,14 +87,14 @@ def settle_parts(
 
 
 def take_at_most(kernel: Kernel, state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int, int]:
-    """Grant `cost` units, or as many as are left: the decision, the new state, its ttl, and the units granted."""
+    """Take `cost` units, or as many as remain. Returns the decision, the new state, its ttl, and the units taken."""
     units = min(cost, max(1, kernel(state, 0, now)[0].remaining))
     decision, changed, ttl = kernel(state, units, now)
     return decision, changed, ttl, units if decision.allowed else 0
 
 
 def earliest_of(kernel: Kernel, state: State | None, costs: Sequence[int], now: int) -> tuple[int, ...]:
-    """µs from `now` until each of the costs is admitted, one after the other; `NEVER` if not before 2255."""
+    """µs from `now` until each of the costs is admitted, one after the other; `NEVER` if not before the year 2255."""
     waits: list[int] = []
     time = now
     for cost in costs:
@@ -106,7 +106,7 @@ def earliest_of(kernel: Kernel, state: State | None, costs: Sequence[int], now: 
 
 
 def _next_admission(kernel: Kernel, state: State | None, cost: int, time: int) -> tuple[State | None, int] | None:
-    """The state after a cost that waits as it is told from `time` on, and when that is; None if it cannot fit."""
+    """The state after a cost that waits from `time` until it is admitted, and that time; None if it never is."""
     for _ in range(_ATTEMPTS):
         decision, changed, _ = kernel(state, cost, time)
         state = state if changed is None else changed

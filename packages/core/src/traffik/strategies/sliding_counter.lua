@@ -1,10 +1,11 @@
--- The twin of sliding_counter.py; numbers: limit, period, µs of a tick. Only exact operations: see exact.lua.
+-- The twin of sliding_counter.py. The numbers are limit, period, µs of a tick. Only exact operations: see exact.lua.
 --
--- What is left is limit - current - previous·(W - e)/W, rounded down. Python multiplies that by W and needs no division;
--- for a state of another period the product can be too large here, so `share` divides, and it comes to the same.
+-- The remaining quota is limit - current - previous·(W - e)/W, rounded down. Python multiplies this by W and needs no
+-- division. Here the product can be too large for a state of another period, so `share` divides, with the same result.
 
 function makers.sliding_counter()
-    -- The state as Python has it, with the mark for counts above the limit; a previous count of 0 is left out.
+    -- The state as in Python, marked by a negative period if a count is above the limit. A previous count of 0 is left
+    -- out.
     local function packed(limit, period, start, current, previous)
         if current > limit or previous > limit then
             period = -period
@@ -15,8 +16,8 @@ function makers.sliding_counter()
         return cmsgpack.pack(period, start, current)
     end
 
-    -- The windows at `now`: start, current, previous, and how far the clock has gone back: by a period at most, or far,
-    -- which is then said last.
+    -- The windows at `now`: start, current, previous, how far the clock has gone back, up to a period, and whether it
+    -- has gone back further.
     local function windows_at(now, period, start, current, previous)
         local elapsed = now - start
         if elapsed >= 2 * period then
@@ -29,22 +30,22 @@ function makers.sliding_counter()
         return start, current, previous, math.max(0, -elapsed), false
     end
 
-    -- Ticks until a refused cost is admitted, `elapsed` of those of the window having passed.
+    -- Ticks until a refused cost is admitted, if `elapsed` ticks of the window have passed.
     local function wait_for(cost, limit, window, elapsed, previous, current)
         local left = window - elapsed
         if current + cost <= limit then
             return left - share(limit - current - cost, window, previous)
         end
-        -- In the next window, where current takes the place of previous.
+        -- In the next window, where current becomes previous.
         return left + window - share(limit - cost, window, current)
     end
 
-    -- Decide in windows of `period`. Admits up to `most`; a count above `cut` is from before the limit was lowered.
+    -- Decide in windows of `period`. Admits up to `most`. A count above `cut` comes from a higher limit, and is cut.
     local function decide_on_own(limit, most, cut, period, tick, cost, now, start, current, previous)
         local late = math.fmod(now, tick)
         now = now - late
-        local skew, anew
-        start, current, previous, skew, anew =
+        local skew, restarted
+        start, current, previous, skew, restarted =
             windows_at(now, period, start or now, math.min(current or 0, cut), math.min(previous or 0, cut))
         local window, elapsed = period / tick, div(now + skew - start, tick)
         local life = 2 * period - (now + skew - start) + skew - late
@@ -53,7 +54,7 @@ function makers.sliding_counter()
             current = current + cost
         end
         local reset = current > 0 and life or previous > 0 and life - period or 0
-        local changed = (cost <= left or anew) and packed(limit, period, start, current, previous) or nil
+        local changed = (cost <= left or restarted) and packed(limit, period, start, current, previous) or nil
         if cost <= left then
             return 1, left - cost, 0, reset, changed, life
         end
@@ -61,10 +62,10 @@ function makers.sliding_counter()
         if cost <= most then
             wait = wait_for(cost, most, window, elapsed, previous, current) * tick - late + skew
         end
-        return 0, math.max(0, left), wait, reset, changed, anew and life or 0
+        return 0, math.max(0, left), wait, reset, changed, restarted and life or 0
     end
 
-    -- Decide on a state of another period: what is used fades in its own windows, until a hit is admitted.
+    -- Decide on a state of another period: the usage fades in windows of that period until a hit is admitted.
     local function decide_on_other(limit, most, cut, era, period, cost, now, ...)
         local allowed, left, wait, reset, changed, life = decide_on_own(limit, most, cut, era, 1, cost, now, ...)
         if allowed == 0 or cost == 0 then
@@ -97,14 +98,14 @@ function makers.sliding_counter()
         return { start, numbers[2], numbers[1] }
     end
 
-    -- The units of a count whose window began at `begin` that may be given back.
+    -- The units that may be given back to a count whose window began at `begin`.
     local function units_of(count, begin, era, receipt, limit)
         if not receipt then
             return count
         elseif receipt[1] ~= begin or receipt[2] ~= math.abs(era) then
             return 0
         end
-        -- It may have been cut since, to a limit that has been lowered.
+        -- It may have been cut since, because the limit was lowered.
         return (limit < receipt[3] and (count == limit or era < 0)) and 0 or count
     end
 
@@ -128,7 +129,7 @@ function makers.sliding_counter()
         if current == 0 and (previous == 0 or passed > 0) then
             return cmsgpack.pack(1, 0, 0), 0, -newer - older
         end
-        -- Only a part with the mark keeps it.
+        -- A part without the mark does not get it.
         local changed = packed(era < 0 and limit or EXACT, period, start, current, previous)
         local _, _, _, reset = kernel(changed, 0, now, numbers)
         return changed, reset, -newer - older

@@ -1,23 +1,24 @@
-"""Sliding window counter: two counts, the older one fading out in proportion to the time passed.
+"""Sliding window counter: two counts, of which the older one fades out in proportion to the time passed.
 
-State ``(period, start, current, previous)``: `current` was admitted since `start`, `previous` in the window before it.
-(One size for all keys, also those without a previous window: memory that is given back then fits whatever comes next.)
-Windows follow one another from a key's first hit. With W the period, L the limit and e = now - start, a charge of N is
-admitted iff ``previous·(W - e) + (current + N)·W <= L·W``: no division, so no rounding. The wait is exact: the first
-tick at which that holds.
+The state is ``(period, start, current, previous)``: `current` units have been admitted since `start`, and `previous` in
+the window before. (States without a previous window have the same size, so freed memory fits the next state.) The first
+window opens with the first hit of a key. With W the period, L the limit and e = now - start, a charge of N units is
+admitted if ``previous·(W - e) + (current + N)·W <= L·W``. There is no division, so no rounding. The wait is exact: it
+ends at the first tick at which the condition holds.
 
-Promises exactly L in the first window, no jump at a boundary, at most 2L - 1 in any stretch of length W against an
-adversary, and L/W in the long run. (Cloudflare, "How we built rate limiting capable of scaling to millions of domains";
-the grid starts at the first hit instead of the epoch, so that clients do not share a boundary.)
+The first window admits exactly L units. There is no jump at the edge of a window. At most 2L - 1 units are admitted in
+any time span W. (Cloudflare, "How we built rate limiting capable of scaling to millions of domains". Here windows begin
+with the first hit instead of the epoch, so clients do not share their edges.)
 
-Needs 3·L·W below 2**53; where µs are too fine, whole multiples of them that divide W are counted. If the clock goes
-back by at most one window it stands still until it has caught up; by more, the counts start anew at the new time.
+The arithmetic needs 3·L·W below 2**53. If µs are too fine, it uses coarser ticks that divide W. If the clock goes back
+by at most one window, the time stays the same until the clock has caught up. If it goes back by more, the counts begin
+at the new time.
 
-Settling: the receipt of a hit is the start of its window, with the period and the limit. Units are given back to the
-count of that window, be it the current or the previous one; later, nothing is. Without a receipt, the current count
-goes first. What is charged in any case takes the use to twice the limit at most. A state with such a count above the
-limit has its period negative. Without that mark, a count above the limit is from before the limit was lowered, and is
-cut to the new one.
+Settling: the receipt of a hit is the start of its window, the period and the limit. Units are given back to the count
+of that window while it is the current or the previous one, and later not at all. Without a receipt, they are given back
+to the current count first. Units charged in any case raise the usage to at most twice the limit. In a state with such a
+count above the limit, the period is negative. In any other state, a count above the limit comes from a higher limit in
+the past, and is cut to the new limit.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ from traffik.strategies.base import (
 __all__ = ["SlidingCounter"]
 
 _FRESH: Final[State] = (1, 0, 0, 0)
-"""Windows that ended long ago."""
+"""A state whose windows ended long ago."""
 
 _new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingCounter:
-    """At most `limit` in a window that slides, approximated by two counts; smooth, and constant in memory."""
+    """About `limit` units in a sliding window, approximated by two counts, with a small state of constant size."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -95,14 +96,14 @@ class SlidingCounter:
 
     def _tick(self, rate: Rate) -> int:
         tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)
-        # After a clock has gone back, a reset may be three periods away.
+        # after the clock has gone back, a reset may be three periods away
         if tick is None or 3 * rate.period >= EXACT:
             raise inexact(self, rate)
         return tick
 
 
 def _without(state: State, units: int, receipt: Receipt | None, limit: int, now: int) -> tuple[State, int] | None:
-    """The state without `units` of the window of a receipt, and what that applies; None if there are none in it."""
+    """The state without `units` of the window of a receipt, and the units applied; None if none can be given back."""
     era, start, current, previous = state
     period = abs(era)
     passed = (now - start) // period
@@ -125,26 +126,26 @@ def _without(state: State, units: int, receipt: Receipt | None, limit: int, now:
 
 
 def _may_be_cut(count: int, era: int, limit_then: int, limit: int) -> bool:
-    """Whether a count of a hit may have been cut since, to a limit that has been lowered."""
+    """Whether a count may have been cut since the hit, because the limit was lowered."""
     return limit < limit_then and (count == limit or era < 0)
 
 
 def _marked(state: State, limit: int) -> State:
-    """A state with the mark for counts above the limit, if it has one."""
+    """A state, marked by a negative period if a count is above the limit."""
     era, start, current, previous = state
     return (-abs(era), start, current, previous) if current > limit or previous > limit else state
 
 
 def _kernel(rate: Rate, period: int, tick: int, limit: int, most: int) -> Kernel:
-    """At most `limit` in windows of `period`, which is the rate's own unless that has changed.
+    """The kernel with at most `limit` units in windows of `period`, the period of the rate unless that has changed.
 
-    A count in the state that is above `most` is cut to it: the limit has been lowered.
+    A count in the state above `most` is cut to `most`, since the limit has been lowered.
     """
     window = period // tick
     area, twice, coarse = limit * window, 2 * period, tick != 1
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        late = skew = previous = current = elapsed = anew = 0
+        late = skew = previous = current = elapsed = restarted = 0
         if coarse:
             late = now % tick
             now -= late
@@ -162,7 +163,7 @@ def _kernel(rate: Rate, period: int, tick: int, limit: int, most: int) -> Kernel
                 elif elapsed >= period:
                     start, current, previous, elapsed = start + period, 0, current, elapsed - period
                 elif elapsed < -period:
-                    start, elapsed, anew = now, 0, 1
+                    start, elapsed, restarted = now, 0, 1
                 else:
                     skew, elapsed = -elapsed, 0
         left = window - elapsed // tick if coarse else period - elapsed
@@ -178,7 +179,7 @@ def _kernel(rate: Rate, period: int, tick: int, limit: int, most: int) -> Kernel
             wait = wait * tick - late + skew
         reset = life if current else (life - period if previous else 0)
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
-        return decision, (period, start, current, previous) if anew else None, life if anew else 0
+        return decision, (period, start, current, previous) if restarted else None, life if restarted else 0
 
     def otherwise(state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
         return _decide_otherwise(rate, period, tick, limit, state, cost, now)
@@ -187,13 +188,13 @@ def _kernel(rate: Rate, period: int, tick: int, limit: int, most: int) -> Kernel
 
 
 def _wait(limit: int, window: int, left: int, previous: int, current: int, cost: int) -> int:
-    """Ticks until a refused `cost` is admitted, `left` ticks before the end of the window; NEVER above the limit."""
+    """Ticks until a refused `cost` is admitted, if the window ends in `left` ticks; NEVER if it is above the limit."""
     if cost > limit:
         return NEVER
     if current + cost <= limit:
-        # In this window: the first e' with previous·(W - e') within the room that is left beside current and cost.
+        # in this window, at the first e' for which previous·(W - e') fits beside current and cost
         return left - (limit - current - cost) * window // previous
-    # In the next one, where current takes the place of previous.
+    # in the next window, where current becomes previous
     return left + max(0, window - (limit - cost) * window // current)
 
 
@@ -202,8 +203,8 @@ def _decide_otherwise(
 ) -> tuple[Decision, State | None, int]:
     """Decide on a state of another period, or with counts above the limit.
 
-    What is used under another period fades in its own windows, until a hit is admitted. From then on it is a previous
-    window of the new period, which begins to fade.
+    Usage under another period fades in windows of that period until a hit is admitted. From then on it counts as a
+    previous window of the new period, which begins to fade.
     """
     era, start, current, previous = state
     own, most = abs(era), 2 * rate.limit if era < 0 else rate.limit

@@ -1,18 +1,19 @@
--- The twin of sliding_window.py; numbers: limit, period, µs of a cell. Only exact operations: see exact.lua.
+-- The twin of sliding_window.py. The numbers are limit, period, µs of a cell. Only exact operations: see exact.lua.
 --
--- A log is text: the bytes of a count, the period, the count before the first moment, and then moments of a fixed width,
--- oldest first, each with its time and the count after it. Counts go round at a number above any difference of two. So
--- nothing need be summed up, every question is a search by halves, and a log of thousands is never taken apart.
+-- A log is a string: the number of bytes of a count, the period, the count before the first moment, and then moments of
+-- a fixed width, oldest first, each with its time and the running count after it. Counts wrap around at a number above
+-- any difference of two counts. So nothing is summed up, moments are found by binary search, and a long log is never
+-- unpacked.
 
 function makers.sliding_window()
-    -- How a log is written, by the bytes of a count.
+    -- The layouts of logs, by the number of bytes of a count.
     local LAYOUTS = {
         [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536 },
         [4] = { bytes = 4, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11, round = 4294967296 },
         [7] = { bytes = 7, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14, round = EXACT / 2 },
     }
 
-    -- The narrowest layout for counts that differ by twice `limit` at most.
+    -- The narrowest layout for counts that differ by at most twice the limit.
     local function layout_for(limit)
         if limit < 32768 then
             return LAYOUTS[2]
@@ -40,7 +41,7 @@ function makers.sliding_window()
         return math.fmod(count_before(log, last + 1) - count_before(log, first) + round, round)
     end
 
-    -- A log as stored; nil for anything else: of another length, or with a number beyond all clocks.
+    -- The log in a stored part; nil if it is not one, since its length is wrong or a number is too large.
     local function read(part)
         local layout = type(part) == "string" and LAYOUTS[part:byte(1)]
         local length = layout and #part - layout.head_size or 0
@@ -52,13 +53,13 @@ function makers.sliding_window()
         return era > 0 and era < EXACT and moment(log, log.length) < EXACT and log or nil
     end
 
-    -- A log of one moment.
+    -- A log with one moment.
     local function alone(layout, era, time, count)
         local text = struct.pack(layout.head, layout.bytes, era, 0) .. struct.pack(layout.moment, time, count)
         return { text = text, layout = layout, era = era, before = 0, length = 1 }
     end
 
-    -- The first place from `low` to `high` of which `holds` is true, as it then is of all later ones.
+    -- The first place from `low` to `high` for which `holds` is true, if it is true for all later ones too.
     local function first_place(low, high, holds)
         while low < high do
             local middle = div(low + high, 2)
@@ -84,14 +85,14 @@ function makers.sliding_window()
         end)
     end
 
-    -- The time of the moment with which, from the one at `first` on, at least `excess` units will have left.
+    -- The time of the first moment up to which there are at least `excess` units, counted from the moment `first`.
     local function time_of_nth(log, first, excess)
         return (moment(log, first_place(first, log.length, function(place)
             return units(log, first, place) >= excess
         end)))
     end
 
-    -- The moments from `first` to `last`, written with wider counts.
+    -- The moments from `first` to `last`, in a layout with wider counts.
     local function widened(log, first, last, layout)
         local found = {}
         for place = first, last do
@@ -100,12 +101,12 @@ function makers.sliding_window()
         return table.concat(found)
     end
 
-    -- The text of a log from `first` on, with a hit of `cost` at `now`.
+    -- A log from `first` on, with a hit of `cost` at `now` added, as a string.
     local function noted(log, first, now, cost, limit, period, cell)
         local last, layout = log.length, layout_for(limit)
         local before, count, kept = 0, units(log, first, last), nil
         if math.fmod(now, cell) >= now - moment(log, last) then
-            last = last - 1 -- It takes the place of one in the same cell.
+            last = last - 1 -- it replaces the moment in the same cell
         end
         if layout.bytes > log.layout.bytes then
             kept = widened(log, first, last, layout)
@@ -118,8 +119,8 @@ function makers.sliding_window()
         return head .. kept .. struct.pack(layout.moment, now, math.fmod(count + cost, layout.round))
     end
 
-    -- The moments that count at `now`: the log or nil, the place of the first, the units, µs from the last until it
-    -- leaves, how far back the clock is, and the log to go on from even if the hit is refused.
+    -- The moments that count at `now`: the log or nil, the place of the first moment, the units, µs until the last
+    -- moment leaves the window, how far the clock has gone back, and the log to write even if the hit is refused.
     local function counting(log, period, now)
         local span, last, kept, skew = math.min(log.era, period), moment(log, log.length), nil, 0
         if last > now + span then
@@ -135,7 +136,7 @@ function makers.sliding_window()
         return log, first, units(log, first, log.length), last + span - now, skew, kept
     end
 
-    -- Decide up to `most` units.
+    -- Decide with a limit of `most` units.
     local function decide(part, cost, now, numbers, most)
         local limit, period, cell = numbers[1], numbers[2], numbers[3]
         local stored = read(part)
@@ -168,19 +169,19 @@ function makers.sliding_window()
         return { (moment(log, log.length)), numbers[3] }
     end
 
-    -- The moments from `first` to `last` as they are, as bytes.
+    -- The unchanged bytes of the moments from `first` to `last`.
     local function bytes_of(log, first, last)
         local layout = log.layout
         return log.text:sub(layout.head_size + (first - 1) * layout.size + 1, layout.head_size + last * layout.size)
     end
 
-    -- A moment of a log, with a count before it that is less by `taken`.
+    -- The bytes of a moment, with its count reduced by `taken`.
     local function lessened(log, place, taken)
         local time, count = moment(log, place)
         return struct.pack(log.layout.moment, time, math.fmod(count - taken + log.layout.round, log.layout.round))
     end
 
-    -- The settlement that leaves these moments of a log, given as bytes; none means that the key is fresh.
+    -- The settlement whose new state has these moments, given as bytes. Without any, the key is like a new one.
     local function left_with(log, first, bytes, now, applied)
         local layout, era = log.layout, log.era
         if bytes == "" then
@@ -191,7 +192,7 @@ function makers.sliding_window()
         return text, last + era - now, applied
     end
 
-    -- Take units from the latest moments on.
+    -- Remove units from the latest moments.
     local function without_latest(log, first, used, wanted, now)
         local given = math.min(wanted, used)
         if given == 0 then
@@ -206,7 +207,7 @@ function makers.sliding_window()
         return left_with(log, first, bytes_of(log, first, place - 1) .. lessened(log, place, taken), now, -given)
     end
 
-    -- Take units from the moment of the hit with this receipt.
+    -- Remove units from the moment of the hit with this receipt.
     local function without_hit(log, first, wanted, receipt, cell, now)
         local time, cell_then = receipt[1], receipt[2]
         if moment(log, log.length) < time then

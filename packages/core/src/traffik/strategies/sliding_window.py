@@ -1,30 +1,31 @@
-"""Sliding window of K moments, and the sliding window log: one kernel.
+"""Sliding window with K moments, and the sliding window log. Both use one kernel.
 
-Never more than the limit in any window, and never a wait longer than the window. The log remembers each hit at its own
-moment. The window divides its period into K cells and keeps one moment for each: the units that were admitted in a cell
-count as admitted at its latest hit. A unit is never counted as older than it is, so no window admits more than the
-limit. No moment lies in the future, so no wait is longer than the window. A client that waits as told gets the whole
-rate; one that polls gets at least K/(K + 1) of it.
+They never admit more than the limit in any window, and no wait is longer than the window. The log stores a moment for
+each hit. The window divides its period into K cells and stores one moment for each: the units admitted in a cell count
+as admitted at its latest hit. A unit never counts as older than it is, so no window admits more than the limit. No
+moment is in the future, so no wait is longer than the window. A client that waits as told gets the whole rate. A client
+that polls gets at least K/(K + 1) of it.
 
-State ``(period, before, last, count, older)``. `count` is a running count of the units admitted, `last` the latest
-moment, and `before` the count before the oldest moment that matters, so ``count - before`` units are in use. `older` is
-None or holds the other moments as a flat tuple ``t1, c1, t2, c2, ...``, oldest first, each with the running count after
-it. Beyond `_LONG` integers they move into blocks, and `older` becomes ``t1, tail, skip, blocks``. The tail and each
-block are flat tuples; the first `skip` integers of the first block no longer matter. So a hit copies a short tuple,
-never a whole log.
+The state is ``(period, before, last, count, older)``. `count` is a running count of the units admitted, `last` the
+latest moment, and `before` the count before the oldest moment in the window, so ``count - before`` units are in use.
+`older` is None or a flat tuple of the other moments, ``t1, c1, t2, c2, ...``, oldest first, each with the running count
+after it. If there are more than `_LONG` integers, they move into blocks, and `older` is ``t1, tail, skip, blocks``. The
+tail and each block are flat tuples. The first `skip` integers of the first block have left the window. So a hit copies
+a short tuple, never a whole log.
 
-A charge of N at `now` drops the moments up to ``now - period`` and is admitted iff ``count - before + N <= limit``. It
-joins the last moment if both are in one cell. A refused one waits until enough of the oldest moments have left.
+A charge of N units at `now` drops the moments up to ``now - period``, and is admitted if
+``count - before + N <= limit``. It joins the last moment if both are in one cell. A refused charge waits until enough
+of the oldest moments have left the window.
 
-If the clock goes back by at most one period, it stands still until it has caught up. If it goes back by more, all units
-count from the new time. If the period has changed, a moment counts for the shorter of the two periods until a hit is
-admitted, and then for the new one, since the store may forget the state after the old period.
+If the clock goes back by at most one period, the time stays the same until the clock has caught up. If it goes back by
+more, all units count from the new time. If the period has changed, a moment counts for the shorter of the two periods
+until a hit is admitted, and then for the new one, since the store may forget the state after the old period.
 
 Settling: the receipt of a hit is its moment and the size of a cell. Its units are given back to the first moment that
-is not before it, if both are in one cell; if that moment has left the window, nothing is given back. Without a receipt
-the units at the latest moments are given back. The rest of a cell counts from its latest hit as before, so the key
-never has more quota than if the units had not been taken. Units charged in any case count from now on, up to twice the
-limit in all. They leave the window as others do, so no wait is longer than the window.
+is not before it, if both are in one cell. If that moment has left the window, nothing is given back. Without a receipt,
+units are given back to the latest moments. The rest of a cell counts from its latest hit as before, so the key never
+has more quota than if the units had not been taken. Units charged in any case count from now on, up to twice the limit
+in all. They leave the window as others do, so no wait is longer than the window.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from traffik.strategies.moments import settler_of_moments
 __all__ = ["MAX_ENTRIES", "SlidingLog", "SlidingWindow"]
 
 MAX_ENTRIES: Final = 10_000
-"""The most moments that a key may remember: the largest limit of `SlidingLog`, and the finest resolution."""
+"""The most moments in the state of a key: the largest limit of `SlidingLog`, and the largest resolution."""
 
 _LONG: Final = 64
-"""Integers of older moments that move into a block; a window of the default resolution has at most 32."""
+"""The integers of older moments that become a block. A window with the default resolution has at most 32."""
 
 _LONG_AGO: Final = -EXACT
-"""A moment that no window reaches back to."""
+"""A moment before any window."""
 
 _Older: TypeAlias = tuple[Any, ...]
 
@@ -57,11 +58,11 @@ _new = tuple.__new__
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """At most `limit` in any window, and no wait longer than the window; the default.
+    """At most `limit` units in any window, and no wait longer than the window. This is the default strategy.
 
     Args:
-        resolution: cells in a window, 1 to `MAX_ENTRIES`. A key remembers at most ``resolution + 1`` moments, and a
-            client that polls gets at least ``resolution / (resolution + 1)`` of the rate.
+        resolution: the cells in a window, 1 to `MAX_ENTRIES`. The state of a key has at most ``resolution + 1``
+            moments, and a client that polls gets at least ``resolution / (resolution + 1)`` of the rate.
 
     Raises:
         ValueError: the resolution is not an integer, or out of its range.
@@ -95,8 +96,8 @@ class SlidingWindow:
         return settler_of_moments(_kernel(rate, 2 * rate.limit, self._cell(rate)), rate.period, self._cell(rate))
 
     def _cell(self, rate: Rate) -> int:
-        """µs in a cell; 1 if every unit of the limit may have a moment of its own."""
-        # Lua keeps running counts modulo half of EXACT, and takes differences of them.
+        """µs in a cell; 1 if each unit of the limit may have a moment of its own."""
+        # Lua stores running counts modulo half of EXACT, and computes their differences
         if rate.limit >= EXACT // 4:
             raise inexact(self, rate)
         return 1 if rate.limit <= self.resolution else -(-rate.period // self.resolution)
@@ -104,7 +105,7 @@ class SlidingWindow:
 
 @dataclass(frozen=True, slots=True)
 class SlidingLog:
-    """At most `limit` in any window; remembers every hit, so limits are at most `MAX_ENTRIES`."""
+    """At most `limit` units in any window. The state has a moment for each hit, so limits are at most `MAX_ENTRIES`."""
 
     def decide(self, state: State | None, rate: Rate, cost: int, now: int) -> Transition:
         return Transition(*self.prepare(rate)(state, cost, now))
@@ -133,8 +134,8 @@ class SlidingLog:
     def _check(self, rate: Rate) -> None:
         if rate.limit > MAX_ENTRIES:
             raise RateError(
-                f"{self!r} remembers every hit and takes limits up to {MAX_ENTRIES}, not {str(rate)!r}: "
-                f"use SlidingWindow(), which makes the same promise with a few moments"
+                f"{self!r} stores every hit, so its limits are at most {MAX_ENTRIES}, not {str(rate)!r}: "
+                f"use SlidingWindow(), which also admits at most the limit in any window, and stores few moments"
             )
 
 
@@ -148,7 +149,7 @@ def _kernel(rate: Rate, limit: int, cell: int) -> Kernel:
         age = now - last
         if age < 0 or era != period:
             span = min(era, period)
-            if -age > span:  # The clock has gone far back.
+            if -age > span:  # the clock has gone far back
                 before, last, count, older = 0, now, count - before, None
                 kept = (era, before, last, count, older)
             elif age < 0:
@@ -177,14 +178,14 @@ def _kernel(rate: Rate, limit: int, cell: int) -> Kernel:
 
 
 def _longer(older: _Older | None, last: int, count: int) -> _Older:
-    """The older moments, and what was the last one."""
+    """The older moments, with the last one added."""
     if older is None:
         return (last, count)
     tail = older[1]
     if type(tail) is tuple:
         first, _, skip, blocks = older
         if len(tail) < _LONG:
-            return first, tail + (last, count), skip, blocks  # noqa: RUF005 - unpacking would go by way of a list
+            return first, tail + (last, count), skip, blocks  # noqa: RUF005 - unpacking would make a list first
         return first, (last, count), skip, (*blocks, tail)
     if len(older) < _LONG:
         return older + (last, count)  # noqa: RUF005 - as above
@@ -192,7 +193,7 @@ def _longer(older: _Older | None, last: int, count: int) -> _Older:
 
 
 def _without_first(older: _Older, horizon: int) -> tuple[int, _Older | None]:
-    """The running count up to `horizon`, and the older moments after it; the first of them is not among those."""
+    """The running count up to `horizon`, and the older moments after it. The first one is not after it."""
     if type(older[1]) is tuple:
         _, tail, skip, blocks = older
         block = blocks[0]
@@ -209,7 +210,7 @@ def _without_first(older: _Older, horizon: int) -> tuple[int, _Older | None]:
 
 
 def _without_blocks(tail: _Older, blocks: _Older, horizon: int) -> tuple[int, _Older | None]:
-    """The same where the whole of the first block goes."""
+    """`_without_first` if no moment of the first block is after the horizon."""
     gone = bisect_right(blocks, horizon, key=lambda block: block[-2])
     before, blocks = blocks[gone - 1][-1], blocks[gone:]
     older = (blocks[0][0], tail, 0, blocks) if blocks else tail

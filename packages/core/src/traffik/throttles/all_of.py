@@ -1,11 +1,11 @@
-"""Several throttles as one decision: a connection takes units from all of them, or from none.
+"""Several throttles as one decision: a hit consumes units of all of them, or of none.
 
     guards = AllOf(per_ip, per_user, everyone)
 
     await guards.hit(request)                          # or hit_all(request, per_ip, per_user, everyone)
 
-As separate hits, a refusal by the second throttle has already charged the first. What one decision means where the
-throttles count in different stores is in `traffik.limits.composing`.
+With separate hits, a refusal by the second throttle comes after the first has been charged. For throttles that count in
+different stores, see `traffik.limits.composing`.
 """
 
 from __future__ import annotations
@@ -34,49 +34,50 @@ _C = TypeVar("_C")
 
 
 class AllOf(Generic[_C]):
-    """Several throttles that are hit as one, all or nothing; made once, as a throttle is.
+    """Several throttles that are hit as one, all or nothing. Make it once, at the top of a module, as a throttle.
 
     Args:
-        limits: throttles, or a `Hit` for one with a cost, a context or a subject of its own; limiters too.
+        limits: throttles and limiters, at least one throttle. Wrap one in a `Hit` to give it a cost, a context or a
+            subject of its own.
 
     Raises:
-        TypeError: there are none, or something else is among them.
+        TypeError: there is no throttle, or an argument is something else.
     """
 
     def __init__(self, *limits: Limit | Hit) -> None:
         self.parts = parts_of(limits)
         if not any(part.limit.rejects for part in self.parts):
-            raise TypeError("AllOf takes a throttle at least; for limiters alone there are hit_all and reserve_all")
+            raise TypeError("AllOf takes at least one throttle; for limiters alone use hit_all and reserve_all")
 
     def __repr__(self) -> str:
         return f"AllOf({', '.join(part.limit.uid for part in self.parts)})"
 
     async def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
-        """Take `cost` units from each, or reject the connection and take nothing.
+        """Consume `cost` units of each throttle's quota, or reject the connection and consume nothing.
 
-        The rejection is that of the throttle that refuses longest; its header fields show all.
+        The throttle with the longest wait rejects. The header fields show all throttles.
 
         Args:
             connection: as in `Throttle.hit`.
-            cost: for every throttle without a cost of its own here; if None, each has its own.
-            context: goes before that of each throttle.
+            cost: for each throttle that has no cost in a `Hit`; if None, the cost of the throttle.
+            context: its values override those of each throttle's context.
 
         Returns:
             The same connection.
 
         Raises:
-            Throttled: a throttle refuses, as in `Throttle.hit`; and the other errors of it.
-            ConfigurationError: the throttles count in different stores, and one cannot give back what it hands out.
+            Throttled: a throttle refuses, as in `Throttle.hit`, whose other errors are raised too.
+            ConfigurationError: the throttles count in different stores, and the strategy of one cannot give units back.
         """
         await composing.hit_together(self.parts, connection, cost, context, False)
         return connection
 
     async def __call__(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
-        """The same as `hit`, so that ``Depends(AllOf(...))`` works."""
+        """The same as `hit`, for ``Depends(AllOf(...))``."""
         return await self.hit(connection, cost, context)
 
     async def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
-        """The decision a hit would get now, from the throttle that binds; takes nothing."""
+        """The decision that a hit would get now, from the binding throttle. Consumes nothing."""
         return (await composing.take_all(self.parts, connection, cost, context, False, TRY)).decision
 
     def reserve(
@@ -87,7 +88,7 @@ class AllOf(Generic[_C]):
         context: Context | None = None,
         keep_on_error: bool = False,
     ) -> Reservation:
-        """Take an estimate from each, or nothing, and settle it afterwards; see `Throttle.reserve`."""
+        """Reserve an estimated cost in each quota, or in none, and settle it later; see `Throttle.reserve`."""
         return Reservation(self.parts, connection, cost, context, keep_on_error)
 
     @property
@@ -102,7 +103,7 @@ class AllOf(Generic[_C]):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """As of its first throttle: what FastAPI injects."""
+        """That of its first throttle, for FastAPI's dependency injection."""
         return self.throttles[0].__signature__
 
 
@@ -138,7 +139,7 @@ class SyncAllOf(Generic[_C]):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """As of `AllOf`."""
+        """That of the `AllOf`."""
         return self._all.__signature__
 
 
@@ -156,7 +157,7 @@ async def hit_all(subject: Any, *limits: Limit | Hit, cost: int | None = None, c
     """Hit several throttles or limiters as one, all or nothing; see `AllOf.hit`.
 
     Returns:
-        The same connection. If there are only limiters, the decision that binds instead.
+        The same connection. If there are only limiters, the binding decision instead.
     """
     return await _hit(limits, subject, cost, context, False)
 

@@ -1,10 +1,10 @@
-"""Following a file of limits: when it changes, its throttles count by its new rates, without a restart.
+"""Follow a file of limits: when it changes, its throttles use the new rates without a restart.
 
     throttles = load_throttles("limits.toml")
     with following("limits.toml", throttles):
         ...  # serve
 
-The whole file is checked before anything changes. A file that is wrong changes nothing, and the log says why.
+The whole file is checked before anything changes. A file with an error changes nothing, and the error is logged.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _log: Final = logging.getLogger("traffik.limits")
 
 
 class FollowedLimits:
-    """A file of limits and the throttles that `load_throttles` made of it.
+    """A file of limits and the throttles that `load_throttles` made from it.
 
     Args:
-        path: of the file.
-        throttles: by uid.
+        path: the path of the file.
+        throttles: the throttles by their uids.
 
     Raises:
-        ConfigurationError: the file cannot be read, or something in it is wrong.
+        ConfigurationError: the file cannot be read, or has an error.
     """
 
     def __init__(self, path: str | Path, throttles: Mapping[str, Throttle[Any]]) -> None:
@@ -48,12 +48,12 @@ class FollowedLimits:
         self._entries = self._read()
 
     def refresh(self) -> list[str]:
-        """Read the file, and count by its rates from now on; the uids whose rate has changed.
+        """Read the file, and use its rates from now on. Returns the uids whose rate has changed.
 
-        Other changes need a restart, which the log says.
+        Other changes need a restart. A warning about them is logged.
 
         Raises:
-            ConfigurationError: the file cannot be read, or something in it is wrong; nothing is changed then.
+            ConfigurationError: the file cannot be read, or has an error. Nothing is changed then.
         """
         self._stamp = self._stamp_now()
         before, self._entries = self._entries, self._read()
@@ -61,18 +61,23 @@ class FollowedLimits:
         for uid in before.keys() | self._entries.keys():
             old, new = before.get(uid), self._entries.get(uid)
             if old is None or new is None or uid not in self.throttles:
-                _log.warning("%s: %r is new or gone: that needs a restart", self.path, uid)
+                _log.warning("%s: %r was added or removed: this takes effect after a restart", self.path, uid)
                 continue
             if replace(old, rates=new.rates, line=new.line) != new:
-                _log.warning("%s:%d: %r has changed in more than its rate: restart for it", self.path, new.line, uid)
+                _log.warning(
+                    "%s:%d: %r has changed in more than its rate: this takes effect after a restart",
+                    self.path,
+                    new.line,
+                    uid,
+                )
             if old.rates != new.rates:
                 self.throttles[uid].update(rate=new.rates or "unlimited")
                 changed.append(uid)
-                _log.info("%s:%d: %r counts by %s now", self.path, new.line, uid, "; ".join(map(str, new.rates)))
+                _log.info("%s:%d: the rate of %r is now %s", self.path, new.line, uid, "; ".join(map(str, new.rates)))
         return sorted(changed)
 
     def refresh_if_changed(self) -> None:
-        """`refresh` if the file has another time or size. What is wrong is logged, and changes nothing."""
+        """`refresh` if the time or size of the file has changed. An error is logged, and changes nothing."""
         if self._stamp_now() == self._stamp:
             return
         try:
@@ -95,15 +100,15 @@ class FollowedLimits:
 def following(
     path: str | Path, throttles: Mapping[str, Throttle[Any]], *, every: float = 1.0
 ) -> Generator[FollowedLimits, None, None]:
-    """Follow a file of limits for as long as the context lasts, in a thread.
+    """Follow a file of limits in a thread, until the ``with`` block ends.
 
     Args:
-        path: of the file.
-        throttles: by uid, as `load_throttles` returns them.
-        every: seconds between two looks at the file, above 0.
+        path: the path of the file.
+        throttles: the throttles by their uids, as `load_throttles` returns them.
+        every: the seconds between two checks of the file, above 0.
 
     Raises:
-        ConfigurationError: the file cannot be read, or something in it is wrong.
+        ConfigurationError: the file cannot be read, or has an error.
         ValueError: `every` is not a number of seconds above 0.
     """
     if isinstance(every, bool) or not isinstance(every, int | float) or not every > 0:

@@ -1,8 +1,7 @@
-"""Throttles in front of an endpoint: `hit_each` is how every decorator and middleware hits them, in every framework.
+"""Throttles in front of an endpoint: the decorators and middlewares of all frameworks hit them with `hit_each`.
 
-A connection hits each throttle once. If a middleware has hit it, a decorator that names the same throttle does not hit
-it again, and neither does a second middleware. The first hit counts, with its cost, context and outcome. A hit in a
-handler always counts.
+A connection hits each throttle once. After a middleware has hit a throttle, a decorator or a second middleware with the
+same throttle does not hit it again. The first hit counts, with its cost and context. A hit in a handler always counts.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from traffik.throttles import Throttle
 __all__ = ["Others", "PreparedRejections", "Respond", "Throttles", "each_of", "hit_each", "is_preflight"]
 
 Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
-"""What a middleware takes: one or several throttles, hit as one. The one that refuses longest answers."""
+"""The throttles of a middleware: one or several, which are hit as one. The one with the longest wait rejects."""
 
 Others: TypeAlias = Sequence[tuple[PreparedPolicies, Decision]]
 """The policies and decisions of the throttles that were hit in the same step."""
 
 Respond: TypeAlias = Callable[[Throttle[Any], Decision, Others], object]
-"""Makes the answer to a refusal by a throttle."""
+"""A function that makes the response to a refusal by a throttle."""
 
 _P = TypeVar("_P")
 
 _PREPARED: Final = 1024
-"""Answers kept ready. They differ in the quota left and in the seconds to wait."""
+"""How many responses are cached. They differ in the remaining quota and in the seconds to wait."""
 
 
 async def hit_each(
@@ -52,15 +51,15 @@ async def hit_each(
     Args:
         throttles: the throttles to hit.
         connection: as in `Throttle.hit`, and so are `cost` and `context`.
-        again: hit all of them, since an open WebSocket carries many messages.
-        response: the class of the framework's responses. If the handler of the throttle that refuses returns one, that
-            is the answer.
-        respond: makes the answer to a refusal by a throttle without a handler. If None, the adapter rejects the
+        again: hit all throttles, for the messages of an open WebSocket.
+        response: the class of the framework's responses. If the handler of the refusing throttle returns one, it is
+            sent.
+        respond: makes the response to a refusal by a throttle without a handler. If None, the adapter rejects the
             connection, usually with an exception.
         sync: whether the caller is sync code, which runs this with `traffik.model.coroutines.run_sync`.
 
     Returns:
-        The answer to send instead of the endpoint's; None if the endpoint may run.
+        The response to send instead of that of the endpoint; None if the endpoint may run.
 
     Raises:
         Throttled: the connection is rejected with the framework's own error.
@@ -88,10 +87,10 @@ async def hit_each(
 
 
 class PreparedRejections(Generic[_P]):
-    """Answers to refusals, each made once for all refusals that read the same.
+    """A cache of the responses to refusals. Refusals with equal responses share one.
 
     Args:
-        make: turns a rejection into the answer that the framework sends.
+        make: turns a rejection into a response of the framework.
     """
 
     __slots__ = ("_made", "_make")
@@ -101,7 +100,7 @@ class PreparedRejections(Generic[_P]):
         self._made: dict[object, _P] = {}
 
     def __call__(self, throttle: Throttle[Any], decision: Decision, others: Others = ()) -> _P:
-        """The answer to a refusal by `throttle`."""
+        """The response to a refusal by `throttle`."""
         policies = throttle.policies(decision)
         if others:
             return self._make(reject(decision, policies, others))
@@ -118,7 +117,7 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
     """One or several throttles as a tuple.
 
     Raises:
-        TypeError: something else is among them.
+        TypeError: an element is not a throttle.
     """
     each: tuple[object, ...] = (throttles,)
     if isinstance(throttles, Iterable) and not isinstance(throttles, str):

@@ -1,4 +1,4 @@
-"""What became of the hits of a connection."""
+"""The results of a connection's hits."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def is_throttled(connection: object, throttle: Throttle[Any] | None = None) -> b
     """Whether the most recent hit of the connection was refused; False if there was none.
 
     Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
+        connection: the connection.
+        throttle: consider only hits of this throttle.
     """
     decision = _remembered(connection, throttle)
     return decision is not None and not decision.allowed
 
 
 def get_wait(connection: object, throttle: Throttle[Any] | None = None) -> float:
-    """Milliseconds, rounded up, that the most recent hit was told to wait; 0 if it was admitted or there was none.
+    """The wait of the most recent hit in milliseconds, rounded up; 0 if it was admitted or there was none.
 
     Args:
-        connection: what was hit.
-        throttle: ask about the most recent hit of this throttle alone.
+        connection: the connection.
+        throttle: consider only hits of this throttle.
     """
     decision = _remembered(connection, throttle)
     return 0.0 if decision is None else decision.wait_ms

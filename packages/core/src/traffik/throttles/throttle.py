@@ -51,10 +51,10 @@ __all__ = [
 ]
 
 IdentifierOption: TypeAlias = Callable[..., object]
-"""What an argument named `identifier` takes: a function of the connection and the context, sync or async."""
+"""The type of arguments named `identifier`: a function of the connection and the context, sync or async."""
 
 HandlerOption: TypeAlias = Callable[..., Awaitable[object] | object]
-"""What `handle_throttled` takes: a function of connection, decision, throttle and context, sync or async."""
+"""The type of `handle_throttled`: a function of connection, decision, throttle and context, sync or async."""
 
 
 _OFFERED: Final = ("connection", "decision", "throttle", "context")
@@ -62,46 +62,47 @@ _OFFERED: Final = ("connection", "decision", "throttle", "context")
 
 
 class Throttle(QuotaLimit, Generic[C]):
-    """What `HTTPThrottle` and `WebSocketThrottle` have in common.
+    """The base class of `HTTPThrottle` and `WebSocketThrottle`.
 
     Args:
-        uid: names the throttle, 1 to 128 characters; throttles with the same uid on one store share their quota.
+        uid: the name of the throttle, 1 to 128 characters. Throttles with the same uid in one store share their quota.
         rate: a rate, text such as ``"100/min"`` or ``"10/s; 1000/hour"``, several of them, or a function of the
-            connection (and the context) that answers one.
-        identifier: whose quota it is: a function of the connection (and the context) that answers text, an integer, a
-            UUID, `EXEMPTED` or `DENIED`; some are ready in `traffik.identities`. If None, the address of the client:
-            the other end of the socket, or what the proxies say that `traffik.trust_proxies` has named.
+            connection (and the context) that returns one of these.
+        identifier: a function of the connection (and the context) that returns the identity of the client: text, an
+            integer, a UUID, `EXEMPTED` or `DENIED`. `traffik.identities` has ready-made ones. If None, the address of
+            the client: the socket's peer, or the address reported by the proxies named in `traffik.trust_proxies`.
         strategy: the algorithm; `SlidingWindow` if None.
-        backend: the store; if None, the application's own, or else the only one that is open.
-        cost: units of quota a hit takes, or a function as for `rate`.
-        context: handed to those functions, under what a call gives; its ``"scope"`` divides the quota further.
-        handle_throttled: called with ``(connection, decision, throttle, context)``, or as many of them as it takes,
-            instead of the framework's own rejection; when it returns, `hit` returns. (A response that it returns to a
-            middleware or a decorator is sent: see the guide of the framework.)
-        responses: which header fields go out, and how a refusal reads; if None, the default of the process
+        backend: the store; if None, the store of the application, or else the only open one.
+        cost: units of quota that a hit consumes, or a function as for `rate`.
+        context: passed to these functions, updated with the context of the call. Each ``"scope"`` in it has a quota
+            of its own.
+        handle_throttled: called with ``(connection, decision, throttle, context)``, or those of them that it has
+            parameters for, instead of the framework's rejection. After it, `hit` returns. (If a middleware or decorator
+            calls it, a response that it returns is sent: see the guide of the framework.)
+        responses: the header fields to send, and the body of a rejection; if None, the default of the process
             (`traffik.limits.defaults.set_default_responses`).
-        floods: for WebSockets: what becomes of one whose messages go on being refused. If None, every refusal is told
-            and that is all.
-        rules: one or several `Rule`: which connections it is for; without any, for all. One that it is not for is
-            admitted and not counted.
-        shadow: count and report, and refuse no one; see `shadow_report` and `promote`.
-        shadow_rate: another rate, tried beside the live one on the same hits; it refuses no one.
+        floods: for WebSockets: how to react if messages keep being refused. If None, the client is notified of each
+            refusal.
+        rules: one or several `Rule` that select the connections the throttle applies to; if empty, all. Other
+            connections are admitted and not counted.
+        shadow: count and report, but refuse nothing; see `shadow_report` and `promote`.
+        shadow_rate: another rate to try on the same hits. It refuses nothing.
 
     All functions may be sync or async.
 
     Raises:
-        RateError: the rate is not one, or the strategy cannot count it exactly.
+        RateError: the rate is invalid, or the strategy cannot count it exactly.
         DuplicateUidError: a different throttle with this uid counts in the store given as `backend`.
-        TypeError, ValueError: another argument is none of the above.
+        TypeError, ValueError: another argument is invalid.
     """
 
     subject = "connection"
     rejects = True
     websocket: ClassVar[bool] = False
-    """Whether it guards connections that carry messages."""
+    """Whether it is for WebSockets."""
 
     injects: ClassVar[type | None] = None
-    """The class of connections that dependency injection is to hand over; None to ask the adapters."""
+    """The class of connections for dependency injection; None to ask the adapters."""
 
     _seen_twice = False
 
@@ -147,24 +148,24 @@ class Throttle(QuotaLimit, Generic[C]):
         groups.join(self)
 
     async def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
-        """Take `cost` units of the connection's quota, all or nothing; reject the connection if they are not there.
+        """Consume `cost` units of the client's quota, or reject the connection if fewer remain.
 
         Args:
-            connection: what the framework hands you: its request or WebSocket.
-            cost: 0 to 2**31 - 1 units; the throttle's own if None. 0 is admitted and touches nothing.
-            context: goes before the throttle's own.
+            connection: the framework's request or WebSocket.
+            cost: 0 to 2**31 - 1 units; the cost of the throttle if None. A hit of 0 is admitted and changes nothing.
+            context: its values override those of the throttle's context.
 
         Returns:
-            The very same connection, if it is not rejected by an exception.
+            The same connection.
 
         Raises:
-            Throttled: an HTTP connection, or a WebSocket before its accept, is refused: the framework's own error,
-                which it answers with status 429. (A WebSocket after its accept is sent a message instead, or whatever
-                `floods` says; to close it, some frameworks have an error raised.)
-            AdapterNotFoundError: no adapter knows this kind of connection.
-            BackendNotFoundError: none, or more than one, store could be meant.
+            Throttled: an HTTP request, or a WebSocket before its accept, is refused. This is the framework's own error,
+                which it turns into a response with status 429. (An accepted WebSocket is sent a message instead. If
+                `floods` closes it, an error is raised in some frameworks.)
+            AdapterNotFoundError: there is no adapter for this type of connection.
+            BackendNotFoundError: no store is open, or it is unclear which one to use.
             DuplicateUidError: a different throttle with this uid counts in that store.
-            TypeError, ValueError: an argument is none of the above; nothing is taken then.
+            TypeError, ValueError: an argument is invalid. Nothing is consumed then.
         """
         decision = await hits.decide(self, connection, cost, context, False)
         self.remember(connection, decision, cost is None and context is None)
@@ -185,64 +186,66 @@ class Throttle(QuotaLimit, Generic[C]):
         timeout: float | None = None,
         jitter: float | None = None,
     ) -> Decision:
-        """Wait until the connection is admitted, and take the cost, as `Limiter.wait` does; never rejects it.
+        """Wait until the connection is admitted, and consume the cost, as `Limiter.wait` does. Never rejects it.
 
         Raises:
-            WaitTimeoutError: it would take longer than `timeout` seconds. To answer with status 429 then, hand the
+            WaitTimeoutError: the wait would be longer than `timeout` seconds. To respond with status 429, pass the
                 `decision` of the error to `refuse`.
-            NeverAdmittedError: the cost is above the capacity, or the client is denied. Hand it to `refuse` likewise.
+            NeverAdmittedError: the cost is above the capacity, or the client is denied. Its `decision` can be passed
+                to `refuse` too.
             AdapterNotFoundError, BackendNotFoundError, DuplicateUidError, TypeError, ValueError: as by `hit`.
         """
         return await waiting.wait_for_quota(self, connection, cost, context, False, timeout, jitter)
 
     async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
-        """Whether a hit of `cost` would be admitted now, as the decision it would get; takes nothing.
+        """The decision that a hit of `cost` would get now; true if it would be admitted. Consumes nothing.
 
-        Somebody else may be faster: only a `hit` is certain. True if the strategy cannot tell.
+        Another request may consume the quota before your next call, so only `hit` guarantees it. If the strategy cannot
+        decide without consuming, the decision is always true.
         """
         return await hits.decide(self, connection, cost, context, False, hits.read_only)
 
     async def stat(self, connection: C, context: Context | None = None) -> StrategyStat | None:
-        """What is left of the connection's quota; None if it is exempted or the strategy cannot tell."""
+        """The client's remaining quota; None if the client is exempted or the strategy cannot tell."""
         return await hits.stat(self, connection, context, False)
 
     async def reset(self, connection: C, context: Context | None = None) -> None:
-        """Forget what the connection's client has used."""
+        """Forget the usage of the client, so its whole quota is available again."""
         await hits.reset(self, connection, context, False)
 
     async def decide(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
-        """`hit` for code that answers refusals itself, such as a middleware: the decision, remembered, never raised."""
+        """As `hit`, for code that handles refusals such as a middleware: returns the decision, never rejects."""
         decision = await hits.decide(self, connection, cost, context, False)
         self.remember(connection, decision, cost is None and context is None)
         return decision
 
     async def refuse(self, connection: C, decision: Decision, context: Context | None = None) -> object:
-        """The rest of a refused `hit`: call the handler, or reject the connection in the framework's way.
+        """Handle a refusal as `hit` does: call the handler, or reject the connection as the framework does.
 
         Returns:
-            What the handler answered, for code that can send it, such as a middleware; None if none was asked.
+            The result of the handler, which a middleware may send as the response; None without a handler.
         """
         return await hits.refuse(self, connection, decision, context, False)
 
     def add_rule(self, rule: Rule) -> None:
-        """Ask `rule` too, from now on, in every thread and loop.
+        """Add a rule. It takes effect at once, in all threads and event loops.
 
         Raises:
-            TypeError: it is no rule.
+            TypeError: it is not a rule.
         """
         with binding.lock:
             self.rules = (self.rules or RuleSet()).with_rule(rule)
             self.refresh()
 
     def remove_rule(self, rule: Rule) -> None:
-        """Ask `rule` no more, if it has it; without rules it is for everything."""
+        """Remove a rule, if the throttle has it. Without rules, the throttle applies to all connections."""
         with binding.lock:
             self.rules = self.rules and self.rules.without_rule(rule)
             self.refresh()
 
     @property
     def plain(self) -> bool:
-        """Whether it calls no function of the user's, so that of a connection only the address matters."""
+        """Whether it calls no user's function, so its decisions depend only on the address of the client."""
         return self.identifier is self.rating is self.price is self.handler is None
 
     @property
@@ -265,7 +268,7 @@ class Throttle(QuotaLimit, Generic[C]):
         memory = adapter.memory(subject)
         before = None
         if memory:
-            before = memory.pop(self, None)  # so that it comes last
+            before = memory.pop(self, None)  # the most recent decision comes last
             if usual and not self.websocket and (before is not None or self.shares_uid):
                 self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
@@ -276,12 +279,12 @@ class Throttle(QuotaLimit, Generic[C]):
             memory[self] = decision
 
     def _of_twin(self, memory: adapters.Memory) -> Decision | None:
-        """The decision of another throttle object that counts in the same quota."""
+        """The decision of another throttle object that shares the quota."""
         twins = (each for each in memory if each.uid == self.uid and each.backend is self.backend)
         return next((memory[each] for each in twins), None)
 
     def _see_twice(self, adapter: adapters.Adapter, before: Decision | None, decision: Decision) -> None:
-        """Of a request that is decided on again, see whether it was counted both times."""
+        """Warn if a request was counted twice in this quota."""
         if before is None or self._seen_twice or adapter.websocket:
             return
         if before.allowed and decision.allowed and ADMITTED not in {before, decision}:
@@ -290,7 +293,7 @@ class Throttle(QuotaLimit, Generic[C]):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What a framework that injects dependencies sees: the connection, and nothing that comes from the client.
+        """The signature for dependency injection: the connection only, so no parameter comes from the client.
 
         Raises:
             AdapterNotFoundError: FastAPI is in use and the adapter for it is not installed.
@@ -305,17 +308,20 @@ class Throttle(QuotaLimit, Generic[C]):
 
 
 class HTTPThrottle(Throttle[C]):
-    """A throttle for HTTP requests; takes what `Throttle` takes."""
+    """A throttle for HTTP requests. The arguments are those of `Throttle`."""
 
 
 class WebSocketThrottle(Throttle[C]):
-    """A throttle for WebSockets, for opening one and for every message; takes what `Throttle` takes."""
+    """A throttle for new WebSockets and for their messages. The arguments are those of `Throttle`."""
 
     websocket = True
 
 
 class SyncThrottle(SyncQuotaLimit, Generic[C]):
-    """A throttle for sync code: the same calls, the same quota; an async function among its options is a TypeError."""
+    """A throttle for sync code, with the same methods and the same quota.
+
+    If an option of the throttle is an async function, the methods raise a TypeError.
+    """
 
     __slots__ = ()
 
@@ -339,7 +345,7 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
         timeout: float | None = None,
         jitter: float | None = None,
     ) -> Decision:
-        """As `Throttle.wait`, for threads in which no event loop runs: a `ConfigurationError` where one does."""
+        """As `Throttle.wait`, for threads without an event loop. Raises `ConfigurationError` if the thread runs one."""
         return run_sync(waiting.wait_for_quota(self._limit, connection, cost, context, True, timeout, jitter))
 
     def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
@@ -366,7 +372,7 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """As of the throttle, so that ``Depends(throttle.sync)`` works: FastAPI calls it in a thread."""
+        """That of the throttle. With it, ``Depends(throttle.sync)`` works: FastAPI calls it in a thread."""
         return self._limit.__signature__
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The store in this process."""
+"""The store in the memory of this process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The store in this process: exact for its tasks and threads, with nothing to operate.
+"""The store in the memory of this process: exact for its tasks and threads, and needs no server.
 
-A charge is decided under one lock that is never held across an await. Memory is freed a little at every hit, without a
-background task (see `traffik.backends.inmemory.tables`). A full store never forgets a key that is out of quota: keys
-beyond `max_keys` share overflow buckets, so that none gets more than its quota, and their decisions say so.
+A charge is decided under one lock that is never held across an await. Each hit frees a little memory, so there is no
+background task (see `traffik.backends.inmemory.tables`). A full store forgets no key before it expires: keys beyond
+`max_keys` share overflow buckets, so no client gets more than its quota. Their decisions are marked as degraded.
 
 A signal handler may hit while its own thread is in the store. Its hit is counted exactly, or refused as unavailable
 while keys move from one table to another.
@@ -20,7 +20,7 @@ from weakref import WeakSet, WeakValueDictionary
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
-from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, state_in
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
 from traffik.backends.postings import Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
@@ -39,12 +39,12 @@ _T = TypeVar("_T")
 
 
 class InMemoryBackend(Backend):
-    """Quota in the memory of this process, for all its tasks, threads and event loops.
+    """A store in the memory of this process, for all its tasks, threads and event loops.
 
     Args:
         namespace: the first part of every key.
-        max_keys: live keys, at least 1, above which new ones share overflow buckets.
-        clock: a function that returns nanoseconds that never go back. For tests; `time.monotonic_ns` if None.
+        max_keys: the most keys, at least 1. Further keys share overflow buckets.
+        clock: for tests: a function that returns nanoseconds that never go back; `time.monotonic_ns` if None.
     """
 
     kind: ClassVar[str] = "memory"
@@ -61,25 +61,25 @@ class InMemoryBackend(Backend):
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
         if clock is not None and not callable(clock):
             raise TypeError(
-                f"a clock is a function that answers nanoseconds, such as time.monotonic_ns, not {describe(clock)}"
+                f"a clock is a function that returns nanoseconds, such as time.monotonic_ns, not {describe(clock)}"
             )
         super().__init__(namespace=namespace)
         self.max_keys = max_keys
         self._clock = _default_clock if clock is None else clock
         self._lock = RLock()
-        # A bank lives as long as somebody may charge it or it holds keys; those that do are kept by themselves.
-        self._banks: WeakValueDictionary[str, KeyTable] = WeakValueDictionary()
+        # A table is kept while a limit refers to it. Tables with keys are kept in `_filled` too.
+        self._tables: WeakValueDictionary[str, KeyTable] = WeakValueDictionary()
         self._filled: set[KeyTable] = set()
-        self._lapsed = Expired()
+        self._expired = Expired()
         self._keys = 0
         self._due = NEVER
         self._moving = False
-        """Whether keys are being moved. Only a signal handler can see that, in the thread that moves them."""
+        """Whether keys are being moved. Only a signal handler in the thread that moves them can find this true."""
         _stores.add(self)
 
     @classmethod
     def spare(cls) -> InMemoryBackend:
-        """A store for another store to fall back on: no throttle that names none will find it."""
+        """A fallback for another store. Throttles without a `backend` never use it."""
         backend = cls()
         binding.hide(backend)
         return backend
@@ -89,55 +89,55 @@ class InMemoryBackend(Backend):
 
     @property
     def keys(self) -> int:
-        """The keys held now, some of which may have lapsed."""
+        """The number of keys in the store, some of which may have expired."""
         return self._keys
 
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
         account = self.account(uid, plan)
-        charge, read = self._charger(account.bank, account.plan), self._reader(account.bank, account.plan)
+        charge, read = self._charger(account.table, account.plan), self._reader(account)
         return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
 
     def account(self, uid: str, plan: Plan) -> MemoryAccount:
         plan = plan_on(self._clock, plan)
-        return MemoryAccount(self, uid, plan, self._bank(uid, plan))
+        return MemoryAccount(self, uid, plan, self._table(uid, plan))
 
-    def _bank(self, uid: str, plan: Plan) -> KeyTable:
+    def _table(self, uid: str, plan: Plan) -> KeyTable:
         with self._lock:
-            bank = self._banks.get(uid)
-            if bank is None:
-                bank = self._banks[uid] = KeyTable(plan)
-        return bank
+            table = self._tables.get(uid)
+            if table is None:
+                table = self._tables[uid] = KeyTable(plan)
+        return table
 
-    def _charger(self, bank: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        """The hot path of the store: everything it needs is a local variable."""
+    def _charger(self, table: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
+        """The hot path of the store. It uses local variables, which are faster than attributes."""
         acquire, release, clock, kernel = self._lock.acquire, self._lock.release, self._clock, plan.kernel
 
         def charge(key: str, cost: int) -> Decision:
-            # Half the price of `with self._lock:`. Acquired inside the try, a lock is released even if a signal strikes
-            # in between; an RLock that is not held refuses to be released, since it knows its owner.
+            # This takes half the time of `with self._lock:`. It is acquired inside the try, so it is released even if a
+            # signal handler raises right after `acquire`. If it raises before, `release` raises too, and frees nothing.
             try:
                 acquire()
                 while not self._moving:
                     now = clock() // 1000
                     if now >= self._due:
                         self._exclusively(self._tidy, now)
-                    if bank.plan is not plan:
-                        self._exclusively(self._adopt, bank, plan)
-                    newest = bank.newest
+                    if table.plan is not plan:
+                        self._exclusively(self._adopt, table, plan)
+                    newest = table.newest
                     try:
                         state = newest[key]
                     except KeyError:
-                        return self._exclusively(self._arrive, bank, plan, key, cost, now)
+                        return self._exclusively(self._arrive, table, plan, key, cost, now)
                     decision, changed, ttl = kernel(state, cost, now)
                     if changed is None:
                         return decision
-                    # A signal handler may have charged or reset this key since it was read; then decide again. Python
-                    # handles no signal between this comparison and the assignment: no call stands between them.
-                    if bank.newest is newest and key in newest and newest[key] is state:
+                    # A signal handler may have charged or reset this key since it was read; then decide again. There is
+                    # no call between this comparison and the assignment, so Python runs no signal handler there.
+                    if table.newest is newest and key in newest and newest[key] is state:
                         newest[key] = changed
-                        if ttl > bank.longest:
-                            bank.longest = ttl
+                        if ttl > table.longest:
+                            table.longest = ttl
                         return decision
                 return _busy(plan)
             finally:
@@ -145,13 +145,13 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def _reader(self, bank: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        kernel = plan.kernel
+    def _reader(self, account: MemoryAccount) -> Callable[[str, int], Decision]:
+        kernel = account.plan.kernel
 
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = state_in(bank, plan, key)
+                state = fetch_state(account, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -161,9 +161,8 @@ class InMemoryBackend(Backend):
             return [self._apply(*charge) for charge in charges]
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
-        plan = plan_on(self._clock, plan)
-        bank = self._bank(uid, plan)
-        return (self._reader(bank, plan) if read_only else self._charger(bank, plan))(key, cost)
+        account = self.account(uid, plan)
+        return (self._reader(account) if read_only else self._charger(account.table, account.plan))(key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -181,96 +180,97 @@ class InMemoryBackend(Backend):
             notify(
                 "several-workers",
                 self.namespace,
-                f"{self!r} counts in one process, and {seen}: a client has the whole limit from each of them. Share a "
-                f"store: traffik.backends.lmdb.LMDBBackend() on one machine, traffik.backends.redis.RedisBackend(url) "
-                f"on several",
+                f"{self!r} counts in one process, and {seen}: a client gets the whole limit in each of them. Use a "
+                f"shared store: traffik.backends.lmdb.LMDBBackend() on one machine, "
+                f"traffik.backends.redis.RedisBackend(url) on several",
             )
 
     def close(self) -> Done:
-        """Forget everything, on the spot; awaiting it is optional. The store can be used on."""
+        """Forget everything, before this returns; awaiting it is optional. The store remains usable."""
         return self.reset()
 
     def close_sync(self) -> None:
         self.reset_sync()
 
     def reset(self, uid: str | None = None, key: str | None = None) -> Done:
-        """Forget the quota used, on the spot; awaiting it is optional.
+        """Forget usage, before this returns; awaiting it is optional.
 
         Args:
-            uid: of this throttle alone; of all if None.
-            key: of this local key of it alone (if it was counted in an overflow bucket, the bucket is forgotten).
+            uid: forget only this throttle; all if None.
+            key: forget only this local key of the throttle (or its overflow bucket, if it was counted in one).
         """
         self.reset_sync(uid, key)
         return Done()
 
     def reset_sync(self, uid: str | None = None, key: str | None = None) -> None:
         if uid is None and key is not None:
-            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+            raise ValueError(f"to reset the key {key!r}, give the uid of its throttle too")
         with self._lock:
             if uid is None:
-                banks = list(self._filled)
-                self._lapsed = Expired()
+                tables = list(self._filled)
+                self._expired = Expired()
             else:
-                banks = [bank] if (bank := self._banks.get(uid)) is not None else []
-            self._exclusively(self._forget, banks, key)
+                tables = [table] if (table := self._tables.get(uid)) is not None else []
+            self._exclusively(self._forget, tables, key)
 
-    def _forget(self, banks: list[KeyTable], key: str | None) -> None:
-        for bank in banks:
+    def _forget(self, tables: list[KeyTable], key: str | None) -> None:
+        for table in tables:
             if key is None:
-                self._empty(bank, bank.plan)
+                self._empty(table, table.plan)
             else:
-                self._keys -= bank.forget(key)
+                self._keys -= table.forget(key)
 
     def _exclusively(self, move: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
-        """Call what moves keys, and refuse the hits of signal handlers meanwhile."""
+        """Call a function that moves keys, and refuse the hits of signal handlers meanwhile."""
         self._moving = True
         try:
             return move(*arguments, **named)
         finally:
             self._moving = False
 
-    def _arrive(self, bank: KeyTable, plan: Plan, key: str, cost: int, now: int) -> Decision:
-        """Charge a key that the newest generation of its throttle does not have: it moves up, or is new."""
-        home, state = bank.find(key)
-        shared = home is bank.overflow
+    def _arrive(self, table: KeyTable, plan: Plan, key: str, cost: int, now: int) -> Decision:
+        """Charge a key that is not in the newest generation of its throttle: move it there, or add it."""
+        home, state = table.find(key)
+        shared = home is table.overflow
         decision, state, ttl = plan.kernel(state, cost, now)
         if state is not None:
-            shared = self._move_up(bank, home, key, state, ttl, now) or shared
+            shared = self._move_up(table, home, key, state, ttl, now) or shared
         return decision._replace(degraded="overflow") if shared else decision
 
     def _move_up(
-        self, bank: KeyTable, home: dict[str, State] | None, key: str, state: State, ttl: int, now: int
+        self, table: KeyTable, home: dict[str, State] | None, key: str, state: State, ttl: int, now: int
     ) -> bool:
-        """Keep the state of a key that was in `home` in the newest generation; True if it shares a bucket instead."""
-        if home is None or home is bank.overflow:
+        """Write a state to the newest generation, or to a shared bucket if full. Returns whether it used a bucket."""
+        if home is None or home is table.overflow:
             if self._keys >= self.max_keys:
-                bank.share(key, state, now + ttl)
-                self._keep(bank)
+                table.share(key, state, now + ttl)
+                self._keep(table)
                 return True
             self._keys += 1
         else:
-            bank.leave(home, key)
-        if len(bank.newest) >= FULL:
-            bank.close(now)
-        bank.newest[key] = state
-        bank.wrote(ttl, now)
-        self._keep(bank)
+            table.leave(home, key)
+        if len(table.newest) >= FULL:
+            table.close(now)
+        table.newest[key] = state
+        table.wrote(ttl, now)
+        self._keep(table)
         return False
 
     def take(self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()) -> Taken:
         with self._lock:
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
-            return self._exclusively(self._take, takes, kind, back)
-
-    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
-        now = self._now()
-        if back:
-            post_each(back, now, fetch_state, self._write)
-        taken = take_together(takes, kind, now, fetch_state, self._write)
-        for place, (account, key, _) in enumerate(takes):
-            if account.bank.overflow and account.bank.shares(key):
-                taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+            self._moving = True
+            try:
+                now = self._now()
+                if back:
+                    post_each(back, now, fetch_state, self._write)
+                taken = take_together(takes, kind, now, fetch_state, self._write)
+            finally:
+                self._moving = False
+            for place, (account, key, _) in enumerate(takes):
+                if account.table.overflow and account.table.shares(key):
+                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
         return taken
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
@@ -280,7 +280,7 @@ class InMemoryBackend(Backend):
             return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
 
     def _now(self) -> int:
-        """The time in µs, after what is due by then."""
+        """The time in µs. Frees expired keys first, if that is due."""
         now = self._clock() // 1000
         if now >= self._due:
             self._tidy(now)
@@ -288,48 +288,50 @@ class InMemoryBackend(Backend):
 
     def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
         """Keep the state of a key."""
-        bank = account.bank
-        if bank.plan is not account.plan:
-            self._adopt(bank, account.plan)
-        if key in bank.newest:
-            bank.newest[key] = state
-            bank.longest = max(bank.longest, ttl)
+        table = account.table
+        if table.plan is not account.plan:
+            self._adopt(table, account.plan)
+        newest = table.newest
+        if key in newest:
+            newest[key] = state
+            if ttl > table.longest:
+                table.longest = ttl
         else:
-            self._move_up(bank, bank.find(key)[0], key, state, ttl, now)
+            self._move_up(table, table.find(key)[0], key, state, ttl, now)
 
-    def _adopt(self, bank: KeyTable, plan: Plan) -> None:
-        """Let another plan charge a bank, which is emptied if that plan cannot read what is in it."""
-        if bank.plan.family == plan.sibling:
-            self._keys -= bank.convert(plan.from_sibling)
-        elif bank.plan.family != plan.family:
-            self._empty(bank, plan)
-        bank.plan = plan
+    def _adopt(self, table: KeyTable, plan: Plan) -> None:
+        """Use another plan for a table, and empty the table if that plan cannot read its states."""
+        if table.plan.family == plan.sibling:
+            self._keys -= table.convert(plan.from_sibling)
+        elif table.plan.family != plan.family:
+            self._empty(table, plan)
+        table.plan = plan
 
-    def _empty(self, bank: KeyTable, plan: Plan) -> None:
-        self._keys -= bank.size()
-        bank.clear(plan)
-        self._filled.discard(bank)
+    def _empty(self, table: KeyTable, plan: Plan) -> None:
+        self._keys -= table.size()
+        table.clear(plan)
+        self._filled.discard(table)
 
-    def _keep(self, bank: KeyTable) -> None:
-        """Hold on to a bank that now holds something, and see to it when it is due."""
-        self._filled.add(bank)
-        self._due = min(self._due, bank.due)
+    def _keep(self, table: KeyTable) -> None:
+        """Keep a table that now has keys, and rotate it when that is due."""
+        self._filled.add(table)
+        self._due = min(self._due, table.due)
 
     def _tidy(self, now: int) -> None:
-        """Begin new generations where that is due, let go of those that have lapsed, and free some of what has gone."""
-        for bank in tuple(self._filled):
-            if now >= bank.due:
-                for generation in bank.turn(now):
+        """Rotate the tables that are due, collect the expired generations, and free some of their keys."""
+        for table in tuple(self._filled):
+            if now >= table.due:
+                for generation in table.rotate(now):
                     self._keys -= len(generation)
-                    self._lapsed.add(generation, now, bank.span // 2)
-                if bank.empty:
-                    self._filled.discard(bank)
-        self._lapsed.free(now)
-        self._due = 0 if self._lapsed.left else min((bank.due for bank in self._filled), default=NEVER)
+                    self._expired.add(generation, now, table.span // 2)
+                if table.empty:
+                    self._filled.discard(table)
+        self._expired.free(now)
+        self._due = 0 if self._expired.left else min((table.due for table in self._filled), default=NEVER)
 
 
 def _busy(plan: Plan) -> Decision:
-    """The answer to a signal handler that hits while its own thread moves keys: the store cannot decide now."""
+    """The refusal of a hit in a signal handler while its own thread moves keys, when the store cannot decide."""
     return Decision(False, plan.capacity, 0, retry_after=1_000, reset_after=1_000, degraded=UNAVAILABLE)
 
 
@@ -338,14 +340,14 @@ _default_clock: Callable[[], int] = time.monotonic_ns
 
 
 def stores() -> tuple[InMemoryBackend, ...]:
-    """All stores in memory of this process, also those that other stores fall back on."""
+    """All in-memory stores of this process, the fallbacks of other stores included."""
     return tuple(_stores)
 
 
 def set_default_clock(clock: Callable[[], int]) -> Callable[[], int]:
-    """Let stores without a clock of their own follow `clock`, for tests; returns what they followed before.
+    """Set the clock of all stores without a clock of their own, for tests. Returns the previous one.
 
-    What was prepared for a limit follows the old clock until it is prepared again.
+    The prepared calls of a limit use the old clock until they are prepared again.
     """
     global _default_clock
     before, _default_clock = _default_clock, clock
@@ -359,8 +361,8 @@ _held: list[InMemoryBackend] = []
 
 
 def _before_fork() -> None:
-    # With every lock held no charge is half done, so the child inherits whole states and, below, free locks. First the
-    # one under which others come to wait for a store's.
+    # While all locks are held, no charge is half done, so the child inherits consistent states, and `_after_fork` frees
+    # the locks. The lock of the bindings comes first, since a thread may wait for a store's lock while holding it.
     binding.lock.acquire()
     for store in tuple(_stores):
         store._lock.acquire()

@@ -1,11 +1,11 @@
-"""How the in-memory store forgets: by generation, so that a key costs no bookkeeping of its own.
+"""The tables of the in-memory store, which forget keys by generation, without bookkeeping for each key.
 
-The keys of one throttle live in a few dicts. A key moves to the newest when it is written; a generation goes as a whole
-once even the last state written to it has outlived its ttl. What has gone is freed a little at every hit, over time,
-so a hit costs the same with a hundred keys and a million, and no hit pays for all of them at once. A generation ends
-early when its table is full, and what most keys have left moves to a smaller table, a few keys at a time.
+The keys of one throttle are in a few dicts, the generations. A written key moves to the newest generation. A generation
+is removed as a whole after the last of its states has expired. The memory of removed generations is freed a little at
+each hit, so a hit takes the same time with a hundred keys and a million, and no hit frees all of them at once. A full
+generation ends early. The keys of a generation that has become sparse move to a smaller dict, a few at each hit.
 
-Times are µs on the store's clock, and come as arguments. Not safe for threads by itself: the store holds its lock.
+Times are arguments, in µs on the store's clock. Not thread-safe: the store holds its lock.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ if TYPE_CHECKING:
 __all__ = ["FULL", "SPANS", "Expired", "KeyTable", "bucket"]
 
 SPANS: Final = 4
-"""Generations that a lifetime is divided into: more give memory back sooner, fewer are looked through for a new key."""
+"""The generations in one ttl. More of them free memory sooner, but a new key is looked up in each."""
 
 FULL: Final = 2**18 * 2 // 3
-"""Keys in a generation at most: as many as CPython's table of 2**18 slots has room for, so that the tables of a large
-store are full, and none is so large that the hit that makes it grow takes long."""
+"""The most keys in a generation. A dict of CPython with 2**18 slots has room for so many, so the dicts of a large store
+are full, and none is so large that the hit that makes it grow takes long."""
 
 _SMALL: Final = 1024
-"""Room for so many keys is not worth the saving."""
+"""A dict with room for so many keys, or fewer, is not replaced by a smaller one."""
 _MOVED: Final = 4
-"""Keys that move from a sparse generation to a table of their size with one hit."""
+"""The keys that move from a sparse generation to a smaller dict at one hit."""
 _BUCKETS: Final = 1024
 _FAR: Final = 2**63
 _SHORTEST: Final = 1000
 """The shortest span of a generation, µs."""
 _AT_LEAST: Final = 8
-"""Keys freed by one hit at least, while there are any to free."""
+"""The fewest keys that one hit frees, if there are any to free."""
 
 
 class _Generation:
-    """States that were written in one span, and only leave it.
+    """The states that were written in one span. Later, states are only removed from it.
 
     Attributes:
-        states: by key.
-        longest: the longest ttl among them, µs.
-        lapses: the time by which all of them have lapsed.
-        room: the keys that the table of `states` has room for; 0 while they move in from another.
+        states: the states by key.
+        longest: their longest ttl, µs.
+        expires: the time at which the last of them expires.
+        room: the number of keys that the dict `states` has room for; 0 while keys move into it.
     """
 
-    __slots__ = ("lapses", "longest", "room", "states")
+    __slots__ = ("expires", "longest", "room", "states")
 
-    def __init__(self, states: dict[str, State], longest: int, lapses: int) -> None:
+    def __init__(self, states: dict[str, State], longest: int, expires: int) -> None:
         self.states = states
         self.longest = longest
-        self.lapses = lapses
+        self.expires = expires
         self.room = _room(len(states))
 
     @property
     def sparse(self) -> bool:
-        """Whether a table of half the size would do, and half the size is worth a move."""
+        """Whether the keys should move to a smaller dict."""
         return len(self.states) * 2 <= self.room > _SMALL
 
 
 def _room(keys: int) -> int:
-    """The keys that CPython's table for so many of them has room for: two thirds of a power of two."""
+    """The number of keys that a dict of CPython with `keys` keys has room for: two thirds of a power of two."""
     return (1 << (keys * 3 // 2).bit_length()) * 2 // 3 if keys else 0
 
 
@@ -71,13 +71,13 @@ class KeyTable:
     """The keys of one throttle, in generations.
 
     Attributes:
-        plan: the one that charged last; those before it were of its family.
-        newest: the states written lately.
+        plan: the plan of the last charge. Earlier plans were of the same family.
+        newest: the states of the newest generation.
         longest: the longest ttl written to `newest`, µs.
-        due: the time at which to `turn`.
+        due: the time at which to `rotate`.
         span: how long the newest generation is open, µs.
-        overflow: states shared by the keys that found the store full, by `bucket`.
-        overflow_until: the time by which those have lapsed.
+        overflow: the shared states of keys that came when the store was full, by `bucket`.
+        overflow_until: the time at which the last of the shared states expires.
     """
 
     __slots__ = (
@@ -111,7 +111,7 @@ class KeyTable:
         self._moving: tuple[_Generation, _Generation] | None = None
 
     def convert(self, change: Callable[[State], State | None]) -> int:
-        """Replace every state by what `change` makes of it; how many keys that leaves without one."""
+        """Replace each state by the result of `change`; if None, remove the key. Returns the number of keys removed."""
         tables = [self.newest, *(generation.states for generation in self._older)]
         gone = 0
         for states in (*tables, self.overflow):
@@ -125,7 +125,7 @@ class KeyTable:
         return gone
 
     def find(self, key: str) -> tuple[dict[str, State] | None, State | None]:
-        """Where an older state that counts for `key` is kept, and that state; None twice if there is none."""
+        """The dict with an older state that counts for `key`, and that state; (None, None) if there is none."""
         for generation in self._older:
             if (state := generation.states.get(key)) is not None:
                 return generation.states, state
@@ -138,11 +138,11 @@ class KeyTable:
         return key not in self.newest and self.find(key)[0] is self.overflow
 
     def wrote(self, ttl: int, now: int) -> None:
-        """Take note of a key that came to `newest`."""
+        """Note that a key was added to `newest`."""
         if ttl > self.longest:
             self.longest = ttl
         if self._ends == _FAR:
-            # By the longest lifetime around, not this one alone: spans that are too short would pile up generations.
+            # by the longest ttl in the table, since a span from a short ttl would lead to too many generations
             lifetime = max(ttl, *(generation.longest for generation in self._older), 0)
             self.span = max(lifetime // SPANS, _SHORTEST)
             self._ends = now + self.span
@@ -151,24 +151,24 @@ class KeyTable:
             self._move(*self._moving)
 
     def leave(self, home: dict[str, State], key: str) -> None:
-        """Let go of a key that leaves an older generation for `newest`."""
+        """Remove a key from an older generation, since it moves to `newest`."""
         del home[key]
-        # Now and then, and when it was the last.
+        # from time to time, and after the last key
         if len(home) % _SMALL == 0 and self._moving is None:
             self._thin_out()
 
     def _thin_out(self) -> None:
-        """Drop what is empty, and let the keys left in a sparse generation begin to move to a table of their size."""
+        """Drop empty generations, and begin to move the keys of a sparse generation to a smaller dict."""
         self._older = [generation for generation in self._older if generation.states]
         for place, generation in enumerate(self._older):
             if generation.sparse:
-                target = _Generation({}, generation.longest, generation.lapses)
+                target = _Generation({}, generation.longest, generation.expires)
                 self._older.insert(place, target)
                 self._moving = generation, target
                 return
 
     def _move(self, source: _Generation, target: _Generation) -> None:
-        """Move a few keys; a hit is not to pay for all of them."""
+        """Move a few keys, since moving all would make the hit slow."""
         for _ in range(min(_MOVED, len(source.states))):
             key, state = source.states.popitem()
             target.states[key] = state
@@ -177,56 +177,56 @@ class KeyTable:
             target.room = _room(len(target.states))
             self._thin_out()
 
-    def share(self, key: str, state: State, lapses: int) -> None:
-        """Count `key`, for which there is no room, in its overflow bucket."""
+    def share(self, key: str, state: State, expires: int) -> None:
+        """Write the state of `key` to its overflow bucket, since the store is full."""
         self.overflow[bucket(key)] = state
-        self.overflow_until = max(self.overflow_until, lapses)
+        self.overflow_until = max(self.overflow_until, expires)
         self.due = min(self.due, self.overflow_until)
 
-    def turn(self, now: int) -> list[dict[str, State]]:
-        """Close the newest generation if its span is over; the generations that have lapsed."""
+    def rotate(self, now: int) -> list[dict[str, State]]:
+        """Close the newest generation if its span is over. Returns the generations that have expired."""
         if now >= self._ends:
             self.close(self._ends)
-        gone = [generation.states for generation in self._older if generation.lapses <= now]
-        if self._moving is not None and self._moving[0].lapses <= now:
+        gone = [generation.states for generation in self._older if generation.expires <= now]
+        if self._moving is not None and self._moving[0].expires <= now:
             self._moving = None
-        self._older = [each for each in self._older if each.lapses > now and (each.states or not each.room)]
+        self._older = [each for each in self._older if each.expires > now and (each.states or not each.room)]
         if self.overflow and self.overflow_until <= now:
             self.overflow = {}
         shared = self.overflow_until if self.overflow else _FAR
-        self.due = min([self._ends, shared, *(generation.lapses for generation in self._older)])
+        self.due = min([self._ends, shared, *(generation.expires for generation in self._older)])
         return gone
 
     def close(self, ends: int) -> None:
-        """Let `newest`, in which everything was written by `ends`, be the first of the older generations."""
+        """Make `newest` an older generation. All of it was written by the time `ends`."""
         generation = _Generation(self.newest, self.longest, ends + self.longest)
         self._older.insert(0, generation)
-        self.due = min(self.due, generation.lapses)
+        self.due = min(self.due, generation.expires)
         self.newest = {}
         self._ends = _FAR
         self.longest = 0
 
     @property
     def empty(self) -> bool:
-        """Whether it holds nothing at all."""
+        """Whether it has no states."""
         return not (self.newest or self._older or self.overflow)
 
     def forget(self, key: str) -> int:
-        """Forget one key; how many were forgotten."""
+        """Forget one key. Returns the number of its states, 0 or 1."""
         self.overflow.pop(bucket(key), None)
         generations = [self.newest, *(generation.states for generation in self._older)]
         return sum(generation.pop(key, None) is not None for generation in generations)
 
     def size(self) -> int:
-        """The keys in all generations."""
+        """The number of keys in all generations."""
         return len(self.newest) + sum(len(generation.states) for generation in self._older)
 
 
 class Expired:
-    """Generations on their way out, freed in proportion to the time that passes.
+    """Expired generations, whose keys are freed in proportion to the time that passes.
 
     Attributes:
-        left: keys not freed yet.
+        left: the number of keys not freed yet.
     """
 
     __slots__ = ("_generations", "_last", "_until", "left")
@@ -238,14 +238,14 @@ class Expired:
         self._until = 0
 
     def add(self, generation: dict[str, State], now: int, span: int) -> None:
-        """Free `generation` too, all of it by ``now + span``."""
+        """Add a generation, to be freed until ``now + span``."""
         self._generations.append(generation)
         self.left += len(generation)
         self._last = now
         self._until = max(self._until, now + span)
 
     def free(self, now: int) -> None:
-        """Free the share that is due by `now`."""
+        """Free the share of the keys that is due at `now`."""
         if now >= self._until or not self.left:
             self._generations.clear()
             self.left = 0
@@ -265,5 +265,5 @@ class Expired:
 
 
 def bucket(key: str) -> str:
-    """The overflow bucket of `key`; it follows from its hash, which differs between processes, so none can aim."""
+    """The overflow bucket of `key`, by its hash. Hashes differ between processes, so clients cannot choose a bucket."""
     return str(hash(key) % _BUCKETS)

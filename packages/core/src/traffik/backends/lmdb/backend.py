@@ -1,7 +1,7 @@
 """The store for the workers of one machine: quota in files that they share, exact for all of them, without a server.
 
-The kernel of a plan decides, inside one transaction. Every call is one coroutine function: async code awaits it, sync
-code steps it once. What a hit is answered when the files cannot be used is in `traffik.backends.resilience.failures`.
+The kernel of a plan decides, in one transaction. Each call is one coroutine function: async code awaits it, sync code
+runs it with `run_sync`. `traffik.backends.resilience.failures` decides on hits when the files cannot be used.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ _log: Final = logging.getLogger("traffik.backends.lmdb")
 
 
 class LMDBBackend(Backend):
-    """Quota in files, for every process of this machine that uses the same directory and namespace.
+    """A store in files, for all processes of this machine that use the same directory and namespace.
 
     Args:
         path: a directory that only this user can write to, made if it is missing; if None, one in memory.
         namespace: the first part of every key.
-        durable: whether quota still counts after a restart of the machine; needs a `path`.
-        create: whether missing files are made. If not, opening a store where there is none is an error; a hit whose
-            file is missing is answered by `on_error`, and calls that only read find nothing used.
+        durable: whether usage still counts after a restart of the machine; needs a `path`.
+        create: whether to make missing files. If not, it is an error to open a store that does not exist, `on_error`
+            decides on a hit whose file is missing, and calls that only read find no usage.
         map_size: bytes to which the files may grow together, at least 16 MiB.
-        max_keys: keys, at least 1, above which new ones share overflow buckets; each file has its part of them.
-        deadline: seconds that a hit may wait for its file, above 0; then `on_error` answers it.
-        on_error: how to answer a hit when its file cannot be used: ``"fallback"``, by a limiter in this process;
+        max_keys: the most keys, at least 1. Further keys share overflow buckets. Each file has an equal part of them.
+        deadline: seconds that a hit may wait for its file, above 0. After that, `on_error` decides.
+        on_error: how to decide on a hit when its file cannot be used: ``"fallback"``, by a limiter in this process;
             ``"allow"``; ``"throttle"``, with 503 and Retry-After; ``"raise"``, with the `BackendError`; or a function
             of the error and the charge that returns one of these or a decision.
         fallback_share: the part of each limit that the fallback admits in this process, above 0, at most 1.
@@ -204,7 +204,7 @@ class LMDBBackend(Backend):
         return posted
 
     async def _within(self, keys: Sequence[str], work: Callable[[int], _T], sync: bool, write: bool) -> _T:
-        """What `work` returns for the time in µs, inside one transaction in the files of all `keys`."""
+        """The result of `work` for the time in µs, inside one transaction in the files of all `keys`."""
         files = sorted({self._file_of(text_of(key)) for key in keys}, key=lambda file: file.path)
         clock = self._clock
 
@@ -261,7 +261,7 @@ class LMDBBackend(Backend):
         return self._failures.settle(await self._answer_without(error, charge, sync), error, charge, self._wait())
 
     async def _answer_without(self, error: BackendError, charge: Charge, sync: bool) -> object:
-        """The policy for a charge when its file cannot be used, or what the user's function answers."""
+        """The policy for a charge when its file cannot be used, or the result of the user's function."""
         answer: object = self._failures.policy
         if self._failures.decider is not None:
             answer = self._failures.decider.call(error, charge)
@@ -283,7 +283,7 @@ class LMDBBackend(Backend):
             self._health.report(self, error)
 
     async def open(self) -> None:
-        """Find or make the files. One that cannot be used is only logged, but a refused directory is an error."""
+        """Find or make the files. A file that cannot be used is only logged, but a refused directory is an error."""
         await self._open(False)
 
     def open_sync(self) -> None:
@@ -302,7 +302,7 @@ class LMDBBackend(Backend):
                 raise
 
     async def close(self) -> None:
-        """Close the files, in which the quota stays. The store can still be used."""
+        """Close the files, which keep the usage. The store remains usable."""
         self.close_sync()
 
     def close_sync(self) -> None:
@@ -317,7 +317,7 @@ class LMDBBackend(Backend):
 
     async def _reset(self, uid: str | None, key: str | None, sync: bool) -> None:
         if uid is None and key is not None:
-            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+            raise ValueError(f"to reset the key {key!r}, give the uid of its throttle too")
         prefix = prefix_of(self.namespace, uid)
         text = None if key is None else text_of(key)
         for file in self._files if text is None else (self._file_of(text),):
@@ -357,7 +357,7 @@ class LMDBBackend(Backend):
     async def _run_in(
         self, file: Environment, work: Callable[[Transaction], _T], sync: bool, write: bool = False
     ) -> _T | None:
-        """What `work` returns for a transaction in one file; None if the file is missing."""
+        """The result of `work` for a transaction in one file; None if the file is missing."""
 
         def within() -> _T | None:
             return None if file.transaction is None else work(file.transaction)

@@ -119,7 +119,7 @@ def _check_storable(part: Any, plan: Plan) -> None:
     elif type(part) not in _PLAIN:
         raise TypeError(
             f"the state of {plan.strategy!r} holds {part!r} ({type(part).__name__}), which cannot be stored in LMDB: "
-            f"make it of tuples, numbers, text, truth values and None"
+            f"a state consists of tuples, numbers, text, bools and None"
         )
 
 

@@ -1,4 +1,4 @@
-"""Redis and Valkey: the store of a fleet; needs the extra ``traffik-core[redis]``."""
+"""The store for several machines: Redis or Valkey. Needs the extra ``traffik-core[redis]``."""
 
 from traffik.backends.resilience.breaker import Breaker
 from traffik.backends.resilience.denials import DenyCache

@@ -1,8 +1,8 @@
-"""How the hits of one event loop share calls to one server.
+"""Batches the hits of one event loop, so that concurrent hits share calls to a server.
 
-The first hit goes out at once. Hits that come while a call is in flight are collected. They leave together when its
-reply arrives, when they are worth a second call, or when they fill one. There is no task behind it, and no timer but
-that of the deadlines: a hit writes by itself, a reply wakes its callers. So a cancelled caller leaves the others alone.
+The first hit is sent at once. Hits that arrive while a call is in flight wait. They are sent together when the reply
+arrives, when there are enough for a second call, or when they fill a call. There is no background task, and no timer
+except for deadlines: a hit is sent by its caller, a reply wakes the callers. So a cancelled caller affects no other.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from traffik.model.errors import BackendError, BackendTimeoutError
 __all__ = ["AsyncBatcher"]
 
 _DEPTH: Final = 8
-"""Calls in flight on one connection at most: on a long way, a full one need not wait for the one before it."""
+"""The most calls in flight on one connection. With a high latency, full calls do not wait for each other."""
 
 _WORTH: Final = 8
-"""Hits that are worth a second call while there is one in flight, so that the server need not wait for us."""
+"""The fewest hits for a second call while one is in flight. With it, the server is not idle until the next call."""
 
 
 class AsyncBatcher:
-    """The hits of one event loop for one server, and the calls in flight.
+    """The waiting hits of one event loop for one server, and the calls in flight.
 
     Args:
-        servers: what is known of them.
-        endpoint: the server; None for the one that holds all keys.
+        servers: the state of all servers.
+        endpoint: the server; None for the one with all keys.
     """
 
     def __init__(self, servers: Servers, endpoint: Endpoint | None) -> None:
@@ -64,7 +64,7 @@ class AsyncBatcher:
 
     @property
     def _may_send(self) -> bool:
-        """Whether the waiting hits go out now: on an idle connection, worth a second call, or enough to fill one."""
+        """Whether to send the waiting hits: nothing is in flight, or there are enough for a second or a full call."""
         waiting, flying = len(self._waiting), len(self._flying)
         if not flying:
             return waiting > 0
@@ -81,7 +81,7 @@ class AsyncBatcher:
         deadline = monotonic() + self._servers.patience
         try:
             self._connection = await reach(AsyncConnection.connect, self._servers, self.endpoint, deadline)
-        except Exception as error:  # noqa: BLE001 - the waiting hits get any error
+        except Exception as error:  # noqa: BLE001 - the waiting hits get the error, of any kind
             self._connecting = None
             self._fail([self._waiting.popleft() for _ in range(len(self._waiting))], failure(error, sent=False))
             self._servers.lost(self.endpoint)
@@ -97,7 +97,7 @@ class AsyncBatcher:
         while self._may_send and connection.lost is None:
             entries = [entry for entry in take(self._waiting, self._servers.max_batch) if not entry.waiter.done()]
             if not entries:
-                continue  # all their callers have gone
+                continue  # all callers have been cancelled or have timed out
             sent = batch(entries, self._servers, by_source=self._by_source)
             self._servers.sent(len(entries))
             self._by_source = False
@@ -112,7 +112,7 @@ class AsyncBatcher:
             self._fail(sent.entries, replies)
             self._servers.lost(self.endpoint)
         else:
-            # If all is well, the server gets its next work before these callers get their answers.
+            # without errors, send the next call first, and wake these callers while the server works on it
             if connection is not None and all(type(reply) is list for reply in replies):
                 self._flush(connection)
             self._settle(sent, replies)
@@ -124,7 +124,7 @@ class AsyncBatcher:
     def _settle(self, sent: Batch, replies: list[Any]) -> None:
         again, by_source, trouble = sent.settle(replies, _deliver)
         self._by_source = self._by_source or by_source
-        if trouble is not None or not sent.late:  # an answer that came too late for some is no sign of health
+        if trouble is not None or not sent.late:  # a reply that was too late for some hits is not a success
             self._servers.report(trouble)
         self._waiting.extendleft(reversed(again))
         if trouble is not None and self._connection is not None and spoils(trouble):
@@ -137,13 +137,13 @@ class AsyncBatcher:
         self._timer = self._loop.call_later(deadline - monotonic(), self._expire)
 
     def _expire(self) -> None:
-        """Give up what is late; a connection too, if all that is in flight is late."""
+        """Fail the hits whose deadline is over. If all hits of the oldest call are late, drop the connection."""
         self._timer = None
         now = monotonic()
         late = [entry for entry in self._waiting if entry.deadline <= now]
         if late:
             self._waiting = deque(entry for entry in self._waiting if entry.deadline > now)
-            self._fail(late, BackendTimeoutError(f"{self} did not take a hit in time"))
+            self._fail(late, BackendTimeoutError(f"the hit could not be sent to {self} in time"))
         if self._flying:
             self._give_up_flying(now)
         times = [entry.deadline for sent in self._flying for entry in sent.entries if entry.deadline > now]
@@ -159,7 +159,7 @@ class AsyncBatcher:
         for sent in self._flying:
             late = [entry for entry in sent.entries if entry.deadline <= now and not entry.waiter.done()]
             if late:
-                sent.late = True  # its other entries may yet be answered in time
+                sent.late = True  # the reply may still be in time for its other entries
                 self._fail(late, error)
 
     def _fail(self, entries: list[Entry], error: BackendError) -> None:
@@ -168,7 +168,7 @@ class AsyncBatcher:
             _deliver(entry, [error] * len(entry.operations))
 
     def close(self) -> None:
-        """Fail what waits, and close. That is no failure of the store, so it is not reported."""
+        """Fail the waiting hits, and close the connection. This is not reported, since the server has not failed."""
         self._servers.report = _ignore
         if self._connecting is not None:
             self._connecting.cancel()
@@ -186,7 +186,7 @@ class AsyncBatcher:
 
 
 def _deliver(entry: Entry, outcome: Outcome) -> None:
-    """Wake the caller of `entry`, unless it has gone."""
+    """Wake the caller of `entry`, unless it has been cancelled or has timed out."""
     if not entry.waiter.done():
         entry.waiter.set_result(outcome)
 

@@ -1,6 +1,7 @@
-"""A connection of async code, on asyncio. Replies go to the senders, in the order of the sending.
+"""A connection for async code, on asyncio. Replies are passed to the senders in the order of sending.
 
-No task reads it: the event loop hands over what arrives. So a cancelled caller cannot leave its reply to another.
+The event loop calls it with the received data, and no task reads. So the reply of a cancelled caller cannot reach
+another caller.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from traffik.model.errors import BackendError, BackendTimeoutError
 __all__ = ["AsyncConnection", "Landed"]
 
 Landed: TypeAlias = Callable[["list[Any] | BackendError"], None]
-"""Takes the replies, or the error that came instead."""
+"""A function of the replies, or of the error if there are none."""
 
 
 class AsyncConnection(asyncio.Protocol):
-    """One connection. `lost` is the error after which nothing can be sent."""
+    """One connection. After an error, which is in `lost`, nothing can be sent."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -49,7 +50,7 @@ class AsyncConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def send(self, payload: bytes, replies: int, landed: Landed) -> None:
-        """Send, and call `landed` once with so many replies, or with the error that came instead."""
+        """Send `payload`, and call `landed` once with the number of `replies`, or with an error."""
         self._awaited.append((replies, landed))
         self._transport.write(payload)
 
@@ -89,10 +90,10 @@ class AsyncConnection(asyncio.Protocol):
             count, landed = self._awaited.popleft()
             ready.append((landed, self._replies[:count]))
             del self._replies[:count]
-        # What answers no question must not be taken for the answer to the next one.
+        # a reply without a command must not be taken for the reply to the next command
         if not self._awaited and (self._replies or self._reader.has_data()):
-            said = shortened(self._replies[0]) if self._replies else "a part of a reply"
-            trouble = trouble or BackendError(f"{self._endpoint} said unasked {said}")
+            reply = shortened(self._replies[0]) if self._replies else "a part of a reply"
+            trouble = trouble or BackendError(f"{self._endpoint} sent an unexpected reply: {reply}")
         self.lost = self.lost or trouble
         for landed, replies in ready:
             landed(replies)
@@ -107,7 +108,7 @@ class AsyncConnection(asyncio.Protocol):
         self.drop(BackendError("the connection was closed", maybe_executed=True))
 
     def drop(self, error: BackendError) -> None:
-        """Close at once; the senders that have no replies yet get `error`."""
+        """Close at once. Senders that still wait for replies get `error`."""
         self.lost = self.lost or error
         self._transport.abort()
         while self._awaited:

@@ -1,7 +1,7 @@
-"""The store of a fleet: Redis or Valkey, exact for all its processes, one round trip a hit or less.
+"""The store for several machines: Redis or Valkey. Exact for all processes, with at most one round trip for each hit.
 
-It fetches and keeps; the script on the server decides, on the server's clock. `charging` says what happens to a charge,
-the batchers how hits share calls, `resilience.failures` what a hit is answered without the servers.
+A script on the server decides, on the server's clock. See `charging` for the path of a charge, the batchers for hits
+that share a call, and `resilience.failures` for decisions when the server does not answer.
 """
 
 from __future__ import annotations
@@ -46,30 +46,31 @@ __all__ = ["RedisBackend"]
 
 _T = TypeVar("_T")
 
-# The event loop of asyncio that runs here, or None. Its public sister raises instead, which costs as much as a hit.
+# Returns the running event loop of asyncio, or None. The public function raises instead, which takes as long as a hit.
 _running: Final[Callable[[], AbstractEventLoop | None]] = asyncio._get_running_loop
 
 _log: Final = logging.getLogger("traffik.backends.redis")
 
 
 class RedisBackend(Backend):
-    """Quota in Redis (from 6.2) or Valkey, for every process that uses the same servers and namespace.
+    """A store in Redis (from 6.2) or Valkey, for all processes that use the same servers and namespace.
 
     Args:
         where: a URL (``redis://``, ``rediss://``, ``unix://``, ``valkey://``, ``redis+sentinel://host,host/service``,
-            ``redis+cluster://host,host``), a `Sentinel`, a `Cluster`, or a client of redis-py, which is only read.
+            ``redis+cluster://host,host``), a `Sentinel`, a `Cluster`, or a client of redis-py. The store reads the
+            settings of the client, and opens connections of its own.
         namespace: the first part of every key.
-        secret: 16 bytes or more, the same in all processes: scope and identity stand in the server as a keyed hash, so
-            that no data of persons reaches it. None leaves them readable.
-        deadline: seconds that a hit may take in all, above 0; then the error policy answers.
-        on_error: what a hit is answered when the store does not: ``"fallback"``, a limiter in this process;
-            ``"allow"``; ``"throttle"``, 503 with Retry-After; ``"raise"``, the `BackendError`; or a function of the
-            error and the charge that answers one of these or a decision.
-        fallback_share: the part of each limit that this process admits by itself meanwhile, above 0, at most 1. With n
+        secret: 16 bytes or more, the same in all processes. With it, the keys in the server contain a keyed hash of the
+            scope and the identity, so no personal data is stored there. If None, they are readable.
+        deadline: seconds that a hit may take in all, above 0. After that, `on_error` decides.
+        on_error: how to decide on a hit when the server does not answer: ``"fallback"``, by a limiter in this process;
+            ``"allow"``; ``"throttle"``, with 503 and Retry-After; ``"raise"``, with the `BackendError`; or a function
+            of the error and the charge that returns one of these or a decision.
+        fallback_share: the part of each limit that the fallback admits in this process, above 0, at most 1. With n
             processes, 1/n admits about the limit in all.
-        breaker: when to spare a store that fails.
-        deny_cache: remembers refusals in this process; None without.
-        max_batch: hits in one call at most, at least 1.
+        breaker: when to stop calling a server that fails, and for how long.
+        deny_cache: a cache of refusals in this process; None for no cache.
+        max_batch: the most hits in one call, at least 1.
 
     Raises:
         ConfigurationError: `where` is none of the above.
@@ -99,7 +100,7 @@ class RedisBackend(Backend):
         self.deadline = deadline
         self.max_batch = max_batch
         self.degraded: Counter[str] = Counter()
-        """How many decisions were not the store's own, by the reason in `Decision.degraded`."""
+        """The number of decisions that the server did not make, by the reason in `Decision.degraded`."""
         self._seal = None if secret is None else seal(secret)
         self._failures = Failures(on_error, fallback_share)
         self._circuit = Circuit(breaker or Breaker())
@@ -138,7 +139,7 @@ class RedisBackend(Backend):
 
     @property
     def may_answer_unavailable(self) -> bool:
-        return self._failures.policy in {None, "throttle"}  # None: a function, which may answer either
+        return self._failures.policy in {None, "throttle"}  # None: a function, which may return either
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return await self._here(partial(self._charging.apply, charges))
@@ -184,7 +185,7 @@ class RedisBackend(Backend):
         return self._blocking(work) if sync else self._here(work)
 
     async def open(self) -> None:
-        """Connect, and check the settings of the server. A store that is away is no obstacle."""
+        """Connect, and check the settings of the server. If it does not answer, this is logged, and is no error."""
         with self._may_be_away():
             await self._here(partial(Client.inquire, work=partial(maintenance.look_around, _log)))
 
@@ -216,20 +217,20 @@ class RedisBackend(Backend):
         self._forget()
 
     def inspect_sync(self, uid: str, key: str) -> StoredState:
-        """What the servers hold for a local key of the throttle `uid`.
+        """The state of a local key of the throttle `uid` in the servers.
 
         Raises:
-            BackendError: they do not answer.
+            BackendError: a server does not answer.
         """
         work = partial(maintenance.inspect, self.partition_key(uid, key))
         value, ttl = self._blocking(partial(Client.inquire, work=work))
         return StoredState(value, None if ttl < 0 else ttl * 1000)
 
     def list_keys_sync(self, uid: str, most: int) -> KeyPage:
-        """Local keys of the throttle `uid`, at most so many. Walks through all keys of the servers with SCAN.
+        """Up to `most` local keys of the throttle `uid`. Reads all keys of the servers with SCAN.
 
         Raises:
-            BackendError: they do not answer.
+            BackendError: a server does not answer.
         """
         work = partial(maintenance.list_keys, self._pattern(uid), most)
         keys, complete = self._blocking(partial(Client.inquire, work=work))
@@ -239,11 +240,11 @@ class RedisBackend(Backend):
         if key is None:
             return partial(maintenance.forget_all, self._pattern(uid))
         if uid is None:
-            raise ValueError(f"the key {key!r} belongs to some uid: give that too")
+            raise ValueError(f"to reset the key {key!r}, give the uid of its throttle too")
         return partial(maintenance.forget, self.partition_key(uid, key))
 
     def _pattern(self, uid: str | None) -> str:
-        """What the keys of a throttle match, or those of all."""
+        """The pattern for the keys of a throttle, or of all throttles."""
         return partition_key(self.namespace, uid or "", "").removesuffix(":{}" if uid is None else "}") + "*"
 
     def _forget(self) -> None:
@@ -255,7 +256,7 @@ class RedisBackend(Backend):
         return run_sync(work(self._threads))
 
     async def _here(self, work: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
-        """The result of `work` in this event loop; in a worker thread if the loop is not of asyncio, such as trio's."""
+        """The result of `work` in this event loop; in a worker thread if the loop is not asyncio's, but trio's."""
         loop = _running()
         if loop is None:
             import anyio.to_thread
@@ -274,7 +275,7 @@ class RedisBackend(Backend):
         return client
 
     async def _until_the_end(self, loop: AbstractEventLoop, client: Client) -> AsyncGenerator[None, None]:
-        # A loop closes the generators that have begun in it before it ends. There is no other sign of its end.
+        # Before a loop ends, it closes its async generators. There is no other way to be notified of its end.
         try:
             yield
         finally:
@@ -288,7 +289,7 @@ class RedisBackend(Backend):
             self.probe.sent(hits)
 
     def _report(self, error: BackendError | None) -> None:
-        """Take note of how a call went."""
+        """Note the result of a call to the servers."""
         self._health.report(self, error)
 
     @contextmanager
@@ -310,7 +311,7 @@ _inherited: Final[list[object]] = []
 
 
 def _after_fork_in_child() -> None:
-    # The connections are the parent's. They are kept, since the server would notice if they were closed.
+    # The connections belong to the parent. They are kept, since closing them here would disturb the parent.
     for store in tuple(_stores):
         _inherited.extend((store._clients, store._threads))
         store._begin()

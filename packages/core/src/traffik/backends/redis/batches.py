@@ -1,8 +1,8 @@
-"""From what callers wait for to what goes over a connection, and back. Pure: bytes in, bytes out, no connection.
+"""Turns the operations of callers into calls of the script, and replies into their outcomes. Pure, without connection.
 
-An `Entry` is one caller's operations. Entries that leave together are a `Batch`: one call of the script. On a cluster
-too, where an entry of several operations has a call for its own slot. A reply gives each entry its answers, or a
-`Redirect`: the server has not carried it out. Nothing that may have been carried out is ever sent again.
+An `Entry` is the operations of one caller. A `Batch` is the entries that are sent together, in one call of the script.
+On a cluster, an entry of several operations may need a call for its slot. A reply gives each entry its answers, or a
+`Redirect` if the server has not carried it out. An entry that may have been carried out is never sent again.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from traffik.model.errors import BackendError
 __all__ = ["Batch", "Entry", "Outcome", "Redirect", "batch", "spoils", "take"]
 
 _AWAY: Final = "ttempted to "
-"""Part of every error for a key that is not the server's, or while the cluster is down: nothing was done to the key."""
+"""Part of each error for a key of another server, or while the cluster is down. The script did not change the key."""
 
 _MOVES: Final = 5
-"""How often one entry may be sent on."""
+"""How many times one entry may be redirected."""
 
 
 class Entry:
     """One caller's operations, all on keys of one slot.
 
     Attributes:
-        operations: what is asked.
-        deadline: when its time is up, on the monotonic clock.
+        operations: the operations.
+        deadline: its deadline, on the monotonic clock.
         slot: on a cluster, the slot of its keys.
-        asking: whether it goes to a server that is only about to own the slot.
-        alone: whether it may not share a call with other entries.
+        asking: whether it is sent to a server that is about to own the slot, after ASKING.
+        alone: whether it must not share a call with other entries.
         waiter: where a batcher delivers the outcome.
     """
 
@@ -50,20 +50,20 @@ class Entry:
         self.waiter: Any = None
 
     def sent_on(self, why: str) -> BackendError | None:
-        """Count that it is sent on; the error if that was too often."""
+        """Count a redirect. Returns the error if there were too many."""
         self._moves += 1
         if self._moves <= _MOVES:
             return None
-        return BackendError(f"Redis sent a hit on {_MOVES} times, the last time with {why!r}")
+        return BackendError(f"Redis redirected a hit more than {_MOVES} times, the last time with {why!r}")
 
 
 class Redirect(NamedTuple):
     """The outcome of an entry that the server has not carried out.
 
     Attributes:
-        endpoint: where to send it; None for the same server once more.
-        moved: whether that server owns the whole slot now.
-        why: the server's error.
+        endpoint: the server to send it to; None for the same one again.
+        moved: whether that server now owns the whole slot.
+        why: the error of the server.
     """
 
     endpoint: Endpoint | None
@@ -71,7 +71,7 @@ class Redirect(NamedTuple):
     why: str
 
     def seen_from(self, origin: Endpoint | None) -> Endpoint:
-        """Where to send it. A server leaves out its host where that is the same as of `origin`."""
+        """The server to send it to. A redirect without a host means the host of `origin`."""
         found = self.endpoint or Endpoint("")
         return Endpoint(origin.host, found.port) if not found.host and origin is not None else found
 
@@ -80,14 +80,14 @@ Outcome: TypeAlias = "Sequence[Answer] | Redirect"
 
 
 class Batch:
-    """Entries on their way.
+    """Entries that are sent together.
 
     Attributes:
-        entries: all of them.
-        payload: what to send.
-        replies: how many replies will come.
-        deadline: the latest of theirs.
-        late: whether some of them have been given up.
+        entries: the entries.
+        payload: the bytes to send.
+        replies: the number of replies to expect.
+        deadline: the latest deadline of an entry.
+        late: whether some of the entries have timed out.
     """
 
     __slots__ = ("_across", "_by_source", "_calls", "deadline", "entries", "late", "payload", "replies")
@@ -95,7 +95,7 @@ class Batch:
     def __init__(self, calls: list[list[Entry]], *, by_source: bool, across: Servers | None = None) -> None:
         self._calls = [(call, [operation for entry in call for operation in entry.operations]) for call in calls]
         self._by_source = by_source
-        self._across = across  # what learns of it, if the first call is about several slots
+        self._across = across  # set if the first call has keys of several slots; notes whether that works
         self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
         self.deadline = max([entry.deadline for entry in self.entries])
         self.late = False
@@ -113,10 +113,10 @@ class Batch:
     def settle(
         self, replies: Sequence[Any], deliver: Callable[[Entry, Outcome], None]
     ) -> tuple[list[Entry], bool, BackendError | None]:
-        """Deliver what has become of each entry.
+        """Deliver the outcome of each entry.
 
-        Returns the entries to send once more to the same server, whether that needs the source of the script, and an
-        error that says that the server is not well.
+        Returns the entries to send to the same server again, whether that needs the source of the script, and an error
+        if the server has failed.
         """
         again: list[Entry] = []
         by_source, trouble = False, None
@@ -133,13 +133,13 @@ class Batch:
                         by_source, entry.alone = by_source or unknown, entry.alone or not unknown
                         again.append(entry)
                         continue
-                    outcome = [error] * len(entry.operations)  # noqa: PLW2901 - too often is an error
+                    outcome = [error] * len(entry.operations)  # noqa: PLW2901 - too many redirects are an error
                 trouble = trouble or _trouble_in(outcome)
                 deliver(entry, outcome)
         return again, by_source, trouble
 
     def _read(self, reply: Any, call: list[Entry], operations: list[Operation], first: bool) -> Sequence[Outcome]:
-        """What a reply means for each entry of a call."""
+        """The outcome of each entry of a call, from the reply."""
         if isinstance(reply, ErrorReply):
             meaning = _meaning(str(reply), by_source=self._by_source)
             if isinstance(meaning, Redirect):
@@ -147,8 +147,8 @@ class Batch:
             return [[meaning] * len(entry.operations) for entry in call]
         try:
             got = answers(reply, operations)
-        except Exception:  # noqa: BLE001 - there is no end to what a reply that is not ours may be
-            text = f"Redis answered {shortened(reply)}, which is no answer to a script of ours"
+        except Exception:  # noqa: BLE001 - an unexpected reply can lead to any error
+            text = f"Redis answered {shortened(reply)}, which is not a reply of traffik's script"
             got = [ErrorAnswer(text, maybe_executed=True)] * len(operations)
         else:
             if self._across is not None and first:
@@ -160,7 +160,7 @@ class Batch:
 
 
 def _of_several_slots(got: list[Answer], servers: Servers) -> list[Outcome]:
-    """The outcomes of entries of one operation each: the script was refused the keys that are not the server's."""
+    """The outcomes of entries with one operation each. The server refused the script the keys of other servers."""
     found: list[Outcome] = [
         Redirect(None, moved=False, why=str(answer))
         if isinstance(answer, ErrorAnswer) and _AWAY in str(answer)
@@ -172,7 +172,7 @@ def _of_several_slots(got: list[Answer], servers: Servers) -> list[Outcome]:
 
 
 def take(queue: deque[Entry], most: int) -> list[Entry]:
-    """The next entries of `queue`, oldest first. They have at most `most` operations, or the first one has more."""
+    """The next entries of `queue`, oldest first, with at most `most` operations; at least one entry."""
     if len(queue) == 1:
         return [queue.popleft()]
     taken: list[Entry] = []
@@ -185,10 +185,11 @@ def take(queue: deque[Entry], most: int) -> list[Entry]:
 
 
 def batch(entries: list[Entry], servers: Servers, *, by_source: bool) -> Batch:
-    """One call for all `entries`; on a cluster, more for those that cannot share it.
+    """One call for all `entries`; on a cluster, further calls for those that cannot share it.
 
-    Entries of one operation share a call over several slots, in which each is carried out or refused by itself. One of
-    several operations must not be carried out in part. It declares its keys, so a server takes all of them or none.
+    Entries with one operation share a call over several slots, in which each is carried out or refused independently.
+    An entry with several operations must not be carried out in part. Its call declares the keys, so a server accepts
+    all of them or none.
     """
     if not servers.owners or len(entries) == 1:
         return Batch([entries], by_source=by_source)
@@ -207,14 +208,14 @@ def batch(entries: list[Entry], servers: Servers, *, by_source: bool) -> Batch:
 
 
 def spoils(trouble: BackendError | None) -> bool:
-    """Whether a connection is no good after such an answer: another one may lead to the primary, or log in anew."""
+    """Whether to replace the connection after this error: a new one may reach the primary, or log in again."""
     return isinstance(trouble, ErrorAnswer) and trouble.word in {"", "NOAUTH", "READONLY"}
 
 
 def _trouble_in(outcome: Outcome) -> BackendError | None:
-    """The first error in an outcome that says that a server is not well; None if there is none."""
+    """The first error in an outcome that is a failure of the server; None if there is none."""
     for answer in () if type(outcome) is Redirect else outcome:
-        # Of the wrong type is a single key, which belongs to another program.
+        # a key of the wrong type belongs to another program, and is not a failure of the server
         if type(answer) is not Decision and isinstance(answer, BackendError) and not _is_wrong_type(answer):
             return answer
     return None
@@ -225,7 +226,7 @@ def _is_wrong_type(error: BackendError) -> bool:
 
 
 def _meaning(text: str, *, by_source: bool) -> BackendError | Redirect:
-    """What an error means for the entries of a call."""
+    """The error or the redirect for the entries of a call, from the text of the server's error."""
     words = text.split()
     word = words[0] if words else ""
     if word in {"MOVED", "ASK"} and len(words) == 3:
@@ -235,5 +236,5 @@ def _meaning(text: str, *, by_source: bool) -> BackendError | Redirect:
     if word == "TRYAGAIN" or (word == "NOSCRIPT" and not by_source):
         return Redirect(None, moved=False, why=text)
     if word == "CROSSSLOT":
-        return BackendError(f"this is a node of a cluster ({text}): give the store a Cluster")
+        return BackendError(f"this is a node of a cluster ({text}): make the store with a Cluster")
     return refused(text)

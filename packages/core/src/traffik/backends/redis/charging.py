@@ -1,6 +1,6 @@
-"""What happens to a charge: deny cache, breaker, servers, and the error policy where they do not answer.
+"""The path of a charge: deny cache, breaker, servers, and the error policy if they do not answer.
 
-For async and sync code: it waits only where a client, or a function of the user's, has to be waited for.
+For async and sync code: it awaits only awaitable results of a client or of a user's function.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _new = tuple.__new__
 
 
 class Target(NamedTuple):
-    """What all charges of one limit have in common.
+    """The common data of all charges of one limit.
 
     Attributes:
-        uid: the throttle's.
-        plan: the strategy, made ready for its rates.
-        key_of: returns the whole key of a local one.
-        scripted: whether the script decides; else Python does.
-        remembered: whether the deny cache is asked. With a strategy of the user's, a larger cost may wait less.
+        uid: the uid of the throttle.
+        plan: the strategy, prepared for its rates.
+        key_of: returns the key in the server for a local key.
+        scripted: whether the script decides; if not, Python does.
+        remembered: whether to use the deny cache. Not for a user's strategy, which may admit a larger cost earlier.
     """
 
     uid: str
@@ -58,15 +58,15 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Charging:
-    """Decides charges.
+    """Decides on charges.
 
     Attributes:
-        keys_of: returns, for a uid, the function that returns the whole key of a local one.
+        keys_of: returns for a uid the function that returns the key in the server for a local key.
         deadline: seconds that a charge may take.
         circuit: the breaker.
         failures: the error policy.
-        denials: the deny cache, if there is one.
-        count: called with the reason of each decision that is not the store's own.
+        denials: the deny cache; None if there is none.
+        count: called with the reason of each decision that the server did not make.
     """
 
     keys_of: Callable[[str], Callable[[str], str]]
@@ -77,12 +77,12 @@ class Charging:
     count: Callable[[str], None]
 
     def target(self, uid: str, plan: Plan) -> Target:
-        """What the charges of a limit have in common."""
+        """The common data of the charges of a limit."""
         remembered = self.denials is not None and isinstance(plan.strategy, Prepared)
         return Target(uid, plan, self.keys_of(uid), in_script(plan), remembered)
 
     async def apply(self, charges: Sequence[Charge], client: Client) -> list[Decision]:
-        """Decide `charges`: those on one server, or in one slot of a cluster, in one step."""
+        """Decide on `charges`. Those on one server, or in one slot of a cluster, are one step."""
         decisions: dict[int, Decision] = {}
         asked: dict[int, tuple[Target, Operation]] = {}
         for place, (uid, plan, key, cost, read_only) in enumerate(charges):
@@ -105,7 +105,7 @@ class Charging:
         return [decisions[place] for place in range(len(charges))]
 
     async def decide(self, target: Target, kind: int, client: Client, key: str, cost: int) -> Decision:
-        """Decide one charge. `kind` is `CHARGE`, `PEEK`, or `PROBE` for a cost of 0."""
+        """Decide on one charge. `kind` is `CHARGE`, `PEEK`, or `PROBE` for a cost of 0."""
         _, plan, key_of, scripted, remembered = target
         operation: Operation = _new(Operation, (key_of(key), kind, plan, cost, ()))
         if remembered and (known := self._known(target, operation)) is not None:
@@ -123,7 +123,7 @@ class Charging:
         return await self._settled(target, operation, client, key, answer, began)
 
     def _known(self, target: Target, operation: Operation) -> Decision | None:
-        """The decision of the deny cache, if it has one."""
+        """The decision in the deny cache; None if there is none."""
         if self.denials is None or not target.remembered or operation.cost == 0:
             return None
         known = self.denials.find(operation.key, target.plan, operation.cost, _micros(monotonic()))
@@ -134,7 +134,7 @@ class Charging:
     async def _settled(
         self, target: Target, operation: Operation, client: Client, key: str, answer: Answer, began: float
     ) -> Decision:
-        """The decision that follows from an answer of the servers; the deny cache takes note of it."""
+        """The decision for an answer of the servers. Refusals are added to the deny cache."""
         if not isinstance(answer, Decision):
             charge = Charge(target.uid, target.plan, key, operation.cost, operation.kind != CHARGE)
             return await self._degraded(charge, answer, client)
@@ -147,13 +147,13 @@ class Charging:
 
     async def _degraded(self, charge: Charge, answer: Any, client: Client) -> Decision:
         """The decision on a charge without the servers."""
-        error: BackendError = copy(answer)  # others may have the same one, and each adds a traceback to its own
+        error: BackendError = copy(answer)  # several hits share one error, and each adds a traceback to its copy
         decision = self.failures.settle(await self.reaction(error, charge, client), error, charge, self.wait())
         self.count(decision.degraded or "on_error")
         return decision
 
     async def reaction(self, error: BackendError, charge: Charge, client: Client) -> Any:
-        """The error policy, or what the user's function answers."""
+        """The error policy, or the result of the user's function."""
         decider = self.failures.decider
         if decider is None:
             return self.failures.policy
@@ -166,8 +166,8 @@ class Charging:
 
 
 def spared() -> BackendError:
-    """What is wrong while the breaker is open."""
-    return BackendError("the store is away: its breaker is open")
+    """The error while the breaker is open."""
+    return BackendError("the store is not called for now, since it has failed: its breaker is open")
 
 
 def _micros(seconds: float) -> int:

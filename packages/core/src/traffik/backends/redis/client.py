@@ -1,4 +1,4 @@
-"""The way to the servers for one event loop, or for all threads: a batcher for each server. For async and sync code."""
+"""The client of the servers for one event loop or for all threads, with a batcher for each server."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Client:
     """Carries out operations on one server, or on the nodes of a cluster.
 
     Args:
-        ways: how to connect, batch and wait.
-        servers: where the servers are; what is learned of them is kept there.
+        ways: the functions for connecting, batching and waiting, in tasks or threads.
+        servers: the state of the servers, which the client updates.
     """
 
     keeper: AsyncGenerator[None, None]
@@ -44,9 +44,9 @@ class Client:
         """The answers to `operations`, in one step of the server.
 
         Args:
-            operations: what is asked; on a cluster, of keys in one slot.
-            deadline: when to give up, in seconds on the monotonic clock. The answers are errors then, which say whether
-                the operations may have been carried out.
+            operations: the operations; on a cluster, with keys of one slot.
+            deadline: in seconds on the monotonic clock. After it, the answers are errors, which tell whether the
+                operations may have been carried out.
         """
         entry = Entry(operations, deadline)
         try:
@@ -61,7 +61,7 @@ class Client:
         return outcome
 
     async def ask_each(self, operations: Sequence[Operation], deadline: float) -> Sequence[Answer]:
-        """`ask` for keys of any slots: in one step where they share a slot."""
+        """`ask` for keys of any slots. Keys of the same slot are one step."""
         if self._only is not None:
             return await self.ask(operations, deadline)
         places: dict[int, list[int]] = {}
@@ -73,17 +73,22 @@ class Client:
             found |= zip(group, answers, strict=True)
         return [found[place] for place in range(len(operations))]
 
+    @property
+    def divided(self) -> bool:
+        """Whether keys are divided among servers, so that one step is about keys of one slot."""
+        return self._only is None
+
     def step_of(self, key: str) -> int:
-        """What keys have in common that one step can be about: the slot on a cluster."""
-        return 0 if self._only is not None else slot_of(key)
+        """A number that is equal for keys that can be in one step: the slot on a cluster."""
+        return slot_of(key)
 
     async def inquire(self, work: Callable[[Session[Any]], Awaitable[_T]], deadline: float | None = None) -> _T:
-        """The result of questions to the servers that are no hits; see `Session`."""
+        """The result of `work`, which makes calls to the servers that are not hits; see `Session`."""
         with closing(Session(self.ways.connect, self._servers, deadline)) as session:
             return await work(session)
 
     def close(self) -> None:
-        """Close every connection; hits under way fail."""
+        """Close all connections. Hits in flight fail."""
         for batcher in list(self._batchers.values()):
             batcher.close()
 
@@ -101,7 +106,7 @@ class Client:
         return self._batcher(self._servers.owner(entry.slot))
 
     async def _learn(self, deadline: float) -> None:
-        """Learn who owns which slot. One caller asks; the others wait for it, or use what was known before."""
+        """Ask which server owns each slot. One caller asks. The others wait for it, or use the previous owners."""
         try:
             async with self.ways.hold("", 0 if self._servers.owners else deadline):
                 if self._servers.outdated:
@@ -111,9 +116,9 @@ class Client:
                 raise failure(error, sent=False) from error
 
     def _redirected(self, entry: Entry, redirect: Redirect, origin: Endpoint | None) -> _Batcher:
-        """The batcher for the server that an entry was sent on to."""
+        """The batcher for the server that an entry was redirected to."""
         if not self._servers.owners:
-            raise BackendError(f"this is a node of a cluster ({redirect.why}): give the store a Cluster")
+            raise BackendError(f"this is a node of a cluster ({redirect.why}): make the store with a Cluster")
         if error := entry.sent_on(redirect.why):
             raise error
         endpoint = redirect.seen_from(origin)

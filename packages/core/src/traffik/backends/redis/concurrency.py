@@ -1,4 +1,4 @@
-"""What differs between the tasks of an event loop and threads: connections, batchers, and how to wait for others."""
+"""The differences between the tasks of an event loop and threads: connections, batchers and locks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tasks:
 
     @asynccontextmanager
     async def hold(self, key: str, deadline: float) -> AsyncGenerator[None, None]:
-        """Keep other tasks away from a key; a BackendTimeoutError if one of them holds it until the deadline."""
+        """Lock a key against other tasks. Raises a BackendTimeoutError if it is not free by the deadline."""
         lock = self._locks.setdefault(key, asyncio.Lock())
         try:
             async with asyncio.timeout(deadline - monotonic()):
@@ -46,12 +46,12 @@ class Tasks:
             lock.release()
 
     async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
-        """The results of calls that are made together."""
+        """The results of calls, which run concurrently."""
         return await asyncio.gather(*calls)
 
 
 class Threads:
-    """All threads of a process. No method suspends. A signal handler may take the locks that its thread holds."""
+    """The threads of a process. No method suspends. A signal handler may acquire the locks that its thread holds."""
 
     sync = True
     connect = SyncConnection.connect
@@ -74,9 +74,9 @@ class Threads:
             lock.release()
 
     async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
-        """The results of calls that are made one after another."""
+        """The results of calls, which run one after the other."""
         return [await call for call in calls]
 
 
 def _busy(key: str) -> BackendTimeoutError:
-    return BackendTimeoutError(f"the key {key!r} was busy until the deadline")
+    return BackendTimeoutError(f"the key {key!r} was locked until the deadline")

@@ -1,6 +1,6 @@
-"""Which server to ask: the only one, the primary that sentinels know, or the owner of a slot in a cluster.
+"""Finds the server for a key: the only one, the primary reported by sentinels, or the owner of a slot in a cluster.
 
-All of it raises a `BackendError` if no server has an answer. For async and sync code.
+The functions raise a `BackendError` if no server answers. For async and sync code.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ _T = TypeVar("_T")
 
 
 def slot_of(key: str) -> int:
-    """The slot of a whole key, which is that of its hash tag."""
+    """The slot of a key, which is that of its hash tag."""
     return key_slot(key.encode())
 
 
 @dataclass(slots=True, eq=False)
 class Servers:
-    """What a client knows of its servers, and how it may call them.
+    """The state of a client's servers, and the limits for calls to them.
 
     Attributes:
-        settings: where they are and how to log in.
-        max_batch: operations in one call at most.
-        patience: seconds that async code may take to connect, even if the hits that wait for it have been given up.
-        report: called with the error of every call that failed, and with None for one that did not.
+        settings: their addresses and logins.
+        max_batch: the most operations in one call.
+        patience: the seconds for connecting in async code, which goes on after the waiting hits have timed out.
+        report: called with the error of each failed call, and with None after a successful one.
         sent: called with the number of hits in each batch.
-        owners: the owner of each slot of a cluster; empty until that is known.
-        outdated: whether slots may have other owners by now.
-        across: whether one call may be about several slots of a server. False behind a proxy that sends a call without
-            declared keys to any server.
-        doubted: servers that did not answer the last time. They are asked last.
+        owners: the owner of each slot of a cluster; empty until the cluster has been asked.
+        outdated: whether the owners may have changed.
+        across: whether one call may have keys of several slots of a server. False behind a proxy that sends a call
+            without declared keys to any server.
+        doubted: servers that did not answer their last call. They are asked last.
     """
 
     settings: Settings
@@ -67,13 +67,13 @@ class Servers:
     doubted: set[Endpoint] = field(default_factory=set)
 
     def lost(self, endpoint: Endpoint | None) -> None:
-        """Take note that a server does not answer: its slots may have other owners by now."""
+        """Note that a server does not answer, so its slots may have other owners."""
         if endpoint is not None:
             self.doubted.add(endpoint)
             self.outdated = True
 
     def moved(self, slot: int, owner: Endpoint) -> None:
-        """Take note that a slot has moved; others may have too."""
+        """Note that a slot has moved to another server, as others may have."""
         self.owners[slot] = owner
         self.outdated = True
 
@@ -91,12 +91,12 @@ class Servers:
 
 
 class Session(Generic[ConnectionT]):
-    """Questions to servers that are no hits. It keeps the connection to the server it asked last.
+    """Calls to servers that are not hits. It keeps the connection to the server of the last call.
 
     Args:
-        connect: makes connections.
-        servers: which of them answer is kept here.
-        deadline: when to give up, on the monotonic clock; None gives each question `PATIENCE` seconds.
+        connect: opens connections.
+        servers: the servers. Failures are noted here.
+        deadline: when to stop, on the monotonic clock; None allows each call `PATIENCE` seconds.
     """
 
     def __init__(self, connect: Connect[ConnectionT], servers: Servers, deadline: float | None = None) -> None:
@@ -113,9 +113,9 @@ class Session(Generic[ConnectionT]):
 
         Args:
             endpoint: the server.
-            commands: the questions.
-            login: how to log in; None for the login of the servers that hold keys.
-            share: of the time until the deadline, the part that the server may take.
+            commands: the commands to send.
+            login: the login; None for that of the servers with the keys.
+            share: the part of the time until the deadline that the server may take.
             unless: as in `check`.
         """
         now = monotonic()
@@ -137,17 +137,17 @@ class Session(Generic[ConnectionT]):
     async def first(
         self, endpoints: tuple[Endpoint, ...], ask: Callable[[Endpoint, float], Awaitable[_T]], failed: str
     ) -> _T:
-        """The answer of the first server that has one; doubted ones are asked last.
+        """The result of `ask` from the first server that has one. Doubted servers are asked last.
 
-        Each may take its share of the time, so that one that hangs leaves some for the others. The error says what
-        `failed`.
+        Each server may take its share of the time, so there is time for the others if one hangs. If all fail, `failed`
+        begins the message of the error.
         """
         reasons: list[str] = []
         known = sorted(dict.fromkeys(endpoints), key=self.servers.doubted.__contains__)
         for place, endpoint in enumerate(known):
             try:
                 return await ask(endpoint, 1 / (len(known) - place))
-            except Exception as error:  # noqa: BLE001 - the next server may know, even after a bug here
+            except Exception as error:  # noqa: BLE001 - the next server may answer, even after a bug here
                 reasons.append(f"{endpoint}: {error}")
         raise BackendError(f"{failed}: {'; '.join(reasons)}")
 
@@ -159,7 +159,7 @@ class Session(Generic[ConnectionT]):
 
 
 async def locate(session: Session[Any]) -> Endpoint:
-    """The server that holds all keys: the only one, or the primary that sentinels know."""
+    """The server with all keys: the only one, or the primary reported by a sentinel."""
     settings = session.servers.settings
     if settings.kind != "sentinel":
         return settings.endpoints[0]
@@ -175,7 +175,7 @@ async def locate(session: Session[Any]) -> Endpoint:
 
 
 async def learn(session: Session[Any]) -> None:
-    """Learn which server owns which slot of a cluster, from the first node that tells it."""
+    """Ask the nodes of a cluster which server owns each slot, until one answers."""
     servers = session.servers
 
     async def ask(node: Endpoint, share: float) -> list[Endpoint | None]:
@@ -183,12 +183,12 @@ async def learn(session: Session[Any]) -> None:
         return read_owners(ranges, node)
 
     nodes = servers.nodes() + servers.settings.endpoints
-    servers.owners = await session.first(nodes, ask, "no node tells how the cluster is made")
+    servers.owners = await session.first(nodes, ask, "no node reports the slots of the cluster")
     servers.outdated, servers.across = False, True
 
 
 def read_owners(ranges: list[Any], asked: Endpoint) -> list[Endpoint | None]:
-    """The owners in the answer of `asked` to ``CLUSTER SLOTS``. One without a host is `asked` itself."""
+    """The owners in the reply of `asked` to ``CLUSTER SLOTS``. An owner without a host is `asked` itself."""
     owners: list[Endpoint | None] = [None] * SLOTS
     for first, last, owner, *_ in ranges:
         host = (owner[0] or b"").decode()
@@ -200,7 +200,7 @@ def read_owners(ranges: list[Any], asked: Endpoint) -> list[Endpoint | None]:
 async def reach(
     connect: Connect[ConnectionT], servers: Servers, endpoint: Endpoint | None, deadline: float
 ) -> ConnectionT:
-    """A connection for hits: to `endpoint`, or to the server that holds all keys."""
+    """A connection for hits: to `endpoint`, or if that is None, to the server with all keys."""
     if endpoint is None:
         with closing(Session(connect, servers, deadline)) as session:
             endpoint = await locate(session)

@@ -1,6 +1,6 @@
-"""How a connection begins: it logs in, and leaves the script with the server. For async and sync code.
+"""The first commands on a connection: log in, and load the script into the server. For async and sync code.
 
-All of it raises a `BackendError` if the server does not answer by the deadline, or refuses.
+The functions raise a `BackendError` if the server does not answer by the deadline, or refuses.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from traffik.model.errors import BackendError, BackendTimeoutError
 __all__ = ["PATIENCE", "Connect", "Connection", "ConnectionT", "check", "check_greeting", "failure", "greet", "log_in"]
 
 PATIENCE: Final = 1.0
-"""Seconds that a server may take to answer a question that no hit waits for."""
+"""Seconds that a server may take for a call that is not a hit."""
 
 
 class Connection(Protocol):
-    """A connection to one server. In sync code its coroutine never suspends."""
+    """A connection to one server. In sync code, its coroutine never suspends."""
 
     async def ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
-        """The replies to `commands`, which nothing else may be waiting for. After an error it is closed.
+        """The replies to `commands`. No other call may be in flight. After an error the connection is closed.
 
         Raises:
-            BackendError: they did not come by the deadline, on the monotonic clock.
+            BackendError: they did not arrive by the deadline, on the monotonic clock.
         """
         ...
 
@@ -38,7 +38,7 @@ class Connection(Protocol):
 ConnectionT = TypeVar("ConnectionT", bound=Connection)
 
 Connect: TypeAlias = Callable[[Endpoint, "ssl.SSLContext | None", float], Awaitable[ConnectionT]]
-"""Connects to a server by a deadline; raises a TimeoutError then, and an OSError if it cannot."""
+"""Connects to a server. Raises a TimeoutError at the deadline, and an OSError if it cannot connect."""
 
 
 async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login, deadline: float) -> ConnectionT:
@@ -47,12 +47,12 @@ async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login
         connection = await connect(endpoint, login.tls, deadline)
     except TimeoutError:
         raise BackendTimeoutError(f"cannot connect to {endpoint} in time") from None
-    except Exception as error:  # also a UnicodeError, for a name that no host can have
+    except Exception as error:  # also a UnicodeError, for an invalid host name
         raise BackendError(f"cannot connect to {endpoint}: {error}") from error
     commands: list[Command] = [*login.commands()]
     try:
-        # A server that wants a password resets a connection whose first command is long, as the script is. It answers
-        # NOAUTH to a short one.
+        # If a server requires a password, it resets a connection whose first command is long, such as the script. It
+        # replies NOAUTH to a short one.
         replies = await connection.ask(commands or [("PING",)], deadline)
         check(endpoint, replies, unless="" if commands else "NOPERM")
     except BaseException:
@@ -62,16 +62,16 @@ async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login
 
 
 def greet(settings: Settings) -> list[Command]:
-    """The first commands to a server that will be asked more: the script, so that its SHA-1 is known."""
+    """The first commands to a server: load the script, so it can be called by its SHA-1."""
     load: Command = ("SCRIPT", "LOAD", script()[0])
     return [load, ("ROLE",)] if settings.kind == "sentinel" else [load]
 
 
 def check_greeting(endpoint: Endpoint, replies: list[Any]) -> None:
-    """`check` for the replies to `greet`. A user who may not load the script sends it with the first hit."""
+    """`check` for the replies to `greet`. If the login may not load the script, the first hit sends it."""
     for reply in check(endpoint, replies, unless="NOPERM"):
         if isinstance(reply, list) and reply[:1] in ([b"slave"], [b"replica"]):
-            raise BackendError(f"{endpoint} is no primary any more")
+            raise BackendError(f"{endpoint} is no longer a primary")
 
 
 def check(endpoint: Endpoint, replies: list[Any], *, unless: str = "") -> list[Any]:
@@ -87,7 +87,7 @@ def check(endpoint: Endpoint, replies: list[Any], *, unless: str = "") -> list[A
 
 
 def failure(error: BaseException, *, sent: bool) -> BackendError:
-    """Any error on the way to a server as a `BackendError`. Unless the hit was `sent`, it was not carried out."""
+    """Any error of a call to a server as a `BackendError`. If the hit was not `sent`, it was not carried out."""
     if not isinstance(error, BackendError):
         kind = BackendTimeoutError if isinstance(error, TimeoutError) else BackendError
         text = "Redis could not be reached in time" if kind is BackendTimeoutError else f"Redis failed with {error!r}"

@@ -1,6 +1,6 @@
-"""What is done with the servers besides deciding: a look at their settings and at keys, and forgetting keys.
+"""Calls to the servers that are not hits: check settings, inspect, list and forget keys.
 
-All of it raises a `BackendError` if a server does not answer.
+The functions raise a `BackendError` if a server does not answer.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ __all__ = ["Work", "forget", "forget_all", "inspect", "list_keys", "look_around"
 _T = TypeVar("_T")
 
 Work: TypeAlias = Callable[[Session[Any]], Awaitable[_T]]
-"""Asks the servers with a session."""
+"""A function that calls the servers through a session."""
 
 _PAGE = "1000"
 
 
 async def look_around(log: Logger, session: Session[Any]) -> None:
-    """Check that the servers can be reached, leave the script with them, and warn of settings that lose quota."""
+    """Check that the servers can be reached, load the script into them, and warn of settings that lose quota."""
     for endpoint in await _holders(session):
         commands = (*greet(session.servers.settings), ("INFO", "memory"))
         replies = await session.ask(endpoint, *commands, unless="NOPERM")
         check_greeting(endpoint, replies[:-1])
         policy = _memory_policy(replies[-1])
-        # All our keys have a time to live, so the volatile policies take them first.
+        # all our keys have a ttl, so the volatile policies evict them too
         if policy not in {"", "noeviction"}:
             log.warning(
-                "%s has maxmemory-policy %s: short of memory it forgets keys that are out of quota, and their clients "
-                "begin anew. Set it to noeviction, or give the store a server of its own",
+                "%s has maxmemory-policy %s: if memory runs short, it deletes keys, also of clients that are out of "
+                "quota, who then have the whole quota again. Set it to noeviction, or use a server for the store alone",
                 endpoint,
                 policy,
             )
@@ -58,14 +58,14 @@ async def forget_all(pattern: str, session: Session[Any]) -> None:
 
 
 async def inspect(key: str, session: Session[Any]) -> tuple[bytes | None, int]:
-    """The value of a key, and ms until it is forgotten; below 0 if there is nothing to forget."""
+    """The value of a key, and ms until it expires; below 0 if there is no value."""
     (endpoint,) = await _holders(session, key)
     value, ttl = await session.ask(endpoint, ("GET", key), ("PTTL", key))
     return value, ttl
 
 
 async def list_keys(pattern: str, most: int, session: Session[Any]) -> tuple[list[bytes], bool]:
-    """Keys that match a pattern, at most so many, and whether these are all."""
+    """Up to `most` keys that match a pattern, and whether these are all."""
     found: dict[bytes, None] = {}
 
     async def collect(_endpoint: Endpoint, keys: list[bytes]) -> bool:
@@ -77,7 +77,7 @@ async def list_keys(pattern: str, most: int, session: Session[Any]) -> tuple[lis
 
 
 async def _holders(session: Session[Any], key: str | None = None) -> tuple[Endpoint, ...]:
-    """Every server that holds keys, or the one that holds this key."""
+    """All servers with keys, or the one with this key."""
     if session.servers.settings.kind != "cluster":
         return (await locate(session),)
     await learn(session)
@@ -85,7 +85,7 @@ async def _holders(session: Session[Any], key: str | None = None) -> tuple[Endpo
 
 
 async def _scan(session: Session[Any], pattern: str, take: Callable[[Endpoint, list[bytes]], Awaitable[bool]]) -> bool:
-    """Give `take` the keys that match a pattern, a page of a server at a time, until it has enough; whether it has."""
+    """Pass the keys that match a pattern to `take`, page by page, until it returns True. Returns whether it did."""
     for endpoint in await _holders(session):
         cursor = b"0"
         while True:
@@ -98,6 +98,6 @@ async def _scan(session: Session[Any], pattern: str, take: Callable[[Endpoint, l
 
 
 def _memory_policy(reply: Any) -> str:
-    """The policy in the answer to ``INFO memory``; empty where a server does not tell."""
+    """The policy in the reply to ``INFO memory``; empty if it is not there."""
     lines = reply.decode("utf-8", "replace").splitlines() if isinstance(reply, bytes) else []
     return next((line.partition(":")[2] for line in lines if line.startswith("maxmemory_policy:")), "")

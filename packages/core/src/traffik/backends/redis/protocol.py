@@ -1,4 +1,4 @@
-"""The protocol of the servers (RESP), as hiredis reads and writes it. Pure: bytes in, bytes out."""
+"""The protocol of the servers (RESP), read and written by hiredis. Pure: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ MORE: Final = object()
 ErrorReply: Final = hiredis.ReplyError
 
 UNREADABLE: Final = (hiredis.ProtocolError, TypeError)
-"""Raised by a reader for bytes that are no RESP. The TypeError is for a map whose keys cannot be hashed."""
+"""Raised by a reader for bytes that are not RESP. The TypeError is for a map whose keys cannot be hashed."""
 
-_pack: Any = hiredis.pack_command  # its annotation knows commands of one word only
+_pack: Any = hiredis.pack_command  # its type annotation allows only commands of one word
 
 
 def pack(commands: Iterable[Command]) -> bytes:
-    """`commands` as they are sent."""
+    """The bytes to send for `commands`."""
     return b"".join(map(_pack, commands))
 
 
 def reader() -> hiredis.Reader:
-    """Turns the bytes it is fed into replies. An error is a reply too."""
+    """A new reader, which turns bytes into replies. An error is a reply too."""
     return hiredis.Reader(notEnoughData=MORE)
 
 
 def unreadable(endpoint: Endpoint, error: Exception) -> BackendError:
-    """The error for bytes from `endpoint` that are no RESP."""
+    """The error for bytes from `endpoint` that are not RESP."""
     return BackendError(f"{endpoint} does not speak the protocol of Redis ({error})", maybe_executed=True)
 
 
 def shortened(reply: Any) -> str:
-    """A reply as an error shows it."""
+    """A reply as text for error messages."""
     text = repr(reply)
     return text if len(text) <= 100 else f"{text[:100]}…"

@@ -1,7 +1,7 @@
-"""The one script of the store, what it is asked, and what its answers mean. Pure: bytes and values, no connection.
+"""The script of the store, its arguments and its replies. Pure: bytes and values, no connection.
 
-Each question is an `Operation` on one key; many go into one call. The script is `script.lua` behind the Lua twins of
-the strategies. It runs on the server's own clock.
+An `Operation` is about one key. One call has many of them. The script is the Lua twins of the strategies followed by
+`script.lua`. It uses the clock of the server.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ __all__ = [
 ]
 
 CHARGE: Final = 0
-"""Decide and keep what that changes."""
+"""Decide, and write the new state."""
 PEEK: Final = 1
 """Decide, and change nothing."""
 PROBE: Final = 2
-"""Say what is left and how long the wait for one unit is."""
+"""Return the remaining quota and the wait for one unit."""
 READ: Final = 3
-"""Answer the stored value and the time."""
+"""Return the stored value and the time."""
 SWAP: Final = 4
-"""Store a value if the one there is as expected."""
+"""Write a value if the stored one is as expected."""
 POSTINGS: Final = 5
-"""Add it to a kind of `traffik.backends.postings` for the operation of that kind."""
+"""Added to a kind of `traffik.backends.postings`: the operation of that kind."""
 LAST: Final = 16
-"""Added to the last of the takes that are decided together."""
+"""Added to the kind of the last take of those that are decided together."""
 
 _PIECES: Final = ("exact", "sliding_window", "sliding_counter", "fixed_window", "meter", "plans")
 _FAILED: Final = -1
@@ -65,15 +65,15 @@ _new = tuple.__new__
 
 
 class Operation(NamedTuple):
-    """One question about one key.
+    """One operation on one key.
 
     Attributes:
-        key: the whole key.
+        key: the key in the server.
         kind: one of those above.
-        plan: by which to decide; None for READ and SWAP.
+        plan: the plan to decide by; None for READ and SWAP.
         cost: units of quota.
-        texts: what a SWAP takes: the value expected (empty for none), the new one, its time to live in ms. Of a SETTLE
-            the receipt, of a FORESEE the costs: integers with commas between them.
+        texts: for a SWAP: the expected value (empty for none), the new value, and its ttl in ms. For a SETTLE the
+            receipt, for a FORESEE the costs: integers with commas between them.
     """
 
     key: str
@@ -84,28 +84,28 @@ class Operation(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """The answer to a READ: the value, if there is one, and the server's time in µs."""
+    """The answer to a READ: the value, None if there is none, and the server's time in µs."""
 
     value: bytes | None
     now: int
 
 
 class Told(NamedTuple):
-    """The answer to a HOLD, a SETTLE, a TAKE_UP_TO or a FORESEE: the decision, and the integers that come with it."""
+    """The answer to a HOLD, a SETTLE, a TAKE_UP_TO or a FORESEE: a decision and further integers."""
 
     decision: Decision
     numbers: tuple[int, ...]
 
 
 Answer: TypeAlias = "Decision | Told | Stored | bool | BackendError"
-"""What one order is answered with: a decision, what was read, whether it was swapped, or what went wrong."""
+"""The answer to one operation: a decision, the value read, whether it was swapped, or an error."""
 
 
 class ErrorAnswer(BackendError):
-    """A server has answered with an error, or with something that is no answer.
+    """A server has replied with an error, or with an invalid reply.
 
     Attributes:
-        word: the first word of the error, by which its kind is known; empty for no answer.
+        word: the first word of the error, which tells its kind; empty for an invalid reply.
     """
 
     word: str = ""
@@ -113,7 +113,7 @@ class ErrorAnswer(BackendError):
 
 @cache
 def script() -> tuple[str, str]:
-    """The source and its SHA-1, by which a server knows it."""
+    """The source of the script, and its SHA-1 for EVALSHA."""
     strategies = resources.files("traffik.strategies")
     pieces = [strategies.joinpath(f"{name}.lua").read_text("utf-8") for name in _PIECES]
     pieces.append(resources.files("traffik.backends.redis").joinpath("script.lua").read_text("utf-8"))
@@ -122,15 +122,15 @@ def script() -> tuple[str, str]:
 
 
 def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[str | bytes]:
-    """The arguments of a call: how many keys, the keys, and what is asked of each.
+    """The arguments of a call: the number of keys, the keys, and the operations on them.
 
     Args:
-        operations: what is asked.
-        across: the keys are of several slots of a cluster. A server takes no call that declares such; they go in as
-            data, and the script is refused each that is not this server's.
+        operations: the operations.
+        across: whether the keys are of several slots of a cluster. A server rejects calls that declare such keys. So
+            they are passed as data, and the server refuses the script each key of another server.
     """
     if len(operations) == 1:
-        # So are all calls of a single caller, and of a cluster where nearly every key has a slot of its own.
+        # the usual case with a single caller, and on a cluster, where nearly every key has a slot of its own
         key, kind, plan, cost, more = operations[0]
         return ["1", key, f"[[{_in_json(plan)}],[1,{cost},{kind}]]", *more]
     places: dict[Plan | None, int] = {}
@@ -146,18 +146,18 @@ def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[
     plans = ",".join(map(_in_json, places))
     keys = [operation[0] for operation in operations]
     if across:
-        # A whole key is of printable ASCII without quotes, so it is text of JSON as it is.
+        # keys are printable ASCII without quotes, so they need no escaping in JSON
         listed = '","'.join(keys)
         return ["0", f'[[{plans}],[{",".join(asked)}],["{listed}"]]', *texts]
     return [str(len(operations)), *keys, f"[[{plans}],[{','.join(asked)}]]", *texts]
 
 
 def answers(reply: list[Any], operations: Sequence[Operation]) -> list[Answer]:
-    """What the script has answered to each operation."""
+    """The answer to each operation, from the reply of the script."""
     length = 1 + 4 * len(operations)
     now, numbers, texts = reply[0], islice(reply, 1, length), islice(reply, length, None)
     found: list[Answer] = []
-    # Four numbers an operation; taken from one iterator four times, which is the quickest way to group them.
+    # Four numbers for each operation. Zipping one iterator four times is the fastest way to group them.
     rows = zip(operations, numbers, numbers, numbers, numbers, strict=True)
     for (_, kind, plan, _, _), status, remaining, retry_after, reset_after in rows:
         if status == _FAILED:
@@ -183,9 +183,9 @@ def _integers(text: bytes) -> tuple[int, ...]:
 
 
 def refused(text: str) -> ErrorAnswer:
-    """What an error means that a server has answered with."""
+    """The error for the text of a server's error."""
     word = text.partition(" ")[0]
-    # Most are found before anything is carried out; that of a script that breaks off is called no more than ERR.
+    # most errors come before anything is carried out; only a script that fails midway has an error that begins with ERR
     error = ErrorAnswer(f"Redis answered {text!r}", maybe_executed=word == "ERR")
     error.word = word
     return error

@@ -1,6 +1,6 @@
-"""Where the servers are and how to log in: a URL, a `Sentinel`, a `Cluster` or a client of the user's, made alike.
+"""The addresses of the servers and their logins, from a URL, a `Sentinel`, a `Cluster` or a client of redis-py.
 
-Reads what redis-py reads (its URLs, its clients, its TLS options) and answers plain values; connects to nothing.
+Reads the URLs, clients and TLS options of redis-py, and returns plain values. Opens no connection.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _FORMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:
-    """A primary that sentinels know.
+    """A primary server with replicas, managed by sentinels.
 
     Args:
-        sentinels: their addresses, ``"host"`` or ``"host:port"``.
-        service: the name under which they know the primary.
-        url: how to log in there: ``"redis://user:password@/0"``, or ``rediss`` for TLS; its host is not looked at.
-        sentinel_url: the same for the sentinels themselves.
+        sentinels: the addresses of the sentinels, ``"host"`` or ``"host:port"``.
+        service: the name that the sentinels have for the primary.
+        url: the login for the primary: ``"redis://user:password@/0"``, or ``rediss`` for TLS. Its host is ignored.
+        sentinel_url: the login for the sentinels, in the same form.
     """
 
     sentinels: Sequence[str]
@@ -46,11 +46,11 @@ class Sentinel:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster, known by some of its nodes.
+    """A cluster, given by some of its nodes.
 
     Args:
-        nodes: addresses of one or more nodes, ``"host"`` or ``"host:port"``; the others are found through them.
-        url: how to log in: ``"redis://user:password@"``, or ``rediss`` for TLS; its host is not looked at.
+        nodes: the addresses of one or more nodes, ``"host"`` or ``"host:port"``. They report the other nodes.
+        url: the login: ``"redis://user:password@"``, or ``rediss`` for TLS. Its host is ignored.
     """
 
     nodes: Sequence[str]
@@ -71,7 +71,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a new connection says first."""
+    """The login of a new connection."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -81,7 +81,7 @@ class Login:
     tls: ssl.SSLContext | None = None
 
     def commands(self) -> list[tuple[str, ...]]:
-        """The commands to send; each is to be answered with OK."""
+        """The commands to send. The server should reply OK to each."""
         found: list[tuple[str, ...]] = []
         if self.provider is not None:
             found.append(("AUTH", *self.provider.get_credentials()))
@@ -96,14 +96,14 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything there is to know before connecting.
+    """The settings of all connections.
 
     Attributes:
-        kind: one server, a primary that sentinels know, or a cluster.
+        kind: one server, a primary with sentinels, or a cluster.
         endpoints: the server, the sentinels, or some nodes.
-        login: for the servers that hold the keys.
+        login: the login for the servers with the keys.
         service: the sentinels' name for the primary.
-        sentinel_login: for the sentinels.
+        sentinel_login: the login for the sentinels.
     """
 
     kind: Literal["single", "sentinel", "cluster"]
@@ -118,14 +118,15 @@ class Settings:
 
 
 Where: TypeAlias = "str | Sentinel | Cluster | Any"
-"""What `RedisBackend` takes: a URL, a `Sentinel`, a `Cluster`, or a client of redis-py, async or sync."""
+"""The type of the argument of `RedisBackend`: a URL, a `Sentinel`, a `Cluster`, or a client of redis-py, async or
+sync."""
 
 
 def read(where: Where) -> Settings:
-    """The settings that `where` means.
+    """The settings in `where`.
 
     Raises:
-        ConfigurationError: it is none of what `Where` lists, or a URL that cannot be read.
+        ConfigurationError: it is not of the type `Where`, or is an invalid URL.
     """
     if isinstance(where, str):
         return _from_url(where)
@@ -159,7 +160,7 @@ def _from_url(url: str) -> Settings:
 
 
 def _from_client(client: Any) -> Settings:
-    """The settings of a client, which is only read: the store makes connections of its own."""
+    """The settings of a client of redis-py. The store reads them, and opens connections of its own."""
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:
         startup = tuple(Endpoint(node.host, int(node.port)) for node in nodes.startup_nodes.values())
@@ -189,8 +190,8 @@ def _options(url: str) -> Mapping[str, Any]:
 
 
 def _unread(url: str, error: ValueError | None = None) -> ConfigurationError:
-    """What is said of a URL that cannot be read, without any password in it, escaped as it should be or not."""
-    # What the standard library says of a bad host or port shows it, and that may be the end of a password.
+    """The error for an invalid URL. Its message never contains the password, even if that is not escaped correctly."""
+    # the standard library's message on a bad host or port shows it, and it may be the end of a password
     why = "" if error is None else f" ({error})" if "URL" in str(error) else " (its host or port cannot be read)"
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     _, at, place = rest.rpartition("@")
@@ -210,7 +211,7 @@ def _endpoints(addresses: Sequence[str], port: int) -> tuple[Endpoint, ...]:
     for address in addresses:
         try:
             if not isinstance(address, str):
-                raise ValueError  # noqa: TRY004, TRY301 - as any other that is no address
+                raise ValueError  # noqa: TRY004, TRY301 - handled as any other invalid address
             parts = urlsplit(f"//{address}")
             found.append(Endpoint(parts.hostname or "localhost", parts.port or port))
         except ValueError:
@@ -228,9 +229,9 @@ def _login(options: Mapping[str, Any]) -> Login:
     )
     if not (options.get("ssl") or _is_secure(options.get("connection_class"))):
         return login
-    # Without a default in redis-py: a certificate is checked unless an option says otherwise.
+    # redis-py has no default for these. Certificates are checked unless an option says otherwise.
     tls: dict[str, Any] = {"cert_reqs": "required", "check_hostname": True}
-    known = signature(RedisSSLContext).parameters.keys() - {"ca_path"}  # which not every redis-py knows
+    known = signature(RedisSSLContext).parameters.keys() - {"ca_path"}  # not in all versions of redis-py
     tls |= {name: options[f"ssl_{name}"] for name in known if f"ssl_{name}" in options}
     context, folder = RedisSSLContext(**tls).get(), options.get("ssl_ca_path")
     if folder is not None:

@@ -1,6 +1,6 @@
-"""How values are written that strategies without a Lua twin leave in Redis, and the tags in front of all values.
+"""The encoding of states of strategies without a Lua twin, and the tags at the beginning of all values in Redis.
 
-A tag says what a value is and in which version of the writing. A value that cannot be read counts as none.
+A tag names the strategy of a value and the version of its encoding. A value that cannot be decoded counts as no state.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _PLAIN: Final = (int, float, str, bool, type(None))
 
 
 def in_script(plan: Plan) -> bool:
-    """Whether the script can decide for `plan`: its strategy has twins in Lua, and they are ours."""
+    """Whether the script can decide for `plan`, since its strategy has Lua twins in this package."""
     return plan.twins is not None and all(twin.name in _TAGS for twin in plan.twins)
 
 
 def tag_of(plan: Plan) -> str:
-    """The tag of the values of `plan`: one letter for a built-in strategy, upper case where there are several rates."""
+    """The tag of the values of `plan`. For a built-in strategy one letter, in upper case if there are several rates."""
     if plan.twins and in_script(plan):
         tag = _TAGS[plan.twins[0].name]
         return tag.upper() if plan.several else tag
@@ -39,14 +39,14 @@ def encode(state: State, plan: Plan) -> bytes:
     """A state as a value: the tag and JSON.
 
     Raises:
-        TypeError: something in it is neither a tuple nor a number, text, truth value or None.
+        TypeError: a part of it is not a tuple, a number, text, a bool or None.
     """
     _check(state, plan)
     return (tag_of(plan) + json.dumps(state, separators=(",", ":"))).encode()
 
 
 def decode(value: bytes | None, plan: Plan) -> State | None:
-    """The state in a value; None if it is none of this plan's."""
+    """The state in a value; None if it does not belong to this plan."""
     if value is None:
         return None
     tags = tag_of(plan).encode(), _custom_tag(plan.sibling).encode()
@@ -70,7 +70,7 @@ def _check(part: Any, plan: Plan) -> None:
     elif not isinstance(part, _PLAIN):
         raise TypeError(
             f"the state of {plan.strategy!r} holds {part!r} ({type(part).__name__}), which cannot be stored in Redis: "
-            f"make it of tuples, numbers, text, truth values and None"
+            f"a state consists of tuples, numbers, text, bools and None"
         )
 
 
@@ -79,4 +79,4 @@ def _tuples(part: Any) -> Any:
 
 
 def _refuse(part: dict[str, Any]) -> None:
-    raise ValueError(f"no state holds {part!r}")
+    raise ValueError(f"a state contains no object such as {part!r}")

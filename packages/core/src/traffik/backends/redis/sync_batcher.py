@@ -1,8 +1,8 @@
-"""How the hits of all threads share calls to one server.
+"""Batches the hits of all threads, so that concurrent hits share calls to a server.
 
-A thread that finds no call under way sends its hit at once; hits that come meanwhile wait in a queue. When the reply is
-there, the thread that has waited longest takes all that wait and sends next. So the threads share one connection and
-few calls, and each of them waits for its own deadline only.
+If no call is in flight, a thread sends its hit at once. Hits that arrive meanwhile wait in a queue. After the reply,
+the thread that has waited longest sends all waiting hits in one call. So all threads share one connection and few
+calls, and no thread waits longer than its own deadline.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["SyncBatcher"]
 
 
 class _Waiter:
-    """Where a thread waits.
+    """The state of a waiting thread.
 
     Attributes:
         event: set when there is an outcome, or when this thread has to send; None if it sends at once.
-        outcome: what has become of its entry.
+        outcome: the outcome of its entry.
         leads: whether this thread has to send.
     """
 
@@ -39,17 +39,17 @@ class _Waiter:
         self.leads = False
 
     def wake(self) -> None:
-        """Let the thread go on."""
+        """Let the thread continue."""
         if self.event is not None:
             self.event.set()
 
 
 class SyncBatcher:
-    """The hits of all threads for one server, and the connection there.
+    """The waiting hits of all threads for one server, and the connection to it.
 
     Args:
-        servers: what is known of them.
-        endpoint: the server; None for the one that holds all keys.
+        servers: the state of all servers.
+        endpoint: the server; None for the one with all keys.
     """
 
     def __init__(self, servers: Servers, endpoint: Endpoint | None) -> None:
@@ -66,7 +66,7 @@ class SyncBatcher:
         """The outcome of `entry`, by its deadline. Blocks, and never suspends."""
         thread = get_ident()
         if thread in self._inside:
-            # A signal handler, and the call it has interrupted may hold the lock or lead: it gets a way of its own.
+            # This is a signal handler. The interrupted call may hold the lock or lead, so this hit has its own batcher.
             apart = SyncBatcher(self._servers, self.endpoint)
             try:
                 return await apart.carry_out(entry)
@@ -96,23 +96,23 @@ class SyncBatcher:
             if waiter.leads:
                 self._lead(entry)
         if waiter.outcome is None:
-            raise AssertionError("a thread goes on when there is an outcome")
+            raise AssertionError("a thread continues only with an outcome")
         return waiter.outcome
 
     def _give_up(self, entry: Entry) -> None:
-        """Leave the queue, late. This thread may lead all the same; then it hands on."""
+        """Leave the queue after the deadline. This thread may lead even so; then it passes the lead on."""
         with self._lock:
             if entry.waiter.outcome is None:
                 waits = entry in self._waiting
                 if waits:
                     self._waiting.remove(entry)
-                text = f"{self} did not {'take a hit' if waits else 'answer'} in time"
+                text = f"the hit could not be sent to {self} in time" if waits else f"{self} did not answer in time"
                 error = BackendTimeoutError(text, maybe_executed=not waits)
                 entry.waiter.outcome = [error] * len(entry.operations)
                 self._servers.report(error)
 
     def _lead(self, own: Entry) -> None:
-        """Send what waits, this thread's own hit first of all, until that has an outcome; then hand on."""
+        """Send the waiting hits until the hit of this thread has an outcome; then pass the lead on."""
         try:
             while own.waiter.outcome is None:
                 if monotonic() < own.deadline:
@@ -150,7 +150,7 @@ class SyncBatcher:
             return
         again, self._by_source, trouble = sent.settle(replies, _deliver)
         self._servers.report(trouble)
-        with self._lock:  # so that none gives up meanwhile and has to lead then
+        with self._lock:  # under the lock, no thread can leave the queue and lead meanwhile
             self._waiting.extendleft(entry for entry in reversed(again) if not entry.waiter.outcome)
         if spoils(trouble):
             self.close()
@@ -167,7 +167,7 @@ class SyncBatcher:
         return connection
 
     def close(self) -> None:
-        """Close the connection; a hit under way fails."""
+        """Close the connection. A hit in flight fails."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -1,4 +1,4 @@
-"""A connection of sync code: a blocking socket whose every wait ends at a deadline."""
+"""A connection for sync code: a blocking socket. All its waits end at a deadline."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SyncConnection:
     @classmethod
     async def connect(cls, endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> SyncConnection:
         """A connection to `endpoint`; see `Connect`."""
-        # The system's look-up of a name knows no deadline, so another thread connects, and this one waits.
+        # Name lookups of the system have no timeout, so another thread connects, and this one waits for it.
         made: Future[socket.socket] = Future()
         Thread(target=_connect, args=(endpoint, tls, deadline, made), name="traffik-connect", daemon=True).start()
         try:
@@ -46,10 +46,10 @@ class SyncConnection:
             raise
 
     def exchange(self, payload: bytes, replies: int, deadline: float) -> list[Any]:
-        """Send, and wait for so many replies.
+        """Send `payload`, and wait for the number of `replies`.
 
         Raises:
-            BackendError: they did not come, and the connection is closed. What was sent may have been carried out.
+            BackendError: they did not arrive. The connection is closed, and the commands may have been carried out.
         """
         found: list[Any] = []
         try:
@@ -63,7 +63,7 @@ class SyncConnection:
                 self._socket.settimeout(_left(deadline))
                 self._reader.feed(self._received())
         except BaseException as error:
-            self.close()  # also if interrupted: a reply that is still to come must not meet the next caller
+            self.close()  # also if interrupted: the next caller must not get a reply that is still to come
             if isinstance(error, TimeoutError):
                 raise BackendTimeoutError(f"{self._endpoint} did not answer in time", maybe_executed=True) from None
             if isinstance(error, UNREADABLE):
@@ -83,7 +83,7 @@ class SyncConnection:
         return self.exchange(pack(commands), len(commands), deadline)
 
     def gone(self) -> bool:
-        """Whether the server has closed the connection, or said something unasked."""
+        """Whether the server has closed the connection, or has sent an unexpected reply."""
         if self._reader.has_data():
             return True
         if self._poll is not None and not self._poll.poll(0):
@@ -91,7 +91,7 @@ class SyncConnection:
         self._socket.settimeout(0)
         try:
             self._socket.recv(1)
-        except (BlockingIOError, ssl.SSLWantReadError):  # TLS has said something to itself
+        except (BlockingIOError, ssl.SSLWantReadError):  # only data of the TLS protocol
             return False
         except OSError:
             return True
@@ -104,21 +104,21 @@ class SyncConnection:
 def _connect(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float, made: Future[socket.socket]) -> None:
     try:
         connected = _connected(endpoint, tls, deadline)
-    except BaseException as error:  # noqa: BLE001 - it is raised where the socket is waited for
+    except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for the socket
         with suppress(InvalidStateError):
             made.set_exception(error)
         return
     try:
         made.set_result(connected)
-    except InvalidStateError:  # it is not waited for any more
+    except InvalidStateError:  # the other thread has stopped waiting
         connected.close()
 
 
 def _connected(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> socket.socket:
-    """A socket to the first address of an endpoint that answers in its part of the time."""
+    """A socket to the first address of an endpoint that answers in its share of the time."""
     if endpoint.path is not None:
         return _reached(socket.AF_UNIX, endpoint.path, None, endpoint, _left(deadline))
-    error: OSError = OSError("its name has no address")
+    error: OSError = OSError("the host name has no address")
     found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     for place, (family, _, _, _, address) in enumerate(found):
         try:
@@ -147,7 +147,7 @@ def _left(deadline: float) -> float:
     """Seconds until the deadline.
 
     Raises:
-        TimeoutError: it is over.
+        TimeoutError: the deadline has passed.
     """
     seconds = deadline - monotonic()
     if seconds <= 0:

@@ -59,7 +59,7 @@ class Taking:
         groups: dict[object, list[int]] = {}
         for place, (account, key, _) in enumerate(takes):
             target: Target = account.target
-            step = client.step_of(target.key_of(key)) if target.scripted else place
+            step = place if not target.scripted else client.step_of(target.key_of(key)) if client.divided else 0
             groups.setdefault((target.scripted, step), []).append(place)
         if len(groups) == 1:
             return await self._take_here(takes, kind, back, client)
