@@ -16,7 +16,11 @@ from traffik.testing.stores import SettlingPeriod
 
 pytestmark = pytest.mark.anyio
 LIMIT = 100
-quiet_policies = pytest.mark.parametrize("policy", ["fallback", "allow", "throttle", lambda error: "allow"], ids=str)
+quiet_policies = pytest.mark.parametrize(
+    "policy",
+    ["fallback", "allow", "throttle", lambda error: "allow"],
+    ids=["fallback", "allow", "throttle", "function"],
+)
 
 
 @pytest.fixture

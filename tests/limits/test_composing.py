@@ -1,0 +1,172 @@
+"""One decision over several limits, where a limit does not count or cannot count."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import pytest
+
+from traffik import (
+    Decision,
+    Hit,
+    Limiter,
+    SettledDecision,
+    Transition,
+    hit_all,
+    hit_all_sync,
+    reserve_all,
+)
+from traffik.backends.base import Backend
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.limits.composing import TRY, parts_of, take_all
+from traffik.model.coroutines import run_sync
+from traffik.model.errors import ConfigurationError
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Never:
+    """A strategy that refuses everything, and whose decisions cannot be tried out."""
+
+    stats = False
+
+    def decide(self, state, rate, cost, now):
+        return Transition(Decision(False, rate.limit, 0, 1_000_000), None, 0)
+
+
+@pytest.fixture
+def two(store):
+    return Limiter("two:1", "10/min", backend=store), Limiter("two:2", "5/min", backend=store)
+
+
+async def left(*limits):
+    return [(await limit.stat("a")).hits_remaining for limit in limits]
+
+
+async def test_the_limit_with_the_least_left_binds(two):
+    decision = await hit_all("a", *two)
+    assert (decision.limit, decision.remaining) == (5, 4)
+
+
+async def test_the_limit_with_the_longest_wait_binds(store, clock):
+    minute, hour = Limiter("minute", "1/min", backend=store), Limiter("hour", "1/hour", backend=store)
+    await hit_all("a", minute, hour)
+    decision = await hit_all("a", minute, hour)
+    assert (str(decision.rate), decision.wait_seconds) == ("1/hour", 3600)
+
+
+async def test_a_cost_that_never_fits_one_of_them_takes_from_none(two):
+    decision = await hit_all("a", *two, cost=6)
+    assert (decision.allowed, decision.never, decision.limit) == (False, True, 5)
+    assert await left(*two) == [10, 5]
+
+
+async def test_one_that_is_disabled_or_costs_nothing_takes_no_part(two, store):
+    off = Limiter("two:off", "0/min", backend=store)
+    off.disable()
+    none = Limiter("two:none", "0/min", backend=store)
+    assert await hit_all("a", two[0], off, Hit(none, 0), two[1])
+    assert await left(*two) == [9, 4]
+
+
+async def test_a_check_is_true_for_a_strategy_that_cannot_tell(two, store):
+    never = Limiter("two:never", "5/min", strategy=Never(), backend=store)
+    verdict = await take_all(parts_of([two[0], never]), "a", None, None, False, TRY)
+    assert verdict.decision.allowed
+    assert not await hit_all("a", two[0], never)
+    assert await left(two[0]) == [10]
+
+
+async def test_what_is_settled_says_how_much_moved_even_if_nothing_did(two):
+    two[0].disable()
+    moved = await two[0].refund("a", 3), await two[0].charge("a", 3), await two[1].refund("a", 0)
+    assert [type(each) for each in moved] == [SettledDecision] * 3
+    assert [each.units for each in moved] == [0, 0, 0]
+
+
+async def test_a_reservation_is_for_one_piece_of_work(two):
+    reservation = reserve_all("a", *two)
+    async with reservation:
+        await reservation.commit(1)
+        with pytest.raises(RuntimeError, match="has been settled"):
+            await reservation.release()
+    with pytest.raises(RuntimeError, match="call reserve"):
+        await reservation.__aenter__()
+
+
+async def test_a_bad_commit_settles_nothing(two):
+    async with reserve_all("a", *two, cost=3) as reservation:
+        for actual in (-1, True, 2.0, {two[0]: -1}, {Limiter("other", "1/min"): 1}):
+            with pytest.raises((TypeError, ValueError)):
+                await reservation.commit(actual)
+        await reservation.commit(1)
+    assert await left(*two) == [9, 4]
+
+
+@pytest.mark.parametrize("limits", [(), ("two",), (Hit("two"),)])
+async def test_what_is_no_limit_is_a_mistake(limits):
+    with pytest.raises(TypeError):
+        await hit_all("a", *limits)
+
+
+@pytest.mark.parametrize("cost", [-1, True, 1.0])
+def test_a_bad_cost_takes_nothing(two, cost):
+    for limits in ((Hit(two[0], cost), two[1]), two):
+        with pytest.raises((TypeError, ValueError)):
+            hit_all_sync("a", *limits, cost=cost)
+    assert two[0].sync.stat("a").hits_remaining == 10
+
+
+class Plain(Backend):
+    """A store as a user may write it, with nothing but what a hit needs."""
+
+    def __init__(self):
+        super().__init__()
+        self._memory = InMemoryBackend()
+
+    async def apply(self, charges):
+        return self._memory.apply_sync(charges)
+
+    def apply_sync(self, charges):
+        return self._memory.apply_sync(charges)
+
+    def open(self):
+        return self._memory.open()
+
+    def open_sync(self):
+        self._memory.open_sync()
+
+    def close(self):
+        return self._memory.close()
+
+    def close_sync(self):
+        self._memory.close_sync()
+
+    def reset(self, uid=None, key=None):
+        return self._memory.reset(uid, key)
+
+    def reset_sync(self, uid=None, key=None):
+        self._memory.reset_sync(uid, key)
+
+
+async def test_a_store_that_cannot_compose_says_so():
+    store = Plain()
+    one, two = Limiter("plain:1", "5/min", backend=store), Limiter("plain:2", "5/min", backend=store)
+    assert await one.hit("a")
+    for call in (hit_all("a", one, two), one.reserve("a").__aenter__(), one.refund("a", 1), one.take_up_to("a", 1)):
+        with pytest.raises(ConfigurationError, match=r"Plain.* needs a method (take|post)"):
+            await call
+    assert await left(one) == [4]
+
+
+def test_a_rate_among_the_limits_is_a_mistake(two):
+    with pytest.raises(TypeError, match="one decision takes throttles and limiters, not"):
+        run_sync(take_all(parts_of([two[0], "1/min"]), "a", None, None, True))
+
+
+async def test_a_copy_counts_in_the_same_quota(two):
+    assert not await hit_all("a", two[0], copy.copy(two[0]), cost=6)
+    assert await hit_all("a", two[0], copy.copy(two[0]), cost=5)
+    assert await left(two[0]) == [0]
