@@ -89,7 +89,7 @@ def test_text_that_is_not_an_address_is_not_a_client(counted_in, hop):
     assert counted_in(f"{CLIENT}, {hop}") == PROXY
 
 
-def test_a_quote_does_not_hide_what_a_proxy_says(counted_in):
+def test_a_quote_does_not_hide_the_elements_of_proxies(counted_in):
     trust_proxies(["10.0.0.0/8"], header="Forwarded")
     for quote in ('for="', 'for=203.0.113.1;x="', "\\", '"'):
         assert counted_in(others=[("forwarded", f"{quote}, for={CLIENT}")]) == CLIENT

@@ -105,7 +105,7 @@ def test_proxies_of_others_are_clients(header, client, sent, strangers, data):
 
 @HEADERS
 @given(client=ANYBODY, sent=SENT, chain=st.lists(proxies_at(OURS | ANYBODY), min_size=1, max_size=5), data=st.data())
-def test_counted_proxies_are_believed_as_far_as_they_are_counted(header, client, sent, chain, data):
+def test_as_many_proxies_are_trusted_as_are_configured(header, client, sent, chain, data):
     count = data.draw(st.integers(1, len(chain)))
     peer, lines, seen = arrive(client, sent, chain, header)
     assert proxies(count, header).identity(peer, lines) == client_identity(str(seen[-count]))

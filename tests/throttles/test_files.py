@@ -118,7 +118,7 @@ def test_an_application_gets_throttles_by_their_uids(path, store):
     assert all(each.backend is store for each in throttles.values())
 
 
-def test_its_throttles_count_what_the_file_says(path, store):
+def test_its_throttles_use_the_settings_in_the_file(path, store):
     throttle = load_throttles(path, backend=store)["file:data"]
     asked = Request(path="/api/a")
     assert [throttle.sync.check(asked, cost).allowed for cost in (10, 26)] == [True, False]

@@ -71,7 +71,7 @@ async def test_sync_code_counts_in_the_same_quota(throttle):
         ("2001:db8::1", "2001:db8:0:1::1", False),
     ],
 )
-async def test_clients_are_told_apart_by_their_network(one, two, same, throttle):
+async def test_clients_are_distinguished_by_their_network(one, two, same, throttle):
     await throttle.hit(toy.Request(one))
     assert bool(await throttle.check(toy.Request(two))) is not same
 
@@ -160,7 +160,7 @@ async def test_a_handler_may_raise(store):
         await throttle.hit(toy.Request())
 
 
-async def test_a_websocket_is_sent_the_rejection_and_goes_on(store):
+async def test_a_websocket_is_sent_the_rejection_and_stays_open(store):
     throttle = WebSocketThrottle("throttles", "1/min", strategy=FixedWindow(), backend=store)
     messages = []
     socket = toy.Socket(messages)

@@ -113,7 +113,7 @@ def test_a_hit_for_which_there_is_no_file_is_for_the_error_policy(used, guest, d
     assert everything(directory).keys() == before
 
 
-def test_a_reset_of_all_forgets_what_is_there(used, guest):
+def test_a_reset_of_all_forgets_the_existing_files(used, guest):
     used("ada", "bob")
     with guest() as store:
         store.reset_sync("create")

@@ -158,7 +158,7 @@ def test_while_a_worker_is_stopped_in_the_file_hits_end_by_their_deadline(direct
     assert (decision.allowed, decision.degraded, store.degraded) == (True, "fallback", {"fallback": 1})
 
 
-def test_while_a_worker_is_stopped_in_the_file_the_event_loop_goes_on(directory, stopped):
+def test_while_a_worker_is_stopped_in_the_file_the_event_loop_is_not_blocked(directory, stopped):
     _, limiter = fallen_back(directory)
     late = []
 
@@ -181,7 +181,7 @@ def test_while_a_worker_is_stopped_in_the_file_the_event_loop_goes_on(directory,
     assert sorted(late)[len(late) // 2] < 0.05
 
 
-def test_a_worker_that_goes_on_finishes_what_it_was_at(directory, stopped):
+def test_a_worker_that_continues_finishes_its_hit(directory, stopped):
     _, limiter = fallen_back(directory, breaker=Breaker(recovery=0.05))
     assert limiter.sync.hit("ada").degraded == "fallback"
     stopped.cont()
@@ -240,7 +240,7 @@ def test_the_error_policy_answers(directory, stopped, on_error, expected):
 
 
 @pytest.mark.parametrize(("on_error", "expected"), [("fallback", False), ("throttle", True), (lambda: "allow", True)])
-def test_it_says_whether_it_may_answer_503(directory, on_error, expected):
+def test_may_answer_unavailable_depends_on_the_policy(directory, on_error, expected):
     assert LMDBBackend(directory, on_error=on_error).may_answer_unavailable is expected
 
 

@@ -64,7 +64,7 @@ def test_a_directory_that_others_can_replace_further_up_is_refused(directory):
         opened(directory / "own" / "store")
 
 
-def test_a_directory_below_one_of_somebody_else_is_refused(directory, monkeypatch):
+def test_a_directory_below_one_of_another_user_is_refused(directory, monkeypatch):
     lstat = Path.lstat
 
     def theirs(path):
@@ -77,7 +77,7 @@ def test_a_directory_below_one_of_somebody_else_is_refused(directory, monkeypatc
         opened(directory)
 
 
-def test_what_is_above_the_directory_is_made_for_this_user_alone_too(directory):
+def test_parent_directories_are_made_for_this_user_alone_too(directory):
     below = directory / "k" / "l"
     assert opened(below).degraded is None
     assert [stat.S_IMODE(path.stat().st_mode) for path in (directory, directory / "k", below)] == [0o700] * 3
@@ -96,7 +96,7 @@ def test_a_directory_in_a_sticky_directory_is_accepted(directory):
     assert opened(directory)
 
 
-def test_a_directory_of_somebody_else_is_refused(directory, monkeypatch):
+def test_a_directory_of_another_user_is_refused(directory, monkeypatch):
     directory.mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
     with pytest.raises(ConfigurationError, match=rf"belongs to user \d+, and this process runs as user {NOBODY}"):
@@ -158,7 +158,7 @@ def test_without_a_path_it_is_in_the_first_place_there_is(bases):
     assert paths.resolve_directory(None) == bases[1] / f"traffik-{os.geteuid()}"
 
 
-def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_files(monkeypatch):
+def test_shared_memory_comes_before_the_session_directory_and_temporary_files(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     first, second, third = paths._bases()
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)

@@ -61,7 +61,7 @@ def test_it_is_answered_by_the_error_policy_at_once(directory, handled, caplog):
     assert inner.sync.hit("ada").remaining == 3
 
 
-def test_where_errors_are_raised_it_says_why(directory, handled):
+def test_with_raise_the_error_says_why(directory, handled):
     _, inner, outer = limiters_on(directory, on_error="raise")
 
     def handler():

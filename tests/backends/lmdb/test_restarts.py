@@ -79,7 +79,7 @@ def test_a_restart_of_the_machine_means_fresh_state(machine):
 
 
 @every_strategy
-def test_a_durable_store_goes_on_over_a_restart_of_the_machine(machine, strategy):
+def test_a_durable_store_keeps_its_usage_over_a_restart_of_the_machine(machine, strategy):
     limiter = machine.limiter("3/day", strategy, durable=True)
     while limiter.hit("ada"):
         pass
@@ -96,7 +96,7 @@ def test_time_passes_while_the_machine_is_off(machine):
     assert machine.limiter("3/hour", durable=True).hit("ada", 3)
 
 
-def test_a_wall_that_has_gone_back_over_a_restart_gives_nothing_back_and_delays_no_more_than_the_drain_time(machine):
+def test_a_wall_clock_that_goes_back_over_a_restart_gives_nothing_back_and_delays_at_most_a_drain(machine):
     assert machine.limiter("3/hour", durable=True).hit("ada", 3)
     machine.boot(0)
     limiter = machine.limiter("3/hour", durable=True)
@@ -105,7 +105,7 @@ def test_a_wall_that_has_gone_back_over_a_restart_gives_nothing_back_and_delays_
     assert limiter.hit("ada", 3)
 
 
-def test_a_wall_that_moves_while_the_machine_runs_moves_nothing(machine):
+def test_changes_of_the_wall_clock_while_the_machine_runs_have_no_effect(machine):
     limiter = machine.limiter("3/hour", durable=True)
     assert limiter.hit("ada", 3)
     for wall in (0, 2 * WALL):
