@@ -1,7 +1,7 @@
 """The verbs of the workspace: `python3 noxfile.py -s VERB`, on a machine with nothing but Python 3.11 or later.
 
-Without nox on the machine this file makes itself a private environment with nox in it, below `.nox`, and goes on there.
-With nox installed, `nox -s VERB` is the same. Arguments for the tool behind a verb come after `--`.
+If nox is not installed, this file makes a private environment with nox in `.nox`, and continues there. If it is,
+`nox -s VERB` does the same. Put arguments for the tool behind a verb after `--`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 
 def main() -> int:
     """Run nox on this file, in an environment made for it when this Python has none."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - whoever has only an older Python is told so
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a clear message
         return complain(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
     command = ["-m", "nox", "-f", str(ROOT / "noxfile.py"), *sys.argv[1:]]
     if importlib.util.find_spec("nox"):
@@ -33,12 +33,12 @@ def main() -> int:
 
 def complain(message: str) -> int:
     """Say in one line what is missing."""
-    print(f"noxfile.py: {message}", file=sys.stderr)  # noqa: T201 - there is nothing else yet to say it with
+    print(f"noxfile.py: {message}", file=sys.stderr)  # noqa: T201 - nothing else can report it yet
     return 1
 
 
 def private_python() -> Path:
-    """The interpreter of the private environment, which is made again when it is unfinished or its pin has moved."""
+    """The interpreter of the private environment. It is made again if it is unfinished or its pin has changed."""
     pin = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("nox=="))
     home = HOME / "boot"
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -85,7 +85,7 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
     if stamp.exists():
         if stamp.read_text() == wanted:
             return
-        shutil.rmtree(stamp.parent)  # pip would leave behind what is no longer wanted
+        shutil.rmtree(stamp.parent)  # pip would not remove packages that are no longer needed
         session.virtualenv.create()
     stamp.write_text("unfinished")
     session.install(*CONSTRAINED, *nox.project.dependency_groups(PYPROJECT, group))
@@ -95,7 +95,7 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
     stamp.write_text(wanted)
 
 
-# The rooms whose tests start no server and hardly a process.
+# Tests that start no servers and almost no processes.
 QUICK = (
     *("model", "strategies", "identities", "rules", "responses", "limits", "throttles", "notices", "testing", "seed"),
     *("backends/test_binding.py", "backends/test_failures.py", "backends/test_inmemory.py", "backends/test_tables.py"),
@@ -108,7 +108,7 @@ def tests(session: nox.Session) -> None:
     equip(session, "tests", *PACKAGES)
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
-    # A file of tests stays together, since its tests share servers.
+    # The tests of a file run in one process, since they share servers.
     if session.posargs == ["quick"]:
         paths = [f"tests/{room}" for room in QUICK]
         session.run(
@@ -126,7 +126,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style; `-- --fix` mends what can be mended."""
+    """Style; `-- --fix` fixes what can be fixed automatically."""
     equip(session, "lint")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]))
@@ -134,7 +134,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types, as two checkers see them."""
+    """Types, by mypy and pyright."""
     equip(session, "types", *PACKAGES)
     session.run("mypy")
     session.run("pyright")
@@ -142,7 +142,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def contracts(session: nox.Session) -> None:
-    """Who may import whom."""
+    """The rules for imports between modules."""
     equip(session, "contracts", *PACKAGES)
     session.run("lint-imports", *session.posargs)
 
@@ -156,14 +156,14 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a hit costs, as ratios to a floor measured in the same run."""
+    """Benchmarks, as ratios to a baseline measured in the same run."""
     equip(session, "bench", *PACKAGES)
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Inputs without end for what reads the text of clients, led by its coverage; `-- -runs=1000000` for more."""
+    """Coverage-guided fuzzing of the parsers of client input; `-- -runs=1000000` for more inputs."""
     equip(session, "fuzz", "packages/core")
     session.run("python", "tests/fuzz/forwarding.py", *session.posargs)
 
@@ -185,7 +185,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Source archives and wheels in `dist/`, then a stranger's first steps with the wheels."""
+    """Source archives and wheels in `dist/`, then a new user's first steps with the wheels."""
     equip(session, "build")
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)

@@ -1,8 +1,8 @@
 """What does a hit add to an aiohttp handler?
 
 A handler that answers a short text, called with a request as its server makes one, with `await throttle.hit(request)`
-in it and without. What the hit adds is the difference within a round; the floor is that of a decision, handed the
-client's address as text. Every call gets a fresh request, made outside the timed part.
+in it and without. The result is the difference within a round. The baseline is that of a decision, called with the
+client's address as text. Every call gets a new request, made outside of the timed part.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def requests() -> list[web.Request]:
     message = RawRequestMessage(
         "GET", "/", HttpVersion11, headers, (), False, None, upgrade=False, chunked=False, url=URL("/")
     )
-    rest: Any = None  # the body and the task, which nobody looks at
+    rest: Any = None  # the body and the task, which are not used
     return [
         web.Request(message, rest, protocol, StreamWriter(protocol, loop), rest, loop, client_max_size=1024**2)
         for _ in range(CALLS)

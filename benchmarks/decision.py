@@ -1,9 +1,9 @@
-"""What does one decision cost, beyond its arithmetic?
+"""How long does one decision take, compared with its arithmetic?
 
 `await limiter.hit("id")` on the store in memory, which returns a full decision, against a bare `async def` with the
-same arithmetic on a dict, which returns a bool. Each floor below reads the clock, gets a state, tests, puts the new
-state, and nothing else: no lock, no key, no check of the cost, no expiry, no remaining, no wait. All hits are admitted
-but those of the last line, for information, where the floor says no and the decision says until when.
+same arithmetic on a dict, which returns a bool. Each baseline below only reads the clock, gets a state, tests it, and
+puts the new state. It has no lock, no key, no check of the cost, no expiry, no remaining quota and no wait. All hits
+are admitted, except in the last line, where the baseline returns False and the decision has the wait.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Floor: TypeAlias = Callable[[str], Awaitable[bool]]
 
 
 def sliding_window(rate: Rate) -> Floor:
-    """One moment for each of sixteen cells of the window."""
+    """A moment for each of sixteen cells of the window."""
     limit, period = rate.limit, rate.period
     cell = 1 if limit <= 16 else -(-period // 16)
     states: dict[str, tuple[int, int, int, tuple[int, ...]]] = {}

@@ -1,9 +1,9 @@
 """What does a hit cost in a Django view, and a refusal?
 
-An empty view, sync under WSGI and async under ASGI, called as the server calls it, behind the middleware that
-`startproject` lists, against the same view with a hit in it, and against `ThrottleMiddleware` refusing in front of all
-that. Then the same behind no other middleware. Django logs every answer from 400 on, under ASGI from another thread: a
-view that does no more than answer 429 shows what that takes.
+An empty view, sync under WSGI and async under ASGI, called as a server calls it, with the middlewares of
+`startproject`. It is compared with the same view with a hit in it, and with `ThrottleMiddleware` refusing in front of
+all middlewares. Then the same without other middlewares. Django logs every response with a status of 400 or more, under
+ASGI from another thread. A view that only answers 429 shows how long that takes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ async def hit_async(request: HttpRequest) -> HttpResponse:
 
 
 def measure() -> list[Result]:
-    """A view with a hit and without, in both worlds."""
+    """A view with a hit and without, under WSGI and ASGI."""
     if not settings.configured:
         apps = [*(f"django.contrib.{name}" for name in APPS), "traffik_django"]
         settings.configure(ALLOWED_HOSTS=["*"], DATABASES={}, SECRET_KEY="of a benchmark", INSTALLED_APPS=apps)

@@ -1,8 +1,8 @@
 """What does each form of a hit cost?
 
-Every form people use, on the in-memory store with a Starlette request, against one floor: a bare `async def` with the
+All usual forms, on the in-memory store with a Starlette request, against one baseline: a bare `async def` with the
 arithmetic of the default strategy on a dict (`decision.sliding_window`), called with a string. Requests and strings are
-made before the clock starts. Every form must be within a small multiple of the plain one.
+made before the clock starts. No form may take much longer than the plain one.
 """
 
 from __future__ import annotations

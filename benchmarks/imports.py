@@ -1,7 +1,7 @@
-"""What does `import traffik` cost a program that starts?
+"""How long does `import traffik` take at the start of a program?
 
-Fresh interpreters, one after another, each timing one import; `import asyncio` is the floor, which every async program
-pays. `from traffik import HTTPThrottle` is what a program really does.
+New interpreters, one after another, each time one import. The baseline is `import asyncio`, which every async program
+needs. A real program has `from traffik import HTTPThrottle`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What does a hit cost in LMDB, what do several processes do together, and for how long does it keep an event loop?
+"""How long does a hit in LMDB take, how do several processes scale, and for how long does a hit block an event loop?
 
 `await limiter.hit(...)` on the store in LMDB, in a directory on memory-backed storage, against the same on the store in
-memory, in turns in this process. Processes are forks of this one that hit for a while when they are told to, each its
-own keys, one process and several in turns; what two processes of the store in memory do is how much of a second one
-this machine has to give. Turns count in which each process had a processor to itself, if there are some. Redis runs on
-the loopback interface, and is hit by one caller.
+memory, in turns in this process. The processes are forks of this one. Each hits its own keys for a while, one process
+and several in turns. Two processes with the in-memory store show how much a second processor adds on this machine. If
+there are turns in which each process had a processor to itself, only these count. Redis runs on the loopback interface,
+and has one caller.
 
-A loop is kept for as long as one step of a hit takes: to try for its turn, and to use it. That is told in CPU time:
-when more processes want a processor than there are, each also waits for one, hit or no hit.
+A hit blocks the loop for as long as one of its steps takes: trying to lock the file, and using it. This is measured in
+CPU time, since with more processes than processors each process also waits for a processor, with or without hits.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ KEYS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What callers have done in a while.
+    """The results of callers in one turn.
 
     Attributes:
         rate: hits a second.
         tail: the longest of a hundred steps, µs of CPU.
-        share: of a processor that each has had.
+        share: the part of a processor that each has had.
     """
 
     rate: float
@@ -170,7 +170,7 @@ def _directory() -> Iterator[Path]:
 
 @contextmanager
 def _fleet(count: int, directory: Path | None) -> Iterator[list[Connection]]:
-    """Processes that hit for a while whenever they are told to."""
+    """Processes that hit for a while on request."""
     context = multiprocessing.get_context("fork")
     pipes = [context.Pipe() for _ in range(count)]
     workers = [
@@ -188,7 +188,7 @@ def _fleet(count: int, directory: Path | None) -> Iterator[list[Connection]]:
 
 
 def _together(workers: list[Connection]) -> Run:
-    """What workers do at once."""
+    """The results of workers that hit at the same time."""
     gc.collect()
     for worker in workers:
         worker.send("go")
@@ -221,7 +221,7 @@ async def _hit(limiter: Limiter, who: str) -> Run:
 
 
 class _Timed:
-    """Something to await, of which the CPU time of each step is noted."""
+    """An awaitable that records the CPU time of each step."""
 
     def __init__(self, coroutine: Any, steps: list[float]) -> None:
         self._coroutine = coroutine

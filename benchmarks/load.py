@@ -1,4 +1,4 @@
-"""A client that does nothing but ask again: HTTP/1.1 on a few connections, each answer counted by its first line."""
+"""A client that sends requests continuously: HTTP/1.1 on a few connections. It counts responses by their first line."""
 
 from __future__ import annotations
 

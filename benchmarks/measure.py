@@ -1,8 +1,8 @@
-"""How everything here is measured: as a ratio to a floor, in one process, in one run.
+"""The method of all benchmarks: ratios to a baseline, measured in one process and one run.
 
-The machine may be busy with other things, so no time stands alone. A round runs every piece of work once, for a
-millisecond or so, each round in another order; a ratio is taken within its round, where whatever slowed one piece down
-slowed the other down too. What is reported is the median over all rounds, and the quartiles as the spread.
+The machine may be busy, so no time is reported alone. A round runs every piece of work once, for about a millisecond,
+and each round in another order. A ratio is taken within its round, in which both pieces were slowed down in the same
+way. The report has the median over all rounds, and the quartiles.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 __all__ = ["Result", "Times", "Work", "awaiting", "awaiting_each", "interleaved", "judged", "rotated", "spread"]
 
 Work: TypeAlias = Callable[[], Awaitable[float]]
-"""Does a piece of work some times over; answers the nanoseconds that one took."""
+"""Repeats a piece of work, and returns the nanoseconds that one repetition took."""
 
 Times: TypeAlias = Sequence[float]
-"""What one piece of work took in each round, nanoseconds."""
+"""The time of one piece of work in each round, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Result:
         value: the figure, a median.
         low: the lower quartile.
         high: the upper quartile.
-        unit: of all three, as it is written behind them.
-        goal: the value it should not exceed (or fall below, with `at_least`); None if it is for information.
+        unit: the unit of all three.
+        goal: the value it should not exceed (or fall below, with `at_least`); None if there is no goal.
         at_least: whether more is better.
-        detail: the plain times behind a ratio.
+        detail: the times of a ratio.
     """
 
     subject: str
@@ -56,7 +56,7 @@ class Result:
 
 
 async def interleaved(works: Mapping[str, Work], rounds: int) -> dict[str, list[float]]:
-    """The times of each piece of work, in nanoseconds, over `rounds` rounds; two more come first and do not count."""
+    """The times of each piece of work, in nanoseconds, over `rounds` rounds. Two rounds before them do not count."""
     gc.collect()
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds + 2):
@@ -80,7 +80,7 @@ def awaiting(function: Callable[[Any], Awaitable[object]], argument: object, cou
 
 
 def awaiting_each(function: Callable[[Any], Awaitable[object]], arguments: Callable[[], Sequence[object]]) -> Work:
-    """Await `function` with each argument; they are made before the clock starts."""
+    """Await `function` with each argument. The arguments are made before the clock starts."""
 
     async def work() -> float:
         made = arguments()
@@ -93,13 +93,13 @@ def awaiting_each(function: Callable[[Any], Awaitable[object]], arguments: Calla
 
 
 def rotated(names: Sequence[str], turn: int) -> Sequence[str]:
-    """`names` in an order that differs from turn to turn, so that none is always the one after the slow one."""
+    """`names` in an order that differs in each turn, so that none always follows the slow one."""
     turn %= len(names)
     return [*names[turn:], *names[:turn]]
 
 
 def judged(subject: str, ours: Times, floor: Times, goal: float | None, *, unit: str = "×") -> Result:
-    """How many times the floor our work takes."""
+    """The ratio of our time to the baseline."""
     detail = f"{_time(median(ours))} : {_time(median(floor))}"
     return Result(
         subject, *spread([one / other for one, other in zip(ours, floor, strict=True)]), unit, goal, False, detail

@@ -1,14 +1,13 @@
-"""What does a live key cost in memory, and is it given back?
+"""How much memory does a live key take, and is it freed?
 
-A fresh process makes a million keys, looks at what it occupies (its resident set), hits each key once in the course
-of one period, and looks again: the difference is what the store keeps beyond the keys' own strings. It does so for
-two more periods, since a key that goes on has more to remember than one that came once. It looks eight times in each
-period, and the worst counts. A second process does the same with the keys of the later periods in random order, which
-leaves holes in what the allocator holds. A third makes a hundred thousand busy keys, each with as many moments as the
-default strategy keeps at most. The store runs on a clock that this file moves. It moves to where the last key
-has lapsed, and then through one more period in which a few other keys are hit now and then; after that the process
-looks a last time. (glibc, when it is free to choose, keeps up to 64 MB of what it was given back; here it is told not
-to, so that what is left is the store's.)
+A new process makes a million keys, measures its memory (the resident set), hits each key once within one period, and
+measures again. The difference is the memory of the store without the keys' own strings. It does so for two more
+periods, since a key with several hits has more state. It measures eight times in each period, and the highest value
+counts. A second process does the same with the keys of the later periods in random order, which fragments the memory. A
+third makes a hundred thousand busy keys, each with as many moments as the default strategy keeps at most. The store
+runs on a clock that this file moves. It moves to the expiry of the last key, and then through one more period in which
+a few other keys are hit. After that the process measures a last time. (By default glibc keeps up to 64 MB of freed
+memory. Here that is switched off.)
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ STATM = Path("/proc/self/statm")
 
 
 def measure() -> list[Result]:
-    """Bytes a key, and the share of them that comes back."""
+    """Bytes per key, and the share of them that is freed."""
     if not STATM.exists():
-        return []  # elsewhere than on Linux a process has no plain way to tell what it occupies
+        return []  # on other systems than Linux a process has no simple way to measure its memory
     ordered = [_fresh("ordered") for _ in range(RUNS)]
     shuffled = [_fresh("shuffled") for _ in range(RUNS)]
     return [
@@ -76,7 +75,7 @@ def _back(subject: str, runs: list[dict[str, Any]], goal: float | None) -> Resul
 
 
 def _fresh(order: str) -> dict[str, Any]:
-    """What a fresh process reports."""
+    """The measurements of a new process."""
     answer = subprocess.check_output([sys.executable, __file__, order], text=True, env=os.environ | FRUGAL)
     report: dict[str, Any] = json.loads(answer)
     return report

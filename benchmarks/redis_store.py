@@ -1,11 +1,12 @@
-"""How many hits a second go through Redis, what does each cost the client, and what does it leave there?
+"""How many hits per second does the store in Redis handle, and how much CPU and server memory do they take?
 
-`await limiter.hit(...)` on the store in Redis by so many callers at once, against the floor: as many callers of a bare
-redis-py `evalsha` of the same script for one hit, which answers what the hit answers and is not even looked at. Both
-run in turns of half a second in this process, against one server of their own on the loopback interface. Commands are
-counted by the server, CPU by this process. "One key" is one hot key for all callers, otherwise each has its own.
+A number of concurrent callers of `await limiter.hit(...)` on the store in Redis is compared with the same number of
+callers of a plain redis-py `evalsha` of the same script for one hit, whose result is not used. Both run in turns of
+half a second in this process, with their own server on the loopback interface. The server counts commands, and this
+process measures its CPU time. "One key" is one key for all callers. Otherwise each caller has its own key.
 
-The memory of a key is that of 100,000 of them, to as many plain string keys of the same names with a time to live.
+The memory of a key is that of 100,000 keys, compared with as many plain string keys with the same names and a time to
+live.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ Hit: TypeAlias = Callable[[int], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What some callers have done in a while: hits a second, µs of CPU a hit, commands a hit, and waits in ms."""
+    """The results of callers in one turn: hits per second, µs of CPU per hit, commands per hit, and waits in ms."""
 
     rate: float
     cpu: float
@@ -113,7 +114,7 @@ async def _many_callers(one: Server, store: RedisBackend, client: Redis, callers
 
 
 async def _forms(one: Server, store: RedisBackend, client: Redis) -> list[Result]:
-    """Every form of a hit that people use, by 128 callers with a Starlette request."""
+    """All usual forms of a hit, by 128 callers with a Starlette request."""
 
     async def identify(request: Request) -> str:
         return str(request.scope["client"][0])
@@ -252,7 +253,7 @@ def _memory(one: Server) -> list[Result]:
     bare = _held(one, lambda keys: [("SET", key, "1", "PX", "600000") for key in keys])
     lines.append(Result("a plain string key", bare, bare, bare, "B"))
     for strategy in (SlidingWindow(), FixedWindow(), GCRA()):
-        # A rate that keeps a key, of which nothing may lapse before it is looked at.
+        # A long period, so that no key expires before it is measured.
         limiter = Limiter(f"memory:{type(strategy).__name__}", "100/hour", strategy=strategy)
 
         def calls(keys: list[str], plan: Any = limiter.own_plan) -> list[tuple[str | bytes, ...]]:

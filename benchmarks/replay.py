@@ -1,10 +1,10 @@
-"""What it takes to read and decide an access log: per line, against a loop that only splits the line and counts.
+"""How long does a replay of an access log take per line, compared with a loop that only counts first words?
 
-The log holds five million lines of Combined Log Format from 100,000 clients, of whom some come often. The floor is the
-least that can be called reading it: for each line, the first word, and a count in a dict. Logs of two densities are
-decided: one in which most clients have a fresh quota when they come again, and one in which hardly anyone has.
+The log has five million lines in Combined Log Format from 100,000 clients, some of which come often. The baseline takes
+the first word of each line and counts it in a dict. The log is decided with two limits: one for which most clients have
+a fresh quota when they come again, and one for which almost none has.
 
-Memory is what the process holds at its peak beyond what it held before; it follows the clients, not the lines.
+The memory is the peak of the process minus its memory at the start. It depends on the number of clients, not of lines.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _line(address: str, number: int, tails: list[str]) -> str:
 
 
 def compared(log: Path, rate: str, subject: str, goal: float | None, *, split: bool = False) -> Result:
-    """How many times the floor a replay takes, each round beside its own."""
+    """The ratio of a replay to the baseline, each within its round."""
     ratios, detail = [], ""
     lines = min(PART, LINES)
     for _ in range(ROUNDS):
@@ -87,7 +87,7 @@ def compared(log: Path, rate: str, subject: str, goal: float | None, *, split: b
 
 
 def counting(log: Path) -> float:
-    """Seconds of the least loop."""
+    """Seconds of the baseline."""
     counts: dict[bytes, int] = {}
     start = process_time()
     with log.open("rb") as file:
@@ -117,7 +117,7 @@ def deciding(log: Path, rate: str) -> float:
 
 
 def whole(log: Path) -> list[Result]:
-    """The whole log, in processes of their own, by the clock on the wall; and the memory that it takes."""
+    """The whole log, in separate processes, in wall-clock time, and the memory it takes."""
     one, two = alone(log, 1), alone(log, 2)
     empty = log.with_name("empty.log")
     empty.write_bytes(b"")

@@ -1,4 +1,4 @@
-"""The report: one table for people, one document for programs."""
+"""The report: a table for people, and a document for programs."""
 
 from __future__ import annotations
 

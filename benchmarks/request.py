@@ -1,10 +1,10 @@
 """What does a hit cost that starts from a request?
 
 `await throttle.hit(request)` under Starlette: find the adapter, the client and the store, decide, and keep the decision
-with the connection. The floor is that of a decision, handed the client's address as text. Every hit gets a fresh
-request, made outside the timed part; the last line but one has the making of it in both. Rules ask for the method and
-the path. The last line is a hit that a trusted proxy has passed on, which reads one address in X-Forwarded-For, to one
-that came directly.
+with the connection. The baseline is that of a decision, called with the client's address as text. Every hit gets a new
+request, made outside of the timed part. The second-last line includes making the request in both. Rules read the method
+and the path. The last line compares a hit through a trusted proxy, which reads one address in X-Forwarded-For, with a
+direct one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What does a throttled route cost, and a refusal?
+"""How long do a throttled route and a refusal take?
 
-An empty Starlette route, called as the server calls it, against the same route with `await throttle.hit(request)` in it
-and `ThrottleMiddleware` around it, which writes the RateLimit fields into every answer; and against the middleware
-refusing, which never reaches the route.
+An empty Starlette route, called as a server calls it, is compared with the same route with `await
+throttle.hit(request)` in it and `ThrottleMiddleware` around it, which writes the RateLimit fields into every response.
+It is also compared with a refusal by the middleware, which never reaches the route.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ STATUS = dict.fromkeys(APPS, 200) | {"refusal": 429}
 
 
 def measure() -> list[Result]:
-    """The route with all there is, and its parts; then a refusal."""
+    """The route with hit and middleware, with each of them alone, and then a refusal."""
     return asyncio.run(_measure())
 
 

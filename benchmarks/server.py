@@ -1,11 +1,10 @@
 """How many requests a second does a throttled server answer?
 
 Three servers run on loopback, uvicorn with a Starlette application of one route: one bare, one with `await
-throttle.hit(request)` in the route and `ThrottleMiddleware` for the headers, and one that only answers with two such
-headers, always the same: what they cost the server, whoever writes them. They are loaded in turns, a second each, by
-`wrk` where that is installed and by the small client of `load.py` elsewhere. Once as uvicorn comes, with h11 and
-asyncio; once as `uvicorn[standard]` has it, with httptools and uvloop, where a request takes less and a hit weighs
-more.
+throttle.hit(request)` in the route and `ThrottleMiddleware` for the headers, and one that only sends two constant
+headers of that length, to show the server's own cost for them. They get load in turns, a second each, from `wrk` if it
+is installed, or else from the small client in `load.py`. First with plain uvicorn, which uses h11 and asyncio, and then
+with `uvicorn[standard]`, which uses httptools and uvloop, so that a hit takes a larger part of the time.
 """
 
 from __future__ import annotations

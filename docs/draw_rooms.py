@@ -1,9 +1,9 @@
-"""Draws the rooms of the house, and who imports whom, into docs/design.md.
+"""Draws the rooms and their imports into docs/design.md.
 
 python docs/draw_rooms.py          writes the drawing
 python docs/draw_rooms.py --check  fails if the drawing is out of date
 
-The arrows come from the imports, those for types included. An arrow is left out where a longer way says the same.
+The arrows come from the imports, including those for types. An arrow is left out if other arrows imply it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A small aiohttp service: a limit on everything, a tighter one by route, and a WebSocket whose messages count.
+"""A small aiohttp service: a limit on all requests, a lower one by route, and a WebSocket with a limit on messages.
 
 From the root of the repository:
 
@@ -20,12 +20,12 @@ messages = WebSocketThrottle(uid="service:messages", rate="60/min")
 
 
 async def home(request: web.Request) -> web.Response:
-    """Guarded by the middleware alone, like everything."""
+    """Limited by the middleware, like all requests."""
     return web.Response(text="hello")
 
 
 class Reports(web.View):
-    """Reading a report is cheap, making one is dear."""
+    """Reading a report is cheap, and making one is expensive."""
 
     async def get(self) -> web.Response:
         stat = await reports.stat(self.request)
@@ -37,14 +37,14 @@ class Reports(web.View):
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
-    """Every message counts; the client that sends too many is told, and then the connection is closed."""
+    """Every message counts. A client that sends too many gets a message, and then the connection is closed."""
     ws = web.WebSocketResponse()
     await ws.prepare(request)
     connection = WebSocketConnection(request, ws)
     async for message in ws:
         await messages.hit(connection)
         if is_throttled(connection):
-            # The client has been told by the throttle.
+            # The throttle has sent the message to the client.
             await connection.close_violation()
             break
         await ws.send_str(f"Echo: {message.data}")
@@ -52,7 +52,7 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 
 
 def make_app(argv: list[str] | None = None) -> web.Application:
-    """The service, with a store of its own that is open while it runs."""
+    """The service, with a store that is open while it runs."""
     app = web.Application()
     app.router.add_get("/", home)
     app.router.add_view("/reports", Reports)

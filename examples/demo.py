@@ -1,4 +1,4 @@
-"""Three clients meet the limit of `fastapi_app`, over real HTTP. Ends by itself, with status 1 if a promise was broken.
+"""Three clients send requests to `fastapi_app` over HTTP, up to its limit and beyond. Ends with status 1 on a failure.
 
 From the root of the repository:
 
@@ -50,7 +50,7 @@ async def quotes(): ...
 
 @dataclass
 class Client:
-    """Somebody with an API key, and what the service has answered so far."""
+    """A client with an API key, and the responses that it got so far."""
 
     name: str
     manner: str
@@ -70,7 +70,7 @@ class Client:
         return len(self.answers) - self.admitted
 
     async def ask(self) -> int | None:
-        """Send one request; None if it was admitted, else the seconds to wait."""
+        """Send one request. Returns None if it was admitted, else the seconds to wait."""
         response = await self.http.get("/quotes", headers={"X-API-Key": f"{self.name}-key"})
         if response.status_code not in {200, 429}:
             response.raise_for_status()
@@ -84,20 +84,20 @@ class Client:
         return wait
 
     async def obey(self, wait: int) -> None:
-        """Wait exactly as long as the service said, and ask again."""
+        """Wait exactly as long as the service said, and send the request again."""
         await asyncio.sleep(wait)
         self.waits.append(await self.ask() is None)
 
 
 async def steady(client: Client, end: float) -> None:
-    """Ask four times a second, which is within the limit."""
+    """Send four requests a second, which is within the limit."""
     while time.monotonic() < end:
         await client.ask()
         await asyncio.sleep(0.25)
 
 
 async def in_bursts(client: Client, end: float) -> None:
-    """Ask 15 times at once, wait as told, and so on."""
+    """Send 15 requests at once, wait as told, and repeat."""
     while time.monotonic() < end:
         waits = await asyncio.gather(*(client.ask() for _ in range(15)))
         if wait := max(wait or 0 for wait in waits):
@@ -105,7 +105,7 @@ async def in_bursts(client: Client, end: float) -> None:
 
 
 async def deaf(client: Client, end: float) -> None:
-    """Ask 50 times a second whatever the answer, and listen only in the end."""
+    """Send 50 requests a second regardless of the responses, and obey the wait only at the end."""
     wait = None
     while time.monotonic() < end or wait is None:
         wait = await client.ask()
@@ -116,7 +116,7 @@ async def deaf(client: Client, end: float) -> None:
 @contextmanager
 def served(app: str) -> Generator[str, None, None]:
     """Run `app` under uvicorn on a free port of this machine alone; its address."""
-    # asyncio sends small answers at once only on sockets that say they are TCP.
+    # asyncio sends small responses at once only on sockets that are known to be TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -131,7 +131,7 @@ def served(app: str) -> Generator[str, None, None]:
 
 
 async def send_traffic(clients: list[Client], address: str, console: Console) -> float:
-    """Let the clients loose, and show how they fare; the seconds it took."""
+    """Run the clients and show their progress. Returns the seconds it took."""
     for client in clients:
         client.http.base_url = address
         await client.http.get("/docs")  # connects, and waits until the service is up
@@ -144,7 +144,7 @@ async def send_traffic(clients: list[Client], address: str, console: Console) ->
 
 
 def board(clients: list[Client], start: float) -> RenderableType:
-    """The latest answers as they come in: a green dot was admitted, a red one refused."""
+    """The latest responses: a green dot for an admitted request, a red one for a refused one."""
     rows = Table.grid(padding=(0, 2))
     for client in clients:
         dots = Text()
@@ -177,21 +177,21 @@ def results(clients: list[Client]) -> Table:
 
 
 def verdict(waits: list[bool]) -> Text:
-    """Whether waiting was enough."""
+    """Whether waiting as told was enough."""
     if not waits:
         return Text("was never needed", "dim")
     return Text(f"was enough: {sum(waits)} of {len(waits)}", "green" if all(waits) else "red")
 
 
 def broken_promises(clients: list[Client], took: float) -> list[str]:
-    """What should not have happened, in words."""
+    """The failures, as sentences."""
     ada, *others = clients
     broken = [f"{ada.name} kept within the limit and was refused"] * bool(ada.refused)
     for client in others:
         if not client.refused:
             broken.append(f"{client.name} went over the limit and was not refused")
         if not client.waits or not all(client.waits):
-            broken.append(f"{client.name} waited as told, and in vain")
+            broken.append(f"{client.name} waited as told and was refused again")
     for client in clients:
         if client.admitted > most(client.policy, took):
             broken.append(f"{client.name} got {client.admitted} requests, more than {client.policy} allows")
@@ -199,19 +199,19 @@ def broken_promises(clients: list[Client], took: float) -> list[str]:
 
 
 def most(policy: str, seconds: float) -> int:
-    """The most that a policy such as ``"quotes";q=10;w=2`` can admit in so many seconds, which begin in mid-window."""
+    """The most that a policy such as ``"quotes";q=10;w=2`` admits in a number of seconds that begin in mid-window."""
     quota, window = (int(number) for number in re.findall(r"[qw]=(\d+)", policy))
     return quota * (int(seconds // window) + 2)
 
 
 def advice() -> Panel:
-    """How to have this in an app of one's own."""
+    """How to use this in your own app."""
     program = Syntax(PROGRAM.strip(), "python", background_color="default")
     return Panel(Group(Text(INSTALL, "bold"), Text(), program), title="in your own app", box=box.ROUNDED, expand=False)
 
 
 def report(clients: list[Client], took: float, console: Console) -> bool:
-    """Print what happened; whether it is what was promised."""
+    """Print the results. Returns whether there were no failures."""
     console.print(results(clients))
     broken = broken_promises(clients, took)
     for promise in broken:

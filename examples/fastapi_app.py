@@ -1,4 +1,4 @@
-"""A small FastAPI service, with each way of putting a limit on it once.
+"""A small FastAPI service that shows each way to add a limit.
 
 From the root of the repository:
 
@@ -29,13 +29,13 @@ QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its
 
 backend = InMemoryBackend()
 app = FastAPI(title="Quotes", lifespan=backend.lifespan)
-app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_middleware(ThrottleMiddleware)  # adds the RateLimit headers to admitted requests; refusals always have them
 app.add_exception_handler(Throttled, answer_throttled)  # has these say more, to programs and to browsers
 document_throttles(app)  # has /docs tell which routes may answer 429
 
 
 def caller(request: Request) -> str:
-    """Whose quota it is: the owner's of the API key, and never that of a name that a client makes up."""
+    """The identifier: the owner of the API key. A client cannot invent one."""
     owner = OWNERS.get(request.headers.get("X-API-Key", ""))
     if owner is None:
         raise HTTPException(401, "An X-API-Key is needed: try ada-key.")
@@ -49,7 +49,7 @@ message_throttle = WebSocketThrottle(uid="messages", rate="5/10s")  # each addre
 
 @app.get("/quotes", dependencies=[Depends(quotes_throttle)])
 async def quotes() -> list[str]:
-    """A dependency: the limit stands beside the route."""
+    """A dependency: the limit is in the route."""
     return QUOTES
 
 
@@ -62,14 +62,14 @@ async def search(word: str) -> list[str]:
 
 @app.post("/imports")
 async def import_quotes(request: Request, quotes: list[str]) -> dict[str, int]:
-    """A call: here the cost is known only once the body has been read. No quotes cost nothing."""
+    """A call: the cost is known only after the body has been read. An empty list is free."""
     await import_throttle.hit(request, cost=len(quotes))
     return {"imported": len(quotes)}
 
 
 @app.get("/status")
 async def status(request: Request) -> dict[str, float | str]:
-    """What is left, without taking any of it."""
+    """The quota left, without consuming any."""
     stat = await quotes_throttle.stat(request)
     assert stat is not None, "None is for strategies that cannot tell, and for the exempted"
     return {"rate": str(stat.rate), "remaining": stat.hits_remaining, "wait_ms": stat.wait_ms}
@@ -77,7 +77,7 @@ async def status(request: Request) -> dict[str, float | str]:
 
 @app.websocket("/echo")
 async def echo(websocket: WebSocket) -> None:
-    """Every message counts. A client that is too fast is told so, and its message is not echoed."""
+    """Every message counts. A client that is too fast gets a message, and no echo."""
     await websocket.accept()
     async for text in websocket.iter_text():
         await message_throttle.hit(websocket)

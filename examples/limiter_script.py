@@ -1,4 +1,4 @@
-"""A limit where there is no web: on mails here, and it could be jobs, logins or calls to somebody's API.
+"""Limits without a web framework: on emails here. It could also be jobs, logins or calls to an external API.
 
 From the root of the repository:
 
@@ -18,7 +18,7 @@ pages = Limiter("pages", "1000/hour")
 
 
 def send(user: str, subject: str) -> None:
-    """Sync code: wait as long as the decision says, which is exactly long enough."""
+    """Sync code: wait as long as the decision says, which is always long enough."""
     while not (decision := mails.sync.hit(user)):
         if decision.never:  # not for a cost of 1, but a loop that waits must not wait for ever
             raise ValueError(f"{subject!r} can never be sent: the limit is {decision.limit}")
@@ -28,14 +28,14 @@ def send(user: str, subject: str) -> None:
 
 
 async def print_pages(user: str, count: int) -> bool:
-    """Async code: all the pages or none, and those refused take nothing from the quota."""
+    """Async code: all pages or none. A refused hit consumes no quota."""
     decision = await pages.hit(user, cost=count)
     print(f"{user} {'prints' if decision else 'may not print'} {count} pages, {decision.remaining} left")
     return decision.allowed
 
 
 async def print_books() -> None:
-    """Tasks count together, exactly."""
+    """Tasks share the quota exactly."""
     await asyncio.gather(print_pages("ada", 700), print_pages("ada", 700), print_pages("ada", 300))
 
 

@@ -24,16 +24,16 @@ PROCESSES: Final = 4
 backend = RedisBackend(
     os.environ.get("TRAFFIK_REDIS_URL", "redis://localhost:6379/0"),
     namespace="quotes",
-    deny_cache=DenyCache(),  # a client that floods what it is refused does not reach Redis
+    deny_cache=DenyCache(),  # refused hits of a flooding client do not reach Redis
     on_error="fallback",  # without Redis each process counts by itself,
     fallback_share=1 / PROCESSES,  # so that all of them together admit about the limit
 )
 app = FastAPI(title="Quotes of a fleet", lifespan=backend.lifespan)
-app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_middleware(ThrottleMiddleware)  # adds the RateLimit headers to admitted requests; refusals always have them
 
 
 def caller(request: Request) -> str:
-    """Whose quota it is: the owner's of the API key, and never that of a name that a client makes up."""
+    """The identifier: the owner of the API key. A client cannot invent one."""
     owner = OWNERS.get(request.headers.get("X-API-Key", ""))
     if owner is None:
         raise HTTPException(401, "An X-API-Key is needed: try ada-key.")
@@ -58,5 +58,5 @@ def search(word: str) -> list[str]:
 
 @app.get("/health")
 async def health() -> dict[str, int]:
-    """How many decisions this process has made without Redis, by reason; empty where all has been well."""
+    """The number of decisions that this process has made without Redis, by reason; empty if Redis always answered."""
     return dict(backend.degraded)

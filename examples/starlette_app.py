@@ -1,4 +1,4 @@
-"""A small Starlette service: a limit on everything, a tighter one on what is dear, and refusals in one's own words.
+"""A small Starlette service: a limit on all requests, a lower one on expensive ones, and its own text for refusals.
 
 From the root of the repository:
 
@@ -33,13 +33,13 @@ ticks = WebSocketThrottle(uid="ticks", rate="2/10s")
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, str], None]:
-    """A lifespan of one's own opens the store for as long as it likes."""
+    """Your own lifespan opens the store."""
     async with backend.lifespan(app):
         yield {"greeting": "hello"}
 
 
 async def home(request: Request) -> Response:
-    """Guarded by the middleware alone, like everything."""
+    """Limited by the middleware, like all requests."""
     return PlainTextResponse(request.state.greeting)
 
 
@@ -50,7 +50,7 @@ def add(request: Request) -> Response:
 
 
 class Reports(HTTPEndpoint):
-    """Reading a report is cheap, making one is dear."""
+    """Reading a report is cheap, and making one is expensive."""
 
     async def get(self, request: Request) -> Response:
         stat = await reports.stat(request)
@@ -62,7 +62,7 @@ class Reports(HTTPEndpoint):
 
 
 async def tick(websocket: WebSocket) -> None:
-    """Opening costs quota; who has none left is answered 429 before the handshake."""
+    """Opening a WebSocket costs quota. A client without quota gets 429 before the handshake."""
     await ticks.hit(websocket)
     await websocket.accept()
     await websocket.send_text("tick")
@@ -70,8 +70,8 @@ async def tick(websocket: WebSocket) -> None:
 
 
 async def refuse(_: Request, error: Exception) -> Response:
-    """A refusal in one's own words, with the headers that tell a client how long to wait."""
-    assert isinstance(error, Throttled), "that is what it is registered for"
+    """Your own text for a refusal, with the headers that tell a client how long to wait."""
+    assert isinstance(error, Throttled), "it is registered for this error"
     rejection = error.rejection
     return PlainTextResponse("Slow down, please.", rejection.status, dict(rejection.headers))
 

@@ -23,11 +23,11 @@ QUOTES: Final = ["Festina lente.", "Less haste, more speed.", "Everything in its
 # Without a path the files are in memory, in a directory of this user's alone.
 backend = LMDBBackend(os.environ.get("TRAFFIK_DIRECTORY"), namespace="quotes")
 app = FastAPI(title="Quotes of several workers", lifespan=backend.lifespan)
-app.add_middleware(ThrottleMiddleware)  # puts the RateLimit headers on what is admitted; refusals have them anyway
+app.add_middleware(ThrottleMiddleware)  # adds the RateLimit headers to admitted requests; refusals always have them
 
 
 def caller(request: Request) -> str:
-    """Whose quota it is: the owner's of the API key, and never that of a name that a client makes up."""
+    """The identifier: the owner of the API key. A client cannot invent one."""
     owner = OWNERS.get(request.headers.get("X-API-Key", ""))
     if owner is None:
         raise HTTPException(401, "An X-API-Key is needed: try ada-key.")
@@ -40,7 +40,7 @@ search_throttle = HTTPThrottle(uid="search", rate="5/s; 1000/hour", identifier=c
 
 @app.get("/quotes", dependencies=[Depends(quotes_throttle)])
 async def quotes() -> dict[str, object]:
-    """Counted by all workers together; it says which of them has answered."""
+    """Counted by all workers together. The response tells which worker has sent it."""
     return {"quotes": QUOTES, "worker": os.getpid()}
 
 
@@ -52,5 +52,5 @@ def search(word: str) -> list[str]:
 
 @app.get("/health")
 async def health() -> dict[str, int]:
-    """How many decisions this worker has made that were not exact, by reason; empty where all has been well."""
+    """The number of inexact decisions of this worker, by reason; empty if there were none."""
     return dict(backend.degraded)

@@ -56,7 +56,7 @@ def serve_aiohttp(app: web.Application) -> Iterator[str]:
             async with running(app) as address:
                 started.set_result(address)
                 await stop.wait()
-        except BaseException as error:  # whatever it is, it is raised where the start is waited for
+        except BaseException as error:  # raised where the test waits for the start
             if started.done():
                 raise
             started.set_exception(error)

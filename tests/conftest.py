@@ -22,7 +22,7 @@ settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
 
 @pytest.fixture(autouse=True)
 def _nothing_noticed_or_trusted():
-    """What is said once in a process, and what holds for all of it, is of one test."""
+    """Reset the notices and settings of the process, so that they last for one test."""
     notices.clear_notices()
     yield
     trust_no_proxies()

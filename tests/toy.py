@@ -14,7 +14,7 @@ class Request:
 
 
 class Socket(Request):
-    """An accepted WebSocket; what it is sent goes to `messages`."""
+    """An accepted WebSocket. Messages sent to it are appended to `messages`."""
 
     def __init__(self, messages, **scope):
         super().__init__(**scope)

@@ -22,7 +22,7 @@ def serve_by_threads(app: Any) -> Iterator[str]:
     def run() -> None:
         while not over.is_set():
             wasyncore.loop(timeout=0.01, map=sockets, count=1)
-        # In the thread that selects on them, and after the threads that wake it: nobody uses what is closed.
+        # In the thread that selects on them, and after the threads that wake it: no thread uses closed sockets.
         server.task_dispatcher.shutdown()
         for each in list(sockets.values()):
             each.close()

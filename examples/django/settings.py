@@ -1,4 +1,4 @@
-"""A small project without a database; everything about limits is in MIDDLEWARE and TRAFFIK."""
+"""A small project without a database. The limits are in MIDDLEWARE and TRAFFIK."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every way of putting a limit on a view, once."""
+"""Each way to add a limit to a view."""
 
 from django.urls import URLPattern, URLResolver, include, path
 

@@ -1,4 +1,4 @@
-"""Sync and async views; the throttles with names are those of the settings."""
+"""Sync and async views. The throttles with names are defined in the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ words = HTTPThrottle("words", "100/min")
 
 
 def customer(request: HttpRequest) -> str:
-    """Whose quota it is: the owner's of the API key, and never that of a name that a client makes up."""
+    """The identifier: the owner of the API key. A client cannot invent one."""
     owner = CUSTOMERS.get(request.headers.get("X-API-Key", ""))
     if owner is None:
         raise PermissionDenied("An X-API-Key is needed: try ada-key.")
@@ -23,12 +23,12 @@ def customer(request: HttpRequest) -> str:
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Guarded by the middleware alone, like everything."""
+    """Limited by the middleware, like all requests."""
     return HttpResponse("hello")
 
 
 def login(request: HttpRequest) -> HttpResponse:
-    """Guarded by the middleware too: its namespace is in TRAFFIK["URLS"]. Only attempts count, not the form."""
+    """Limited by the middleware too, since its namespace is in TRAFFIK["URLS"]. Only attempts count, not the form."""
     if request.method != "POST":
         return HttpResponse("name and password, please")
     return HttpResponse("wrong password", status=401)
@@ -48,12 +48,12 @@ class Quote(ThrottledMixin, View):
 
     async def get(self, request: HttpRequest, number: int) -> HttpResponse:
         quote = QUOTES[number % len(QUOTES)]
-        await words.hit(request, cost=len(quote.split()))  # what it costs is known only here
+        await words.hit(request, cost=len(quote.split()))  # the cost is known only here
         return HttpResponse(quote)
 
 
 async def report(request: HttpRequest) -> JsonResponse:
-    """A call: reading what is left is free, making a report is dear."""
+    """A call: reading the quota left is free, and making a report is expensive."""
     if request.method == "POST":
         await throttles["reports"].hit(request, cost=5)
     stat = await throttles["reports"].stat(request)

@@ -13,23 +13,27 @@ from typing import Any, ClassVar, NamedTuple
 from traffik import Throttled, get_wait, is_throttled
 from traffik.backends.base import Backend
 from traffik.model.decisions import Decision, StrategyStat
-from traffik.throttles import Throttle
+from traffik.throttles import SyncThrottle, Throttle
+from traffik.throttles.all_of import AllOf, SyncAllOf
 
 
 class Call(NamedTuple):
-    """One thing that an endpoint does with its connection: hit, call, check, stat, attempt, is_throttled, get_wait.
+    """One thing that an endpoint does with its connection.
 
-    An attempt is a hit whose refusal the endpoint catches. The last two may ask without a throttle.
+    It is one of: hit, call, check, stat, slot, attempt, reserve, is_throttled, get_wait. An attempt is a hit whose
+    refusal the endpoint catches. A reservation commits `actual`. A slot answers the stat inside its block. The last two
+    may ask without a throttle.
     """
 
     what: str
-    throttle: Throttle[Any] | None = None
+    throttle: Throttle[Any] | AllOf[Any] | None = None
     cost: int | None = None
     context: Mapping[str, Any] | None = None
+    actual: int = 0
 
 
 class Socket(NamedTuple):
-    """A WebSocket: what is done before it is accepted, and for each message, which is then echoed if admitted."""
+    """A WebSocket: the calls before its accept, and for each message, which is then echoed if admitted."""
 
     door: Sequence[Call] = ()
     message: Sequence[Call] = ()
@@ -89,7 +93,7 @@ class Framework(ABC):
     """Whether the server keeps headers apart whose names differ by an underscore, or drops those that have one."""
 
     def body(self, detail: str, violated: str | None = None) -> bytes:
-        """The body of a refusal that an endpoint raises, byte for byte; of a store that is away without a policy."""
+        """The body of a refusal that an endpoint raises, byte for byte, also of a store that does not answer."""
         return problem(detail, violated)
 
     def template(self, path: str) -> str:
@@ -116,6 +120,10 @@ async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:
     answers = []
     for call in calls:
         try:
+            if call.what == "slot":
+                async with call.throttle.slot(connection, call.cost, context=call.context):
+                    answers.append(_plain(await call.throttle.stat(connection), connection))
+                continue
             answer = _begin(call, connection, call.throttle)
             if inspect.isawaitable(answer):
                 answer = await answer
@@ -132,6 +140,10 @@ def carry_out_sync(connection: Any, calls: Sequence[Call]) -> list[Any]:
     answers = []
     for call in calls:
         try:
+            if call.what == "slot":
+                with call.throttle.sync.slot(connection, call.cost, context=call.context):
+                    answers.append(_plain(call.throttle.sync.stat(connection), connection))
+                continue
             answer = _begin(call, connection, call.throttle and call.throttle.sync)
         except Throttled:
             if call.what != "attempt":
@@ -153,8 +165,18 @@ def _begin(call: Call, connection: Any, throttle: Any) -> Any:
             return throttle.stat(connection, call.context)
         case "is_throttled":
             return is_throttled(connection, call.throttle)
+        case "reserve" if isinstance(throttle, SyncThrottle | SyncAllOf):
+            with throttle.reserve(connection, call.cost, context=call.context) as taken:
+                return bool(taken) and taken.commit(call.actual).units
+        case "reserve":
+            return _reserve(throttle, connection, call)
         case _:
             return get_wait(connection, call.throttle)
+
+
+async def _reserve(throttle: Throttle[Any] | AllOf[Any], connection: Any, call: Call) -> int:
+    async with throttle.reserve(connection, call.cost, context=call.context) as taken:
+        return bool(taken) and (await taken.commit(call.actual)).units
 
 
 def _plain(answer: Any, connection: Any) -> Any:

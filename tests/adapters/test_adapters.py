@@ -1,4 +1,4 @@
-"""How an adapter is found; and the toy framework's keeps the contract."""
+"""How an adapter is found, and the contract of the toy framework's adapter."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_the_latest_registration_wins():
         assert adapter_of(Connection()) is adapter
 
 
-def test_what_no_adapter_knows_is_an_error_that_shows_it():
+def test_an_object_that_no_adapter_knows_is_an_error_that_shows_it():
     with pytest.raises(AdapterNotFoundError, match=r"no adapter for 5 \(builtins\.int\): give the connection"):
         adapter_of(5)
 
 
 @pytest.mark.parametrize("package", ["starlette", "fastapi"])
-def test_a_missing_adapter_says_what_to_install(package, monkeypatch):
+def test_a_missing_adapter_is_an_error_that_says_what_to_install(package, monkeypatch):
     monkeypatch.setattr(adapters, "_entry_points", {})
     foreign = type("Request", (), {"__module__": f"{package}.nowhere"})
     with pytest.raises(AdapterNotFoundError, match=rf"pip install 'traffik-core\[{package}\]'"):
@@ -102,7 +102,7 @@ def test_fastapi_without_its_adapter_is_an_error_when_the_route_is_made(monkeypa
         FastAPI().get("/", dependencies=[Depends(throttle)])(lambda: None)
 
 
-def test_without_fastapi_a_throttle_has_a_signature_all_the_same(monkeypatch):
+def test_without_fastapi_a_throttle_has_a_signature_too(monkeypatch):
     monkeypatch.setattr(adapters, "_registered", {})
     monkeypatch.setattr(adapters, "_entry_points", {})
     monkeypatch.delitem(sys.modules, "fastapi")

@@ -1,4 +1,4 @@
-"""What goes out, in every framework: header fields by option, problems for programs, pages for browsers."""
+"""The responses in every framework: header fields by option, problems for programs, pages for browsers."""
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -40,14 +40,14 @@ def guarded(request, served, uid):
 
 class TestFields:
     @pytest.mark.parametrize("name", SETS)
-    def test_are_those_that_are_asked_for(self, guarded, name):
+    def test_are_the_chosen_ones(self, guarded, name):
         client = guarded(fields=name)
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (admitted.status_code, refused.status_code) == (200, 429)
         assert limits(admitted) == limits(refused) == sorted(SETS[name])
         assert all(len(refused.headers.get_list(name)) == 1 for name in limits(refused))
 
-    def test_of_all_kinds_say_the_same(self, guarded, uid):
+    def test_of_all_kinds_have_the_same_values(self, guarded, uid):
         client = guarded(fields=tuple(SETS))
         for fields in [client.get("/").headers for _ in range(2)]:
             assert fields["RateLimit"] == f'"{uid}";r=0;t=60'
@@ -59,14 +59,14 @@ class TestFields:
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "60")
 
-    def test_of_others_are_not_on_a_refusal_without_any(self, served, uid):
+    def test_of_other_throttles_are_not_on_a_refusal_without_fields(self, served, uid):
         wide = HTTPThrottle(f"{uid}-wide", "5/min")
         quiet = HTTPThrottle(uid, "1/min", responses=ResponseOptions(fields=()))
         client = served(Call("hit", quiet), guards=[wide], handled=True)
         assert [limits(client.get("/")) for _ in range(2)] == [["ratelimit", "ratelimit-policy"], []]
 
     @pytest.mark.parametrize("place", ["in the route", "in front"])
-    def test_are_not_for_a_client_that_is_denied(self, served, uid, place):
+    def test_are_not_for_a_denied_client(self, served, uid, place):
         wide = HTTPThrottle(f"{uid}-wide", "5/min")
         closed = HTTPThrottle(uid, "5/min", identifier=identities.deny("127.0.0.1"))
         calls, guards = ([Call("hit", closed)], [wide]) if place == "in the route" else ([], [wide, closed])
@@ -80,7 +80,7 @@ class TestFields:
         client = guarded(fields=[write])
         assert [client.get("/").headers["X-Left"] for _ in range(2)] == [f"{uid} 0"] * 2
 
-    def test_tell_the_unit_and_the_client_apart(self, guarded, uid):
+    def test_have_the_unit_and_the_partition(self, guarded, uid):
         client = guarded(unit="requests", partition_secret=bytes(range(32)))
         told = [client.get("/").headers for _ in range(3)]
         mark = told[0]["RateLimit"].partition(";pk=")[2]
@@ -88,7 +88,7 @@ class TestFields:
         assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=60;pk={mark}'] * 3
         assert {each["RateLimit-Policy"] for each in told} == {f'"{uid}";q=1;w=60;qu="requests";pk={mark}'}
 
-    def test_of_several_throttles_tell_once_what_can_be_told_once(self, served, uid):
+    def test_with_room_for_one_throttle_come_once(self, served, uid):
         responses = ResponseOptions(fields=("draft-11", "x-ratelimit"))
         wide, narrow = (HTTPThrottle(f"{uid}-{limit}", f"{limit}/min", responses=responses) for limit in (5, 3))
         answer = served(Call("hit", narrow), guards=[wide], handled=True).get("/")
@@ -98,7 +98,7 @@ class TestFields:
             f'"{uid}-3";r=2;t=60',
         ]
 
-    def test_are_on_what_is_not_found(self, served, uid):
+    def test_are_on_requests_without_a_route(self, served, uid):
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields="x-ratelimit"))
         answer = served(guards=[throttle]).get("/nowhere")
         assert (answer.status_code, answer.headers["X-RateLimit-Remaining"]) == (404, "4")
@@ -137,7 +137,7 @@ class TestTheBody:
         assert (refused.status_code, refused.content) == (429, problem(DETAIL, uid))
         assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("application/problem+json", "Accept")
 
-    def test_is_plain_json_for_whoever_takes_nothing_else(self, guarded, uid):
+    def test_is_plain_json_for_a_client_that_accepts_nothing_else(self, guarded, uid):
         client = guarded()
         refused = [client.get("/", headers={"Accept": "application/json"}) for _ in range(2)][1]
         assert (refused.headers["Content-Type"], refused.content) == ("application/json", problem(DETAIL, uid))
@@ -170,7 +170,7 @@ class TestAStoreThatIsAway:
         assert "<h1>Service Unavailable</h1>" in client.get("/", headers=BROWSER).text
 
 
-def test_a_refused_handshake_is_answered_in_the_same_words(framework, served, uid):
+def test_a_denied_handshake_has_the_same_body(framework, served, uid):
     if not framework.websockets:
         pytest.skip("this framework has no WebSockets")
     client = served(sockets={"/ws": Socket(door=[Call("hit", HTTPThrottle(uid, "0/min"))])}, handled=True)

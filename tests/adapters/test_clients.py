@@ -1,4 +1,4 @@
-"""Whose quota it is, in every framework: trusted proxies and identifiers mean the same client everywhere."""
+"""The client's identity in every framework: trusted proxies and identifiers work in the same way."""
 
 import json
 
@@ -25,7 +25,7 @@ def counted_in(served, one):
     return lambda *headers: client.get("/", headers=[*headers]).json()[1]["key"].partition("{")[2][:-1]
 
 
-def test_a_client_is_whom_a_trusted_proxy_names(counted_in):
+def test_the_client_is_the_address_from_a_trusted_proxy(counted_in):
     trust_proxies(LOOPBACK)
     assert counted_in(("X-Forwarded-For", "198.51.100.9, 192.0.2.1, 127.0.0.2")) == "192.0.2.1"
     assert counted_in(("X-Forwarded-For", "198.51.100.9"), ("X-Forwarded-For", "192.0.2.1")) == "192.0.2.1"
@@ -51,12 +51,12 @@ def test_a_header_whose_name_differs_by_an_underscore_is_another_one(framework, 
     assert counted_in(("X-Forwarded-For", "192.0.2.1"), ("X_Forwarded_For", "198.51.100.9")) == expected
 
 
-def test_a_header_of_a_proxy_that_nobody_trusts_is_reported(counted_in):
+def test_a_header_of_an_untrusted_proxy_is_reported(counted_in):
     assert counted_in(("X-Forwarded-For", "192.0.2.1")) == "127.0.0.1"
     assert [notice.id for notice in notices.said()] == ["untrusted-proxy"]
 
 
-def test_identifiers_read_the_same_everywhere(served, uid):
+def test_identifiers_work_in_every_framework(served, uid):
     identifier = identities.first_of(
         identities.api_key("X-API-Key", {"k-1"}),
         identities.bearer({"t-1": 42}.get),

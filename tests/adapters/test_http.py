@@ -30,13 +30,13 @@ class TestAHit:
         client = served(Call("hit", HTTPThrottle(uid, "3/min")))
         assert statuses(client, *["/"] * 5) == [200, 200, 200, 429, 429]
 
-    def test_takes_its_cost_or_nothing(self, served, uid):
+    def test_consumes_its_cost_or_nothing(self, served, uid):
         throttle = HTTPThrottle(uid, "5/min")
         client = served(Call("attempt", throttle, 6), Call("attempt", throttle, 4), Call("attempt", throttle, 2))
         assert client.get("/").json() == [False, "the connection", False]
         assert client.get("/").headers["RateLimit"].startswith(f'"{uid}";r=1;')
 
-    def test_of_nothing_touches_nothing(self, served, store, one):
+    def test_without_a_cost_changes_nothing(self, served, store, one):
         answer = served(Call("hit", one, 0)).get("/")
         assert (answer.json(), store.keys, "RateLimit" in answer.headers) == (["the connection"], 0, False)
 
@@ -44,7 +44,7 @@ class TestAHit:
         throttle = HTTPThrottle(uid, "5/min", cost=lambda _, context: context["units"])
         assert statuses(served(Call("hit", throttle, context={"units": 3})), "/", "/") == [200, 429]
 
-    def test_counts_the_address_at_the_other_end_and_believes_no_header(self, served, uid, one):
+    def test_counts_by_the_peer_and_reads_no_header(self, served, uid, one):
         client = served(Call("hit", one), Call("stat", one))
         forged = [{"X-Forwarded-For": "192.0.2.1"}, {"Forwarded": "for=192.0.2.2"}]
         assert client.get("/").json()[1]["key"] == f"traffik:{uid}:{{127.0.0.1}}"
@@ -62,7 +62,7 @@ class TestARefusal:
             "RateLimit": [f'"{uid}";r=0;t=60'],
         }
 
-    def test_lists_every_policy_and_tells_of_the_one_that_binds(self, served, uid):
+    def test_lists_every_policy_and_the_quota_of_the_binding_one(self, served, uid):
         client = served(Call("hit", HTTPThrottle(uid, "5/s; 1/min")))
         refused = [client.get("/") for _ in range(2)][1]
         assert refused.headers["RateLimit-Policy"] == f'"{uid}.1";q=5;w=1, "{uid}.2";q=1;w=60'
@@ -76,7 +76,7 @@ class TestARefusal:
         clock.advance(microseconds=1)
         assert client.get("/").status_code == 200
 
-    def test_for_good_announces_none(self, framework, served, uid, one):
+    def test_of_a_cost_above_the_capacity_announces_none(self, framework, served, uid, one):
         refused = served(Call("hit", one, 2)).get("/")
         assert (refused.status_code, "Retry-After" in refused.headers) == (429, False)
         detail = "Too many requests. This one costs more than the limit of 1 can ever admit."
@@ -90,14 +90,14 @@ class TestARefusal:
 
 
 class TestHeaders:
-    def test_are_on_what_is_admitted_for_every_throttle(self, served, uid):
+    def test_are_on_admitted_requests_for_every_throttle(self, served, uid):
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "3/min")
         answer = served(Call("hit", one), Call("hit", two)).get("/")
         listed = [answer.headers.get_list(name, split_commas=True) for name in ("RateLimit-Policy", "RateLimit")]
         assert listed[0] == [f'"{uid}-1";q=5;w=60', f'"{uid}-2";q=3;w=60']
         assert listed[1] == [f'"{uid}-1";r=4;t=60', f'"{uid}-2";r=2;t=60']
 
-    def test_are_on_what_is_not_found(self, served, uid):
+    def test_are_on_requests_without_a_route(self, served, uid):
         answer = served(guards=[HTTPThrottle(uid, "5/min")]).get("/nowhere")
         assert (answer.status_code, answer.headers["RateLimit"]) == (404, f'"{uid}";r=4;t=60')
 
@@ -110,13 +110,13 @@ class TestAThrottleInFrontOfEverything:
         assert (refused.content, refused.headers["Retry-After"]) == (problem(DETAIL, uid), "60")
         assert refused.headers.get_list("RateLimit") == [f'"{uid}";r=0;t=60']
 
-    def test_is_the_latest_hit_further_in(self, served, uid):
+    def test_is_the_latest_hit_inside(self, served, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)
         assert served(Call("is_throttled", throttle), guards=[throttle]).get("/").json() == [True]
 
 
 class TestCheckAndStat:
-    def test_take_nothing(self, served, store, uid):
+    def test_consume_nothing(self, served, store, uid):
         throttle = HTTPThrottle(uid, "5/min")
         client = served(Call("check", throttle, 5), Call("check", throttle, 6), Call("stat", throttle))
         for _ in range(2):
@@ -124,7 +124,7 @@ class TestCheckAndStat:
             assert (checks, stat["hits_remaining"], stat["wait_ms"]) == ([True, False], 5, 0)
         assert store.keys == 0
 
-    def test_tell_what_is_left_and_how_long_the_wait_is(self, served, one):
+    def test_tell_the_quota_left_and_the_wait(self, served, one):
         stat = served(Call("hit", one), Call("stat", one)).get("/").json()[1]
         assert (stat["hits_remaining"], stat["wait_ms"]) == (0, 60_000)
 
@@ -145,7 +145,7 @@ class TestContext:
         client = served(*(Call("attempt", throttle, context=user) for user in users))
         assert client.get("/").json() == ["the connection", "the connection", False]
 
-    def test_exempts_whom_the_identifier_exempts(self, served, store, uid):
+    def test_may_exempt_a_client(self, served, store, uid):
         throttle = HTTPThrottle(uid, "0/min", identifier=lambda _: EXEMPTED)
         client = served(Call("hit", throttle), Call("is_throttled"), Call("stat", throttle))
         assert (client.get("/").json(), store.keys) == (["the connection", False, None], 0)

@@ -1,4 +1,4 @@
-"""Where a throttle applies, and that it counts a request once, in every framework."""
+"""Rules, and one count for each request, in every framework."""
 
 import pytest
 
@@ -36,12 +36,12 @@ class TestRules:
         assert refused(client, *asked, method="HEAD") == ["/in/a", "/in/nowhere"]
         assert refused(client, *asked, method="POST") == []
 
-    def test_of_a_hit_further_in_see_the_whole_path_too(self, served, shut):
+    def test_of_a_hit_inside_get_the_whole_path_too(self, served, shut):
         throttle = shut(Rule("/in/a"))
         client = served(Call("hit", throttle), mounted={"/a": [Call("hit", throttle)], "/b": [Call("hit", throttle)]})
         assert refused(client, "/", "/in/a", "/in/b") == ["/in/a"]
 
-    def test_leave_what_they_are_not_about_uncounted(self, served, store, uid):
+    def test_leave_other_requests_uncounted(self, served, store, uid):
         throttle = HTTPThrottle(uid, "1/min", rules=[Rule("/", bypass=True)])
         client = served(Call("is_throttled", throttle), guards=[throttle])
         answers = [client.get("/") for _ in range(3)]
@@ -59,21 +59,21 @@ class TestRules:
         client = served(guards=[shut(rule)], mounted={"/a": (), "/b": ()})
         assert refused(client, "/in/a", "/in/b", "/in/nowhere", "/nowhere") == ["/in/a"]
 
-    def test_of_a_hit_further_in_are_about_the_route_too(self, framework, served, shut):
+    def test_of_a_hit_inside_are_about_the_route_too(self, framework, served, shut):
         hit = [Call("hit", shut(Rule(route=framework.template("/in/a"))))]
         client = served(*hit, mounted={"/a": hit, "/b": hit})
         assert refused(client, "/", "/in/a", "/in/b") == ["/in/a"]
 
-    def test_are_not_won_by_another_spelling(self, served, shut):
+    def test_with_a_bypass_do_not_match_another_spelling(self, served, shut):
         client = served(guards=[shut(Rule("/health/**", bypass=True))])
         assert refused(client, "/health/x", "/health/%2E%2E/", "/health/../") == ["/health/%2E%2E/", "/health/../"]
 
-    def test_may_ask_a_function_with_the_context(self, served, shut):
+    def test_may_call_a_function_with_the_context(self, served, shut):
         throttle = shut(Rule(when=lambda _, context: context["plan"] == "free"))
         client = served(*(Call("attempt", throttle, context={"plan": plan}) for plan in ("free", "paid")))
         assert client.get("/").json() == [False, "the connection"]
 
-    def test_may_ask_an_async_function_in_async_code(self, framework, served, shut):
+    def test_may_call_an_async_function_in_async_code(self, framework, served, shut):
         async def free(_, context):
             return context["plan"] == "free"
 
@@ -84,14 +84,14 @@ class TestRules:
         else:
             assert answer.status_code == 500
 
-    def test_may_ask_for_what_the_framework_knows_of_a_request(self, framework, served, shut):
+    def test_may_read_the_request_of_the_framework(self, framework, served, shut):
         throttle = shut()
         client = served(guards=[throttle])
         asked = (lambda request: request.method == "GET") if framework.answers else (lambda request: request.environ)
         throttle.add_rule(Rule("/", when=asked))
         assert refused(client, "/") == ["/"]
 
-    def test_that_are_added_later_are_seen_at_once(self, served, shut):
+    def test_that_are_added_later_apply_at_once(self, served, shut):
         throttle = shut()
         client = served(guards=[throttle])
         assert refused(client, "/", "/a") == ["/", "/a"]
@@ -111,7 +111,7 @@ class TestAGroup:
         group("*").enable()
         assert (before, between, refused(client, "/")) == (["/"], [], ["/"])
 
-    def test_is_given_a_rule_at_once(self, served, shut):
+    def test_gets_a_rule_at_once(self, served, shut):
         client = served(guards=[shut()])
         before = refused(client, "/")
         group("*").add_rule(Rule("/", bypass=True))
@@ -133,13 +133,13 @@ class TestARequestIsCountedOnce:
         client = served(Call("stat", other), guards=[throttle, throttle], decorated={"/": [other, other]})
         assert (self.left(client), client.get("/").json()[0]["hits_remaining"]) == (1, 7)
 
-    def test_even_if_it_was_refused_and_let_in(self, served, uid):
+    def test_even_if_it_was_refused_and_let_pass(self, served, uid):
         seen = []
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda _, decision: seen.append(decision.allowed))
         client = served(Call("is_throttled", throttle), guards=[throttle], decorated={"/": [throttle]})
         assert (client.get("/").json(), seen) == ([True], [False])
 
-    def test_and_again_by_a_hit_in_so_many_words(self, served, uid):
+    def test_and_again_by_an_explicit_hit(self, served, uid):
         throttle = HTTPThrottle(uid, "9/min")
         client = served(Call("hit", throttle), guards=[throttle])
         assert self.left(client) == 2

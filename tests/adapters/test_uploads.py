@@ -55,7 +55,7 @@ def test_a_body_costs_its_bytes_with_or_without_a_length(uploads):
     assert (uploads.used, uploads.service.received) == (2_468, [1_234, 1_234])
 
 
-def test_one_connection_may_upload_again_and_is_told_what_is_left(uploads, uid):
+def test_one_connection_may_upload_again_and_gets_the_quota_left(uploads, uid):
     answers = [uploads.client.post("/upload", content=bytes(100_000)) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     assert [answer.headers["RateLimit"].split(";")[1] for answer in answers[1::8]] == ["r=800000", "r=0"]
@@ -65,13 +65,13 @@ def test_a_request_without_a_body_costs_nothing(uploads, store):
     assert (uploads.client.post("/upload").status_code, store.keys) == (200, 0)
 
 
-def test_a_body_that_no_one_reads_costs_nothing(framework, uploads):
+def test_a_body_that_is_not_read_costs_nothing(framework, uploads):
     answer, _ = uploads.post(30_000, path="/ignore")
     # Django itself reads it under ASGI.
     assert (answer.status, uploads.used) == (200, 30_000 if framework.reads_all else 0)
 
 
-def test_a_declared_length_above_the_limit_is_refused_for_good_before_anything_is_read(framework, uploads):
+def test_a_declared_length_above_the_limit_is_always_refused_before_anything_is_read(framework, uploads):
     answer, sent = uploads.post(HUGE, HUGE)
     assert (answer.status, answer.getheader("Retry-After")) == (429, None)
     assert (uploads.used, uploads.service.received, sent < HUGE) == (0, [], framework.streams)
@@ -84,7 +84,7 @@ def test_a_declared_length_above_what_is_left_is_refused_with_a_wait(uploads):
     assert (uploads.used, uploads.service.received) == (600_000, [600_000])
 
 
-def test_chunked_uploads_together_bring_the_limit_and_a_step_at_most(framework, uploads):
+def test_chunked_uploads_together_exceed_the_limit_by_a_step_at_most(framework, uploads):
     statuses = [uploads.post(size)[0].status for size in (600_000, 600_000, 1_200_000)]
     assert statuses == [200, 429, 429]
     assert sum(uploads.service.received) <= LIMIT + STEP
@@ -103,7 +103,7 @@ class TestInTheMiddle:
         assert answer.getheader("Content-Type") == "application/problem+json"
         assert sum(uploads.service.received) <= LIMIT
 
-    def test_a_second_upload_may_take_what_the_first_one_counted_on(self, uploads):
+    def test_a_second_upload_may_use_the_quota_that_the_first_needs(self, uploads):
         with uploads.begin(900_000) as first, uploads.begin() as second:
             first.send(300_000)
             wait_until(lambda: uploads.used >= 300_000 - STEP)

@@ -1,4 +1,4 @@
-"""What a throttle promises of WebSockets, in every framework that has them."""
+"""The promises of a throttle for WebSockets, in every framework that has them."""
 
 import json
 
@@ -43,14 +43,14 @@ def say(socket, text):
     return socket.recv(timeout=5)
 
 
-def test_a_refused_message_is_told_byte_for_byte_and_the_connection_goes_on(open_socket, clock, one):
+def test_a_refused_message_is_answered_byte_for_byte_and_the_connection_continues(open_socket, clock, one):
     with open_socket(Socket(message=[Call("hit", one)])) as socket:
         assert [say(socket, text) for text in ("one", "two", "three")] == ["one", TOLD, TOLD]
         clock.advance(seconds=60)
         assert say(socket, "four") == "four"
 
 
-def test_no_wait_is_announced_where_none_would_help(open_socket, one):
+def test_there_is_no_wait_if_waiting_does_not_help(open_socket, one):
     with open_socket(Socket(message=[Call("hit", one, 2)])) as socket:
         told = json.loads(say(socket, "dear"))
     assert (told["type"], told["retry_after"]) == ("rate_limit", None)
@@ -69,7 +69,7 @@ def test_the_flag_is_that_of_the_last_hit(open_socket, one):
         assert [say(socket, "one"), say(socket, "two"), socket.recv(timeout=5)] == ["one", TOLD, "two"]
 
 
-def test_the_program_may_close_what_is_throttled(open_socket, one):
+def test_the_program_may_close_a_throttled_websocket(open_socket, one):
     with open_socket(Socket(message=[Call("hit", one)], closes=True)) as socket:
         assert [say(socket, text) for text in ("one", "two")] == ["one", TOLD]
         with pytest.raises(ConnectionClosed) as closed:
@@ -116,7 +116,7 @@ def line(open_socket, uid):
     return start
 
 
-def test_a_flood_is_told_once_and_held_back_where_that_is_asked(line, clock):
+def test_a_flood_gets_one_message_and_a_pause_if_the_policy_says_so(line, clock):
     with clock.skipping_pauses() as pauses, line(FloodPolicy(notify="once", pause=True)) as socket:
         for text in "12345":
             socket.send(text)
@@ -124,7 +124,7 @@ def test_a_flood_is_told_once_and_held_back_where_that_is_asked(line, clock):
     assert pauses == [20_000_000] * 3
 
 
-def test_a_flood_is_closed_where_that_is_asked(line):
+def test_a_flood_is_closed_if_the_policy_says_so(line):
     with line(FloodPolicy(close_after=2)) as socket:
         assert [say(socket, text) for text in ("one", "two", "three")] == ["one", TOLD, TOLD]
         with pytest.raises(ConnectionClosed) as closed:
@@ -132,7 +132,7 @@ def test_a_flood_is_closed_where_that_is_asked(line):
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "Rate limit exceeded")
 
 
-def test_while_the_store_is_away_a_client_is_asked_to_come_back(line):
+def test_while_the_store_does_not_answer_a_client_is_closed_with_try_again(line):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     with line(FloodPolicy(close_after=1), backend=away) as socket:
         assert "unavailable" in say(socket, "one")

@@ -17,14 +17,14 @@ from traffik_aiohttp.adapter import http, websocket
 
 
 class Transport(asyncio.Transport):
-    """The transport of a socket with this address at its other end."""
+    """The transport of a socket with this peer address."""
 
     def __init__(self, peer):
         super().__init__({"peername": None if peer is None else (peer, 50_000)})
 
 
 class Sent(web.WebSocketResponse):
-    """A WebSocket that is prepared, and keeps what it is sent."""
+    """A prepared WebSocket that keeps the messages sent to it."""
 
     def __init__(self, messages):
         super().__init__()
@@ -77,7 +77,7 @@ def test_a_unix_socket_has_no_peer():
     assert http.peer(make_mocked_request("GET", "/", transport=Unix())) is None
 
 
-def test_an_application_tells_what_is_mounted_in_it():
+def test_the_applications_mounted_in_one_are_listed():
     app, inner, domain = web.Application(), web.Application(), web.Application()
     app.add_subapp("/in", inner)
     app.add_domain("example.org", domain)
@@ -126,6 +126,6 @@ def test_a_websocket_has_the_path_and_route_of_its_request():
 
 
 @pytest.mark.parametrize("wrong", [web.WebSocketResponse(), web.Response()])
-def test_another_object_of_the_framework_is_told_what_to_hit(wrong):
+def test_another_object_of_the_framework_is_an_error_that_says_what_to_hit(wrong):
     with pytest.raises(AdapterNotFoundError, match=r"takes aiohttp\.web_request\.BaseRequest or .*Connection$"):
         adapter_of(wrong)

@@ -1,4 +1,4 @@
-"""Browsers that ask from other sites: their preflights are not counted, and their code can read refusals."""
+"""Requests from other sites: preflights are not counted, and pages can read refusals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def ask(app, *requests):
 
 
 @pytest.mark.parametrize("by_route", [False, True])
-async def test_preflights_take_no_quota_and_are_never_refused(throttle, by_route):
+async def test_preflights_consume_no_quota_and_are_never_refused(throttle, by_route):
     app = app_with()
     setup(app, () if by_route else throttle, routes={"/": throttle} if by_route else None)
     requests = [*[("OPTIONS", PREFLIGHT)] * 5, *[("GET", ORIGIN)] * 3, ("OPTIONS", PREFLIGHT)]
@@ -60,7 +60,7 @@ async def test_other_requests_are_counted(throttle, method, fields):
     assert await ask(app_with(throttling(throttle)), *[(method, fields)] * 3) == [200, 200, 429]
 
 
-async def test_refusals_pass_through_what_adds_fields_to_answers(throttle):
+async def test_refusals_get_the_fields_added_to_responses(throttle):
     app = app_with()
     setup(app, throttle)
 

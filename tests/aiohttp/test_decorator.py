@@ -95,7 +95,7 @@ async def named(request):
     return web.Response()
 
 
-def test_a_new_throttle_is_called_by_the_dotted_name():
+def test_a_new_throttle_has_the_dotted_name_as_uid():
     guarded = throttled("1/min")(named)
     assert guarded.__name__ == "named"
     assert uids.holder(f"{named.__module__}.named") is not None
@@ -109,21 +109,21 @@ def test_a_new_throttle_is_called_by_the_dotted_name():
         ((HTTPThrottle("decorated-without-rate", "1/min"),), {"strategy": None}, "strategy: options are for rates"),
     ],
 )
-def test_what_makes_no_sense_is_named(arguments, options, message):
+def test_invalid_arguments_are_an_error_that_names_them(arguments, options, message):
     with pytest.raises(TypeError, match=message):
         throttled(*arguments, **options)
 
 
-def test_what_is_not_async_is_named():
+def test_a_function_that_is_not_async_is_an_error_that_names_it():
     with pytest.raises(TypeError, match="async handlers and for views"):
         throttled("1/min")(lambda request: None)
 
 
-def test_what_has_no_name_needs_a_uid():
+def test_an_object_without_a_name_needs_a_uid():
     with pytest.raises(TypeError, match="has no name"):
         throttled("1/min")(functools.partial(named))
 
 
-async def test_a_handler_without_a_request_is_named(uid):
+async def test_a_call_without_a_request_is_an_error(uid):
     with pytest.raises(TypeError, match="called with a request"):
         await throttled("1/min", uid=uid)(named)("no request")

@@ -1,4 +1,4 @@
-"""The middleware by route, and the headers on every answer."""
+"""The middleware by route, and the headers on every response."""
 
 import pytest
 from aiohttp import WSServerHandshakeError, web
@@ -36,7 +36,7 @@ def hitting(throttle):
 
 
 class TestHeaders:
-    async def test_are_on_what_is_admitted(self, uid):
+    async def test_are_on_admitted_requests(self, uid):
         assert await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"))) == (200, [f'"{uid}";r=4;t=60'], "home")
 
     async def test_are_those_of_every_throttle(self, uid):
@@ -52,7 +52,7 @@ class TestHeaders:
         status, fields, _ = await fields_of(app_of(handler, throttles=HTTPThrottle(uid, "5/min")))
         assert (status, fields) == (error.status_code, [f'"{uid}";r=4;t=60'])
 
-    async def test_are_on_what_goes_wrong(self, uid, caplog):
+    async def test_are_on_unhandled_exceptions(self, uid, caplog):
         async def handler(request):
             raise ZeroDivisionError
 
@@ -60,7 +60,7 @@ class TestHeaders:
         assert (status, fields) == (500, [f'"{uid}";r=4;t=60'])
         assert caplog.records[0].exc_info[0] is ZeroDivisionError
 
-    async def test_are_on_what_is_not_found(self, uid):
+    async def test_are_on_requests_without_a_route(self, uid):
         app = app_of(throttles=HTTPThrottle(uid, "5/min"))
         assert (await fields_of(app, "/nowhere"))[:2] == (404, [f'"{uid}";r=4;t=60'])
 
@@ -75,7 +75,7 @@ class TestHeaders:
         app = app_of(handler, throttles=HTTPThrottle(uid, "5/min"))
         assert await fields_of(app) == (200, [f'"{uid}";r=4;t=60'], "ab")
 
-    async def test_are_on_what_a_clone_of_the_request_has_hit(self, uid):
+    async def test_are_for_hits_of_a_clone_of_the_request(self, uid):
         throttle = HTTPThrottle(uid, "5/min")
 
         async def handler(request):
@@ -87,7 +87,7 @@ class TestHeaders:
     async def test_may_be_switched_off(self, uid):
         assert (await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"), headers=False)))[1] == []
 
-    async def test_are_none_where_nothing_was_counted(self):
+    async def test_are_missing_if_nothing_was_counted(self):
         assert (await fields_of(app_of()))[1] == []
 
     async def test_of_a_rejection_show_all_throttles(self, uid):
@@ -96,7 +96,7 @@ class TestHeaders:
             answers = [await session.get("/") for _ in range(2)]
         assert answers[1].headers.getall("RateLimit") == [f'"{two.uid}";r=0;t=60, "{one.uid}";r=4;t=60']
 
-    async def test_are_written_once_where_a_mounted_application_has_them_too(self, uid):
+    async def test_are_written_once_if_a_mounted_application_writes_them_too(self, uid):
         app = web.Application()
         app.add_subapp("/in", app_of(throttles=HTTPThrottle(uid, "5/min")))
         setup(app)
@@ -117,7 +117,7 @@ class TestByRoute:
         async with calling(app) as session:
             assert await statuses(session, "/items/1", "/items/2") == [200, 429]
 
-    async def test_get_stands_for_head_and_for_no_other(self, uid):
+    async def test_get_includes_head_and_no_other_method(self, uid):
         app = app_of(routes={"GET /x": HTTPThrottle(uid, "1/min")})
         app.router.add_get("/x", home)
         app.router.add_post("/x", home)
@@ -133,7 +133,7 @@ class TestByRoute:
         async with calling(app) as session:
             assert await statuses(session, "/in/x", "/in/x") == [200, 429]
 
-    async def test_those_of_every_route_come_first(self, uid):
+    async def test_the_throttles_of_every_route_are_hit_first(self, uid):
         outer, inner = HTTPThrottle(f"{uid}-o", "1/min"), HTTPThrottle(f"{uid}-i", "5/min")
         app = app_of(throttles=outer, routes={"/": inner})
         async with calling(app) as session:
@@ -164,7 +164,7 @@ class TestAWebSocket:
                 await session.ws_connect("/")
         assert denied.value.status == 429
 
-    async def test_throttles_of_its_own_are_not_for_other_requests(self, uid):
+    async def test_throttles_for_websockets_are_not_for_other_requests(self, uid):
         throttle = WebSocketThrottle(uid, "0/min")
         async with calling(app_of(throttles=throttle, routes={"/": throttle})) as session:
             assert await statuses(session, "/") == [200]
@@ -197,21 +197,21 @@ class TestCountedOnce:
 
 
 @pytest.mark.parametrize("path", ["/items/a", "/items/a%2Fb", "/items/a%2fb", "/items/%61", "/items/100%25"])
-async def test_a_rule_sees_the_segments_that_the_router_sees(uid, path):
+async def test_a_rule_gets_the_same_segments_as_the_router(uid, path):
     app = app_of(throttles=HTTPThrottle(uid, "0/min", rules=[Rule("/items/*")]))
     app.router.add_get("/items/{id}", home)
     async with calling(app) as session, session.get(URL(path, encoded=True)) as answer:
         assert answer.status == 429
 
 
-async def test_a_client_cannot_pass_for_a_websocket(uid):
+async def test_a_client_cannot_pretend_to_open_a_websocket(uid):
     async with calling(app_of(throttles=HTTPThrottle(uid, "1/min"))) as session:
         headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
         answers = [(await session.get("/", headers=headers)).status for _ in range(2)]
     assert answers == [200, 429]
 
 
-async def test_a_handler_of_the_throttle_that_returns_lets_the_request_in(uid):
+async def test_a_handler_that_returns_lets_the_request_pass(uid):
     throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)
     assert (await fields_of(app_of(throttles=throttle)))[0] == 200
 

@@ -1,4 +1,4 @@
-"""How a refused request is answered."""
+"""The response to a refused request."""
 
 import pytest
 from aiohttp import web
@@ -39,7 +39,7 @@ def test_it_is_an_error_of_traffik_and_of_aiohttp():
     assert issubclass(traffik_aiohttp.ThrottleUnavailable, web.HTTPServiceUnavailable)
 
 
-async def test_it_says_when_to_come_back(uid):
+async def test_it_has_the_wait(uid):
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min")))
     assert (status, fields["Retry-After"]) == (429, "60")
     assert fields["Content-Type"] == "application/problem+json"
@@ -52,13 +52,13 @@ async def test_it_has_the_headers_of_the_draft(uid):
     assert f'"{uid}";r=0;t=60' == fields["RateLimit"]
 
 
-async def test_no_wait_is_announced_where_none_would_help(uid):
+async def test_it_has_no_wait_if_waiting_does_not_help(uid):
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "5/min"), cost=6))
     assert (status, "Retry-After" in fields) == (429, False)
     assert b"more than the limit of 5" in body
 
 
-async def test_a_store_that_is_away_is_no_fault_of_the_client(uid):
+async def test_a_store_that_does_not_answer_gives_a_503(uid):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "1/min", backend=away)))
     assert (status, fields["Retry-After"]) == (503, "1")
@@ -80,14 +80,14 @@ async def test_a_handler_may_catch_it(uid, caught):
         assert await answer.json() == [429, False, True]
 
 
-async def test_it_takes_nothing(uid, clock):
+async def test_it_consumes_nothing(uid, clock):
     async with calling(app_of(HTTPThrottle(uid, "1/min"))) as session:
         assert await statuses(session, *["/"] * 10) == [200] + [429] * 9
         clock.advance(seconds=60)
         assert await statuses(session, "/") == [200]
 
 
-async def test_check_and_stat_take_nothing_and_a_call_is_a_hit(uid):
+async def test_check_and_stat_consume_nothing_and_a_call_is_a_hit(uid):
     throttle = HTTPThrottle(uid, "3/min")
 
     async def handler(request):
@@ -104,7 +104,7 @@ async def test_check_and_stat_take_nothing_and_a_call_is_a_hit(uid):
                 assert await answer.json() == [3, True, False]
 
 
-async def test_a_mocked_request_is_refused_by_a_status_too(uid, backend):
+async def test_a_mocked_request_is_refused_with_a_status_too(uid, backend):
     request = make_mocked_request("GET", "/")
     with pytest.raises(web.HTTPTooManyRequests):
         await HTTPThrottle(uid, "0/min", identifier=lambda request: "ada").hit(request)

@@ -1,4 +1,4 @@
-"""`setup`: which store is meant, in applications mounted in each other and beside each other."""
+"""`setup`: the store of a throttle in mounted applications and in several applications."""
 
 import pytest
 from aiohttp import web
@@ -57,7 +57,7 @@ async def test_one_mounted_in_it_uses_the_same_at_any_depth(throttle, other):
         assert (store.keys, other.keys) == (1, 0)
 
 
-async def test_the_nearest_store_is_meant(throttle):
+async def test_the_nearest_store_is_used(throttle):
     outer, middle = InMemoryBackend(), InMemoryBackend()
     app = app_of(throttle, outer, a=app_of(throttle, middle, b=app_of(throttle)))
     async with calling(app) as session:
@@ -80,7 +80,7 @@ async def test_a_websocket_finds_it_too(uid, other):
         assert (store.keys, other.keys) == (1, 0)
 
 
-async def test_applications_beside_each_other_have_their_own(throttle):
+async def test_several_applications_have_their_own_stores(throttle):
     stores = [InMemoryBackend(), InMemoryBackend()]
     one, two = [app_of(throttle, store) for store in stores]
     async with calling(one) as first, calling(two) as second:
@@ -97,7 +97,7 @@ async def test_no_store_is_an_error_that_says_what_to_do(throttle, other, caplog
     assert "lifespan" not in str(record.exc_info[1])
 
 
-async def test_an_application_that_is_cleaned_up_is_let_go(throttle):
+async def test_an_application_is_not_kept_alive_after_its_cleanup(throttle):
     app = app_of(throttle, InMemoryBackend(), a=(inner := app_of(throttle)))
     async with running(app):
         assert binding.resolve(inner) is app[BACKEND]
@@ -112,7 +112,7 @@ async def test_a_route_that_does_not_exist_is_an_error_at_the_start(throttle):
             pass
 
 
-def test_it_is_called_once(throttle):
+def test_a_second_call_is_an_error(throttle):
     app = web.Application()
     setup(app, throttle)
     assert app[THROTTLES] == (throttle,)
@@ -120,12 +120,12 @@ def test_it_is_called_once(throttle):
         setup(app)
 
 
-def test_what_is_no_throttle_is_named():
+def test_an_object_that_is_no_throttle_is_an_error_that_names_it():
     with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         setup(web.Application(), "5/s")
 
 
-async def test_a_call_after_mounting_says_when_to_call(throttle):
+async def test_a_call_after_mounting_is_an_error_that_says_when_to_call(throttle):
     inner, outer = web.Application(), web.Application()
     outer.add_subapp("/inner", inner)
     with pytest.raises(ConfigurationError, match=r"mounted or running already: call setup\(app\) before add_subapp"):
@@ -146,18 +146,18 @@ class TestADecoratorAboveTheRoute:
         app.add_routes(routes)
         return app
 
-    async def test_is_noticed_when_the_application_starts(self, app):
+    async def test_is_reported_when_the_application_starts(self, app):
         setup(app)
         async with running(app):
             assert [notice.id for notice in notices.said()] == ["misplaced-decorator"]
 
-    async def test_is_noticed_in_a_mounted_one_too(self, app):
+    async def test_is_reported_in_a_mounted_application_too(self, app):
         outer = web.Application()
         outer.add_subapp("/in", app)
         async with InMemoryBackend().lifespan(outer):
             assert [notice.id for notice in notices.said()] == ["misplaced-decorator"]
 
-    async def test_below_it_is_fine(self, throttle):
+    async def test_below_it_is_not_reported(self, throttle):
         app = web.Application()
         app.router.add_get("/", throttled(throttle)(plain_handler))
         setup(app)
@@ -169,7 +169,7 @@ async def plain_handler(request): ...
 
 
 @pytest.mark.usefixtures("other")
-async def test_two_handlers_of_one_name_have_a_quota_each():
+async def test_two_handlers_with_one_name_have_a_quota_each():
     def handler_for(app):
         @throttled("1/min")
         async def handler(request):

@@ -1,4 +1,4 @@
-"""No spelling of a path escapes a limit over a real server: routes, applications, files and WebSockets."""
+"""Other spellings of a path do not escape a limit on a real server: routes, applications, files and WebSockets."""
 
 import pytest
 from aiohttp import web
@@ -60,7 +60,7 @@ def application(folder, backend, *, follow_symlinks):
 
 
 @pytest.mark.parametrize("follow_symlinks", [False, True])
-def test_no_spelling_of_a_path_escapes_a_limit(follow_symlinks, tmp_path, backend):
+def test_other_spellings_do_not_escape_a_limit(follow_symlinks, tmp_path, backend):
     app = application(make_files(tmp_path), backend, follow_symlinks=follow_symlinks)
     with serve_aiohttp(app) as address:
         check(address, EVERYTHING, opened=["chat"])

@@ -1,4 +1,4 @@
-"""Uploads that are counted while aiohttp's handlers read them, in each way that there is."""
+"""Uploads are counted while aiohttp's handlers read them, in every way to read."""
 
 import asyncio
 
@@ -125,7 +125,7 @@ class TestReading:
 
 class TestAHandler:
     @pytest.mark.parametrize("error", [None, web.HTTPBadRequest])
-    async def test_that_answers_a_refusal_by_itself_is_overruled(self, error, limit):
+    async def test_cannot_replace_a_refusal(self, error, limit):
         async def handler(request):
             try:
                 await request.read()
@@ -145,7 +145,7 @@ class TestAHandler:
 
         assert (await post(app_of(handler, limit), 500_000))[0] == 500
 
-    async def test_whose_answer_has_begun_breaks_off(self, limit):
+    async def test_that_has_begun_its_response_is_cut(self, limit):
         async def handler(request):
             response = web.StreamResponse()
             await response.prepare(request)
@@ -154,7 +154,7 @@ class TestAHandler:
         with pytest.raises(aiohttp.ClientError):
             await post(app_of(handler, limit), 500_000)
 
-    async def test_may_leave_what_a_throttle_decides_to_a_function(self, uid):
+    async def test_may_use_a_throttle_with_a_handler(self, uid):
         def refuse():
             raise web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2)
 
@@ -162,6 +162,6 @@ class TestAHandler:
         assert (await post(app_of(READS["read"], limit), 1_000))[0] == 413
 
 
-def test_what_cannot_count_is_refused_at_once(limit):
+def test_an_invalid_argument_is_an_error_at_once(limit):
     with pytest.raises(ValueError, match="step"):
         count_uploads(limit, step=0)

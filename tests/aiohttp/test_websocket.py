@@ -1,4 +1,4 @@
-"""WebSockets: told after they are prepared, denied before."""
+"""WebSockets: refusals are messages after `prepare`, and denials before it."""
 
 from time import monotonic
 
@@ -57,10 +57,10 @@ async def said(app, *texts):
 
 
 class TestAfterItIsPrepared:
-    async def test_the_client_is_told_and_the_connection_goes_on(self, uid):
+    async def test_the_client_gets_a_message_and_the_connection_continues(self, uid):
         assert await said(echo(WebSocketThrottle(uid, "1/min")), "one", "two", "three") == ["one", TOLD, TOLD]
 
-    async def test_no_wait_is_announced_where_none_would_help(self, uid):
+    async def test_there_is_no_wait_if_waiting_does_not_help(self, uid):
         (told,) = await said(echo(WebSocketThrottle(uid, "1/min"), cost=2), "dear")
         assert told.endswith('"retry_after":null}')
 
@@ -99,7 +99,7 @@ class TestAfterItIsPrepared:
         assert is_throttled(hits[0])
 
     @pytest.mark.parametrize("floods", [FloodPolicy(pause=True), FloodPolicy(close_after=1)])
-    async def test_what_the_program_has_closed_is_left_alone(self, uid, floods):
+    async def test_a_websocket_that_the_program_has_closed_is_left_alone(self, uid, floods):
         throttle, hits = WebSocketThrottle(uid, "1/min", floods=floods), []
 
         async def handler(request):
@@ -160,7 +160,7 @@ class TestAfterItIsPrepared:
         assert socket.close_code == 1006
         assert "WebSocketConnection(request, response)" in caplog.text
 
-    async def test_sync_code_is_told_that_it_cannot_send(self, uid):
+    async def test_sync_code_gets_an_error_that_it_cannot_send(self, uid):
         throttle, errors = WebSocketThrottle(uid, "0/min"), []
 
         async def handler(request):

@@ -1,4 +1,4 @@
-"""The store for a limit without a `backend`."""
+"""Finding the store of a throttle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _no_other_store():
     gc.collect()
 
 
-def test_the_only_store_there_is():
+def test_the_only_existing_store_is_used():
     store = InMemoryBackend()
     assert binding.resolve(None) is store
 
@@ -44,7 +44,7 @@ async def test_applications_have_stores_of_their_own():
         assert [binding.resolve(one), binding.resolve(two)] == [ones, twos]
 
 
-async def test_a_mounted_application_means_the_store_of_the_outer_one():
+async def test_a_mounted_application_uses_the_store_of_the_outer_one():
     inner = toy.App()
     middle = toy.App(inner)
     outer = toy.App(middle)
@@ -103,7 +103,7 @@ def test_a_store_that_fails_to_open_is_not_open():
         assert binding.resolve(None) is other
 
 
-def test_openings_nest():
+def test_a_store_may_be_opened_several_times():
     store, other = InMemoryBackend(), InMemoryBackend()
     with store:
         with store:

@@ -18,33 +18,33 @@ def fail(circuit, times, now=100.0):
     return [circuit.failed(now) for _ in range(times)]
 
 
-def test_it_opens_at_the_last_of_so_many_failures(circuit):
+def test_it_opens_after_a_number_of_failures(circuit):
     assert (fail(circuit, 3), circuit.closed) == ([False, False, True], False)
 
 
-def test_a_success_resets_the_count_of_failures(circuit):
+def test_a_success_resets_the_count(circuit):
     fail(circuit, 2)
     assert circuit.succeeded() is False
     assert (fail(circuit, 2), circuit.closed) == ([False, False], True)
 
 
-def test_closed_it_admits_everything_and_waits_for_nothing(circuit):
+def test_while_closed_it_admits_everything(circuit):
     fail(circuit, 2)
     assert (circuit.admits(100.0), circuit.admits(0.0), circuit.wait(100.0)) == (True, True, 0.0)
 
 
-def test_while_open_it_admits_nothing_until_its_recovery_time(circuit):
+def test_while_open_it_admits_nothing_until_the_recovery(circuit):
     fail(circuit, 3)
     assert [circuit.admits(now) for now in (100.0, 101.0, 101.999)] == [False] * 3
     assert [circuit.wait(now) for now in (100.0, 101.5, 102.0, 103.0)] == [2.0, 0.5, 0.0, 0.0]
 
 
-def test_after_its_recovery_time_it_admits_a_single_probe(circuit):
+def test_after_the_recovery_it_admits_a_single_probe(circuit):
     fail(circuit, 3)
     assert [circuit.admits(102.0) for _ in range(3)] == [True, False, False]
 
 
-def test_of_many_threads_one_is_the_probe(circuit):
+def test_one_of_many_threads_is_the_probe(circuit):
     fail(circuit, 3)
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(circuit.admits, [102.0] * 200)) == 1
@@ -57,7 +57,7 @@ def test_a_probe_that_succeeds_closes_it(circuit):
     assert fail(circuit, 2) == [False, False]
 
 
-def test_a_probe_that_fails_keeps_it_open_for_as_long_again(circuit):
+def test_a_probe_that_fails_keeps_it_open_for_the_same_time(circuit):
     fail(circuit, 3)
     circuit.admits(102.0)
     assert (circuit.failed(102.5), circuit.closed) == (False, False)

@@ -38,11 +38,11 @@ def test_a_larger_cost_is_refused_with_a_wait_that_is_enough(denials):
     assert (found.allowed, found.retry_after, found.degraded) == (False, 2_800_000, "cached")
 
 
-def test_a_smaller_cost_and_another_key_are_for_the_store(denials):
+def test_a_smaller_cost_and_another_key_go_to_the_store(denials):
     assert (denials.find("ada", PLAN, 2, 200), denials.find("eve", PLAN, 3, 200)) == (None, None)
 
 
-def test_another_plan_is_for_the_store(denials):
+def test_another_plan_goes_to_the_store(denials):
     raised = plan(FixedWindow(), [Rate(20, 60 * SECOND)])
     assert denials.find("ada", raised, 3, 200) is None
 
@@ -53,7 +53,7 @@ def test_a_refusal_is_forgotten_a_margin_before_its_end(denials):
     assert denials.find("ada", PLAN, 3, end) is None
 
 
-def test_a_refusal_counts_for_no_longer_than_the_staleness(denials):
+def test_a_refusal_is_used_for_the_staleness_at_most(denials):
     denials.note("eve", PLAN, 1, REFUSAL._replace(retry_after=60 * SECOND), 100)
     assert denials.find("eve", PLAN, 1, 100 + SECOND - 1) is not None
     assert denials.find("eve", PLAN, 1, 100 + SECOND) is None
@@ -71,7 +71,7 @@ def test_the_refusal_noted_last_counts(denials):
     assert denials.find("ada", PLAN, 5, 300) is not None
 
 
-def test_of_more_keys_than_it_may_hold_the_oldest_goes(denials):
+def test_above_its_maximum_the_oldest_key_is_forgotten(denials):
     for who in ("bob", "eve"):
         denials.note(who, PLAN, 3, REFUSAL, 100)
     denials.note("ada", PLAN, 3, REFUSAL, 100)  # no longer the oldest
@@ -80,7 +80,7 @@ def test_of_more_keys_than_it_may_hold_the_oldest_goes(denials):
     assert found == {"ada", "eve", "joe"}
 
 
-def test_it_holds_no_more_keys_than_it_may_whatever_threads_do():
+def test_it_never_has_more_keys_than_its_maximum_with_threads():
     cache = Denials(DenyCache(max_keys=10))
 
     def note(number):

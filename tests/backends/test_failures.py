@@ -78,12 +78,12 @@ def test_a_cost_above_the_share_waits_until_the_store_is_asked_again():
     assert (decision.allowed, decision.never, decision.retry_after) == (False, False, WAIT)
 
 
-def test_a_share_of_0_is_0_and_of_any_other_limit_at_least_1():
+def test_a_share_is_0_only_of_0():
     assert spent(Failures("fallback", 0.01), charge(FixedWindow(), "0/min")) == 0
     assert spent(Failures("fallback", 0.01), charge(FixedWindow(), "3/min")) == 1
 
 
-def test_a_strategy_of_the_users_has_its_share_of_the_rate():
+def test_a_strategy_of_a_user_has_its_share_of_the_rate():
     class Mine:
         def decide(self, state, rate, cost, now):
             return FixedWindow().decide(state, rate, cost, now)
@@ -106,7 +106,7 @@ def test_each_policy_is_a_decision_or_the_error():
         failures.decide("raise", ERROR, what, WAIT)
 
 
-def test_the_usage_can_be_reset():
+def test_the_quota_used_can_be_forgotten():
     failures, what = Failures("fallback", 1), charge(FixedWindow(), "3/day")
     assert spent(failures, what) == 3
     failures.reset()

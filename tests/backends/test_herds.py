@@ -1,4 +1,4 @@
-"""Clients of one limit do not come back all at once: every key's windows begin with its own first hit.
+"""Clients of one limit do not come back all at once: the windows of each key begin with its own first hit.
 
 So there is no clock that all keys share, and nothing to add: to move all hits by any time moves every decision by it.
 """
@@ -34,7 +34,7 @@ def test_a_decision_depends_on_the_hits_of_its_key_alone(strategy, start, moved,
 
 
 @pytest.mark.parametrize("strategy", [FixedWindow(), SlidingWindow()], ids=repr)
-def test_clients_who_began_apart_come_back_apart(strategy, store, clock):
+def test_clients_that_began_at_different_times_come_back_at_different_times(strategy, store, clock):
     limiter = Limiter("herds", "1/min", strategy=strategy, backend=store).sync
     ends = set()
     for client in range(50):

@@ -30,7 +30,7 @@ def limiter(clock):
 
 @pytest.fixture
 def inside(limiter):
-    """The answers of a handler that does what it was told, for as long as something is left of the list."""
+    """The results of a handler that does the actions of a list, one for each signal."""
     calls, answers = [], []
 
     def handle(*_):

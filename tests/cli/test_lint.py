@@ -159,3 +159,23 @@ def test_a_throttle_as_a_decorator_is_said_with_its_line(shell, tmp_path):
     said = shell("lint", "decorating:app").out
     assert f"{tmp_path / 'decorating.py'}:13: search: 'search' decorates search, and replaces it: " in said
     assert "write @throttled(limits.search) [throttle-as-decorator]" in said
+
+
+def test_several_throttles_that_are_never_awaited_are_said_too(shell, tmp_path):
+    text = FORGETFUL.partition("@throttled")[0] + TOGETHER
+    (tmp_path / "together.py").write_text(text)
+    said = shell("lint", "together:app").out
+    assert "search: both.hit(request) is never awaited" in said
+    assert "hit_all: hit_all(request, limits.search) is never awaited" in said
+
+
+TOGETHER = """
+from traffik import AllOf, hit_all
+
+both = AllOf(limits.search)
+
+async def endpoint(request):
+    both.hit(request)
+    hit_all(request, limits.search)
+    await both.hit(request)
+"""

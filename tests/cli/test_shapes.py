@@ -21,3 +21,37 @@ def counts(traffik, name, *more):
 @pytest.mark.parametrize("call", EXPECTED)
 def test_a_log_of_any_shape_gives_the_same_result(call, traffik):
     assert counts(traffik, *call.split(" ")) == EXPECTED[call]
+
+
+PARALLEL = [
+    ("docker-json-file.log",),
+    ("date-time.csv", "--timezone", "Europe/Berlin"),
+    ("xff-last.log", "--trusted-proxies", "10.0.0.0/8"),
+    ("iis.log",),
+    ("gunicorn-prefixed.log", "--every", "1s"),
+]
+
+
+@pytest.mark.parametrize("call", PARALLEL, ids=" ".join)
+def test_every_reader_can_work_in_another_process(call, traffik):
+    log, *options = call
+    assert counts(traffik, log, "--rate", "10/min", *options, "--jobs", "2") == (3, 30, 3)
+
+
+NAMED = [("clf.log", "common"), ("iis.log", "iis"), ("ecs.json", "ecs"), ("alb.log", "alb"), ("heroku.log", "heroku")]
+
+
+@pytest.mark.parametrize(("log", "form"), NAMED)
+def test_a_format_can_be_named(log, form, traffik):
+    assert counts(traffik, log, "--rate", "10/min", "--format", form) == (3, 30, 3)
+
+
+def test_messages_of_a_server_that_starts_are_passed_over(traffik, tmp_path):
+    (tmp_path / "log").write_text("INFO: starting worker\n" * 1_000 + (LOGS / "caddy.json").read_text())
+    assert counts(traffik, tmp_path / "log", "--rate", "10/min") == (3, 30, 3)
+
+
+def test_what_describes_a_log_is_given_once(traffik):
+    said = traffik("replay", LOGS / "clf.log", "--rate", "1/s", "--format", "json", "--pattern", "(?P<ip>.)")
+    assert said.code == 2
+    assert "give one of them" in said.err

@@ -36,13 +36,13 @@ def run(command, *arguments):
     return output.getvalue()
 
 
-def test_stat_says_what_is_left():
+def test_stat_shows_the_quota_left():
     hit()
     assert run("traffik_stat", "login", "203.0.113.7") == "login 203.0.113.7: 1 of 2/min left\n"
     assert run("traffik_stat", "login", "203.0.113.8") == "login 203.0.113.8: 2 of 2/min left\n"
 
 
-def test_stat_says_how_long_to_wait():
+def test_stat_shows_the_wait():
     hit(2)
     assert run("traffik_stat", "login", "203.0.113.7").startswith("login 203.0.113.7: 0 of 2/min left, next in ")
 
@@ -61,13 +61,13 @@ def test_a_scope_has_a_quota_of_its_own():
     assert "2 of" in run("traffik_stat", "login", "127.0.0.1")
 
 
-def test_a_throttle_in_code_goes_by_its_uid(uid):
+def test_a_throttle_in_code_is_found_by_its_uid(uid):
     throttle = HTTPThrottle(uid, "3/min")
     throttle.sync.hit(RequestFactory().get("/"))
     assert run("traffik_stat", uid, "127.0.0.1") == f"{uid} 127.0.0.1: 2 of 3/min left\n"
 
 
-def test_a_name_that_nobody_has_is_an_error():
+def test_an_unknown_name_is_an_error():
     with pytest.raises(CommandError, match="no throttle is called 'logout'; the settings name: login, varying"):
         run("traffik_stat", "logout", "203.0.113.7")
 
@@ -90,7 +90,7 @@ def test_no_store_at_all_is_an_error(configured, uid):
         run("traffik_stat", throttle.uid, "203.0.113.7")
 
 
-def test_a_store_that_is_away_is_an_error(configured):
+def test_a_store_that_does_not_answer_is_an_error(configured):
     configured(TRAFFIK={"STORE": "redis://127.0.0.1:1", "THROTTLES": {"login": "2/min"}})
     with pytest.raises(CommandError, match="does not answer"):
         run("traffik_stat", "login", "203.0.113.7")

@@ -1,4 +1,4 @@
-"""Consumers of Channels, sync and async: a message for each refused one, a denial before the handshake."""
+"""Consumers of Channels, sync and async: refusals are messages after the accept, and denials before it."""
 
 import asyncio
 import json
@@ -73,18 +73,18 @@ def talk(request, uid):
     return talk
 
 
-def test_a_message_too_many_is_answered_and_the_socket_stays_open(talk):
+def test_a_refused_message_is_answered_and_the_socket_stays_open(talk):
     accepted, echo, refusal, again = talk("a", "b", "c", line="1/min")
     assert (accepted["type"], echo["text"]) == ("websocket.accept", "a")
     expected = '{"type":"rate_limit","error":"Too many requests. Retry in 60 seconds.","retry_after":60}'
     assert [refusal["text"], again["text"]] == [expected] * 2
 
 
-def test_a_connection_too_many_is_denied(talk):
+def test_a_refused_connection_is_denied(talk):
     assert [talk(door="1/min")[0]["type"] for _ in range(2)] == ["websocket.accept", "websocket.close"]
 
 
-def test_a_server_that_can_is_told_the_status(talk):
+def test_a_denial_has_a_status_if_the_server_supports_it(talk):
     (opened,), (start, body) = [talk(door="1/min", **DENIAL) for _ in range(2)]
     assert (opened["type"], start["status"], dict(start["headers"])[b"retry-after"]) == (
         "websocket.accept",
@@ -99,26 +99,26 @@ def test_without_the_mixin_a_consumer_counts_as_accepted(talk):
     assert [each["type"] for each in talk(door="0/min", mixins=())] == ["websocket.send", "websocket.accept"]
 
 
-def test_a_flood_is_told_once(talk):
+def test_a_flood_gets_one_message(talk):
     got = talk("a", "b", "c", "d", line="1/min", floods=FloodPolicy(notify="once"))
     assert [each["type"] for each in got] == ["websocket.accept", "websocket.send", "websocket.send"]
 
 
-def test_a_flood_is_held_back_while_no_thread_sleeps(talk):
+def test_a_flood_is_paused_without_a_sleeping_thread(talk):
     clock = VirtualClock()
     with clock.skipping_pauses() as pauses:
         got = talk("a", "b", "c", line="1/min", floods=FloodPolicy(pause=True))
     assert ([each["type"] for each in got[1:]], pauses) == (["websocket.send"] * 3, [20_000_000] * 2)
 
 
-def test_a_flood_is_closed_and_the_consumer_is_told_that_it_is_over(talk):
+def test_a_flood_is_closed_and_the_consumer_is_disconnected(talk):
     left_with.clear()
     got = talk("a", "b", "c", "d", "e", line="1/min", floods=FloodPolicy(close_after=2))
     assert [each["type"] for each in got[1:]] == ["websocket.send"] * 3 + ["websocket.close"]
     assert (got[-1]["code"], got[-1]["reason"], left_with) == (1008, "Rate limit exceeded", [1008])
 
 
-def test_what_the_program_has_closed_is_left_alone(talk):
+def test_a_websocket_that_the_program_has_closed_is_left_alone(talk):
     left_with.clear()
     got = talk("a", "close", "c", "d", line="1/min", floods=FloodPolicy(close_after=3))
     assert [each["type"] for each in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
@@ -127,7 +127,7 @@ def test_what_the_program_has_closed_is_left_alone(talk):
 
 @pytest.mark.parametrize("floods", [FloodPolicy(), FloodPolicy(close_after=1)])
 @pytest.mark.parametrize("kind", [chat_of, sync_chat_of])
-def test_that_the_client_has_gone_is_no_error(kind, floods, uid):
+def test_a_client_that_has_gone_is_no_error(kind, floods, uid):
     left_with.clear()
     throttles = [WebSocketThrottle(f"{uid}-{rate[0]}", rate, floods=floods) for rate in ("9/min", "0/min")]
     incoming = [
@@ -146,14 +146,14 @@ def test_that_the_client_has_gone_is_no_error(kind, floods, uid):
     assert left_with == [1008 if floods.close_after else 1001]
 
 
-def test_a_sync_consumer_needs_the_mixin_to_be_held_back(uid):
+def test_a_sync_consumer_needs_the_mixin_for_a_pause(uid):
     throttle = WebSocketThrottle(uid, "1/min", floods=FloodPolicy(pause=True))
     app = sync_chat_of(WebSocketThrottle(f"{uid}-d", "9/min"), throttle).as_asgi()
     with pytest.raises(ConfigurationError, match="put ThrottledConsumerMixin before its base"):
         asyncio.run(converse(app, "a", "b"))
 
 
-def test_an_error_that_the_program_swallows_is_raised_again(uid):
+def test_an_error_that_the_program_catches_is_raised_again(uid):
     throttle, raised = WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=1)), []
 
     class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer):

@@ -1,4 +1,4 @@
-"""Browsers that ask from other sites: a middleware for CORS answers their preflights, and they take no quota."""
+"""Requests from other sites: a middleware for CORS answers preflights, and they consume no quota."""
 
 import asyncio
 import sys
@@ -62,7 +62,7 @@ def gets(client, count):
 
 class TestPreflights:
     @pytest.mark.parametrize("middleware", [[OURS, CORS], [CORS, OURS]])
-    def test_take_no_quota_and_are_never_refused(self, client, serve_urls, middleware):
+    def test_consume_no_quota_and_are_never_refused(self, client, serve_urls, middleware):
         serve_urls(path("", view), middleware=middleware, TRAFFIK=limits())
         assert options(client, 5) == [200] * 5
         assert gets(client, 3) == [200, 200, 429]
@@ -87,7 +87,7 @@ class TestPreflights:
         serve_urls(path("", view), middleware=[OURS, CORS], TRAFFIK=limits(COUNT_PREFLIGHTS=True))
         assert options(client, 3) == [200, 200, 429]
 
-    def test_without_its_fields_are_requests_like_others(self, client, serve_urls):
+    def test_without_the_fields_count_like_other_requests(self, client, serve_urls):
         serve_urls(path("", view), middleware=[OURS], TRAFFIK=limits())
         assert [client.options("/", **ORIGIN).status_code for _ in range(3)] == [200, 200, 429]
         assert gets(client, 1) == [429]
@@ -108,7 +108,7 @@ class TestChecks:
         serve_urls(path("", view), middleware=order, TRAFFIK=limits(URLS=urls))
         assert found() == []
 
-    def test_find_a_flag_that_is_none(self, serve_urls):
+    def test_find_a_flag_that_is_not_a_bool(self, serve_urls):
         serve_urls(path("", view), TRAFFIK=limits(COUNT_PREFLIGHTS="no"))
         assert "traffik.E002" in found()
 

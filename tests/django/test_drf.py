@@ -1,4 +1,4 @@
-"""Views of Django REST framework: its throttle classes, over ours, and hits and decorators in its views."""
+"""Views of Django REST framework: our throttle classes, and hits and decorators in its views."""
 
 import asyncio
 
@@ -88,11 +88,11 @@ class TestAThrottleClass:
         clock.advance(microseconds=1_234)
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, 59.998766)
 
-    def test_has_no_wait_where_waiting_does_not_help(self, uid, rf_request):
+    def test_has_no_wait_if_waiting_does_not_help(self, uid, rf_request):
         throttle = type(uid, (RateThrottle,), {"rate": "0/min"})()
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, None)
 
-    def test_waits_a_jitter_longer_if_it_is_to(self, client, serve_urls):
+    def test_adds_a_jitter_to_the_wait(self, client, serve_urls):
         serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"RESPONSES": {"jitter": 3600}})
         waits = {client.get("/").headers.get("Retry-After") for _ in range(5)} - {None}
         assert len(waits) == 1
@@ -110,7 +110,7 @@ class TestAThrottleClass:
         left = [client.get("/").status_code for _ in range(3)]
         assert left == [200, 200, 429]
 
-    def test_with_a_rate_and_a_scope_that_has_another_is_an_error(self, client, serve_urls):
+    def test_with_a_rate_and_the_scope_of_another_rate_is_an_error(self, client, serve_urls):
         own, base = (type("Own", (UserRateThrottle,), {"scope": "user", **more}) for more in ({"rate": "2/min"}, {}))
         serve_urls(path("", view_of(own, base)), **rates(user="9/min"))
         with pytest.raises(DuplicateUidError, match="'drf:user' has two different definitions"):
@@ -121,7 +121,7 @@ class TestAThrottleClass:
         serve_urls(path("a", view_of(same)), path("b", view_of(UserRateThrottle)), **rates(user="2/min"))
         assert statuses(client, "/a", "/b", "/a") == [200, 200, 429]
 
-    def test_takes_nothing_after_one_that_has_refused(self, get, serve_urls):
+    def test_counts_nothing_after_one_that_has_refused(self, get, serve_urls):
         serve_urls(path("", view_of(Strict, Dear)), path("dear", view_of(Dear)))
         assert [get(place) for place in ("/", "/", "/", "/dear", "/dear")] == [200, 429, 429, 200, 429]
 
@@ -129,7 +129,7 @@ class TestAThrottleClass:
         serve_urls(path("", view_of(Dear, Strict)), path("dear", view_of(Dear)))
         assert [get(place) for place in ("/", "/", "/dear")] == [200, 429, 429]
 
-    def test_says_how_long_to_wait_after_one_that_has_refused_too(self, client, serve_urls):
+    def test_has_the_wait_after_one_that_has_refused_too(self, client, serve_urls):
         serve_urls(path("", view_of(Strict, Slow)), middleware=[])
         assert [client.get("/").headers.get("Retry-After") for _ in range(2)] == [None, "3600"]
 
@@ -142,7 +142,7 @@ class TestAThrottleClass:
             serve_urls(path("", view_of(UserRateThrottle)), **rates(user=f"{limit}/hour"), TRAFFIK={})
             assert statuses(client, "/", "/", "/").count(200) == limit
 
-    def test_tells_users_apart_and_lets_them_be(self, serve_urls):
+    def test_tells_users_apart_and_may_exempt_them(self, serve_urls):
         views = path("u", view_of(UserRateThrottle)), path("a", view_of(AnonRateThrottle))
         serve_urls(*views, **rates(user="1/min", anon="1/min"))
         for pk in (1, 2):
@@ -156,14 +156,14 @@ class TestAThrottleClass:
         with pytest.raises(ValueError, match="not a rate"):
             client.get("/")
 
-    def test_is_503_where_the_store_is_away(self, client, serve_urls, backend):
+    def test_is_503_if_the_store_does_not_answer(self, client, serve_urls, backend):
         store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}
         away = {"STORE": {**store, "OPTIONS": {"on_error": "throttle"}}}
         serve_urls(path("", view_of(ScopedRateThrottle, scope="away")), **rates(away="5/s"), TRAFFIK=away)
         response = client.get("/")
         assert (response.status_code, response.json()["detail"][:31]) == (503, "The rate limiter is unavailable")
 
-    def test_is_403_for_a_client_that_is_denied(self, client, serve_urls):
+    def test_is_403_for_a_denied_client(self, client, serve_urls):
         serve_urls(path("", view_of(Denying)))
         response = client.get("/")
         assert (response.status_code, response.json()) == (403, {"detail": "This client is not served."})
@@ -197,7 +197,7 @@ class TestAHitInAView:
         assert statuses(client, "/", "/") == [200, 429]
         assert client.get("/").json() == {"detail": "Too many requests. Retry in 60 seconds."}
 
-    def test_is_of_one_quota_with_the_rest_of_django(self, uid, client, async_client, serve_urls):
+    def test_shares_the_quota_with_the_rest_of_django(self, uid, client, async_client, serve_urls):
         throttle = HTTPThrottle(uid, "2/min")
 
         async def plain(request):
@@ -218,7 +218,7 @@ class TestAHitInAView:
         serve_urls(path("", Things.as_view({"get": "list"})), middleware=[])
         assert statuses(client, "/", "/") == [200, 429]
 
-    def test_is_not_done_twice_where_the_middleware_has_done_it(self, client, serve_urls):
+    def test_is_not_repeated_after_the_middleware(self, client, serve_urls):
         class Things(ViewSet):
             @throttled("things")
             def list(self, request):

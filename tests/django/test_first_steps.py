@@ -34,7 +34,7 @@ def readme_file(first_line):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run Django's command line in a new project; its status and what it prints."""
+    """Run Django's command line in a new project. Returns its status and output."""
     environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
 
     def run(*command, text=None):

@@ -1,4 +1,4 @@
-"""Whose quota it is: peers, users, sessions and keys, in sync and async code."""
+"""The identifiers for Django: peers, users, sessions and keys, in sync and async code."""
 
 import asyncio
 
@@ -63,11 +63,11 @@ def identity(request):
 
 
 @pytest.mark.parametrize("name", ["user", "user_or_ip"])
-def test_a_user_is_a_user_anywhere(identity, name):
+def test_a_user_has_one_identity_at_any_address(identity, name):
     assert identity(identities.named(name), request_of(User())) == "user:42"
 
 
-def test_who_is_not_logged_in_is_an_address(identity):
+def test_a_client_that_is_not_logged_in_is_an_address(identity):
     assert identity(identities.user, request_of(AnonymousUser())) == IP
 
 
@@ -100,12 +100,12 @@ def test_an_anonymous_user_of_django_needs_no_query(identity):
     assert identity(identities.user, request) == IP
 
 
-def test_a_header_of_the_proxy_is_taken_as_it_is():
+def test_a_header_of_the_proxy_is_used_as_it_is():
     assert identities.named("header:X-Tenant")(request_of(**{"X-Tenant": "a"})) == "header:x-tenant:a"
     assert identities.named("header:X-Tenant")(request_of()) == IP
 
 
-def test_an_address_is_grouped_as_ever():
+def test_an_address_is_grouped_as_usual():
     assert identities.ip(request_of(peer="2001:db8::1")) == "2001:db8::/64"
 
 

@@ -1,4 +1,4 @@
-"""Throttles before the views, by the settings; headers on what they answer; nothing leaves its thread."""
+"""Throttles before the views by the settings, headers on responses, and no change of threads."""
 
 import asyncio
 import threading
@@ -66,7 +66,7 @@ class TestAnAdmittedRequest:
         serve_urls(path("a", ok, name="a"), TRAFFIK=guarded(clock, {"*": "all", "a": "one"}, all="9/min", one="5/min"))
         assert fields(get("/a"))["RateLimit"] == '"all";r=8;t=60, "one";r=4;t=60'
 
-    def test_has_none_where_nothing_was_counted(self, get, serve_urls):
+    def test_has_none_if_nothing_was_counted(self, get, serve_urls):
         serve_urls(path("", ok))
         assert set(fields(get("/")).values()) == {None}
 
@@ -109,19 +109,19 @@ class TestARefusedRequest:
         serve_urls(path("", view))
         assert get("/").status_code == 429
 
-    def test_is_answered_503_where_the_store_is_away(self, get, serve_urls):
+    def test_gets_a_503_if_the_store_does_not_answer(self, get, serve_urls):
         store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}
         away = {"STORE": {**store, "OPTIONS": {"on_error": "throttle"}}, "THROTTLES": {"all": "5/s"}}
         serve_urls(path("", ok), TRAFFIK={**away, "URLS": {"*": "all"}})
         response = get("/")
         assert (response.status_code, int(response.headers["Retry-After"]) > 0) == (503, True)
 
-    def test_another_error_stays_what_it_is(self, get, serve_urls):
+    def test_another_error_is_not_changed(self, get, serve_urls):
         serve_urls(path("", lambda request: 1 / 0))
         with pytest.raises(ZeroDivisionError):
             get("/")
 
-    def test_a_handler_that_returns_lets_it_in(self, get, serve_urls, clock):
+    def test_a_handler_that_returns_lets_it_pass(self, get, serve_urls, clock):
         lenient = {"rate": "0/min", "handle_throttled": "builtins.callable"}
         serve_urls(path("", ok), TRAFFIK=guarded(clock, {"*": "all"}, all=lenient))
         assert get("/").status_code == 200
@@ -134,6 +134,17 @@ class TestARefusedRequest:
 
         patient = {"rate": "0/min", "handle_throttled": handle}
         serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=patient), "STORE": None})
+        assert [get("/").status_code for _ in range(2)] == [200, 429]
+
+    def test_a_cost_may_refuse_by_another_throttle(self, uid, get, serve_urls, clock):
+        stricter = HTTPThrottle(uid, "1/min")
+
+        def cost(request):
+            stricter.sync.hit(request)
+            return 1
+
+        limit = {"rate": "9/min", "cost": cost}
+        serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=limit), "STORE": None})
         assert [get("/").status_code for _ in range(2)] == [200, 429]
 
 
@@ -165,13 +176,13 @@ class TestURLs:
         serve_urls(*self.URLS, TRAFFIK=guarded(clock, {"api:*": "api", "api:a": "api"}, api="2/min"))
         assert [get("/api/a").status_code for _ in range(3)] == [200, 200, 429]
 
-    def test_varying_the_path_is_no_escape(self, get, serve_urls, clock):
+    def test_varying_the_path_does_not_escape_the_limit(self, get, serve_urls, clock):
         serve_urls(*self.URLS, TRAFFIK=guarded(clock, {"api:b": "api"}, api="2/min"))
         assert [get(f"/api/b/{pk}").status_code for pk in range(3)] == [200, 200, 429]
 
 
 class TestThreads:
-    """Neither handler adapts the middleware: what is sync stays in its thread, what is async in its loop."""
+    """Neither handler adapts the middleware: sync code stays in its thread, and async code in its loop."""
 
     def test_it_takes_part_in_either_chain_as_it_is(self, serve_urls):
         serve_urls(path("", ok))
@@ -271,7 +282,7 @@ class TestAHandler:
         assert page(lambda: StreamingHttpResponse([b"slow down"], status=429)).status_code == 429
 
     @pytest.mark.parametrize("answer", [None, "denied", False])
-    def test_that_answers_anything_else_lets_pass(self, page, answer):
+    def test_that_returns_anything_else_lets_the_request_pass(self, page, answer):
         assert page(lambda: answer).content == b"ok"
 
     def test_that_raises_refuses(self, page):

@@ -1,4 +1,4 @@
-"""What a refused client reads: JSON for programs, a page for browsers."""
+"""The bodies for refused clients: JSON for programs, a page for browsers."""
 
 import asyncio
 import threading
@@ -53,7 +53,7 @@ def refused(client, serve_urls):
         ("image/png", PROBLEM),
     ],
 )
-def test_the_kind_is_what_the_client_takes(refused, accept, kind):
+def test_the_kind_depends_on_the_accept_header(refused, accept, kind):
     response = refused(accept)
     assert (response.status_code, response.headers["Content-Type"]) == (429, kind)
     assert (response.headers["Retry-After"], response.headers["Vary"]) == ("60", "Accept")
@@ -71,7 +71,7 @@ def test_a_project_may_have_a_page_of_its_own(refused):
     assert response.text == "Wait 60 s: Too many requests. Retry in 60 seconds. 429"
 
 
-def test_a_page_that_is_broken_says_so(refused):
+def test_a_broken_page_is_an_error(refused):
     with pytest.raises(TemplateDoesNotExist, match=r"base\.html"):
         refused(BROWSER, {"429.html": "{% extends 'base.html' %}"})
 
@@ -90,7 +90,7 @@ def refuse(request):
 
 
 @pytest.mark.parametrize("way", ["everywhere", "by name", "decorator", "handler", "hit"])
-def test_a_page_asks_for_the_user_in_async_code_too(way, async_client, serve_urls):
+def test_a_page_may_read_the_user_in_async_code_too(way, async_client, serve_urls):
     async def view(request):
         await throttles["none"].hit(request)
 
@@ -111,7 +111,7 @@ def test_a_page_asks_for_the_user_in_async_code_too(way, async_client, serve_url
 
 
 @pytest.mark.parametrize(("accept", "pages"), [(JSON, {"429.html": NAMED}), (BROWSER, {})], ids=["json", "built in"])
-def test_what_needs_no_page_of_the_project_stays_on_the_loop(accept, pages, async_client, serve_urls, monkeypatch):
+def test_a_response_without_a_template_stays_on_the_loop(accept, pages, async_client, serve_urls, monkeypatch):
     def leave(*args, **kwargs):
         raise AssertionError("left the event loop")
 

@@ -1,4 +1,4 @@
-"""Patterns of `TRAFFIK["URLS"]` and the URL patterns they are for: what the check finds is what a request does."""
+"""Patterns of `TRAFFIK["URLS"]`: the check and the middleware agree on the URL patterns that they match."""
 
 import pytest
 from django.conf.urls.i18n import i18n_patterns
@@ -54,7 +54,7 @@ def found(serve_urls):
         "de/news",
     ],
 )
-def test_a_pattern_for_some_view_is_right(found, pattern):
+def test_a_pattern_for_a_view_is_accepted(found, pattern):
     pattern = f"{__name__}.Page" if pattern.endswith("Page") else pattern
     assert found(pattern) == []
 
@@ -70,12 +70,12 @@ def test_a_pattern_for_some_view_is_right(found, pattern):
         ("elsewhere", "There are: "),
     ],
 )
-def test_a_pattern_for_none_is_found(found, pattern, hint):
+def test_a_pattern_for_no_view_is_found(found, pattern, hint):
     (message,) = found("quote", pattern)
     assert (message.id, repr(pattern) in message.msg, hint in message.hint) == ("traffik.E011", True, True)
 
 
-def test_a_project_without_urls_is_not_looked_at(configured):
+def test_a_project_without_urls_is_not_checked(configured):
     configured(ROOT_URLCONF=None, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"b": "a"}})
     assert "traffik.E011" not in {message.id for message in checks.run_checks(tags=["traffik"])}
 
@@ -91,6 +91,6 @@ def test_a_project_without_urls_is_not_looked_at(configured):
         ("/en-us/news", "en-us/news"),
     ],
 )
-def test_a_pattern_that_is_right_throttles(client, serve_urls, where, pattern):
+def test_an_accepted_pattern_throttles(client, serve_urls, where, pattern):
     serve_urls(*URLS, TRAFFIK={"THROTTLES": {"a": "1/min"}, "URLS": {pattern: "a"}})
     assert [client.get(where).status_code for _ in range(2)] == [200, 429]

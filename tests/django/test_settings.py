@@ -1,4 +1,4 @@
-"""`settings.TRAFFIK`: what it makes, what the checks say of it, and what a test may override."""
+"""`settings.TRAFFIK`: the objects it makes, its checks, and overrides in tests."""
 
 import asyncio
 
@@ -105,7 +105,7 @@ class TestStore:
         configured(TRAFFIK={})
         assert binding.open_one() is conf.current().store
 
-    def test_of_a_project_that_has_none(self, configured):
+    def test_may_be_none(self, configured):
         configured(TRAFFIK={"STORE": None})
         assert conf.current().store is None
 
@@ -139,8 +139,8 @@ class TestStore:
         throttles["login"].sync.hit(get())
 
 
-class TestWhatGoesOut:
-    def test_is_of_every_throttle_that_does_not_say(self, configured, uid):
+class TestResponseOptions:
+    def test_apply_to_every_throttle_without_its_own(self, configured, uid):
         given = {"fields": ["x-ratelimit", f"{__name__}.write"], "jitter": 5}
         own = {"rate": "5/min", "responses": {"fields": ()}}
         configured(TRAFFIK={"RESPONSES": given, "THROTTLES": {"login": "5/min", "api": own}})
@@ -156,7 +156,7 @@ class TestWhatGoesOut:
         configured(TRAFFIK={"RESPONSES": responses, "THROTTLES": {"login": "5/min"}})
         assert throttles["login"].responses is responses
 
-    def test_of_code_is_left_alone_by_settings_that_do_not_say(self, configured):
+    def test_set_in_code_are_kept_without_a_setting(self, configured):
         responses = ResponseOptions(fields="draft-06")
         set_default_responses(responses)
         try:
@@ -167,7 +167,7 @@ class TestWhatGoesOut:
 
 
 class TestTheChecks:
-    def test_find_nothing_in_what_is_right(self, configured):
+    def test_find_nothing_in_correct_settings(self, configured):
         assert found(configured, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}, "IDENTIFIER": "ip"}) == []
 
     @pytest.mark.parametrize(
@@ -221,54 +221,54 @@ class TestTheChecks:
         ],
         ids=lambda part: str(part).partition(" at 0x")[0],
     )
-    def test_find_what_is_wrong(self, configured, given, number):
+    def test_find_mistakes(self, configured, given, number):
         assert found(configured, TRAFFIK=given) == [f"traffik.E{number:03}"]
         with pytest.raises(ImproperlyConfigured):
             conf.current()
 
     @pytest.mark.parametrize("identifier", [lambda: "a", "builtins.callable", lambda request, context: "a"])
-    def test_let_an_identifier_take_what_it_likes(self, configured, identifier):
+    def test_accept_identifiers_with_fewer_parameters(self, configured, identifier):
         assert found(configured, TRAFFIK={"IDENTIFIER": identifier}) == []
 
-    def test_find_all_of_it_at_once(self, configured):
+    def test_find_all_mistakes_at_once(self, configured):
         wrong = {"STORE": 5, "THROTTLES": {"a": 5}, "URLS": {"*": "b"}, "Store": 5}
         assert found(configured, TRAFFIK=wrong) == [f"traffik.E00{number}" for number in (2, 3, 5, 6)]
 
-    def test_say_how_to_mend_it(self, configured):
+    def test_say_how_to_fix_a_mistake(self, configured):
         assert "Did you mean 'THROTTLES'?" in told(configured, {"THROTLES": {}})
         assert "Did you mean 'fields'?" in told(configured, {"RESPONSES": {"field": "draft-11"}})
         assert "Did you mean 'rate'?" in told(configured, {"THROTTLES": {"a": {"rates": "5/s"}}})
         assert "Did you mean 'login'?" in told(configured, {"THROTTLES": {"login": "5/s"}, "URLS": {"*": "logn"}})
         assert "5 a day" in told(configured, {"THROTTLES": {"login": "5 a day"}})
 
-    def test_want_a_cache_that_can_count(self, configured):
+    def test_require_a_cache_that_can_count(self, configured):
         cache = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
         configured(CACHES=cache)
         assert "DummyCache, which cannot count" in told(configured, {"STORE": {"CACHE": "default"}})
 
-    def test_want_the_middleware(self, configured):
+    def test_require_the_middleware(self, configured):
         configured(MIDDLEWARE=["django.middleware.common.CommonMiddleware", "no.such.Middleware"], TRAFFIK={})
         (message,) = checks.run_checks(tags=["traffik"])
         assert (message.id, LINE in message.hint, "status 500" in message.msg) == ("traffik.E001", True, True)
 
-    def test_know_a_subclass_of_the_middleware(self, configured):
+    def test_accept_a_subclass_of_the_middleware(self, configured):
         configured(MIDDLEWARE=[f"{__name__}.Ours"], TRAFFIK={})
         assert our_checks.check_middleware() == []
 
-    def test_want_the_throttles_that_decorators_name(self, configured):
+    def test_require_the_throttles_that_decorators_name(self, configured):
         throttled("exports")(lambda request: None)
         assert found(configured, TRAFFIK={}) == ["traffik.E007"]
         assert found(configured, TRAFFIK={"THROTTLES": {"exports": "1/min"}}) == []
 
     @pytest.mark.parametrize("given", [{"rate": "5/s", "identifier": "user"}, {"rate": "5/s"}], ids=["own", "default"])
-    def test_want_users_made_before_they_are_asked_for(self, configured, given):
+    def test_require_the_middleware_for_users_before_ours(self, configured, given):
         auth = "django.contrib.auth.middleware.AuthenticationMiddleware"
         configured(TRAFFIK={"IDENTIFIER": "user", "THROTTLES": {"a": given}, "URLS": {"*": "a", "b:*": "a"}})
         for middleware, expected in [([LINE, auth], ["traffik.E008"]), ([auth, LINE], [])]:
             configured(MIDDLEWARE=middleware)
             assert [message.id for message in our_checks.check_order()] == expected
 
-    def test_want_one_definition_of_a_uid(self, configured):
+    def test_require_one_definition_of_a_uid(self, configured):
         one, two = [HTTPThrottle("twice", rate) for rate in ("1/min", "2/min")]
         configured(MIDDLEWARE=[LINE], TRAFFIK={})
         (message,) = checks.run_checks(tags=["traffik"])
@@ -276,11 +276,11 @@ class TestTheChecks:
         del one, two
         assert checks.run_checks(tags=["traffik"]) == []
 
-    def test_want_a_cache_that_exists(self, configured):
+    def test_require_a_cache_that_exists(self, configured):
         configured(CACHES={"default": {"BACKEND": "no.such.Cache"}})
         assert found(configured, TRAFFIK={"STORE": {"CACHE": "default"}}) == ["traffik.E003"]
 
-    def test_of_a_deployment_want_a_shared_store(self, configured):
+    def test_of_a_deployment_require_a_shared_store(self, configured):
         configured(MIDDLEWARE=[LINE], TRAFFIK={})
         (message,) = checks.run_checks(tags=["traffik"], include_deployment_checks=True)
         assert (message.id, "RedisCache" in message.hint) == ("traffik.W001", True)
@@ -295,7 +295,7 @@ def test_a_wrong_setting_is_an_error_of_the_first_request(client, serve_urls):
 
 
 class TestTheDefaultIdentity:
-    def test_is_of_every_throttle_without_one(self, configured):
+    def test_applies_to_every_throttle_without_one(self, configured):
         from traffik_django import HTTPThrottle
 
         throttle = HTTPThrottle("by default", "1/min", backend=InMemoryBackend())
@@ -336,12 +336,12 @@ class TestTheDefaultIdentity:
         assert not asyncio.run(throttles["a"].check(get("203.0.113.2"), context={"tenant": "t"}))
         assert asyncio.run(throttles["a"].check(get(), context={"tenant": "u"}))
 
-    def test_is_not_of_a_throttle_with_its_own(self, configured):
+    def test_does_not_apply_to_a_throttle_with_its_own(self, configured):
         given = {"rate": "1/min", "identifier": "ip"}
         configured(TRAFFIK={"IDENTIFIER": lambda request, context: "all", "THROTTLES": {"a": given}})
         assert keys_of(throttles["a"])[0].endswith("{203.0.113.7}")
 
-    def test_reaches_async_hits_too(self, configured):
+    def test_applies_to_async_hits_too(self, configured):
         configured(TRAFFIK={"IDENTIFIER": lambda request: "everybody", "THROTTLES": {"a": "1/min"}})
         asyncio.run(throttles["a"].hit(get("203.0.113.1")))
         assert not asyncio.run(throttles["a"].check(get("203.0.113.2")))
@@ -376,13 +376,13 @@ class TestTrustedProxies:
         ],
         ids=lambda part: str(part).partition(" at 0x")[0],
     )
-    def test_are_those_in_force(self, configured, counted_in, given, expected):
+    def test_are_those_of_the_current_settings(self, configured, counted_in, given, expected):
         with override_settings(TRAFFIK={**given, "THROTTLES": {"a": "1/min"}}):
             assert counted_in() == {expected}
         configured(TRAFFIK={"THROTTLES": {"a": "1/min"}})
         assert counted_in() == {"10.0.0.1"}
 
-    def test_of_code_are_left_alone_by_settings_that_name_none(self, configured, counted_in):
+    def test_set_in_code_are_kept_without_a_setting(self, configured, counted_in):
         trust_proxies(1)
         try:
             configured(TRAFFIK={"THROTTLES": {"a": "1/min"}})

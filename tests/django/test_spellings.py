@@ -1,4 +1,4 @@
-"""No spelling of a path escapes a limit over a real server: views, files, and WebSockets of Channels."""
+"""Other spellings of a path do not escape a limit on a real server: views, files, and WebSockets of Channels."""
 
 import inspect
 from contextlib import closing
@@ -55,7 +55,7 @@ def project(serve_urls, tmp_path, backend):
 
 
 def file(request, **options):
-    """The view of static files. It tells what it has read in a header: under ASGI, streams of sync code warn."""
+    """The view of static files. It sends their content in a header, since under ASGI sync streams warn."""
     with closing(serve_file(request, **options)) as response:
         return HttpResponse(headers={"x-reached": b"".join(response).decode()})
 
@@ -92,13 +92,13 @@ def socket(name):
     return Consumer.as_asgi()
 
 
-def test_no_spelling_of_a_path_escapes_a_limit_under_wsgi(project):
+def test_other_spellings_do_not_escape_a_limit_under_wsgi(project):
     with serve_by_threads(WSGIHandler()) as address:
         check(address, [*ROUTES, *FILES])
 
 
 @pytest.mark.parametrize("prefix", ["", "/proxy"])
-def test_no_spelling_of_a_path_escapes_a_limit_under_asgi(prefix, project):
+def test_other_spellings_do_not_escape_a_limit_under_asgi(prefix, project):
     sockets = URLRouter([path("chat/<str:room>", socket("chat")), re_path(r"^feed/(?P<room>\w+)/$", socket("feed"))])
     app = ProtocolTypeRouter({"http": ASGIHandler(), "websocket": sockets})
 

@@ -97,7 +97,7 @@ class TestInTheMiddle:
         assert (answer.status_code, answer["Content-Type"]) == (429, "application/problem+json")
         assert [record.levelno for record in caplog.records if record.levelno > logging.WARNING] == []
 
-    def test_the_view_is_overruled_if_it_answers_by_itself(self, uploads):
+    def test_the_view_cannot_replace_the_refusal(self, uploads):
         def swallow(request):
             with pytest.raises(UnreadablePostError):
                 request.read()
@@ -143,7 +143,7 @@ class TestInAsyncCode:
         client = uploads(length_async, client=AsyncClient, **respond)
         assert asyncio.run(post(client, 1001)).content == b"too large"
 
-    def test_sync_middleware_further_in_is_no_hindrance(self, uploads):
+    def test_sync_middleware_inside_works(self, uploads):
         client = uploads(length_async, SPEND, client=AsyncClient)
         assert asyncio.run(post(client, 600)).status_code == 429
 
@@ -180,7 +180,7 @@ class TestUnderAServer:
         configured(TRAFFIK={"STORE": None})
         assert chunked(address, 600).json() == 600
 
-    def test_what_django_refuses_by_itself_is_left_to_it(self, served, configured):
+    def test_a_request_that_django_refuses_is_left_to_it(self, served, configured):
         address = served(length)
         configured(DATA_UPLOAD_MAX_MEMORY_SIZE=500)
         assert chunked(address, 600).status_code == 400
@@ -201,7 +201,7 @@ class TestChecks:
             ({"UPLOADS": "up", "UPLOAD_STEP": 0}, "step is at least 1 byte, not 0"),
         ],
     )
-    def test_find_what_cannot_work(self, configured, traffik, told):
+    def test_find_invalid_settings(self, configured, traffik, told):
         ((number, message),) = self.found(configured, **traffik)
         assert (number, told in message) == ("traffik.E013", True)
 

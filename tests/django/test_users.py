@@ -1,4 +1,4 @@
-"""Users in a real database: they have a quota wherever they are, and cost no query that Django would not make."""
+"""Users in a real database: they have one quota at any address, and cause no query that Django would not make."""
 
 import asyncio
 
@@ -45,7 +45,7 @@ def throttle(uid, serve_urls):
     return throttle
 
 
-def test_a_user_has_one_quota_wherever_they_are(ada, throttle, client):
+def test_a_user_has_one_quota_at_any_address(ada, throttle, client):
     client.force_login(ada)
     answers = [client.get("/s", REMOTE_ADDR=f"203.0.113.{host}") for host in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -60,7 +60,7 @@ def test_and_the_same_in_async_code(ada, throttle, async_client):
     assert asyncio.run(ask()) == [200, 200, 429]
 
 
-def test_asking_who_it_is_takes_no_query_of_its_own(ada, throttle, client):
+def test_the_identifier_makes_no_query_of_its_own(ada, throttle, client):
     client.force_login(ada)
     counts = []
     for where in ("/n", "/s"):

@@ -1,4 +1,4 @@
-"""Hits in views and decorators on them, sync and async, without a middleware and with it."""
+"""Hits in views and decorators on them, sync and async, without the middleware and with it."""
 
 import asyncio
 from types import MappingProxyType
@@ -85,7 +85,7 @@ class TestAHit:
 
 @pytest.mark.parametrize("middleware", [NONE, ["traffik_django.middleware.ThrottleMiddleware"]])
 class TestADecorator:
-    def test_answers_by_itself(self, client, serve_urls, middleware):
+    def test_answers_itself(self, client, serve_urls, middleware):
         @throttled("1/min", uid="alone")
         def view(request):
             return HttpResponse("in")
@@ -161,7 +161,7 @@ class TestAClass:
         serve_urls(path("", Page.as_view()))
         assert asyncio.run(statuses_async(async_client, "/", "/")) == [200, 429]
 
-    def test_is_told_how_it_is_decorated(self):
+    def test_is_an_error_that_says_how_to_decorate_it(self):
         with pytest.raises(TypeError, match=r"method_decorator\(throttled\(…\), name='dispatch'\) on View"):
             throttled("1/min")(View)
 
@@ -194,9 +194,9 @@ class TestAClass:
         assert statuses(client, "/", "/open") == [429, 200]
 
 
-class TestWhatIsNoThrottle:
+class TestInvalidArguments:
     @pytest.mark.parametrize("given", [(), (5,), ("1/min", None)])
-    def test_is_a_type_error(self, given):
+    def test_are_a_type_error(self, given):
         with pytest.raises(TypeError, match="takes throttles, names of throttles or rates"):
             throttled(*given)
 
@@ -209,7 +209,7 @@ class TestWhatIsNoThrottle:
             ({"context": {"scope": 2.5}}, TypeError, "the scope is text"),
         ],
     )
-    def test_and_what_no_hit_can_have_are_errors_of_the_decorator(self, options, error, words):
+    def test_for_a_hit_are_errors_of_the_decorator(self, options, error, words):
         with pytest.raises(error, match=words):
             throttled("5/s", **options)
         with pytest.raises(error, match=words):

@@ -1,4 +1,4 @@
-"""What a page shows of a file in the repository is what stands in it."""
+"""A page that shows a file of the repository shows all of it."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_every_program_runs(page, address, tmp_path):
 
 
 def run_page(page, ours):
-    """Run the programs of a page, with what is ours for what is its reader's, and ask the applications they make."""
+    """Run the programs of a page, with our server and folders in place of the reader's, and test their applications."""
     module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
     apps = {}
     for block, after in pairwise([*blocks(page), None]):

@@ -1,4 +1,4 @@
-"""What the picture of the strategies shows is what the table beside it says."""
+"""The picture of the strategies and the table beside it agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page shows of the command is what it prints: console blocks in their order, in one folder, in a real shell."""
+"""The commands on a page print what it shows: console blocks in order, in one folder, in a real shell."""
 
 from __future__ import annotations
 

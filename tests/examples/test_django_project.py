@@ -1,4 +1,4 @@
-"""The Django project does what it says, over real connections, under WSGI and ASGI, with the quota in a real Redis."""
+"""The Django example works as described, over real connections, under WSGI and ASGI, with the quota in a real Redis."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ def client(request, environ):
 
 @pytest.fixture
 def manage(environ):
-    """Run a command of the project; what it prints, and the errors of the checks."""
+    """Run a command of the project. Returns its output, and the errors of the checks."""
 
     def run(*command, status=0):
         program = [sys.executable, "-m", "examples.django.manage", *command]
@@ -98,12 +98,12 @@ def test_the_decorator_limits(client):
     assert 429 in {answer.status_code for answer in answers}
 
 
-def test_words_cost_what_they_are(client):
+def test_words_are_charged_by_number(client):
     answer = client.get("/quotes/0")
     assert (answer.text, '"words";r=98;' in answer.headers["RateLimit"]) == ("Festina lente.", True)
 
 
-def test_reports_are_dear_for_each_customer(client):
+def test_reports_are_expensive_for_each_customer(client):
     assert [client.post("/reports", headers=ADA).status_code for _ in range(3)] == [200, 200, 429]
     assert [client.get("/reports", headers=who).json() for who in (ADA, BOB)] == [{"left": 0}, {"left": 10}]
     assert client.get("/reports").status_code == 403
@@ -114,7 +114,7 @@ def test_the_checks_find_nothing(manage):
     assert "traffik." not in manage("check", "--deploy")
 
 
-def test_the_commands_see_the_quota_of_the_servers(client, manage):
+def test_the_commands_read_the_quota_of_the_servers(client, manage):
     client.post("/reports", headers=ADA)
     assert manage("traffik_stat", "reports", "ada") == "reports ada: 5 of 10/hour left\n"
     manage("traffik_reset", "reports", "ada")

@@ -1,4 +1,4 @@
-"""The FastAPI example does what it says, over real connections."""
+"""The FastAPI example works as described, over real connections."""
 
 import json
 
@@ -32,16 +32,16 @@ def test_quotes_are_limited_by_key(client):
     assert client.get("/quotes", headers=BOB).status_code == 200
 
 
-def test_status_tells_what_is_left_and_takes_nothing(client):
+def test_status_shows_the_quota_left_and_consumes_nothing(client):
     one, two = [client.get("/status", headers={"X-API-Key": "eve-key"}).json() for _ in range(2)]
     assert one == two == {"rate": "10/2s", "remaining": 10, "wait_ms": 0}
 
 
-def test_whoever_has_no_key_is_sent_away(client):
+def test_a_client_without_a_key_is_rejected(client):
     assert [client.get(path).status_code for path in ("/quotes", "/status")] == [401, 401]
 
 
-def test_imports_cost_what_they_hold(client):
+def test_imports_are_charged_by_number(client):
     batches = [600, 600, 400, 0, 1001]
     answers = [client.post("/imports", json=["quote"] * size, headers=ADA).status_code for size in batches]
     assert answers == [200, 429, 200, 200, 429]
@@ -57,7 +57,7 @@ def test_a_search_has_two_limits(client):
     assert answers[-1].status_code == 429
 
 
-def test_documentation_tells_of_the_limits_and_asks_for_nothing(client):
+def test_documentation_has_the_limits_and_no_parameters(client):
     search = client.get("/openapi.json").json()["paths"]["/search"]["get"]
     assert [parameter["name"] for parameter in search["parameters"]] == ["word"]
     assert list(search["responses"]["429"]["content"]) == ["application/problem+json"]
@@ -68,7 +68,7 @@ def test_a_refusal_is_a_problem(client):
     assert (refused.status_code, refused.json()["violated-policies"]) == (429, ["imports"])
 
 
-def test_a_talkative_websocket_is_told(address):
+def test_a_websocket_with_many_messages_gets_a_message(address):
     with connect(f"ws://{address}/echo") as socket:
         for number in range(6):
             socket.send(str(number))

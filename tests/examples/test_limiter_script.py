@@ -1,4 +1,4 @@
-"""The script does what it says, and in the time that it takes."""
+"""The script works as described, in the expected time."""
 
 import re
 import time
@@ -18,7 +18,7 @@ ada prints 300 pages, 0 left
 """
 
 
-def test_it_waits_for_its_mails_and_refuses_a_book(capsys):
+def test_it_waits_for_its_emails_and_refuses_a_book(capsys):
     began = time.monotonic()
     limiter_script.main()
     took = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""The example for a fleet does what it says: two processes of it, over real connections, on a real server."""
+"""The example for several machines works as described: two processes, over real connections, on a real server."""
 
 import httpx
 import pytest

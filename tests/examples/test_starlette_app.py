@@ -1,4 +1,4 @@
-"""The Starlette example does what it says, over real connections."""
+"""The Starlette example works as described, over real connections."""
 
 import httpx
 import pytest
@@ -31,7 +31,7 @@ def test_a_sync_endpoint_adds_up(client, patient):
     assert patient(client.get, "/api/add?n=1&n=2").text == "3"
 
 
-def test_making_reports_is_dear_and_reading_is_not(client, patient):
+def test_making_reports_is_expensive_and_reading_is_not(client, patient):
     made, refused = [patient(client.post, "/api/reports") for _ in range(2)]
     assert (made.status_code, refused.status_code) == (201, 429)
     assert (refused.text, int(refused.headers["Retry-After"]) > 0) == ("Slow down, please.", True)

@@ -1,4 +1,4 @@
-"""The example for one machine does what it says: two workers of it, over real connections."""
+"""The example for one machine works as described: two workers, over real connections."""
 
 from __future__ import annotations
 

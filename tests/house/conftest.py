@@ -1,4 +1,4 @@
-"""The files of the project, and its modules as syntax trees. Nothing is imported to read them."""
+"""The source files as plain data, and the modules as syntax trees. Nothing is imported to read them."""
 
 from __future__ import annotations
 

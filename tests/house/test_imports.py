@@ -1,6 +1,6 @@
-"""The modules that are imported with traffik and all its exports.
+"""The modules that importing traffik loads, with everything it exports.
 
-Who may import whom is a matter for the contracts in pyproject.toml.
+The contracts in pyproject.toml check the imports between modules.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ print(json.dumps(brought))
 """
 
 
-def test_importing_the_core_brings_no_framework_and_nothing_slow():
+def test_importing_the_core_loads_no_framework_and_nothing_slow():
     assert brought("traffik") & (FRAMEWORKS | SLOW) == set()
 
 
-def test_importing_the_store_in_memory_brings_no_framework_and_nothing_slow():
+def test_importing_the_in_memory_store_loads_no_framework_and_nothing_slow():
     assert brought("traffik.backends.inmemory") & (FRAMEWORKS | SLOW) == set()
 
 
 @pytest.mark.parametrize("framework", ["aiohttp", "django", "starlette"])
-def test_importing_an_adapter_does_bring_its_framework(framework):
+def test_importing_an_adapter_loads_its_framework(framework):
     assert brought(f"traffik_{framework}") >= {framework}
 
 

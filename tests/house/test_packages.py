@@ -1,4 +1,4 @@
-"""The distributions have equal versions, and contain all necessary files."""
+"""The distributions agree with each other, and contain the necessary files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_versions_agree(root):
 
 
 @pytest.mark.parametrize("extra", ADAPTERS)
-def test_an_extra_names_the_very_version_of_its_adapter(root, extra):
+def test_an_extra_has_the_exact_version_of_its_adapter(root, extra):
     core, adapter = project(root, "core"), project(root, ADAPTERS[extra])
     assert core["optional-dependencies"][extra] == [f"{adapter['name']}=={adapter['version']}"]
     assert f"{core['name']}=={core['version']}" in adapter["dependencies"]
@@ -34,7 +34,7 @@ def test_the_core_needs_no_framework(root):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_wheel_contains_the_license_and_the_type_marker(package, root, tmp_path):
+def test_a_wheel_contains_the_license_and_its_types(package, root, tmp_path):
     inside = wheel_of(package, root, tmp_path)
     assert inside["LICENSE"] == (root / "LICENSE").read_bytes()
     assert "py.typed" in inside
@@ -49,7 +49,7 @@ def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, tmp
 
 
 def wheel_of(package, root, folder):
-    """What is in a wheel of it, by the last part of the name."""
+    """The files in a wheel of it, by the last part of their names."""
     build = "import sys, hatchling.build as backend; backend.build_wheel(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, folder], cwd=root / "packages" / package, check=True)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:

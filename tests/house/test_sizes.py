@@ -1,4 +1,4 @@
-"""Files and functions are short, and no module has a vague name."""
+"""One idea per file, one step per function, and no meaningless names."""
 
 from __future__ import annotations
 

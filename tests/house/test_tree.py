@@ -1,4 +1,4 @@
-"""The tree works on any machine, with any package index."""
+"""The tree does not depend on a machine or a package index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the forwarding headers say of each hop, from the right."""
+"""Reading the hops of forwarding headers from the right."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def forwarded(*lines):
         ("1" * 101, None),
     ],
 )
-def test_a_host_stands_without_brackets_and_port(text, host):
+def test_brackets_and_port_are_removed(text, host):
     assert host_of(text) == host
 
 
@@ -52,7 +52,7 @@ class TestAList:
     def test_may_be_empty(self, lines):
         assert listed(*lines) == []
 
-    def test_has_a_hop_of_nothing_between_commas(self):
+    def test_has_an_empty_hop_between_commas(self):
         assert listed("192.0.2.1,,192.0.2.3", "") == ["", "192.0.2.3", "", "192.0.2.1"]
 
 
@@ -80,7 +80,7 @@ class TestForwarded:
             ("for=", None),
         ],
     )
-    def test_an_element_says_whom_it_is_for(self, element, host):
+    def test_an_element_has_the_address_in_for(self, element, host):
         assert forwarded(element) == [host]
 
     def test_is_read_from_the_right_over_lines(self):
@@ -94,22 +94,22 @@ class TestForwarded:
         assert forwarded('for=192.0.2.1;host="a,\\",b\\\\", for=192.0.2.2') == ["192.0.2.2", "192.0.2.1"]
 
     @pytest.mark.parametrize("left", ['for="', 'for="192.0.2.9, for=', "\\", 'host="\\"', '"', '""', "\\\\\\"])
-    def test_no_quote_on_the_left_reaches_over(self, left):
+    def test_a_quote_on_the_left_has_no_effect(self, left):
         right = 'for="192.0.2.2";host="x,y"'
         assert forwarded(f"{left}, {right}")[0] == forwarded(left, right)[0] == "192.0.2.2"
 
 
 @pytest.mark.parametrize("read", [listed, forwarded])
 class TestALongHeader:
-    def test_has_so_many_hops_and_no_more(self, read):
+    def test_is_read_up_to_a_number_of_hops(self, read):
         assert len(read(", ".join(["for=192.0.2.1"] * 500))) == len(read(*["for=192.0.2.1"] * 500)) == MAX_HOPS
 
-    def test_is_not_read_beyond_so_many_characters(self, read):
+    def test_is_read_up_to_a_number_of_characters(self, read):
         assert len(read(f"for=192.0.2.1, {' ' * MAX_CHARACTERS}for=192.0.2.2")) == 0
         assert len(read(f"for=192.0.2.1,{' ' * MAX_CHARACTERS},for=192.0.2.2")) == 1
 
 
-def test_an_address_that_is_cut_in_two_is_left_out():
+def test_an_address_that_is_cut_off_is_left_out():
     kept = ",192.0.2.1".rjust(MAX_CHARACTERS - 8, " ")
     assert listed(f"198.51.100.1{kept}") == ["192.0.2.1"]
 
@@ -123,7 +123,7 @@ def test_no_header_takes_long(read, sign):
 
 
 @given(st.lists(st.text()), st.sampled_from(["x-forwarded-for", "forwarded"]))
-def test_any_header_can_be_read(lines, name):
+def test_any_header_can_be_parsed(lines, name):
     found = list(hops(lines, name))
     assert len(found) <= MAX_HOPS
     assert all(hop is None or isinstance(hop, str) for hop in found)

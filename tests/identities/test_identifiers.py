@@ -1,4 +1,4 @@
-"""Identifiers that are ready to use, over a toy framework."""
+"""The ready-made identifiers, with a toy framework."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def wait(awaitable):
 
 
 def answer(identifier, connection):
-    """What it answers, as a throttle asks it."""
+    """The result of an identifier, called as a throttle calls it."""
     arguments = (connection, {"scope": "a"})
     taken = len(inspect.signature(identifier).parameters)
     found = identifier(*arguments[:taken])
@@ -64,17 +64,17 @@ either = pytest.mark.parametrize("kind", [lambda function: function, later], ids
 
 
 class TestAnAddress:
-    def test_is_what_a_throttle_takes_by_itself(self):
+    def test_is_the_default_of_a_throttle(self):
         trust_proxies(["10.0.0.0/8"])
         assert answer(address(), request("10.0.0.1", x_forwarded_for="2001:db8::1")) == "2001:db8::/64"
 
-    def test_may_have_proxies_of_its_own(self):
+    def test_may_have_its_own_proxies(self):
         own = address(["192.0.2.0/24"], header="Forwarded", ipv6_prefix=56)
         trust_proxies(["10.0.0.0/8"])
         assert answer(own, request("192.0.2.1", forwarded='for="[2001:db8:0:1ff::1]"')) == "2001:db8:0:100::/56"
         assert answer(own, request("10.0.0.1", forwarded="for=198.51.100.1")) == "10.0.0.1"
 
-    def test_may_trust_nobody(self):
+    def test_may_trust_no_proxy(self):
         trust_proxies(1)
         assert answer(address([]), request(x_forwarded_for="192.0.2.1")) == PEER
 
@@ -83,28 +83,28 @@ class TestAnAddress:
         with pytest.raises(ConfigurationError, match=r"give trusted_proxies"):
             address(**options)
 
-    def test_that_trusts_everybody_is_reported(self):
+    def test_that_trusts_all_addresses_is_reported(self):
         address("0.0.0.0/0")
         assert [notice.id for notice in notices.said()] == ["everything-trusted"]
 
 
 class TestAHeader:
-    def test_is_taken_as_it_is(self):
+    def test_is_used_as_it_is(self):
         assert answer(header("X-Tenant"), request(x_tenant="a")) == "header:x-tenant:a"
 
     @pytest.mark.parametrize("headers", [[], [("x-tenant", "")], [("x-tenant", "a"), ("x-tenant", "b")]])
-    def test_that_does_not_come_once_is_an_address(self, headers):
+    def test_that_does_not_come_exactly_once_gives_the_address(self, headers):
         assert answer(header("X-Tenant"), request(PEER, *headers)) == PEER
 
 
 class TestAnAPIKey:
     @either
-    def test_is_known_or_an_address(self, kind):
+    def test_is_used_if_known_or_else_the_address(self, kind):
         known = api_key("X-API-Key", kind(lambda key: key == "k-1"))
         assert answer(known, request(x_api_key="k-1")) == f"key:x-api-key:{identities.digest('k-1')}"
         assert [answer(known, request(x_api_key=key)) for key in ("k-2", "")] == [PEER, PEER]
 
-    def test_may_be_one_of_a_container(self):
+    def test_may_be_in_any_container(self):
         known = api_key("X-API-Key", {"k-1": "ada"})
         assert answer(known, request(x_api_key="k-1")) != answer(known, request(x_api_key="k-2")) == PEER
 
@@ -120,7 +120,7 @@ class TestABearer:
         assert answer(bearer(kind(verify)), request(authorization=authorization)) == "bearer:42"
 
     @pytest.mark.parametrize("authorization", ["Bearer t-2", "Bearer", "Bearer ", "Basic t-1", "", "t-1"])
-    def test_without_one_is_an_address(self, authorization):
+    def test_without_a_token_is_the_address(self, authorization):
         assert answer(bearer({"t-1": "ada"}.get), request(authorization=authorization)) == PEER
 
     def test_subject_must_be_an_identity(self):
@@ -130,11 +130,11 @@ class TestABearer:
 
 class TestACookie:
     @pytest.mark.parametrize("line", ["sid=s-1", "a=b; sid=s-1; c", 'sid="s-1"', "sid=s-1; sid=s-2", ";;sid=s-1"])
-    def test_is_known(self, line):
+    def test_is_used_if_known(self, line):
         assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == f"cookie:sid:{identities.digest('s-1')}"
 
     @pytest.mark.parametrize("line", ["sid=s-2", "sids=s-1", "sid", "sid=", ""])
-    def test_or_an_address(self, line):
+    def test_is_replaced_by_the_address_if_unknown(self, line):
         assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == PEER
 
 
@@ -144,7 +144,7 @@ class TestAUser:
         ("who", "expected"),
         [("ada", "user:ada"), (0, "user:0"), (UUID(int=7), f"user:{UUID(int=7)}"), (None, PEER)],
     )
-    def test_is_whom_the_function_finds(self, kind, who, expected):
+    def test_is_the_result_of_the_function(self, kind, who, expected):
         assert answer(user(kind(lambda _: who)), request()) == expected
 
 
@@ -155,44 +155,44 @@ class TestAllTogether:
         assert answer(both, request()) == "11:203.0.113.72:421:a"
 
     @given(PARTS, PARTS)
-    def test_meet_only_if_all_parts_do(self, one, two):
+    def test_are_equal_only_if_all_parts_are(self, one, two):
         wholes = [answer(combined(*map(constant, parts)), request()) for parts in (one, two)]
         assert (wholes[0] == wholes[1]) is (one == two)
 
     @pytest.mark.parametrize("special", [DENIED, EXEMPTED])
-    def test_are_special_if_one_is(self, special):
+    def test_are_exempted_or_denied_if_one_part_is(self, special):
         assert answer(combined(address(), lambda _: special, lambda _: 1 / 0), request()) is special
 
 
 @pytest.mark.parametrize("make", [combined, first_of])
-def test_of_several_there_is_one_at_least(make):
+def test_need_at_least_one_identifier(make):
     with pytest.raises(TypeError, match=f"{make.__name__} takes identifiers, at least one"):
         make()
 
 
 class TestTheFirst:
     @either
-    def test_that_knows_the_client_decides(self, kind):
+    def test_identifier_that_knows_the_client_decides(self, kind):
         known = first_of(api_key("X-API-Key", kind({"k-1"}.__contains__)), user(kind(lambda *_: "ada")))
         assert answer(known, request(x_api_key="k-1")).startswith("key:")
         assert answer(known, request(x_api_key="k-2")) == "user:ada"
 
-    def test_may_be_any_function_and_an_address_is_the_last(self):
+    def test_may_be_any_function_and_the_address_is_the_last(self):
         known = first_of(bearer(lambda _: None), lambda _, context: None if context["scope"] else 5)
         assert answer(known, request(authorization="Bearer t")) == PEER
 
-    def test_may_be_first_again(self):
+    def test_may_be_nested(self):
         assert answer(first_of(first_of(header("X-A")), header("X-B")), request(x_b="b")) == "header:x-b:b"
 
 
 class TestAHash:
     @either
-    def test_hides_what_it_stands_for(self, kind):
+    def test_does_not_contain_the_identity(self, kind):
         hidden = answer(hashed(kind(lambda *_: "ada@example.org"), SECRET), request())
         assert (len(hidden), int(hidden, 16) > 0) == (40, True)
         assert hidden == answer(hashed(lambda _: "ada@example.org", SECRET.encode()), request())
 
-    def test_is_another_with_another_secret_or_client(self):
+    def test_differs_with_another_secret_or_client(self):
         secrets = [SECRET, SECRET + "x", SECRET * 9, SECRET * 9 + "x"]
         hidden = {
             answer(hashed(address(), secret), request(peer)) for secret in secrets for peer in (PEER, "192.0.2.1")
@@ -200,15 +200,15 @@ class TestAHash:
         assert len(hidden) == 8
 
     @pytest.mark.parametrize("special", [DENIED, EXEMPTED])
-    def test_lets_special_answers_pass(self, special):
+    def test_passes_exempted_and_denied_on(self, special):
         assert answer(hashed(lambda _: special, SECRET), request()) is special
 
     @pytest.mark.parametrize("secret", ["", "15 bytes, no mor", b"short", 16, None])
-    def test_wants_a_secret_worth_the_name(self, secret):
+    def test_needs_a_long_secret(self, secret):
         with pytest.raises(ConfigurationError, match="16 bytes or more"):
             hashed(address(), secret[:15] if isinstance(secret, str) else secret)
 
-    def test_of_nothing_is_nothing(self, store):
+    def test_of_none_is_none(self, store):
         throttle = HTTPThrottle("identities", "1/min", identifier=hashed(lambda _: None, SECRET), backend=store)
         with pytest.raises(TypeError, match="not None"):
             throttle.sync.hit(request())
@@ -216,19 +216,19 @@ class TestAHash:
 
 class TestLists:
     @pytest.mark.parametrize(("listed", "special"), [(exempt, EXEMPTED), (deny, DENIED)])
-    def test_hold_addresses_and_leave_the_others_alone(self, listed, special):
+    def test_apply_to_their_addresses_only(self, listed, special):
         identifier = listed(["192.0.2.0/24", "2001:db8::5"], user(lambda _: "ada"))
         peers = ("192.0.2.9", "::ffff:192.0.2.9", "2001:db8::5", "2001:db8::6", PEER)
         assert [answer(identifier, request(peer)) for peer in peers] == [special] * 3 + ["user:ada"] * 2
 
-    def test_mean_the_client_and_not_the_proxy(self):
+    def test_apply_to_the_client_and_not_the_proxy(self):
         trust_proxies(["10.0.0.0/8"])
         forwarded = request("10.0.0.1", x_forwarded_for="192.0.2.1")
         assert answer(deny("192.0.2.0/24"), forwarded) is DENIED
         assert answer(deny("10.0.0.0/8"), forwarded) == "192.0.2.1"
         assert answer(deny("10.0.0.0/8", address([])), forwarded) is DENIED
 
-    def test_may_be_in_a_file(self, tmp_path):
+    def test_may_be_read_from_a_file(self, tmp_path):
         file = tmp_path / "deny.txt"
         file.write_text("# noisy\n192.0.2.0/24\n")
         assert answer(deny(identities.read_networks(file)), request("192.0.2.9")) is DENIED
@@ -236,7 +236,7 @@ class TestLists:
         with pytest.raises(ConfigurationError, match=r"deny\.txt:3: '192\.0\.2/24' is no network"):
             identities.read_networks(file)
 
-    def test_stand_in_each_other(self):
+    def test_may_be_nested_in_each_other(self):
         identifier = exempt("192.0.2.7", deny("192.0.2.0/24"))
         assert [answer(identifier, request(f"192.0.2.{last}")) for last in (7, 8)] == [EXEMPTED, DENIED]
 
@@ -246,14 +246,14 @@ class TestADeniedClient:
     def throttle(self, store):
         return HTTPThrottle("identities", "1/min", identifier=deny("192.0.2.0/24"), backend=store)
 
-    def test_is_refused_for_good_and_counted_nowhere(self, throttle, store):
+    def test_is_always_refused_and_counted_nowhere(self, throttle, store):
         with pytest.raises(Throttled) as caught:
             throttle.sync.hit(request("192.0.2.1"))
         decision, rejection = caught.value.decision, caught.value.rejection
         assert (decision.retry_after, decision.degraded, store.keys) == (NEVER, "denied", 0)
         assert (rejection.status, rejection.headers, rejection.detail) == (403, (), "This client is not served.")
 
-    def test_has_no_quota_to_be_told(self, throttle):
+    def test_gets_no_quota_fields(self, throttle):
         assert throttle.sync.stat(request("192.0.2.1")) is None
         assert not throttle.sync.check(request("192.0.2.1"))
         throttle.sync.reset(request("192.0.2.1"))
@@ -274,14 +274,14 @@ class TestADeniedClient:
     ],
     ids=["by itself", "first", "wrapped"],
 )
-def test_what_is_async_is_an_error_in_sync_code_that_leaves_nothing_behind(make, store):
+def test_an_async_function_is_an_error_in_sync_code_and_is_closed(make, store):
     throttle = HTTPThrottle("identities", "1/min", identifier=make(later({"k-1"}.__contains__)), backend=store)
     with pytest.raises(TypeError, match=r"the identifier .* is async, so sync code cannot use it"):
         throttle.sync.hit(request(x_api_key="k-1"))
-    gc.collect()  # a coroutine that nobody closed would warn
+    gc.collect()  # a coroutine that was not closed would warn
 
 
-def test_everyone_is_one():
+def test_shared_is_one_identity_for_all_clients():
     assert answer(identities.shared, request()) == answer(identities.shared, request("192.0.2.1"))
 
 
@@ -294,7 +294,7 @@ def test_everyone_is_one():
         (bearer(lambda _: None), "bearer(…)"),
     ],
 )
-def test_an_identifier_tells_what_it_is_and_no_secret(identifier, name):
+def test_the_repr_of_an_identifier_shows_no_secret(identifier, name):
     assert repr(identifier) == name
 
 
@@ -304,6 +304,6 @@ class TestWhatIsMisspelt:
         ("known", "words"),
         [("abc", r"not one text: give \{'abc'\}"), (5, "such as .* or a function, not 5"), (None, "not None")],
     )
-    def test_is_no_set_of_what_is_known(self, make, known, words):
+    def test_is_an_error_as_known_values(self, make, known, words):
         with pytest.raises(TypeError, match=words):
             make("x-api-key", known)

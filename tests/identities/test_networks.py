@@ -43,7 +43,7 @@ def test_a_set_holds_what_its_networks_hold(given, address, expected):
 
 
 @pytest.mark.parametrize("text", ["", "10.0.0", "010.0.0.1", "10.0.0.1%eth0", "testclient", "٣.0.0.1", "1.2.3.4/8"])
-def test_what_is_no_address_is_in_no_network(text):
+def test_a_text_that_is_no_address_is_in_no_network(text):
     assert address_number(text) is None
     assert not networks(["0.0.0.0/0", "::/0"]).holds(None)
 
@@ -60,7 +60,7 @@ def test_it_is_the_union_of_its_networks(listed, address):
 
 
 @pytest.mark.parametrize("given", ["10.0.0.1/8", "10.0.0.0/33", "nowhere", "", ["10.0.0.0/8", "x"]])
-def test_what_is_no_network_is_an_error_that_shows_it(given):
+def test_a_text_that_is_no_network_is_an_error_that_shows_it(given):
     with pytest.raises(ConfigurationError, match=r"is no network, such as '10\.0\.0\.0/8'"):
         networks(given)
 
@@ -76,15 +76,15 @@ def test_what_is_no_network_is_an_error_that_shows_it(given):
         ([], False),
     ],
 )
-def test_it_tells_whether_it_is_nearly_everything(given, vast):
+def test_it_tells_whether_it_is_vast(given, vast):
     assert networks(given).vast is vast
 
 
-def test_a_file_has_one_a_line_and_comments():
+def test_a_file_has_one_network_per_line_and_comments():
     lines = ["# offices\n", "\n", "192.0.2.0/24  # Berlin\n", "2001:db8::/48\n"]
     assert networks_of_lines(lines, "allow.txt") == networks(["192.0.2.0/24", "2001:db8::/48"])
 
 
-def test_a_mistake_in_a_file_is_named_by_its_line():
+def test_a_mistake_in_a_file_is_an_error_with_its_line():
     with pytest.raises(ConfigurationError, match=r"^allow\.txt:2: '192\.0\.2' is no network"):
         networks_of_lines(["10.0.0.0/8", "192.0.2"], "allow.txt")

@@ -1,4 +1,4 @@
-"""Who a client is by its address, without and with trust in proxies."""
+"""The identity of a client by its address, with and without trusted proxies."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def test_an_address_is_an_identity(peer, identity):
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_itself_however_it_is_mapped(address):
+def test_an_ipv4_address_in_ipv6_is_the_ipv4_address(address):
     assert client_identity(str(address)) == client_identity(f"::ffff:{address}") == str(address)
 
 
 @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
-def test_nobody_changes_identity_within_a_network(address, host):
+def test_all_addresses_of_a_network_have_one_identity(address, host):
     other = type(address)(int(address) >> 64 << 64 | host)
     holds_ipv4 = any(int(each) >> 32 in {0xFFFF, NAT64} for each in (address, other))
     assert client_identity(str(address)) == client_identity(str(other)) or holds_ipv4
 
 
 @given(st.ip_addresses(v=4), st.integers(0, 2**80 - 1))
-def test_nobody_has_more_for_a_network_made_from_ipv4(address, rest):
+def test_a_network_made_from_an_ipv4_address_has_its_identity(address, rest):
     from ipaddress import IPv6Address
 
     assert client_identity(str(IPv6Address(SIX_TO_FOUR << 112 | int(address) << 80 | rest))) == str(address)
@@ -64,7 +64,7 @@ def test_the_prefix_can_be_chosen(bits, identity):
 
 
 @given(st.text())
-def test_any_text_is_some_identity(peer):
+def test_any_text_has_an_identity(peer):
     assert isinstance(client_identity(peer), str)
 
 
@@ -99,18 +99,18 @@ class TestTrustedNetworks:
             (None, ["192.0.2.1"], None),
         ],
     )
-    def test_lead_to_the_first_who_is_in_none(self, peer, lines, expected):
+    def test_lead_to_the_first_address_in_none_of_them(self, peer, lines, expected):
         assert client(peer, *lines) == expected
 
-    def test_are_read_in_forwarded_as_well(self):
+    def test_also_work_with_forwarded(self):
         lines = ["for=198.51.100.9", 'for="[2001:db8:bbbb::7]:4711";by=_x, for=10.0.0.2;host="a,b"']
         assert client("10.0.0.1", *lines, header="Forwarded") == "2001:db8:bbbb::/64"
 
     @pytest.mark.parametrize("hop", ["for=_hidden", "for=unknown", "by=10.0.0.2", "for=192.0.2.1;for=192.0.2.2", ""])
-    def test_end_where_a_proxy_says_nothing(self, hop):
+    def test_end_at_an_element_without_an_address(self, hop):
         assert client("10.0.0.1", f"for=192.0.2.1, {hop}, for=10.0.0.2", header="Forwarded") == "10.0.0.2"
 
-    def test_may_be_none(self):
+    def test_may_be_empty(self):
         assert client("10.0.0.1", "192.0.2.1", trusted=[]) == "10.0.0.1"
 
 
@@ -128,7 +128,7 @@ class TestACountOfProxies:
             (1, None, [], None),
         ],
     )
-    def test_leads_to_the_word_of_the_outermost(self, count, peer, lines, expected):
+    def test_leads_to_the_address_that_the_outermost_proxy_gives(self, count, peer, lines, expected):
         assert client(peer, *lines, trusted=count) == expected
 
 
@@ -146,7 +146,7 @@ class TestACountOfProxies:
         ({"trusted_proxies": [], "ipv6_prefix": True}, "from 48 to 128 bits, not True"),
     ],
 )
-def test_what_cannot_be_meant_is_an_error(options, message):
+def test_an_invalid_argument_is_an_error(options, message):
     with pytest.raises(ConfigurationError) as caught:
         proxies(**options)
     assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Which proxies a process trusts, as throttles without an identifier see it."""
+"""The proxies that a process trusts, tested with throttles without an identifier."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def said():
 
 
 class TestWithoutTrust:
-    def test_no_header_is_believed(self, throttle):
+    def test_no_header_is_read(self, throttle):
         assert keys(throttle, request(x_forwarded_for="192.0.2.1")) == ["10.0.0.1"]
 
     @pytest.mark.parametrize("trust", [None, ["10.0.0.0/8"]])
@@ -54,7 +54,7 @@ class TestWithoutTrust:
 
 
 class TestTrustedProxies:
-    def test_are_believed_by_every_throttle_at_once(self, throttle, store):
+    def test_apply_to_every_throttle_at_once(self, throttle, store):
         made_later = []
         for _ in range(50):
             throttle.sync.check(request())
@@ -65,44 +65,44 @@ class TestTrustedProxies:
             assert not each.sync.check(request(x_forwarded_for="192.0.2.1"))
             assert each.sync.check(request(x_forwarded_for="192.0.2.2"))
 
-    async def test_are_believed_in_async_code(self, throttle):
+    async def test_apply_in_async_code(self, throttle):
         trust_proxies(["10.0.0.0/8"])
         await throttle.hit(request(x_forwarded_for="192.0.2.1"))
         await throttle.hit(request(x_forwarded_for="192.0.2.2"))
         with pytest.raises(Throttled):
             await throttle.hit(request(x_forwarded_for="192.0.2.2"))
 
-    def test_are_believed_in_one_header_alone(self, throttle):
+    def test_are_read_from_one_header_only(self, throttle):
         trust_proxies("10.0.0.0/8", header="Forwarded")
         both = request(x_forwarded_for="192.0.2.1", forwarded="for=192.0.2.2")
         assert keys(throttle, both) == ["192.0.2.2"]
 
-    def test_may_be_a_number_and_then_a_unix_socket_will_do(self, throttle):
+    def test_may_be_a_number_which_works_with_a_unix_socket(self, throttle):
         trust_proxies(1)
         assert keys(throttle, request(None, x_forwarded_for="198.51.100.9, 192.0.2.1")) == ["192.0.2.1"]
 
-    def test_that_say_nothing_on_a_unix_socket_are_an_error(self, throttle):
+    def test_without_an_address_on_a_unix_socket_are_an_error(self, throttle):
         trust_proxies(1)
         with pytest.raises(ConfigurationError, match="no address can be read in its x-forwarded-for header"):
             throttle.sync.hit(request(None))
 
-    def test_bring_a_prefix(self, throttle):
+    def test_may_come_with_a_prefix(self, throttle):
         trust_proxies([], ipv6_prefix=48)
         assert keys(throttle, request("2001:db8:1:2::3")) == ["2001:db8:1::/48"]
 
-    def test_can_be_trusted_no_more(self, throttle):
+    def test_can_be_removed(self, throttle):
         trust_proxies(["10.0.0.0/8"])
         trust_no_proxies()
         assert current.proxies is None
         for _ in range(50):
             assert keys(throttle, request(x_forwarded_for="192.0.2.1")) == ["10.0.0.1"]
 
-    def test_leave_a_limiter_alone(self, store):
+    def test_do_not_affect_a_limiter(self, store):
         limiter = Limiter("trust:limiter", "1/min", backend=store)
         trust_proxies(1)
         assert limiter.sync.hit("user:42")
 
-    def test_that_cannot_be_meant_change_nothing(self):
+    def test_that_are_invalid_change_nothing(self):
         trust_proxies(1)
         with pytest.raises(ConfigurationError):
             trust_proxies(["nowhere"])
@@ -111,7 +111,7 @@ class TestTrustedProxies:
 
 class TestNotices:
     @pytest.mark.parametrize("name", ["x_forwarded_for", "forwarded", "x_real_ip", "cf_connecting_ip"])
-    def test_a_header_of_a_proxy_that_nobody_trusts_is_reported_once(self, throttle, name):
+    def test_a_header_from_an_untrusted_proxy_is_reported_once(self, throttle, name):
         for _ in range(3):
             throttle.sync.check(request(**{name: "192.0.2.1"}))
         assert said() == [("untrusted-proxy", name.replace("_", "-"))]
@@ -126,18 +126,18 @@ class TestNotices:
         ],
         ids=["address", "api_key", "exempt", "deny"],
     )
-    def test_so_it_is_where_an_identifier_asks_for_the_address(self, store, make):
+    def test_an_identifier_that_falls_back_on_the_address_reports_it_too(self, store, make):
         throttle = HTTPThrottle("trust:asked", "1/min", backend=store, identifier=make())
         throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
         assert said() == [("untrusted-proxy", "x-forwarded-for")]
 
-    def test_an_identifier_that_asks_for_no_address_is_none(self, store):
+    def test_an_identifier_without_the_address_reports_nothing(self, store):
         known = identities.api_key("x-api-key", {"one"})
         throttle = HTTPThrottle("trust:key", "1/min", backend=store, identifier=known)
         throttle.sync.check(request(x_api_key="one", x_forwarded_for="192.0.2.1"))
         assert said() == []
 
-    def test_only_the_first_addresses_are_looked_at(self):
+    def test_only_the_first_addresses_are_checked(self):
         address = identities.address()
         for _ in range(32):
             address(request())
@@ -145,11 +145,11 @@ class TestNotices:
         assert said() == []
 
     @pytest.mark.parametrize("trust", [[], ["10.0.0.0/8"]])
-    def test_an_address_with_proxies_of_its_own_has_decided(self, trust):
+    def test_an_address_with_its_own_proxies_reports_nothing(self, trust):
         identities.address(trust)(request(x_forwarded_for="192.0.2.1"))
         assert said() == []
 
-    def test_only_the_first_hits_are_looked_at(self, throttle):
+    def test_only_the_first_hits_are_checked(self, throttle):
         for _ in range(32):
             throttle.sync.check(request())
         throttle.sync.decide(request(x_forwarded_for="192.0.2.1"))
@@ -157,15 +157,15 @@ class TestNotices:
         assert said() == []
 
     @pytest.mark.parametrize("line", ["192.0.2.1", "198.51.100.7, 192.0.2.1, 127.0.0.1"])
-    def test_a_header_that_the_server_believes_by_itself_is_reported(self, throttle, line):
+    def test_a_header_that_the_server_trusts_by_default_is_reported(self, throttle, line):
         throttle.sync.check(request("192.0.2.1", x_forwarded_for=line))
         assert said() == [("server-trusts-proxies", "x-forwarded-for")]
 
-    def test_a_header_from_a_proxy_that_the_server_was_told_of_is_not(self, throttle):
+    def test_a_header_from_a_proxy_known_to_the_server_is_not_reported(self, throttle):
         throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1, 10.0.0.1"))
         assert said() == []
 
-    def test_a_server_that_was_told_which_proxies_to_believe_is_not_reported(self, throttle, monkeypatch):
+    def test_a_server_with_an_option_for_trusted_proxies_is_not_reported(self, throttle, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["uvicorn", "--forwarded-allow-ips=127.0.0.1", "app:app"])
         throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1"))
         monkeypatch.setattr(sys, "argv", ["uvicorn", "app:app"])
@@ -174,12 +174,12 @@ class TestNotices:
         assert said() == []
 
     @pytest.mark.parametrize("trust", [1, [], ["10.0.0.0/8"]])
-    def test_whoever_has_decided_on_trust_is_told_nothing(self, throttle, trust):
+    def test_after_a_decision_on_trust_nothing_is_reported(self, throttle, trust):
         trust_proxies(trust)
         throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
         assert said() == []
 
     @pytest.mark.parametrize("trust", ["0.0.0.0/0", ["10.0.0.0/8", "::/0"], ["0.0.0.0/1", "128.0.0.0/1"]])
-    def test_trust_in_everybody_is_reported(self, trust):
+    def test_trust_in_all_addresses_is_reported(self, trust):
         trust_proxies(trust)
         assert said() == [("everything-trusted", "x-forwarded-for")]

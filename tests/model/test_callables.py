@@ -1,4 +1,4 @@
-"""Options given as functions take as many of the arguments on offer as they like."""
+"""Functions given as options get as many of the offered arguments as they take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Method:
         (lambda one: [one], [1]),
         (lambda one, two: [one, two], [1, 2]),
         (lambda one, context=None: [one, context], [1, 2]),
-        (lambda one, plan="free": [one, plan], [1, "free"]),  # a default that somebody set is kept
+        (lambda one, plan="free": [one, plan], [1, "free"]),  # a parameter with a default keeps it
         (lambda *every: [*every], [1, 2]),
         (lambda one, **options: [one, options], [1, {}]),
         (lambda one, *, key=3: [one, key], [1, 3]),
@@ -32,22 +32,22 @@ class Method:
         (functools.partial(lambda zero, one: [zero, one], 0), [0, 1]),
     ],
 )
-def test_a_function_takes_as_many_arguments_as_it_can(function, answer):
+def test_a_function_gets_as_many_arguments_as_it_takes(function, answer):
     assert callback("the cost", function, OFFERED).call(1, 2) == answer
 
 
-def test_a_builtin_without_a_signature_takes_the_first():
+def test_a_builtin_without_a_signature_gets_the_first_argument():
     assert callback("the identifier", attrgetter("real"), OFFERED).call(7, {}) == 7
 
 
 @pytest.mark.parametrize("function", [lambda one, two, three: 0, lambda *, key: 0])
-def test_a_function_that_wants_more_is_refused(function):
+def test_a_function_with_more_parameters_is_an_error(function):
     with pytest.raises(TypeError, match=r"the cost .* cannot be called with \(connection, context\) or fewer"):
         callback("the cost", function, OFFERED)
 
 
 @pytest.mark.parametrize("no_function", [5, "a", object()])
-def test_what_cannot_be_called_is_refused(no_function):
+def test_an_object_that_cannot_be_called_is_an_error(no_function):
     with pytest.raises(TypeError, match=r"the identifier .* cannot be called"):
         callback("the identifier", no_function, OFFERED)
 

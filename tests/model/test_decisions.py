@@ -1,4 +1,4 @@
-"""Decisions: plain values, whose other units round up."""
+"""Decisions: plain values. Their other units are rounded up."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_milliseconds_are_a_float():
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_decision_is_as_true_as_it_is_allowed(allowed):
+def test_a_decision_is_true_if_it_is_allowed(allowed):
     assert bool(Decision(allowed=allowed, limit=1, remaining=0)) is allowed
 
 
-def test_only_the_wait_without_end_is_never():
+def test_only_an_endless_wait_is_never():
     assert Decision(allowed=False, limit=1, remaining=0, retry_after=NEVER).never
     assert not Decision(allowed=False, limit=1, remaining=0, retry_after=NEVER - 1).never
 

@@ -30,7 +30,7 @@ def test_different_parts_make_different_keys(one, two):
 
 
 @given(st.lists(st.sampled_from("{}:\0i1h2I"), max_size=8), st.data())
-def test_no_way_to_part_the_same_letters_makes_the_same_key(letters, data):
+def test_different_ways_to_split_the_same_text_make_different_keys(letters, data):
     text = "".join(letters)
     cuts = st.integers(0, len(text))
     pairs = {(text[:cut], text[cut:]) for cut in data.draw(st.sets(cuts))} | {(None, text)}
@@ -46,7 +46,7 @@ def test_keys_are_printable_ascii_with_exactly_one_hash_tag(part):
 
 
 @given(parts)
-def test_a_cluster_never_sees_an_empty_hash_tag(part):
+def test_the_hash_tag_is_never_empty(part):
     assert "{}" not in key_of(*part)
 
 
@@ -65,7 +65,7 @@ def test_a_plain_identity_is_its_own_local_key():
     assert local_key(None, "user:42") == "user:42"
 
 
-def test_a_plain_key_reads_as_what_it_is():
+def test_a_plain_key_is_readable():
     assert partition_key("traffik", "api:data", "203.0.113.7") == "traffik:api:data:{203.0.113.7}"
 
 
@@ -75,12 +75,12 @@ def test_all_keys_of_one_identity_have_one_hash_tag():
 
 
 @pytest.mark.parametrize("uid", [None, 5, b"uid"])
-def test_a_uid_of_another_type_is_refused(uid):
+def test_a_uid_of_another_type_is_an_error(uid):
     with pytest.raises(TypeError, match="a uid is text"):
         check_uid(uid)
 
 
 @pytest.mark.parametrize("uid", ["", "u" * (MAX_LENGTH + 1)])
-def test_a_uid_of_no_or_too_many_characters_is_refused(uid):
+def test_an_empty_or_too_long_uid_is_an_error(uid):
     with pytest.raises(ValueError, match="1 to 128 characters"):
         check_uid(uid)

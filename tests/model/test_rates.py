@@ -85,12 +85,12 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "rate"), SPELLINGS.items(), ids=SPELLINGS)
-def test_text_spells_a_rate(text, rate):
+def test_text_is_parsed(text, rate):
     assert Rate.parse(text) == rate
 
 
 @pytest.mark.parametrize("text", MISTAKES, ids=lambda text: ascii(text[:20]))
-def test_anything_else_is_refused_with_the_grammar_and_the_place_of_the_mistake(text):
+def test_other_text_is_an_error_with_the_grammar_and_the_place_of_the_mistake(text):
     with pytest.raises(RateError) as caught:
         Rate.parse(text)
     why, shown, caret, grammar = str(caught.value).splitlines()
@@ -109,18 +109,18 @@ def test_the_error_for_a_bare_number_shows_how_to_write_a_rate(rate):
 
 
 @pytest.mark.parametrize("text", ["10,00/min", "1,0000/min", "1,000,/min", "5/1,000ms"])
-def test_the_error_for_a_comma_says_where_commas_may_stand(text):
+def test_the_error_for_a_comma_says_where_commas_are_allowed(text):
     with pytest.raises(RateError, match="a comma separates groups of three digits"):
         Rate.parse(text)
 
 
 @given(valid_rates, st.sampled_from(["{:,}/{}us", "{:,} requests per {}us", "{} hits / {} us", "{:,} per {} µs"]))
-def test_every_rate_is_read_as_people_type_it(rate, written):
+def test_rates_with_commas_and_words_are_parsed(rate, written):
     assert Rate.parse(written.format(rate.limit, rate.period)) == rate
 
 
 @given(valid_rates)
-def test_every_rate_is_read_back_from_its_text(rate):
+def test_every_rate_is_parsed_from_its_own_text(rate):
     assert Rate.parse(str(rate)) == rate
 
 
@@ -167,13 +167,13 @@ def test_a_period_may_be_a_timedelta():
 
 
 @pytest.mark.parametrize("limit", [-1, 2**53, 1.0, True, "1", None])
-def test_a_limit_out_of_range_or_of_another_type_is_refused(limit):
+def test_a_limit_out_of_range_or_of_another_type_is_an_error(limit):
     with pytest.raises(RateError, match="limit of a rate"):
         Rate(limit, 1)
 
 
 @pytest.mark.parametrize("period", [0, -1, MAX_PERIOD + 1, 1.0, True, "s", None, timedelta()])
-def test_a_period_out_of_range_or_of_another_type_is_refused(period):
+def test_a_period_out_of_range_or_of_another_type_is_an_error(period):
     with pytest.raises(RateError, match="period of a rate"):
         Rate(1, period)
 
@@ -221,12 +221,12 @@ def test_unlimited_alone_leaves_no_rate():
 
 
 @pytest.mark.parametrize("nothing", ["", ";", "5/s;", [], [""], ()])
-def test_no_rate_at_all_is_refused(nothing):
+def test_no_rate_is_an_error(nothing):
     with pytest.raises(RateError):
         parse_rates(nothing)
 
 
 @pytest.mark.parametrize("other", [5, None, b"5/s", bytearray(b"5/s"), [5], [None], 5.0])
-def test_what_holds_no_rates_is_refused(other):
+def test_other_objects_are_an_error(other):
     with pytest.raises(RateError):
         parse_rates(other)

@@ -1,4 +1,4 @@
-"""Who is seen to be one of several workers, and who is not."""
+"""Finding out whether a process is one of several workers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def told(command, **environ):
         ("", None),
     ],
 )
-def test_a_command_line_says_how_many(command, expected):
+def test_the_command_line_has_the_number_of_workers(command, expected):
     assert told(command) == expected
 
 
@@ -66,7 +66,7 @@ def test_a_command_line_says_how_many(command, expected):
         ("main.py", {"WEB_CONCURRENCY": "3"}, None),
     ],
 )
-def test_so_does_the_environment_of_a_server(command, environ, expected):
+def test_the_environment_has_the_number_of_workers(command, environ, expected):
     assert told(command, **environ) == expected
 
 
@@ -90,11 +90,11 @@ def proc(tmp_path):
 
 
 @pytest.mark.parametrize(("pid", "expected"), [(2, 1), (5, 1), (6, 0), (78, 0)])
-def test_peers_are_children_of_one_parent_that_started_alike_and_together(proc, pid, expected):
+def test_peers_have_the_same_parent_command_line_and_start(proc, pid, expected):
     assert workers.peers_on_linux(pid, 1, proc) == expected
 
 
-def test_a_system_without_such_a_folder_has_no_peers(tmp_path):
+def test_without_proc_there_are_no_peers(tmp_path):
     assert workers.peers_on_linux(2, 1, tmp_path) == 0
 
 
@@ -107,7 +107,7 @@ def warnings_of(monkeypatch, caplog, argv, peers=0):
     return [record.message for record in caplog.records]
 
 
-def test_a_store_that_is_opened_in_one_of_several_workers_warns_once_and_names_those_to_share(monkeypatch, caplog):
+def test_a_store_opened_in_one_of_several_workers_warns_once_and_names_shared_stores(monkeypatch, caplog):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     (message,) = warnings_of(monkeypatch, caplog, ["uvicorn", "app:app", "--workers", "4"])
     assert "uvicorn runs 4 workers: a client gets the whole limit in each of them" in message
@@ -115,14 +115,14 @@ def test_a_store_that_is_opened_in_one_of_several_workers_warns_once_and_names_t
     assert "traffik.backends.redis.RedisBackend(url)" in message
 
 
-def test_where_the_server_was_not_told_its_other_workers_count(monkeypatch, caplog):
+def test_without_an_option_the_other_workers_are_counted(monkeypatch, caplog):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     (message,) = warnings_of(monkeypatch, caplog, ["gunicorn", "app:app"], peers=2)
     assert "its server runs at least 3 workers" in message
 
 
 @pytest.mark.parametrize("argv", [["pytest", "-n", "2"], ["main.py"], ["uvicorn", "app:app", "--workers", "1"], []])
-def test_everybody_else_is_told_nothing(monkeypatch, caplog, argv):
+def test_a_single_process_gets_no_warning(monkeypatch, caplog, argv):
     monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
     assert warnings_of(monkeypatch, caplog, argv, peers=3) == []
 
@@ -150,7 +150,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells who the others are")
 @pytest.mark.parametrize(("count", "expected"), [(1, "None"), (2, "its server runs at least 2 workers")])
-def test_spawned_processes_in_which_a_server_is_loaded_see_each_other(tmp_path, count, expected):
+def test_spawned_processes_with_a_server_find_each_other(tmp_path, count, expected):
     program = tmp_path / "serve.py"
     program.write_text(SPAWNED)
     done = subprocess.run([sys.executable, program, str(count)], capture_output=True, text=True, check=True)

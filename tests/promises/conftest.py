@@ -1,4 +1,4 @@
-"""The fixtures of the tests of the promises."""
+"""The fixtures of the promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histories of concurrent hits on one key, and whether one instant can be given to each hit that explains them all.
+"""Histories of concurrent hits on one key, and whether some order of the hits explains all decisions.
 
 The checker is that of Wing and Gong (1993), with Lowe's memory of the configurations that led nowhere.
 """

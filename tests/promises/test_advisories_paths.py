@@ -1,4 +1,4 @@
-"""Ways past a limit by another spelling of the path or the method, as published for other limiters; none of them works.
+"""Published ways around the limits of other limiters by another spelling of path or method. None of them works here.
 
 (Over real servers, where percent-encoding is undone, it is the suite of all frameworks that tries them.)
 """
@@ -37,8 +37,8 @@ def test_a_slash_at_the_end_and_dot_segments(path):
 
 
 @pytest.mark.parametrize("path", ["/health/../login", "/health/./../login", "/health//../login", "/login/../health"])
-def test_a_path_that_leaves_a_bypass_by_dot_segments(path):
-    """The same from the other side: what is spelled as if it were let by, and is not, is counted."""
+def test_a_bypass_that_dot_segments_leave(path):
+    """A request that is spelled like a bypassed one, but reaches another route, is counted."""
     assert refuses(Rule("/health/**", bypass=True), path=path)
 
 

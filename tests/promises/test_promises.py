@@ -1,4 +1,4 @@
-"""The promises to users, one after another, for the in-memory store. (Promise 2 is in test_linearizable.)"""
+"""The promises to users, one after another, with the in-memory store. (The second one has its own file.)"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bound_of(strategy, rate):
 
 
 class Recorded:
-    """A strategy that notes what it admits and when; the store's lock keeps the notes in order."""
+    """A strategy that records the admitted hits and their times. The store's lock keeps the records in order."""
 
     def __init__(self, strategy):
         self.strategy = strategy

@@ -1,4 +1,4 @@
-"""A client cannot choose its key: a model of correct proxies, and of clients that send any headers.
+"""A client cannot choose its key: a model of proxies that append correctly, and of clients that send anything.
 
 Whatever a client sends, and however proxies write down whom they saw, the identity is what the outermost trusted proxy
 saw at the other end of its socket.
@@ -105,7 +105,7 @@ def test_proxies_of_others_are_clients(header, client, sent, strangers, data):
 
 @HEADERS
 @given(client=ANYBODY, sent=SENT, chain=st.lists(proxies_at(OURS | ANYBODY), min_size=1, max_size=5), data=st.data())
-def test_as_many_proxies_are_trusted_as_are_configured(header, client, sent, chain, data):
+def test_a_number_of_proxies_is_trusted_up_to_that_number(header, client, sent, chain, data):
     count = data.draw(st.integers(1, len(chain)))
     peer, lines, seen = arrive(client, sent, chain, header)
     assert proxies(count, header).identity(peer, lines) == client_identity(str(seen[-count]))
@@ -113,14 +113,14 @@ def test_as_many_proxies_are_trusted_as_are_configured(header, client, sent, cha
 
 @HEADERS
 @given(client=ANYBODY, sent=SENT)
-def test_without_trusted_proxies_no_header_matters(header, client, sent):
+def test_without_a_proxy_no_header_matters(header, client, sent):
     assert proxies(TRUSTED, header).identity(str(client), sent) == client_identity(str(client))
 
 
 @HEADERS
 @given(inside=OURS, sent=SENT, chain=st.lists(proxies_at(OURS), min_size=1, max_size=3))
-def test_the_identity_is_an_address(header, inside, sent, chain):
-    """A client that is trusted itself may say what it likes, but it stays an address of bounded length."""
+def test_what_comes_out_is_an_address(header, inside, sent, chain):
+    """A client in a trusted network may send anything, but the result is an address of bounded length."""
     peer, lines, _ = arrive(inside, sent, chain, header)
     client = proxies(TRUSTED, header).client(peer, lines)
     assert ip_address(client.partition("%")[0])

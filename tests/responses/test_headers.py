@@ -1,4 +1,4 @@
-"""The header fields of a decision, read back as clients read them: by a library for structured fields."""
+"""The header fields of a decision, parsed as clients parse them: with a library for structured fields."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TestEveryField:
         assert [field for field in text if field[0] != b"retry-after"] == list(known.raw_fields(decision))
 
     @given(several_rates, decisions, outgoings)
-    def test_names_a_policy_that_is_listed(self, several, decision, responses):
+    def test_has_the_name_of_a_listed_policy(self, several, decision, responses):
         fields = dict(policies("uid", several, responses).headers(bound(decision, several[-1])))
         if "RateLimit" in fields:
             ((told, _),) = parsed(fields["RateLimit"])
@@ -88,7 +88,7 @@ class TestEveryField:
 
 
 @given(plain)
-def test_obeying_the_seconds_is_enough_and_no_second_too_long(decision):
+def test_has_seconds_that_are_enough_and_not_one_too_many(decision):
     seconds = retry_after(decision)
     if not decision.allowed and not decision.never:
         assert decision.retry_after <= seconds * 1_000_000 < max(decision.retry_after + 1_000_000, 1_000_001)
@@ -103,55 +103,55 @@ class TestTheDraft:
             (b"ratelimit", b'"api:data";r=42;t=13'),
         )
 
-    def test_has_several_for_several_rates_and_tells_of_the_one_that_binds(self):
+    def test_has_a_policy_for_each_rate_and_the_quota_of_the_binding_one(self):
         known = policies("api", [Rate.parse("10/s"), MINUTE])
         assert known.field == '"api.1";q=10;w=1, "api.2";q=100;w=60'
         assert known.raw_fields(REFUSED)[1] == (b"ratelimit", b'"api.2";r=3;t=3')
         assert (known.violated(REFUSED), known.violated(TAKEN)) == (("api.2",), ())
 
-    def test_does_not_state_a_window_that_is_no_whole_second(self):
+    def test_has_no_window_unless_it_is_in_whole_seconds(self):
         assert policies("api", [Rate.parse("10/500ms")]).field == '"api";q=10'
 
-    def test_states_the_unit_if_it_is_said(self):
+    def test_has_the_unit_if_there_is_one(self):
         known = policies("api", [MINUTE], ResponseOptions(unit="content-bytes"))
         assert dict(known.raw_fields(TAKEN))[b"ratelimit-policy"] == b'"api";q=100;w=60;qu="content-bytes"'
 
-    def test_states_the_partition_under_a_secret(self):
+    def test_has_the_partition_if_there_is_a_secret(self):
         responses = ResponseOptions(partition_secret=SECRET)
         mark = responses.partition("192.0.2.1")
         fields = dict(policies("api", [MINUTE], responses).headers(PartitionedDecision.of(TAKEN, mark)))
         assert parsed(fields["RateLimit-Policy"]) == [("api", {"q": 100, "w": 60, "pk": mark})]
         assert parsed(fields["RateLimit"]) == [("api", {"r": 42, "t": 13, "pk": mark})]
 
-    def test_states_no_partition_without_a_secret(self):
+    def test_has_no_partition_without_a_secret(self):
         marked = PartitionedDecision.of(TAKEN, b"0" * 12)
         assert "pk" not in str(policies("api", [MINUTE], ResponseOptions(jitter=5)).headers(marked))
 
-    def test_says_nothing_where_nothing_limits(self):
+    def test_is_empty_without_a_limit(self):
         for responses in (DEFAULT, ResponseOptions(jitter=5)):
             known = policies("api", [], responses)
             assert known.headers(Decision(allowed=True, limit=1, remaining=1)) == []
 
-    def test_says_nothing_of_what_was_not_counted(self):
+    def test_is_empty_if_nothing_was_counted(self):
         for responses in (DEFAULT, ALL):
             assert policies("api", [MINUTE], responses).raw_fields(TAKEN._replace(rate=None)) == ()
 
-    def test_lists_the_policy_alone_where_nobody_could_decide(self):
+    def test_has_the_policy_alone_if_the_store_did_not_answer(self):
         away = Decision(False, 100, 0, retry_after=1_000_000, degraded=UNAVAILABLE)
         for responses in (DEFAULT, ALL):
             known = policies("api", [MINUTE], responses)
             assert known.headers(away) == [("Retry-After", "1"), ("RateLimit-Policy", '"api";q=100;w=60')]
 
-    def test_says_nothing_to_a_client_that_is_denied(self):
+    def test_is_empty_for_a_denied_client(self):
         for responses in (DEFAULT, ALL):
             known = policies("api", [MINUTE], responses)
             assert (known.raw_fields(DENIAL), known.headers(DENIAL)) == ((), [])
 
-    def test_lists_the_policy_alone_of_a_rate_that_a_strategy_has_made_up(self):
+    def test_has_the_policy_alone_if_a_strategy_returns_another_rate(self):
         known = policies("api", [Rate.parse("10/s"), MINUTE])
         assert [name for name, _ in known.raw_fields(TAKEN._replace(rate=Rate(1, 1)))] == [b"ratelimit-policy"]
 
-    def test_announces_no_wait_that_would_not_help(self):
+    def test_has_no_wait_if_waiting_does_not_help(self):
         assert dict(policies("api", [MINUTE]).headers(FOR_GOOD)) == {"RateLimit-Policy": '"api";q=100;w=60'}
 
 
@@ -164,18 +164,18 @@ class TestTheTriples:
         assert known.headers(REFUSED) == [("Retry-After", "3"), *zip(three, ("100", "3", "3"), strict=True)]
         assert known.headers(FOR_GOOD) == [(three[0], "100")]
 
-    def test_stand_beside_the_draft(self):
+    def test_can_be_sent_together_with_the_draft(self):
         names = [name for name, _ in policies("api", [MINUTE], ALL).headers(TAKEN)]
         assert names[:2] == ["RateLimit-Policy", "RateLimit"]
         assert names[2:] == [f"{x}RateLimit-{part}" for x in ("", "X-") for part in ("Limit", "Remaining", "Reset")]
 
 
-def test_no_fields_but_the_wait_are_left_of_none():
+def test_without_fields_only_the_wait_is_sent():
     known = policies("api", [MINUTE], ResponseOptions(fields=()))
     assert (known.headers(REFUSED), known.raw_fields(TAKEN)) == ([("Retry-After", "3")], ())
 
 
-def test_a_function_may_write_others():
+def test_a_function_may_write_other_fields():
     def write(known, decision):
         yield "X-Quota", f"{known.name(decision)}: {decision.remaining} in {known.seconds(decision)} s"
 
@@ -193,38 +193,38 @@ class TestSeveralDecisions:
         ]
 
     @pytest.mark.parametrize("turned", [False, True])
-    def test_say_once_what_can_be_said_once_of_the_one_with_least_left(self, turned):
+    def test_have_single_fields_for_the_one_with_the_least_quota_left(self, turned):
         pairs = [(policies("one", [MINUTE], ALL), TAKEN), (policies("two", [MINUTE], ALL), REFUSED)]
         fields = together(pairs[::-1] if turned else pairs)
         names = [name for name, _ in fields]
         assert (names.count(b"ratelimit"), names.count(b"x-ratelimit-remaining")) == (2, 1)
         assert dict(fields)[b"ratelimit-remaining"] == dict(fields)[b"x-ratelimit-remaining"] == b"3"
 
-    def test_say_the_limit_and_what_is_left_of_the_same_one(self):
+    def test_have_limit_and_remaining_of_the_same_throttle(self):
         pairs = [(policies("one", [MINUTE], ALL), TAKEN._replace(limit=50)), (policies("two", [MINUTE], ALL), FOR_GOOD)]
         fields = dict(together(pairs))
         assert fields[b"x-ratelimit-limit"] == b"100"
         assert b"x-ratelimit-remaining" not in fields
 
-    def test_may_be_none(self):
+    def test_may_be_empty(self):
         assert together([]) == []
 
 
 class TestLikeness:
     @pytest.mark.parametrize("responses", [DEFAULT, ALL, ResponseOptions(problem=False)], ids=repr)
-    def test_is_what_a_refusal_says(self, responses):
+    def test_is_equal_for_refusals_with_the_same_response(self, responses):
         known = policies("api", [MINUTE], responses)
         later = REFUSED._replace(retry_after=2_400_000, reset_after=1)
         assert known.likeness(REFUSED) == known.likeness(later)
         assert reject(REFUSED, known).reply([]) == reject(later, known).reply([])
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(retry_after=3_400_000))
 
-    def test_is_of_one_client_where_clients_are_told_apart(self):
+    def test_differs_between_clients_if_responses_do(self):
         known = policies("api", [MINUTE], ResponseOptions(jitter=5))
         one, two = (PartitionedDecision.of(REFUSED, mark) for mark in (b"1", b"2"))
         assert known.likeness(one) != known.likeness(two)
 
-    def test_is_of_one_decision_where_a_function_may_look_at_all_of_it(self):
+    def test_differs_between_decisions_if_a_function_writes_fields(self):
         known = policies("api", [MINUTE], ResponseOptions(fields=[lambda *_: ()]))
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(reset_after=1))
 
@@ -237,7 +237,7 @@ def test_an_admitted_hit_has_no_retry_after():
     ("uid", "name"),
     [("api:data", "api:data"), ("x" * 60, "x" * 60)],
 )
-def test_a_uid_of_plain_characters_is_the_policy_name(uid, name):
+def test_a_uid_with_allowed_characters_is_the_policy_name(uid, name):
     assert policy_name(uid) == name
 
 

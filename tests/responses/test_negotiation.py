@@ -1,4 +1,4 @@
-"""Which body a client takes, by its Accept header."""
+"""The choice of a body by the Accept header."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ CHROME = f"{FIREFOX},image/apng,application/signed-exchange;v=b3;q=0.7"
         (";;;,text/,json/json,/", PROBLEM),
     ],
 )
-def test_the_kind_is_what_is_wanted_most(accept, kind):
+def test_the_preferred_kind_is_chosen(accept, kind):
     assert kind_for([accept]) == kind
 
 
-def test_a_page_is_for_whoever_wants_it_more_than_json():
+def test_a_client_that_prefers_html_to_json_gets_a_page():
     for html in range(11):
         for json in range(11):
             kind = kind_for([f"text/html;q={html / 10}, application/problem+json;q={json / 10}"])
@@ -60,11 +60,11 @@ def test_several_lines_are_one_list():
     assert kind_for([]) == PROBLEM
 
 
-def test_what_is_too_long_is_not_read():
+def test_a_header_that_is_too_long_is_not_read():
     assert kind_for(["text/html," * 100 + "text/html"]) == HTML
     assert kind_for(["text/html," * (LONGEST_ACCEPT // 10 + 1)]) == PROBLEM
 
 
 @given(st.lists(st.text("texhml/json*,;q=01. \tTé", max_size=60) | st.text(max_size=60), max_size=4))
-def test_anything_that_a_client_sends_has_an_answer(lines):
+def test_any_header_gives_a_kind(lines):
     assert kind_for(lines) in {PROBLEM, JSON, HTML}

@@ -1,4 +1,4 @@
-"""What goes out with a decision, as a value."""
+"""The options for responses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SECRET = b"a secret of more than 16 bytes"
 keys = st.text(max_size=200)
 
 
-def test_of_itself_it_is_the_draft_and_a_problem():
+def test_the_default_is_the_draft_and_a_problem():
     assert ResponseOptions(fields=("draft-11",), unit=None, partition_secret=None, jitter=0, problem=True) == DEFAULT
 
 
 @pytest.mark.parametrize("given", ["x-ratelimit", ["x-ratelimit"], ("x-ratelimit", "x-ratelimit")])
-def test_fields_are_a_name_or_several(given):
+def test_fields_are_one_or_several_names(given):
     assert ResponseOptions(fields=given).fields == ("x-ratelimit",)
 
 
-def test_every_known_field_and_unit_can_be_asked_for():
+def test_every_known_field_and_unit_is_accepted():
     assert ResponseOptions(fields=FIELDS).fields == FIELDS
     assert [ResponseOptions(unit=unit).unit for unit in UNITS] == list(UNITS)
 
@@ -46,7 +46,7 @@ def test_every_known_field_and_unit_can_be_asked_for():
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_named(options, error, said):
+def test_an_invalid_option_is_an_error_that_names_it(options, error, said):
     with pytest.raises(error, match=said):
         ResponseOptions(**options)
 
@@ -58,19 +58,19 @@ def test_a_secret_is_not_shown():
 @pytest.mark.parametrize(
     ("options", "keyed"), [({}, False), ({"jitter": 1}, True), ({"partition_secret": SECRET}, True)], ids=str
 )
-def test_it_is_keyed_if_clients_are_told_apart(options, keyed):
+def test_it_is_keyed_if_responses_depend_on_the_client(options, keyed):
     assert ResponseOptions(**options).keyed is keyed
 
 
 @given(keys)
-def test_a_partition_is_the_same_for_one_client_and_one_secret_alone(key):
+def test_a_partition_depends_on_the_client_and_the_secret(key):
     one, same, other = (ResponseOptions(partition_secret=secret) for secret in (SECRET, SECRET, SECRET[::-1]))
     assert one.partition(key) == same.partition(key)
     assert one.partition(key) not in {other.partition(key), DEFAULT.partition(key), one.partition(f"{key}.")}
 
 
 @given(keys, st.integers(0, LONGEST_JITTER))
-def test_jitter_only_adds_and_never_more_than_was_said(key, jitter):
+def test_jitter_only_adds_and_never_more_than_its_limit(key, jitter):
     responses = ResponseOptions(jitter=jitter)
     assert 0 <= responses.jitter_of(responses.partition(key)) <= jitter
 
@@ -83,5 +83,5 @@ def test_jitter_spreads_many_clients_over_every_second_evenly():
     assert all(900 <= count <= 1100 for count in counts)
 
 
-def test_a_decision_that_nobody_has_marked_has_no_jitter():
+def test_a_decision_without_a_partition_has_no_jitter():
     assert ResponseOptions(jitter=3600).jitter_of(b"") == 0

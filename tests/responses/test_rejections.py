@@ -1,4 +1,4 @@
-"""What a refused connection is answered."""
+"""The responses to refused connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOO_DEAR = REFUSED._replace(retry_after=NEVER)
 AWAY = REFUSED._replace(retry_after=1, rate=None, degraded=UNAVAILABLE)
 
 
-def test_a_refusal_says_when_to_come_back():
+def test_a_refusal_has_the_wait():
     rejection = reject(REFUSED, POLICIES)
     assert (rejection.status, rejection.retry_after) == (429, 3)
     assert dict(rejection.headers)["Retry-After"] == "3"
@@ -36,12 +36,12 @@ def test_its_body_is_the_problem_of_the_draft():
     }
 
 
-def test_of_several_policies_the_one_that_refuses_is_named():
+def test_the_policy_that_refuses_is_named():
     known = policies("api", [Rate.parse("10/s"), RATE])
     assert reject(REFUSED, known).body["violated-policies"] == ["api.2"]
 
 
-def test_a_store_that_is_away_violates_nothing():
+def test_a_store_that_does_not_answer_violates_no_policy():
     rejection = reject(AWAY, POLICIES)
     assert rejection.body == {
         "type": "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
@@ -52,7 +52,7 @@ def test_a_store_that_is_away_violates_nothing():
     assert (rejection.status, rejection.heading) == (503, "Service Unavailable")
 
 
-def test_a_websocket_is_sent_the_same():
+def test_a_websocket_gets_the_same():
     assert reject(REFUSED, POLICIES).message == {
         "type": "rate_limit",
         "error": "Too many requests. Retry in 3 seconds.",
@@ -67,14 +67,14 @@ def test_a_cost_that_never_fits_says_so():
     assert "Retry-After" not in dict(rejection.headers)
 
 
-def test_a_client_that_is_denied_is_told_no_quota():
+def test_a_denied_client_gets_no_quota_fields():
     rejection = reject(DENIED, POLICIES)
     assert (rejection.status, rejection.retry_after, rejection.headers, rejection.violated) == (403, None, (), ())
     assert rejection.message == {"type": "rate_limit", "error": "This client is not served.", "retry_after": None}
     assert rejection.body == {"title": "Forbidden", "status": 403, "detail": "This client is not served."}
 
 
-def test_jitter_is_in_all_that_is_said_of_the_wait():
+def test_jitter_is_in_every_form_of_the_wait():
     responses = ResponseOptions(jitter=3600)
     decision = PartitionedDecision.of(REFUSED, responses.partition("192.0.2.1"))
     wait = 3 + responses.jitter_of(decision.partition)
@@ -86,7 +86,7 @@ def test_jitter_is_in_all_that_is_said_of_the_wait():
     assert dict(rejection.headers)["RateLimit"] == f'"api";r=0;t={wait}'
 
 
-def test_every_answer_is_plain_json():
+def test_every_body_is_plain_json():
     for decision in (REFUSED, TOO_DEAR, AWAY):
         rejection = reject(decision, POLICIES)
         assert json.loads(json.dumps([rejection.body, rejection.message], allow_nan=False))
@@ -96,7 +96,7 @@ class TestAReply:
     @pytest.mark.parametrize(
         ("accept", "kind"), [([], PROBLEM), (["*/*"], PROBLEM), ([JSON], JSON), ([f"{HTML}, */*;q=0.8"], HTML)]
     )
-    def test_has_the_kind_that_the_client_takes(self, accept, kind):
+    def test_has_the_kind_for_the_client(self, accept, kind):
         rejection = reject(REFUSED, POLICIES)
         status, fields, body = rejection.reply(accept)
         assert (status, dict(fields)["Vary"]) == (429, "Accept")

@@ -1,4 +1,4 @@
-"""Programs as a first user writes them, one file for each way of using a throttle, and real clients."""
+"""Programs as a new user writes them, one file for each way to use a throttle, and real clients."""
 
 from __future__ import annotations
 

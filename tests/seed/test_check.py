@@ -1,4 +1,4 @@
-"""`await throttle.check(request, cost=N)`: a look before the leap."""
+"""`await throttle.check(request, cost=N)`: a look at the quota before the work."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -40,11 +40,11 @@ def test_check_stops_what_hit_would_refuse(client):
     assert client.post("/export", content=b"x" * 512 * 200).json() == {"exported": 200}
 
 
-def test_check_takes_nothing(client):
+def test_check_consumes_nothing(client):
     answers = [client.get("/may-export", params={"cost": 1000}).json() for _ in range(5)]
     assert answers == [True] * 5
     assert backend.keys == 0
 
 
-def test_check_is_false_for_what_can_never_fit(client):
+def test_check_is_false_for_a_cost_that_can_never_fit(client):
     assert client.get("/may-export", params={"cost": 1001}).json() is False

@@ -1,4 +1,4 @@
-"""Putting it together: a cost that is known at the end, and quota taken for what succeeded."""
+"""All together: a cost that is known afterwards, and a charge for successful items only."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -45,25 +45,25 @@ def post(client, items):
     return client.post("/batch", json={"items": items})
 
 
-def test_a_batch_of_nothing_is_free(client):
+def test_an_empty_batch_is_free(client):
     assert client.post("/batch", json={}).json() == {"processed": 0}
     assert backend.keys == 0
 
 
-def test_only_what_succeeded_is_paid_for(client):
+def test_only_successful_items_are_charged(client):
     assert post(client, [1, None] * 4000).json() == {"processed": 4000}
     assert post(client, [1] * 6000).json() == {"processed": 6000}
     assert post(client, [1]).status_code == 429
 
 
-def test_a_batch_beyond_the_quota_is_not_begun(client):
+def test_a_batch_beyond_the_quota_is_not_started(client):
     post(client, [1] * 9000)
     refused = post(client, [1] * 1001)
     assert (refused.status_code, refused.json()["detail"]) == (429, "1001 items are too many now.")
     assert post(client, [1] * 1000).json() == {"processed": 1000}
 
 
-def test_whoever_waits_as_told_gets_a_single_item_through(client):
+def test_a_client_that_waits_as_told_gets_a_single_item_through(client):
     post(client, [1] * 10_000)
     clock.advance(seconds=int(post(client, [1]).headers["Retry-After"]))
     assert post(client, [1]).json() == {"processed": 1}

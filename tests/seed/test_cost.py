@@ -35,30 +35,30 @@ def kilobytes(number):
     return b"x" * 1024 * number
 
 
-def test_a_hit_takes_its_cost(client):
+def test_a_hit_consumes_its_cost(client):
     sizes = [600, 300, 101, 100, 1]
     answers = [client.post("/upload", content=kilobytes(size)).status_code for size in sizes]
     assert answers == [200, 200, 429, 200, 429]
 
 
-def test_the_least_cost_is_one(client):
+def test_the_default_cost_is_one(client):
     assert client.post("/upload", content=kilobytes(999)).status_code == 200
     assert [client.post("/upload").status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_cost_of_nothing_is_admitted_without_looking(client):
+def test_a_cost_of_0_is_admitted_without_a_lookup(client):
     assert client.post("/notes", content=b"a long note").status_code == 200
     assert client.post("/upload").status_code == 429
     assert client.post("/notes", content=b"short").status_code == 200
     assert backend.keys == 1
 
 
-def test_a_cost_of_nothing_leaves_no_trace(client):
+def test_a_cost_of_0_leaves_no_trace(client):
     assert client.post("/notes", content=b"short").status_code == 200
     assert backend.keys == 0
 
 
-def test_what_can_never_fit_is_told_so(client):
+def test_a_cost_that_can_never_fit_says_so(client):
     refused = client.post("/upload", content=kilobytes(1001))
     assert refused.status_code == 429
     assert "Retry-After" not in refused.headers

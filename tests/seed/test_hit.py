@@ -1,4 +1,4 @@
-"""`await throttle.hit(request)`: check and apply."""
+"""`await throttle.hit(request)`: decide and consume."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -24,20 +24,20 @@ def client(served):
     return served(app)
 
 
-def test_hundred_hits_a_minute_are_admitted(client):
+def test_a_hundred_hits_a_minute_are_admitted(client):
     answers = [client.get("/data") for _ in range(101)]
     assert [answer.status_code for answer in answers] == [200] * 100 + [429]
     assert answers[0].json() == {"data": []}
 
 
-def test_a_refusal_says_when_to_come_back(client):
+def test_a_refusal_has_the_wait(client):
     *_, refused = [client.get("/data") for _ in range(101)]
     wait = int(refused.headers["Retry-After"])
     assert 1 <= wait <= 61
     assert {"detail": f"Too many requests. Retry in {wait} seconds."} == refused.json()
 
 
-def test_whoever_comes_back_then_is_admitted(client):
+def test_a_client_that_waits_as_told_is_admitted(client):
     *_, refused = [client.get("/data") for _ in range(101)]
     clock.advance(seconds=int(refused.headers["Retry-After"]))
     assert client.get("/data").status_code == 200

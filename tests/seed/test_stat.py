@@ -1,4 +1,4 @@
-"""`await throttle.stat(request)`: what is left, without taking it."""
+"""`await throttle.stat(request)`: the quota left, without consuming any."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -38,12 +38,12 @@ def client(served):
     return served(app)
 
 
-def test_stat_takes_nothing(client):
+def test_stat_consumes_nothing(client):
     answers = [client.get("/status").json() for _ in range(3)]
     assert answers == [{"hits_remaining": 100, "retry_after_ms": 0}] * 3
 
 
-def test_what_remains_after_the_hit_is_one_less_than_before(client):
+def test_one_less_remains_after_the_hit(client):
     remaining = [client.get("/data").json()["quota_remaining"] for _ in range(100)]
     assert list(range(99, -1, -1)) == remaining
     assert client.get("/data").status_code == 429

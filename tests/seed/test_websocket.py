@@ -1,4 +1,4 @@
-"""`is_throttled(websocket)`: every message counts, and the last hit tells."""
+"""`is_throttled(websocket)`: every message counts, and the flag is that of the last hit."""
 
 import json
 
@@ -50,7 +50,7 @@ def ask(socket, message):
     return socket.recv(timeout=5)
 
 
-def test_sixty_messages_are_echoed_and_then_the_client_is_told(address):
+def test_sixty_messages_are_echoed_and_then_the_client_gets_a_message(address):
     with connect(f"{address}/strict") as socket:
         assert [f"Echo: {number}" for number in range(60)] == [ask(socket, str(number)) for number in range(60)]
         told = json.loads(ask(socket, "one too many"))
@@ -58,7 +58,7 @@ def test_sixty_messages_are_echoed_and_then_the_client_is_told(address):
     assert {"type": "rate_limit", "error": f"Too many requests. Retry in {wait} seconds.", "retry_after": wait} == told
 
 
-def test_the_program_may_close_what_is_throttled(address):
+def test_the_program_may_close_a_throttled_websocket(address):
     with connect(f"{address}/strict") as socket:
         [ask(socket, "") for _ in range(61)]
         with pytest.raises(ConnectionClosed) as closed:

@@ -1,4 +1,4 @@
-"""A stranger's first steps with the command: it replays made-up traffic, draws it, and knows its own files."""
+"""A new user's first steps with the command line: it replays synthetic traffic, draws it, and has its own files."""
 
 import subprocess
 import sys

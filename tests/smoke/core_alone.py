@@ -1,4 +1,4 @@
-"""What a stranger does first with the wheel of the core, in an environment that holds nothing else."""
+"""A new user's first steps with the wheel of the core, in an environment that has nothing else."""
 
 import asyncio
 from importlib.metadata import files, version
@@ -15,7 +15,7 @@ async def main() -> None:
 
     async with InMemoryBackend():
         limiter = Limiter("smoke", "2/min")
-        decisions = [await limiter.hit("somebody") for _ in range(3)]
+        decisions = [await limiter.hit("client") for _ in range(3)]
     assert [decision.allowed for decision in decisions] == [True, True, False]
     print(f"traffik {version('traffik-core')}: two hits admitted, the third refused")
 

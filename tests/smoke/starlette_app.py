@@ -1,4 +1,4 @@
-"""What a stranger does first with the extra `starlette`: a throttled route, found through the entry point."""
+"""A new user's first steps with the extra `starlette`: a throttled route, found through the entry point."""
 
 from importlib.metadata import files, version
 

@@ -1,4 +1,4 @@
-"""`answer_throttled`: what endpoints and dependencies refuse, answered as the middleware answers."""
+"""`answer_throttled`: refusals by endpoints and dependencies get the same response as those of the middleware."""
 
 import json
 
@@ -36,7 +36,7 @@ async def test_a_refusal_is_a_problem(uid, caught):
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_the_answer_is_the_same_as_that_of_the_middleware(uid):
+async def test_the_response_is_the_same_as_that_of_the_middleware(uid):
     throttle = HTTPThrottle(uid, "0/min")
     front = Starlette(middleware=[Middleware(ThrottleMiddleware, throttle)])
     for accept in ("*/*", "text/html", "application/json"):
@@ -45,17 +45,17 @@ async def test_the_answer_is_the_same_as_that_of_the_middleware(uid):
 
 
 @pytest.mark.parametrize("kind", [HTTPThrottle, WebSocketThrottle])
-async def test_a_handshake_is_denied_in_the_same_words(uid, kind):
+async def test_a_denied_handshake_has_the_same_body(uid, kind):
     start, body = await converse(app_of(kind(uid, "0/min")), path="/ws", **DENIAL)
     assert (start["status"], json.loads(body["body"])["violated-policies"]) == (429, [uid])
 
 
-async def test_a_handshake_is_closed_where_the_server_cannot_deny_it(uid):
+async def test_a_websocket_is_closed_if_the_server_cannot_deny_it(uid):
     (close,) = await converse(app_of(WebSocketThrottle(uid, "0/min"), traffik.Throttled), path="/ws")
     assert (close["type"], close["code"]) == ("websocket.close", 1008)
 
 
-async def test_what_the_handler_of_a_throttle_raises_in_the_middleware_is_answered_too(uid):
+async def test_an_error_of_a_handler_in_the_middleware_is_answered_too(uid):
     async def again(connection, decision, throttle):
         raise Throttled(traffik.responses.rejections.reject(decision, throttle.policies(decision)))
 

@@ -1,4 +1,4 @@
-"""Which store is meant: applications in applications, applications beside each other, and none at all."""
+"""The store of a throttle in mounted applications, in several applications, and without an application."""
 
 import gc
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -61,7 +61,7 @@ class TestMounted:
             assert await statuses(app, "/in/", "/in/") == [200, 429]
             assert (store.keys, other.keys) == (1, 0)
 
-    async def test_so_does_one_inside_that(self, throttle, other):
+    async def test_an_application_inside_that_does_too(self, throttle, other):
         store = InMemoryBackend()
         innermost = FastAPI(routes=[throttled(throttle)])
         inner = FastAPI()
@@ -82,7 +82,7 @@ class TestMounted:
         ],
         ids=["with middleware", "in a mount", "in a router", "on a host"],
     )
-    async def test_wherever_it_is_mounted(self, throttle, other, wrap):
+    async def test_in_every_kind_of_mount(self, throttle, other, wrap):
         store = InMemoryBackend()
         app = Starlette(routes=[wrap(Starlette(routes=[throttled(throttle)]))], lifespan=store.lifespan)
         async with running(app):
@@ -106,7 +106,7 @@ class TestBesideEachOther:
             assert [await statuses(app, "/", "/") for app in apps] == [[200, 429]] * 2
             assert [store.keys for store in stores] == [1, 1]
 
-    async def test_they_may_share_one(self, throttle):
+    async def test_several_applications_may_share_one_store(self, throttle):
         store = InMemoryBackend()
         one, two = [Starlette(routes=[throttled(throttle)], lifespan=store.lifespan) for _ in range(2)]
         async with running(one):
@@ -126,7 +126,7 @@ class TestBesideEachOther:
 
 
 class TestTheLifespan:
-    async def test_goes_with_one_of_the_users(self, throttle, other):
+    async def test_can_be_used_inside_your_own(self, throttle, other):
         store, events = InMemoryBackend(), []
 
         @asynccontextmanager
@@ -141,7 +141,7 @@ class TestTheLifespan:
             assert await statuses(app, "/", "/") == [200, 429]
         assert (events, other.keys) == (["up", "down"], 0)
 
-    def test_hands_on_the_state_of_the_users_under_a_real_server(self, throttle):
+    def test_passes_on_the_state_of_your_own_on_a_real_server(self, throttle):
         store = InMemoryBackend()
 
         @asynccontextmanager
@@ -162,7 +162,7 @@ class TestTheLifespan:
             assert await statuses(app, "/") == [200]
             assert one.keys == 1
 
-    async def test_lets_go_of_the_applications(self):
+    async def test_does_not_keep_applications_alive(self):
         app = Starlette(routes=[Mount("/in", inner := Starlette())], lifespan=InMemoryBackend().lifespan)
         async with running(app):
             pass
@@ -178,7 +178,7 @@ class TestTheLifespan:
         with TestClient(app, backend="trio") as client:
             assert [client.get("/").status_code for _ in range(2)] == [200, 429]
 
-    async def test_may_be_left_out_where_there_is_one_store(self, throttle, monkeypatch):
+    async def test_may_be_left_out_if_there_is_one_store(self, throttle, monkeypatch):
         store = InMemoryBackend()
         monkeypatch.setattr(binding, "_made", WeakSet([store]))
         assert await statuses(Starlette(routes=[throttled(throttle)]), "/", "/") == [200, 429]
@@ -190,20 +190,20 @@ class TestNoStore:
         with pytest.raises(BackendNotFoundError, match=r"lifespan=backend\.lifespan"):
             await get(Starlette(routes=[throttled(throttle)]))
 
-    async def test_in_particular_is_an_error_that_lists_the_candidates(self, throttle, other):
+    async def test_to_choose_is_an_error_that_lists_the_candidates(self, throttle, other):
         async with InMemoryBackend(namespace="mine"):
             with pytest.raises(BackendNotFoundError, match="'mine'") as caught:
                 await get(Starlette(routes=[throttled(throttle)]))
         assert "'other'" in str(caught.value)
 
-    async def test_in_an_application_that_was_not_started_says_so(self, throttle, monkeypatch):
+    async def test_in_an_application_that_was_not_started_is_an_error_that_says_so(self, throttle, monkeypatch):
         stores = InMemoryBackend(), InMemoryBackend()
         monkeypatch.setattr(binding, "_made", WeakSet(stores))
         app = Starlette(routes=[throttled(throttle)], lifespan=stores[0].lifespan)
         with pytest.raises(BackendNotFoundError, match=r"none of them is open: .* with TestClient\(app\) as client:"):
             TestClient(app).get("/")
 
-    async def test_is_no_matter_to_a_hit_of_nothing(self, throttle, monkeypatch):
+    async def test_is_needed_for_a_hit_without_a_cost(self, throttle, monkeypatch):
         monkeypatch.setattr(binding, "_made", WeakSet())
         app = FastAPI()
 

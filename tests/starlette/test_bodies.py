@@ -1,4 +1,4 @@
-"""A refusal does not wait for the body: over real connections, whose clients send the head and a part of the body."""
+"""A refusal does not wait for the body, over real connections whose clients send only a part of the body."""
 
 import socket
 
@@ -93,18 +93,18 @@ class TestTheRouteClass:
         assert (await get(app)).json() == 2
         assert (await get(app)).headers["RateLimit"].startswith(f'"{two.uid}";r=0')
 
-    async def test_sends_what_a_handler_answers(self, app, uid):
+    async def test_sends_the_response_of_a_handler(self, app, uid):
         app.get("/")(throttled("0/min", uid=uid, handle_throttled=lambda: PlainTextResponse("busy", 503))(in_starlette))
         answer = await get(app)
         assert (answer.status_code, answer.text) == (503, "busy")
 
-    async def test_lets_a_sync_endpoint_have_an_async_identifier(self, app, uid):
+    async def test_allows_an_async_identifier_for_a_sync_endpoint(self, app, uid):
         async def who(request):
             return "client"
 
         app.get("/")(throttled("1/min", uid=uid, identifier=who)(lambda: None))
         assert await statuses(app, "/", "/") == [200, 429]
 
-    async def test_leaves_routes_without_a_decorator_as_they_are(self, app):
+    async def test_does_not_change_routes_without_a_decorator(self, app):
         app.get("/")(lambda: None)
         assert await statuses(app, "/", "/") == [200, 200]

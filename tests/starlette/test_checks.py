@@ -49,7 +49,7 @@ def said():
 
 
 class TestADecoratorAboveTheRoute:
-    async def test_is_noticed_when_the_store_opens(self, app, throttle):
+    async def test_is_reported_when_the_store_opens(self, app, throttle):
         @throttled(throttle)
         @app.get("/")
         async def endpoint(): ...
@@ -58,7 +58,7 @@ class TestADecoratorAboveTheRoute:
             assert said() == ["misplaced-decorator"]
         assert f"{__file__}:" in notices.said()[0].about
 
-    async def test_is_noticed_by_the_middleware(self, app, throttle):
+    async def test_is_reported_by_the_middleware(self, app, throttle):
         @throttled(throttle)
         @app.get("/")
         def endpoint(): ...
@@ -67,7 +67,7 @@ class TestADecoratorAboveTheRoute:
         await start(app)
         assert said() == ["misplaced-decorator"]
 
-    async def test_is_noticed_in_routers_and_mounted_applications(self, app, throttle):
+    async def test_is_reported_in_routers_and_mounted_applications(self, app, throttle):
         router, inner = APIRouter(), FastAPI()
         for place in (router, inner):
             throttled(throttle)(place.get("/x")(lambda: None))
@@ -76,14 +76,14 @@ class TestADecoratorAboveTheRoute:
         check_app(app)
         assert said() == ["misplaced-decorator"]
 
-    async def test_is_noticed_on_a_route_of_starlette(self, throttle):
+    async def test_is_reported_on_a_route_of_starlette(self, throttle):
         async def endpoint(request): ...
 
         throttled(throttle)(endpoint)
         check_app(Starlette(routes=[Mount("/in", routes=[Route("/", endpoint)])]))
         assert said() == ["misplaced-decorator"]
 
-    async def test_below_it_is_fine(self, app, throttle):
+    async def test_below_it_is_not_reported(self, app, throttle):
         @app.get("/")
         @throttled(throttle)
         async def endpoint(): ...
@@ -140,32 +140,32 @@ async def test_the_sync_form_works_as_a_dependency(app, throttle):
 
 
 class TestTheMiddlewareForCORS:
-    async def test_inside_the_throttles_is_noticed(self, app, throttle):
+    async def test_inside_the_throttles_is_reported(self, app, throttle):
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         app.add_middleware(ThrottleMiddleware, throttle)
         await start(app)
         assert said() == ["cors-order"]
         assert "put CORSMiddleware outside ThrottleMiddleware" in notices.said()[0].sentence
 
-    async def test_outside_them_is_fine(self, app, throttle):
+    async def test_outside_them_is_not_reported(self, app, throttle):
         app.add_middleware(ThrottleMiddleware, throttle)
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         await start(app)
         assert said() == []
 
-    async def test_inside_a_wrapped_application_is_noticed(self, app, throttle):
+    async def test_inside_a_wrapped_application_is_reported(self, app, throttle):
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         ThrottleMiddleware(app, throttle)
         assert said() == ["cors-order"]
 
-    async def test_inside_a_middleware_without_throttles_is_fine(self, app):
+    async def test_inside_a_middleware_without_throttles_is_not_reported(self, app):
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         app.add_middleware(ThrottleMiddleware)
         await start(app)
         assert said() == []
 
 
-async def test_an_application_without_routes_is_let_be():
+async def test_an_application_without_routes_is_ignored():
     check_app(None)
     check_app(PlainTextResponse("an ASGI application"))
     assert said() == []

@@ -1,4 +1,4 @@
-"""Browsers that ask from other sites: their preflights are not counted, and their code can read refusals."""
+"""Requests from other sites: preflights are not counted, and pages can read refusals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def ask(app, *requests):
 
 
 @pytest.mark.parametrize("inside", [(), (CORS,)], ids=["alone", "with CORS inside"])
-async def test_preflights_take_no_quota_and_are_never_refused(throttle, inside):
+async def test_preflights_consume_no_quota_and_are_never_refused(throttle, inside):
     preflights = [("OPTIONS", PREFLIGHT)] * 5
     requests = [*preflights, *[("GET", ORIGIN)] * 3, *preflights]
     assert await ask(app(Middleware(ThrottleMiddleware, throttle), *inside), *requests) == [200] * 7 + [429] + [200] * 5

@@ -1,4 +1,4 @@
-"""`@throttled`, in a module whose annotations are text until somebody asks."""
+"""`@throttled`, in a module whose annotations are strings until they are evaluated."""
 
 from __future__ import annotations
 
@@ -183,13 +183,13 @@ class TestInStarlette:
         assert [message["type"] for message in await converse(app)] == ["websocket.close"]
 
 
-class TestWhateverItsParametersAreCalled:
+class TestTheNamesOfParameters:
     @pytest.mark.parametrize("name", ["req", "_", "r"])
-    async def test_what_starlette_hands_over_is_the_connection(self, throttle, name):
+    async def test_do_not_matter_for_starlette(self, throttle, name):
         endpoint = throttled(throttle)(named(name))
         assert await statuses(route(endpoint), "/", "/") == [200, 429]
 
-    async def test_of_a_method_too(self, throttle):
+    async def test_do_not_matter_for_a_method(self, throttle):
         class Endpoint(HTTPEndpoint):
             @throttled(throttle)
             async def get(self, req):
@@ -197,7 +197,7 @@ class TestWhateverItsParametersAreCalled:
 
         assert await statuses(route(Endpoint), "/", "/") == [200, 429]
 
-    async def test_a_name_alone_makes_no_connection(self, throttle):
+    async def test_do_not_make_a_parameter_the_connection(self, throttle):
         @throttled(throttle)
         async def endpoint(request: int, connection: Annotated[str, Depends(lambda: "of a database")]):
             return request, connection
@@ -205,7 +205,7 @@ class TestWhateverItsParametersAreCalled:
         assert (await get(api(endpoint), "/?request=3")).json() == [3, "of a database"]
         assert (await get(api(endpoint), "/?request=3")).status_code == 429
 
-    async def test_one_may_be_asked_for_in_more_words(self, throttle):
+    async def test_do_not_matter_for_unions_and_annotated(self, throttle):
         @throttled(throttle)
         async def endpoint(r: Annotated[Request, "of the client"]):
             return r.url.path
@@ -221,7 +221,7 @@ class TestWhateverItsParametersAreCalled:
             await throttled(throttle)(named("x"))(5)
 
     @pytest.mark.parametrize("options", [{"cost": -1}, {"cost": "x"}, {"context": 5}])
-    def test_what_no_hit_can_have_is_an_error_at_once(self, throttle, options):
+    def test_an_invalid_cost_or_context_is_an_error_at_once(self, throttle, options):
         with pytest.raises((TypeError, ValueError)):
             throttled(throttle, **options)
 
@@ -231,7 +231,7 @@ class TestAHandlerThatReturnsAResponse:
     def throttle(self, uid):
         return HTTPThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
 
-    async def test_answers_for_an_async_endpoint(self, throttle):
+    async def test_replaces_an_async_endpoint(self, throttle):
         @throttled(throttle)
         async def endpoint(request: Request):
             raise AssertionError
@@ -239,14 +239,14 @@ class TestAHandlerThatReturnsAResponse:
         answers = [await get(app(endpoint)) for app in (route, api)]
         assert [(answer.status_code, answer.text) for answer in answers] == [(503, "busy")] * 2
 
-    async def test_answers_for_a_sync_endpoint(self, throttle):
+    async def test_replaces_a_sync_endpoint(self, throttle):
         @throttled(throttle)
         def endpoint(request: Request):
             raise AssertionError
 
         assert [(await get(app(endpoint))).status_code for app in (route, api)] == [503, 503]
 
-    async def test_answers_for_a_websocket(self, uid):
+    async def test_denies_a_websocket(self, uid):
         @throttled(WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503)))
         async def endpoint(websocket):
             raise AssertionError
@@ -256,7 +256,7 @@ class TestAHandlerThatReturnsAResponse:
         (close,) = await converse(app)
         assert (start["status"], close["code"]) == (503, 1008)
 
-    async def test_does_not_end_what_it_hits_by_hand(self, throttle):
+    async def test_does_not_replace_an_endpoint_that_hits_by_itself(self, throttle):
         async def endpoint(request):
             await throttle.hit(request)
             return PlainTextResponse("let in")
@@ -325,7 +325,7 @@ class TestItsArguments:
         with pytest.raises(TypeError, match="strategy: options are for rates"):
             throttled(throttle, strategy=TokenBucket())
 
-    def test_a_rate_for_what_has_no_name_is_an_error(self):
+    def test_a_rate_for_an_object_without_a_name_is_an_error(self):
         with pytest.raises(TypeError, match="has no name to make a uid of"):
             throttled("1/min")(partial(get, None))
 
@@ -334,7 +334,7 @@ class TestItsArguments:
             throttled("1/min", brust=3)(lambda request: None)
 
 
-class TestWhatItLeaves:
+class TestWhatItKeeps:
     def test_name_documentation_and_annotations(self, throttle):
         async def endpoint(q: int) -> str:
             """What it does."""
@@ -355,7 +355,7 @@ class TestWhatItLeaves:
 
         assert inspect.signature(throttled(throttle)(endpoint)) == inspect.signature(endpoint, eval_str=True)
 
-    def test_a_signature_that_asks_for_it_now(self, throttle):
+    def test_a_signature_with_an_added_parameter_for_it(self, throttle):
         def endpoint(a: int, **rest: str): ...
 
         assert list(inspect.signature(throttled(throttle)(endpoint)).parameters) == ["a", "traffik_request", "rest"]

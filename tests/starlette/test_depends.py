@@ -6,7 +6,8 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 
 from tests.callers import DENIAL, converse, get, statuses
-from traffik import HTTPThrottle, WebSocketThrottle
+from traffik import AllOf, ConfigurationError, HTTPThrottle, WebSocketThrottle
+from traffik.adapters import check_app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -31,7 +32,7 @@ async def test_a_route_with_a_sync_endpoint_is_throttled(uid):
     assert await statuses(app, "/", "/") == [200, 429]
 
 
-async def test_it_hands_over_the_connection(uid):
+async def test_it_returns_the_connection(uid):
     app, throttle = FastAPI(), HTTPThrottle(uid, "1/min")
 
     @app.get("/")
@@ -64,7 +65,7 @@ async def test_a_whole_application_is_throttled(uid):
     assert await statuses(app, "/1", "/2") == [200, 429]
 
 
-async def test_an_application_may_have_websockets_beside(uid):
+async def test_a_throttled_application_may_have_websockets(uid):
     app = FastAPI(dependencies=[Depends(HTTPThrottle(uid, "1/min"))])
 
     @app.websocket("/")
@@ -87,7 +88,7 @@ async def test_a_websocket_is_throttled(uid):
     assert (opened, denied) == ("websocket.accept", "websocket.http.response.start")
 
 
-async def test_one_asked_for_twice_is_hit_once(uid):
+async def test_one_that_is_used_twice_is_hit_once(uid):
     throttle = HTTPThrottle(uid, "2/min")
     app = app_with(Depends(throttle), dependencies=[Depends(throttle)])
     assert await statuses(app, "/1", "/1", "/1") == [200, 200, 429]
@@ -100,8 +101,46 @@ async def test_several_are_hit_in_order(uid):
     assert f'"{wide.uid}";q=2;w=60' == (await get(app, "/1")).headers["RateLimit-Policy"]
 
 
-async def test_a_test_of_the_application_may_override_it(uid):
+async def test_a_test_may_override_it(uid):
     throttle = HTTPThrottle(uid, "0/min")
     app = app_with(Depends(throttle))
     app.dependency_overrides[throttle] = lambda: None
     assert await statuses(app, "/1") == [200]
+
+
+class TestAllOf:
+    @pytest.fixture
+    def both(self, uid):
+        return AllOf(HTTPThrottle(f"{uid}-wide", "10/min"), HTTPThrottle(f"{uid}-narrow", "2/min"))
+
+    async def test_takes_from_all_or_from_none(self, both):
+        app = app_with(Depends(both))
+        answers = [await get(app, "/1") for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200] * 2 + [429] * 3
+        assert '-wide";r=8;' in answers[-1].headers["RateLimit"]
+        assert answers[-1].headers.get_list("Retry-After") == ["60"]
+
+    async def test_hands_over_the_connection_in_async_and_in_sync_code(self, both):
+        app = FastAPI()
+
+        @app.get("/")
+        def endpoint(request: Request, one: Annotated[Any, Depends(both)], two: Annotated[Any, Depends(both.sync)]):
+            return one is request and two is request
+
+        assert (await get(app)).json() is True
+
+    def test_adds_nothing_to_openapi(self, both):
+        assert app_with().openapi() == app_with(Depends(both)).openapi() == app_with(Depends(both.sync)).openapi()
+
+    async def test_lets_no_client_give_the_cost(self, both):
+        paths = ["/1?cost=0&context=1&connection=1"] * 3
+        assert await statuses(app_with(Depends(both)), *paths) == [200, 200, 429]
+
+    @pytest.mark.parametrize("method", ["hit", "check", "reserve"])
+    def test_has_no_method_that_is_a_dependency(self, both, method):
+        with pytest.raises(ConfigurationError, match="choose the cost in the query"):
+            check_app(app_with(Depends(getattr(both, method))))
+
+    def test_is_not_for_websockets_on_a_route_for_http(self, uid):
+        with pytest.raises(ConfigurationError, match="use an HTTPThrottle there"):
+            check_app(app_with(Depends(AllOf(WebSocketThrottle(uid, "1/min")))))

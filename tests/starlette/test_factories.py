@@ -64,12 +64,12 @@ def test_each_application_has_the_rate_it_was_given():
             assert admitted(client) == 3
 
 
-def test_so_do_applications_that_run_at_once():
+def test_applications_that_run_at_once_have_their_own_rates():
     with TestClient(create_app("1/min")) as one, TestClient(create_app("3/min")) as two:
         assert (admitted(one), admitted(two)) == (1, 3)
 
 
-def test_in_one_store_at_once_the_second_to_count_is_an_error():
+def test_in_one_store_the_second_definition_is_an_error():
     store = InMemoryBackend()
     with TestClient(create_app("1/min", store)) as one, TestClient(create_app("3/min", store)) as two:
         assert admitted(one) == 1
@@ -92,7 +92,7 @@ def starlette_app():
 
 # FastAPI itself keeps the dependencies of the latest applications in caches.
 @pytest.mark.parametrize("said", [None, "factory*"])
-def test_an_application_that_is_gone_leaves_no_throttle(said):
+def test_a_deleted_application_leaves_no_throttle(said):
     app, throttles = starlette_app()
     if said is not None:
         group(said).add_rule(Rule("/"))

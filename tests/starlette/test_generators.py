@@ -1,4 +1,4 @@
-"""`@throttled` on what yields: refused before the response starts, and awaited on the loop."""
+"""`@throttled` on generators: refused before the response starts, and awaited on the loop."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
@@ -71,7 +71,7 @@ class TestAnEndpoint:
         assert answers[2].status_code == 429
         assert "Retry-After" in answers[2].headers
 
-    async def test_is_refused_with_what_an_async_handler_answers(self, uid, make):
+    async def test_is_refused_with_the_response_of_an_async_handler(self, uid, make):
         async def busy(connection):
             await anyio.lowlevel.checkpoint()
             return PlainTextResponse("busy", 503, {"X-Why": "full"})
@@ -124,7 +124,7 @@ class TestADependency:
         assert await statuses(app, "/", "/", "/") == [200, 200, 429]
         assert steps == ["begun", "ended"] * 2
 
-    async def test_sees_the_error_of_the_endpoint(self, app, steps):
+    async def test_gets_the_error_of_the_endpoint(self, app, steps):
         async with calling(app, raising=False) as caller:
             assert (await caller.get("/?bad=true")).status_code == 500
         assert steps == ["begun", "failed", "ended"]
@@ -135,7 +135,7 @@ async def test_a_generator_that_fastapi_does_not_call_is_an_error(throttle):
         next(stream_sync(throttle)(3))
 
 
-async def test_nothing_of_it_is_in_the_openapi_document(throttle):
+async def test_it_adds_nothing_to_the_openapi_document(throttle):
     documents = []
     for limited in (True, False):
         app = FastAPI()

@@ -1,4 +1,4 @@
-"""A user of Starlette as an identity: whom the authentication middleware has found."""
+"""The identifier for users of Starlette's authentication middleware."""
 
 import pytest
 from starlette.applications import Starlette
@@ -49,12 +49,12 @@ def app(throttle):
 
 
 @pytest.mark.parametrize(("name", "expected"), [("member", "user:7"), ("ada", "user:ada"), (None, "192.0.2.1")])
-async def test_a_user_is_whom_the_middleware_has_found(app, name, expected):
+async def test_it_is_the_user_that_the_middleware_has_found(app, name, expected):
     headers = {} if name is None else {"X-Name": name}
     assert (await get(app, peer="192.0.2.1", headers=headers)).text == expected
 
 
-async def test_without_the_middleware_there_are_addresses(throttle):
+async def test_without_the_middleware_it_is_the_address(throttle):
     async def endpoint(request):
         return PlainTextResponse((await throttle.stat(request)).key.partition("{")[2][:-1])
 

@@ -1,4 +1,4 @@
-"""`is_throttled` and `get_wait`: what the most recent hit of a connection was told."""
+"""`is_throttled` and `get_wait`: the result of the most recent hit of a connection."""
 
 import pytest
 from starlette.requests import Request
@@ -39,19 +39,19 @@ async def test_they_tell_of_the_most_recent_hit(request_, tight, wide):
     assert seen == [(False, 0), (True, 60_000), (False, 0), (True, 60_000)]
 
 
-async def test_or_of_the_most_recent_hit_of_one_throttle(request_, tight, wide):
+async def test_they_tell_of_the_most_recent_hit_of_one_throttle(request_, tight, wide):
     for throttle in (tight, tight, wide):
         await throttle.hit(request_)
     assert (told(request_, tight), told(request_, wide)) == ((True, 60_000), (False, 0))
 
 
-async def test_a_hit_of_nothing_is_one_too(request_, tight):
+async def test_a_hit_without_a_cost_counts_as_the_most_recent(request_, tight):
     for cost in (1, 1, 0):
         await tight.hit(request_, cost)
     assert told(request_) == (False, 0)
 
 
-async def test_a_hit_of_a_throttle_that_is_switched_off_is_one_too(request_, tight):
+async def test_a_hit_of_a_disabled_throttle_counts_as_the_most_recent(request_, tight):
     await tight.hit(request_, 1)
     await tight.hit(request_, 1)
     tight.disable()
@@ -59,32 +59,32 @@ async def test_a_hit_of_a_throttle_that_is_switched_off_is_one_too(request_, tig
     assert told(request_) == (False, 0)
 
 
-async def test_a_check_is_none(request_, tight):
+async def test_a_check_does_not_count_as_a_hit(request_, tight):
     await tight.hit(request_)
     assert not await tight.check(request_)
     assert told(request_) == (False, 0)
 
 
-async def test_they_know_of_a_hit_that_raised(request_, uid):
+async def test_they_include_a_hit_that_raised(request_, uid):
     throttle = HTTPThrottle(uid, "0/min")
     with pytest.raises(Throttled):
         await throttle.hit(request_)
     assert is_throttled(request_)
 
 
-async def test_they_know_of_hits_through_another_object_for_the_connection(request_, tight):
+async def test_they_include_hits_through_another_object_for_the_connection(request_, tight):
     await tight.hit(Request(request_.scope), 1)
     await tight.hit(Request(request_.scope), 1)
     assert told(request_) == (True, 60_000)
 
 
-async def test_every_connection_has_its_own(request_, tight):
+async def test_each_connection_has_its_own_result(request_, tight):
     await tight.hit(request_)
     await tight.hit(request_)
     assert told(Request({**Request({"type": "http"}).scope})) == (False, 0)
 
 
 @pytest.mark.parametrize("wrong", [None, object(), "request"])
-async def test_what_is_no_connection_is_an_error(wrong):
+async def test_an_object_that_is_no_connection_is_an_error(wrong):
     with pytest.raises(AdapterNotFoundError, match="no adapter for"):
         is_throttled(wrong)

@@ -56,17 +56,17 @@ class TestAnAdmittedRequest:
         assert answer.headers["RateLimit-Policy"] == f'"{uid}";q=5;w=60'
         assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
-    async def test_has_those_of_throttles_further_in(self, uid):
+    async def test_has_those_of_throttles_inside(self, uid):
         outer, inner = HTTPThrottle(f"{uid}-o", "5/min"), HTTPThrottle(f"{uid}-i", "3/min")
         answer = await get(app_behind(outer, routes=routed(inner)))
         assert answer.headers["RateLimit-Policy"] == f'"{outer.uid}";q=5;w=60, "{inner.uid}";q=3;w=60'
         assert answer.headers["RateLimit"] == f'"{outer.uid}";r=4;t=60, "{inner.uid}";r=2;t=60'
 
-    async def test_has_those_of_throttles_further_in_alone(self, uid):
+    async def test_has_only_those_of_throttles_inside(self, uid):
         answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"))))
         assert answer.headers["RateLimit"] == f'"{uid}";r=2;t=60'
 
-    async def test_has_none_where_nothing_was_counted(self, uid):
+    async def test_has_none_if_nothing_was_counted(self, uid):
         answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"), cost=0)))
         assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
 
@@ -94,7 +94,7 @@ class TestAnAdmittedRequest:
         answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
         assert (answer.text, answer.headers["RateLimit"]) == ("abc", f'"{uid}";r=2;t=60')
 
-    async def test_that_fails_fails_as_ever(self, uid):
+    async def test_that_fails_raises_the_same_error(self, uid):
         async def endpoint(request):
             raise ZeroDivisionError
 
@@ -139,7 +139,7 @@ class TestARefusedRequest:
 
 
 class TestAHandlerOfTheThrottle:
-    async def test_that_returns_lets_the_request_in(self, uid):
+    async def test_that_returns_lets_the_request_pass(self, uid):
         seen = []
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda _, decision: seen.append(decision.allowed))
         assert await statuses(app_behind(throttle), "/") == [200]
@@ -181,12 +181,12 @@ class TestAFunctionOfTheThrottle:
         assert (answer.status_code, answer.json()) == (401, {"detail": "who are you?"})
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
-    async def test_may_raise_an_answer_without_a_body(self, uid):
+    async def test_may_raise_a_response_without_a_body(self, uid):
         throttle = HTTPThrottle(uid, "5/min", identifier=raising(HTTPException(204)))
         answer = await get(app_behind(throttle))
         assert (answer.status_code, answer.content) == (204, b"")
 
-    async def test_that_closes_what_is_no_websocket_is_an_error(self, uid):
+    async def test_that_closes_a_request_is_an_error(self, uid):
         throttle = HTTPThrottle(uid, "5/min", identifier=raising(WebSocketException(3000)))
         with pytest.raises(WebSocketException):
             await get(app_behind(throttle))
@@ -219,7 +219,7 @@ class TestAFunctionThatReadsTheBody:
                 return await caller.post("/", content=content)
 
     @pytest.mark.parametrize("option", ["identifier", "cost", "rules", "handle_throttled"])
-    async def test_leaves_it_to_the_application(self, uid, option):
+    async def test_leaves_the_body_to_the_application(self, uid, option):
         async def function(request):
             return len(await request.body())
 
@@ -267,14 +267,14 @@ class TestAWebSocket:
 
         return app_behind(throttle, routes=[WebSocketRoute("/", endpoint)])
 
-    async def test_is_denied_with_a_status_where_the_server_can(self, uid):
+    async def test_is_denied_with_a_status_if_the_server_supports_it(self, uid):
         app = self.app_behind(WebSocketThrottle(uid, "1/min"))
         (opened,), (start, body) = [await converse(app, **DENIAL) for _ in range(2)]
         assert (opened["type"], start["type"]) == ("websocket.accept", "websocket.http.response.start")
         assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"60")
         assert body["body"] == problem("Too many requests. Retry in 60 seconds.", uid)
 
-    async def test_is_closed_where_the_server_cannot(self, uid):
+    async def test_is_closed_if_the_server_cannot_send_a_status(self, uid):
         (close,) = await converse(self.app_behind(WebSocketThrottle(uid, "0/min")))
         assert (close["type"], close["code"]) == ("websocket.close", 1008)
 
@@ -282,13 +282,13 @@ class TestAWebSocket:
         (opened,) = await converse(self.app_behind(HTTPThrottle(uid, "0/min")))
         assert opened["type"] == "websocket.accept"
 
-    async def test_is_answered_by_what_the_handler_of_the_throttle_returns(self, uid):
+    async def test_is_denied_with_the_response_of_a_handler(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
         start, body = await converse(self.app_behind(throttle), **DENIAL)
         (close,) = await converse(self.app_behind(throttle))
         assert (start["status"], body["body"], close["type"]) == (503, b"busy", "websocket.close")
 
-    async def test_is_let_in_if_the_handler_of_the_throttle_returns(self, uid):
+    async def test_is_admitted_if_the_handler_returns_nothing(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: None)
         (opened,) = await converse(self.app_behind(throttle))
         assert opened["type"] == "websocket.accept"
@@ -308,7 +308,7 @@ class TestCountedOnce:
             "websocket.http.response.start",
         ]
 
-    async def test_but_every_message_of_a_websocket_counts(self, uid):
+    async def test_except_for_messages_of_a_websocket(self, uid):
         lines = WebSocketThrottle(uid, "2/min")
 
         class Chat(WebSocketEndpoint):
@@ -326,19 +326,19 @@ class TestCountedOnce:
             '{"type":"rate_',
         ]
 
-    async def test_where_one_middleware_stands_in_another(self, uid):
+    async def test_in_nested_middlewares(self, uid):
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "5/min")
         inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware, throttles=[one, two])])
         answer = await get(app_behind(one, routes=[inner]), "/in/")
         assert answer.headers["RateLimit"] == f'"{one.uid}";r=4;t=60, "{two.uid}";r=4;t=60'
 
-    async def test_where_the_outer_one_writes_no_headers_the_inner_one_does(self, uid):
+    async def test_and_the_inner_middleware_writes_headers_if_the_outer_does_not(self, uid):
         inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware)])
         answer = await get(app_behind(HTTPThrottle(uid, "5/min"), routes=[inner], headers=False), "/in/")
         assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
 
-class TestWhereItStands:
+class TestThePlaceOfTheMiddleware:
     async def test_around_the_whole_application_even_a_crash_has_the_headers(self, uid):
         async def endpoint(request):
             raise ZeroDivisionError
@@ -355,25 +355,25 @@ class TestWhereItStands:
         app = ThrottleMiddleware(bare, HTTPThrottle(uid, "1/min"))
         assert await statuses(app, "/", "/") == [200, 429]
 
-    async def test_where_several_stores_could_be_meant(self, uid):
+    async def test_in_an_application_with_its_own_store(self, uid):
         app = ThrottleMiddleware(home, HTTPThrottle(uid, "1/min"))
         async with InMemoryBackend(namespace="another"):
             with pytest.raises(BackendNotFoundError, match=r"several stores are open: .*'another'"):
                 await get(app)
 
-    async def test_around_what_is_mounted(self, uid):
+    async def test_around_a_mounted_application(self, uid):
         guard = Middleware(ThrottleMiddleware, throttles=HTTPThrottle(uid, "1/min"))
         routes = [Mount("/in", routes=[Route("/", home)], middleware=[guard]), Route("/", home)]
         assert await statuses(Starlette(routes=routes), "/in/", "/in/", "/", "/") == [200, 429, 200, 200]
 
     @pytest.mark.parametrize("path", ["/login", "/v1/login"])
-    async def test_a_prefix_of_a_proxy_makes_no_second_path(self, uid, path):
+    async def test_a_prefix_of_a_proxy_is_not_part_of_the_path(self, uid, path):
         app = FastAPI()
         app.get("/login")(lambda: "in")
         app.add_middleware(ThrottleMiddleware, HTTPThrottle(uid, "0/min", rules=Rule("/login")))
         assert await statuses(below("/v1", app), path) == [429]
 
-    async def test_a_prefix_of_a_mount_is_of_the_path(self, uid):
+    async def test_a_prefix_of_a_mount_is_part_of_the_path(self, uid):
         inner = FastAPI()
         inner.get("/a", dependencies=[Depends(HTTPThrottle(uid, "0/min", rules=Rule("/in/*")))])(lambda: "in")
         app = FastAPI()
@@ -387,7 +387,7 @@ class TestWhereItStands:
         assert (first.status_code, first.headers["RateLimit"]) == (200, f'"{uid}";r=1;t=60')
         assert (second.status_code, second.headers["RateLimit"]) == (429, f'"{uid}";r=0;t=60')
 
-    async def test_what_it_decided_is_known_further_in(self, uid):
+    async def test_its_decision_is_known_inside(self, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)
 
         async def endpoint(request):
@@ -395,7 +395,7 @@ class TestWhereItStands:
 
         assert (await get(app_behind(throttle, routes=[Route("/", endpoint)]))).text == "True True"
 
-    async def test_it_lets_the_lifespan_through(self):
+    async def test_it_passes_the_lifespan_on(self):
         got = []
 
         async def lifespan_only(scope, receive, send):
@@ -421,6 +421,6 @@ async def test_requests_at_the_same_time_get_exactly_the_limit(uid):
     assert sorted(answers) == [200] * 7 + [429] * 13
 
 
-def test_what_is_no_throttle_is_named():
+def test_an_object_that_is_no_throttle_is_an_error_that_names_it():
     with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         ThrottleMiddleware(None, "5/s")

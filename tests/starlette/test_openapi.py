@@ -1,4 +1,4 @@
-"""What an application's openapi.json says of its throttles; asked of real FastAPI applications."""
+"""The openapi.json of real FastAPI applications with throttles."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.middleware import Middleware
 
 from tests.callers import get
-from traffik import HTTPThrottle, ResponseOptions, Rule, WebSocketThrottle
+from traffik import AllOf, HTTPThrottle, ResponseOptions, Rule, WebSocketThrottle
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
 from traffik.identities import combined, deny, exempt, hashed, header
@@ -48,7 +48,7 @@ async def responses(app, path="/limited", method="get"):
 
 
 class TestARoute:
-    async def test_that_is_throttled_may_answer_429(self, one):
+    async def test_that_is_throttled_has_a_429(self, one):
         told = (await responses(app_of(one)))["429"]
         assert (told["description"], told["content"]) == ("Too Many Requests", PROBLEM)
         assert {name: field["schema"]["type"] for name, field in told["headers"].items()} == {
@@ -57,7 +57,7 @@ class TestARoute:
             "RateLimit": "string",
         }
 
-    async def test_that_is_free_is_left_alone(self, one):
+    async def test_that_is_not_throttled_is_not_changed(self, one):
         assert set(await responses(app_of(one), "/free")) == {"200"}
 
     async def test_is_found_by_a_dependency_of_a_dependency(self, one):
@@ -94,7 +94,7 @@ class TestARoute:
         for path in ("/plain", "/audited"):
             assert "429" in await responses(app, path)
 
-    async def test_is_not_found_by_what_it_does_itself(self, one):
+    async def test_is_not_found_by_a_hit_inside(self, one):
         app = app_of()
 
         @app.get("/direct")
@@ -103,7 +103,7 @@ class TestARoute:
 
         assert "429" not in await responses(app, "/direct")
 
-    async def test_that_says_something_itself_is_left_alone(self, one):
+    async def test_with_its_own_description_is_not_changed(self, one):
         app = app_of()
         own = {429: {"description": "Slow down"}, 503: {"description": "Away"}}
         app.get("/own", dependencies=[Depends(one)], responses=own)(lambda: "in")
@@ -156,7 +156,7 @@ class TestTheMiddleware:
         middleware = [Middleware(ThrottleMiddleware), Middleware(ThrottleMiddleware, WebSocketThrottle(uid, "1/s"))]
         assert "429" not in await responses(app_of(middleware=middleware), "/free")
 
-    async def test_of_others_says_nothing(self):
+    async def test_of_others_adds_nothing(self):
         def other(app):
             return app
 
@@ -172,7 +172,7 @@ class TestTheMiddleware:
         (None, False),
     ],
 )
-async def test_clients_that_are_denied_are_told_of(uid, identifier, told):
+async def test_a_403_is_added_for_denied_clients(uid, identifier, told):
     documented = await responses(app_of(HTTPThrottle(uid, "5/min", identifier=identifier)))
     assert documented.get("403") == ({"description": "Forbidden", "content": PROBLEM} if told else None)
 
@@ -185,7 +185,7 @@ class TestTheBody:
         refused = [await get(app, "/limited") for _ in range(6)][5]
         assert (list(refused.json()), refused.headers["Content-Type"]) == (["detail"], *told)
 
-    async def test_is_what_is_answered_with_our_handler(self, one):
+    async def test_is_the_actual_one_with_our_handler(self, one):
         app = app_of(one)
         document = await document_of(app)
         (kind,) = document["paths"]["/limited"]["get"]["responses"]["429"]["content"]
@@ -195,11 +195,11 @@ class TestTheBody:
         assert set(schema["required"]) <= set(refused.json()) == set(schema["properties"])
         assert refused.json()["type"] in schema["properties"]["type"]["enum"]
 
-    async def test_is_the_detail_alone_where_that_is_asked_for(self, uid):
+    async def test_is_the_detail_alone_with_that_option(self, uid):
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(problem=False))
         assert list((await responses(app_of(throttle)))["429"]["content"]) == ["application/json"]
 
-    async def test_is_not_told_where_somebody_else_answers(self, uid, one):
+    async def test_is_left_out_with_another_handler(self, uid, one):
         async def other(request, error):
             return await http_exception_handler(request, error)
 
@@ -210,7 +210,7 @@ class TestTheBody:
             assert "content" not in (await responses(each))["429"]
 
 
-async def test_the_headers_are_those_that_go_out(uid):
+async def test_the_headers_are_those_of_responses(uid):
     throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields=("draft-06", "x-ratelimit")))
     names = [f"{x}RateLimit-{part}" for x in ("", "X-") for part in ("Limit", "Remaining", "Reset")]
     assert list((await responses(app_of(throttle)))["429"]["headers"]) == ["Retry-After", *names]
@@ -220,19 +220,19 @@ class TestA503:
     @pytest.mark.parametrize(
         ("on_error", "told"), [("throttle", True), (lambda _: "allow", True), ("fallback", False), ("allow", False)]
     )
-    async def test_is_told_of_a_store_that_may_refuse_while_it_is_away(self, uid, on_error, told):
+    async def test_is_added_for_a_store_that_may_refuse_with_it(self, uid, on_error, told):
         store = RedisBackend("redis://127.0.0.1:1", on_error=on_error)
         app = app_of(HTTPThrottle(uid, "5/min", backend=store))
         assert ("503" in await responses(app)) is told
 
-    async def test_is_told_of_the_application_s_own_store(self, uid):
+    async def test_is_added_for_the_store_of_the_application(self, uid):
         from traffik.backends import binding
 
         app = app_of(HTTPThrottle(uid, "5/min"))
         with binding.bound(RedisBackend("redis://127.0.0.1:1", on_error="throttle"), app, ()):
             assert "503" in await responses(app)
 
-    async def test_is_not_told_where_nobody_knows_the_store(self, uid):
+    async def test_is_left_out_if_the_store_is_not_known(self, uid):
         with InMemoryBackend(namespace="one"), InMemoryBackend(namespace="two"):
             assert "503" not in await responses(app_of(HTTPThrottle(uid, "5/min")))
 
@@ -241,3 +241,10 @@ def test_the_document_is_extended_once(one):
     app = app_of(one)
     assert app.openapi() is app.openapi()
     assert app.openapi() == app.openapi_schema
+
+
+async def test_throttles_that_are_hit_as_one_are_told_of(uid):
+    both = AllOf(HTTPThrottle(f"{uid}-wide", "10/min"), HTTPThrottle(f"{uid}-narrow", "2/min"))
+    paths = (await document_of(app_of(both)))["paths"]
+    assert "429" in paths["/limited"]["get"]["responses"]
+    assert "429" not in paths["/free"]["get"]["responses"]

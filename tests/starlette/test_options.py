@@ -1,4 +1,4 @@
-"""What a throttle may be given: functions, sync and async, with and without the context."""
+"""The options of a throttle: functions, sync and async, with and without the context."""
 
 import pytest
 from starlette.applications import Starlette
@@ -51,13 +51,13 @@ def parameter(name, kind=str):
 
 class TestAnIdentifier:
     @pytest.mark.parametrize("identifier", parameter("key"), ids=lambda function: function.__name__)
-    async def test_says_whose_quota_it_is(self, uid, identifier):
+    async def test_identifies_the_client(self, uid, identifier):
         app = app_of(HTTPThrottle(uid, "1/min", identifier=identifier, context={"more": ""}))
         assert await statuses(app, "/?key=a", "/?key=b", "/?key=a") == [200, 200, 429]
         assert await look(app, "?key=b") == {"stat": 0, "check": False}
         assert await look(app, "?key=c") == {"stat": 1, "check": True}
 
-    async def test_sees_the_context_of_the_call(self, uid):
+    async def test_gets_the_context_of_the_call(self, uid):
         throttle = HTTPThrottle(uid, "1/min", identifier=lambda _, context: context["who"], context={"who": "all"})
         apps = [app_of(throttle, context=context) for context in (None, None, {"who": "me"}, {"who": "all"})]
         assert [(await get(app)).status_code for app in apps] == [200, 429, 200, 429]
@@ -71,14 +71,14 @@ class TestAnIdentifier:
         assert await statuses(app_of(throttle), "/", "/") == [200, 200]
         assert await look(app_of(throttle)) == {"stat": None, "check": True}
 
-    async def test_may_refuse_by_itself(self, uid):
+    async def test_may_raise_a_refusal(self, uid):
         def identifier(request):
             raise HTTPException(401)
 
         assert await statuses(app_of(HTTPThrottle(uid, "5/min", identifier=identifier)), "/") == [401]
 
     @pytest.mark.parametrize("wrong", [None, True, 1.5, b"bytes", ["a"]])
-    async def test_that_answers_nonsense_is_an_error_that_names_it(self, uid, backend, wrong):
+    async def test_with_an_invalid_result_is_an_error_that_names_it(self, uid, backend, wrong):
         def who(request):
             return wrong
 
@@ -105,7 +105,7 @@ class TestACost:
 
     @pytest.mark.parametrize("wrong", [-1, 1.0, True, "1", float("nan"), 2**31])
     @pytest.mark.parametrize("worked_out", [False, True])
-    async def test_that_is_none_is_an_error(self, uid, backend, wrong, worked_out):
+    async def test_that_is_invalid_is_an_error(self, uid, backend, wrong, worked_out):
         throttle = HTTPThrottle(uid, "5/min", cost=lambda request: wrong)
         with pytest.raises((TypeError, ValueError), match="a cost is"):
             await get(app_of(throttle, cost=None if worked_out else wrong))
@@ -126,7 +126,7 @@ class TestARate:
         assert await statuses(app, "/", "/") == [200, 429]
         assert await look(app) == {"stat": 0, "check": False}
 
-    async def test_that_is_worked_out_is_the_one_that_goes_out(self, uid):
+    async def test_from_a_function_is_in_the_headers(self, uid):
         app = app_of(HTTPThrottle(uid, lambda request: "1/min"))
         refused = [await get(app) for _ in range(2)][1]
         assert refused.headers["RateLimit-Policy"] == f'"{uid}";q=1;w=60'
@@ -144,7 +144,7 @@ class TestAHandler:
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=handler, context={"a": 1, "b": 1})
         return app_of(throttle, context={"b": 2})
 
-    async def test_is_given_all_there_is_to_know(self, uid):
+    async def test_gets_connection_decision_throttle_and_context(self, uid):
         seen = []
         app = self.app_with(uid, lambda *arguments: seen.append(arguments))
         assert await statuses(app, "/") == [200]
@@ -167,11 +167,11 @@ class TestAHandler:
         answer = await get(self.app_with(uid, busy))
         assert (answer.status_code, answer.headers["X-Never"]) == (503, "True")
 
-    def test_that_takes_more_than_there_is_is_an_error(self, uid):
+    def test_with_more_parameters_is_an_error(self, uid):
         with pytest.raises(TypeError, match=r"the throttled handler .* cannot be called with"):
             HTTPThrottle(uid, "1/min", handle_throttled=lambda a, b, c, d, e: None)
 
-    async def test_of_a_websocket_speaks_for_it(self, uid):
+    async def test_of_a_websocket_may_send_a_message(self, uid):
         async def tell(websocket):
             await websocket.send_text("slow down")
 
@@ -193,7 +193,7 @@ class TestSwitchedOff:
         assert (await look(app_of(throttle)))["check"] is True
         assert backend.keys == 0
 
-    async def test_it_counts_on_from_where_it_stood(self, uid):
+    async def test_it_counts_again_with_the_quota_used_before(self, uid):
         throttle = HTTPThrottle(uid, "1/min")
         app = app_of(throttle)
         assert await statuses(app, "/") == [200]

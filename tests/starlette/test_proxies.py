@@ -1,4 +1,4 @@
-"""Whose quota it is behind real proxies: uvicorn behind chains of them, over TCP and over a Unix socket."""
+"""The client's address behind real proxies: uvicorn behind chains of them, over TCP and over a Unix socket."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ PROXIES = [forwarders.address(place) for place in range(3)]
 @pytest.mark.parametrize("headers", [[], FORGED], ids=["honest", "forged"])
 class TestAClientBehindAChain:
     @pytest.mark.parametrize("trusted", [PROXIES, 3], ids=["networks", "count"])
-    def test_is_who_the_outermost_trusted_proxy_saw(self, chain, headers, trusted):
+    def test_has_the_address_that_the_outermost_trusted_proxy_saw(self, chain, headers, trusted):
         trust_proxies(trusted)
         assert ask(chain, headers) == CLIENT
 
@@ -81,7 +81,7 @@ class TestAClientBehindAChain:
     def test_is_the_innermost_proxy_if_none_is(self, chain, headers):
         assert ask(chain, headers) == PROXIES[2]
 
-    def test_is_nobody_else_without_the_chain(self, upstream, headers):
+    def test_cannot_choose_an_address_without_the_chain(self, upstream, headers):
         trust_proxies(PROXIES)
         assert ask(upstream, headers) == CLIENT
 
@@ -92,14 +92,14 @@ def test_forwarded_says_the_same(upstream):
         assert ask(address, [("Forwarded", 'for=198.51.100.1;host="'), ("Forwarded", "for=127.0.0.11")]) == CLIENT
 
 
-def test_a_header_with_one_address_is_believed_whoever_has_set_it(chain, request):
+def test_a_header_with_one_address_is_trusted_from_every_proxy(chain, request):
     trust_proxies(PROXIES, header="X-Real-IP")
     # nginx sets it at every hop, so that the innermost proxy speaks of the one before it; the other lets it pass.
     expected = PROXIES[1] if "nginx" in request.node.name else "8.8.8.8"
     assert ask(chain, FORGED) == expected
 
 
-def test_a_server_that_believes_proxies_itself_needs_no_more(application):
+def test_a_server_that_trusts_proxies_itself_is_enough(application):
     own = {"proxy_headers": True, "forwarded_allow_ips": ",".join(PROXIES)}
     with serve(application, **own) as upstream, forwarders.threaded(upstream, 3) as address:
         assert ask(address, FORGED) == CLIENT
@@ -108,7 +108,7 @@ def test_a_server_that_believes_proxies_itself_needs_no_more(application):
         assert ask(address, FORGED) == CLIENT
 
 
-def test_stock_uvicorn_lets_a_client_choose_its_address_and_that_is_noticed(application):
+def test_plain_uvicorn_lets_a_client_choose_its_address_which_is_reported(application):
     with serve(application) as upstream:
         assert ask(upstream, [("X-Forwarded-For", "198.51.100.9")], client="127.0.0.1") == "198.51.100.9"
     (notice,) = notices.said()
@@ -129,12 +129,12 @@ class TestOnAUnixSocket:
             ):
                 yield lambda *headers: client.get("http://localhost/", headers=[*headers])
 
-    def test_a_client_is_whom_the_proxy_names(self, over_unix):
+    def test_the_client_is_the_address_from_the_proxy(self, over_unix):
         trust_proxies(1)
         assert over_unix(*FORGED, ("X-Forwarded-For", CLIENT)).text == CLIENT
 
     @pytest.mark.parametrize("trusted", [None, PROXIES, 1])
-    def test_nobody_is_a_client_by_accident(self, over_unix, trusted):
+    def test_without_an_address_it_is_an_error(self, over_unix, trusted):
         if trusted is not None:
             trust_proxies(trusted)
         assert over_unix().status_code == 500

@@ -1,4 +1,4 @@
-"""What the README promises of refusals is what its own FastAPI program sends."""
+"""The README's FastAPI program sends the refusals that the README describes."""
 
 import pytest
 from starlette.testclient import TestClient

@@ -1,4 +1,4 @@
-"""How a refused request is answered."""
+"""The response to a refused request."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -33,7 +33,7 @@ def test_it_is_an_error_of_traffik_and_of_starlette():
     assert issubclass(traffik_starlette.Throttled, HTTPException)
 
 
-async def test_it_says_when_to_come_back(uid):
+async def test_it_has_the_wait(uid):
     answer = await refused(throttled_app(HTTPThrottle(uid, "1/min")))
     assert (answer.status_code, answer.text) == (429, "Too many requests. Retry in 60 seconds.")
     assert answer.headers["Retry-After"] == "60"
@@ -45,7 +45,7 @@ async def test_it_has_the_headers_of_the_draft(uid):
     assert f'"{uid}";r=0;t=60' == answer.headers["RateLimit"]
 
 
-async def test_it_lists_every_policy_and_tells_of_the_one_that_binds(uid):
+async def test_it_lists_every_policy_and_the_quota_of_the_binding_one(uid):
     answer = await refused(throttled_app(HTTPThrottle(uid, "5/s; 1/min")))
     assert f'"{uid}.1";q=5;w=1, "{uid}.2";q=1;w=60' == answer.headers["RateLimit-Policy"]
     assert f'"{uid}.2";r=0;t=60' == answer.headers["RateLimit"]
@@ -62,14 +62,14 @@ async def test_it_is_json_in_fastapi(uid):
     assert (answer.status_code, answer.json()) == (429, {"detail": "Too many requests. Retry in 60 seconds."})
 
 
-async def test_no_wait_is_announced_where_none_would_help(uid):
+async def test_it_has_no_wait_if_waiting_does_not_help(uid):
     answer = await get(throttled_app(HTTPThrottle(uid, "5/min"), cost=6))
     assert (answer.status_code, "Retry-After" in answer.headers) == (429, False)
     assert answer.text == "Too many requests. This one costs more than the limit of 5 can ever admit."
 
 
 @pytest.mark.parametrize("caught", [traffik.Throttled, traffik_starlette.Throttled, HTTPException, 429])
-async def test_a_handler_of_the_application_sees_it(uid, caught):
+async def test_a_handler_of_the_application_gets_it(uid, caught):
     async def tell(request, error):
         return JSONResponse({"wait": error.decision.wait_seconds}, error.status_code, error.headers)
 
@@ -91,7 +91,7 @@ async def test_an_endpoint_may_catch_it(uid):
     assert (await refused(Starlette(routes=[Route("/", endpoint)]))).text == "never mind the 60000 ms"
 
 
-async def test_it_takes_nothing(uid, clock):
+async def test_it_consumes_nothing(uid, clock):
     app = throttled_app(HTTPThrottle(uid, "1/min"))
     assert await statuses(app, *["/"] * 10) == [200] + [429] * 9
     clock.advance(seconds=60)

@@ -83,8 +83,8 @@ def test_a_route_is_found_with_and_without_the_prefix_of_a_proxy():
         assert route_of(scope_of(path, root_path="/proxy")) == "/items/{id}"
 
 
-def test_a_path_without_the_prefix_is_the_one_that_mounts_make_of_it():
-    """A mount adds itself to the prefix, so that what is inside sees the whole path again."""
+def test_a_path_without_the_prefix_is_read_as_the_mounts_read_it():
+    """A mount adds itself to the prefix, so its routes get the whole path again."""
     app = Starlette(routes=[Mount("/in", routes=[Route("/x", endpoint), Route("/in/x", endpoint)])])
     scopes = [scope_of(path, app=app, root_path="/proxy") for path in ("/proxy/in/x", "/in/x", "/in/y")]
     assert [path_of(scope) for scope in scopes] == ["/in/x", "/in/in/x", "/in/in/y"]

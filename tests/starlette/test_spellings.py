@@ -1,4 +1,4 @@
-"""No spelling of a path escapes a limit over a real server: routes, mounts, files and WebSockets."""
+"""Other spellings of a path do not escape a limit on a real server: routes, mounts, files and WebSockets."""
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -111,6 +111,6 @@ def fastapi(files):
 
 @pytest.mark.parametrize("application", [starlette, fastapi])
 @pytest.mark.parametrize("prefix", ["", "/proxy"])
-def test_no_spelling_of_a_path_escapes_a_limit(application, prefix, files, backend):
+def test_other_spellings_do_not_escape_a_limit(application, prefix, files, backend):
     with serve(telling(application(files), prefix), lifespan="off", log_level="critical") as address:
         check(address, EVERYTHING, opened=["chat", "live"])

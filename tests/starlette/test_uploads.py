@@ -60,7 +60,7 @@ def limit(uid):
 
 
 class TestAnEndpoint:
-    async def test_that_answers_a_refusal_by_itself_is_overruled(self, limit):
+    async def test_cannot_replace_a_refusal(self, limit):
         async def swallow(request):
             try:
                 await request.body()
@@ -106,7 +106,7 @@ class TestAnEndpoint:
         with pytest.raises(ExceptionGroup) if others else nullcontext():
             assert (await post(UploadMiddleware(grouped, limit), 1200)).status == 429
 
-    async def test_whose_answer_has_begun_breaks_off(self, limit):
+    async def test_that_has_begun_its_response_is_cut(self, limit):
         async def echo(scope, receive, send):
             await send({"type": "http.response.start", "status": 200})
             while True:
@@ -177,7 +177,7 @@ class TestTheThrottle:
         with pytest.raises(KeyError, match="of the handler"):
             await post(app_of(swallow, HTTPThrottle(uid, "1000/min", handle_throttled=fail)), 1200)
 
-    async def test_may_let_the_upload_go_on(self, uid):
+    async def test_may_let_the_upload_continue(self, uid):
         throttle = HTTPThrottle(uid, "1000/min", handle_throttled=lambda: None)
         assert (await post(app_of(length, throttle), 600, 600)).body == b"1200"
 
@@ -190,12 +190,12 @@ async def test_a_middleware_outside_writes_the_headers(limit):
     assert (refused.status, len(refused.headers.getlist("RateLimit"))) == (429, 1)
 
 
-async def test_http_2_is_not_told_to_close(limit):
+async def test_http_2_gets_no_connection_header(limit):
     answer = await post(app_of(length, limit), 1200, http_version="2")
     assert (answer.status, "connection" in answer.headers) == (429, False)
 
 
-async def test_websockets_are_left_alone(limit):
+async def test_websockets_are_not_counted(limit):
     async def endpoint(websocket):
         await websocket.accept()
         await websocket.send_text("hello")
@@ -204,7 +204,7 @@ async def test_websockets_are_left_alone(limit):
     assert (await converse(app))[1]["text"] == "hello"
 
 
-def test_what_cannot_count_is_refused_at_once(limit):
+def test_an_invalid_argument_is_an_error_at_once(limit):
     with pytest.raises(ValueError, match="step"):
         UploadMiddleware(length, limit, step=0)
     with pytest.raises(TypeError, match="HTTPThrottle"):

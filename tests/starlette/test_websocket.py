@@ -1,4 +1,4 @@
-"""WebSockets: told after their accept, denied before it."""
+"""WebSockets: refusals are messages after the accept, and denials before it."""
 
 import json
 import logging
@@ -64,13 +64,13 @@ def texts(messages):
 @pytest.mark.anyio
 @pytest.mark.usefixtures("backend")
 class TestAfterItsAccept:
-    async def test_the_client_is_told_and_the_connection_goes_on(self, uid):
+    async def test_the_client_gets_a_message_and_the_connection_continues(self, uid):
         got = await converse(echo(WebSocketThrottle(uid, "1/min")), "one", "two", "three")
         assert [message["type"] for message in got] == ["websocket.accept"] + ["websocket.send"] * 3
         one, *told = texts(got)
         assert (one, list(map(json.loads, told))) == ("one", [TOLD, TOLD])
 
-    async def test_no_wait_is_announced_where_none_would_help(self, uid):
+    async def test_there_is_no_wait_if_waiting_does_not_help(self, uid):
         (told,) = texts(await converse(echo(WebSocketThrottle(uid, "1/min"), cost=2), "dear"))
         assert json.loads(told)["retry_after"] is None
 
@@ -111,7 +111,7 @@ class TestAfterItsAccept:
         assert [message["type"] for message in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
         assert (got[-1]["code"], got[-1]["reason"]) == (1008, "Rate limit exceeded")
 
-    async def test_a_client_that_has_gone_unnoticed_is_no_error_of_closing(self, uid):
+    async def test_closing_after_the_client_has_gone_is_no_error(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", floods=FloodPolicy(notify="once", close_after=2))
         incoming = [{"type": f"websocket.{kind}", "code": 1001, "text": "a"} for kind in ENDING]
         sent = []
@@ -139,7 +139,7 @@ class TestAfterItsAccept:
         got = await converse(app_of(endpoint))
         assert [message["type"] for message in got] == ["websocket.accept", "websocket.close"]
 
-    async def test_sync_code_is_told_that_it_cannot_send(self, uid):
+    async def test_sync_code_gets_an_error_that_it_cannot_send(self, uid):
         throttle, errors = WebSocketThrottle(uid, "0/min"), []
 
         async def endpoint(websocket):
@@ -156,13 +156,13 @@ class TestAfterItsAccept:
 @pytest.mark.usefixtures("backend")
 class TestBeforeItsAccept:
     @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
-    async def test_it_is_denied_with_a_status_where_the_server_can(self, uid, kind):
+    async def test_it_is_denied_with_a_status_if_the_server_supports_it(self, uid, kind):
         start, body = await converse(door(kind(uid, "0/min")), **DENIAL)
         assert (start["type"], start["status"]) == ("websocket.http.response.start", 429)
         assert f'"{uid}";q=0;w=60'.encode() == dict(start["headers"])[b"ratelimit-policy"]
         assert body["type"] == "websocket.http.response.body"
 
-    async def test_it_is_closed_where_the_server_cannot(self, uid):
+    async def test_it_is_closed_if_the_server_cannot_send_a_status(self, uid):
         (close,) = await converse(door(WebSocketThrottle(uid, "0/min")))
         assert (close["type"], close["code"]) == ("websocket.close", 1008)
 

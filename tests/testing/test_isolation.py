@@ -1,4 +1,4 @@
-"""Whole quotas and a clock for tests of an application; and the plugin, as its page shows it."""
+"""Fresh quotas and a clock for tests of an application, and the plugin, as its page shows it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_quota_is_whole_again(mails):
         fresh_quota()
 
 
-def test_a_store_that_was_never_opened_is_reached_too():
+def test_fresh_quota_applies_to_a_store_that_was_never_opened():
     store = InMemoryBackend()
     limiter = Limiter("mails", "1/min", backend=store).sync
     limiter.hit("ada")
@@ -48,7 +48,7 @@ def test_the_next_test_may_give_a_uid_another_rate(named):
             kept[0].hit("ada")
 
 
-def test_stores_follow_the_clock_that_is_used(mails):
+def test_stores_use_the_given_clock(mails):
     with use_clock(VirtualClock()) as clock:
         assert (bool(mails.hit("ada")), bool(mails.hit("ada"))) == (True, False)
         clock.advance(seconds=120)
@@ -56,7 +56,7 @@ def test_stores_follow_the_clock_that_is_used(mails):
     assert mails.hit("ada")
 
 
-def test_stores_made_meanwhile_follow_it_too():
+def test_stores_made_in_the_context_use_it_too():
     with use_clock(VirtualClock()) as clock:
         store = InMemoryBackend()
         limiter = Limiter("mails", "1/min", backend=store).sync
@@ -86,12 +86,12 @@ def test_clocks_nest(mails):
         assert mails.hit("ada")
 
 
-def test_what_is_no_clock_is_an_error():
+def test_an_object_that_is_no_clock_is_an_error():
     with pytest.raises(TypeError, match=r"a clock is a function .*, not 5"), use_clock(5):
         pass
 
 
-def test_the_time_of_the_wall_is_that_of_the_moment(monkeypatch):
+def test_the_wall_clock_has_the_current_time(monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: 42)
     assert wall_clock() == 42
 

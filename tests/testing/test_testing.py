@@ -1,4 +1,4 @@
-"""The tools for tests; what their contracts find is shown by strategies that break them."""
+"""The tools for tests. Broken strategies show what the contract finds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_clock_stands_still_until_it_is_moved():
         ({"seconds": 1, "milliseconds": 1, "microseconds": 1}, 1_001_001),
     ],
 )
-def test_a_clock_goes_on_and_back_by_any_unit(span, micros):
+def test_a_clock_moves_forward_and_back_by_any_unit(span, micros):
     clock = VirtualClock(0)
     clock.advance(**span)
     assert clock.now == micros
@@ -86,7 +86,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize(("part", "contract"), FOUND.items(), ids=FOUND)
-def test_the_contract_of_strategies_finds_what_is_broken(part, contract):
+def test_the_contract_of_strategies_finds_a_broken_strategy(part, contract):
     broken = type("Contract", (StrategyContract,), {"strategy": Broken(part)})()
     with pytest.raises(AssertionError):
         contract(broken)

@@ -1,4 +1,4 @@
-"""Invalid arguments are errors where they are given. The message shows the value and a valid one."""
+"""An invalid argument is an error where it is given, which shows the argument and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of limits: an error has the line and says how to correct it."""
+"""A file of limits. Each mistake is an error with its line and how to fix it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def path(tmp_path):
     return found
 
 
-def test_all_of_it_is_read():
+def test_the_whole_file_is_read():
     data, chat = entries_of("limits.toml", WHOLE)
     assert (data.uid, data.cost, data.key, data.websocket, data.line) == ("file:data", 2, "header:X-Client", False, 2)
     assert (Rate(10, 1_000_000), Rate(1000, 3_600_000_000)) == data.rates
@@ -95,7 +95,7 @@ def test_all_of_it_is_read():
 
 
 @pytest.mark.parametrize(("text", "line", "why"), MISTAKES, ids=[each[2] for each in MISTAKES])
-def test_an_error_has_the_line_of_the_mistake(text, line, why):
+def test_a_mistake_is_an_error_with_its_line(text, line, why):
     with pytest.raises(ConfigurationError) as raised:
         entries_of("limits.toml", text)
     assert str(raised.value).startswith(f"limits.toml:{line}: ")
@@ -103,14 +103,14 @@ def test_an_error_has_the_line_of_the_mistake(text, line, why):
 
 
 @pytest.mark.parametrize("content", [None, b"\xff"])
-def test_a_file_that_cannot_be_read(content, tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error(content, tmp_path):
     if content is not None:
         (tmp_path / "limits.toml").write_bytes(content)
     with pytest.raises(ConfigurationError, match=r"cannot read .*limits\.toml: "):
         read_limits(tmp_path / "limits.toml")
 
 
-def test_an_application_gets_throttles_by_their_uids(path, store):
+def test_an_application_gets_throttles_by_uid(path, store):
     throttles = load_throttles(path, backend=store)
     assert {"file:data": HTTPThrottle, "file:chat": WebSocketThrottle} == {
         uid: type(each) for uid, each in throttles.items()
@@ -118,7 +118,7 @@ def test_an_application_gets_throttles_by_their_uids(path, store):
     assert all(each.backend is store for each in throttles.values())
 
 
-def test_its_throttles_use_the_settings_in_the_file(path, store):
+def test_its_throttles_have_the_rates_of_the_file(path, store):
     throttle = load_throttles(path, backend=store)["file:data"]
     asked = Request(path="/api/a")
     assert [throttle.sync.check(asked, cost).allowed for cost in (10, 26)] == [True, False]
@@ -128,20 +128,20 @@ def test_its_throttles_use_the_settings_in_the_file(path, store):
     ("lines", "key"),
     [(["ada"], "header:x-client:ada"), ([], "203.0.113.7"), ([""], "203.0.113.7"), (["a", "b"], "203.0.113.7")],
 )
-def test_a_header_is_the_key_or_else_the_address(lines, key, path, store):
+def test_the_key_is_the_header_or_else_the_address(lines, key, path, store):
     throttle = load_throttles(path, backend=store)["file:data"]
     asked = Request(path="/api/a", headers=[("x-client", line) for line in lines])
     assert f"traffik:file:data:{{{key}}}" == throttle.sync.stat(asked).key
 
 
 @pytest.mark.parametrize(("asked", "left"), [("/api/a", 23), ("/api/health", 25), ("/other", 25)])
-def test_its_rules_are_those_of_the_file(asked, left, path, store):
+def test_its_throttles_have_the_rules_of_the_file(asked, left, path, store):
     throttle = load_throttles(path, backend=store)["file:data"]
     throttle.sync.hit(Request(path=asked))
     assert left == throttle.sync.stat(Request(path="/api/a")).hits_remaining
 
 
-def test_the_schema_knows_the_same_names():
+def test_the_schema_has_the_same_names():
     schema = json.loads(SCHEMA.read_text())
     known = [
         re.search(r"there are (.*)", str(refused(extra)))[1].split(", ")
@@ -158,7 +158,7 @@ def refused(extra):
     return raised.value
 
 
-def test_a_uid_is_refused_a_second_time_on_the_same_line_too():
+def test_a_second_throttle_with_the_same_uid_on_the_same_line_is_an_error():
     text = 'throttle = [{uid = "a", rate = "1/s"}, {uid = "a", rate = "2/s"}]'
     with pytest.raises(ConfigurationError, match=r"^limits:1: the uid 'a' is that of the throttle in line 1"):
         entries_of("limits", text)

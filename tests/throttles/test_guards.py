@@ -1,4 +1,4 @@
-"""The common part of decorators and middlewares."""
+"""The common parts of decorators and middlewares."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_each_throttle_is_hit_once_for_a_connection(pair):
     assert used(*pair) == [1, 3]
 
 
-async def test_a_hit_in_a_handler_always_counts_and_is_not_repeated_by_a_guard(pair):
+async def test_an_explicit_hit_is_not_repeated_and_counts_after_them(pair):
     connection = toy.Request()
     await pair[0].hit(connection)
     await hit_each(pair, connection)
@@ -48,7 +48,7 @@ async def test_a_hit_in_a_handler_always_counts_and_is_not_repeated_by_a_guard(p
     assert used(*pair) == [2, 1]
 
 
-async def test_they_may_be_hit_again(pair):
+async def test_throttles_can_be_hit_again(pair):
     connection = toy.Request()
     for _ in range(3):
         await hit_each(pair, connection, again=True)
@@ -63,7 +63,7 @@ async def test_if_one_refuses_none_is_charged(store, pair):
     assert used(*pair) == [0, 0]
 
 
-async def test_a_refused_throttle_is_not_hit_again_after_its_handler_served_the_request(store):
+async def test_a_refusal_that_a_handler_let_pass_counts(store):
     seen = []
     throttle = HTTPThrottle("guards:lenient", "0/min", handle_throttled=seen.append, backend=store)
     connection = toy.Request()
@@ -72,7 +72,7 @@ async def test_a_refused_throttle_is_not_hit_again_after_its_handler_served_the_
     assert (seen, is_throttled(connection)) == ([connection], True)
 
 
-async def test_a_response_from_a_handler_is_returned(store, pair):
+async def test_a_response_of_a_handler_is_returned_and_ends_the_hits(store, pair):
     throttle = HTTPThrottle("guards:own", "0/min", handle_throttled=lambda: "busy", backend=store)
     each = [throttle, pair[0]]
     answers = [
@@ -84,7 +84,7 @@ async def test_a_response_from_a_handler_is_returned(store, pair):
     assert (answers, used(pair[0])) == (["busy", "busy", None, None], [0])
 
 
-def test_one_throttle_or_several():
+def test_one_or_several_throttles_are_accepted():
     one, two = HTTPThrottle("guards:1", "1/s"), WebSocketThrottle("guards:2", "1/s")
     assert [each_of(one), each_of([one, two]), each_of(iter([two])), each_of(())] == [(one,), (one, two), (two,), ()]
     with pytest.raises(TypeError, match=r"takes throttles, such as HTTPThrottle\(uid, rate\), not '5'"):
@@ -103,7 +103,7 @@ def test_rates_make_a_throttle_that_is_named_after_the_endpoint(pair):
     assert guards_for(endpoint, pair, {}) == pair
 
 
-def test_names_of_throttles_are_no_rates_where_there_are_any(pair):
+def test_names_of_throttles_are_not_rates(pair):
     assert rates_among(["login", "5/s", pair[0]], {}, str.isalpha) == ["5/s"]
     assert rates_among(["login"], {}) == ["login"]
 
@@ -117,12 +117,12 @@ def test_names_of_throttles_are_no_rates_where_there_are_any(pair):
         (("login",), {"cost": 2}, str.isalpha, "cost: options are for rates"),
     ],
 )
-def test_an_argument_of_another_type_is_an_error(given, options, is_name, words):
+def test_other_arguments_are_an_error(given, options, is_name, words):
     with pytest.raises(TypeError, match=words):
         rates_among(given, options, is_name)
 
 
-def test_a_name_is_as_long_as_a_uid_may_be():
+def test_a_name_is_cut_to_the_length_of_a_uid():
     assert uid_of(endpoint) == f"{__name__}.endpoint"
     long = type("L" * 200, (), {})
     assert uid_of(long) == "L" * 128
@@ -130,7 +130,7 @@ def test_a_name_is_as_long_as_a_uid_may_be():
         uid_of(functools.partial(endpoint))
 
 
-def test_async_functions_are_recognized():
+def test_async_callables_are_recognized():
     async def later():
         pass
 
@@ -142,6 +142,6 @@ def test_async_functions_are_recognized():
     assert [is_async_callable(each) for each in (endpoint, functools.partial(endpoint), len)] == [False] * 3
 
 
-def test_a_rate_in_the_syntax_of_another_limiter_is_an_error_that_shows_ours():
+def test_the_option_of_another_limiter_is_an_error_that_names_ours():
     with pytest.raises(TypeError, match=r'takes no option limit=\'5/min\': .*rate="5/min"'):
         rates_among((), {"limit": "5/min"})

@@ -49,7 +49,7 @@ def test_a_factory_that_runs_twice_makes_two_uids():
     assert two.startswith(f"{__name__}.make.<locals>.endpoint#")
 
 
-def test_two_functions_of_one_name_have_two_uids(load):
+def test_two_functions_with_one_name_have_two_uids(load):
     module = load(TWICE)
     assert (module.first, module.second) == (f"{module.__name__}.handler", f"{module.__name__}.handler#2")
 
@@ -61,7 +61,7 @@ def test_a_module_that_is_loaded_again_keeps_its_uids(load):
     assert (module.first, module.second) == before
 
 
-def test_a_decorator_of_another_module_keeps_them_too(load):
+def test_a_decorator_of_another_module_keeps_the_uids_too(load):
     module = load(
         "import tests.throttles.test_naming as other\ndef f(): ...\nuid = other.uid_through_another_module(f)"
     )
@@ -74,7 +74,7 @@ def uid_through_another_module(function):
     return guards_for(function, ["1/min"], {})[0].uid
 
 
-def test_a_function_that_is_defined_for_each_request_comes_to_share_a_quota():
+def test_a_function_defined_for_each_request_shares_a_quota_in_the_end():
     uids = [make() for _ in range(150)]
     assert len(set(uids)) <= 100
     assert uids[-1] == uids[-2] == f"{__name__}.make.<locals>.endpoint"

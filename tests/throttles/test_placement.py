@@ -1,4 +1,4 @@
-"""A decorator above a route is noticed, and one below it is not, also among other decorators."""
+"""A decorator above a route is reported, and one below it is not, whatever other decorators there are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def said():
     return [notice.id for notice in notices.said()]
 
 
-def test_the_undecorated_function_on_a_route_is_noticed(endpoint):
+def test_the_undecorated_function_on_a_route_is_reported(endpoint):
     guarded(endpoint)
     report_misplaced([endpoint])
     (notice,) = notices.said()
@@ -43,34 +43,34 @@ def test_the_undecorated_function_on_a_route_is_noticed(endpoint):
     assert f"runs the undecorated {endpoint.__qualname__}, so put @throttled below the route" in notice.sentence
 
 
-def test_a_guard_around_another_decorator_above_the_route_is_noticed(endpoint):
+def test_a_guard_around_another_decorator_above_the_route_is_reported(endpoint):
     guard = guarded(wrapped(endpoint))
     report_misplaced([endpoint])
     assert said() == ["misplaced-decorator"]
     assert guard.__wrapped__.__wrapped__ is endpoint
 
 
-def test_the_guard_itself_on_a_route_is_fine(endpoint):
+def test_the_guard_itself_on_a_route_is_not_reported(endpoint):
     report_misplaced([guarded(endpoint)])
     assert said() == []
 
 
-def test_another_decorator_around_the_guard_is_fine(endpoint):
+def test_another_decorator_around_the_guard_is_not_reported(endpoint):
     report_misplaced([wrapped(guarded(wrapped(endpoint)))])
     assert said() == []
 
 
-def test_two_guards_around_each_other_are_fine(endpoint):
+def test_two_nested_guards_are_not_reported(endpoint):
     report_misplaced([guarded(guarded(endpoint))])
     assert said() == []
 
 
-def test_both_on_routes_are_fine(endpoint):
+def test_both_on_routes_are_not_reported(endpoint):
     report_misplaced([endpoint, guarded(endpoint)])
     assert said() == []
 
 
-def test_objects_without_weak_references_are_ignored():
+def test_a_callable_without_weak_references_is_ignored():
     report_misplaced([len, [].append])
     assert said() == []
 

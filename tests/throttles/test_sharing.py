@@ -1,4 +1,4 @@
-"""A throttle warns if its identifier returns the same identity for many clients."""
+"""The first hits of a throttle check whether its identifier tells clients apart."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_same_identity_for_many_clients_is_reported(throttled):
     assert said() == [("one-identity", "watching")]
 
 
-async def test_an_async_identifier_is_watched_too(throttled):
+async def test_an_async_identifier_is_checked_too(throttled):
     async def identify(_):
         return "a"
 
@@ -51,7 +51,7 @@ def test_an_async_identifier_in_sync_code_is_the_usual_error(throttled):
 
     with pytest.raises(TypeError, match=r"the identifier .*identify is async"):
         hit(throttled(identify), 1)
-    gc.collect()  # a coroutine that nobody closed would warn
+    gc.collect()  # a coroutine that was not closed would warn
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_async_identifier_in_sync_code_is_the_usual_error(throttled):
     ],
     ids=["shared", "shared but some", "one each", "nobody"],
 )
-def test_an_intended_shared_identity_is_not_reported(throttled, identifier):
+def test_an_identifier_that_is_shared_on_purpose_is_not_reported(throttled, identifier):
     hit(throttled(identifier), 150)
     assert said() == []
 
@@ -77,7 +77,7 @@ def test_few_clients_may_have_one_identity(throttled):
     assert said() == []
 
 
-def test_identities_that_cannot_be_compared_are_not_reported(throttled):
+def test_clients_without_addresses_are_not_reported(throttled):
     throttle = throttled(lambda _: "a")
     for _ in range(150):
         throttle.sync.hit(toy.Request(None))
@@ -85,14 +85,14 @@ def test_identities_that_cannot_be_compared_are_not_reported(throttled):
 
 
 @pytest.mark.parametrize("identifier", [lambda _: "a", lambda request: request.scope["peer"]], ids=["one", "many"])
-def test_after_the_first_hits_identifiers_are_not_watched(throttled, identifier):
+def test_the_check_is_removed_in_the_end(throttled, identifier):
     throttle = throttled(identifier)
     hit(throttle, 100)
     assert throttle.identifier.call is not None
-    assert type(throttle.identifier.call) is type(test_after_the_first_hits_identifiers_are_not_watched)
+    assert type(throttle.identifier.call) is type(test_the_check_is_removed_in_the_end)
 
 
-def test_watching_does_not_keep_a_throttle_alive(throttled):
+def test_the_check_does_not_keep_a_throttle_alive(throttled):
     gc.disable()
     try:
         throttle = throttled(lambda _: "a")

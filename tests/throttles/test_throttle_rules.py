@@ -1,4 +1,4 @@
-"""Throttles with rules, which apply to some connections only."""
+"""Throttles with rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_throttle_is_for_the_paths_and_methods_of_its_rules(shut):
     assert await admitted(throttle, *asked) == [False, True, False, True, True]
 
 
-async def test_connections_without_a_matching_rule_are_admitted_and_not_counted(store):
+async def test_a_request_that_no_rule_matches_is_not_counted_and_remembered_as_admitted(store):
     throttle = HTTPThrottle("rules", "1/min", rules=[Rule("/free", bypass=True)], backend=store)
     connection = request("/free")
     for _ in range(3):
@@ -50,7 +50,7 @@ async def test_connections_without_a_matching_rule_are_admitted_and_not_counted(
 
 
 @pytest.mark.parametrize("cost", [-1, True, 1.0])
-async def test_an_invalid_cost_is_an_error_without_a_matching_rule_too(cost, shut):
+async def test_an_invalid_cost_is_an_error_there_too(cost, shut):
     for rules in ([Rule("/a")], [Rule("/a", when=lambda: True)]):
         with pytest.raises((TypeError, ValueError), match="cost"):
             await shut(*rules).hit(request("/b"), cost)
@@ -65,7 +65,7 @@ async def test_a_connection_that_was_refused_elsewhere_is_not_throttled_here(sto
     assert not is_throttled(connection)
 
 
-async def test_a_quota_can_be_looked_at_and_reset_from_anywhere(store):
+async def test_stat_and_reset_ignore_rules(store):
     throttle = HTTPThrottle("rules", "5/min", rules=[Rule("/api/**")], backend=store)
     await throttle.hit(request("/api"), 2)
     assert (await throttle.stat(request("/usage"))).hits_remaining == 3
@@ -73,7 +73,7 @@ async def test_a_quota_can_be_looked_at_and_reset_from_anywhere(store):
     assert (await throttle.stat(request("/usage"))).hits_remaining == 5
 
 
-async def test_no_other_function_is_called_without_a_matching_rule(store):
+async def test_no_function_is_called_for_a_request_that_no_rule_matches(store):
     def never(*_):
         raise AssertionError
 
@@ -93,7 +93,7 @@ async def test_a_predicate_decides_with_the_context(is_async, bypass, shut):
     assert plans == [bypass, not bypass]
 
 
-async def test_a_predicate_is_called_only_if_path_and_method_do_not_decide(shut):
+async def test_a_predicate_is_called_only_if_it_decides(shut):
     asked = []
 
     def ask(name, answer):
@@ -110,7 +110,7 @@ async def test_a_predicate_is_called_only_if_path_and_method_do_not_decide(shut)
     assert asked == ["bypass", "applies", "applies"]
 
 
-async def test_after_a_false_predicate_the_next_one_is_called(shut):
+async def test_after_a_false_predicate_the_next_is_called(shut):
     throttle = shut(Rule(when=lambda: False), Rule(when=lambda: True))
     assert await admitted(throttle, request()) == [False]
     assert await admitted(shut(Rule(when=lambda: False), Rule(when=lambda: 0)), request()) == [True]
@@ -136,7 +136,7 @@ def test_sync_code_has_the_same_rules(shut):
     assert throttle.sync.hit(request("/b"))
 
 
-async def test_a_websocket_is_known_by_the_path_of_its_handshake(store):
+async def test_a_websocket_has_the_path_of_its_handshake(store):
     messages = []
     throttle = WebSocketThrottle("rules", "0/min", rules=[Rule("/chat/*", methods=["GET"])], backend=store)
     for path in ("/chat/1", "/news"):
@@ -153,7 +153,7 @@ async def test_an_added_rule_applies_to_the_next_hit(store):
     assert await admitted(throttle, request("/health"), request("/a"), request("/b")) == [True, True, False]
 
 
-async def test_a_removed_rule_does_not_apply(store):
+async def test_a_removed_rule_no_longer_applies(store):
     rules = [Rule("/a"), Rule("/b"), Rule("/a/x", bypass=True)]
     throttle = HTTPThrottle("rules", "0/min", rules=rules, backend=store)
     throttle.remove_rule(Rule("/a"))
@@ -165,7 +165,7 @@ async def test_a_removed_rule_does_not_apply(store):
     assert (throttle.rules, await admitted(throttle, request("/a/x"))) == (None, [False])
 
 
-async def test_an_added_rule_applies_in_other_threads_and_loops(store):
+async def test_an_added_rule_applies_in_another_thread_and_its_loop(store):
     throttle = HTTPThrottle("rules", "0/min", backend=store)
     seen, added, ready = [], threading.Event(), threading.Event()
 
@@ -193,7 +193,7 @@ def test_rules_do_not_make_another_definition(store):
 
 
 @pytest.mark.parametrize("rules", ["/a", ["/a"], 5])
-def test_an_object_that_is_not_a_rule_is_refused_at_once(rules, store):
+def test_an_object_that_is_no_rule_is_an_error_at_once(rules, store):
     with pytest.raises(TypeError, match=r"rules are made as Rule\('/api/\*\*'\), not"):
         HTTPThrottle("rules", "1/min", rules=rules, backend=store)
     throttle = HTTPThrottle("rules", "1/min", backend=store)
@@ -202,6 +202,6 @@ def test_an_object_that_is_not_a_rule_is_refused_at_once(rules, store):
     assert throttle.rules is None
 
 
-def test_a_limiter_has_none():
+def test_a_limiter_has_no_rules():
     with pytest.raises(TypeError, match="rules"):
         Limiter("rules", "1/min", rules=[])

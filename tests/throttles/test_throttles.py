@@ -1,4 +1,4 @@
-"""Throttles with the adapter of a toy framework, so no real framework is needed."""
+"""Throttles, with a toy framework."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_hit_returns_the_same_connection(throttle):
     assert await throttle.hit(connection) is connection
 
 
-async def test_a_refused_hit_is_raised_with_its_decision(throttle):
+async def test_a_refused_hit_raises_its_decision(throttle):
     await throttle.hit(toy.Request())
     error = await refused(throttle, toy.Request())
     assert error.rejection.status == 429
@@ -91,7 +91,7 @@ async def test_an_exempted_connection_is_not_limited(store):
     assert repr(EXEMPTED) == "EXEMPTED"
 
 
-async def test_the_stored_decision_is_of_the_latest_hit_even_if_it_counts_nothing(throttle):
+async def test_the_latest_hit_is_remembered_even_without_a_cost(throttle):
     connection = toy.Request()
     await throttle.hit(connection)
     await refused(throttle, connection)
@@ -100,7 +100,7 @@ async def test_the_stored_decision_is_of_the_latest_hit_even_if_it_counts_nothin
     assert (is_throttled(connection), get_wait(connection)) == (False, 0)
 
 
-async def test_is_throttled_can_consider_one_throttle(throttle, store):
+async def test_the_latest_hit_of_one_throttle_is_remembered(throttle, store):
     other = HTTPThrottle("throttles:other", "9/min", backend=store)
     connection = toy.Request()
     await throttle.hit(connection)
@@ -134,7 +134,7 @@ async def test_a_check_has_the_wait_of_its_cost(store):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_handler_is_called_instead_of_the_framework(is_async, store):
+async def test_a_handler_is_called_instead_of_the_rejection(is_async, store):
     seen = []
 
     async def later(connection, decision, throttle, context):
@@ -160,7 +160,7 @@ async def test_a_handler_may_raise(store):
         await throttle.hit(toy.Request())
 
 
-async def test_a_websocket_is_sent_the_rejection_and_stays_open(store):
+async def test_a_websocket_gets_the_rejection_and_continues(store):
     throttle = WebSocketThrottle("throttles", "1/min", strategy=FixedWindow(), backend=store)
     messages = []
     socket = toy.Socket(messages)
@@ -183,7 +183,7 @@ async def test_a_cost_that_never_fits_is_rejected_without_a_time(throttle):
     assert is_throttled(connection)
 
 
-async def test_a_refusal_can_be_decided_first_and_sent_later(throttle):
+async def test_a_refusal_can_be_sent_later(throttle):
     connection = toy.Request()
     await throttle.hit(connection)
     decision = await throttle.decide(connection)
@@ -212,19 +212,19 @@ async def test_the_store_of_its_application_is_used(store):
     assert store.keys == 0
 
 
-def test_dependency_injection_sees_only_the_connection(throttle):
+def test_the_signature_for_dependency_injection_has_the_connection_alone(throttle):
     parameters = inspect.signature(throttle).parameters
     assert list(parameters) == ["connection"]
     assert isinstance(parameters["connection"].annotation, type)
 
 
-def test_an_object_that_is_not_a_function_is_refused_at_once(store):
+def test_an_option_that_is_no_function_is_an_error_at_once(store):
     for option in ("identifier", "handle_throttled"):
         with pytest.raises(TypeError):
             HTTPThrottle("throttles", "1/min", **{option: 5}, backend=store)
 
 
-async def test_sync_code_may_handle_refusals_itself_too(throttle):
+async def test_sync_code_can_send_refusals_later_too(throttle):
     connection = toy.Request()
     assert throttle.sync.decide(connection).allowed
     decision = throttle.sync.decide(connection, 1, {"caller": "middleware"})

@@ -1,4 +1,4 @@
-"""Uploads count the bytes read, in steps, and are refused if the remaining quota is too small."""
+"""Uploads count the bytes read, in steps, and refuse bytes that the quota left does not cover."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class TestAnAnnouncedLength:
         assert refused.value.decision == await limit.check(toy.Request(), 501)
 
     @pytest.mark.parametrize("declared", [1001, 2**31, 2**80, "9" * 5000])
-    async def test_above_the_limit_is_refused_for_good(self, limit, declared):
+    async def test_above_the_limit_is_always_refused(self, limit, declared):
         with pytest.raises(Throttled) as refused:
             await Upload(request(declared), [limit]).announce()
         assert refused.value.decision.retry_after == NEVER
 
     @pytest.mark.parametrize("declared", [None, 0, "", "-1", "1e9", "²", "5000, 5000"])
-    async def test_that_is_invalid_is_ignored(self, limit, declared):
+    async def test_that_is_missing_or_malformed_is_ignored(self, limit, declared):
         upload = Upload(request(declared), [limit])
         await upload.announce()
         assert (await read(upload, 600, 600), used(limit)) == (1, 600)
@@ -79,7 +79,7 @@ class TestTheCount:
     async def test_admits_the_limit_and_not_a_byte_more(self, limit):
         assert await read(Upload(request(), [limit]), *[1] * 1001) == 1000
 
-    async def test_continues_from_the_usage_of_earlier_uploads(self, limit):
+    async def test_continues_after_the_upload_before(self, limit):
         for admitted in (6, 4, 0):
             upload = Upload(request(), [limit])
             assert await read(upload, *[100] * 6) == admitted
@@ -149,7 +149,7 @@ class TestTheCount:
             await upload.finish()
         assert (await limit.stat(toy.Request())).hits_remaining == 895
 
-    async def test_of_nothing_asks_for_nothing(self, limit, store):
+    async def test_of_no_bytes_calls_no_store(self, limit, store):
         upload = Upload(request(), [limit])
         await read(upload, 0, 0)
         await upload.finish()
@@ -193,7 +193,7 @@ class TestARefusal:
         clock.advance(microseconds=1)
         assert await limit.check(toy.Request(), 600)
 
-    async def test_of_more_than_the_limit_is_for_good(self, limit):
+    async def test_of_more_than_the_limit_has_no_wait(self, limit):
         upload = Upload(request(), [limit])
         await read(upload, *[400] * 3)
         assert "Retry-After" not in dict(upload.refusal.rejection.headers)
@@ -205,7 +205,7 @@ class TestARefusal:
         await upload.finish()
         assert used(limit) == 200
 
-    async def test_is_left_to_the_handler_which_may_let_the_upload_go_on(self, store):
+    async def test_calls_the_handler_which_may_let_the_upload_continue(self, store):
         calls = []
         tried = HTTPThrottle("uploads", "100/min", backend=store, handle_throttled=lambda: calls.append(1))
         assert (await read(Upload(request(), [tried]), *[60] * 9), calls) == (9, [1])
@@ -216,7 +216,7 @@ class TestARefusal:
         assert (await read(upload, 1), upload.answer) == (0, "too large")
 
 
-async def test_uploads_of_exempt_clients_are_not_limited(store):
+async def test_exempted_clients_have_no_limit(store):
     throttle = HTTPThrottle("uploads", "10/min", backend=store, identifier=lambda _: EXEMPTED)
     upload = Upload(request(5000), [throttle])
     await upload.announce()

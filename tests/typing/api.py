@@ -18,9 +18,11 @@ from traffik import (
     FloodPolicy,
     HTTPThrottle,
     Limiter,
+    Penalty,
     Rate,
     ResponseOptions,
     Rule,
+    Slots,
     StrategyStat,
     WebSocketThrottle,
     get_wait,
@@ -69,6 +71,10 @@ async def typed_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(typed.sync.hit(request), Request)
     assert_type(await typed.wait(request, cost=3, timeout=2), Decision)
     assert_type(typed.sync.wait(request), Decision)
+    async with typed.slot(request, wait=5, on_lost="cancel") as slot:
+        assert_type(slot.decision, Decision)
+    with typed.sync.slot(request, on_lost=lambda slot: None) as sync_slot:
+        assert_type(sync_slot.lost, bool)
     assert_type(await typed_ws.hit(websocket), WebSocket)
     WebSocketThrottle("f", "1/s", floods=FloodPolicy(notify="once", pause=True, close_after=3))
     FloodPolicy(notify="never")  # type: ignore[arg-type]  # refused: it is "every" or "once"
@@ -82,6 +88,18 @@ async def limiter() -> None:
     assert_type(await Limiter("l", "1/s").wait("user:1", timeout=1.5, jitter=0.1), Decision)
     assert_type(Limiter("l", "1/s").sync.wait(42, cost=2), Decision)
     assert_type(Limiter("l", "1/s").sync.stat(42), StrategyStat | None)
+
+
+async def slots() -> None:
+    exports = Slots("exports", 5, lease="60s")
+    async with exports.slot("tenant", 2, context={"scope": "night"}) as slot:
+        assert_type(slot.lost, bool)
+    with exports.sync.slot(42, wait=True) as sync_slot:
+        assert_type(sync_slot.decision, Decision)
+    assert_type((await exports.stat()).free, int)
+    exports.slot(on_lost="abort")  # type: ignore[arg-type]  # refused: it is "cancel" or a function
+    Slots("exports", 5, lease=60)  # type: ignore[arg-type]  # refused: a lease has a unit
+    Limiter("logins", "3/10min", strategy=Penalty(base="10 min", factor=2))
 
 
 async def paced(limiter: Limiter) -> None:

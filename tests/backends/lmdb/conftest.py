@@ -1,4 +1,4 @@
-"""The fixtures of the tests of the LMDB store: a directory, and stores in it."""
+"""The fixtures for the tests of the store in LMDB: a directory, and stores in it that are closed afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store(directory, clock):
 
 @pytest.fixture
 def one_file(monkeypatch):
-    """All keys in one file, so that it can be told what is in it."""
+    """All keys in one file, so that its content is known."""
     divided(monkeypatch, 1)
     monkeypatch.setattr(backend, "_SMALLEST_MAP", 1 << 20)
 

@@ -1,4 +1,4 @@
-"""The store passes the contract of all stores, on the machine's clock and on a virtual one."""
+"""The store passes the contract of stores, on the machine's clock and on a virtual one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 import pytest
 
 from traffik.backends.lmdb import LMDBBackend
-from traffik.testing import BackendContract
+from traffik.testing import ComposingContract
 
 
-class TestLMDBBackend(BackendContract):
+class TestLMDBBackend(ComposingContract):
     @pytest.fixture(autouse=True)
     def _where(self, directory):
         self.directory = directory

@@ -1,4 +1,4 @@
-"""A store that makes no files: it uses existing ones, and otherwise raises an error."""
+"""A store with `create=False`: it uses existing files and makes none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def limiter_on(store):
 
 @pytest.fixture
 def used(directory, clock):
-    """A directory in which somebody has used quota; this process knows nothing of it any more."""
+    """A directory in which quota was used, and which this process has closed."""
 
     def use(*identities, **options):
         for identity in identities:
@@ -45,20 +45,20 @@ def everything(directory):
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def test_without_a_directory_there_is_no_store(guest, directory):
+def test_a_missing_directory_is_an_error(guest, directory):
     with pytest.raises(ConfigurationError, match=r"there is no store in '.*quota'.*quota-0\.mdb"), guest():
         pass
     assert not directory.exists()
 
 
-def test_without_a_directory_above_it_either(tmp_path):
+def test_a_missing_directory_above_is_an_error(tmp_path):
     store = LMDBBackend(tmp_path / "no" / "where", create=False)
     with pytest.raises(ConfigurationError, match="there is no store in"), store:
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_directory_is_no_store(guest, directory):
+def test_an_empty_directory_is_an_error(guest, directory):
     directory.mkdir(0o700)
     with pytest.raises(ConfigurationError, match="there is no store in"), guest():
         pass
@@ -72,14 +72,14 @@ def test_a_refused_directory_is_refused(guest, directory):
         pass
 
 
-def test_it_counts_with_the_others(used, guest):
+def test_it_shares_the_quota_of_other_stores(used, guest):
     used("ada")
     with guest() as store:
         assert limiter_on(store).stat("ada").hits_remaining == 3
         assert limiter_on(store).hit("ada").remaining == 2
 
 
-def test_a_file_that_stays_locked_does_not_block_the_others(used, guest, monkeypatch):
+def test_a_file_that_stays_busy_does_not_affect_other_files(used, guest, monkeypatch):
     used("ada", "bob")
     monkeypatch.setattr(backend, "_PATIENCE", 0.01)
     with guest() as store, store._file_of(b"ada").path.open("rb") as file:
@@ -89,7 +89,7 @@ def test_a_file_that_stays_locked_does_not_block_the_others(used, guest, monkeyp
             store.inspect_sync("create", "ada")
 
 
-def test_it_makes_no_file_even_where_others_are_and_finds_nothing_used_there(used, guest, directory):
+def test_it_makes_no_missing_file_and_finds_nothing_used_there(used, guest, directory):
     used("ada")
     before = everything(directory)
     assert sorted(path.rpartition(".")[2] for path in before) == ["boot", "mdb"]
@@ -102,7 +102,7 @@ def test_it_makes_no_file_even_where_others_are_and_finds_nothing_used_there(use
     assert everything(directory) == before
 
 
-def test_a_hit_for_which_there_is_no_file_is_for_the_error_policy(used, guest, directory):
+def test_a_hit_with_a_missing_file_is_decided_by_the_error_policy(used, guest, directory):
     used("ada")
     before = everything(directory).keys()
     with guest() as store:
@@ -113,7 +113,7 @@ def test_a_hit_for_which_there_is_no_file_is_for_the_error_policy(used, guest, d
     assert everything(directory).keys() == before
 
 
-def test_a_reset_of_all_forgets_the_existing_files(used, guest):
+def test_a_reset_of_all_forgets_existing_files(used, guest):
     used("ada", "bob")
     with guest() as store:
         store.reset_sync("create")
@@ -122,7 +122,7 @@ def test_a_reset_of_all_forgets_the_existing_files(used, guest):
 
 @pytest.mark.usefixtures("one_file")
 @pytest.mark.parametrize("durable", [False, True])
-def test_files_from_before_a_restart_of_the_machine_are_not_changed(used, guest, directory, monkeypatch, durable):
+def test_a_file_from_before_a_restart_of_the_machine_is_not_changed(used, guest, directory, monkeypatch, durable):
     used("ada", durable=durable)
     before = everything(directory)
     for module in (clocks, files):
@@ -133,7 +133,7 @@ def test_files_from_before_a_restart_of_the_machine_are_not_changed(used, guest,
 
 
 @pytest.mark.usefixtures("one_file")
-def test_it_reads_a_durable_file_on_the_clock_of_that(used, guest, clock):
+def test_it_reads_a_durable_file_on_the_clock_of_the_file(used, guest, clock):
     used("ada", durable=True)
     clock.advance(seconds=1)
     with guest() as store:
@@ -151,7 +151,7 @@ def test_a_file_of_another_kind_is_not_changed(used, guest, directory):
 
 
 @pytest.mark.usefixtures("one_file")
-def test_a_damaged_file_is_closed_but_left_to_those_who_make_files(used, guest, directory):
+def test_a_damaged_file_is_closed_but_not_replaced(used, guest, directory):
     used("ada")
     with guest() as store:
         store.list_keys_sync("create", 10)
@@ -162,7 +162,7 @@ def test_a_damaged_file_is_closed_but_left_to_those_who_make_files(used, guest, 
 
 
 @pytest.mark.usefixtures("one_file")
-def test_a_file_that_goes_while_it_is_open_is_missed(used, guest, directory, clock):
+def test_a_file_that_is_deleted_while_open_counts_as_missing(used, guest, directory, clock):
     used("ada")
     with guest() as store:
         store.list_keys_sync("create", 10)
@@ -171,7 +171,7 @@ def test_a_file_that_goes_while_it_is_open_is_missed(used, guest, directory, clo
         assert store.list_keys_sync("create", 10) == KeyPage([], True)
 
 
-def test_one_process_makes_files_in_a_directory_or_does_not(store, guest):
+def test_stores_of_one_process_agree_on_making_files(store, guest):
     with pytest.raises(ConfigurationError, match=r"another store .* has .* create=True.* not .* create=False"):
         guest()
     assert store

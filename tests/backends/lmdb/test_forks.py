@@ -1,4 +1,4 @@
-"""Forks, threads and event loops: each process opens a file once, and none blocks another."""
+"""Forks, threads and event loops: each process opens a file once, and they do not disturb each other."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_a_fork_opens_the_file_for_itself_and_counts_in_the_same_quota(limiter):
     assert limiter.hit("ada").remaining == 99_997
 
 
-def test_a_fork_of_a_fork_too(limiter):
+def test_a_fork_of_a_fork_does_too(limiter):
     limiter.hit("ada")
     assert in_a_fork(lambda: limiter.hit("ada") and in_a_fork(lambda: limiter.hit("ada").remaining == 99_997))
 
 
-def test_a_fork_has_a_descriptor_of_its_own(limiter):
+def test_a_fork_has_its_own_descriptor(limiter):
     limiter.hit("ada")
     environment = environment_of(limiter._limit.backend)
     parents = os.fstat(environment.file.fd)
@@ -57,7 +57,7 @@ def test_a_fork_among_busy_threads_leaves_a_store_that_works(limiter):
         assert [in_a_fork(lambda: limiter.hit("eve").allowed) for _ in range(20)] == [True] * 20
 
 
-def test_a_parent_that_dies_takes_its_lock_along(limiter, directory):
+def test_a_parent_that_dies_releases_its_lock(limiter, directory):
     """A child has forked while its parent was in the file, and outlives it: the lock is not the child's."""
     limiter.hit("ada")
     environment = environment_of(limiter._limit.backend)
@@ -73,7 +73,7 @@ def test_a_parent_that_dies_takes_its_lock_along(limiter, directory):
     assert limiter.hit("ada")
 
 
-def test_a_fork_of_a_running_loop_has_a_loop_of_its_own(directory):
+def test_a_fork_of_a_running_loop_has_its_own_loop(directory):
     limiter = Limiter("forks", "100/day", strategy=FixedWindow(), backend=LMDBBackend(directory, on_error="raise"))
 
     async def work():
@@ -89,7 +89,7 @@ def test_a_fork_of_a_running_loop_has_a_loop_of_its_own(directory):
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_threads_that_fork_and_hit_at_once_deadlock_nowhere(limiter):
+def test_threads_that_fork_and_hit_at_once_do_not_deadlock(limiter):
     results = []
     threads = [
         threading.Thread(target=lambda: results.append(in_a_fork(lambda: limiter.hit("ada").allowed))) for _ in range(8)
@@ -101,7 +101,7 @@ def test_threads_that_fork_and_hit_at_once_deadlock_nowhere(limiter):
     assert results == [True] * 8
 
 
-def test_a_file_that_another_process_has_made_larger_is_seen_whole(limiter):
+def test_a_file_that_another_process_has_extended_is_used_whole(limiter):
     limiter.hit("ada")
     size = environment_of(limiter._limit.backend).file.size
     assert in_a_fork(lambda: all(limiter.hit(f"user:{number}") for number in range(10_000)))
@@ -181,6 +181,6 @@ except ImportError as error:
         ("fcntl", "this store needs POSIX locks, which this system has not"),
     ],
 )
-def test_a_missing_dependency_is_named(module, message):
+def test_a_missing_package_is_an_error_that_names_it(module, message):
     done = subprocess.run([sys.executable, "-c", MISSING, module], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == message

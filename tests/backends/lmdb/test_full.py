@@ -1,4 +1,4 @@
-"""Bounds: expired keys are removed, and a full file forgets no client that is out of quota."""
+"""Bounds: expired keys are removed, and a full file never forgets a client that is out of quota or ends a process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def full(directory, clock):
     return store
 
 
-def test_later_hits_remove_expired_keys(store, clock):
+def test_expired_keys_are_swept_by_later_traffic(store, clock):
     limiter = limiter_on(store)
     for number in range(3000):
         limiter.hit(f"client:{number}")
@@ -40,7 +40,7 @@ def test_later_hits_remove_expired_keys(store, clock):
     assert keys_in(store) == 1
 
 
-def test_a_write_sweeps_no_more_than_a_little(store, clock):
+def test_a_write_sweeps_only_a_few_keys(store, clock):
     limiter = limiter_on(store)
     for number in range(3000):
         limiter.hit(f"client:{number}")
@@ -99,14 +99,14 @@ def test_a_key_that_leaves_overflow_gains_no_quota(full, clock):
     assert limiter.hit("c", 2) == (False, 5, 1, 500_000, 500_000, limiter.check("c").rate, None)
 
 
-def test_overflow_is_over_once_there_is_room_again(full, clock):
+def test_overflow_ends_once_there_is_room_again(full, clock):
     limiter = limiter_on(full)
     limiter.hit("c")
     clock.advance(seconds=2)
     assert limiter.hit("c") == (True, 5, 4, 0, 1_000_000, limiter.check("c").rate, None)
 
 
-def test_checks_see_overflow_too(full):
+def test_checks_use_overflow_too(full):
     limiter = limiter_on(full)
     limiter.hit("c", 5)
     assert not limiter.check("c")
@@ -139,7 +139,7 @@ def test_a_map_that_cannot_grow_counts_new_keys_in_overflow(directory, clock):
     assert not any(limiter.hit(f"client:{number}") for number in range(0, 15_000, 100))
 
 
-def test_a_device_that_is_full_is_a_map_that_cannot_grow(store, monkeypatch):
+def test_on_a_full_device_the_map_cannot_grow(store, monkeypatch):
     def no_room(*_):
         raise OSError(28, "No space left on device")
 
@@ -179,7 +179,7 @@ def test_many_limits_overflow_into_a_small_file(cramped):
     assert not any(limiter.hit("mallory") for limiter in limiters)
 
 
-def test_limits_that_find_no_room_at_all_are_refused_until_there_is(directory, clock):
+def test_limits_without_any_room_are_refused_until_there_is_room(directory, clock):
     store = LMDBBackend(directory, map_size=1 << 20, clock=clock)
     first = limiter_on(store, "3/h")
     first.hit("mallory", 3)
@@ -213,7 +213,7 @@ class Hoarder:
         return Transition(Decision(True, rate.limit, 0), ("x" * 6_000_000,), rate.period)
 
 
-def test_a_state_for_which_there_is_no_room_is_answered_by_the_error_policy(directory):
+def test_a_state_without_room_is_decided_by_the_error_policy(directory):
     with LMDBBackend(directory, map_size=8 << 20, on_error="throttle") as store:
         hoard = Limiter("hoard", "9/day", strategy=Hoarder(), backend=store)
         assert [hoard.sync.hit(str(number)).degraded for number in range(2)] == [None, "unavailable"]
@@ -227,7 +227,7 @@ def test_long_logs_are_kept_whole(store):
 
 
 @pytest.mark.parametrize("part", [object(), [1], {"a": 1}, b"x", {1}, 1j], ids=lambda part: type(part).__name__)
-def test_a_state_that_cannot_be_stored_is_an_error_before_anything_is_stored(store, part):
+def test_a_state_that_cannot_be_stored_is_an_error_before_the_write(store, part):
     @dataclass(frozen=True)
     class Odd:
         def decide(self, state, rate, cost, now):
@@ -241,7 +241,7 @@ def test_a_state_that_cannot_be_stored_is_an_error_before_anything_is_stored(sto
 
 @dataclass(frozen=True)
 class Last:
-    """Keeps whatever it is told to, for ever, and answers how often it was asked."""
+    """Keeps any given state for ever, and returns the number of decisions."""
 
     leaves: tuple = ("ü", "\ud800", 1.5, None, True, (2**70, (-1,)))
 
@@ -251,7 +251,7 @@ class Last:
         return Transition(Decision(True, rate.limit, seen), (seen + 1, self.leaves), 2**70)
 
 
-def test_a_state_comes_back_as_it_was(store):
+def test_a_state_is_read_as_it_was_written(store):
     limiter = Limiter("last", "9/day", strategy=Last(), backend=store).sync
     assert [limiter.hit("ada").remaining for _ in range(40)] == list(range(40))
 
@@ -270,12 +270,12 @@ def test_a_strategy_that_fails_leaves_the_file_free(store):
 @pytest.mark.parametrize(
     "options", [{"max_keys": 0}, {"max_keys": True}, {"map_size": 1 << 19}, {"deadline": 0}, {"deadline": True}]
 )
-def test_options_out_of_their_range_are_refused(directory, options):
+def test_options_out_of_their_range_are_an_error(directory, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         LMDBBackend(directory, **options)
 
 
-def test_errors_of_the_file_say_so(store, monkeypatch):
+def test_errors_of_the_file_have_a_clear_message(store, monkeypatch):
     def broken(*_):
         raise OSError("no locks here")
 

@@ -1,4 +1,4 @@
-"""Inspection of the files: the stored state of a key, and the keys of a throttle."""
+"""Inspection of the files: the state of one key, and the keys of one throttle."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def listed(store, uid="looks", most=1000):
     return found._replace(keys=sorted(found.keys))
 
 
-def test_it_is_an_inspectable_store(store):
+def test_it_is_a_store_that_can_be_inspected(store):
     assert isinstance(store, InspectableBackend)
 
 
-def test_a_state_is_shown_as_it_is_written_with_the_time_it_has_left(store, clock):
+def test_a_state_is_shown_with_its_time_to_live(store, clock):
     limiter_on(store).hit("ada", 2)
     clock.advance(milliseconds=300)
     held = store.inspect_sync("looks", "ada")
@@ -49,7 +49,7 @@ def test_a_state_is_shown_as_it_is_written_with_the_time_it_has_left(store, cloc
     assert store.inspect_sync("looks", "ada").value != held.value
 
 
-def test_looking_changes_nothing(store):
+def test_inspection_changes_nothing(store):
     limiter_on(store).hit("ada", 2)
     assert store.inspect_sync("looks", "ada") == store.inspect_sync("looks", "ada")
     store.list_keys_sync("looks", 10)
@@ -57,13 +57,13 @@ def test_looking_changes_nothing(store):
     assert (keys_in(store), limiter_on(store).stat("ada").hits_remaining) == (1, 3)
 
 
-def test_a_client_without_usage_has_no_state(store):
+def test_a_client_that_has_used_nothing_has_no_state(store):
     limiter_on(store, "other").hit("ada")
     assert store.inspect_sync("looks", "ada") == StoredState(None, None)
     assert store.list_keys_sync("looks", 10) == KeyPage([], True)
 
 
-def test_expired_keys_are_neither_shown_nor_listed(store, clock):
+def test_expired_states_are_neither_shown_nor_listed(store, clock):
     limiter_on(store).hit("ada")
     clock.advance(seconds=1)
     limiter_on(store).hit("bob")
@@ -80,7 +80,7 @@ def test_only_this_throttle_in_this_namespace_is_listed(store, directory, clock)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 300])
-def test_every_key_is_listed_once_however_many_pages_it_takes(store, monkeypatch, count):
+def test_every_key_is_listed_once_over_several_pages(store, monkeypatch, count):
     monkeypatch.setattr(inspection, "_PAGE", 8)
     names = [f"client:{number}" for number in range(count)]
     for name in names:
@@ -89,7 +89,7 @@ def test_every_key_is_listed_once_however_many_pages_it_takes(store, monkeypatch
 
 
 @pytest.mark.parametrize(("most", "complete"), [(1, False), (39, False), (40, True), (41, True)])
-def test_at_most_the_requested_keys_are_listed_and_the_page_is_incomplete(store, most, complete):
+def test_at_most_the_requested_number_is_listed_and_the_page_says_so(store, most, complete):
     names = {f"client:{number}" for number in range(40)}
     for name in names:
         limiter_on(store).hit(name)
@@ -105,14 +105,14 @@ def test_scopes_are_listed_with_their_keys(store):
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(names=st.sets(st.text(st.characters(), max_size=50), max_size=12))
-def test_any_text_comes_back_as_it_was(store, names):
+def test_any_text_is_listed_unchanged(store, names):
     store.reset_sync()
     for name in names:
         limiter_on(store).hit(name)
     assert listed(store) == KeyPage(sorted(local_key(None, name) for name in names), True)
 
 
-def test_very_long_keys_are_counted_but_have_no_names(store):
+def test_very_long_keys_are_counted_without_names(store):
     (long, _) = [charged(store, letter * 128, "ada" * 30) for letter in "üé"]
     limiter_on(store).hit("ada")
     assert store.list_keys_sync("looks", 10) == KeyPage(["ada"], True, unnamed=2)
@@ -120,7 +120,7 @@ def test_very_long_keys_are_counted_but_have_no_names(store):
 
 
 @pytest.mark.usefixtures("one_file")
-def test_a_key_in_overflow_is_held_by_its_bucket_and_has_no_name(directory, clock):
+def test_a_key_in_overflow_has_the_state_of_its_bucket_and_no_name(directory, clock):
     store = LMDBBackend(directory, max_keys=1, clock=clock, on_error="raise")
     for name in ("ada", "bob"):
         limiter_on(store).hit(name, 5)
@@ -131,7 +131,7 @@ def test_a_key_in_overflow_is_held_by_its_bucket_and_has_no_name(directory, cloc
     assert store.inspect_sync("looks", "bob") == StoredState(None, None)
 
 
-def test_a_durable_store_is_looked_into_on_its_own_clock(directory, clock):
+def test_a_durable_store_is_inspected_on_its_own_clock(directory, clock):
     store = LMDBBackend(directory, durable=True, clock=clock, on_error="raise")
     limiter_on(store).hit("ada")
     assert store.inspect_sync("looks", "ada").ttl == 1_000_000
@@ -162,7 +162,7 @@ def in_a_thread(*calls):
     return raised
 
 
-def test_keys_that_come_and_go_meanwhile_leave_the_others_listed_once(store, directory, clock, monkeypatch):
+def test_keys_that_change_during_a_listing_leave_the_others_listed_once(store, directory, clock, monkeypatch):
     monkeypatch.setattr(inspection, "_PAGE", 8)
     limiter, other = limiter_on(store), limiter_on(LMDBBackend(directory, clock=clock, on_error="raise"))
     stays = [f"stays:{number}" for number in range(200)]

@@ -1,4 +1,4 @@
-"""Workers that are killed or stopped at any time: the others continue at once, and no unit is admitted twice."""
+"""Workers that are killed or stopped at any moment: the others continue at once, and nothing is admitted twice."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def after_the_commit(monkeypatch):
     monkeypatch.setattr(environments, "flock", flock)
 
 
-def test_a_worker_killed_while_it_decides_has_consumed_nothing_and_the_next_is_in_at_once(directory):
+def test_a_worker_killed_while_it_decides_has_consumed_nothing_and_the_next_hits_at_once(directory):
     with Worker(directory, strategy=Struck(signal.SIGKILL)) as victim, Worker(directory, strategy=Struck(0)) as other:
         assert victim.hit().remaining == 2
         victim.begin(cost=2)
@@ -113,8 +113,8 @@ def progress(tally, places):
     before = {place: tally[place] for place in places}
     deadline = time.monotonic() + 5
     while any(tally[place] == count for place, count in before.items()):
-        assert time.monotonic() < deadline, "somebody does not go on"
-        time.sleep(0.001)  # other processes go on meanwhile
+        assert time.monotonic() < deadline, "a process does not continue"
+        time.sleep(0.001)  # so that other processes can run
 
 
 def killed(running, place):
@@ -122,7 +122,7 @@ def killed(running, place):
     os.waitpid(running.pop(place), 0)
 
 
-def test_kill_after_kill_under_load_leaves_the_others_going_and_every_hit_counted_once(directory):
+def test_repeated_kills_under_load_leave_the_others_working_and_every_hit_counted_once(directory):
     kills, tally = 40, Tally(43)
     running = {place: hammering(directory, tally, place) for place in range(3)}
     progress(tally, running)
@@ -133,7 +133,7 @@ def test_kill_after_kill_under_load_leaves_the_others_going_and_every_hit_counte
     for place in list(running):
         killed(running, place)
     used = LIMIT - limiter_on(LMDBBackend(directory), f"{LIMIT}/day").stat("hot").hits_remaining
-    assert 0 <= used - tally.total <= kills + 3  # a hit may be counted that nobody could note any more
+    assert 0 <= used - tally.total <= kills + 3  # a killed process may have counted a hit without recording it
 
 
 @pytest.fixture
@@ -158,14 +158,14 @@ def test_while_a_worker_is_stopped_in_the_file_hits_end_by_their_deadline(direct
     assert (decision.allowed, decision.degraded, store.degraded) == (True, "fallback", {"fallback": 1})
 
 
-def test_while_a_worker_is_stopped_in_the_file_the_event_loop_is_not_blocked(directory, stopped):
+def test_while_a_worker_is_stopped_in_the_file_the_event_loop_runs(directory, stopped):
     _, limiter = fallen_back(directory)
     late = []
 
     async def tick():
         while True:
             start = time.monotonic()
-            await asyncio.sleep(0.001)  # how late the loop is, is what is looked at
+            await asyncio.sleep(0.001)  # the delay of the loop is measured
             late.append(time.monotonic() - start)
 
     async def main():
@@ -198,7 +198,7 @@ def test_a_stopped_worker_that_is_killed_leaves_the_file_to_the_others(directory
     assert limiter.sync.hit("ada").remaining == 2
 
 
-def test_hits_on_keys_in_other_files_go_on(directory, monkeypatch):
+def test_hits_on_keys_in_other_files_continue(directory, monkeypatch):
     divided(monkeypatch, 8)
     with Worker(directory, strategy=Struck(signal.SIGSTOP), uid="stopped") as stopped:
         stopped.begin(cost=2)
@@ -208,7 +208,7 @@ def test_hits_on_keys_in_other_files_go_on(directory, monkeypatch):
     assert 0 < degraded.count("fallback") < degraded.count(None)
 
 
-def test_a_store_that_does_not_answer_is_not_called(directory, stopped, caplog):
+def test_a_store_that_does_not_answer_is_not_asked(directory, stopped, caplog):
     _, limiter = fallen_back(directory, breaker=Breaker(failures=2, recovery=60))
     for _ in range(2):
         limiter.sync.hit("ada")
@@ -231,7 +231,7 @@ def test_a_store_that_does_not_answer_is_not_called(directory, stopped, caplog):
         (lambda error: limiter_decision(), (False, "on_error")),
     ],
 )
-def test_the_error_policy_answers(directory, stopped, on_error, expected):
+def test_the_error_policy_decides(directory, stopped, on_error, expected):
     _, limiter = fallen_back(directory, on_error=on_error)
     decision = limiter.sync.hit("ada")
     assert (decision.allowed, decision.degraded) == expected
@@ -240,7 +240,7 @@ def test_the_error_policy_answers(directory, stopped, on_error, expected):
 
 
 @pytest.mark.parametrize(("on_error", "expected"), [("fallback", False), ("throttle", True), (lambda: "allow", True)])
-def test_may_answer_unavailable_depends_on_the_policy(directory, on_error, expected):
+def test_it_tells_whether_it_may_answer_503(directory, on_error, expected):
     assert LMDBBackend(directory, on_error=on_error).may_answer_unavailable is expected
 
 
@@ -260,7 +260,7 @@ def test_an_async_error_policy_is_awaited_or_refused(directory, stopped):
         limiter.sync.hit("ada")
 
 
-def test_the_raised_error_says_why(directory, stopped):
+def test_raising_has_the_cause(directory, stopped):
     store, limiter = fallen_back(directory, on_error="raise")
     with pytest.raises(BackendTimeoutError, match="a process that has been stopped may be using it") as caught:
         limiter.sync.hit("ada")
@@ -269,7 +269,7 @@ def test_the_raised_error_says_why(directory, stopped):
         pass
 
 
-def test_an_application_starts_even_if_the_store_cannot_be_opened(directory, stopped, monkeypatch):
+def test_an_application_starts_with_a_store_that_cannot_be_opened(directory, stopped, monkeypatch):
     store, limiter = fallen_back(directory)
     with store:
         assert limiter.sync.hit("ada").degraded == "fallback"
@@ -296,7 +296,7 @@ def test_trio_waits_like_asyncio(directory, stopped):
     assert 0.1 <= time.monotonic() - start < 0.15 + BUSY
 
 
-def test_a_hit_is_in_as_soon_as_the_file_is_free(directory, stopped):
+def test_a_hit_runs_as_soon_as_the_file_is_free(directory, stopped):
     limiter = Limiter("stopped", "3/day", strategy=Struck(0), backend=LMDBBackend(directory, deadline=10))
 
     async def main():

@@ -1,4 +1,4 @@
-"""The directory of the store: no other user can write to it or replace it."""
+"""The directory of the files, and directories that are refused because other users could write to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def modes(directory):
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory, *directory.iterdir())}
 
 
-def test_the_directory_and_the_file_are_this_users_alone(directory):
+def test_only_this_user_can_use_the_directory_and_the_file(directory):
     assert opened(directory)
     assert modes(directory) == {"quota": 0o700, "quota-0.mdb": 0o600, "quota-0.boot": 0o600}
 
@@ -77,13 +77,13 @@ def test_a_directory_below_one_of_another_user_is_refused(directory, monkeypatch
         opened(directory)
 
 
-def test_parent_directories_are_made_for_this_user_alone_too(directory):
+def test_directories_above_are_made_for_this_user_alone_too(directory):
     below = directory / "k" / "l"
     assert opened(below).degraded is None
     assert [stat.S_IMODE(path.stat().st_mode) for path in (directory, directory / "k", below)] == [0o700] * 3
 
 
-def test_a_link_that_comes_above_the_directory_later_is_refused(directory, tmp_path):
+def test_a_link_that_is_put_above_the_directory_later_is_refused(directory, tmp_path):
     store = LMDBBackend(directory / "own" / "store")
     (tmp_path / "elsewhere").mkdir()
     directory.symlink_to(tmp_path / "elsewhere")
@@ -91,7 +91,7 @@ def test_a_link_that_comes_above_the_directory_later_is_refused(directory, tmp_p
         store.open_sync()
 
 
-def test_a_directory_in_a_sticky_directory_is_accepted(directory):
+def test_a_directory_below_a_sticky_one_is_accepted(directory):
     directory.parent.chmod(0o1777)
     assert opened(directory)
 
@@ -144,7 +144,7 @@ def test_a_link_above_the_directory_is_followed(tmp_path):
 
 @pytest.fixture
 def bases(monkeypatch, tmp_path):
-    """Two places for the default directory, in which nobody has been yet."""
+    """Two empty places for the default directory."""
     found = [tmp_path / "first", tmp_path / "second"]
     for base in found:
         base.mkdir()
@@ -152,7 +152,7 @@ def bases(monkeypatch, tmp_path):
     return found
 
 
-def test_without_a_path_it_is_in_the_first_place_there_is(bases):
+def test_the_default_is_in_the_first_existing_place(bases):
     assert paths.resolve_directory(None) == bases[0] / f"traffik-{os.geteuid()}"
     bases[0].rmdir()
     assert paths.resolve_directory(None) == bases[1] / f"traffik-{os.geteuid()}"
@@ -164,7 +164,7 @@ def test_shared_memory_comes_before_the_session_directory_and_temporary_files(mo
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)
 
 
-def test_if_a_directory_becomes_unsafe_the_error_policy_decides(directory):
+def test_a_directory_that_becomes_unsafe_is_left_to_the_error_policy(directory):
     store = LMDBBackend(directory)
     limiter = Limiter("turned", "5/day", backend=store)
     with store:
@@ -175,7 +175,7 @@ def test_if_a_directory_becomes_unsafe_the_error_policy_decides(directory):
     assert asyncio.run(store.apply([Charge("turned", limiter.own_plan, "ada", 1)]))[0].degraded == "fallback"
 
 
-def test_with_raise_a_directory_that_becomes_unsafe_is_a_backend_error(directory):
+def test_a_directory_that_becomes_unsafe_is_an_error_of_the_store(directory):
     opened(directory)
     directory.chmod(0o777)
     limiter = Limiter("turned", "5/day", backend=LMDBBackend(directory, on_error="raise"))

@@ -1,4 +1,4 @@
-"""Promises 1 and 2 in LMDB, over processes: exactly the limit, and an order of the hits that explains all decisions."""
+"""Promises 1 and 2 in LMDB, over processes: exactly the limit, and an order of the hits that explains every result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_four_processes_admit_the_limit_in_one_order(directory, strategy, tasks)
 
 
 @pytest.mark.parametrize("tasks", [0, 8], ids=["sync", "async"])
-def test_so_do_four_that_are_no_forks(directory, tasks):
+def test_four_spawned_processes_do_too(directory, tasks):
     check(record, directory, FixedWindow(), tasks)
 
 

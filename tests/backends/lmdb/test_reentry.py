@@ -1,4 +1,4 @@
-"""A signal handler that hits while its own thread is in a transaction gets a decision, and the lock stays held."""
+"""A signal handler that hits while its own thread uses the file gets a decision, and does not disturb that hit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Interrupted:
 
 @pytest.fixture
 def handled():
-    """What is called when the signal comes, and what it answered."""
+    """The function that the signal calls, and its results."""
     calls, answers = [], []
     before = signal.signal(signal.SIGUSR1, lambda *_: answers.append(calls[0]()))
     yield calls, answers
@@ -49,7 +49,7 @@ def limiters_on(directory, **options):
     return store, Limiter("inner", "5/day", backend=store), Limiter("outer", "5/day", strategy=strategy, backend=store)
 
 
-def test_it_is_answered_by_the_error_policy_at_once(directory, handled, caplog):
+def test_it_is_decided_by_the_error_policy_at_once(directory, handled, caplog):
     store, inner, outer = limiters_on(directory, deadline=60)
     inner.sync.hit("ada")
     handled[0].append(lambda: inner.sync.hit("ada").degraded)
@@ -61,7 +61,7 @@ def test_it_is_answered_by_the_error_policy_at_once(directory, handled, caplog):
     assert inner.sync.hit("ada").remaining == 3
 
 
-def test_with_raise_the_error_says_why(directory, handled):
+def test_with_raise_it_is_an_error_with_the_reason(directory, handled):
     _, inner, outer = limiters_on(directory, on_error="raise")
 
     def handler():

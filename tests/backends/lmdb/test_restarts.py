@@ -1,4 +1,4 @@
-"""Quota after restarts of processes and machines, and after files are deleted, cut short or damaged."""
+"""The quota after restarts of processes and machines, and after the file was deleted, truncated or damaged."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def test_quota_outlives_the_process_that_has_counted_it(machine, durable):
     assert not machine.limiter(durable=durable).hit("ada")
 
 
-def test_a_restart_of_the_machine_means_fresh_state(machine):
+def test_a_restart_of_the_machine_gives_fresh_state(machine):
     assert machine.limiter().hit("ada", 3)
     machine.boot(WALL + 60)
     assert machine.limiter().hit("ada", 3)
 
 
 @every_strategy
-def test_a_durable_store_keeps_its_usage_over_a_restart_of_the_machine(machine, strategy):
+def test_a_durable_store_continues_after_a_restart_of_the_machine(machine, strategy):
     limiter = machine.limiter("3/day", strategy, durable=True)
     while limiter.hit("ada"):
         pass
@@ -96,7 +96,7 @@ def test_time_passes_while_the_machine_is_off(machine):
     assert machine.limiter("3/hour", durable=True).hit("ada", 3)
 
 
-def test_a_wall_clock_that_goes_back_over_a_restart_gives_nothing_back_and_delays_at_most_a_drain(machine):
+def test_a_wall_clock_that_went_back_gives_nothing_back_and_delays_at_most_by_the_drain_time(machine):
     assert machine.limiter("3/hour", durable=True).hit("ada", 3)
     machine.boot(0)
     limiter = machine.limiter("3/hour", durable=True)
@@ -105,7 +105,7 @@ def test_a_wall_clock_that_goes_back_over_a_restart_gives_nothing_back_and_delay
     assert limiter.hit("ada", 3)
 
 
-def test_changes_of_the_wall_clock_while_the_machine_runs_have_no_effect(machine):
+def test_a_change_of_the_wall_clock_changes_nothing(machine):
     limiter = machine.limiter("3/hour", durable=True)
     assert limiter.hit("ada", 3)
     for wall in (0, 2 * WALL):
@@ -114,7 +114,7 @@ def test_changes_of_the_wall_clock_while_the_machine_runs_have_no_effect(machine
         assert machine.limiter("3/hour", durable=True).hit("ada").wait_seconds == 3_600
 
 
-def test_on_a_system_that_does_not_name_its_boots_a_clock_below_the_mark_is_another(machine, monkeypatch):
+def test_without_boot_ids_a_clock_below_the_mark_means_a_restart(machine, monkeypatch):
     for module in (clocks, files):
         monkeypatch.setattr(module, "boot_id", lambda: b"")
     limiter = machine.limiter("3/hour", durable=True)
@@ -137,14 +137,14 @@ def test_the_mark_moves_about_once_a_second(machine):
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * (1 << 20), b"x" * (2 << 20)], ids=["empty", "zeros", "other"])
 @pytest.mark.parametrize("durable", [False, True])
-def test_a_file_of_another_kind_is_replaced(machine, damage, durable):
+def test_a_file_of_another_kind_starts_afresh(machine, damage, durable):
     assert machine.limiter(durable=durable).hit("ada", 3)
     machine.boot(WALL + 60) if durable else reopened(machine.directory)
     (machine.directory / "quota-0.mdb").write_bytes(damage)
     assert machine.limiter(durable=durable).hit("ada", 3)
 
 
-def test_a_durable_file_that_a_power_failure_left_incomplete_is_replaced(machine):
+def test_a_durable_file_that_was_damaged_by_a_power_failure_starts_afresh(machine):
     limiter = machine.limiter(durable=True)
     for number in range(500):
         limiter.hit(f"client:{number}", 3)
@@ -166,7 +166,7 @@ def test_a_value_that_cannot_be_read_counts_as_none(store, directory):
     assert limiter.hit("ada", 3)
 
 
-def test_the_state_of_another_strategy_counts_as_none(store):
+def test_another_strategy_starts_afresh(store):
     assert limiter_on(store).hit("ada", 3)
     assert Limiter("restarts", "3/day", backend=store).sync.hit("ada", 3)
 
@@ -195,7 +195,7 @@ def only_the_file_removed(directory):
 
 
 @pytest.mark.parametrize("remove", [removed, only_the_file_removed])
-def test_a_file_that_is_deleted_means_fresh_state_in_which_all_meet_again(team, directory, remove):
+def test_after_a_file_is_deleted_all_workers_share_a_fresh_one(team, directory, remove):
     one, other = team
     remove(directory)
     time.sleep(0.15)  # they look every tenth of a second
@@ -212,14 +212,14 @@ def test_a_file_that_is_deleted_under_load_gives_at_most_one_extra_quota(team, d
     assert admitted <= 1 + 3
 
 
-def test_a_file_that_is_cut_short_is_left_alone_once_that_is_seen(team, directory):
+def test_a_truncated_file_is_no_longer_used_once_that_is_noticed(team, directory):
     one, other = team
     time.sleep(0.15)  # as above
     (directory / "quota-0.mdb").write_bytes(b"")
     assert [one.hit("ada", 3).allowed, other.hit("ada").allowed] == [True, False]
 
 
-def test_a_damaged_file_is_given_up(store, monkeypatch):
+def test_a_damaged_file_is_replaced(store, monkeypatch):
     limiter = limiter_on(store)
     assert limiter.hit("ada", 3)
     failing = iter([lmdb.CorruptedError("a page of the wrong type", 0)])
@@ -248,7 +248,7 @@ def test_a_durable_store_needs_a_path():
         LMDBBackend(durable=True)
 
 
-def test_closing_keeps_the_usage(store):
+def test_closing_keeps_the_quota(store):
     with store:
         assert limiter_on(store).hit("ada", 3)
     assert environment_of(store).file is None

@@ -45,7 +45,7 @@ def test_two_workers_admit_exactly_the_limit(command, directory):
     assert (found.count(200), found.count(429)) == (LIMIT, 2 * LIMIT)
 
 
-def test_workers_that_each_count_alone_log_a_warning(tmp_path):
+def test_workers_that_count_separately_log_a_warning(tmp_path):
     with (tmp_path / "stderr").open("w+") as stderr:
         with serve_by(UVICORN, stderr) as address:
             answers(address, 10)
@@ -57,7 +57,7 @@ def test_workers_that_each_count_alone_log_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize("command", [[*UVICORN[:2], *UVICORN[4:]], [*UVICORN, "--reload"]], ids=["one", "reload"])
-def test_a_single_worker_logs_no_warning(command, tmp_path):
+def test_a_single_worker_logs_nothing(command, tmp_path):
     with (tmp_path / "stderr").open("w+") as stderr:
         with serve_by(command, stderr) as address:
             assert answers(address, 1) == [200]

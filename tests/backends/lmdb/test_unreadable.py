@@ -1,4 +1,4 @@
-"""A state that cannot be decoded counts as no state."""
+"""A state that cannot be read counts as no state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ each_way = pytest.mark.parametrize("hit", [in_the_quick_way, in_the_long_way])
 
 
 def damaged(store, change):
-    """Change what is stored, whatever it is."""
+    """Change the stored value."""
     with environment_of(store).file.env.begin(write=True) as transaction:
         for key, value in list(transaction.cursor()):
             if key.startswith(FIRST):
@@ -32,7 +32,7 @@ def damaged(store, change):
 
 
 @each_way
-async def test_the_state_of_another_strategy_counts_as_none(directory, clock, hit):
+async def test_another_strategy_starts_afresh(directory, clock, hit):
     # Two stores, as of two processes of which one has been deployed anew.
     old, new = (LMDBBackend(directory, clock=clock, on_error="raise") for _ in range(2))
     with old, new:
@@ -48,7 +48,7 @@ async def test_the_state_of_another_strategy_counts_as_none(directory, clock, hi
     [lambda value: value[:-1] + bytes([value[-1] ^ 1]), lambda value: value[:-2], lambda value: b"x"],
     ids=["another body", "cut short", "no head"],
 )
-async def test_a_damaged_state_counts_as_none(store, hit, change):
+async def test_a_damaged_state_starts_afresh(store, hit, change):
     with store:
         limiter = Limiter("damaged", "2/day", strategy=FixedWindow(), backend=store)
         assert [(await hit(limiter)).allowed for _ in range(3)] == [True, True, False]

@@ -9,10 +9,10 @@ import pytest
 from traffik.backends.base import Backend
 from traffik.backends.redis import Cluster, RedisBackend, Sentinel, batches, handshake
 from traffik.backends.redis.script import script
-from traffik.testing import BackendContract, VirtualClock
+from traffik.testing import ComposingContract, VirtualClock
 
 
-class _RedisContract(BackendContract):
+class _RedisContract(ComposingContract):
     virtual_time = False
 
     @pytest.fixture(autouse=True)
@@ -64,6 +64,14 @@ class _OnClock(RedisBackend):
     def apply_sync(self, charges):
         self._tell()
         return super().apply_sync(charges)
+
+    def take(self, takes, kind, *, sync, back=()):
+        self._tell()
+        return super().take(takes, kind, sync=sync, back=back)
+
+    def post(self, postings, *, sync):
+        self._tell()
+        return super().post(postings, sync=sync)
 
     def _tell(self):
         self._server.command("SET", CLOCK, self._ticks.now, "PX", 3_600_000)

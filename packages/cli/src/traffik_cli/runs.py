@@ -15,9 +15,9 @@ from traffik.strategies import Plan, plan
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run
-from traffik_cli.replay.doubts import Doubt, doubts_of
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.replay_warnings import ReplayWarning, warnings_of
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.suggesting import Distribution, Suggestion, Target, countable, suggestion_of
@@ -57,14 +57,14 @@ class Found:
     Attributes:
         reports: one for each scenario, the first of them what was asked about.
         logs: how the reading of each log went.
-        doubts: what in it cannot be right.
+        warnings: reasons why the result cannot be right.
         suggestions: limits for the target, if there was one.
         seconds: how long it took.
     """
 
     reports: list[ScenarioReport]
     logs: list[LogReport]
-    doubts: list[Doubt] = field(default_factory=list)
+    warnings: list[ReplayWarning] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -95,7 +95,7 @@ def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Seq
         scenarios, logs = _decided(reading, tries, "replay, sorted", found)
     suggestions = [_suggested(reading, each, target, model) for each in found if target is not None]
     reports = [report_of(scenario, worst) for scenario in scenarios]
-    return Found(reports, logs, doubts_of(reports[0], logs), suggestions, time.perf_counter() - began)
+    return Found(reports, logs, warnings_of(reports[0], logs), suggestions, time.perf_counter() - began)
 
 
 def _suggested(reading: Reading, found: Distribution, target: Target, model: Trial) -> Suggestion:

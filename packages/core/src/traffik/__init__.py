@@ -10,6 +10,9 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.events.logs import EventLog
+    from traffik.events.records import DecisionEvent
+    from traffik.events.subscriptions import Subscription, subscribe, unsubscribe
     from traffik.identities.proxies import DENIED, EXEMPTED
     from traffik.identities.trust import trust_no_proxies, trust_proxies
     from traffik.limits.composing import Hit
@@ -17,8 +20,9 @@ if TYPE_CHECKING:
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
+    from traffik.limits.slots import Slots
     from traffik.model.costs import MAX_COST
-    from traffik.model.decisions import NEVER, Decision, StrategyStat
+    from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
         AdapterNotFoundError,
         BackendError,
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
         DuplicateUidError,
         NeverAdmittedError,
         RateError,
+        SlotLostError,
         TraffikError,
         WaitTimeoutError,
     )
@@ -37,8 +42,10 @@ if TYPE_CHECKING:
     from traffik.rules.rule import Rule
     from traffik.strategies import (
         GCRA,
+        CalendarWindow,
         FixedWindow,
         LeakyBucket,
+        Penalty,
         SlidingCounter,
         SlidingLog,
         SlidingWindow,
@@ -63,9 +70,12 @@ __all__ = [
     "BackendError",
     "BackendNotFoundError",
     "BackendTimeoutError",
+    "CalendarWindow",
     "ConfigurationError",
     "Decision",
+    "DecisionEvent",
     "DuplicateUidError",
+    "EventLog",
     "FixedWindow",
     "FloodPolicy",
     "HTTPThrottle",
@@ -73,15 +83,20 @@ __all__ = [
     "LeakyBucket",
     "Limiter",
     "NeverAdmittedError",
+    "Penalty",
     "Rate",
     "RateError",
     "ResponseOptions",
     "Rule",
+    "SettledDecision",
     "SlidingCounter",
     "SlidingLog",
     "SlidingWindow",
+    "SlotLostError",
+    "Slots",
     "Strategy",
     "StrategyStat",
+    "Subscription",
     "Throttled",
     "TokenBucket",
     "TraffikError",
@@ -98,15 +113,20 @@ __all__ = [
     "reserve_all",
     "reserve_all_sync",
     "set_default_responses",
+    "subscribe",
     "trust_no_proxies",
     "trust_proxies",
+    "unsubscribe",
 ]
 
 _HOMES = {
+    "events.logs": ("EventLog",),
+    "events.records": ("DecisionEvent",),
+    "events.subscriptions": ("Subscription", "subscribe", "unsubscribe"),
     "limits.defaults": ("set_default_responses",),
     "identities.proxies": ("DENIED", "EXEMPTED"),
     "model.costs": ("MAX_COST",),
-    "model.decisions": ("NEVER", "Decision", "StrategyStat"),
+    "model.decisions": ("NEVER", "Decision", "SettledDecision", "StrategyStat"),
     "responses.rejections": ("Throttled",),
     "model.errors": (
         "AdapterNotFoundError",
@@ -117,12 +137,14 @@ _HOMES = {
         "DuplicateUidError",
         "NeverAdmittedError",
         "RateError",
+        "SlotLostError",
         "TraffikError",
         "WaitTimeoutError",
     ),
     "limits.composing": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
+    "limits.slots": ("Slots",),
     "throttles.files": ("load_throttles",),
     "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),
@@ -131,8 +153,10 @@ _HOMES = {
     "rules.rule": ("Rule",),
     "strategies": (
         "GCRA",
+        "CalendarWindow",
         "FixedWindow",
         "LeakyBucket",
+        "Penalty",
         "SlidingCounter",
         "SlidingLog",
         "SlidingWindow",

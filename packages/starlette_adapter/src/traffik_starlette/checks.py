@@ -7,13 +7,17 @@ from typing import Any, Final
 
 from traffik.model.errors import ConfigurationError
 from traffik.throttles import SyncThrottle, Throttle
+from traffik.throttles.all_of import AllOf, SyncAllOf
 from traffik.throttles.placement import report_misplaced
 from traffik_starlette.routing import routes_of
 
 __all__ = ["check_routes"]
 
 _METHODS: Final = frozenset(
-    method for cls in (Throttle, SyncThrottle) for method in vars(cls).values() if inspect.isfunction(method)
+    method
+    for cls in (Throttle, SyncThrottle, AllOf, SyncAllOf)
+    for method in vars(cls).values()
+    if inspect.isfunction(method)
 )
 """Methods whose parameters FastAPI would look for in the query."""
 
@@ -40,7 +44,8 @@ def _check_dependencies(route: Any) -> None:
                 f"{_path(route)!r} depends on the method {call.__name__!r} of {call.__self__!r}, so clients could "
                 f"choose the cost in the query: write Depends(throttle)"
             )
-        if isinstance(call, Throttle) and call.websocket and hasattr(route, "methods"):
+        throttles = call.throttles if isinstance(call, AllOf) else (call,) if isinstance(call, Throttle) else ()
+        if any(throttle.websocket for throttle in throttles) and hasattr(route, "methods"):
             raise ConfigurationError(
                 f"{_path(route)!r} is a route for HTTP, and depends on {call!r}: use an HTTPThrottle there"
             )

@@ -15,6 +15,7 @@ from traffik.model.errors import BackendNotFoundError
 from traffik.responses.negotiation import JSON, PROBLEM
 from traffik.responses.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
 from traffik.throttles import Throttle
+from traffik.throttles.all_of import AllOf
 from traffik_starlette.answers import answer_throttled
 from traffik_starlette.errors import Throttled
 from traffik_starlette.middleware import ThrottleMiddleware
@@ -174,7 +175,8 @@ def _of_route(route: Any) -> Iterator[Throttle[Any]]:
     yield from _throttles(getattr(route.endpoint, "throttles", ()))
     waiting = [route.dependant]
     for dependant in waiting:
-        yield from _throttles([getattr(dependant.call, "__self__", dependant.call)])
+        given = getattr(dependant.call, "__self__", dependant.call)
+        yield from given.throttles if isinstance(given, AllOf) else _throttles([given])
         waiting += dependant.dependencies
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from traffik.limits.limit import Limit
 from traffik.throttles import Throttle
+from traffik.throttles.all_of import AllOf, hit_all
 
 __all__ = ["Forgotten", "forgotten_in"]
 
@@ -54,12 +55,19 @@ def _calls(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:
             if not isinstance(call, ast.Call):
                 continue
             called = _value_of(call.func, module)
-            owner = called if isinstance(called, Throttle) else getattr(called, "__self__", None)
-            method = called.__call__ if isinstance(called, Throttle) else called
-            if isinstance(owner, Limit) and inspect.iscoroutinefunction(method):
+            method = called.__call__ if isinstance(called, Throttle | AllOf) else called
+            uid = "hit_all" if method is hit_all else _uid_of(getattr(method, "__self__", None))
+            if uid and inspect.iscoroutinefunction(method):
                 written = ast.unparse(call)
                 sentence = f"{written} is never awaited, so it does nothing: write await {written}"
-                yield Forgotten("forgotten-await", owner.uid, f"{file}:{call.lineno}", sentence)
+                yield Forgotten("forgotten-await", uid, f"{file}:{call.lineno}", sentence)
+
+
+def _uid_of(owner: object) -> str:
+    """The uid of a limit, or of several that are hit as one; empty for anything else."""
+    if isinstance(owner, AllOf):
+        return ", ".join(part.limit.uid for part in owner.parts)
+    return owner.uid if isinstance(owner, Limit) else ""
 
 
 def _decorators(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:

@@ -13,6 +13,7 @@ from traffik_cli.replay.addresses import address_in, is_private
 from traffik_cli.replay.batches import LineReader, Wanted
 from traffik_cli.replay.clf import COMMON, CommonLines, CommonLog, is_quick
 from traffik_cli.replay.clients import PRIVATE_PROXIES
+from traffik_cli.replay.detected import Detected, detected_of
 from traffik_cli.replay.known import NAMED, RECORDS, TEXTS
 from traffik_cli.replay.lines import JsonObject, Pairs, Pattern
 from traffik_cli.replay.reader import RecordReader
@@ -20,7 +21,6 @@ from traffik_cli.replay.recognition import Search, Seen, Shape
 from traffik_cli.replay.records import Fields, text_of
 from traffik_cli.replay.roles import Sample
 from traffik_cli.replay.selectors import header_fields
-from traffik_cli.replay.taken import Taken, taken_of
 from traffik_cli.replay.templates import pattern_of, template_of
 from traffik_cli.replay.times import UTC, Calendar
 
@@ -31,6 +31,9 @@ FORMATS: Final = ("auto", *NAMED)
 
 _LINES: Final = 200
 """First lines that are looked at."""
+
+_MOST_LINES: Final = 3_000
+"""Lines that are looked at if the first ones are of no format, such as the messages of a server that starts."""
 
 _KINDS: Final = {
     **{known.name: "json" for known in RECORDS},
@@ -77,11 +80,11 @@ class Format:
         Raises:
             ConfigurationError: no format was recognised, or what is wanted is not in it.
         """
-        lines = [line.strip() for line in head.split(b"\n", 4 * _LINES)[: 4 * _LINES] if line.strip()][:_LINES]
-        search = Search(lines, self.fields, self.wanted.selectors, self.calendar)
+        lines = [line.strip() for line in head.split(b"\n", _MOST_LINES)[:_MOST_LINES] if line.strip()]
+        search = Search(lines[:_LINES], self.fields, self.wanted.selectors, self.calendar)
         given = self._given()
-        seen = search.seen(given) if given is not None else self._seen(search)
-        return self._opened(seen, lines)
+        seen = search.seen(given) if given is not None else self._seen(search, lines)
+        return self._opened(seen, lines[:_LINES])
 
     def _given(self) -> Shape | None:
         """The shape that the user has described."""
@@ -97,9 +100,12 @@ class Format:
             raise ConfigurationError("the pattern has no named groups: write (?P<ip>…), (?P<time>…), (?P<request>…)")
         return Shape("pattern", Pattern(pattern))
 
-    def _seen(self, search: Search) -> Seen:
+    def _seen(self, search: Search, lines: Sequence[bytes]) -> Seen:
+        """The first lines in the shape that explains them best; more of them if they are all of another kind."""
         only = "" if self.name == "auto" else _KINDS.get(self.name, self.name)
         seen = replace(search, only=only).best()
+        if seen is None and len(lines) > _LINES:
+            seen = replace(search, only=only, lines=lines).best()
         if seen is not None:
             return seen
         first = search.lines[0] if search.lines else b""
@@ -123,10 +129,11 @@ class Format:
         spacing = None if layout.time or seen.stamped or not seen.records else self._spaced(seen)
         reader = RecordReader(self.wanted, shape.parse, layout, shape.wrappers, proxies, self.calendar, spacing)
         named = None if proxies is None else "given" if self.trusted is not None else "assumed"
-        taken = taken_of(shape.name, reader, seen.records, named)
+        detected = detected_of(shape.name, reader, seen.records, named)
         if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
-            return OpenedFormat(taken, CommonLog(self.wanted, self.calendar))
-        return OpenedFormat(taken, reader, spacing)
+            return OpenedFormat(detected, CommonLog(self.wanted, self.calendar))
+        header = next((line for line in lines if line.startswith(b"#Fields:")), b"")
+        return OpenedFormat(detected, reader, spacing, header)
 
     def _spaced(self, seen: Seen) -> int:
         """µs between lines that have no time."""
@@ -176,7 +183,7 @@ class Format:
         self._look(seen, columns)
 
     def _look(self, seen: Seen, columns: Sequence[str]) -> None:
-        """Refuse a table of which nobody knows where the client stands."""
+        """Refuse a table in which no field holds the client."""
         if not seen.records:
             return
         layout = seen.layout
@@ -215,11 +222,13 @@ class OpenedFormat:
     """A log whose format is known.
 
     Attributes:
-        taken: what was taken for what.
+        detected: the fields that were found for the client, the time and the path.
         reader: what reads it.
         spacing: µs from line to line where lines have no time; None if they have.
+        header: the line that names the columns, where other lines may name others further on; empty in other formats.
     """
 
-    taken: Taken
+    detected: Detected
     reader: LineReader
     spacing: int | None = None
+    header: bytes = b""

@@ -26,6 +26,9 @@ __all__ = ["Parser", "Search", "Seen", "Shape"]
 _DEPTH: Final = 3
 """Wrappers in wrappers that are taken off."""
 
+_NAMED: Final = 0.9
+"""The weight of shapes whose fields have names."""
+
 _SURE: Final = 0.95
 _LEAST: Final = 0.02
 """The share of the first lines that have to be of a format; others may stand between them."""
@@ -141,7 +144,8 @@ class Search:
         layout = layout_of(sample, _merged(self.fields, shape.fields), self.calendar)
         stamped = stamps * 2 > len(records)
         score = len(records) / max(1, len(records) + wrong) * shape.weight * self._worth(sample, layout)
-        score *= 1.0 if stamped or says_time(sample, layout, self.calendar) else 0.3
+        if not stamped and not says_time(sample, layout, self.calendar):
+            score *= 0.3 if shape.weight >= _NAMED else 0.0  # rows without names and times may be anything
         if not records and not wrong and names_time(shape.parse.columns):
             score = _LEAST  # a table without rows
         return Seen(shape, sample, layout, stamped, records, score)
@@ -182,7 +186,7 @@ def _shapes(lines: Sequence[bytes]) -> Iterator[Shape]:
     yield Shape("vhost_combined", CommonLines(vhost=True))
     for known in TEXTS:
         yield Shape(known.name, Pattern(pattern_of(known.template, known.needed)), fields=known.fields)
-    yield Shape("logfmt", Pairs(), weight=0.9)
+    yield Shape("logfmt", Pairs(), weight=_NAMED)
     yield from _unnamed(lines)
     yield Shape("words", Words(), weight=0.6)
 

@@ -114,7 +114,7 @@ def pattern_of(template: str, needed: str | None = None) -> re.Pattern[bytes]:
         needed: the variable up to which a line has to match; the last one that says a time or a client if None.
 
     Raises:
-        ConfigurationError: two variables touch, so that nobody can tell where the first ends.
+        ConfigurationError: two variables touch: the end of the first is unknown.
     """
     parts = list(_parts(template))
     names = _CLIENTS + _TIMES if needed is None else (needed,)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from traffik import adapters
 from traffik.backends import binding
 from traffik.backends.postings import LimitAccount
+from traffik.backends.probes import probe_for
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import partition_key
@@ -85,6 +86,9 @@ class Backend(ABC):
         namespace: the first part of every key. Applications that share a store need different ones.
     """
 
+    kind: ClassVar[str] = "custom"
+    """Names its kind in metrics: a word that all stores of the class share."""
+
     in_process: ClassVar[bool] = False
     """Whether it is in the memory of this process, so its calls never wait."""
 
@@ -93,6 +97,7 @@ class Backend(ABC):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
         self.place = place_of_caller()
+        self.probe = probe_for(self)
         binding.made(self)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
@@ -100,6 +105,11 @@ class Backend(ABC):
             f"{self!r} cannot be pickled: its connections and locks belong to this process. Pickle limits without a "
             f"backend, and open a store in each process"
         )
+
+    @property
+    def spared(self) -> bool | None:
+        """Whether its breaker is open, so that it is not called; None if it has no breaker."""
+        return None
 
     @property
     def may_answer_unavailable(self) -> bool:

@@ -17,6 +17,7 @@ from traffik.model.errors import BackendNotFoundError
 __all__ = [
     "ADVICE",
     "Watcher",
+    "add_watcher",
     "any_open",
     "bound",
     "closed",
@@ -28,7 +29,7 @@ __all__ = [
     "open_one",
     "opened",
     "resolve",
-    "subscribe",
+    "stores_made",
 ]
 
 
@@ -65,12 +66,17 @@ def made(backend: _Backend) -> None:
     _made.add(backend)
 
 
+def stores_made() -> tuple[_Backend, ...]:
+    """Every store that somebody holds and that belongs to no other store."""
+    return tuple(_made)
+
+
 def hide(backend: _Backend) -> None:
     """Remove a store that is part of another store from the candidates."""
     _made.discard(backend)
 
 
-def subscribe(watcher: Watcher) -> None:
+def add_watcher(watcher: Watcher) -> None:
     """Refresh `watcher` now, and after each opening or closing of a store, until it is deleted."""
     with lock:
         _watchers.add(watcher)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from traffik.backends.shields import shielded
 from traffik.model.decisions import ADMITTED, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
@@ -35,6 +36,7 @@ __all__ = [
     "Taken",
     "check_settles",
     "post_each",
+    "settle_surely",
     "take_in_turn",
     "take_together",
 ]
@@ -145,18 +147,18 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
     """
     decisions: list[Decision] = []
     changes: list[tuple[Any, str, Any, Any, int]] = []
-    drafts: dict[tuple[str, str], State] = {}
+    uids: set[str] = set()
     refused = False
     for account, key, units in takes:
-        place = account.uid, key
-        before = drafts[place] if place in drafts else fetch(account, key)
+        before = fetch(account, key)
+        if account.uid in uids:
+            before = _drafted(changes, decisions, account.uid, key, before)
+        uids.add(account.uid)
         decision, after, ttl = account.plan.kernel(before, units, now)
         decisions.append(decision)
         changes.append((account, key, before, after, ttl))
         if not decision[0]:
             refused = True
-        elif after is not None:
-            drafts[place] = after
     if refused:
         return _refused(takes, decisions, changes, kind, now, fetch, keep)
     if kind != TRY:
@@ -168,6 +170,21 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
     return Taken(
         decisions, [(account, account.plan.receipt(before, after)) for account, _, before, after, _ in changes]
     )
+
+
+def _drafted(
+    changes: Sequence[tuple[Any, str, Any, Any, int]],
+    decisions: Sequence[Decision],
+    uid: str,
+    key: str,
+    stored: State | None,
+) -> State | None:
+    """The state of a key after the takes before, of which one may have taken from it."""
+    found = stored
+    for (account, other, _, after, _), decision in zip(changes, decisions, strict=True):
+        if other == key and account.uid == uid and after is not None and decision.allowed:
+            found = after
+    return found
 
 
 def _refused(
@@ -194,49 +211,83 @@ async def take_in_turn(
     takes: Sequence[Take],
     kind: int,
     take: Callable[[Sequence[Take], int], Awaitable[Taken]],
-    settle: Callable[[Sequence[Posting]], Awaitable[list[Posted]]],
+    sync: bool,
 ) -> Taken:
     """Take groups that cannot be one step, one after the other. If one is refused or fails, give the others back.
 
+    If this is cancelled, the group under way is awaited. A `HOLD` is then given back, since its caller will not know of
+    it, and so are the units of any kind if not all groups have admitted them.
+
     Args:
-        groups: the groups, each as indexes into `takes`. The takes of one group are one step.
+        groups: the groups, each as indexes into `takes`. The takes of one group are one step. Groups that cannot give
+            back are taken last.
         takes: the takes.
         kind: `TAKE`, `HOLD` or `TRY`.
         take: takes one group.
-        settle: carries out `SETTLE` postings. It must not be cancelled.
+        sync: whether the caller is sync code.
 
     Raises:
         ConfigurationError: the strategy of a take before the last group cannot give units back.
     """
+    ordered = sorted(groups, key=lambda places: not all(takes[place][0].plan.settles for place in places))
     if kind != TRY:
-        for place in chain(*groups[:-1]):
+        for place in chain(*ordered[:-1]):
             check_settles(takes[place][0])
     decisions = [ADMITTED] * len(takes)
     held: list[Held] = [None] * len(takes)
+    admitted: list[Sequence[int]] = []
+
+    async def take_group(group: Sequence[int], kind: int) -> None:
+        taken = await take([takes[place] for place in group], kind)
+        for place, decision in zip(group, taken.decisions, strict=True):
+            decisions[place] = decision
+        for place, each in zip(group, taken.held, strict=False):
+            held[place] = each
+        if all(taken.decisions):
+            admitted.append(group)
 
     async def give_back() -> None:
         places = [place for place, each in enumerate(held) if each is not None]
-        for place, posted in zip(
-            places, await settle([_back(takes[place], held[place]) for place in places]), strict=True
-        ):
+        postings = [_back(takes[place], held[place]) for place in places]
+        for place, posted in zip(places, await settle_surely(postings, sync), strict=True):
             decisions[place] = posted.decision
 
+    waits = not (sync or all(account.store.in_process for account, _, _ in takes))
     try:
-        for group in groups:
-            taken = await take([takes[place] for place in group], kind if kind == TRY or group is groups[-1] else HOLD)
-            for place, decision in zip(group, taken.decisions, strict=True):
-                decisions[place] = decision
-            for place, each in zip(group, taken.held, strict=False):
-                held[place] = each
-            if not all(taken.decisions):
+        for group in ordered:
+            work = take_group(group, kind if kind == TRY or group is ordered[-1] else HOLD)
+            await (shielded(work) if waits else work)
+            if group not in admitted:
                 break
     except BaseException:
-        await give_back()
+        if kind == HOLD or len(admitted) < len(ordered):
+            await give_back()
         raise
-    if all(decisions):
+    if len(admitted) == len(ordered):
         return Taken(decisions, held if kind == HOLD else ())
     await give_back()
     return Taken(decisions)
+
+
+async def settle_surely(postings: Sequence[Posting], sync: bool) -> list[Posted]:
+    """Carry out postings, in one step for those of one store.
+
+    Once begun it is carried out, even if it is cancelled: stores have deadlines.
+    """
+    waits = not (sync or all(posting.account.store.in_process for posting in postings))
+    work = _post_by_store(postings, sync)
+    return await (shielded(work) if waits else work)
+
+
+async def _post_by_store(postings: Sequence[Posting], sync: bool) -> list[Posted]:
+    by_store: dict[Any, list[int]] = {}
+    for place, posting in enumerate(postings):
+        by_store.setdefault(posting.account.store, []).append(place)
+    found: dict[int, Posted] = {}
+    for store, places in by_store.items():
+        answers = store.post([postings[place] for place in places], sync=sync)
+        found.update(zip(places, answers if isinstance(answers, list) else await answers, strict=True))
+    return [found[place] for place in range(len(postings))]
 
 
 def _back(take: Take, held: Held) -> Posting:

@@ -49,4 +49,4 @@ def promote(limit: Limit) -> None:
     if shadow.plan is not None:
         change_rate(limit, shadow.plan.rates or "unlimited")
     limit.shadow = None
-    binding.subscribe(limit)
+    binding.add_watcher(limit)

@@ -9,9 +9,9 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from traffik.backends.postings import (
     FORESEE,
@@ -23,9 +23,11 @@ from traffik.backends.postings import (
     Posting,
     Taken,
     check_settles,
+    settle_surely,
     take_in_turn,
 )
-from traffik.limits.hits import account_of, applies, decide, refuse
+from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, TAKE_SOME
+from traffik.limits.hits import Ask, account_of, applies, decide, read_only, refuse
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, SettledDecision
@@ -43,6 +45,7 @@ __all__ = [
     "Hold",
     "Verdict",
     "foresee",
+    "give_back",
     "hit_together",
     "hold_on",
     "parts_of",
@@ -50,6 +53,9 @@ __all__ = [
     "take_all",
     "take_up_to",
 ]
+
+_ACTIONS: Final = {TAKE: HIT, HOLD: RESERVE, TRY: SILENT}
+"""What each kind of taking is recorded as."""
 
 
 class Hit(NamedTuple):
@@ -123,10 +129,11 @@ class Verdict(NamedTuple):
 
     def remember(self, subject: Any, usual: bool) -> None:
         """Keep the decisions of throttles with the connection; the one that binds as the most recent."""
-        for place, part in enumerate(self.parts):
-            if place != self.binding:
-                part.limit.remember(subject, self.decisions[place], usual)
-        self.parts[self.binding].limit.remember(subject, self.decision, usual)
+        _, decisions, _, binding = self
+        for place, (limit, _, _, _) in enumerate(self.parts):
+            if place != binding:
+                limit.remember(subject, decisions[place], usual)
+        self.parts[binding].limit.remember(subject, decisions[binding], usual)
 
 
 def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
@@ -148,7 +155,12 @@ def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
 
 
 async def take_all(
-    parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, sync: bool, kind: int = TAKE
+    parts: Sequence[Hit],
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    kind: int = TAKE,
 ) -> Verdict:
     """Take units from several limits, all or nothing.
 
@@ -166,31 +178,74 @@ async def take_all(
     decisions: list[Decision] = []
     takes: list[Take] = []
     places: list[int] = []
+    refused = beside = finished = False
 
-    def note(calls: Calls, key: str, units: int) -> Decision | Awaitable[Decision]:
-        if parts[len(decisions)].limit.in_shadow:  # it decides by itself, since it must not refuse the others
-            return calls.read(key, units) if kind == TRY else calls.charge(key, units)
+    def note(calls: Calls, key: str, units: int) -> Decision:
+        if kind == TRY and not calls.account.plan.stats:
+            return ADMITTED
         takes.append((calls.account, key, units))
         places.append(len(decisions))
         return ADMITTED
 
-    for part in parts:
-        own = subject if part.subject is None else part.subject
-        price = cost if part.cost is None else part.cost
-        decisions.append(
-            await decide(part.limit, own, price, context if part.context is None else part.context, sync, note)
-        )
+    taking = Ask(note, _ACTIONS[kind])
+    for limit, price, own, whose in parts:
+        ask: Ask | None = taking
+        if limit.shadow is not None:
+            beside = True
+            if limit.in_shadow:  # it decides by itself, since it must not refuse the others
+                ask = read_only if kind == TRY else None
+        whom, units = subject if whose is None else whose, cost if price is None else price
+        decision = await decide(limit, whom, units, context if own is None else own, sync, ask)
+        decisions.append(decision)
+        refused = refused or not decision[0]
+        finished = finished or limit.finish is not None
     holds: list[Hold | None] = [None] * len(parts)
-    if takes and all(decisions):
-        taken = await _take(takes, kind, sync)
-        for place, (account, key, units), decision in zip(places, takes, taken.decisions, strict=True):
-            limit = parts[place].limit
-            decisions[place] = decision if limit.partition is None else limit.marked(decision, key)
-            if limit.shadow is not None and kind != TRY:
-                await limit.shadow.charge_beside(account, key, units, decision, sync)
-        for place, (_, key, units), held in zip(places, takes, taken.held, strict=False):
-            holds[place] = held and Hold(parts[place], held[0], key, units, held[1])
+    if takes and not refused:
+        answers, all_held = await _take(takes, kind, sync)
+        for place, (_, key, taken), held in zip(places, takes, all_held, strict=False):
+            holds[place] = held and Hold(parts[place], held[0], key, taken, held[1])
+        if not finished and len(takes) == len(parts):
+            decisions = answers
+        else:
+            _finish(parts, takes, places, decisions, answers, _ACTIONS[kind])
+        if beside and kind != TRY:
+            await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
     return Verdict(parts, decisions, holds, _binding(decisions))
+
+
+def _finish(
+    parts: Sequence[Hit],
+    takes: Sequence[Take],
+    places: Sequence[int],
+    decisions: list[Decision],
+    answers: Sequence[Decision],
+    action: str,
+) -> None:
+    """Put the answers of stores among the decisions, recorded and marked."""
+    refused = not all(answers)
+    for place, (_, key, units), decision in zip(places, takes, answers, strict=True):
+        # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
+        its = SILENT if refused and decision.allowed else action
+        decisions[place] = parts[place].limit.recorded(decision, key, units, its)
+
+
+async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
+    """Give back all units of holds whose caller will not settle them."""
+    taken = [hold for hold in holds if hold is not None and hold.units]
+    await settle_surely([Posting(SETTLE, hold.account, hold.key, -hold.units, hold.receipt) for hold in taken], sync)
+
+
+async def _charge_shadows(
+    decided: Sequence[tuple[Limit, Decision]], takes: Sequence[Take], holds: Sequence[Hold | None], sync: bool
+) -> None:
+    """Charge the rates beside the live ones, if there are any."""
+    try:
+        for (limit, decision), (account, key, units) in zip(decided, takes, strict=True):
+            if limit.shadow is not None:
+                await limit.shadow.charge_beside(account, key, units, decision, sync)
+    except BaseException:
+        await give_back(holds, sync)
+        raise
 
 
 async def hit_together(
@@ -201,22 +256,28 @@ async def hit_together(
     Returns:
         The verdict; and what the handler of the throttle that refuses answered, None if none was asked.
     """
-    verdict = await take_all(parts, subject, cost, check_context(context), sync, kind)
+    if context is not None:
+        check_context(context)
+    verdict = await take_all(parts, subject, cost, context, sync, kind)
     verdict.remember(subject, cost is None and context is None)
-    part, decision = parts[verdict.binding], verdict.decision
-    if decision.allowed or not any(each.limit.rejects for each in parts):
+    decision = verdict.decision
+    if decision.allowed or not any(part.limit.rejects for part in parts):
         return verdict, None
-    own = part.context_in(context)
-    return verdict, await refuse(part.limit, subject, decision, own, sync, verdict.others)
+    part = parts[verdict.binding]
+    return verdict, await refuse(part.limit, subject, decision, part.context_in(context), sync, verdict.others)
 
 
-async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[Decision]:
+async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[SettledDecision]:
     """Give back (units below 0) or charge in any case (above 0), in one step for those of one store."""
     for hold, _ in holds:
         check_settles(hold.account)
     postings = [Posting(SETTLE, hold.account, hold.key, units, hold.receipt) for hold, units in holds]
-    pairs = zip(holds, await _settle(postings, sync), strict=True)
-    return [SettledDecision.of(hold.part.limit.marked(its.decision, hold.key), its.units) for (hold, _), its in pairs]
+    settled: list[SettledDecision] = []
+    for (hold, units), its in zip(holds, await settle_surely(postings, sync), strict=True):
+        action = REFUND if units < 0 else CHARGE_ALWAYS
+        decision = hold.part.limit.recorded(its.decision, hold.key, abs(its.units), action)
+        settled.append(SettledDecision.of(decision, its.units))
+    return settled
 
 
 async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) -> Hold | None:
@@ -224,7 +285,7 @@ async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) 
     limit, subject, context = part.limit, part.subject_in(subject), part.context_in(context)
     if limit.gated:
         merged = limit.context if context is None else limit.merged(context)[0]
-        if not (limit.enabled and await applies(limit.rules, subject, merged, sync)):
+        if not await applies(limit, subject, None, merged, sync):
             return None
     found = await account_of(limit, subject, context, sync)
     if found is None or not found[1].rates:
@@ -242,6 +303,7 @@ async def take_up_to(part: Hit, subject: Any, most: int, context: Context | None
         return most
     posting = Posting(TAKE_UP_TO, hold.account, hold.key, most)
     answer = (await _post(hold.account.store, [posting], sync))[0]
+    part.limit.note(answer.decision._replace(allowed=answer.units > 0), hold.key, answer.units or most, TAKE_SOME)
     return answer.units
 
 
@@ -257,45 +319,27 @@ async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Contex
 
 
 async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
-    """Take from one store, or from several one after the other."""
-    store = takes[0][0].store
+    """Take from one store in one step, or from several one after the other."""
+    store: Backend = takes[0][0].store
     by_store: dict[Backend, list[int]] = {}
-    if any(account.store is not store for account, _, _ in takes):
-        for place, (account, _, _) in enumerate(takes):
-            by_store.setdefault(account.store, []).append(place)
-
-        async def take(takes: Sequence[Take], kind: int) -> Taken:
-            return await _take(takes, kind, sync)
-
-        return await take_in_turn([*by_store.values()], takes, kind, take, partial(_settle, sync=sync))
-    if kind == HOLD:
-        for account, _, _ in takes:
+    for place, (account, _, _) in enumerate(takes):
+        if kind == HOLD:
             check_settles(account)
-    answer = store.take(takes, kind, sync=sync)
-    taken: Taken = answer if type(answer) is Taken else await answer
-    return taken
+        if by_store or account.store is not store:
+            by_store = by_store or {store: [*range(place)]}
+            by_store.setdefault(account.store, []).append(place)
+    if by_store or (kind == HOLD and not (sync or store.in_process)):
+        groups = [*by_store.values()] or [[*range(len(takes))]]
+        return await take_in_turn(groups, takes, kind, partial(_take_here, sync=sync), sync)
+    return await _take_here(takes, kind, sync)
 
 
-async def _settle(postings: Sequence[Posting], sync: bool) -> list[Posted]:
-    """Carry out postings, in one step for those of one store. Once begun it is not cancelled: stores have deadlines."""
-    by_store: dict[Backend, list[int]] = {}
-    for place, posting in enumerate(postings):
-        by_store.setdefault(posting.account.store, []).append(place)
-    found: dict[int, Posted] = {}
-
-    async def settle() -> None:
-        for store, places in by_store.items():
-            answers = await _post(store, [postings[place] for place in places], sync)
-            found.update(zip(places, answers, strict=True))
-
-    if sync or all(store.in_process for store in by_store):
-        await settle()
-    else:
-        from anyio import CancelScope  # here, since only stores that are waited for need it
-
-        with CancelScope(shield=True):
-            await settle()
-    return [found[place] for place in range(len(postings))]
+async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
+    """Take from the one store in which all of them count."""
+    store: Backend = takes[0][0].store
+    take = store.take if store.probe is None else partial(store.probe.call, store.take)
+    answer = take(takes, kind, sync=sync)
+    return answer if isinstance(answer, Taken) else await answer
 
 
 async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list[Posted]:
@@ -305,12 +349,10 @@ async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list
 
 def _binding(decisions: Sequence[Decision]) -> int:
     """The place of the decision that refuses longest or, if all admit, has the least left."""
-    found, first = 0, decisions[0]
-    for place, decision in enumerate(decisions):
-        if decision.allowed is first.allowed:
-            beats = decision.remaining < first.remaining if first.allowed else decision.retry_after > first.retry_after
-        else:
-            beats = first.allowed
-        if beats:
-            found, first = place, decision
+    found, refused, most = 0, False, -decisions[0][2]
+    for place, (allowed, _, remaining, wait, _, _, _) in enumerate(decisions):
+        if not allowed and (not refused or wait > most):
+            found, refused, most = place, True, wait
+        elif allowed and not refused and -remaining > most:
+            found, most = place, -remaining
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from traffik.limits import uids
 from traffik.model.descriptions import describe
+from traffik.model.keys import check_pattern
 from traffik.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -98,11 +99,7 @@ def group(pattern: str) -> Group:
     Raises:
         TypeError, ValueError: it is not text, or is empty.
     """
-    if not isinstance(pattern, str):
-        raise TypeError(f"a group is a pattern of uids, such as 'api:*', not {describe(pattern)}")
-    if not pattern:
-        raise ValueError("a group is a pattern of uids; '' matches none, and '*' matches all")
-    return Group(pattern)
+    return Group(check_pattern(pattern))
 
 
 def join(limit: Limit) -> None:

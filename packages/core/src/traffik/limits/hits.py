@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.adapters import adapter_of, socket_adapter_of
+from traffik.events.records import HIT, SILENT
 from traffik.identities.proxies import DENIED, EXEMPTED
 from traffik.limits import timing
 from traffik.model.coroutines import must_wait
@@ -27,14 +28,25 @@ if TYPE_CHECKING:
     from traffik.limits.limit import Limit
     from traffik.model.callables import Callback, Context
     from traffik.responses.headers import PreparedPolicies
-    from traffik.rules.rule import RuleSet
     from traffik.strategies import Plan
 
-__all__ = ["Ask", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
+__all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-Ask: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
 """A function to call with the calls to the store, the key and the cost, instead of charging the cost."""
+
+
+class Ask(NamedTuple):
+    """What a hit does instead of charging the store.
+
+    Attributes:
+        call: returns the decision. The caller records it.
+        action: the action to record for a decision that needs no store.
+    """
+
+    call: AskCall
+    action: str
 
 
 async def decide(
@@ -46,11 +58,8 @@ async def decide(
         context = limit.context
     else:
         context, scope = limit.merged(context)
-    if limit.gated:
-        if cost is not None:
-            check_cost(cost)
-        if not limit.enabled or not await applies(limit.rules, subject, context, sync):
-            return ADMITTED
+    if limit.gated and not await applies(limit, subject, cost, context, sync):
+        return ADMITTED
     if cost is None:
         cost = limit.cost
         if limit.price is not None:
@@ -64,7 +73,7 @@ async def decide(
     if type(identity) is not str:
         identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
         if isinstance(identity, Decision):
-            return identity
+            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
     key = local_key(scope, identity)
     bound = limit.bound
     if limit.rating is not None:
@@ -72,17 +81,18 @@ async def decide(
         bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
     plan = bound.plan
     if cost > plan.ceiling:
-        decision = plan.without_store(cost)
-    else:
-        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
-        answer = calls.charge(key, cost) if ask is None else ask(calls, key, cost)
-        decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    return decision if limit.partition is None else limit.marked(decision, key)
+        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+    if ask is not None:
+        answer = ask.call(calls, key, cost)
+        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+    answer = calls.charge(key, cost)
+    decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
+    return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)
 
 
-def read_only(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
-    """The `ask` of a check: decide and charge nothing."""
-    return calls.read(key, cost)
+read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)
+"""The `ask` of a check: decide and charge nothing."""
 
 
 async def stat(limit: Limit, subject: Any, context: Context | None, sync: bool) -> StrategyStat | None:
@@ -164,10 +174,13 @@ async def _done(doing: Awaitable[None] | None, what: str, connection: Any, sync:
         await doing
 
 
-async def applies(rules: RuleSet | None, connection: Any, context: Context, sync: bool) -> bool:
-    """Whether `rules` apply to the connection. Predicates are called only if nothing else decides."""
-    if rules is None:
-        return True
+async def applies(limit: Limit, connection: Any, cost: int | None, context: Context, sync: bool) -> bool:
+    """Whether the limit is enabled and for the connection. Predicates are called only if nothing else decides."""
+    if cost is not None:
+        check_cost(cost)
+    rules = limit.rules
+    if not limit.enabled or rules is None:
+        return limit.enabled
     adapter = adapter_of(connection)
     route = adapter.route(connection) if rules.by_route else None
     verdict = rules.judge(adapter.method(connection), adapter.path(connection), route)

@@ -5,14 +5,15 @@ Options that may be a value or a function are normalized here, once. The path of
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
+from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, uids
+from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
@@ -41,10 +42,6 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """The type of arguments named `rate`: one rate or several, or a function of the connection and the context that
 returns them, sync or async."""
-
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,9 @@ class Limit:
 
     rejects: ClassVar[bool] = False
     """Whether it counts connections and rejects them. If not, a refusal is a returned value."""
+
+    finish: Recorder | None
+    """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
 
     if not TYPE_CHECKING:  # type checkers see only the constructor
 
@@ -156,7 +156,7 @@ class Limit:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
             misconfiguration.limit_made(self.uid, self.place)
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def refresh(self) -> None:
         """Prepare everything that a hit needs. Called when a store opens or closes, and when a setting changes."""
@@ -164,7 +164,8 @@ class Limit:
         if self._own_policies.responses is not responses:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
-        self.partition = responses.partition if responses.keyed else None
+        self._record = recorder_of(self.uid, self._name_of)
+        self.finish = self.recorded if responses.keyed else self._record
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -203,11 +204,13 @@ class Limit:
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
+        if backend.probe is not None:
+            calls = replace(calls, charge=backend.probe.timing(calls.charge))
         if not plan.stats:
             calls = replace(calls, read=_admit)
         if self.shadow is not None:
             calls = self.shadow.around(calls, sync)
-        return _blocking(self.uid, calls) if sync and not backend.in_process else calls
+        return blocking(self.uid, calls) if sync and not backend.in_process else calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
         """The limit's context, updated with the context of a call, and its scope."""
@@ -233,17 +236,17 @@ class Limit:
     def contest(self) -> None:
         """Check each store from now on, since another limit has the same uid and another definition."""
         self.contested = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def disable(self) -> None:
         """Admit everything and count nothing, until `enable`."""
         self.enabled = False
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def enable(self) -> None:
         """Count again. Usage from before `disable` still counts."""
         self.enabled = True
-        binding.subscribe(self)
+        binding.add_watcher(self)
 
     def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
         """Store `decision` on a connection as its most recent one. `usual`: the hit gave neither cost nor context."""
@@ -318,7 +321,18 @@ class Limit:
         self.rate, self.own_plan = rate, prepared
         self._own_policies = policies(self.uid, prepared.rates, self.responses)
         self._policies = {}
-        binding.subscribe(self)
+        binding.add_watcher(self)
+
+    def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
+        return self._record(decision, key, cost, action) if action and self._record is not None else decision
+
+    def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        """`decision`, noted and marked."""
+        return self.marked(self.note(decision, key, cost, action), key)
+
+    def _name_of(self, decision: Decision) -> str | None:
+        return self.policies(decision).name(decision)
 
     @property
     def definition(self) -> tuple[object, ...]:
@@ -333,26 +347,6 @@ class Limit:
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
-
-
-def _blocking(uid: str, calls: Calls) -> Calls:
-    """Blocking calls that warn if they block an event loop."""
-
-    def watched(call: Callable[_P, _T]) -> Callable[_P, _T]:
-        def blocking(*arguments: _P.args, **named: _P.kwargs) -> _T:
-            if _in_event_loop():
-                misconfiguration.waiting_on_a_loop(uid)
-            return call(*arguments, **named)
-
-        return blocking
-
-    return Calls(watched(calls.charge), watched(calls.read), watched(calls.reset), calls.account)
-
-
-def _in_event_loop() -> bool:
-    """Whether this thread runs an event loop of asyncio. It does not if asyncio has never been imported."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _admit(_key: str, _cost: int) -> Decision:

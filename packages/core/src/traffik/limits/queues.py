@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from traffik.backends.base import Backend
     from traffik.model.decisions import Decision
 
-__all__ = ["QueueKey", "TaskWaiter", "ThreadWaiter", "WaitQueue", "Waiter", "call_soon", "enqueue", "leave"]
+__all__ = ["QueueKey", "TaskWaiter", "ThreadWaiter", "WaitQueue", "Waiter", "call_soon", "enqueue", "leave", "wake"]
 
 QueueKey: TypeAlias = "tuple[Backend, str, str]"
 """The store, the uid of the limit and the local key."""
@@ -156,6 +156,15 @@ def leave(key: QueueKey, waiter: Waiter) -> None:
     following = _remove(key, waiter)
     while following is not None and not following.wake():
         following = _remove(key, following)
+
+
+def wake(key: QueueKey) -> None:
+    """Wake the first waiter in the queue for `key` if it is in its `rest`, since units may be free."""
+    with _lock:
+        queue = _queues.get(key)
+        waiter = None if queue is None else queue.first
+    if waiter is not None:
+        waiter.wake()
 
 
 def _remove(key: QueueKey, waiter: Waiter) -> Waiter | None:

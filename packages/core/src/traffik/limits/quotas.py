@@ -13,9 +13,10 @@ from traffik.limits.composing import Hit
 from traffik.limits.limit import Limit, check_context
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
+from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
-from traffik.model.decisions import ADMITTED
+from traffik.model.decisions import ADMITTED, SettledDecision
 
 if TYPE_CHECKING:
     from traffik.model.callables import Context
@@ -47,7 +48,40 @@ class QuotaLimit(Limit):
         """
         return Reservation((Hit(self),), subject, cost, context, keep_on_error)
 
-    async def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    def slot(
+        self,
+        subject: Any,
+        cost: int | None = None,
+        *,
+        context: Context | None = None,
+        wait: float | bool = False,
+        on_lost: LostOption | None = None,
+    ) -> Slot:
+        """Hold `cost` units for as long as a block runs: ``async with throttle.slot(request) as slot:``.
+
+        The limit bounds the work that runs at once. Its strategy is `SlidingLog`, and its period is the length of a
+        lease: the time after which the units of a process that has died come back. The lease is renewed while the block
+        runs, so the work may take longer.
+
+        If the units are not free, a throttle rejects the connection as `hit` does; the slot of a limiter, or of a
+        WebSocket that has been sent a message, is false.
+
+        Args:
+            subject: the connection, or the identity of a limiter.
+            cost: 0 to 2**31 - 1 units; the limit's own cost if None.
+            context: goes before the limit's own.
+            wait: seconds to wait for the units at most, first come, first served in this process; True for as long as
+                it takes, False to not wait.
+            on_lost: called with the slot, or as ``"cancel"`` cancels the block with `SlotLostError`, if the lease could
+                not be renewed in time; None to only set `Slot.lost` and give a notice.
+
+        Raises:
+            WaitTimeoutError, NeverAdmittedError: from the block of a limiter that waits; a throttle rejects instead.
+            ConfigurationError: the strategy is another one, or the store cannot settle.
+        """
+        return Slot(self, subject, cost, context, wait, on_lost, False)
+
+    async def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """Give back up to `cost` units of the newest hits, never more than they have taken.
 
         Use a reservation where you can: it knows which units are its own.
@@ -57,7 +91,7 @@ class QuotaLimit(Limit):
         """
         return await _settled(self, subject, -check_cost(cost), context, False)
 
-    async def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    async def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """Charge `cost` units in any case, for work that is done; later waits are longer if the limit is exceeded.
 
         Returns:
@@ -120,11 +154,23 @@ class SyncQuotaLimit:
         """As `QuotaLimit.reserve`, for ``with``."""
         return SyncReservation((Hit(self._limit),), subject, cost, context, keep_on_error)
 
-    def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    def slot(
+        self,
+        subject: Any,
+        cost: int | None = None,
+        *,
+        context: Context | None = None,
+        wait: float | bool = False,
+        on_lost: LostOption | None = None,
+    ) -> SyncSlot:
+        """As `QuotaLimit.slot`, for ``with``; `on_lost` is a sync function, called in another thread."""
+        return SyncSlot(self._limit, subject, cost, context, wait, on_lost, True)
+
+    def refund(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """As `QuotaLimit.refund`."""
         return run_sync(_settled(self._limit, subject, -check_cost(cost), context, True))
 
-    def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> Decision:
+    def charge(self, subject: Any, cost: int, *, context: Context | None = None) -> SettledDecision:
         """As `QuotaLimit.charge`."""
         return run_sync(_settled(self._limit, subject, check_cost(cost), context, True))
 
@@ -137,10 +183,10 @@ class SyncQuotaLimit:
         return run_sync(composing.foresee(Hit(self._limit), subject, costs, context, True))
 
 
-async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context | None, sync: bool) -> Decision:
+async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context | None, sync: bool) -> SettledDecision:
     hold = await composing.hold_on(Hit(limit), subject, check_context(context), sync)
     if hold is None or units == 0:
-        return ADMITTED
+        return SettledDecision.of(ADMITTED, 0)
     (decision,) = await composing.settle_all([(hold, units)], sync)
     limit.amend(subject, decision)
     return decision

@@ -20,7 +20,7 @@ from traffik.limits.composing import Hit, Hold
 from traffik.limits.limit import Limit
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
-from traffik.model.decisions import Decision
+from traffik.model.decisions import Decision, SettledDecision
 from traffik.model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -61,10 +61,14 @@ class _Account:
         self.verdict = verdict
         if not verdict.decision.allowed:
             return
-        for part, hold in zip(verdict.parts, verdict.holds, strict=True):
-            found = hold or await composing.hold_on(part, self.subject, self.context, sync)
-            if found is not None:
-                self.holds.append(found)
+        try:
+            for part, hold in zip(verdict.parts, verdict.holds, strict=True):
+                found = hold or await composing.hold_on(part, self.subject, self.context, sync)
+                if found is not None:
+                    self.holds.append(found)
+        except BaseException:
+            await composing.give_back(verdict.holds, sync)
+            raise
         self.state = _OPEN
 
     @property
@@ -77,12 +81,12 @@ class _Account:
     def estimate(self) -> int:
         return max((hold.units for hold in self.holds), default=0)
 
-    async def commit(self, actual: int | Mapping[Limit, int], sync: bool) -> Decision:
+    async def commit(self, actual: int | Mapping[Limit, int], sync: bool) -> SettledDecision:
         wanted = self._wanted(actual)
         self._claim("commit")
         return await self._settle([(hold, units - hold.units) for hold, units in wanted], sync)
 
-    async def release(self, sync: bool) -> Decision:
+    async def release(self, sync: bool) -> SettledDecision:
         self._claim("release")
         return await self._settle([(hold, -hold.units) for hold in self.holds], sync)
 
@@ -114,10 +118,10 @@ class _Account:
             check_cost(units)
         return [(hold, actual[hold.part.limit]) for hold in self.holds if hold.part.limit in actual]
 
-    async def _settle(self, moves: Sequence[tuple[Hold, int]], sync: bool) -> Decision:
+    async def _settle(self, moves: Sequence[tuple[Hold, int]], sync: bool) -> SettledDecision:
         asked = [(hold, units) for hold, units in moves if units]
         if not asked:
-            return self.decision
+            return SettledDecision.of(self.decision, 0)
         decisions = await composing.settle_all(asked, sync)
         for (hold, _), decision in zip(asked, decisions, strict=True):
             hold.part.limit.amend(hold.part.subject_in(self.subject), decision)
@@ -150,7 +154,7 @@ class Reservation:
     def __bool__(self) -> bool:
         return self.decision.allowed
 
-    async def commit(self, actual: int | Mapping[Limit, int]) -> Decision:
+    async def commit(self, actual: int | Mapping[Limit, int]) -> SettledDecision:
         """Settle the real cost: give back what was too much, charge what was too little, in one step.
 
         Args:
@@ -165,7 +169,7 @@ class Reservation:
         """
         return await self._account.commit(actual, False)
 
-    async def release(self) -> Decision:
+    async def release(self) -> SettledDecision:
         """Give everything back. Raises as `commit`."""
         return await self._account.release(False)
 
@@ -202,11 +206,11 @@ class SyncReservation:
     def __bool__(self) -> bool:
         return self.decision.allowed
 
-    def commit(self, actual: int | Mapping[Limit, int]) -> Decision:
+    def commit(self, actual: int | Mapping[Limit, int]) -> SettledDecision:
         """As `Reservation.commit`."""
         return run_sync(self._account.commit(actual, True))
 
-    def release(self) -> Decision:
+    def release(self) -> SettledDecision:
         """As `Reservation.release`."""
         return run_sync(self._account.release(True))
 

@@ -7,21 +7,27 @@ turn without asking.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
+from traffik.events.records import WAIT
 from traffik.limits import hits, queues, timing
 from traffik.model.decisions import FORBIDDEN, NEVER, UNAVAILABLE, Decision
 from traffik.model.errors import ConfigurationError, NeverAdmittedError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from traffik.backends.base import Calls
+    from traffik.limits.hits import AskCall
     from traffik.limits.limit import Limit
     from traffik.model.callables import Context
 
-__all__ = ["wait_for_quota"]
+__all__ = ["wait_for_quota", "wait_for_slot"]
 
 _AWAY: Final = frozenset({UNAVAILABLE, "fallback", "on_error"})
 """Decisions that the store has not made. They say little about when it will admit, so it is asked again in between."""
+
+_LONGEST_SLOT_PAUSE: Final = 1_000_000
+"""The longest pause, in µs, before the first who waits for a slot asks a store that other processes share again."""
 
 _SHORTEST_PAUSE: Final = 100_000
 _LONGEST_PAUSE: Final = 5_000_000
@@ -38,10 +44,30 @@ async def wait_for_quota(
     jitter: float | None,
 ) -> Decision:
     """Wait until `subject` is admitted with `cost`, and take it; the arguments are those of `Limiter.wait`."""
+    return await _wait(_Turn(limit, subject, sync, timeout, jitter), limit, subject, cost, context, sync)
+
+
+async def wait_for_slot(
+    limit: Limit,
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    timeout: float | None,
+    take: AskCall,
+) -> Decision:
+    """Wait until `take` admits `subject` with `cost`. Units that are given back in this process end a pause early."""
+    turn = _SlotTurn(limit, subject, sync, timeout, None)
+    turn.take = take
+    return await _wait(turn, limit, subject, cost, context, sync)
+
+
+async def _wait(
+    turn: _Turn, limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool
+) -> Decision:
     usual = cost is None and context is None
-    turn = _Turn(limit, subject, sync, timeout, jitter)
     try:
-        decision = await hits.decide(limit, subject, cost, context, sync, turn.ask)
+        decision = await hits.decide(limit, subject, cost, context, sync, hits.Ask(turn.ask, WAIT))
     except WaitTimeoutError as error:
         limit.remember(subject, error.decision, usual)
         raise
@@ -54,7 +80,10 @@ async def wait_for_quota(
 class _Turn:
     """One call of `wait`: a place in a queue, until the store admits it or its time is up."""
 
-    __slots__ = ("_jitter", "_limit", "_subject", "_sync", "_timeout", "_waiter")
+    __slots__ = ("_jitter", "_limit", "_subject", "_sync", "_timeout", "_waiter", "take")
+
+    take: AskCall
+    """Asks the store."""
 
     def __init__(self, limit: Limit, subject: Any, sync: bool, timeout: float | None, jitter: float | None) -> None:
         if sync and queues.call_soon() is not None:
@@ -69,9 +98,19 @@ class _Turn:
         self._jitter = 0 if jitter is None else timing.microseconds("a jitter", jitter)
         deadline = None if timeout is None else timing.now() + timing.microseconds("a timeout", timeout)
         self._waiter: queues.Waiter = queues.ThreadWaiter(deadline) if sync else queues.TaskWaiter(deadline)
+        self.take = _charge
 
     async def ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """The decision that admits `cost`, or one that says that it never will be."""
+        try:
+            decision = await self._ask(calls, key, cost)
+        except WaitTimeoutError as error:
+            self._limit.note(error.decision, key, cost, WAIT)
+            raise
+        self._limit.note(decision, key, cost, WAIT)
+        return decision
+
+    async def _ask(self, calls: Calls, key: str, cost: int) -> Decision:
         waiter = self._waiter
         place = (self._limit.store(self._subject), self._limit.uid, key)
         try:
@@ -81,16 +120,24 @@ class _Turn:
                 if left is not None and (left == 0 or queue.due > timing.now() + left):
                     raise self._timed_out(queue.refusal, max(0, queue.due - timing.now()))
                 await waiter.rest(left)
+            self._come_first()
             while True:
-                answer = calls.charge(key, cost)
+                answer = self.take(calls, key, cost)
                 decision = answer if isinstance(answer, Decision) else await answer
                 if decision.allowed or decision.never:
                     return decision
-                pause = self._pause(decision)
-                queue.announce(decision, timing.now() + pause)
-                await timing.pause(self._jittered(pause), self._sync)
+                await self._rest(decision, queue, calls)
         finally:
             queues.leave(place, waiter)
+
+    def _come_first(self) -> None:
+        """Called when it is its turn to ask the store."""
+
+    async def _rest(self, decision: Decision, queue: queues.WaitQueue, calls: Calls) -> None:
+        """Pause after a refusal, for as long as it says."""
+        pause = self._pause(decision)
+        queue.announce(decision, timing.now() + pause)
+        await timing.pause(self._jittered(pause), self._sync)
 
     def _pause(self, decision: Decision) -> int:
         """The pause after a refusal, in µs.
@@ -130,6 +177,29 @@ class _Turn:
             decision = refusal._replace(retry_after=wait)
             reason = f"the wait is {wait / 1_000_000:g} s"
         return WaitTimeoutError(f"{self._limit.uid!r} admits nothing within {self._timeout:g} s: {reason}", decision)
+
+
+class _SlotTurn(_Turn):
+    """A wait for a slot. A refusal says when the oldest lease ends, and the work may end before."""
+
+    __slots__ = ()
+
+    def _come_first(self) -> None:
+        self._waiter.prepare()
+
+    async def _rest(self, decision: Decision, queue: queues.WaitQueue, calls: Calls) -> None:
+        left = self._left()
+        if left == 0:
+            raise self._timed_out(decision, decision.retry_after)
+        wait = decision.retry_after
+        pause = max(_SHORTEST_PAUSE, wait) if wait <= 0 or decision.degraded in _AWAY else wait
+        if not calls.account.store.in_process:
+            pause = min(pause, _LONGEST_SLOT_PAUSE)  # other processes do not say that a slot is free
+        await self._waiter.rest(pause if left is None else min(pause, left))
+
+
+def _charge(calls: Calls, key: str, cost: int) -> Decision | Awaitable[Decision]:
+    return calls.charge(key, cost)
 
 
 def _reason(limit: Limit, decision: Decision) -> str:

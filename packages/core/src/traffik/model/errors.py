@@ -9,6 +9,7 @@ TraffikError
 ├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
 │   └── BackendTimeoutError    (also a TimeoutError) it did not answer by the deadline
 ├── WaitTimeoutError           (also a TimeoutError) `wait` would take longer than its timeout
+├── SlotLostError              a slot was lost while its work ran, and `on_lost="cancel"` has cancelled the work
 ├── NeverAdmittedError         (also a ValueError) no `wait` helps: the cost is too large, or the client denied
 └── Throttled                  a refused connection, with its decision and response (in `traffik.responses.rejections`)
 """
@@ -29,6 +30,7 @@ __all__ = [
     "DuplicateUidError",
     "NeverAdmittedError",
     "RateError",
+    "SlotLostError",
     "TraffikError",
     "WaitTimeoutError",
 ]
@@ -95,3 +97,7 @@ class WaitTimeoutError(_NotAdmitted, TimeoutError):
 
 class NeverAdmittedError(_NotAdmitted, ValueError):
     """No waiting helps: the cost is above the capacity, or the client is denied. Its `decision` says which."""
+
+
+class SlotLostError(TraffikError):
+    """A slot was lost while its work was running, and the work has been cancelled."""

@@ -17,7 +17,18 @@ from typing import Final
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 
-__all__ = ["MAX_LENGTH", "as_text", "check_uid", "escape", "local_key", "local_of", "partition_key", "seal", "sealed"]
+__all__ = [
+    "MAX_LENGTH",
+    "as_text",
+    "check_pattern",
+    "check_uid",
+    "escape",
+    "local_key",
+    "local_of",
+    "partition_key",
+    "seal",
+    "sealed",
+]
 
 MAX_LENGTH: Final = 128
 """Characters of the longest scope, identity or uid that appears in a key as it is. A longer one is hashed."""
@@ -98,6 +109,20 @@ def seal(secret: object) -> bytes:
 def sealed(text: str, seal: bytes) -> str:
     """A keyed hash of `text` (BLAKE2b, 160 bits). Without the secret, the text cannot be guessed from it."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20, key=seal).hexdigest()
+
+
+def check_pattern(pattern: object) -> str:
+    """A pattern of uids (`fnmatch`), once it is known to be valid.
+
+    Raises:
+        TypeError: it is not text.
+        ValueError: it is empty.
+    """
+    if not isinstance(pattern, str):
+        raise TypeError(f"a group is a pattern of uids, such as 'api:*', not {describe(pattern)}")
+    if not pattern:
+        raise ValueError("a group is a pattern of uids; '' matches none, and '*' matches all")
+    return pattern
 
 
 def check_uid(uid: object) -> str:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NoReturn, TypeAlias
 
+from traffik.model.calendars import LONGEST, CalendarPeriod, zone_named
 from traffik.model.descriptions import describe
 from traffik.model.errors import RateError
 
-__all__ = ["UNLIMITED", "Rate", "Rates", "parse_rates"]
+__all__ = ["UNLIMITED", "Rate", "Rates", "Time", "parse_rates", "parse_time"]
 
 _GRAMMAR: Final = (
     'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "5 requests per minute", '
     '"1,000/hour" '
-    '(units: us, ms, s, min, h, day, week); several as "10/s; 1000/hour"; or "unlimited"'
+    '(units: us, ms, s, min, h, day, week); calendar periods as "1000/month", "100/day tz=Europe/Berlin" '
+    '(units: day, week, month, year); several as "10/s; 1000/hour"; or "unlimited"'
 )
 
 # Largest first: text is written with the largest unit that divides the period.
@@ -42,6 +44,13 @@ _SPELLINGS: Final = {
     "ms": ("ms", "msec", "millisecond", "milliseconds"),
     "us": ("us", "µs", "microsecond", "microseconds"),
 }
+_CALENDAR: Final = {
+    **{spelling: unit for unit in ("day", "week") for spelling in _SPELLINGS[unit]},
+    **dict.fromkeys(("mo", "month", "months"), "month"),
+    **dict.fromkeys(("y", "yr", "year", "years"), "year"),
+}
+"""The units of calendar periods. Days and weeks are of the calendar only where a time zone is given."""
+
 _PERIODS: Final = {spelling: _UNITS[unit] for unit, names in _SPELLINGS.items() for spelling in names}
 
 _MAX_LIMIT: Final = 2**53 - 1
@@ -60,6 +69,7 @@ _PIECES: Final = (
     r"(?P<count>[0-9]+)?",
     r"\s*",
     r"(?P<unit>[a-zµ]+)",
+    r"(?:\s+tz\s*=\s*(?P<zone>[a-z0-9_+/-]+))?",
     r"\s*",
 )
 _TEXT: Final = re.compile("".join(_PIECES), re.IGNORECASE)
@@ -72,6 +82,7 @@ class Rate:
     Args:
         limit: units of cost, 0 to 2**53 - 1; 0 admits nothing.
         period: microseconds (1 to a century) or a `datetime.timedelta`.
+        calendar: the calendar period that it counts; `period` is then the longest one of its unit.
 
     Raises:
         RateError: either is out of its range or of another type.
@@ -79,14 +90,16 @@ class Rate:
 
     limit: int
     period: int
+    calendar: CalendarPeriod | None = field(default=None, repr=False)
 
-    def __init__(self, limit: int, period: int | timedelta) -> None:
+    def __init__(self, limit: int, period: int | timedelta, calendar: CalendarPeriod | None = None) -> None:
         if isinstance(period, timedelta):
             period = period // timedelta(microseconds=1)
         _check("limit", limit, 0, _MAX_LIMIT)
         _check("period", period, 1, _MAX_PERIOD)
         object.__setattr__(self, "limit", limit)
         object.__setattr__(self, "period", period)
+        object.__setattr__(self, "calendar", calendar)
 
     @classmethod
     def parse(cls, text: str) -> Rate:
@@ -102,6 +115,8 @@ class Rate:
         match = _TEXT.fullmatch(text)
         if match is None:
             _refuse(text, *_first_mistake(text))
+        if match["zone"] is not None or match["unit"].lower() in _CALENDAR.keys() - _PERIODS.keys():
+            return cls._of_calendar(text, match)
         unit = _PERIODS.get(match["unit"].lower())
         if unit is None:
             _refuse(text, match.start("unit"), f"{match['unit']!r} is not a unit of time")
@@ -110,6 +125,17 @@ class Rate:
         if count == 0:
             _refuse(text, match.start("count"), "a period cannot be 0")
         return cls(limit, count * unit)
+
+    @classmethod
+    def _of_calendar(cls, text: str, match: re.Match[str]) -> Rate:
+        unit = _CALENDAR.get(match["unit"].lower())
+        if unit is None:
+            _refuse(text, match.start("unit"), f"{match['unit']!r} is not a calendar period (day, week, month, year)")
+        if match["count"] is not None:
+            _refuse(text, match.start("count"), "a calendar period is a single one")
+        calendar = CalendarPeriod(unit, match["zone"] or "UTC")
+        zone_named(calendar.zone)
+        return cls(_number(text, match, "limit", _MAX_LIMIT), LONGEST[unit], calendar)
 
     @property
     def unlimited(self) -> bool:
@@ -120,6 +146,8 @@ class Rate:
         """The text from which `parse` makes an equal rate."""
         if self.unlimited:
             return "unlimited"
+        if self.calendar is not None:
+            return f"{self.limit}/{self.calendar}"
         name, unit = next((name, unit) for name, unit in _UNITS.items() if self.period % unit == 0)
         count = self.period // unit
         return f"{self.limit}/{name}" if count == 1 else f"{self.limit}/{count}{name}"
@@ -132,6 +160,7 @@ def _unlimited() -> Rate:
     rate = object.__new__(Rate)
     object.__setattr__(rate, "limit", _MAX_LIMIT)
     object.__setattr__(rate, "period", 0)
+    object.__setattr__(rate, "calendar", None)
     return rate
 
 
@@ -154,6 +183,27 @@ def parse_rates(rates: Rates) -> tuple[Rate, ...]:
     if not found:
         raise RateError(f"no rate in {describe(rates)}: {_GRAMMAR}")
     return tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
+
+
+Time: TypeAlias = str | timedelta
+"""The type of arguments that are a length of time: text such as ``"60s"`` or ``"5 min"``, or a `timedelta`."""
+
+
+def parse_time(time: Time, what: str) -> int:
+    """A length of time in µs, 1 to a century.
+
+    Raises:
+        RateError: it is none; the message calls it `what`.
+    """
+    if isinstance(time, timedelta):
+        return Rate(1, time).period
+    try:
+        return Rate.parse(f"1/{time}").period
+    except RateError:
+        example = "60s, 5 min, 1 day"
+        raise RateError(
+            f"{what} is a length of time, such as {example}, or a timedelta, not {describe(time)}"
+        ) from None
 
 
 def _each(rates: Rates) -> Iterable[Rate]:

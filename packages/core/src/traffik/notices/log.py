@@ -25,6 +25,7 @@ IDS: Final = (
     "other-distribution",
     "server-trusts-proxies",
     "several-workers",
+    "slot-lost",
     "sync-store-on-loop",
     "throttle-in-handler",
     "unbounded-scopes",

@@ -23,6 +23,7 @@ __all__ = [
     "other_distribution",
     "peer_from_header",
     "refusals_without_cors",
+    "slot_lost",
     "untrusted_proxy",
     "waiting_on_a_loop",
 ]
@@ -79,6 +80,16 @@ def waiting_on_a_loop(uid: str) -> None:
         uid,
         f"{uid!r} was used through .sync inside an event loop, so the whole loop waits for its store: await the limit "
         f"itself",
+    )
+
+
+def slot_lost(uid: str) -> None:
+    """The lease of a slot has ended while its work was running."""
+    _notify(
+        "slot-lost",
+        uid,
+        f"a slot of {uid!r} was lost while its work was running, so more may run at once than {uid!r} allows: make the "
+        f"lease longer than the store or the event loop can be blocked, and see on_lost=",
     )
 
 

@@ -250,4 +250,4 @@ def _listed(names: Sequence[str], rates: Sequence[Rate], responses: ResponseOpti
 def _policy(name: str, rate: Rate) -> str:
     item = f'"{name}";q={min(rate.limit, _LARGEST)}'
     # The window is optional and in whole seconds, so a rate with another period leaves it out.
-    return item if rate.period % _SECOND else f"{item};w={rate.period // _SECOND}"
+    return item if rate.period % _SECOND or rate.calendar is not None else f"{item};w={rate.period // _SECOND}"

@@ -153,8 +153,17 @@ Settlement: TypeAlias = tuple[State | None, int, int]
 UNCHANGED: Final[Settlement] = (None, 0, 0)
 """A settlement without effect."""
 
-Settler: TypeAlias = Callable[[State | None, int, Receipt | None, int], Settlement]
-"""The settling of a strategy, prepared for one rate: ``settler(state, delta, receipt, now)``, pure."""
+
+class Settler(NamedTuple):
+    """The settling of a strategy, prepared for one rate. Both functions are pure.
+
+    Attributes:
+        receipt: ``receipt(before, after)`` returns the receipt of an admitted hit.
+        settle: ``settle(state, delta, receipt, now)`` returns the effect on a state.
+    """
+
+    receipt: Callable[[State | None, State], Receipt]
+    settle: Callable[[State | None, int, Receipt | None, int], Settlement]
 
 
 @runtime_checkable
@@ -162,7 +171,7 @@ class PreparedSettling(Protocol):
     """A strategy that prepares its settling for a rate, before the hits. All built-in strategies do."""
 
     def settler(self, rate: Rate) -> Settler:
-        """The function for `rate` that has the effect of `Settling.settle` on a state."""
+        """The settler for `rate`."""
         ...
 
 

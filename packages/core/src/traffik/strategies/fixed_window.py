@@ -69,22 +69,24 @@ class FixedWindow:
         return _kernel(rate, *self._numbers(rate))
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The start of the window."""
-        return (after[1],)
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         limit, period = self._numbers(rate)
         overdraft = _kernel(rate, 2 * limit, period)
+
+        def receipt_of(_: State | None, after: State) -> Receipt:
+            return (after[1],)
 
         def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
             if delta > 0:
                 return charge_anyway(overdraft, state, delta, now)
             return UNCHANGED if state is None else _give_back(state, -delta, receipt, now)
 
-        return settle
+        return Settler(receipt_of, settle)
 
 
 def _give_back(state: State, units: int, receipt: Receipt | None, now: int) -> Settlement:

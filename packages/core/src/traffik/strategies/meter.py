@@ -84,12 +84,10 @@ class _Meter:
         return _kernel(rate, self._numbers(rate))
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The time of the hit, the unit, and p + capacity."""
-        p, q, most, *_ = self._numbers(rate)
-        return after[1], q, p + most * q
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         return _settler(rate, self._numbers(rate))
@@ -174,8 +172,11 @@ def _reduced(limit: int, period: int) -> tuple[int, int]:
 
 
 def _settler(rate: Rate, numbers: _Numbers) -> Settler:
-    most, q = numbers[2], numbers[1]
+    p, q, most, *_ = numbers
     overdraft = _kernel(rate, numbers, overdraft=True)
+
+    def receipt_of(_: State | None, after: State) -> Receipt:
+        return after[1], q, p + most * q
 
     def give_back(state: State, units: int, receipt: Receipt | None, now: int) -> Settlement:
         lowered = _lowered(state, units, receipt, numbers)
@@ -197,7 +198,7 @@ def _settler(rate: Rate, numbers: _Numbers) -> Settler:
             return changed and _marked(changed, most), ttl, applied
         return UNCHANGED if state is None else give_back(state, -delta, receipt, now)
 
-    return settle
+    return Settler(receipt_of, settle)
 
 
 def _lowered(state: State, units: int, receipt: Receipt | None, numbers: _Numbers) -> State | None:

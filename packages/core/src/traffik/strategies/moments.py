@@ -26,6 +26,9 @@ def settler_of_moments(overdraft: Kernel, period: int, cell: int) -> Settler:
         cell: µs of a cell.
     """
 
+    def receipt_of(_: State | None, after: State) -> Receipt:
+        return after[2], cell
+
     def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
         if delta > 0:
             return charge_anyway(overdraft, state, delta, now)
@@ -36,7 +39,7 @@ def settler_of_moments(overdraft: Kernel, period: int, cell: int) -> Settler:
             return _without_latest(era, before, rows, -delta, now)
         return _without_hit(era, before, rows, -delta, receipt, cell, now)
 
-    return settle
+    return Settler(receipt_of, settle)
 
 
 def _rows_at(state: State, span: int, now: int) -> tuple[int, int, list[_Row]]:

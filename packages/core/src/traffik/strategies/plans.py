@@ -7,8 +7,8 @@ expire exactly after their ttl in every store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeAlias, TypeGuard
 
@@ -30,10 +30,10 @@ from traffik.strategies.base import (
     Twinned,
     settled,
 )
+from traffik.strategies.calendar_window import CalendarWindow
 from traffik.strategies.settling import (
     earliest_of,
     prepare_settling,
-    receipt_of,
     settle_parts,
     settle_place,
     take_at_most,
@@ -51,6 +51,7 @@ class Plan:
     Attributes:
         strategy: the algorithm.
         rates: the rates, which all apply; empty if there is no limit.
+        strategies: the algorithm for each rate: `strategy`, but `CalendarWindow` for calendar periods.
         kernel: decides on one charge. Pure.
         kernels: the kernels of the single rates.
         settlers: the settlers of the single rates; None if the strategy cannot settle.
@@ -66,6 +67,7 @@ class Plan:
 
     strategy: Strategy
     rates: tuple[Rate, ...]
+    strategies: tuple[Strategy, ...]
     kernel: Kernel
     kernels: tuple[Kernel, ...]
     settlers: tuple[Settler, ...] | None
@@ -87,6 +89,20 @@ class Plan:
         """The family of plans with the same strategy that have one rate, if this one has several; or the reverse."""
         return _family(self.strategy, several=not self.several)
 
+    @property
+    def calendar(self) -> bool:
+        """Whether it counts calendar periods, so that its times are those of the calendar: µs since 1970."""
+        return any(rate.calendar is not None for rate in self.rates)
+
+    def shifted(self, shift: Callable[[], int]) -> Plan:
+        """The same plan on another clock, which differs from its own by `shift` µs when it is called."""
+        return replace(
+            self,
+            kernel=_shifted(self.kernel, shift),
+            kernels=tuple(_shifted(kernel, shift) for kernel in self.kernels),
+            settlers=self.settlers and tuple(_shifted_settler(settler, shift) for settler in self.settlers),
+        )
+
     def from_sibling(self, state: State) -> State | None:
         """A state of the `sibling`, converted for this plan. The one rate corresponds to the first of several."""
         if self.several:
@@ -101,7 +117,7 @@ class Plan:
         """
         if not self.rates:
             return ADMITTED
-        rate = min(self.rates, key=lambda rate: _capacity(self.strategy, rate))
+        rate = min(self.bounds, key=lambda bound: bound[0])[1]
         return Decision(False, self.capacity, self.capacity, retry_after=NEVER, reset_after=0, rate=rate)
 
     @property
@@ -115,10 +131,11 @@ class Plan:
         Raises:
             ConfigurationError: the strategy cannot settle.
         """
-        strategy = self._settling()
-        befores, afters = (before or (), after) if self.several else ((before,), (after,))
-        pairs = zip((*befores, *(None,) * len(afters)), afters, self.rates, strict=False)
-        return tuple(receipt_of(strategy, old, new, rate) for old, new, rate in pairs)
+        settlers = self._settlers()
+        befores = (before or ()) if self.several else (before,)
+        afters: tuple[State | None, ...] = after if self.several else (after,)
+        pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
+        return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
 
     def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
         """Give units back or charge units in any case, for each rate by its own receipt. Pure.
@@ -135,8 +152,7 @@ class Plan:
         Raises:
             ConfigurationError: the strategy cannot settle.
         """
-        self._settling()
-        settlers = self.settlers or ()
+        settlers = self._settlers()
         if not settlers:
             return Settled(ADMITTED, None, 0, delta)
         if self.several:
@@ -161,9 +177,9 @@ class Plan:
         """
         return earliest_of(self.kernel, state, costs, now)
 
-    def _settling(self) -> Settling:
-        if _can_settle(self.strategy):
-            return self.strategy
+    def _settlers(self) -> tuple[Settler, ...]:
+        if self.settlers is not None:
+            return self.settlers
         raise ConfigurationError(
             f"{describe(self.strategy)} can neither give units back nor charge them in any case: "
             f"add the methods receipt and settle of traffik.strategies.Settling, or use a built-in strategy"
@@ -186,22 +202,41 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         raise TypeError(
             f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
         )
-    kernels = tuple(_prepare(strategy, rate) for rate in rates)
-    bounds = tuple((_capacity(strategy, rate), rate) for rate in rates)
+    strategies = tuple(strategy if rate.calendar is None else CalendarWindow() for rate in rates)
+    kernels = tuple(map(_prepare, strategies, rates))
+    bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
+    counting = strategies[0] if len(rates) == 1 and not varying else strategy
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
+        strategies=strategies,
         kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels),
         kernels=kernels,
-        settlers=_settlers(strategy, rates),
+        settlers=_settlers(strategies, rates),
         capacity=capacity,
         ceiling=min(capacity, MAX_COST) if rates else -1,
         stats=bool(getattr(strategy, "stats", True)),
-        twins=tuple(strategy.twin(rate) for rate in rates) if _has_twins(strategy) else None,
+        twins=_twins(strategies, rates) if _has_twins(strategy) else None,
         bounds=bounds,
         varying=varying,
-        family=_family(strategy, several=varying or len(rates) != 1),
+        family=_family(counting, several=varying or len(rates) != 1),
+    )
+
+
+def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin, ...] | None:
+    """The Lua kernels of the rates; None if one of them exists in Python only."""
+    found = [strategy.twin(rate) for strategy, rate in zip(strategies, rates, strict=True) if _has_twins(strategy)]
+    return tuple(found) if len(found) == len(rates) else None
+
+
+def _shifted(kernel: Kernel, shift: Callable[[], int]) -> Kernel:
+    return lambda state, cost, now: kernel(state, cost, now + shift())
+
+
+def _shifted_settler(settler: Settler, shift: Callable[[], int]) -> Settler:
+    return settler._replace(
+        settle=lambda state, delta, receipt, now: settler.settle(state, delta, receipt, now + shift())
     )
 
 
@@ -219,11 +254,13 @@ def _can_settle(strategy: Strategy) -> TypeGuard[Settling]:
     return isinstance(strategy, Settling) and _goes_with(strategy, "settle", {"decide", "prepare"})
 
 
-def _settlers(strategy: Strategy, rates: Sequence[Rate]) -> tuple[Settler, ...] | None:
-    if not _can_settle(strategy):
-        return None
-    ahead = _goes_with(strategy, "settler", {"settle"})
-    return tuple(prepare_settling(strategy, rate, ahead=ahead) for rate in rates)
+def _settlers(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Settler, ...] | None:
+    found: list[Settler] = []
+    for strategy, rate in zip(strategies, rates, strict=True):
+        if not _can_settle(strategy):
+            return None
+        found.append(prepare_settling(strategy, rate, ahead=_goes_with(strategy, "settler", {"settle", "receipt"})))
+    return tuple(found)
 
 
 def _goes_with(strategy: object, method: str, others: set[str]) -> bool:

@@ -21,7 +21,7 @@ from traffik.strategies.base import (
     State,
 )
 
-__all__ = ["earliest_of", "prepare_settling", "receipt_of", "settle_parts", "settle_place", "take_at_most"]
+__all__ = ["earliest_of", "prepare_settling", "settle_parts", "settle_place", "take_at_most"]
 
 _ATTEMPTS: Final = 10
 """How many times to decide on a cost that waits as told. Two are enough, unless the clock has gone far back."""
@@ -31,27 +31,26 @@ def prepare_settling(strategy: Settling, rate: Rate, *, ahead: bool) -> Settler:
     """The settler of `strategy` for `rate`. With `ahead`, the strategy may prepare it."""
     if ahead and isinstance(strategy, PreparedSettling):
         return strategy.settler(rate)
-    if isinstance(strategy, Prepared):
-        return lambda state, delta, receipt, now: strategy.settle(state, rate, delta, receipt, now)[1:]
-    return _unprepared(strategy, rate)
+    if not isinstance(strategy, Prepared):
+        return _unprepared(strategy, rate)
+    return Settler(
+        lambda before, after: strategy.receipt(before, after, rate),
+        lambda state, delta, receipt, now: strategy.settle(state, rate, delta, receipt, now)[1:],
+    )
 
 
 def _unprepared(strategy: Settling, rate: Rate) -> Settler:
     """The settler of a strategy without `prepare`. A state is a pair: the time when it expires, and its own state."""
+
+    def receipt_of(before: State | None, after: State) -> Receipt:
+        return strategy.receipt(before and before[1], after[1], rate)
 
     def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
         inner = None if state is None or now >= state[0] else state[1]
         _, changed, ttl, applied = strategy.settle(inner, rate, delta, receipt, now)
         return (None if changed is None else (now + ttl, changed)), ttl, applied
 
-    return settle
-
-
-def receipt_of(strategy: Settling, before: State | None, after: State | None, rate: Rate) -> Receipt:
-    """The receipt of a hit on one rate; empty if the strategy keeps no state."""
-    if not isinstance(strategy, Prepared):
-        before, after = before and before[1], after and after[1]
-    return () if after is None else strategy.receipt(before, after, rate)
+    return Settler(receipt_of, settle)
 
 
 def settle_place(
@@ -59,10 +58,10 @@ def settle_place(
 ) -> Settlement:
     """Settle one rate by its own receipt. If the hit was not counted by this rate, there is nothing to give back."""
     if receipts is None:
-        return settler(state, delta, None, now)
+        return settler.settle(state, delta, None, now)
     if place < len(receipts):
-        return settler(state, delta, receipts[place], now)
-    return settler(state, delta, None, now) if delta > 0 else UNCHANGED
+        return settler.settle(state, delta, receipts[place], now)
+    return settler.settle(state, delta, None, now) if delta > 0 else UNCHANGED
 
 
 def settle_parts(

@@ -70,15 +70,17 @@ class SlidingCounter:
         return _kernel(rate, rate.period, self._tick(rate), rate.limit, rate.limit)
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The start of the window, the period and the limit."""
-        return after[1], rate.period, rate.limit
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         limit = rate.limit
         kernel, overdraft = (_kernel(rate, rate.period, self._tick(rate), most, limit) for most in (limit, 2 * limit))
+
+        def receipt_of(_: State | None, after: State) -> Receipt:
+            return after[1], rate.period, limit
 
         def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
             if delta > 0:
@@ -90,7 +92,7 @@ class SlidingCounter:
             changed, applied = given
             return changed, kernel(changed, 0, now)[0].reset_after, applied
 
-        return settle
+        return Settler(receipt_of, settle)
 
     def _tick(self, rate: Rate) -> int:
         tick = finest_tick(rate.period, lambda tick: 3 * max(rate.limit, 1) * (rate.period // tick) < EXACT)

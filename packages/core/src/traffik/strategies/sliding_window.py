@@ -87,11 +87,10 @@ class SlidingWindow:
         return _kernel(rate, rate.limit, self._cell(rate))
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The moment of the hit, and the µs of a cell."""
-        return after[2], self._cell(rate)
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         return settler_of_moments(_kernel(rate, 2 * rate.limit, self._cell(rate)), rate.period, self._cell(rate))
@@ -123,11 +122,10 @@ class SlidingLog:
         return _kernel(rate, rate.limit, 1)
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
-        """The moment of the hit, and the µs of a cell."""
-        return after[2], 1
+        return self.settler(rate).receipt(before, after)
 
     def settle(self, state: State | None, rate: Rate, delta: int, receipt: Receipt | None, now: int) -> Settled:
-        return settled(self.prepare(rate), state, self.settler(rate)(state, delta, receipt, now), now)
+        return settled(self.prepare(rate), state, self.settler(rate).settle(state, delta, receipt, now), now)
 
     def settler(self, rate: Rate) -> Settler:
         self._check(rate)

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from traffik.testing.adapters import AdapterContract
     from traffik.testing.backends import BackendContract
     from traffik.testing.clock import VirtualClock
+    from traffik.testing.composing import ComposingContract
     from traffik.testing.isolation import fresh_quota, use_clock, wall_clock
     from traffik.testing.strategies import StrategyContract
 
 __all__ = [
     "AdapterContract",
     "BackendContract",
+    "ComposingContract",
     "StrategyContract",
     "VirtualClock",
     "fresh_quota",
@@ -33,6 +35,7 @@ __all__ = [
 _HOME_OF = {
     "AdapterContract": "adapters",
     "BackendContract": "backends",
+    "ComposingContract": "composing",
     "StrategyContract": "strategies",
     "VirtualClock": "clock",
     "fresh_quota": "isolation",
@@ -42,7 +45,8 @@ _HOME_OF = {
 
 if "pytest" in sys.modules:
     # so that under pytest a failing assertion shows its values, as in a test file
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in _HOME_OF.values()))
+    homes = {"stores", *_HOME_OF.values()}
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in homes))
 
 
 def __getattr__(name: str) -> object:

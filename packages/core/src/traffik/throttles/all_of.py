@@ -92,6 +92,11 @@ class AllOf(Generic[_C]):
         return Reservation(self.parts, connection, cost, context, keep_on_error)
 
     @property
+    def throttles(self) -> tuple[Throttle[Any], ...]:
+        """The throttles among its limits."""
+        return tuple(part.limit for part in self.parts if isinstance(part.limit, Throttle))
+
+    @property
     def sync(self) -> SyncAllOf[_C]:
         """The same for sync code."""
         return SyncAllOf(self)
@@ -99,8 +104,7 @@ class AllOf(Generic[_C]):
     @property
     def __signature__(self) -> inspect.Signature:
         """That of its first throttle, for FastAPI's dependency injection."""
-        throttle = next(part.limit for part in self.parts if isinstance(part.limit, Throttle))
-        return throttle.__signature__
+        return self.throttles[0].__signature__
 
 
 class SyncAllOf(Generic[_C]):

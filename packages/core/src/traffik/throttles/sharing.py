@@ -66,6 +66,6 @@ class _Watch:
         if throttle is None:
             return
         throttle.identifier = self._identifier
-        binding.subscribe(throttle)
+        binding.add_watcher(throttle)
         if one and len(self._clients) >= _CLIENTS:
             one_identity(throttle.uid, self._identifier.name, _CLIENTS)

@@ -19,8 +19,10 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
+from traffik.backends.clocks import plan_on
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
-from traffik.backends.postings import LimitAccount, Posted, Taken, post_each, take_together
+from traffik.backends.postings import Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
@@ -45,6 +47,7 @@ class InMemoryBackend(Backend):
         clock: for tests: a function that returns nanoseconds that never go back; `time.monotonic_ns` if None.
     """
 
+    kind: ClassVar[str] = "memory"
     in_process: ClassVar[bool] = True
 
     def __init__(
@@ -92,11 +95,12 @@ class InMemoryBackend(Backend):
     def prepare(self, uid: str, plan: Plan, *, sync: bool) -> Calls:
         """The calls for one limit. They never wait, so async and sync code share them."""
         account = self.account(uid, plan)
-        charge, read = self._charger(account.table, plan), self._reader(account.table, plan)
+        charge, read = self._charger(account.table, account.plan), self._reader(account)
         return Calls(charge, read, lambda key: self.reset_sync(uid, key), account)
 
-    def account(self, uid: str, plan: Plan) -> _Account:
-        return _Account(self, uid, plan, self._table(uid, plan))
+    def account(self, uid: str, plan: Plan) -> MemoryAccount:
+        plan = plan_on(self._clock, plan)
+        return MemoryAccount(self, uid, plan, self._table(uid, plan))
 
     def _table(self, uid: str, plan: Plan) -> KeyTable:
         with self._lock:
@@ -141,13 +145,13 @@ class InMemoryBackend(Backend):
 
         return charge
 
-    def _reader(self, table: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        kernel = plan.kernel
+    def _reader(self, account: MemoryAccount) -> Callable[[str, int], Decision]:
+        kernel = account.plan.kernel
 
         def read(key: str, cost: int) -> Decision:
             with self._lock:
                 now = self._clock() // 1000
-                state = _state_in(table, plan, key)
+                state = fetch_state(account, key)
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
@@ -157,8 +161,8 @@ class InMemoryBackend(Backend):
             return [self._apply(*charge) for charge in charges]
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
-        table = self._table(uid, plan)
-        return (self._reader(table, plan) if read_only else self._charger(table, plan))(key, cost)
+        account = self.account(uid, plan)
+        return (self._reader(account) if read_only else self._charger(account.table, account.plan))(key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -256,23 +260,24 @@ class InMemoryBackend(Backend):
         with self._lock:
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
-            return self._exclusively(self._take, takes, kind, back)
-
-    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
-        now = self._now()
-        if back:
-            post_each(back, now, _fetch, self._write)
-        taken = take_together(takes, kind, now, _fetch, self._write)
-        for place, (account, key, _) in enumerate(takes):
-            if account.table.overflow and account.table.shares(key):
-                taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+            self._moving = True
+            try:
+                now = self._now()
+                if back:
+                    post_each(back, now, fetch_state, self._write)
+                taken = take_together(takes, kind, now, fetch_state, self._write)
+            finally:
+                self._moving = False
+            for place, (account, key, _) in enumerate(takes):
+                if account.table.overflow and account.table.shares(key):
+                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
         return taken
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
         with self._lock:
             if self._moving:
                 return [Posted(_busy(posting.account.plan)) for posting in postings]
-            return self._exclusively(lambda: post_each(postings, self._now(), _fetch, self._write))
+            return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
 
     def _now(self) -> int:
         """The time in µs. Frees expired keys first, if that is due."""
@@ -281,14 +286,16 @@ class InMemoryBackend(Backend):
             self._tidy(now)
         return now
 
-    def _write(self, account: _Account, key: str, state: State, ttl: int, now: int) -> None:
-        """Write the state of a key."""
+    def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
+        """Keep the state of a key."""
         table = account.table
         if table.plan is not account.plan:
             self._adopt(table, account.plan)
-        if key in table.newest:
-            table.newest[key] = state
-            table.longest = max(table.longest, ttl)
+        newest = table.newest
+        if key in newest:
+            newest[key] = state
+            if ttl > table.longest:
+                table.longest = ttl
         else:
             self._move_up(table, table.find(key)[0], key, state, ttl, now)
 
@@ -321,31 +328,6 @@ class InMemoryBackend(Backend):
                     self._filled.discard(table)
         self._expired.free(now)
         self._due = 0 if self._expired.left else min((table.due for table in self._filled), default=NEVER)
-
-
-class _Account(LimitAccount):
-    """A limit, and the table of its keys."""
-
-    __slots__ = ("table",)
-
-    def __init__(self, store: InMemoryBackend, uid: str, plan: Plan, table: KeyTable) -> None:
-        super().__init__(store, uid, plan)
-        self.table = table
-
-
-def _fetch(account: _Account, key: str) -> State | None:
-    """The state of a key, for a step over several keys."""
-    return _state_in(account.table, account.plan, key)
-
-
-def _state_in(table: KeyTable, plan: Plan, key: str) -> State | None:
-    """The state of a key, if the plan can read it."""
-    state = table.newest.get(key)
-    if state is None:
-        state = table.find(key)[1]
-    if state is None or table.plan is plan or table.plan.family == plan.family:
-        return state
-    return plan.from_sibling(state) if table.plan.family == plan.sibling else None
 
 
 def _busy(plan: Plan) -> Decision:

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from weakref import WeakSet
 from zlib import crc32
 
 from traffik.backends.base import Backend, Calls, Charge
+from traffik.backends.clocks import plan_on
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb.access import run
 from traffik.backends.lmdb.environments import Environment, environment_at
@@ -29,7 +30,7 @@ from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
 from traffik.backends.postings import FORESEE, TRY, Posted, Taken, post_each, take_together
 from traffik.backends.resilience.breaker import Breaker, Circuit
-from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.failures import Failures, OnError, charge_of, charges_of
 from traffik.backends.resilience.health import Health
 from traffik.model.coroutines import must_wait, run_sync
 from traffik.model.decisions import Decision
@@ -74,6 +75,8 @@ class LMDBBackend(Backend):
         TypeError, ValueError: another argument is out of its range.
     """
 
+    kind: ClassVar[str] = "lmdb"
+
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -116,6 +119,10 @@ class LMDBBackend(Backend):
         return f"<LMDBBackend {str(self.directory)!r} namespace={self.namespace!r} made at {self.place}>"
 
     @property
+    def spared(self) -> bool:
+        return not self._circuit.closed
+
+    @property
     def may_answer_unavailable(self) -> bool:
         return self._failures.policy in {None, "throttle"}  # None: a function, which may return either
 
@@ -152,7 +159,7 @@ class LMDBBackend(Backend):
         )
 
     def account(self, uid: str, plan: Plan) -> Account:
-        return Account(self, uid, plan, self._max_keys)
+        return Account(self, uid, plan_on(self._clock, plan), self._max_keys)
 
     def take(
         self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()
@@ -175,8 +182,7 @@ class LMDBBackend(Backend):
         try:
             taken = await self._within(keys, work, sync, kind != TRY)
         except BackendError as error:
-            charges = [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
-            answers = [await self._answer_without(error, charge, sync) for charge in charges]
+            answers = [await self._answer_without(error, charge, sync) for charge in charges_of(takes, kind)]
             taken = self._failures.take(answers, error, takes, kind, self._wait())
         else:
             for place, (account, key, _) in enumerate(takes):
@@ -190,11 +196,12 @@ class LMDBBackend(Backend):
         step = LedgerStep(self._file_of, write)
         keys = [posting.key for posting in postings]
         try:
-            return await self._within(keys, lambda now: post_each(postings, now, step.fetch, step.keep), sync, write)
+            posted = await self._within(keys, lambda now: post_each(postings, now, step.fetch, step.keep), sync, write)
         except BackendError as error:
-            charges = [Charge(each.account.uid, each.account.plan, each.key, max(0, each.units)) for each in postings]
-            answers = [await self._answer_without(error, charge, sync) for charge in charges]
-            return self._failures.post(answers, error, postings, self._wait())
+            answers = [await self._answer_without(error, charge_of(posting), sync) for posting in postings]
+            posted = self._failures.post(answers, error, postings, self._wait())
+        self._count([each.decision for each in posted])
+        return posted
 
     async def _within(self, keys: Sequence[str], work: Callable[[int], _T], sync: bool, write: bool) -> _T:
         """The result of `work` for the time in µs, inside one transaction in the files of all `keys`."""

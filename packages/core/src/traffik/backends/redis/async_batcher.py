@@ -99,6 +99,7 @@ class AsyncBatcher:
             if not entries:
                 continue  # all callers have been cancelled or have timed out
             sent = batch(entries, self._servers, by_source=self._by_source)
+            self._servers.sent(len(entries))
             self._by_source = False
             self._flying.append(sent)
             connection.send(sent.payload, sent.replies, partial(self._landed, sent))

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from contextlib import contextmanager, suppress
 from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from weakref import WeakSet
 
 from traffik.backends.base import Backend, Calls, Charge
@@ -77,6 +77,8 @@ class RedisBackend(Backend):
         TypeError, ValueError: another argument is out of its range.
     """
 
+    kind: ClassVar[str] = "redis"
+
     def __init__(
         self,
         where: Where = "redis://localhost:6379/0",
@@ -117,7 +119,7 @@ class RedisBackend(Backend):
         self._threads = Client(Threads(), self._servers())
 
     def _servers(self) -> Servers:
-        return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report)
+        return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report, self._sent)
 
     def __repr__(self) -> str:
         return f"<RedisBackend {self.settings} namespace={self.namespace!r} made at {self.place}>"
@@ -130,6 +132,10 @@ class RedisBackend(Backend):
         if secret is None:
             return lambda key: f"{prefix}{escape(key)}}}"
         return lambda key: f"{prefix}{sealed(key, secret)}}}"
+
+    @property
+    def spared(self) -> bool:
+        return not self._circuit.closed
 
     @property
     def may_answer_unavailable(self) -> bool:
@@ -277,6 +283,10 @@ class RedisBackend(Backend):
             with self._lock:
                 if self._clients.get(loop) is client:
                     del self._clients[loop]
+
+    def _sent(self, hits: int) -> None:
+        if self.probe is not None:
+            self.probe.sent(hits)
 
     def _report(self, error: BackendError | None) -> None:
         """Note the result of a call to the servers."""

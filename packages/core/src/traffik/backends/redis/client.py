@@ -73,9 +73,14 @@ class Client:
             found |= zip(group, answers, strict=True)
         return [found[place] for place in range(len(operations))]
 
+    @property
+    def divided(self) -> bool:
+        """Whether keys are divided among servers, so that one step is about keys of one slot."""
+        return self._only is None
+
     def step_of(self, key: str) -> int:
-        """A number that is equal for keys that can be in one step: the slot on a cluster, else 0."""
-        return 0 if self._only is not None else slot_of(key)
+        """A number that is equal for keys that can be in one step: the slot on a cluster."""
+        return slot_of(key)
 
     async def inquire(self, work: Callable[[Session[Any]], Awaitable[_T]], deadline: float | None = None) -> _T:
         """The result of `work`, which makes calls to the servers that are not hits; see `Session`."""

@@ -48,6 +48,7 @@ class Servers:
         max_batch: the most operations in one call.
         patience: the seconds for connecting in async code, which goes on after the waiting hits have timed out.
         report: called with the error of each failed call, and with None after a successful one.
+        sent: called with the number of hits in each batch.
         owners: the owner of each slot of a cluster; empty until the cluster has been asked.
         outdated: whether the owners may have changed.
         across: whether one call may have keys of several slots of a server. False behind a proxy that sends a call
@@ -59,6 +60,7 @@ class Servers:
     max_batch: int
     patience: float
     report: Callable[[BackendError | None], None]
+    sent: Callable[[int], None] = lambda _: None
     owners: list[Endpoint | None] = field(default_factory=list)
     outdated: bool = True
     across: bool = True

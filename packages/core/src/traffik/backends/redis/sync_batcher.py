@@ -136,6 +136,7 @@ class SyncBatcher:
         try:
             connection = self._connected(own.deadline)
             sent = batch(entries, self._servers, by_source=self._by_source)
+            self._servers.sent(len(entries))
             replies = connection.exchange(sent.payload, sent.replies, own.deadline)
         except BaseException as error:
             failed = failure(error, sent=connection is not None)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from traffik.backends.base import Charge
 from traffik.backends.postings import (
     FORESEE,
     SETTLE,
@@ -19,6 +17,7 @@ from traffik.backends.postings import (
     Posted,
     Taken,
     post_each,
+    settle_surely,
     take_in_turn,
     take_together,
 )
@@ -26,6 +25,7 @@ from traffik.backends.redis.charging import Charging, Target, spared
 from traffik.backends.redis.client import Client
 from traffik.backends.redis.script import LAST, POSTINGS, Answer, Operation, Told
 from traffik.backends.redis.swapping import swap_in
+from traffik.backends.resilience.failures import charge_of, charges_of
 from traffik.model.errors import BackendError
 
 if TYPE_CHECKING:
@@ -59,19 +59,17 @@ class Taking:
         groups: dict[object, list[int]] = {}
         for place, (account, key, _) in enumerate(takes):
             target: Target = account.target
-            step = client.step_of(target.key_of(key)) if target.scripted else place
+            step = place if not target.scripted else client.step_of(target.key_of(key)) if client.divided else 0
             groups.setdefault((target.scripted, step), []).append(place)
         if len(groups) == 1:
             return await self._take_here(takes, kind, back, client)
         if back:
-            await self.post(back, client)
-        # Those that cannot give back come last.
-        ordered = sorted(groups.values(), key=lambda places: not takes[places[0]][0].plan.settles)
+            await settle_surely(back, client.ways.sync)
 
         async def take(takes: Sequence[Take], kind: int) -> Taken:
             return await self._take_here(takes, kind, (), client)
 
-        return await take_in_turn(ordered, takes, kind, take, partial(self.post, client=client))
+        return await take_in_turn([*groups.values()], takes, kind, take, client.ways.sync)
 
     async def _take_here(self, takes: Sequence[Take], kind: int, back: Sequence[Posting], client: Client) -> Taken:
         """Take units in one step."""
@@ -92,8 +90,7 @@ class Taking:
             answers = (await self._unless_spared(lambda: client.ask(operations, deadline)))[len(back) :]
         error = next((answer for answer in answers if isinstance(answer, BackendError)), None)
         if error is not None:
-            charges = [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
-            reactions = [await self.charging.reaction(error, charge, client) for charge in charges]
+            reactions = [await self.charging.reaction(error, charge, client) for charge in charges_of(takes, kind)]
             taken = self.charging.failures.take(reactions, copy(error), takes, kind, self.charging.wait())
             for decision in taken.decisions:
                 self.charging.count(decision.degraded or "on_error")
@@ -140,8 +137,7 @@ class Taking:
         if isinstance(answer, Told):
             decision, numbers = answer
             return Posted(decision, waits=numbers) if posting.kind == FORESEE else Posted(decision, numbers[0])
-        charge = Charge(posting.account.uid, posting.account.plan, posting.key, max(0, posting.units), read_only=True)
-        reaction = await self.charging.reaction(answer, charge, client)
+        reaction = await self.charging.reaction(answer, charge_of(posting), client)
         (posted,) = self.charging.failures.post((reaction,), copy(answer), (posting,), self.charging.wait())
         self.charging.count(posted.decision.degraded or "on_error")
         return posted

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard
 
 from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.backends.postings import TAKE_UP_TO, TRY, Posted, Taken
+from traffik.backends.postings import HOLD, TAKE_UP_TO, TRY, Posted, Taken
 from traffik.model.callables import Callback, callback
 from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
@@ -20,10 +20,10 @@ from traffik.model.rates import Rate
 from traffik.strategies import Plan, Strategy, plan
 
 if TYPE_CHECKING:
-    from traffik.backends.postings import LimitAccount, Posting, Take
+    from traffik.backends.postings import Held, LimitAccount, Posting, Take
     from traffik.model.errors import BackendError
 
-__all__ = ["Failures", "OnError", "Policy"]
+__all__ = ["Failures", "OnError", "Policy", "charge_of", "charges_of"]
 
 Policy: TypeAlias = Literal["fallback", "allow", "throttle", "raise"]
 
@@ -105,7 +105,7 @@ class Failures:
     def take(
         self, answers: Sequence[object], error: BackendError, takes: Sequence[Take], kind: int, wait: int
     ) -> Taken:
-        """What `Backend.take` answers without the store.
+        """What `Backend.take` answers without the store. Takes that the fallback decides are one decision here too.
 
         Args:
             answers: for each take the policy, or what the function has answered.
@@ -116,13 +116,22 @@ class Failures:
         Raises:
             BackendError, ValueError: as `settle`.
         """
-        if all(answer == "fallback" for answer in answers):
-            ours = [(self._spare_account(account), key, units) for account, key, units in takes]
-            taken = self._spare.take(ours, kind, sync=True)
-            pairs = zip(takes, taken.decisions, strict=True)
-            return Taken([self._of_spare(account.plan, its, wait) for (account, _, _), its in pairs], taken.held)
-        charges = [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
-        return Taken([self.settle(*pair, wait) for pair in zip(answers, (error,) * len(takes), charges, strict=True)])
+        decisions = [ADMITTED] * len(takes)
+        held: list[Held] = [None] * len(takes)
+        ours: list[int] = []
+        for place, (answer, charge) in enumerate(zip(answers, charges_of(takes, kind), strict=True)):
+            if answer == "fallback":
+                ours.append(place)
+            else:
+                decisions[place] = self.settle(answer, error, charge, wait)
+        spares = [(self._spare_account(takes[place][0]), *takes[place][1:]) for place in ours]
+        if spares:
+            taken = self._spare.take(spares, kind if all(decisions) else TRY, sync=True)
+            for place, decision in zip(ours, taken.decisions, strict=True):
+                decisions[place] = self._of_spare(takes[place][0].plan, decision, wait)
+            for place, each in zip(ours, taken.held, strict=False):
+                held[place] = each
+        return Taken(decisions, held if kind == HOLD and all(decisions) else ())
 
     def post(
         self, answers: Sequence[object], error: BackendError, postings: Sequence[Posting], wait: int
@@ -138,8 +147,7 @@ class Failures:
         if answer == "fallback" and posting.units >= 0:
             (posted,) = self._spare.post([posting._replace(account=self._spare_account(posting.account))], sync=True)
             return posted._replace(decision=self._of_spare(plan, posted.decision, wait))
-        charge = Charge(posting.account.uid, plan, posting.key, max(posting.units, 0), read_only=True)
-        decision = self.settle(answer, error, charge, wait)
+        decision = self.settle(answer, error, charge_of(posting), wait)
         units = posting.units if posting.kind == TAKE_UP_TO and decision.allowed else 0
         return Posted(decision, units, (decision.retry_after,) * len(posting.costs))
 
@@ -170,6 +178,17 @@ class Failures:
         rates = [Rate(_part(rate.limit, self._share), rate.period) for rate in whole.rates]
         shared = plan(_shrunk(whole.strategy, self._share), rates, varying=whole.varying)
         return shared, dict(zip(rates, whole.rates, strict=True))
+
+
+def charges_of(takes: Sequence[Take], kind: int) -> list[Charge]:
+    """Takes as the function given as `on_error` sees them."""
+    return [Charge(account.uid, account.plan, key, units, kind == TRY) for account, key, units in takes]
+
+
+def charge_of(posting: Posting) -> Charge:
+    """A posting as the function given as `on_error` sees it: it cannot be refused, so it only reads."""
+    account = posting.account
+    return Charge(account.uid, account.plan, posting.key, max(posting.units, 0), read_only=True)
 
 
 def _shrunk(strategy: Strategy, share: float) -> Strategy:

@@ -1,0 +1,224 @@
+"""What do events and metrics cost a hit?
+
+In memory with a Starlette request, on Redis with 128 callers, against the same hit while nothing listens. "Switched
+off" is a hit after a subscription and an export have ended. Listeners do nothing with an event.
+
+In memory there are two figures: the time that the caller spends, and the CPU time of the process, which includes the
+thread that builds the events and calls the listener. A caller that does nothing but hit makes more events than a
+listener can take, and then most are dropped; "2,000 hits at a time" leaves room for all of them.
+
+The last lines are about memory: what ten minutes of events leave behind. A shorter run is a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import tracemalloc
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from time import monotonic, perf_counter, perf_counter_ns, process_time_ns
+from typing import Any
+
+from measure import Result, judged, rotated, spread
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from request import scope_for
+from starlette.requests import Request
+
+from traffik import HTTPThrottle, Limiter, subscribe
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.redis import RedisBackend
+from traffik.events.otel import export_metrics
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from tests.backends.redis.servers import server
+
+__all__ = ["TITLE", "measure"]
+
+TITLE = "events and metrics, to the same hit with nothing listening"
+AMPLE = "10000000/min"
+ROUNDS, HITS = 60, 2_000
+CALLERS, SECONDS, TURNS = 128, 0.5, 12
+MINUTES = float(os.environ.get("TRAFFIK_BENCH_MINUTES", "10"))
+
+
+def measure() -> list[Result]:
+    """Memory, then Redis, then the long run."""
+    return [*asyncio.run(_in_memory()), *_on_redis(), *_long_run()]
+
+
+def _ignore(event: object) -> None:
+    pass
+
+
+def _nothing() -> ExitStack:
+    return ExitStack()
+
+
+def _ended() -> ExitStack:
+    with _everything():
+        pass
+    return ExitStack()
+
+
+def _metrics() -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(export_metrics(MeterProvider([InMemoryMetricReader()])))
+    return stack
+
+
+def _refusals() -> ExitStack:
+    stack = _metrics()
+    stack.enter_context(subscribe(_ignore, outcomes=["refused", "denied", "unavailable"]))
+    return stack
+
+
+def _sample() -> ExitStack:
+    stack = _metrics()
+    stack.enter_context(subscribe(_ignore, sample=0.05))
+    return stack
+
+
+def _events() -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(subscribe(_ignore))
+    return stack
+
+
+def _everything() -> ExitStack:
+    stack = _metrics()
+    stack.enter_context(subscribe(_ignore))
+    return stack
+
+
+FORMS: dict[str, tuple[Callable[[], ExitStack], float | None, float | None]] = {
+    "off": (_nothing, None, None),
+    "switched off": (_ended, 1.02, 1.01),
+    "metrics": (_metrics, 1.15, 1.03),
+    "metrics, events of refusals": (_refusals, 1.15, 1.03),
+    "metrics, 5 % of the events": (_sample, 1.15, 1.03),
+    "all events": (_events, None, None),
+    "metrics, all events": (_everything, None, 1.03),
+}
+"""What is switched on, and the goals in memory and on Redis."""
+
+
+async def _in_memory() -> list[Result]:
+    async with InMemoryBackend():
+        throttle: HTTPThrottle[Request] = HTTPThrottle("events", AMPLE)
+        times: dict[str, list[float]] = {name: [] for name in FORMS}
+        cpu: dict[str, list[float]] = {name: [] for name in FORMS}
+        for turn in range(ROUNDS + 2):
+            for name in rotated([*FORMS], turn):
+                with FORMS[name][0]():
+                    await _hit(throttle, 50)  # so that a thread has started
+                    took, used = await _hit(throttle, HITS)
+                if turn >= 2:
+                    times[name].append(took)
+                    cpu[name].append(used)
+    lines = [
+        judged(f"in memory, {name}", times[name], times["off"], goal)
+        for name, (_, goal, _) in FORMS.items()
+        if name != "off"
+    ]
+    return lines + [
+        judged(f"in memory, {name}, CPU of all threads", cpu[name], cpu["off"], None) for name in FORMS if name != "off"
+    ]
+
+
+async def _hit(throttle: HTTPThrottle[Request], times: int) -> tuple[float, float]:
+    """Nanoseconds a hit: of the caller, and of CPU, until all events have been taken."""
+    requests = [Request(scope_for()) for _ in range(times)]
+    gc.collect()
+    cpu, start = process_time_ns(), perf_counter_ns()
+    for request in requests:
+        await throttle.hit(request)
+    took = perf_counter_ns() - start
+    _flush()
+    return took / times, (process_time_ns() - cpu) / times
+
+
+def _flush() -> None:
+    from traffik.events.observers import observers
+    from traffik.events.subscriptions import Subscription
+
+    for each in observers():
+        if isinstance(each, Subscription):
+            each.flush(10)
+
+
+def _on_redis() -> list[Result]:
+    with server() as one:
+        return asyncio.run(_redis(one.url))
+
+
+async def _redis(url: str) -> list[Result]:
+    rates: dict[str, list[float]] = {name: [] for name in FORMS}
+    async with RedisBackend(url, deadline=30, on_error="raise") as store:
+        limiter = Limiter("events", AMPLE, backend=store)
+        for turn in range(TURNS + 1):
+            for name in rotated([*FORMS], turn):
+                with FORMS[name][0]():
+                    rate = await _callers(limiter)
+                if turn:
+                    rates[name].append(rate)
+    return [
+        Result(
+            f"Redis, {CALLERS} callers, {name}",
+            *spread([off / on for on, off in zip(rates[name], rates["off"], strict=True)]),
+            goal=goal,
+            detail=f"{median(rates[name]):,.0f}/s : {median(rates['off']):,.0f}/s",
+        )
+        for name, (_, _, goal) in FORMS.items()
+        if name != "off"
+    ]
+
+
+async def _callers(limiter: Limiter) -> float:
+    """Hits a second of many callers."""
+    hits = 0
+    gc.collect()
+    start = perf_counter()
+    end = start + SECONDS
+
+    async def call(caller: int) -> None:
+        nonlocal hits
+        while perf_counter() < end:
+            await limiter.hit(f"caller:{caller}")
+            hits += 1
+
+    await asyncio.gather(*map(call, range(CALLERS)))
+    return hits / (perf_counter() - start)
+
+
+def _long_run() -> list[Result]:
+    """Bytes that so many minutes of events leave behind, beyond what the first seconds left."""
+    store = InMemoryBackend()
+    limiter = Limiter("long", AMPLE, backend=store)
+    with _everything():
+        tracemalloc.start()
+        _hit_for(limiter, 5)
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        hits = _hit_for(limiter, 60 * MINUTES)
+        gc.collect()
+        held, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    kept = (held - before) / 1024
+    detail = f"{hits:,} hits, peak {(peak - before) / 1024:,.0f} KiB"
+    return [Result(f"{MINUTES:g} minutes of events leave behind", kept, kept, kept, "KiB", 64, detail=detail)]
+
+
+def _hit_for(limiter: Limiter, seconds: float) -> int:
+    end, hits, hit = monotonic() + seconds, 0, limiter.sync.hit
+    clients: list[Any] = [f"client:{number}" for number in range(100)]
+    while monotonic() < end:
+        for client in clients:
+            hit(client)
+        hits += len(clients)
+    return hits

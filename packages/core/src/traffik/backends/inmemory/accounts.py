@@ -1,0 +1,35 @@
+"""A limit in the store in memory, and the states of its keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from traffik.backends.postings import LimitAccount
+
+if TYPE_CHECKING:
+    from traffik.backends.base import Backend
+    from traffik.backends.inmemory.tables import KeyTable
+    from traffik.strategies import Plan, State
+
+__all__ = ["MemoryAccount", "fetch_state"]
+
+
+class MemoryAccount(LimitAccount):
+    """A limit, and the table of its keys."""
+
+    __slots__ = ("table",)
+
+    def __init__(self, store: Backend, uid: str, plan: Plan, table: KeyTable) -> None:
+        super().__init__(store, uid, plan)
+        self.table = table
+
+
+def fetch_state(account: MemoryAccount, key: str) -> State | None:
+    """The state of a key, if the plan of the account can read it."""
+    table, plan = account.table, account.plan
+    state = table.newest.get(key)
+    if state is None:
+        state = table.find(key)[1]
+    if state is None or table.plan is plan or table.plan.family == plan.family:
+        return state
+    return plan.from_sibling(state) if table.plan.family == plan.sibling else None

@@ -1,0 +1,66 @@
+"""Who watches which limit. A limit asks `recorder_of` when it prepares its calls, so that a hit asks nothing.
+
+An observer gives a limit a recorder, which is called with every decision of it. This is in the path of a hit, so it
+neither waits nor fails, and does as little as it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
+
+from traffik.backends import binding
+from traffik.model.decisions import Decision
+
+__all__ = ["NameOf", "Observer", "Recorder", "observe", "observers", "recorder_of", "stop_observing"]
+
+Recorder: TypeAlias = Callable[[Decision, str, int, str], Decision]
+"""Called with a decision, the local key, the cost and the action; returns the decision."""
+
+NameOf: TypeAlias = Callable[[Decision], "str | None"]
+"""Returns the name of the policy that binds in a decision."""
+
+
+class Observer(Protocol):
+    """Something that watches limits."""
+
+    def recorder_for(self, uid: str, name_of: NameOf) -> Recorder | None:
+        """The recorder for the limit `uid`; None if it is not watched. Called under the lock of the stores."""
+
+
+_observers: Final[list[Observer]] = []
+
+
+def observe(observer: Observer) -> None:
+    """Have every limit, also those made later, ask `observer` for a recorder."""
+    with binding.lock:
+        _observers.append(observer)
+        binding.notify_subscribers()
+
+
+def stop_observing(observer: Observer) -> None:
+    """Take the recorders of `observer` out of every limit. Does nothing if it does not observe."""
+    with binding.lock:
+        if observer in _observers:
+            _observers.remove(observer)
+            binding.notify_subscribers()
+
+
+def observers() -> tuple[Observer, ...]:
+    """All who observe now."""
+    with binding.lock:
+        return tuple(_observers)
+
+
+def recorder_of(uid: str, name_of: NameOf) -> Recorder | None:
+    """The recorders of all who watch the limit `uid`, as one; None if there are none."""
+    found = [recorder for each in _observers if (recorder := each.recorder_for(uid, name_of)) is not None]
+    if len(found) <= 1:
+        return found[0] if found else None
+
+    def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
+        for recorder in found:
+            recorder(decision, key, cost, action)
+        return decision
+
+    return record

@@ -1,0 +1,204 @@
+"""Listeners: functions that get an event for each decision, in a thread of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from fnmatch import fnmatchcase
+from inspect import iscoroutinefunction
+from random import random
+from time import time_ns
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from traffik.events.delivery import Delivery
+from traffik.events.observers import NameOf, observe, observers, stop_observing
+from traffik.events.records import HIT, OUTCOMES, DecisionEvent, outcome_of
+from traffik.model.descriptions import describe
+from traffik.model.keys import check_pattern, seal, sealed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from traffik.events.observers import Recorder
+    from traffik.model.decisions import Decision
+    from traffik.model.rates import Rate
+
+__all__ = ["Listener", "Subscription", "subscribe", "unsubscribe"]
+
+Listener: TypeAlias = Callable[[DecisionEvent], object]
+"""A function that takes an event, sync or async."""
+
+_Item: TypeAlias = "tuple[_Source, Decision, int, int, str, str | None]"
+"""What a recorder queues: limit, decision, cost, time in ns, action, and the key as it is."""
+
+_ALL: Final = frozenset(OUTCOMES)
+
+_new: Final = tuple.__new__  # half the time of the constructor of a named tuple
+
+_TIMEOUT: Final = 1.0
+"""Seconds that the end of a subscription waits for the events that are still queued."""
+
+
+class Subscription:
+    """A listener that gets events; made by `subscribe`. Used with ``with``, it ends with the block.
+
+    Attributes:
+        listener: the function.
+        pattern: of the uids that it watches.
+        outcomes: of the decisions that it gets.
+        sample: the part of the events that it gets.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        *,
+        sample: float,
+        pattern: str,
+        outcomes: frozenset[str],
+        secret: bytes | str | None,
+        capacity: int,
+    ) -> None:
+        self.listener = listener
+        self.sample = sample
+        self.pattern = pattern
+        self.outcomes = outcomes
+        self._seal = None if secret is None else seal(secret)
+        awaits = iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
+        self._delivery: Delivery[_Item] = Delivery(describe(listener), self._receive, capacity, awaits=awaits)
+
+    @property
+    def delivered(self) -> int:
+        """How many events the listener has taken."""
+        return self._delivery.delivered
+
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped because the listener was too slow."""
+        return self._delivery.dropped
+
+    @property
+    def errors(self) -> int:
+        """For how many events the listener raised an error."""
+        return self._delivery.errors
+
+    def flush(self, timeout: float = _TIMEOUT) -> bool:
+        """Wait until the listener has taken the events so far, at most `timeout` seconds; whether it has."""
+        return self._delivery.flush(timeout)
+
+    def close(self, timeout: float = _TIMEOUT) -> bool:
+        """End the subscription: no hit is recorded from now on.
+
+        Args:
+            timeout: seconds to wait, at most, until the listener has taken the events that are queued.
+
+        Returns:
+            Whether it has taken them. If not, its thread goes on with them.
+        """
+        stop_observing(self)
+        return self._delivery.close(timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        listener = describe(self.listener)
+        return f"<Subscription {listener} to {self.pattern!r}: {self.delivered} delivered, {self.dropped} dropped>"
+
+    def recorder_for(self, uid: str, name_of: NameOf) -> Recorder | None:
+        """As `traffik.events.observers.Observer`."""
+        if not fnmatchcase(uid, self.pattern):
+            return None
+        delivery, queue = self._delivery, self._delivery.queue
+        source, keyed = _Source(uid, name_of), self._seal is not None
+        part = None if self.sample >= 1 else self.sample
+        outcomes = None if self.outcomes == _ALL else frozenset(map(OUTCOMES.index, self.outcomes))
+        of_admitted = "admitted" in self.outcomes or "exempted" in self.outcomes
+
+        def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
+            if outcomes is not None and (
+                (decision[0] and not of_admitted and action == HIT) or outcome_of(decision, action) not in outcomes
+            ):
+                return decision
+            if (part is None or random() < part) and (len(queue) < delivery.mark or delivery.has_room()):  # noqa: S311 - no secret
+                queue.append((source, decision, cost, time_ns(), action, key if keyed else None))
+            return decision
+
+        return record
+
+    def _receive(self, item: _Item) -> object:
+        """Make an event of what a recorder queued, and hand it on."""
+        source, decision, cost, when, action, key = item
+        if decision.rate is not source.rate:  # to look the name up takes longer than all the rest
+            source.rate, source.policy = decision.rate, source.name_of(decision)
+        if key is not None and self._seal is not None:
+            key = sealed(key, self._seal)
+        fields = source.uid, decision, cost, when // 1000, action, source.policy, key, False
+        return self.listener(_new(DecisionEvent, fields))
+
+
+class _Source:
+    """A limit that is watched, and the name of the policy that was binding last."""
+
+    __slots__ = ("name_of", "policy", "rate", "uid")
+
+    def __init__(self, uid: str, name_of: NameOf) -> None:
+        self.uid = uid
+        self.name_of = name_of
+        self.rate: Rate | None = None
+        self.policy: str | None = None
+
+
+def subscribe(
+    listener: Listener,
+    *,
+    sample: float = 1.0,
+    limit: str = "*",
+    outcomes: Collection[str] = OUTCOMES,
+    secret: bytes | str | None = None,
+    capacity: int = 4_096,
+) -> Subscription:
+    """Call `listener` with an event for each decision, until the subscription is closed.
+
+    The listener runs in a thread of its own, so a hit neither waits for it nor sees its errors. Events reach it within
+    about 0.1 seconds. If it is too slow, events are dropped and counted.
+
+    Args:
+        listener: a function of a `DecisionEvent`. An async one runs in an event loop of that thread.
+        sample: the part of the events to deliver, at random, above 0, at most 1.
+        limit: a pattern of uids, as for `traffik.group`: ``"login"``, ``"api:*"``, or ``"*"`` for all.
+        outcomes: the outcomes to deliver, as `DecisionEvent.outcome` has them, such as ``{"refused", "denied"}``.
+        secret: 16 bytes or more. With it, events carry a keyed hash of the client's key; without it, no key.
+        capacity: events that may wait for the listener, at least 2. More are dropped and counted.
+
+    Raises:
+        TypeError: the listener cannot be called, or `limit` is not text.
+        ValueError: `sample` or `capacity` is out of its range, there is no such outcome, or `limit` is empty.
+        ConfigurationError: the secret is too short.
+    """
+    if not callable(listener):
+        raise TypeError(f"a listener is a function of an event, not {describe(listener)}")
+    if isinstance(sample, bool) or not isinstance(sample, int | float) or not 0 < sample <= 1:
+        raise ValueError(f"a sample is a number above 0 and at most 1, not {sample!r}")
+    if type(capacity) is not int or capacity < 2:
+        raise ValueError(f"a capacity is an integer from 2, not {capacity!r}")
+    chosen = frozenset(outcomes)
+    if not chosen or chosen - _ALL:
+        raise ValueError(f"outcomes are some of {', '.join(OUTCOMES)}, not {outcomes!r}")
+    subscription = Subscription(
+        listener, sample=sample, pattern=check_pattern(limit), outcomes=chosen, secret=secret, capacity=capacity
+    )
+    observe(subscription)
+    return subscription
+
+
+def unsubscribe(listener: Listener, timeout: float = _TIMEOUT) -> None:
+    """Close every subscription of `listener`, as `Subscription.close`. Does nothing if there is none."""
+    for observer in observers():
+        if isinstance(observer, Subscription) and observer.listener == listener:
+            observer.close(timeout)

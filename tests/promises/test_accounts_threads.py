@@ -1,0 +1,17 @@
+"""Promise 25 in memory, over threads: what is left is what was not used, in all limits of a decision."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.booking import LIMIT, left_in, work_off
+from tests.promises.histories import eager_switches
+from traffik.backends.inmemory import InMemoryBackend
+
+
+def test_four_threads_keep_the_books_in_order():
+    store = InMemoryBackend()
+    with eager_switches(), ThreadPoolExecutor(4) as pool:
+        used = sum(pool.map(work_off, [store] * 4, range(4)))
+    assert 0 < used <= LIMIT
+    assert left_in(store) == [LIMIT - used] * 2

@@ -1,0 +1,108 @@
+"""Calendar windows: whole quota at midnight, in every store."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.model.test_calendars import HOUR, micros
+from traffik import CalendarWindow, HTTPThrottle, Limiter, Rate, RateError, SlidingWindow
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.lmdb import LMDBBackend
+from traffik.strategies import plan
+from traffik.testing import VirtualClock
+
+MONTH = Rate.parse("3/month tz=Europe/Berlin")
+KERNEL = CalendarWindow().prepare(MONTH)
+NOON = micros(2026, 3, 28, 12, zone="Europe/Berlin")
+APRIL = micros(2026, 4, 1, zone="Europe/Berlin")
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def store(request, tmp_path):
+    clock = VirtualClock(NOON)
+    if request.param == "memory":
+        return InMemoryBackend(clock=clock), clock
+    tmp_path.chmod(0o700)
+    return LMDBBackend(tmp_path / "quota", clock=clock, on_error="raise"), clock
+
+
+def test_a_month_has_its_limit_and_the_next_one_a_whole_one(store):
+    backend, clock = store
+    with backend:
+        limiter = Limiter("plan", "3/month tz=Europe/Berlin", backend=backend).sync
+        assert [bool(limiter.hit("ada")) for _ in range(4)] == [True] * 3 + [False]
+        wait = limiter.check("ada").retry_after
+        assert wait == APRIL - NOON
+        clock.advance(microseconds=wait - 1)
+        assert not limiter.hit("ada")
+        clock.advance(microseconds=1)
+        assert [bool(limiter.hit("ada")) for _ in range(4)] == [True] * 3 + [False]
+
+
+def test_a_day_on_which_the_clocks_change_is_shorter(store):
+    backend, clock = store
+    with backend:
+        limiter = Limiter("plan", "1/day tz=Europe/Berlin", backend=backend).sync
+        clock.advance(microseconds=12 * HOUR)
+        limiter.hit("ada")
+        assert limiter.check("ada").retry_after == 23 * HOUR
+
+
+def test_it_stands_beside_other_rates(store):
+    backend, clock = store
+    with backend:
+        limiter = Limiter("plan", "2/s; 3/month", backend=backend).sync
+        assert [bool(limiter.hit("ada")) for _ in range(3)] == [True, True, False]
+        clock.advance(seconds=1)
+        assert [bool(limiter.hit("ada")) for _ in range(2)] == [True, False]
+        assert limiter.stat("ada").rate == Rate.parse("3/month")
+
+
+def test_units_are_given_back_in_the_window_in_which_they_were_taken(store):
+    backend, clock = store
+    with backend:
+        limiter = Limiter("plan", "3/month", backend=backend).sync
+        with limiter.reserve("ada", 3) as reservation:
+            reservation.commit(1)
+        assert limiter.stat("ada").hits_remaining == 2
+        with limiter.reserve("ada", 2) as reservation:
+            clock.advance(seconds=10 * 86_400)
+            limiter.hit("ada", 3)
+            reservation.release()
+        assert limiter.stat("ada").hits_remaining == 0
+
+
+def test_a_store_on_a_monotonic_clock_knows_the_calendar():
+    with InMemoryBackend() as store:
+        wait = Limiter("plan", "1/day tz=UTC", backend=store).sync.plan("ada", [1, 1])[1].retry_after
+    midnight = -(time.time_ns() // 1000) % (24 * HOUR)
+    assert abs(wait - midnight) < 60_000_000
+
+
+class TestAClockThatGoesBack:
+    def test_by_less_than_a_window_leaves_the_later_window(self):
+        _, state, _ = KERNEL(None, 3, APRIL + 1)
+        decision, changed, _ = KERNEL(state, 1, APRIL - 1)
+        assert (decision.allowed, changed) == (False, None)
+
+    def test_by_more_keeps_the_count(self):
+        _, state, _ = KERNEL(None, 2, APRIL)
+        assert KERNEL(state, 0, APRIL - 100 * 24 * HOUR)[0].remaining == 1
+
+
+def test_another_unit_keeps_what_was_used_in_the_window_before():
+    _, state, _ = KERNEL(None, 3, NOON)
+    day = CalendarWindow().prepare(Rate.parse("3/day tz=Europe/Berlin"))
+    assert not day(state, 1, NOON + 24 * HOUR)[0].allowed
+
+
+def test_the_header_states_no_window_since_months_differ():
+    assert HTTPThrottle("plan", "3/month")._own_policies.field == '"plan";q=3'
+
+
+def test_a_rate_without_a_calendar_period_is_not_for_it():
+    with pytest.raises(RateError, match=r"counts calendar periods, not '3/min'"):
+        plan(CalendarWindow(), [Rate.parse("3/min")])
+    assert plan(SlidingWindow(), [MONTH]).twins is None

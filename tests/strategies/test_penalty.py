@@ -1,0 +1,231 @@
+"""`Penalty`: bans that grow, are forgotten, and are lifted when the units that started them are given back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traffik import NEVER, ConfigurationError, Limiter, Penalty, Rate, RateError
+from traffik.strategies import plan, probe
+from traffik.testing import StrategyContract
+
+SECOND = 1_000_000
+RATE = Rate(3, 10 * SECOND)
+BANS = Penalty(base="10s", factor=3, longest="60s", forget="100s")
+
+
+class TestContract(StrategyContract):
+    strategy = BANS
+    rate = RATE
+
+
+class TestContractOfShortBans(StrategyContract):
+    strategy = Penalty(base="1s", longest="2s", forget="1s")
+    rate = RATE
+
+
+class Key:
+    """A key of a plan, and its clock in seconds."""
+
+    def __init__(self, strategy=BANS, rate=RATE):
+        self.plan, self.state, self.now = plan(strategy, [rate]), None, 1_700_000_000 * SECOND
+        self.receipts = []
+
+    def hit(self, cost=1):
+        decision, changed, _ = self.plan.kernel(self.state, cost, self.now)
+        if decision.allowed:
+            self.receipts.append(self.plan.receipt(self.state, changed))
+        self.state = self.state if changed is None else changed
+        return decision
+
+    def ban(self):
+        """Use the window up; the seconds of the ban."""
+        assert [self.hit().allowed for _ in range(3)] == [True] * 3
+        return self.hit().retry_after / SECOND
+
+    def settle(self, delta, receipts):
+        settled = self.plan.settle(self.state, delta, receipts, self.now)
+        self.state = self.state if settled.state is None else settled.state
+        return settled
+
+    def wait(self):
+        return probe(self.plan.kernel, self.state, self.now).retry_after / SECOND
+
+
+def test_each_ban_is_longer_than_the_one_before_up_to_the_longest():
+    key, bans = Key(), []
+    for _ in range(5):
+        bans.append(key.ban())
+        key.now += int(bans[-1] * SECOND)
+    assert bans == [10, 30, 60, 60, 60]
+
+
+def test_bans_are_forgotten_after_a_time_without_one():
+    key = Key()
+    assert key.ban() == 10
+    key.now += 110 * SECOND - 1
+    assert key.ban() == 30
+    key.now += 130 * SECOND
+    assert key.ban() == 10
+
+
+def test_a_refused_hit_makes_a_ban_no_longer():
+    key = Key()
+    key.ban()
+    key.now += 4 * SECOND
+    assert [key.hit().wait_seconds for _ in range(9)] == [6] * 9
+
+
+def test_units_within_the_limit_start_no_ban():
+    key = Key()
+    for _ in range(20):
+        assert [key.hit().allowed for _ in range(2)] == [True, True]
+        key.now += 10 * SECOND
+
+
+def test_a_window_that_is_still_full_when_the_ban_is_over_is_waited_for():
+    key = Key(Penalty(base="1s"))
+    key.ban()
+    assert key.hit().retry_after == 10 * SECOND
+
+
+def test_the_first_ban_is_as_long_as_the_period_if_nothing_is_said():
+    assert Key(Penalty()).ban() == 10
+    assert Key(Penalty(longest="5s"), Rate(3, 2 * SECOND)).ban() == 2
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_giving_back_any_unit_that_counted_lifts_the_ban_and_forgets_it(place):
+    key = Key()
+    key.ban()
+    settled = key.settle(-1, key.receipts[place])
+    assert (settled.applied, settled.decision.remaining, key.wait()) == (-1, 1, 0)
+    assert key.hit().allowed
+    assert key.wait() == 10  # and not 30
+
+
+def test_a_unit_that_has_left_the_window_lifts_nothing():
+    key = Key(Penalty(base="60s"))
+    key.ban()
+    key.now += 10 * SECOND
+    assert (key.settle(-1, key.receipts[0]).applied, key.wait()) == (0, 50)
+
+
+def test_a_refund_without_a_receipt_lifts_nothing():
+    key = Key()
+    key.ban()
+    key.settle(-1, None)
+    assert key.wait() == 10
+
+
+def test_units_charged_in_any_case_start_a_ban_that_is_not_lifted():
+    key = Key()
+    key.hit()
+    assert (key.settle(4, None).applied, key.wait()) == (4, 10)
+    key.settle(-1, key.receipts[0])
+    assert key.wait() == 10
+    key.settle(1, None)
+    assert key.wait() == 10
+
+
+def test_a_clock_that_goes_far_back_keeps_the_ban_for_the_longest_time():
+    key = Key()
+    key.ban()
+    key.now -= 86_400 * SECOND
+    assert (key.hit().wait_seconds, key.wait()) == (60, 60)
+    key.now += 59 * SECOND
+    assert key.hit().wait_seconds == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"factor": 0}, ValueError),
+        ({"factor": 1.5}, ValueError),
+        ({"base": "soon"}, RateError),
+        ({"base": 60}, RateError),
+        ({"longest": timedelta(0)}, RateError),
+        ({"forget": ""}, RateError),
+        ({"base": "2 days"}, RateError),
+    ],
+)
+def test_bad_options_are_errors(options, error):
+    with pytest.raises(error):
+        Penalty(**options)
+
+
+def test_a_cost_above_the_limit_is_never_admitted():
+    key = Key()
+    key.ban()
+    assert key.plan.kernel(key.state, 4, key.now)[0].retry_after == NEVER
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["hit", "hit", "hit", "give back"]), st.integers(1, 3), st.integers(0, 40)), max_size=40
+)
+
+
+class Model:
+    """The hits that count, and the rule, worked out from the whole history each time."""
+
+    def __init__(self):
+        self.hits = []
+
+    def free_at(self, now):
+        """The units that are free, by the hits that came until `now`."""
+        bans, until = 0, -1
+        for place, (time, _) in enumerate(self.hits):
+            if bans and time >= until + 100:
+                bans = 0
+            if self.used(time, place + 1) >= 3:
+                bans, until = bans + 1, time + min(60, 10 * 3**bans)
+        return 0 if now < until else 3 - self.used(now, len(self.hits))
+
+    def used(self, now, count):
+        return sum(units for time, units in self.hits[:count] if now - 10 < time <= now)
+
+
+@given(STEPS)
+def test_it_decides_as_the_rule_says(steps):
+    key, model, start = Key(), Model(), Key().now
+    for _, cost, pause in steps:
+        now = (key.now - start) // SECOND
+        assert key.hit(cost).allowed == (model.free_at(now) >= cost)
+        if key.receipts and len(key.receipts) > len(model.hits):
+            model.hits.append((now, cost))
+        key.now += pause * SECOND
+
+
+@given(STEPS)
+def test_it_is_never_more_generous_than_without_the_units_given_back(steps):
+    key, model, start, units = Key(), Model(), Key().now, []
+    for act, cost, pause in steps:
+        now = (key.now - start) // SECOND
+        if act == "hit" and key.hit(cost).allowed:
+            model.hits.append((now, cost))
+            units.append(cost)
+        elif act == "give back" and key.receipts:
+            place = cost % len(key.receipts)
+            key.settle(-units.pop(place), key.receipts.pop(place))
+            model.hits.pop(place)
+        assert probe(key.plan.kernel, key.state, key.now).remaining <= model.free_at(now)
+        key.now += pause * SECOND
+
+
+@pytest.mark.anyio
+async def test_a_reservation_that_is_released_lifts_the_ban_it_started(store):
+    logins = Limiter("logins", "3/10min", strategy=BANS, backend=store)
+    await logins.hit("ada", 2)
+    async with logins.reserve("ada") as attempt:
+        assert not await logins.check("ada")
+        await attempt.release()
+    assert await logins.check("ada")
+
+
+@pytest.mark.anyio
+async def test_it_has_no_slots(store):
+    with pytest.raises(ConfigurationError):
+        await Limiter("logins", "3/10min", strategy=BANS, backend=store).slot("ada").__aenter__()
