@@ -21,7 +21,7 @@ def test_before_and_after_and_the_suggestion_are_on_it(traffik, access_log, tmp_
     traffik(*call, "--html", tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text()
     picture = ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
-    assert sum(each.get("id", "").startswith("axes_") for each in picture.iter()) == 4
+    assert sum(each.get("id", "").startswith("axes_") for each in picture.iter()) == 5
 
 
 def test_a_log_without_requests_is_drawn_too(traffik, tmp_path):

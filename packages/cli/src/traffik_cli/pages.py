@@ -13,7 +13,7 @@ from typing import Final
 from traffik_cli.plots import svg
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
-from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.replay.targets import Suggestion
 from traffik_cli.runs import Found
 from traffik_cli.words import clients, moment, number, percent, span
 
@@ -31,7 +31,7 @@ def page(outcome: Found) -> str:
         f"<figure>{svg(outcome)}</figure>",
         _scenarios(outcome.reports),
         *(_suggestion(each) for each in outcome.suggestions),
-        *(_limit(limit) for limit in main.limits),
+        *(_limit(limit) for report in outcome.reports if report is main or report.suggested for limit in report.limits),
         _logs(outcome.logs),
     ]
     resources = files("traffik_cli")

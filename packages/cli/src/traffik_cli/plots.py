@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.reports import ScenarioReport
-from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.replay.targets import Suggestion
 from traffik_cli.runs import Found
 from traffik_cli.words import moment, number, percent, span
 

@@ -1,29 +1,28 @@
-"""One replay from end to end: sources in, reports out; and once more for the limits that a suggestion tries."""
+"""One replay from end to end: sources in, reports out; and limits that are suggested, on the requests of it."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from traffik.model.errors import RateError
-from traffik.model.rates import Rate
-from traffik.strategies import Plan, plan
+from traffik.strategies import plan
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
-from traffik_cli.replay.batches import Hit, Run
+from traffik_cli.replay.batches import Hit, Run, Wanted
 from traffik_cli.replay.formats import Format
+from traffik_cli.replay.history import History
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
-from traffik_cli.replay.suggesting import Distribution, Suggestion, Target, countable, suggestion_of
 from traffik_cli.replay.tables import Fields
+from traffik_cli.replay.targets import Suggestion, Target
 from traffik_cli.sources import Readable
 
-__all__ = ["Found", "Reading", "Tries", "replayed"]
+__all__ = ["Found", "Reading", "Search", "Tries", "replayed"]
 
 Tries: TypeAlias = Mapping[str, Sequence[Trial]]
 """What is tried side by side: throttles by the name of the scenario they make."""
@@ -51,6 +50,21 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """Limits to look for.
+
+    Attributes:
+        target: how much they may refuse.
+        periods: of the limits, µs.
+        model: how they count, and whose quota it is; its rates do not matter.
+    """
+
+    target: Target
+    periods: Sequence[int]
+    model: Trial
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """All that a replay found.
 
@@ -67,58 +81,55 @@ class Found:
     seconds: float = 0.0
 
 
-def replayed(reading: Reading, tries: Tries, target: Target | None, periods: Sequence[int], worst: int) -> Found:
-    """Replay what is read, and look for limits that meet the target.
+def replayed(reading: Reading, tries: Tries, search: Search | None, worst: int) -> Found:
+    """Replay what is read, and look for limits that meet a target.
 
     Args:
         reading: the logs.
-        tries: what to try.
-        target: how much may be refused; None if no limit is to be suggested.
-        periods: of the limits to be suggested, µs.
+        tries: what to try; may be empty where limits are sought.
+        search: the limits to look for; None if none are to be suggested.
         worst: how many of the worst-hit clients to report.
 
     Raises:
         ConfigurationError: a log cannot be read.
     """
     began = time.perf_counter()
-    model = next(iter(tries.values()))[0]
-    found = [Distribution(period, model.selector, reading.most) for period in periods] if target else []
-    scenarios, logs = _decided(reading, tries, "replay", found)
-    suggestions = [_suggested(reading, each, target, model) for each in found if target is not None]
+    history = None if search is None else History(search.model.selector)
+    scenarios, logs = _decided(reading, tries, history)
+    suggestions: list[Suggestion] = []
+    added: list[Scenario] = []
+    if search is not None and history is not None:
+        suggestions, added = _suggested(history, search, {*tries})
     reports = [report_of(scenario, worst) for scenario in scenarios]
+    reports += [report_of(scenario, worst, suggested=True) for scenario in added]
     return Found(reports, logs, suggestions, time.perf_counter() - began)
 
 
-def _suggested(reading: Reading, found: Distribution, target: Target, model: Trial) -> Suggestion:
-    """Decide the limits around the estimate, all on one more reading."""
-    found.close()
+def _suggested(history: History, search: Search, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
+    """A limit for every period, and what becomes of the requests under them, unless that is known."""
+    from traffik_cli.replay.applied import applied, trials_suggested
+    from traffik_cli.replay.fullest import columns_of
+    from traffik_cli.replay.suggesting import suggest
 
-    def tried(limit: int) -> Plan:
-        return plan(model.plan.strategy, [Rate(limit, found.period)])
-
-    limits = countable(found.ladder(target, model.cost), lambda limit: _made(tried, limit))
-    tries = {str(limit): [Trial(model.uid, tried(limit), model.cost, model.selector)] for limit in limits}
-    scenarios, _ = _decided(reading, tries, "suggestion", [])
-    return suggestion_of(found, target, scenarios)
-
-
-def _made(make: Callable[[int], Plan], limit: int) -> bool:
-    try:
-        make(limit)
-    except RateError:
-        return False
-    return True
+    columns = columns_of(history)
+    with _uncollected():
+        found = [suggest(columns, history, search.target, search.model, period, "") for period in search.periods]
+        trials = trials_suggested(found, search.model)
+        name = "; ".join(str(rate) for trial in trials.values() for rate in trial.plan.rates) or "unlimited"
+        if name in there or (there and not trials):
+            return found, []
+        unlimited = replace(search.model, plan=plan(search.model.plan.strategy, ()))
+        return found, [applied(name, history, columns, trials, unlimited)]
 
 
-def _decided(
-    reading: Reading, tries: Tries, what: str, found: list[Distribution]
-) -> tuple[list[Scenario], list[LogReport]]:
-    wanted = wanted_by(list(tries.values()))
+def _decided(reading: Reading, tries: Tries, history: History | None) -> tuple[list[Scenario], list[LogReport]]:
+    wanted = wanted_by(list(tries.values()), () if history is None else (history.selector,))
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
-    told += [_keys_only(each, wanted.selectors.index(each.selector), wanted.bare) for each in found]
+    if history is not None:
+        told.append(_recorder(history, wanted))
     form = Format(reading.form, wanted, reading.fields)
-    with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
+    with _uncollected(), with_progress(reading.sources, "replay") as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved)
         _tell(told, runs)
     return scenarios, [log.report() for log in logs]
@@ -130,10 +141,11 @@ def _tell(told: Iterable[Callable[[int, list[Hit]], None]], runs: Iterator[Run])
             tell(now, hits)
 
 
-def _keys_only(found: Distribution, place: int, bare: bool) -> Callable[[int, list[Hit]], None]:
-    if bare:
-        return found.add
-    return lambda now, hits: found.add(now, [hit[place] for hit in hits])
+def _recorder(history: History, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
+    if wanted.bare:
+        return history.add
+    place = wanted.selectors.index(history.selector)
+    return lambda now, hits: history.add(now, [hit[place] for hit in hits])
 
 
 @contextmanager

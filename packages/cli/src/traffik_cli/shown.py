@@ -10,7 +10,7 @@ from rich.table import Table
 
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
-from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.replay.targets import Suggestion
 from traffik_cli.replay.timeline import Peak
 from traffik_cli.runs import Found
 from traffik_cli.words import clients, moment, number, percent, printable, span
@@ -31,14 +31,19 @@ def show(outcome: Found, top: int) -> None:
     out = console()
     _logs(out, outcome)
     out.print(_summary(outcome.reports))
-    main = outcome.reports[0]
-    if len(main.limits) > 1:
-        out.print(_policies(main))
-    for limit in main.limits:
-        if top and limit.worst:
-            out.print(_worst(limit, top))
+    for report in outcome.reports:
+        if report is outcome.reports[0] or report.suggested:
+            _limits(out, report, top)
     for suggestion in outcome.suggestions:
         _suggest(out, suggestion)
+
+
+def _limits(out: Console, report: ScenarioReport, top: int) -> None:
+    if len(report.limits) > 1:
+        out.print(_policies(report))
+    for limit in report.limits:
+        if top and limit.worst:
+            out.print(_worst(limit, top))
 
 
 def _logs(out: Console, outcome: Found) -> None:
@@ -157,8 +162,9 @@ def _suggest(out: Console, found: Suggestion) -> None:
         verdict = "[green]within[/]" if each.met else "above"
         table.add_row(each.rate, percent(each.refused, 1), percent(each.touched, 1), verdict)
     out.print(table)
-    fullest = ", ".join(f"{part} of clients ≤ {count}" for part, count in found.quantiles.items())
-    out.print(f"Requests in the fullest {span(found.period)} of a client: {fullest}")
+    if found.quantiles:
+        fullest = ", ".join(f"{part} {number(count)}" for part, count in found.quantiles.items())
+        out.print(f"Requests in the fullest {span(found.period)} of a client: {fullest}")
     if found.rate is None:
         out.print(f"[bold yellow]No limit that was tried refuses at most {found.target}.[/]")
     else:

@@ -17,12 +17,12 @@ from traffik_cli.replay.formats import FORMATS
 from traffik_cli.replay.ledgers import MOST
 from traffik_cli.replay.reports import WORST
 from traffik_cli.replay.scenarios import Trial
-from traffik_cli.replay.suggesting import target_of
 from traffik_cli.replay.synthetic import traffic_of
 from traffik_cli.replay.tables import Fields
+from traffik_cli.replay.targets import Target, target_of
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
-from traffik_cli.runs import Reading, Tries, replayed
-from traffik_cli.sources import Made, Readable, Source, spooled
+from traffik_cli.runs import Reading, Search, Tries, replayed
+from traffik_cli.sources import Made, Readable, Source
 
 __all__ = ["replay"]
 
@@ -67,20 +67,19 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
         checked(options["plot"])
     conditions = [condition(text) for text in options["conditions"]]
     target = None if options["target"] is None else target_of(options["target"])
-    tries = _tries(options)
-    main = next(iter(tries.values()))
     if target is not None and options["policy"] is not None:
         raise ConfigurationError("--target-refused suggests a limit for a --rate, not for a --policy of several")
-    periods = [rate.period for rate in main[0].plan.rates] or [_MINUTE]
+    tries = _tries(options)
     reading = Reading(
-        _sources(files, options["synthetic"], again=target is not None),
+        _sources(files, options["synthetic"]),
         options["form"],
         Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path"))),
         period_of(options["window"]),
         options["jobs"],
         options["most_clients"],
     )
-    outcome = replayed(reading, tries, target, periods, max(options["top"], WORST if options["html"] else 0))
+    search = None if target is None else _search(target, options)
+    outcome = replayed(reading, tries, search, max(options["top"], WORST if options["html"] else 0))
     present(outcome, options)
     return failed(outcome, conditions)
 
@@ -92,8 +91,10 @@ def _tries(options: dict[str, Any]) -> Tries:
         raise ConfigurationError(
             'what is to be tried? give --rate "100/min", or --policy limits.toml, or --target-refused "0.1%"'
         )
-    first = trials_of(read_limits(options["policy"])) if options["policy"] else [_trial(rates, options)]
-    tries: dict[str, Sequence[Trial]] = {options["policy"] or named(first[0]): first}
+    tries: dict[str, Sequence[Trial]] = {}
+    if rates or options["policy"]:
+        first = trials_of(read_limits(options["policy"])) if options["policy"] else [_trial(rates, options)]
+        tries[options["policy"] or named(first[0])] = first
     for text in options["compared"]:
         other = trials_of(read_limits(text)) if text.endswith(".toml") else [_trial((text,), options)]
         name = text if text.endswith(".toml") else named(other[0])
@@ -103,13 +104,19 @@ def _tries(options: dict[str, Any]) -> Tries:
     return tries
 
 
+def _search(target: Target, options: dict[str, Any]) -> Search:
+    """The limits to look for: one for the period of each rate, or for a minute."""
+    model = _trial(options["rates"], options)
+    return Search(target, [rate.period for rate in model.plan.rates] or [_MINUTE], model)
+
+
 def _trial(rates: tuple[str, ...], options: dict[str, Any]) -> Trial:
     return trial_of(
         rates, strategy=options["strategy"], burst=options["burst"], cost=options["cost"], key=options["key"]
     )
 
 
-def _sources(files: tuple[str, ...], synthetic: str | None, *, again: bool) -> list[Readable]:
+def _sources(files: tuple[str, ...], synthetic: str | None) -> list[Readable]:
     if synthetic is not None:
         if files:
             raise ConfigurationError("--synthetic makes the traffic up: leave the files out, or it")
@@ -121,4 +128,4 @@ def _sources(files: tuple[str, ...], synthetic: str | None, *, again: bool) -> l
     for name in files:
         if name != "-" and Path(name).is_dir():
             raise ConfigurationError(f"{name} is a folder: give the logs in it")
-    return list(spooled(list(files))) if again else [Source(name) for name in files]
+    return [Source(name) for name in files]

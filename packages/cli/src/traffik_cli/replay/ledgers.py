@@ -147,6 +147,14 @@ class Ledger:
                 self._refuse(key, entry, decision, now)
         return refused
 
+    def count(self, key: bytes, requests: int) -> None:
+        """Count requests of a key that are known to be admitted, without deciding them."""
+        self.requests += requests
+        if key:
+            self._entry(key).requests += requests
+        else:
+            self.keyless += requests
+
     def entries(self) -> list[tuple[bytes, Tally]]:
         """Every key that is told apart, with its entry, once."""
         if self.selector.kind not in {"ip", "header"}:
@@ -164,6 +172,12 @@ class Ledger:
             return None
         if len(self.table) >= self._room:
             self._make_room(now)
+        return self._entry(key)
+
+    def _entry(self, key: bytes) -> Tally:
+        known = self.table.get(key)
+        if known is not None:
+            return known
         if not self._shared(key):
             entry = self.table[key] = Tally()
             return entry

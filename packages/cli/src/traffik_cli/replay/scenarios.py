@@ -45,11 +45,11 @@ class Trial:
     applies: Applies | None = None
 
 
-def wanted_by(scenarios: Sequence[Sequence[Trial]]) -> Wanted:
-    """What trying all these takes of every line."""
+def wanted_by(scenarios: Sequence[Sequence[Trial]], more: Sequence[Selector] = ()) -> Wanted:
+    """What trying all these takes of every line, and `more` keys."""
     trials = [trial for trials in scenarios for trial in trials]
     return Wanted(
-        tuple(dict.fromkeys(trial.selector for trial in trials)),
+        tuple(dict.fromkeys((*(trial.selector for trial in trials), *more))),
         request=any(trial.applies is not None for trial in trials),
     )
 
@@ -80,8 +80,14 @@ class Scenario:
         self.ledgers = [Ledger(trial.plan, trial.cost, trial.selector, self.most) for trial in self.trials]
         self._places = [self.wanted.selectors.index(trial.selector) for trial in self.trials]
 
-    def decide(self, now: int, hits: list[Hit]) -> None:
-        """Decide a run of requests; runs come in the order of time."""
+    def decide(self, now: int, hits: list[Hit], idle: int = 0) -> None:
+        """Decide a run of requests; runs come in the order of time.
+
+        Args:
+            now: the instant, µs.
+            hits: the requests.
+            idle: how many more there are that no throttle is to be asked about.
+        """
         if self.wanted.bare:
             refused = self._bare(now, hits)
         elif len(self.trials) == 1:
@@ -90,9 +96,9 @@ class Scenario:
             refused = self.ledgers[0].decide(now, keys)
         else:
             refused = sum(self._refused(now, hit) for hit in hits)
-        self.requests += len(hits)
+        self.requests += len(hits) + idle
         self.refused += refused
-        self.timeline.add(now, len(hits), refused)
+        self.timeline.add(now, len(hits) + idle, refused)
 
     def _bare(self, now: int, keys: list[Hit]) -> int:
         """All throttles are for all requests and have the same keys."""
