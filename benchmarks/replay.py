@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 from measure import Result
 
+from traffik_cli.replay.formats import Format
 from traffik_cli.replay.ledgers import MOST
-from traffik_cli.replay.tables import Fields
 from traffik_cli.replay.trials import trial_of
 from traffik_cli.runs import Reading, replayed
 from traffik_cli.sources import Source
@@ -110,7 +110,7 @@ def splitting(log: Path) -> float:
 
 def deciding(log: Path, rate: str) -> float:
     """Seconds of a replay."""
-    reading = Reading([Source(str(log))], "auto", Fields(), 10_000_000, 1, MOST)
+    reading = Reading([Source(str(log))], Format("auto"), 3_600_000_000, 1, MOST)
     start = process_time()
     replayed(reading, {rate: [trial_of(rate)]}, None, 10)
     return process_time() - start
@@ -149,7 +149,7 @@ def alone(log: Path, jobs: int) -> Run:
 def main() -> None:
     """Replay the log that is named, and print what it took."""
     wall, busy = perf_counter(), process_time()
-    reading = Reading([Source(sys.argv[1])], "combined", Fields(), 10_000_000, int(sys.argv[2]), MOST)
+    reading = Reading([Source(sys.argv[1])], Format("combined"), 3_600_000_000, int(sys.argv[2]), MOST)
     replayed(reading, {"100/min": [trial_of("100/min")]}, None, 10)
     print(perf_counter() - wall, process_time() - busy, _peak())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import signal
 import subprocess
@@ -53,7 +55,7 @@ def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, t
     assert "Traceback" not in said.err
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 @pytest.mark.parametrize("end", [5, -20, -5, -1])
 def test_a_file_that_is_cut_short_is_a_mistake(compress, end, traffik, tmp_path, access_log):
     for before in (b"", compress(access_log.read_bytes())):

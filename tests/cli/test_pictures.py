@@ -26,4 +26,5 @@ def test_before_and_after_and_the_suggestion_are_on_it(traffik, access_log, tmp_
 
 def test_a_log_without_requests_is_drawn_too(traffik, tmp_path):
     (tmp_path / "empty.log").write_bytes(b"")
-    assert traffik("replay", tmp_path / "empty.log", "--rate", "5/s", "--plot", tmp_path / "a.png").code == 0
+    assert traffik("replay", tmp_path / "empty.log", "--rate", "5/s", "--plot", tmp_path / "a.png").code == 2
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

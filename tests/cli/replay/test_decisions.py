@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.cli.replay.conftest import replayed
 from tests.cli.replay.exact import START, replay
-from tests.cli.replay.logs import combined, json_lines
+from tests.cli.replay.small import combined, json_lines
 from traffik.strategies.named import STRATEGIES
 from traffik_cli.replay.trials import trial_of
 

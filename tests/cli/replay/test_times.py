@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffik_cli.replay.times import bracketed, instant, iso
+from traffik_cli.replay.times import Calendar, bracketed, instant
 
 NOW = 1_760_104_536_000_000
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -23,7 +23,7 @@ def micros(when):
 
 @given(moments)
 def test_iso_8601(when):
-    assert micros(when) == iso(when.isoformat()) == instant(when.isoformat(sep=" "))
+    assert micros(when) == instant(when.isoformat()) == instant(when.isoformat(sep=" "))
 
 
 @given(moments)
@@ -53,10 +53,30 @@ def test_seconds_with_a_fraction_are_read_to_the_microsecond(now):
         "2025-10-10T13:55:36,000Z",
         "10/Oct/2025:13:55:36 +0000",
         " [10/Oct/2025:13:55:36 +0000] ",
+        "10/oct/2025:13:55:36.000 +0000",
+        "10/Oct/2025:13:55:36",
+        "[2025-10-10T13:55:36+00:00]",
+        "2025/10/10 13:55:36",
+        "2025-10-10 13:55:36.000000 UTC",
+        "Oct 10, 2025 @ 13:55:36.000",
+        "Fri, 10 Oct 2025 13:55:36 GMT",
+        "Fri Oct 10 13:55:36 2025",
     ],
 )
 def test_one_instant_in_many_forms(value):
     assert instant(value) == NOW
+
+
+@pytest.mark.parametrize(("today", "year"), [((2025, 10, 10), 2025), ((2025, 10, 9), 2025), ((2026, 1, 1), 2025)])
+def test_a_time_without_a_year_is_the_last_one_there_was(today, year):
+    assert instant("Oct 10 13:55:36", Calendar(today=today)) == instant(f"{year}-10-10T13:55:36Z")
+    assert instant("Oct 10 13:55:36") is None
+
+
+def test_a_time_without_a_zone_is_in_the_zone_of_the_calendar():
+    calendar = Calendar(zone=lambda seconds: seconds - 3600)
+    assert instant("2025-10-10 14:55:36", calendar) == NOW
+    assert instant("2025-10-10 13:55:36Z", calendar) == NOW
 
 
 @pytest.mark.parametrize("value", ["1970-01-01T00:00:00Z", "01/Jan/1970:00:00:00 +0000", 0, "0", "0.0"])

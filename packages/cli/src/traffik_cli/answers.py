@@ -14,6 +14,7 @@ from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import Condition
 from traffik_cli.runs import Found
 from traffik_cli.shown import show
+from traffik_cli.words import is_unicode, printable
 
 __all__ = ["checked", "document", "failed", "present"]
 
@@ -26,14 +27,17 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: a file is of no kind that can be drawn, or cannot be written.
     """
+    for doubt in outcome.doubts:
+        where = f"{doubt.log}: " if doubt.log else ""
+        click.echo(f"traffik: warning: {where}{printable(doubt.text)}", err=True)
     if options["as_json"]:
-        click.echo(json.dumps(document(outcome), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(document(outcome), indent=2, ensure_ascii=not is_unicode()))
     else:
         show(outcome, options["top"])
     if options["plot"]:
         from traffik_cli.plots import save
 
-        save(outcome, checked(options["plot"]))
+        save(outcome, Path(options["plot"]))
     if options["html"]:
         from traffik_cli.pages import page
 
@@ -48,13 +52,16 @@ def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
     """1 if one of the conditions holds for what was asked about, and says which; else 0.
 
     Raises:
-        ConfigurationError: none holds, and there was no request to judge them by.
+        ConfigurationError: none holds, and there was no request with a key to judge by.
     """
-    held = [each for each in conditions if each.holds(outcome.reports[0], outcome.logs)]
-    if conditions and not held and not outcome.reports[0].requests:
-        raise ConfigurationError("--fail-if has nothing to judge by: no request was read")
+    main = outcome.reports[0]
+    held = [each for each in conditions if each.holds(main, outcome.logs)]
     for each in held:
         click.echo(f"traffik: failed: {each.text}", err=True)
+    if not held and not main.requests:
+        raise ConfigurationError("no request was read, so that the result says nothing")
+    if not held and all(limit.keyless == limit.requests > 0 for limit in main.limits):
+        raise ConfigurationError("no request has a key, so that the result says nothing")
     return 1 if held else 0
 
 
@@ -63,18 +70,23 @@ def document(outcome: Found) -> dict[str, object]:
     return {
         "version": 1,
         "scenarios": [report.plain() for report in outcome.reports],
+        "doubts": [asdict(doubt) for doubt in outcome.doubts],
         "logs": [asdict(log) | {"shown": [line._asdict() for line in log.shown]} for log in outcome.logs],
         "suggestions": [asdict(each) for each in outcome.suggestions],
         "seconds": round(outcome.seconds, 3),
     }
 
 
-def checked(path: str) -> Path:
-    """The path of a picture.
+def checked(path: str, *, picture: bool) -> Path:
+    """The path of a file to write.
 
     Raises:
-        ConfigurationError: its name does not end as a picture's does.
+        ConfigurationError: it is to be a picture, and its name does not end as a picture's does; or its folder does not
+            exist.
     """
-    if Path(path).suffix.lower() not in _PICTURES:
+    found = Path(path)
+    if picture and found.suffix.lower() not in _PICTURES:
         raise ConfigurationError(f"{path} is no picture that can be drawn: end its name in {', '.join(_PICTURES)}")
-    return Path(path)
+    if not found.parent.is_dir():
+        raise ConfigurationError(f"cannot write {path}: there is no folder {found.parent}")
+    return found

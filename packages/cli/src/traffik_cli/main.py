@@ -13,6 +13,7 @@ from traffik.model.errors import TraffikError
 from traffik_cli.commands import facts, keys
 from traffik_cli.commands.lint import lint
 from traffik_cli.commands.replay import replay
+from traffik_cli.words import use_any_encoding
 
 __all__ = ["cli", "main", "run"]
 
@@ -46,6 +47,7 @@ for _command in (
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
+    use_any_encoding()
     try:
         code = cli.main(arguments, prog_name="traffik", standalone_mode=False)
     except (click.ClickException, TraffikError, ValueError, TypeError, OSError) as error:

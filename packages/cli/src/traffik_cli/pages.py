@@ -11,8 +11,10 @@ from importlib.resources import files
 from typing import Final
 
 from traffik_cli.plots import svg
+from traffik_cli.replay.doubts import Doubt
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
+from traffik_cli.replay.taken import Fact
 from traffik_cli.replay.targets import Suggestion
 from traffik_cli.runs import Found
 from traffik_cli.words import clients, moment, number, percent, span
@@ -27,6 +29,7 @@ def page(outcome: Found) -> str:
     main = outcome.reports[0]
     body = [
         f"<h1>Replay of {escape(main.name)}</h1>",
+        _doubts(outcome.doubts),
         _lead(main),
         f"<figure>{svg(outcome)}</figure>",
         _scenarios(outcome.reports),
@@ -45,6 +48,15 @@ def page(outcome: Found) -> str:
         + "\n".join(body)
         + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
+
+
+def _doubts(doubts: Sequence[Doubt]) -> str:
+    """What cannot be right, before anything else."""
+    said = "".join(
+        f'<li data-id="{doubt.id}">{escape(f"{doubt.log}: " if doubt.log else "")}{escape(doubt.text)}</li>'
+        for doubt in doubts
+    )
+    return f"<p><strong>This result may be wrong:</strong></p><ul>{said}</ul>" if said else ""
 
 
 def _lead(main: ScenarioReport) -> str:
@@ -117,7 +129,8 @@ def _logs(logs: Sequence[LogReport]) -> str:
     rows = [
         (
             _cell(log.name),
-            _cell(log.format),
+            _cell(log.taken.format),
+            *map(_fact, (log.taken.client, log.taken.time, log.taken.path)),
             _count(log.lines),
             _count(log.malformed),
             _count(log.disordered),
@@ -125,13 +138,20 @@ def _logs(logs: Sequence[LogReport]) -> str:
         )
         for log in logs
     ]
-    names = ("log", "format", "lines", "malformed", "out of order", "too late")
+    names = ("log", "format", "client", "time", "path", "lines", "malformed", "out of order", "too late")
     shown = "".join(
         f"<li>{escape(log.name)}:{line.line}: {escape(line.reason)}</li>" for log in logs for line in log.shown
     )
     return _table("What was read", names, rows) + (
         f"<p>Malformed, the first of them:</p><ul>{shown}</ul>" if shown else ""
     )
+
+
+def _fact(fact: Fact | None) -> str:
+    if fact is None:
+        return _cell("in no field")
+    value = moment(fact.value) if isinstance(fact.value, int) else fact.value
+    return _cell(f"{fact.field}, such as {value}")
 
 
 def _table(title: str, names: Iterable[str], rows: Iterable[Sequence[str]]) -> str:

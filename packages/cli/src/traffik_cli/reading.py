@@ -15,9 +15,11 @@ from multiprocessing import get_context
 from typing import Final
 
 from traffik_cli.replay.batches import LineReader, Parsed, Run
+from traffik_cli.replay.documents import unfolded
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.logs import Log
 from traffik_cli.replay.ordering import in_time
+from traffik_cli.segments import Segments
 from traffik_cli.sources import Readable
 
 __all__ = ["Readers", "readers", "runs_of"]
@@ -30,31 +32,47 @@ _HEAD: Final = 1 << 16
 
 
 def runs_of(
-    sources: Sequence[Readable], form: Format, window: int, read: Readers, moved: Callable[[int], object]
+    sources: Sequence[Readable],
+    form: Format,
+    window: int,
+    read: Readers,
+    moved: Callable[[int], object],
+    *,
+    cut: bool = False,
 ) -> tuple[list[Log], Iterator[Run]]:
     """The logs, which know more as reading goes on, and all their hits in the order of time.
+
+    Args:
+        sources: the logs.
+        form: how to read them.
+        window: how late a request may come and still take its place, µs.
+        read: what reads blocks.
+        moved: is told the stored bytes that have been read since.
+        cut: whether a source that may hold several logs is cut into them, and those merged.
 
     Raises:
         ConfigurationError: a log cannot be read, or is in no format that is known. Logs begin to be read at once.
     """
-    logs, streams = [], []
+    logs: list[Log] = []
+    streams: list[Iterator[Run]] = []
     for source in sources:
         log = Log(source.name, window)
         logs.append(log)
-        streams.append(log.runs(_batches(source, form, log, read, moved)))
+        batches = _batches(source, form, log, read, moved)
+        if cut and source.in_parts:
+            streams.extend(log.parts(batches, Segments(window).cut))
+        else:
+            streams.append(log.runs(batches))
     return logs, in_time(streams)
 
 
 def _batches(
     source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
 ) -> Iterator[Parsed]:
-    blocks = source.blocks(moved)
+    blocks = unfolded(source.blocks(moved))
     first = next(blocks, b"")
     opened = form.open(first[: first.find(b"\n", _HEAD) + 1 or None])
-    log.format = opened.format
-    if opened.skipped:
-        log.lines += first.count(b"\n", 0, opened.skipped)
-        first = first[opened.skipped :]
+    log.taken, log.spacing = opened.taken, opened.spacing
     yield from read(opened.reader, chain([first], blocks))
 
 

@@ -13,12 +13,12 @@ from traffik.strategies import plan
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run, Wanted
+from traffik_cli.replay.doubts import Doubt, doubts_of
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.history import History
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
-from traffik_cli.replay.tables import Fields
 from traffik_cli.replay.targets import Suggestion, Target
 from traffik_cli.sources import Readable
 
@@ -34,19 +34,19 @@ class Reading:
 
     Attributes:
         sources: the logs.
-        form: the name of their format.
-        fields: where things stand in it.
+        form: how to read them; what is wanted of every line is filled in.
         window: how late a request may come and still take its place, µs.
         jobs: processes at work.
         most: keys that are told apart.
+        cut: whether standard input is cut into the logs that it holds.
     """
 
     sources: Sequence[Readable]
-    form: str
-    fields: Fields
+    form: Format
     window: int
     jobs: int
     most: int
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,14 @@ class Found:
     Attributes:
         reports: one for each scenario, the first of them what was asked about.
         logs: how the reading of each log went.
+        doubts: what in it cannot be right.
         suggestions: limits for the target, if there was one.
         seconds: how long it took.
     """
 
     reports: list[ScenarioReport]
     logs: list[LogReport]
+    doubts: list[Doubt] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -94,15 +96,22 @@ def replayed(reading: Reading, tries: Tries, search: Search | None, worst: int) 
         ConfigurationError: a log cannot be read.
     """
     began = time.perf_counter()
-    history = None if search is None else History(search.model.selector)
-    scenarios, logs = _decided(reading, tries, history)
+
+    def remembered() -> History | None:
+        return None if search is None else History(search.model.selector)
+
+    history = remembered()
+    scenarios, logs = _decided(reading, tries, "replay", history)
+    if any(log.late and source.in_parts for log, source in zip(logs, reading.sources, strict=True)):
+        reading, history = replace(reading, cut=True), remembered()
+        scenarios, logs = _decided(reading, tries, "replay, sorted", history)
     suggestions: list[Suggestion] = []
     added: list[Scenario] = []
     if search is not None and history is not None:
         suggestions, added = _suggested(history, search, {*tries})
     reports = [report_of(scenario, worst) for scenario in scenarios]
     reports += [report_of(scenario, worst, suggested=True) for scenario in added]
-    return Found(reports, logs, suggestions, time.perf_counter() - began)
+    return Found(reports, logs, doubts_of(reports[0], logs), suggestions, time.perf_counter() - began)
 
 
 def _suggested(history: History, search: Search, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
@@ -122,15 +131,17 @@ def _suggested(history: History, search: Search, there: Collection[str]) -> tupl
         return found, [applied(name, history, columns, trials, unlimited)]
 
 
-def _decided(reading: Reading, tries: Tries, history: History | None) -> tuple[list[Scenario], list[LogReport]]:
+def _decided(
+    reading: Reading, tries: Tries, what: str, history: History | None
+) -> tuple[list[Scenario], list[LogReport]]:
     wanted = wanted_by(list(tries.values()), () if history is None else (history.selector,))
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
     if history is not None:
         told.append(_recorder(history, wanted))
-    form = Format(reading.form, wanted, reading.fields)
-    with _uncollected(), with_progress(reading.sources, "replay") as moved, readers(reading.jobs) as read:
-        logs, runs = runs_of(reading.sources, form, reading.window, read, moved)
+    form = replace(reading.form, wanted=wanted)
+    with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
+        logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
         _tell(told, runs)
     return scenarios, [log.report() for log in logs]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
+from traffik_cli.replay.taken import Taken
 from traffik_cli.replay.targets import Suggestion
 from traffik_cli.replay.timeline import Peak
 from traffik_cli.runs import Found
@@ -17,7 +19,19 @@ from traffik_cli.words import clients, moment, number, percent, printable, span
 
 __all__ = ["console", "show"]
 
-_WIDE = 120
+_WIDE: Final = 120
+_PROXIES: Final = {
+    "given": " (the client before the proxies)",
+    "assumed": " (the last address that is not private; --trusted-proxies says otherwise)",
+}
+_ADDRESS: Final = 39
+"""Characters of the longest address, which is not broken."""
+
+_LABELS: Final = 26
+"""Columns that the names of the rows of the summary take."""
+
+_LONG: Final = 60
+"""Characters of an example that are shown."""
 
 
 def console() -> Console:
@@ -30,7 +44,8 @@ def show(outcome: Found, top: int) -> None:
     """Print what was found, with so many of the worst-hit clients."""
     out = console()
     _logs(out, outcome)
-    out.print(_summary(outcome.reports))
+    _keys(out, outcome)
+    out.print(_summary(outcome.reports, out.width))
     for report in outcome.reports:
         if report is outcome.reports[0] or report.suggested:
             _limits(out, report, top)
@@ -43,16 +58,58 @@ def _limits(out: Console, report: ScenarioReport, top: int) -> None:
         out.print(_policies(report))
     for limit in report.limits:
         if top and limit.worst:
-            out.print(_worst(limit, top))
+            out.print(_worst(limit, top, out.width))
 
 
 def _logs(out: Console, outcome: Found) -> None:
     for log in outcome.logs:
-        out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {log.format}")
+        out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {_format(log.taken)}", soft_wrap=True)
+        _taken(out, log.taken)
         _trouble(out, log)
     lines = sum(log.lines for log in outcome.logs)
     if outcome.seconds > 0 and out.is_terminal:
         out.print(f"[dim]{outcome.seconds:.1f} s, {number(int(lines / outcome.seconds))} lines/s[/]")
+
+
+def _format(taken: Taken) -> str:
+    return ", in ".join([taken.format, *reversed(taken.wrappers)])
+
+
+def _taken(out: Console, taken: Taken) -> None:
+    """What was taken for the client, the time and the path."""
+    for name, fact, more in (
+        ("client", taken.client, _PROXIES.get(taken.proxies or "", "")),
+        ("time", taken.time, ""),
+        ("path", taken.path, ""),
+    ):
+        if fact is None:
+            out.print(f"  {name}: [yellow]in no field[/]")
+            continue
+        value = moment(fact.value) + " UTC" if isinstance(fact.value, int) else printable(fact.value)
+        text = printable(_cut(fact.text, _LONG))
+        text = "" if text == value else f" in {text}"
+        out.print(f"  {name}: {escape(printable(fact.field))}, such as {escape(value + text)}{more}", soft_wrap=True)
+
+
+def _cut(text: str, most: int) -> str:
+    """A text that is too long, cut in the middle."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 + 1 :]}"
+
+
+def _keys(out: Console, outcome: Found) -> None:
+    """What the keys are, and what is missing."""
+    main = outcome.reports[0]
+    for limit in main.limits:
+        keys = limit.keys
+        name = f"{limit.uid}, {limit.key}" if len(main.limits) > 1 else limit.key
+        share = "none" if not keys.looked_at else percent(keys.addresses, keys.looked_at)
+        said = [f"{share} of {number(keys.looked_at)} are addresses"]
+        said.append(f"{number(limit.keyless)} requests without a key")
+        if main.pathless is not None and limit is main.limits[0]:
+            said.append(f"{number(main.pathless)} without a path")
+        out.print(f"keys by {escape(name)}: {', '.join(said)}", soft_wrap=True)
+    malformed, late = (sum(getattr(log, name) for log in outcome.logs) for name in ("malformed", "late"))
+    out.print(f"lines: {number(malformed)} malformed, {number(late)} too late")
 
 
 def _trouble(out: Console, log: LogReport) -> None:
@@ -84,7 +141,7 @@ def _longest(found: ScenarioReport) -> str:
     if not waits:
         return "none"
     longest = max(waits, key=lambda each: each.wait)
-    return f"{span(longest.wait)}, {printable(longest.key)}"
+    return f"{span(longest.wait)}, {_cut(printable(longest.key), _ADDRESS)}"
 
 
 _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
@@ -100,15 +157,19 @@ _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
 )
 
 
-def _summary(reports: list[ScenarioReport]) -> Table:
+def _summary(reports: list[ScenarioReport], width: int) -> Table:
     table = Table(
         "",
         *(escape(report.name) for report in reports),
         title="What would have been (times in UTC)",
         title_justify="left",
     )
+    room = (width - _LABELS) // len(reports) - 3
     for name, cell in _ROWS:
-        table.add_row(name, *(escape(cell(report)) for report in reports))
+        cells = [cell(report) for report in reports]
+        if any(len(word) > room for text in cells for word in text.split()):  # an address is whole or not there
+            cells = [text.partition(", ")[0] for text in cells]
+        table.add_row(name, *map(escape, cells))
     return table
 
 
@@ -128,25 +189,27 @@ def _policies(found: ScenarioReport) -> Table:
     return table
 
 
-def _worst(limit: LimitReport, top: int) -> Table:
+def _worst(limit: LimitReport, top: int, width: int) -> Table:
     title = f"Worst hit by {escape(limit.title)} ({clients(limit.touched)} in all)"
     several = len(limit.refused_by) > 1
     table = Table(title=title, title_justify="left")
-    table.add_column("client", overflow="fold")
-    names = ("requests", "refused", "first refusal", "last refusal", "longest wait", "by")
-    for name in names if several else names[:-1]:
-        table.add_column(name)
+    longest = max((len(each.key) for each in limit.worst[:top]), default=0)
+    table.add_column("client", overflow="fold", min_width=min(longest, _ADDRESS))
+    names = ["requests", "refused", "first refusal", "last refusal", "longest wait"] + ["by"] * several
+    spare = ["last refusal", "first refusal"] if width < min(longest, _ADDRESS) + 65 else []
+    for name in names:
+        if name not in spare:
+            table.add_column(name)
     for each in limit.worst[:top]:
-        cells = (
-            escape(printable(each.key)),
-            number(each.requests),
-            f"{number(each.refused)} ({percent(each.refused, each.requests)})",
-            moment(each.first),
-            moment(each.last),
-            span(each.longest_wait),
-            escape(_shares(each.by)),
-        )
-        table.add_row(*cells[: len(table.columns)])
+        cells = {
+            "requests": number(each.requests),
+            "refused": f"{number(each.refused)} ({percent(each.refused, each.requests)})",
+            "first refusal": moment(each.first),
+            "last refusal": moment(each.last),
+            "longest wait": span(each.longest_wait),
+            "by": escape(_shares(each.by)),
+        }
+        table.add_row(escape(printable(each.key)), *(cells[name] for name in names if name not in spare))
     return table
 
 

@@ -1,9 +1,15 @@
-"""Logs as blocks of whole lines, from files and standard input, plain, gzip or zstd (told by how they begin)."""
+"""Logs as blocks of whole lines in UTF-8, from files and standard input.
+
+Compression (gzip, bzip2, xz, zstd) and encoding (UTF-8, UTF-16) are told by how a log begins.
+"""
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
 import io
+import lzma
 import shutil
 import sys
 import tempfile
@@ -29,6 +35,8 @@ _LONGEST: Final = 1 << 23
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_BZIP2: Final = b"BZh"
+_XZ: Final = b"\xfd7zXZ"
 
 _PACKED: Final = 1 << 11
 """Bytes of zstd that are unpacked at once, so that not more than 64 MiB can come of them."""
@@ -49,6 +57,11 @@ class Readable(Protocol):
         """Bytes as they are stored; None if nobody knows."""
         ...
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether it can be read again and may hold several logs, one after the other."""
+        ...
+
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
         """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since."""
         ...
@@ -62,11 +75,13 @@ class Made:
         traffic: what it holds.
         name: what it is called.
         size: nobody knows.
+        in_parts: it is one log, in order.
     """
 
     traffic: Traffic
     name: str = "synthetic"
     size: None = None
+    in_parts: bool = False
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
         for block in self.traffic.blocks():
@@ -93,6 +108,11 @@ class Source:
             return self.spool.seek(0, io.SEEK_END)
         return None if self.name == _STDIN else Path(self.name).stat().st_size
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is standard input, to which several logs may have been written one after the other."""
+        return self.spool is not None
+
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
         """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since.
 
@@ -102,8 +122,8 @@ class Source:
         try:
             raw = self._open()
             with raw:
-                yield from _lines(_plain(raw), raw, moved)
-        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+                yield from _lines(_Text(_plain(raw)), raw, moved)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"cannot read {self.name}: {reason}") from None
 
@@ -147,8 +167,16 @@ def spooled(names: list[str]) -> list[Source]:
 
 
 def _spool() -> IO[bytes]:
+    """Standard input in a temporary file: as it is if it is compressed, else compressed a little."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source that holds it
-    shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
+    first = sys.stdin.buffer.read(_BLOCK)
+    if first.startswith((_GZIP, _BZIP2, _XZ, _ZSTD)):
+        file.write(first)
+        shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
+        return file
+    with zstandard.ZstdCompressor(level=1).stream_writer(file, closefd=False) as packed:
+        packed.write(first)
+        shutil.copyfileobj(sys.stdin.buffer, packed, _BLOCK)
     return file
 
 
@@ -187,12 +215,51 @@ class _Unpacked:
 def _plain(raw: _Counted) -> _Plain:
     """What is in the file, taken out of its compression."""
     buffered = io.BufferedReader(raw, _BLOCK)
-    head = buffered.peek(4)[:4]
+    head = buffered.peek(len(_XZ))
     if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=buffered)
-    if head == _ZSTD:
+    if head.startswith(_BZIP2):
+        return bz2.BZ2File(buffered)
+    if head.startswith(_XZ):
+        return lzma.LZMAFile(buffered)
+    if head.startswith(_ZSTD):
         return _Unpacked(buffered)
     return buffered
+
+
+_MARKS: Final = ((codecs.BOM_UTF8, None), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+"""How text says its encoding; None for UTF-8, which logs are taken to be in."""
+
+
+class _Text:
+    """Text without a byte order mark, and in UTF-8 whatever it was in."""
+
+    def __init__(self, file: _Plain) -> None:
+        self._file = file
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._begun = False
+
+    def read(self, size: int, /) -> bytes:
+        """About so many bytes; none at the end."""
+        data = self._file.read(size)
+        if not self._begun:
+            self._begun = True
+            data = self._begin(data)
+        while self._decoder is not None and data:
+            text = self._decoder.decode(data)
+            if text:
+                return text.encode("utf-8", "surrogatepass")
+            data = self._file.read(size)
+        return data
+
+    def _begin(self, data: bytes) -> bytes:
+        mark, encoding = next((each for each in _MARKS if data.startswith(each[0])), (b"", None))
+        head = data[:64]
+        if not mark and head.count(b"\x00") * 3 > len(head):  # ASCII in UTF-16, without a mark
+            encoding = "utf-16-be" if head[:1] == b"\x00" else "utf-16-le"
+        if encoding is not None:
+            self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        return data[len(mark) :]
 
 
 def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import sys
 from datetime import date
 from typing import Final
 
-__all__ = ["clients", "moment", "number", "percent", "printable", "span"]
+__all__ = ["clients", "is_unicode", "moment", "number", "percent", "printable", "span", "use_any_encoding"]
 
 _SPANS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 _EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+_PLAIN: Final = {"µ": "u", "≤": "<=", "≥": ">=", "…": "...", "–": "-"}
+"""Signs of our own, in ASCII."""
+
+
+def is_unicode() -> bool:
+    """Whether standard output can write every character."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def use_any_encoding() -> None:
+    """Let both standard streams write what their encoding does not have: our own signs in ASCII, others escaped."""
+    codecs.register_error("traffik", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="traffik")
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    plain = "".join(_PLAIN.get(sign) or sign.encode("unicode_escape").decode() for sign in missing)
+    return plain, error.end
 
 
 def number(count: int) -> str:

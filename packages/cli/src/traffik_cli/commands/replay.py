@@ -8,25 +8,28 @@ from typing import Any, Final
 
 import click
 
+from traffik.identities.proxies import Proxies, proxies
 from traffik.model.errors import ConfigurationError
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.files import read_limits
 from traffik_cli.answers import checked, failed, present
+from traffik_cli.calendars import calendar_of
 from traffik_cli.replay.conditions import condition
-from traffik_cli.replay.formats import FORMATS
+from traffik_cli.replay.formats import FORMATS, Format
 from traffik_cli.replay.ledgers import MOST
+from traffik_cli.replay.records import Fields
 from traffik_cli.replay.reports import WORST
 from traffik_cli.replay.scenarios import Trial
 from traffik_cli.replay.synthetic import traffic_of
-from traffik_cli.replay.tables import Fields
 from traffik_cli.replay.targets import Target, target_of
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
 from traffik_cli.runs import Reading, Search, Tries, replayed
-from traffik_cli.sources import Made, Readable, Source
+from traffik_cli.sources import Made, Readable, spooled
 
 __all__ = ["replay"]
 
 _MINUTE: Final = 60_000_000
+_TRUSTED: Final = "Proxies that may name the client: 10.0.0.0/8, or how many there are; none reads the peer alone."
 _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 
 
@@ -48,7 +51,13 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--ip-field", help="Where the address stands.")
 @click.option("--method-field", help="Where the method stands.")
 @click.option("--path-field", help="Where the path stands.")
-@click.option("--window", default="10s", show_default=True, help="How late a line may stand and still be put in order.")
+@click.option("--forwarded-field", help="Where X-Forwarded-For stands.")
+@click.option("--log-format", "template", metavar="FORMAT", help="As in nginx's log_format or Apache's LogFormat.")
+@click.option("--pattern", metavar="REGEX", help="A pattern with groups named ip, time, request, …")
+@click.option("--trusted-proxies", "trusted", multiple=True, metavar="NETWORK|NUMBER|none", help=_TRUSTED)
+@click.option("--timezone", metavar="NAME", help="Of times that name none: Europe/Berlin. UTC if not given.")
+@click.option("--every", metavar="TIME", help="How far apart requests are in a log without times: 100ms.")
+@click.option("--window", default="1h", show_default=True, help="How late a line may stand and still be put in order.")
 @click.option("--synthetic", metavar="SETTINGS", help='Made-up traffic instead of files: "default", "seed=7,hours=6".')
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes at work.")
 @click.option("--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="Worst-hit clients to show.")
@@ -60,28 +69,49 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 def replay(files: tuple[str, ...], **options: Any) -> int:
     """Replay access logs and say whom a limit would have refused, when, and for how long.
 
-    FILES are logs in Common or Combined Log Format, JSON lines or CSV that names its columns; plain, gzip or zstd; - is
-    standard input. Several are merged by time.
+    FILES are access logs of web servers, proxies, load balancers and collectors, plain or compressed (gzip, bzip2, xz,
+    zstd); - is standard input. The format is seen by itself. Several are merged by time.
     """
-    if options["plot"]:
-        checked(options["plot"])
+    for name in ("plot", "html"):
+        if options[name]:
+            checked(options[name], picture=name == "plot")
     conditions = [condition(text) for text in options["conditions"]]
     target = None if options["target"] is None else target_of(options["target"])
     if target is not None and options["policy"] is not None:
         raise ConfigurationError("--target-refused suggests a limit for a --rate, not for a --policy of several")
     tries = _tries(options)
-    reading = Reading(
-        _sources(files, options["synthetic"]),
-        options["form"],
-        Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path"))),
-        period_of(options["window"]),
-        options["jobs"],
-        options["most_clients"],
-    )
     search = None if target is None else _search(target, options)
+    form, window = _format(options), period_of(options["window"])
+    # Standard input is read here, after everything that can be wrong with the command.
+    reading = Reading(_sources(files, options["synthetic"]), form, window, options["jobs"], options["most_clients"])
     outcome = replayed(reading, tries, search, max(options["top"], WORST if options["html"] else 0))
     present(outcome, options)
     return failed(outcome, conditions)
+
+
+def _format(options: dict[str, Any]) -> Format:
+    """How the logs are to be read."""
+    described = [name for name in ("template", "pattern") if options[name] is not None]
+    if len(described) + (options["form"] != "auto") > 1:
+        raise ConfigurationError("--format, --log-format and --pattern each describe the log: give one of them")
+    trusted: tuple[str, ...] = options["trusted"]
+    return Format(
+        options["form"],
+        fields=Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path", "forwarded"))),
+        trusted=None if not trusted or trusted == ("none",) else _proxies(trusted),
+        assume=trusted != ("none",),
+        calendar=calendar_of(options["timezone"]),
+        template=options["template"],
+        pattern=options["pattern"],
+        spacing=None if options["every"] is None else period_of(options["every"]),
+    )
+
+
+def _proxies(given: tuple[str, ...]) -> Proxies:
+    """Trust in the networks that are given, or in a number of proxies in a row."""
+    if len(given) == 1 and given[0].isdigit():
+        return proxies(int(given[0]))
+    return proxies([network for text in given for network in text.replace(",", " ").split()])
 
 
 def _tries(options: dict[str, Any]) -> Tries:
@@ -128,4 +158,4 @@ def _sources(files: tuple[str, ...], synthetic: str | None) -> list[Readable]:
     for name in files:
         if name != "-" and Path(name).is_dir():
             raise ConfigurationError(f"{name} is a folder: give the logs in it")
-    return [Source(name) for name in files]
+    return list(spooled(list(files)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from traffik.model.rates import parse_rates
 from traffik.strategies import plan
-from traffik_cli.replay.batches import Wanted
+from traffik_cli.replay.batches import Hit, Wanted
 from traffik_cli.replay.fullest import Columns, Numbers
 from traffik_cli.replay.history import History
 from traffik_cli.replay.scenarios import Applies, Scenario, Trial
@@ -50,15 +50,18 @@ def applied(name: str, history: History, columns: Columns, trials: Mapping[str, 
     """
     # To the throttles a group is a path of its own.
     paths = {group: str(place) for place, group in enumerate(dict.fromkeys((*trials, *history.groups)))}
-    tried = [replace(trial, applies=_only(paths[group])) for group, trial in trials.items()]
-    scenario = Scenario(name, tried or [model], Wanted((model.selector,), request=True))
+    tried = [replace(trial, applies=_only(paths[group]) if any(trials) else None) for group, trial in trials.items()]
+    grouped = any(history.groups)
+    scenario = Scenario(name, tried or [model], Wanted((model.selector,), request=grouped))
     places = {group: place for place, group in enumerate(trials)}
     chosen = np.zeros(columns.count, np.bool_)
     groups = np.fromiter((places.get(group, -1) for group in history.groups), np.int64, columns.count)
     for place, trial in enumerate(tried):
         chosen |= (groups == place) & refusable(columns, trial)
     _idle(scenario, history, columns.requests(), groups if tried else groups + 1, chosen)
-    hits = [(key, b"", paths[group].encode()) for key, group in zip(history.names, history.groups, strict=True)]
+    hits: list[Hit] = list(history.names)
+    if grouped:
+        hits = [(key, b"", paths[group].encode()) for key, group in zip(history.names, history.groups, strict=True)]
     decided = iter([*columns.only(chosen), (0, [], None)])
     now, clients, _ = next(decided)
     begin = 0
@@ -73,9 +76,10 @@ def applied(name: str, history: History, columns: Columns, trials: Mapping[str, 
 
 
 def _idle(scenario: Scenario, history: History, requests: Numbers, places: Numbers, chosen: NDArray[np.bool_]) -> None:
-    """Count the requests of the clients that are not chosen."""
-    for client in np.flatnonzero(~chosen & (places >= 0)).tolist():
-        scenario.ledgers[places[client]].count(history.names[client], int(requests[client]))
+    """Enter all clients in the order in which they came, with the requests of those that are not chosen."""
+    idle = np.where(chosen, 0, requests).tolist()
+    for client in np.flatnonzero(places >= 0).tolist():
+        scenario.ledgers[places[client]].count(history.names[client], idle[client])
 
 
 def _only(place: str) -> Applies:

@@ -33,10 +33,16 @@ _COMPARISONS: Final[Mapping[str, Callable[[Fraction, Fraction], bool]]] = {
 _FOREVER: Final = 10**40
 """The wait of what is never admitted, µs: longer than any that can be written."""
 
-_WHOLES: Final = {"refused": "requests", "touched": "clients", "malformed": "lines", "late": "requests"}
+_WHOLES: Final = {
+    "refused": "requests",
+    "touched": "clients",
+    "keyless": "requests",
+    "malformed": "lines",
+    "late": "requests",
+}
 """What a percentage of each measure is of."""
 
-_MEASURES: Final = ("refused", "touched", "malformed", "late", "requests", "clients", "peak", "wait")
+_MEASURES: Final = ("refused", "touched", "keyless", "malformed", "late", "requests", "clients", "peak", "wait")
 _TEXT: Final = re.compile(r"\s*(?P<measure>[a-z]+)\s*(?P<sign>[<>=!]=?)\s*(?P<value>[0-9.]+)\s*(?P<unit>%|[a-zµ]*)\s*")
 _GRAMMAR: Final = (
     f'write "<measure> <comparison> <number>": the measure is one of {", ".join(_MEASURES)}; the comparison one of '
@@ -126,6 +132,7 @@ def _values(found: ScenarioReport, logs: list[LogReport]) -> dict[str, int]:
         "requests": found.requests,
         "clients": found.clients,
         "touched": found.touched,
+        "keyless": max((limit.keyless for limit in found.limits), default=0),
         "peak": found.second.requests,
         "wait": max(waits, default=0),
         "malformed": sum(log.malformed for log in logs),

@@ -1,19 +1,47 @@
-"""Which format a log is in: told, or seen at its first line."""
+"""Which format a log is in: told, or seen at its first lines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from traffik.identities.proxies import Proxies
 from traffik.model.errors import ConfigurationError
+from traffik_cli.replay.addresses import address_in, is_private
 from traffik_cli.replay.batches import LineReader, Wanted
-from traffik_cli.replay.clf import CommonLog, looks_common
-from traffik_cli.replay.tables import CsvTable, Fields, JsonLines, looks_json, sniffed
+from traffik_cli.replay.clf import COMMON, CommonLines, CommonLog, is_quick
+from traffik_cli.replay.clients import PRIVATE_PROXIES
+from traffik_cli.replay.known import NAMED, RECORDS, TEXTS
+from traffik_cli.replay.lines import JsonObject, Pairs, Pattern
+from traffik_cli.replay.reader import RecordReader
+from traffik_cli.replay.recognition import Search, Seen, Shape
+from traffik_cli.replay.records import Fields, text_of
+from traffik_cli.replay.roles import Sample
+from traffik_cli.replay.selectors import header_fields
+from traffik_cli.replay.taken import Taken, taken_of
+from traffik_cli.replay.templates import pattern_of, template_of
+from traffik_cli.replay.times import UTC, Calendar
 
 __all__ = ["FORMATS", "Format", "OpenedFormat"]
 
-FORMATS: Final = ("auto", "combined", "common", "json", "csv")
+FORMATS: Final = ("auto", *NAMED)
 """The names of the formats; the first finds out."""
+
+_LINES: Final = 200
+"""First lines that are looked at."""
+
+_KINDS: Final = {
+    **{known.name: "json" for known in RECORDS},
+    "common": "combined",
+    "gunicorn": "combined",
+    "iis": "w3c",
+    "cloudfront": "w3c",
+    "w3c": "w3c",
+    "heroku": "logfmt",
+}
+"""The shapes that formats have, where those are called otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +51,25 @@ class Format:
     Attributes:
         name: one of `FORMATS`.
         wanted: what is to be read of every line.
-        fields: where it stands in JSON and CSV.
+        fields: where it stands.
+        trusted: the proxies that may name the client; None if the user named none.
+        assume: whether private addresses are taken for proxies where the log has a client behind them.
+        calendar: fills in what times do not say.
+        template: the format as nginx or Apache is told it; None if the user gave none.
+        pattern: a pattern with named groups; None if the user gave none.
+        spacing: µs from line to line where lines have no time; None to take all of them for one instant in a format
+            that never has times, and to refuse others.
     """
 
     name: str
-    wanted: Wanted
+    wanted: Wanted = Wanted(())  # noqa: RUF009 - it is frozen
     fields: Fields = field(default_factory=Fields)
+    trusted: Proxies | None = None
+    assume: bool = True
+    calendar: Calendar = UTC
+    template: str | None = None
+    pattern: str | None = None
+    spacing: int | None = None
 
     def open(self, head: bytes) -> OpenedFormat:
         """The reader for a log that begins with `head`, which holds some whole lines or all there is.
@@ -36,37 +77,137 @@ class Format:
         Raises:
             ConfigurationError: no format was recognised, or what is wanted is not in it.
         """
-        lines = [line for line in head.split(b"\n") if line.strip()]
-        name = self._guess(lines) if self.name == "auto" else self.name
-        if name == "json":
-            return OpenedFormat(name, JsonLines(self.wanted, self.fields), 0)
-        if name != "csv":
-            return OpenedFormat(name, CommonLog(self.wanted), 0)
-        first = lines[0] if lines else b""
-        found = sniffed(first)
-        if found is None:
-            raise ConfigurationError(f"the first line of a CSV names its columns, and {first[:80]!r} names none")
-        delimiter, columns = found
-        # Blank lines in front of it go with it.
-        skipped = head.index(first) + len(first) + 1
-        return OpenedFormat(name, CsvTable(self.wanted, self.fields, delimiter, tuple(columns)), skipped)
+        lines = [line.strip() for line in head.split(b"\n", 4 * _LINES)[: 4 * _LINES] if line.strip()][:_LINES]
+        search = Search(lines, self.fields, self.wanted.selectors, self.calendar)
+        given = self._given()
+        seen = search.seen(given) if given is not None else self._seen(search)
+        return self._opened(seen, lines)
 
-    def _guess(self, lines: list[bytes]) -> str:
-        for line in lines[:100]:  # the first few may be malformed
-            if looks_common(line):
-                return "combined"
-            if looks_json(line):
-                return "json"
-        first = lines[0] if lines else b""
-        found = sniffed(first)
-        if found is not None and {name.lower() for name in found[1]} & {*self.fields.names("time")}:
-            return "csv"
-        if not lines:
-            return "combined"  # nothing to read, in any format
+    def _given(self) -> Shape | None:
+        """The shape that the user has described."""
+        if self.template is not None:
+            return Shape("log-format", Pattern(pattern_of(template_of(self.template))))
+        if self.pattern is None:
+            return None
+        try:
+            pattern = re.compile(self.pattern.encode(), re.DOTALL)
+        except re.error as error:
+            raise ConfigurationError(f"the pattern does not compile: {error}") from None
+        if not pattern.groupindex:
+            raise ConfigurationError("the pattern has no named groups: write (?P<ip>…), (?P<time>…), (?P<request>…)")
+        return Shape("pattern", Pattern(pattern))
+
+    def _seen(self, search: Search) -> Seen:
+        only = "" if self.name == "auto" else _KINDS.get(self.name, self.name)
+        seen = replace(search, only=only).best()
+        if seen is not None:
+            return seen
+        first = search.lines[0] if search.lines else b""
+        if only == "csv" and search.lines:
+            raise ConfigurationError(f"the first line of a CSV names its columns, and {first[:80]!r} names none")
+        if only or not search.lines:
+            return search.seen(_default(only or "combined"))
         raise ConfigurationError(
-            f"this is no log in a known format (Common or Combined Log Format, JSON lines, CSV that names its "
-            f"columns): it begins with {first[:80]!r}; say which with --format"
+            f"this is no log in a known format: it begins with {first[:80]!r}; name the format with --format, or "
+            f"describe it with --log-format or --pattern"
         )
+
+    def _opened(self, seen: Seen, lines: Sequence[bytes]) -> OpenedFormat:
+        self._check(seen)
+        shape, layout = seen.shape, seen.layout
+        if isinstance(shape.parse, CommonLines):
+            layout = replace(COMMON, forwarded=layout.forwarded)
+        proxies = self._proxies(seen)
+        kinds = [chosen.kind for chosen in self.wanted.selectors]
+        plain = not shape.wrappers and isinstance(shape.parse, CommonLines) and not shape.parse.vhost
+        spacing = None if layout.time or seen.stamped or not seen.records else self._spaced(seen)
+        reader = RecordReader(self.wanted, shape.parse, layout, shape.wrappers, proxies, self.calendar, spacing)
+        named = None if proxies is None else "given" if self.trusted is not None else "assumed"
+        taken = taken_of(shape.name, reader, seen.records, named)
+        if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
+            return OpenedFormat(taken, CommonLog(self.wanted, self.calendar))
+        return OpenedFormat(taken, reader, spacing)
+
+    def _spaced(self, seen: Seen) -> int:
+        """µs between lines that have no time."""
+        if self.spacing is None and not any(known.name == seen.shape.name for known in TEXTS):
+            raise ConfigurationError(
+                f"no field holds a time; there are {', '.join(seen.sample.columns)}: name it with --time-field, or say "
+                f"how far apart requests are with --every"
+            )
+        return self.spacing or 0
+
+    def _proxies(self, seen: Seen) -> Proxies | None:
+        """Whom to trust to name the client."""
+        forwarded, client = seen.layout.forwarded, seen.layout.client
+        if self.trusted is not None:
+            if not forwarded and seen.records and not seen.sample.lists(client):
+                raise ConfigurationError(
+                    f"no field holds X-Forwarded-For, so that --trusted-proxies has nothing to read: there are "
+                    f"{', '.join(seen.sample.columns)}; name it with --forwarded-field"
+                )
+            return self.trusted
+        if not self.assume or self.fields.ip or not forwarded:
+            return None
+        peers = [address for name in client[:1] for address in _addresses(seen.sample, name)]
+        behind = [address for name in forwarded[:1] for address in _addresses(seen.sample, name)]
+        private = sum(map(is_private, peers)) >= 0.9 * len(peers)
+        return PRIVATE_PROXIES if private and behind else None
+
+    def _check(self, seen: Seen) -> None:
+        """Refuse to read what the format does not hold."""
+        columns = seen.shape.parse.columns
+        if not columns:
+            return
+        name = seen.shape.name
+        for chosen in self.wanted.selectors:
+            if chosen.kind == "field" and chosen.name not in columns:
+                raise ConfigurationError(f"{name} has no field {chosen.name!r}; there are {', '.join(columns)}")
+            if chosen.kind == "header" and not {*header_fields(chosen.name)} & {*columns}:
+                raise ConfigurationError(
+                    f"{name} has no header {chosen.name!r}, only {', '.join(columns)}: log it, or pick it with "
+                    f"regex:PATTERN"
+                )
+        for option, given in (("time", self.fields.time), ("ip", self.fields.ip), ("forwarded", self.fields.forwarded)):
+            if given is not None and given not in columns:
+                raise ConfigurationError(
+                    f"no field is called {given!r} (--{option}-field); there are {', '.join(columns)}"
+                )
+        self._look(seen, columns)
+
+    def _look(self, seen: Seen, columns: Sequence[str]) -> None:
+        """Refuse a table of which nobody knows where the client stands."""
+        if not seen.records:
+            return
+        layout = seen.layout
+        needs_client = any(chosen.kind in {"ip", "header"} for chosen in self.wanted.selectors)
+        if (
+            needs_client
+            and not layout.client
+            and not layout.forwarded
+            and not isinstance(seen.shape.parse, CommonLines)
+        ):
+            raise ConfigurationError(
+                f"no field holds the ip of the client; there are {', '.join(columns)}: name it with --ip-field"
+            )
+
+
+def _addresses(sample: Sample, name: str) -> list[str]:
+    """The addresses of a field, the last of each list."""
+    found = (address_in(text_of(value).rpartition(",")[2]) for value in sample.columns.get(name, ()))
+    return [address for address in found if address is not None]
+
+
+def _default(name: str) -> Shape:
+    """The shape of a format whose first lines say nothing."""
+    if name == "json":
+        return Shape(name, JsonObject())
+    if name == "logfmt":
+        return Shape(name, Pairs())
+    for known in TEXTS:
+        if known.name == name:
+            return Shape(name, Pattern(pattern_of(known.template, known.needed)))
+    return Shape(name, CommonLines(vhost=name == "vhost_combined"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +215,11 @@ class OpenedFormat:
     """A log whose format is known.
 
     Attributes:
-        format: its name.
+        taken: what was taken for what.
         reader: what reads it.
-        skipped: bytes at its beginning that are no lines of it: the names of columns.
+        spacing: µs from line to line where lines have no time; None if they have.
     """
 
-    format: str
+    taken: Taken
     reader: LineReader
-    skipped: int
+    spacing: int | None = None

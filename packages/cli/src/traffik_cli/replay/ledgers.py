@@ -157,9 +157,7 @@ class Ledger:
 
     def entries(self) -> list[tuple[bytes, Tally]]:
         """Every key that is told apart, with its entry, once."""
-        if self.selector.kind not in {"ip", "header"}:
-            return list(self.table.items())
-        plain = [(key, entry) for key, entry in self.table.items() if b":" not in key or not self._shared(key)]
+        plain = [(key, entry) for key, entry in self.table.items() if not self._shared(key)]
         return plain + list(self._groups.items())
 
     def _shared(self, key: bytes) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from traffik_cli.replay.batches import SHOWN, Malformed, Parsed, Run
 from traffik_cli.replay.ordering import Sorter
+from traffik_cli.replay.taken import Taken
 
-__all__ = ["Log", "LogReport"]
+__all__ = ["Cut", "Log", "LogReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +19,9 @@ class LogReport:
 
     Attributes:
         name: of the log.
-        format: the format it was read in.
+        taken: what was taken for what.
         lines: all of them.
+        requests: those that are requests.
         malformed: those that could not be read.
         shown: the first of them: number and what was amiss.
         disordered: requests that stood behind a later one.
@@ -27,13 +30,18 @@ class LogReport:
     """
 
     name: str
-    format: str
+    taken: Taken
     lines: int
+    requests: int
     malformed: int
     shown: list[Malformed]
     disordered: int
     late: int
     worst: int
+
+
+Cut: TypeAlias = Callable[[Iterator[Run]], list[Iterator[Run]]]
+"""Cuts a stream into parts that can be read side by side."""
 
 
 @dataclass(slots=True)
@@ -47,37 +55,48 @@ class Log:
 
     name: str
     window: int
-    format: str = ""
+    spacing: int | None = None
+    taken: Taken = field(default_factory=Taken)
     lines: int = 0
+    requests: int = 0
     malformed: int = 0
     shown: list[Malformed] = field(default_factory=list)
-    _order: Sorter = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._order = Sorter(self.window)
+    _orders: list[Sorter] = field(default_factory=list)
 
     def runs(self, batches: Iterable[Parsed]) -> Iterator[Run]:
         """The hits of all batches, in the order of time."""
-        return self._order.arrange(self._counted(batches))
+        return self._sorted(self._counted(batches))
+
+    def parts(self, batches: Iterable[Parsed], cut: Cut) -> list[Iterator[Run]]:
+        """The hits of all batches in parts, each in the order of time."""
+        return [self._sorted(part) for part in cut(self._counted(batches))]
+
+    def _sorted(self, runs: Iterator[Run]) -> Iterator[Run]:
+        self._orders.append(Sorter(self.window))
+        return self._orders[-1].arrange(runs)
 
     def report(self) -> LogReport:
         """How it has gone so far."""
-        order = self._order
+        orders = self._orders
         return LogReport(
             self.name,
-            self.format,
+            self.taken,
             self.lines,
+            self.requests,
             self.malformed,
             self.shown,
-            order.disordered,
-            order.late,
-            order.worst,
+            sum(order.disordered for order in orders),
+            sum(order.late for order in orders),
+            max((order.worst for order in orders), default=0),
         )
 
     def _counted(self, batches: Iterable[Parsed]) -> Iterator[Run]:
         for runs, lines, malformed, shown in batches:
+            self.requests += sum(len(hits) for _, hits in runs)
             for line, reason in shown[: SHOWN - len(self.shown)]:
                 self.shown.append(Malformed(self.lines + line, reason))
             self.malformed += malformed
+            start = None if self.spacing is None else self.lines * self.spacing
             self.lines += lines
-            yield from runs
+            # Where lines have no time, the reader counts from the first line of its block.
+            yield from runs if not start else ((start + now, hits) for now, hits in runs)

@@ -11,6 +11,7 @@ from heapq import nlargest
 from typing import Final, TypeAlias
 
 from traffik.model.decisions import NEVER
+from traffik_cli.replay.keys import KeyReport, keys_of
 from traffik_cli.replay.ledgers import Ledger, Refusals, Tally
 from traffik_cli.replay.scenarios import Scenario, Trial
 from traffik_cli.replay.timeline import Peak, Stretch
@@ -93,6 +94,7 @@ class LimitReport:
         exact: whether those could be told apart to the end; if not, `clients` and `touched` are at most so many.
         touched: clients that were refused at least once.
         keyless: requests without a key, not limited.
+        keys: what its keys are.
         longest: the longest wait; None if nothing was refused, or only for good.
         never: whether something was refused that can never be admitted.
         worst: the worst-hit clients, worst first.
@@ -110,6 +112,7 @@ class LimitReport:
     exact: bool
     touched: int
     keyless: int
+    keys: KeyReport
     longest: Longest | None
     never: bool
     worst: list[Worst]
@@ -128,6 +131,7 @@ class ScenarioReport:
     Attributes:
         name: what it is called.
         requests: all there were.
+        pathless: those without a path; None if no rule looks at paths.
         refused: those refused.
         clients: of all its throttles, each once; at most so many where a throttle could not tell them apart.
         touched: those that some throttle refused at least once; at most so many, again.
@@ -143,6 +147,7 @@ class ScenarioReport:
 
     name: str
     requests: int
+    pathless: int | None
     refused: int
     clients: int
     touched: int
@@ -173,6 +178,7 @@ def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False
     return ScenarioReport(
         name=scenario.name,
         requests=scenario.requests,
+        pathless=scenario.pathless if scenario.wanted.request else None,
         refused=scenario.refused,
         clients=clients,
         touched=touched,
@@ -219,6 +225,7 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
         exact=not ledger.folded.keys,
         touched=len(hit) + ledger.folded.touched,
         keyless=ledger.keyless,
+        keys=keys_of(entries),
         longest=Longest(wait, _text(key), at) if wait else None,
         never=ledger.never,
         worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],

@@ -72,6 +72,7 @@ class Scenario:
     timeline: Timeline = field(default_factory=Timeline)
     requests: int = 0
     refused: int = 0
+    pathless: int = 0
     ledgers: list[Ledger] = field(init=False)
     _places: list[int] = field(init=False)
     _routes: dict[tuple[bytes | None, bytes | None], list[int]] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class Scenario:
     def _route(self, hit: Hit) -> list[int]:
         """The throttles that apply to a request, by their places."""
         request = hit[-2:]
+        self.pathless += request[1] is None
         found = self._routes.get(request)
         if found is None:
             if len(self._routes) >= _ROUTES:

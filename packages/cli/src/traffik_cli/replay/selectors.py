@@ -2,7 +2,8 @@
 
 ``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, or the address where there is none,
 so that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first group (or
-all) of what matches in the line. A line without a key is not limited.
+all) of what matches in the line. An address is an address wherever it stands: without its port, and IPv6 by /64. A line
+without a key is not limited.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from traffik.identities.proxies import client_identity
 from traffik.model.errors import ConfigurationError
+from traffik_cli.replay.addresses import identity_of
 
-__all__ = ["Selector", "header_key", "identity_in", "is_address", "selector"]
+__all__ = ["Selector", "header_fields", "header_key", "identity_in", "is_address", "selector"]
 
 _KINDS: Final = ("ip", "header", "field", "regex")
 _GRAMMAR: Final = 'a key is "ip", "header:NAME", "field:NAME" or "regex:PATTERN"'
@@ -58,13 +59,21 @@ def header_key(name: str, value: bytes) -> bytes:
     return b"header:%s:%s" % (name.lower().encode(), value)
 
 
+def header_fields(name: str) -> tuple[str, ...]:
+    """The fields in which a log may hold the header `name`."""
+    plain = name.lower().replace("-", "_")
+    known = {"user_agent": ("agent",), "x_forwarded_for": ("forwarded",)}.get(plain, ())
+    spelled = (name, name.lower(), name.title())
+    return (f"http_{plain}", *spelled, plain, *(f"cs({each})" for each in spelled), f"cs-{name.lower()}", *known)
+
+
 def is_address(chosen: Selector, raw: bytes) -> bool:
-    """Whether `raw`, as it stands in the log, is an IPv6 address, so that it may mean the same as another."""
-    if b":" not in raw:
+    """Whether `raw` may be an address that means the same as another: IPv6, or with a port."""
+    if b":" not in raw and raw[:1] != b"[":
         return False
-    return chosen.kind == "ip" or (chosen.kind == "header" and not raw.startswith(header_key(chosen.name, b"")))
+    return chosen.kind != "header" or not raw.startswith(header_key(chosen.name, b""))
 
 
 def identity_in(chosen: Selector, raw: bytes) -> bytes:
     """The identity that `raw`, as it stands in the log, means."""
-    return client_identity(raw.decode("utf-8", "replace")).encode() if is_address(chosen, raw) else raw
+    return identity_of(raw.decode("utf-8", "replace")).encode() if is_address(chosen, raw) else raw

@@ -1,0 +1,40 @@
+"""Addresses as logs write them: with ports, in brackets, in lists of a forwarding header."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from traffik.identities.forwarding import host_of
+from traffik.identities.networks import address_number, networks
+from traffik.identities.proxies import client_identity
+
+__all__ = ["PRIVATE", "address_in", "identity_of", "is_private"]
+
+PRIVATE: Final = networks(
+    (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("::1", "fc00::/7", "fe80::/10"),
+    )
+)
+"""The networks whose addresses are not used on the internet: a client with one is a proxy, or stands inside."""
+
+_REMEMBERED: Final = 4096
+
+
+@lru_cache(_REMEMBERED)
+def address_in(text: str) -> str | None:
+    """The address in `text` without port and brackets; None if there is none."""
+    host = host_of(text.strip())
+    return host if host and address_number(host) is not None else None
+
+
+def identity_of(text: str) -> str:
+    """The identity of the client at an address, IPv6 grouped; text that is no address is itself."""
+    address = address_in(text)
+    return text if address is None else client_identity(address)
+
+
+def is_private(address: str) -> bool:
+    """Whether an address, without port and brackets, is one that is not used on the internet."""
+    return PRIVATE.holds(address_number(address))

@@ -1,0 +1,68 @@
+"""The client of a logged request: the peer of the connection, or the client that trusted proxies noted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from traffik.identities.forwarding import hops
+from traffik.identities.proxies import NETWORK_PREFIX, Proxies
+from traffik_cli.replay.addresses import PRIVATE, address_in
+from traffik_cli.replay.records import NOTHING, text_of
+
+__all__ = ["PRIVATE_PROXIES", "Clients"]
+
+_MOST: Final = 100_000
+
+PRIVATE_PROXIES: Final = Proxies(PRIVATE, "x-forwarded-for", NETWORK_PREFIX)
+"""Trust in every address that is not used on the internet."""
+
+
+@dataclass(slots=True)
+class Clients:
+    """Finds clients, and remembers them: the same text means the same client.
+
+    Args:
+        proxies: whom to trust; None to read the peer alone.
+    """
+
+    proxies: Proxies | None
+    _known: dict[Any, bytes | None] = field(default_factory=dict)
+
+    def key(self, peer: Any, forwarded: Any = None) -> bytes | None:
+        """The client's address as a key, without port and brackets; None if the log says none."""
+        if isinstance(peer, list):
+            peer = text_of(peer)
+        if isinstance(forwarded, list):
+            forwarded = text_of(forwarded)
+        pair = peer if forwarded is None else (peer, forwarded)
+        try:
+            return self._known[pair]
+        except KeyError:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            found = self._known[pair] = self._found(peer, forwarded)
+            return found
+        except TypeError:  # an object of JSON is no address
+            return None
+
+    def _found(self, peer: Any, forwarded: Any) -> bytes | None:
+        text = None if peer in NOTHING else text_of(peer).strip()
+        proxies = self.proxies
+        if text and "," in text:  # a list in the place of the address: the header itself
+            forwarded, text, proxies = text, None, proxies or PRIVATE_PROXIES
+        if proxies is not None and forwarded not in NOTHING:
+            text = _through(proxies, text, text_of(forwarded)) or text
+        if not text:
+            return None
+        return (address_in(text) or text).encode("utf-8", "surrogatepass")
+
+
+def _through(proxies: Proxies, peer: str | None, header: str) -> str | None:
+    """The client behind proxies. Without a peer the last hop of the header stands for it."""
+    name = "forwarded" if "for=" in header.lower() else proxies.header
+    trust = Proxies(proxies.trusted, name, proxies.ipv6_prefix)
+    address = None if peer is None else address_in(peer)
+    if address is None and not isinstance(proxies.trusted, int):
+        address = next(hops([header], name), None)
+    return trust.client(address, [header])

@@ -1,0 +1,122 @@
+"""Reasons to doubt a replay: what is in it that cannot be right, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.reports import LimitReport, ScenarioReport
+
+__all__ = ["Doubt", "doubts_of", "wait_of"]
+
+_MUCH: Final = 0.1
+"""The share of malformed lines, or of requests without a key, that is said aloud."""
+
+_MOST: Final = 0.9
+"""The share of requests from private addresses that is said aloud."""
+
+_FEW: Final = 20
+"""So many requests of one client may be all there were."""
+
+_UNITS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000))
+
+_PROXIES: Final = (
+    "if these are proxies, log the client's address, or X-Forwarded-For and give --trusted-proxies; or choose --key"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One reason.
+
+    Attributes:
+        id: its kind, the same in every release.
+        text: what was found, and what to do about it.
+        log: the log that it is about; None if it is about all.
+    """
+
+    id: str
+    text: str
+    log: str | None = None
+
+
+def doubts_of(found: ScenarioReport, logs: Sequence[LogReport]) -> list[Doubt]:
+    """All reasons to doubt what was found."""
+    doubts = [doubt for log in logs for doubt in _of_log(log)]
+    doubts += [doubt for limit in found.limits for doubt in _of_keys(found, limit)]
+    return doubts + list(_of_rules(found))
+
+
+def wait_of(micros: int) -> str:
+    """A span that is at least so long, as ``--window`` takes it."""
+    unit, size = next((each for each in _UNITS if micros >= 2 * each[1]), _UNITS[-1])
+    return f"{micros // size + 1}{unit}"
+
+
+def _of_log(log: LogReport) -> Iterator[Doubt]:
+    if log.lines and not log.requests:
+        yield Doubt(
+            "nothing-read",
+            f"no request could be read in {log.lines} lines: describe them with --format, --log-format or --pattern",
+            log.name,
+        )
+    elif log.malformed > _MUCH * log.lines:
+        yield Doubt(
+            "malformed",
+            f"{log.malformed} of {log.lines} lines are malformed and left out: the result is about the others alone",
+            log.name,
+        )
+    if log.late:
+        yield Doubt(
+            "late",
+            f"{log.late} requests stand too late in the log to be put in order, and were taken at a later time: the "
+            f"result is wrong. Give --window {wait_of(log.worst)}",
+            log.name,
+        )
+    if log.requests and log.taken.time is None:
+        yield Doubt(
+            "no-time",
+            "no line has a time: the requests were taken to be made at one instant, or --every so often. Log the time",
+            log.name,
+        )
+
+
+def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[Doubt]:
+    keys, what = limit.keys, _what(found, limit)
+    if limit.requests and limit.keyless > _MUCH * limit.requests:
+        text = f"{what}{limit.keyless} of {limit.requests} requests have no key, and nothing limits them"
+        yield Doubt("keyless", text)
+    if limit.clients == 1 and keys.requests > _FEW:
+        yield Doubt("one-key", f"{what}all requests have one key, {keys.busiest}: {_PROXIES}")
+        return
+    if limit.key != "ip":
+        return
+    if keys.addresses < 0.5 * keys.looked_at:
+        yield Doubt(
+            "no-addresses",
+            f"{what}{keys.looked_at - keys.addresses} of {keys.looked_at} keys are not addresses, such as "
+            f"{keys.other}: name the client's field with --ip-field, or the format with --format or --log-format",
+        )
+    elif keys.requests > _FEW and keys.private > _MOST * keys.requests:
+        share = 100 * keys.private // keys.requests
+        yield Doubt("private-addresses", f"{what}{share} % of requests come from private addresses: {_PROXIES}")
+
+
+def _what(found: ScenarioReport, limit: LimitReport) -> str:
+    return f"{limit.uid}: " if len(found.limits) > 1 else ""
+
+
+def _of_rules(found: ScenarioReport) -> Iterator[Doubt]:
+    if not found.requests or found.pathless is None:
+        return
+    if found.pathless > _MUCH * found.requests:
+        yield Doubt(
+            "no-path",
+            f"{found.pathless} of {found.requests} requests have no path, so that no rule on paths applies to them: "
+            f"name its field with --path-field",
+        )
+    for limit in found.limits:
+        if not limit.requests:
+            yield Doubt("no-match", f"{limit.uid} applies to no request of the log: its rules match no path in it")

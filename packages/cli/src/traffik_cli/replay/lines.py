@@ -1,0 +1,135 @@
+"""Makes records of lines: objects of JSON, values between delimiters, pairs of names and values, words in a row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from traffik_cli.replay.records import Record
+
+__all__ = ["Columns", "JsonObject", "Pairs", "Pattern", "Words", "columns_of"]
+
+_PAIR: Final = re.compile(rb'(?<![^\s,;])(?P<name>[A-Za-z_@][\w.@/-]*)=(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]*)')
+_WORD: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]\[]*\]|[^\s"]\S*')
+_ESCAPE: Final = re.compile(rb"\\(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """An object of JSON, perhaps with the comma behind it that an array has.
+
+    Attributes:
+        columns: empty: any record may have any fields.
+    """
+
+    columns: tuple[str, ...] = ()
+
+    def __call__(self, line: bytes) -> Record | str:
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            return f"no JSON: {error}"
+        return found if isinstance(found, dict) else "no object"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Values between delimiters, under names.
+
+    Attributes:
+        delimiter: one character; a space stands for any run of spaces.
+        columns: the names.
+        comment: how lines begin that are none of the table's; empty if none does.
+        header: the line that names the columns, where it may come again; empty if it does not.
+    """
+
+    delimiter: str
+    columns: tuple[str, ...]
+    comment: bytes = b""
+    header: bytes = b""
+
+    def __call__(self, line: bytes) -> Record | str:
+        if (self.comment and line.startswith(self.comment)) or line == self.header:
+            return ""
+        text = line.decode("utf-8-sig", "replace")
+        try:
+            values = next(csv.reader([text], delimiter=self.delimiter, skipinitialspace=True), [])
+        except csv.Error as error:
+            return f"no CSV: {error}"
+        if len(values) != len(self.columns):
+            return f"{len(values)} columns, not {len(self.columns)}"
+        return dict(zip(self.columns, values, strict=True))
+
+
+def columns_of(line: bytes) -> tuple[str, list[str]] | None:
+    """The delimiter and the values of a line of CSV; None if it has no two values."""
+    text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
+    best: tuple[str, list[str]] | None = None
+    for delimiter in (",", ";", "\t", "|"):
+        try:
+            names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
+        except csv.Error:  # such as a line break of old inside of it, or too long a name
+            continue
+        if len(names) > (len(best[1]) if best else 1):
+            best = delimiter, names
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Names and values, as logfmt has them: ``method=GET path="/a"``. What stands between them is passed over.
+
+    Attributes:
+        columns: empty: any record may have any fields.
+    """
+
+    columns: tuple[str, ...] = ()
+
+    def __call__(self, line: bytes) -> Record | str:
+        found: dict[str, Any] = {}
+        for name, value in _PAIR.findall(line):
+            inner = _ESCAPE.sub(rb"\1", value[1:-1]) if value[:1] == b'"' else value
+            found[name.decode()] = inner
+        return found if len(found) > 1 else "no name=value pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Named groups of a pattern that the beginning of a line matches.
+
+    Attributes:
+        pattern: the pattern.
+    """
+
+    pattern: re.Pattern[bytes]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the fields."""
+        return tuple(self.pattern.groupindex)
+
+    def __call__(self, line: bytes) -> Record | str:
+        match = self.pattern.match(line)
+        return "it does not match the format" if match is None else match.groupdict()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words in a row, under their numbers from 1; quotes and brackets hold a word together.
+
+    Attributes:
+        columns: empty: lines may have any number of them.
+    """
+
+    columns: tuple[str, ...] = ()
+
+    def __call__(self, line: bytes) -> Record | str:
+        words = _WORD.findall(line)
+        return {str(place): _bare(word) for place, word in enumerate(words, 1)} if len(words) > 1 else "one word"
+
+
+def _bare(word: bytes) -> bytes:
+    return word[1:-1] if len(word) > 1 and word[:1] in b'"[' else word

@@ -1,0 +1,118 @@
+"""Lines as records: fields by name, and where the facts of a request stand among them.
+
+A name with dots leads into nested objects, unless a field is called by the whole of it. Values are bytes where a line
+is text, and whatever JSON holds where it is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+__all__ = ["NOTHING", "Fields", "Layout", "Parse", "Record", "field_of", "first_of", "flattened", "text_of"]
+
+Record: TypeAlias = Mapping[str, Any]
+
+Parse: TypeAlias = Callable[[bytes], "Record | str"]
+"""Makes a record of a line, or says why it cannot. It may be sent to another process."""
+
+NOTHING: Final = frozenset([None, "", "-", b"", b"-"])
+"""Values by which logs say that there is none."""
+
+_DEPTH: Final = 5
+_MOST: Final = 200
+"""Fields of a record that are looked at when a layout is sought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names of fields that the user gives; None where the log is to be searched for them.
+
+    Attributes:
+        time: when the request was made.
+        ip: the address of the client, or of the proxy that spoke for it.
+        method: its method.
+        path: its path, with or without a query, or a whole URL.
+        forwarded: the addresses that proxies noted, as in X-Forwarded-For.
+    """
+
+    time: str | None = None
+    ip: str | None = None
+    method: str | None = None
+    path: str | None = None
+    forwarded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The fields in which the facts of a request stand. Of several, the first that a record has is read.
+
+    Attributes:
+        time: when it was made; several fields in one tuple are joined (a date and a clock). Empty if no field says.
+        client: the address at the other end of the connection.
+        forwarded: the addresses that proxies noted.
+        method: the method.
+        path: the path or URL.
+        request: the whole request line.
+    """
+
+    time: tuple[tuple[str, ...], ...] = ()
+    client: tuple[str, ...] = ()
+    forwarded: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    request: tuple[str, ...] = ()
+
+
+def field_of(record: Record, name: str) -> Any:
+    """The value of a field; None if the record has none."""
+    found = record.get(name)
+    if found is None and "." in name:
+        head, _, rest = name.partition(".")
+        inner = record.get(head)
+        return field_of(inner, rest) if isinstance(inner, Mapping) else None
+    return found
+
+
+def first_of(record: Record, names: Iterable[str]) -> Any:
+    """The value of the first of the fields that says something; None if none does."""
+    for name in names:
+        found = field_of(record, name)
+        if isinstance(found, list | dict):
+            if found:
+                return found
+        elif found not in NOTHING:
+            return found
+    return None
+
+
+def flattened(record: Record) -> dict[str, Any]:
+    """All fields with their dotted names, nested ones too."""
+    found: dict[str, Any] = {}
+    for name, value in _walk(record, "", _DEPTH):
+        found[name] = value
+        if len(found) >= _MOST:
+            break
+    return found
+
+
+def _walk(record: Record, before: str, depth: int) -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            if depth:
+                yield from _walk(value, f"{before}{name}.", depth - 1)
+        else:
+            yield before + name, value
+
+
+def text_of(value: Any) -> str:
+    """A value as text; a list is joined with commas, as several lines of a header are."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, list):
+        return ", ".join(map(text_of, value))
+    return json.dumps(value)

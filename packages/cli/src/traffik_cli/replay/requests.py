@@ -1,0 +1,42 @@
+"""Method and path of a logged request, from a request line, a URL or fields of their own."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from traffik_cli.replay.records import NOTHING, Layout, Record, first_of, text_of
+
+__all__ = ["asked_in", "path_in", "request_of"]
+
+_LINE: Final = re.compile(rb"(?P<method>[!#$%&'*+.^_`|~0-9A-Za-z-]+) (?P<target>\S+)(?: HTTP/[0-9.]+)?")
+
+
+def asked_in(line: bytes) -> tuple[bytes | None, bytes | None]:
+    """Method and path of a request line, without the query; None for both if it is no request line."""
+    match = _LINE.match(line)
+    return (None, None) if match is None else (match["method"], path_in(match["target"]))
+
+
+def path_in(target: bytes) -> bytes:
+    """The path in what a request line, a field or a URL says, without the query and the host."""
+    path = target.partition(b"?")[0].partition(b"#")[0]
+    if not path.startswith(b"/") and b"://" in path:
+        path = b"/" + path.partition(b"://")[2].partition(b"/")[2]
+    return path
+
+
+def request_of(record: Record, layout: Layout) -> tuple[bytes | None, bytes | None]:
+    """Method and path of a record; None for what it does not say."""
+    method, path = first_of(record, layout.method), first_of(record, layout.path)
+    if method is None or path is None:
+        line = first_of(record, layout.request)
+        asked = (None, None) if line is None else asked_in(_bytes(line))
+        return (method and _bytes(method)) or asked[0], path_in(_bytes(path)) if path else asked[1]
+    return _bytes(method), path_in(_bytes(path))
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"" if value in NOTHING else text_of(value).encode("utf-8", "surrogatepass")

@@ -1,0 +1,129 @@
+"""Every replay says what it took for what, and says aloud what cannot be right."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.test_shapes import LOGS
+
+LINE = '{ip} - - [10/Oct/2025:12:{second:02}:00 +0000] "{asked}" 200 5\n'
+POLICY = """
+[[throttle]]
+uid = "logins"
+rate = "5/min"
+[[throttle.rule]]
+path = "/login"
+
+[[throttle]]
+uid = "all"
+rate = "100/min"
+"""
+
+
+def lines(*addresses, asked="GET /a HTTP/1.1"):
+    return "".join(LINE.format(ip=ip, second=place % 60, asked=asked) for place, ip in enumerate(addresses))
+
+
+PUBLIC = lines(*(f"203.0.113.{n}" for n in range(30)))
+JSON = "".join(f'{{"time": {1_760_104_536 + n}, "ip": "user-{n % 5}"}}\n' for n in range(30))
+
+DOUBTS = {
+    "nothing-read": ("Oct 10\nwhat?\n" * 20, ("--format", "combined")),
+    "malformed": (PUBLIC + "what?\n" * 10, ()),
+    "late": (PUBLIC[-200:] + PUBLIC, ("--window", "1min")),
+    "no-time": ('203.0.113.7:4 - "GET / HTTP/1.1" 200\n203.0.113.8:4 - "GET / HTTP/1.1" 200\n', ()),
+    "keyless": (PUBLIC + lines(*"-" * 10), ()),
+    "one-key": (lines(*["203.0.113.7"] * 30), ()),
+    "no-addresses": (JSON, ()),
+    "private-addresses": (lines(*(f"10.0.0.{n}" for n in range(30))), ()),
+}
+
+
+@pytest.mark.parametrize("kind", DOUBTS)
+def test_a_result_that_cannot_be_right_is_said_aloud(kind, traffik, tmp_path):
+    content, options = DOUBTS[kind]
+    (tmp_path / "log").write_text(content)
+    said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--json", "--html", tmp_path / "a.html", *options)
+    (doubt,) = json.loads(said.out)["doubts"]
+    assert doubt["id"] == kind
+    assert doubt["text"] in said.err
+    assert said.err.startswith("traffik: warning: ")
+    assert kind in (tmp_path / "a.html").read_text()
+    assert said.code == (2 if kind == "nothing-read" else 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"), [("GET /a HTTP/1.1", "no-match"), ("\\x16\\x03", "no-path"), ("GET /login HTTP/1.1", None)]
+)
+def test_rules_that_could_match_nothing_are_said_aloud(asked, kind, traffik, tmp_path):
+    (tmp_path / "log").write_text(PUBLIC.replace("GET /a HTTP/1.1", asked))
+    (tmp_path / "limits.toml").write_text(POLICY)
+    said = traffik("replay", tmp_path / "log", "--policy", tmp_path / "limits.toml", "--json")
+    kinds = [doubt["id"] for doubt in json.loads(said.out)["doubts"]]
+    assert kinds == {"no-match": ["no-match"], "no-path": ["no-path", "no-match"], None: []}[kind]
+
+
+def test_the_window_that_is_advised_mends_the_order(traffik, tmp_path):
+    (tmp_path / "log").write_text(PUBLIC[-200:] + PUBLIC)
+    said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--window", "1s")
+    window = said.err.partition("--window ")[2].strip()
+    mended = traffik("replay", tmp_path / "log", "--rate", "5/min", "--window", window)
+    assert (mended.code, mended.err) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["dashes.log", "german-month.log"])
+def test_a_log_in_which_nothing_is_of_use_ends_with_2(name, traffik):
+    said = traffik("replay", LOGS / name, "--rate", "10/min")
+    assert said.code == 2
+    assert "so that the result says nothing" in said.err
+
+
+def test_a_replay_says_first_what_it_took(traffik):
+    said = traffik("replay", LOGS / "xff-last.log", "--rate", "10/min").out.splitlines()
+    assert said[0].endswith("xff-last.log: 60 lines, combined")
+    assert said[1].startswith("  client: forwarded, such as 198.51.100.1 (the last address that is not private")
+    assert said[2] == "  time: time, such as 2025-10-10 12:00:00 UTC in [10/Oct/2025:12:00:00 +0000]"
+    assert said[3:6] == [
+        "  path: path, such as /a",
+        "keys by ip: 100.0 % of 3 are addresses, 0 requests without a key",
+        "lines: 0 malformed, 0 too late",
+    ]
+
+
+@pytest.mark.parametrize(("options", "clients"), [((), 3), (("10.0.0.0/8",), 3), (("1",), 3), (("none",), 1)])
+def test_proxies_name_the_client_if_they_are_trusted(options, clients, traffik):
+    trusted = [part for text in options for part in ("--trusted-proxies", text)]
+    said = traffik("replay", LOGS / "xff-last.log", "--rate", "10/min", "--json", *trusted)
+    (found,) = json.loads(said.out)["scenarios"]
+    assert found["clients"] == clients
+
+
+def test_trust_needs_a_field_to_read(traffik):
+    said = traffik("replay", LOGS / "caddy.json", "--rate", "10/min", "--trusted-proxies", "10.0.0.0/8")
+    assert said.code == 2
+    assert "no field holds X-Forwarded-For" in said.err
+
+
+@pytest.mark.parametrize(
+    ("condition", "code"), [("keyless > 10%", 1), ("keyless > 50", 0), ("malformed > 1%", 1), ("late > 0", 0)]
+)
+def test_a_pipeline_is_told_what_was_not_read(condition, code, traffik, tmp_path):
+    (tmp_path / "log").write_text(PUBLIC + lines(*"-" * 10) + "what?\n")
+    assert traffik("replay", tmp_path / "log", "--rate", "5/min", "--fail-if", condition).code == code
+
+
+def test_lines_without_times_are_spaced_as_told(traffik):
+    log = LOGS / "gunicorn-prefixed.log"
+    said = traffik("replay", log, "--rate", "10/min", "--every", "6s", "--json")
+    (found,) = json.loads(said.out)["scenarios"]
+    assert (found["refused"], found["last"] - found["first"]) == (0, 59 * 6_000_000)
+
+
+def test_times_without_a_zone_are_in_the_zone_that_is_named(traffik, tmp_path):
+    (tmp_path / "log.csv").write_text("time,ip\n2025-07-01 14:00:00,192.0.2.1\n2025-12-01 13:00:00Z,192.0.2.1\n")
+    said = traffik("replay", tmp_path / "log.csv", "--rate", "1/s", "--timezone", "Europe/Berlin", "--json")
+    (found,) = json.loads(said.out)["scenarios"]
+    assert (found["first"], found["last"]) == (1_751_371_200_000_000, 1_764_594_000_000_000)
+    assert "not a time zone" in traffik("replay", "-", "--rate", "1/s", "--timezone", "Mars").err
