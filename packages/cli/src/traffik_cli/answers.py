@@ -16,7 +16,7 @@ from traffik_cli.runs import Found
 from traffik_cli.shown import show
 from traffik_cli.words import is_unicode, printable
 
-__all__ = ["checked", "document", "failed", "present"]
+__all__ = ["checked", "document", "failed", "present", "write_text"]
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -41,11 +41,19 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     if options["html"]:
         from traffik_cli.pages import page
 
-        path = Path(options["html"])
-        try:
-            path.write_text(page(outcome), encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
+        write_text(Path(options["html"]), page(outcome))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
 def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
@@ -72,6 +80,7 @@ def document(outcome: Found) -> dict[str, object]:
         "scenarios": [report.plain() for report in outcome.reports],
         "doubts": [asdict(doubt) for doubt in outcome.doubts],
         "logs": [asdict(log) | {"shown": [line._asdict() for line in log.shown]} for log in outcome.logs],
+        "left_out": outcome.left_out,
         "suggestions": [asdict(each) for each in outcome.suggestions],
         "seconds": round(outcome.seconds, 3),
     }

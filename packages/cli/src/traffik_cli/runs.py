@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from traffik.strategies import plan
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run, Wanted
 from traffik_cli.replay.doubts import Doubt, doubts_of
+from traffik_cli.replay.filters import Filters
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.history import History
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
-from traffik_cli.replay.targets import Suggestion, Target
+from traffik_cli.replay.targets import Suggestion
+from traffik_cli.searching import Search, recorder, suggested
 from traffik_cli.sources import Readable
 
-__all__ = ["Found", "Reading", "Search", "Tries", "replayed"]
+__all__ = ["Found", "Reading", "Tries", "replayed"]
 
 Tries: TypeAlias = Mapping[str, Sequence[Trial]]
 """What is tried side by side: throttles by the name of the scenario they make."""
@@ -39,6 +40,7 @@ class Reading:
         jobs: processes at work.
         most: keys that are told apart.
         cut: whether standard input is cut into the logs that it holds.
+        filters: which requests are looked at.
     """
 
     sources: Sequence[Readable]
@@ -47,21 +49,7 @@ class Reading:
     jobs: int
     most: int
     cut: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Limits to look for.
-
-    Attributes:
-        target: how much they may refuse.
-        periods: of the limits, µs.
-        model: how they count, and whose quota it is; its rates do not matter.
-    """
-
-    target: Target
-    periods: Sequence[int]
-    model: Trial
+    filters: Filters = field(default_factory=Filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +62,7 @@ class Found:
         doubts: what in it cannot be right.
         suggestions: limits for the target, if there was one.
         seconds: how long it took.
+        left_out: requests that were not looked at, since a filter left them out.
     """
 
     reports: list[ScenarioReport]
@@ -81,6 +70,7 @@ class Found:
     doubts: list[Doubt] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     seconds: float = 0.0
+    left_out: int = 0
 
 
 def replayed(reading: Reading, tries: Tries, search: Search | None, worst: int) -> Found:
@@ -97,66 +87,74 @@ def replayed(reading: Reading, tries: Tries, search: Search | None, worst: int) 
     """
     began = time.perf_counter()
 
-    def remembered() -> History | None:
-        return None if search is None else History(search.model.selector)
-
-    history = remembered()
-    scenarios, logs = _decided(reading, tries, "replay", history)
-    if any(log.late and source.in_parts for log, source in zip(logs, reading.sources, strict=True)):
-        reading, history = replace(reading, cut=True), remembered()
-        scenarios, logs = _decided(reading, tries, "replay, sorted", history)
+    read = _decided(reading, tries, search, "replay")
+    if any(log.late and source.in_parts for log, source in zip(read.logs, reading.sources, strict=True)):
+        read = _decided(replace(reading, cut=True), tries, search, "replay, sorted")
     suggestions: list[Suggestion] = []
     added: list[Scenario] = []
-    if search is not None and history is not None:
-        suggestions, added = _suggested(history, search, {*tries})
-    reports = [report_of(scenario, worst) for scenario in scenarios]
+    if search is not None and read.history is not None:
+        with _uncollected():
+            suggestions, added = suggested(read.history, search, {*tries})
+    reports = [report_of(scenario, worst) for scenario in read.scenarios]
     reports += [report_of(scenario, worst, suggested=True) for scenario in added]
-    return Found(reports, logs, doubts_of(reports[0], logs), suggestions, time.perf_counter() - began)
+    doubts = doubts_of(reports[0], read.logs)
+    if any(each.group for each in suggestions):  # a group may well be one client's
+        doubts = [doubt for doubt in doubts if doubt.id != "one-key"]
+    return Found(reports, read.logs, doubts, suggestions, time.perf_counter() - began, read.left_out)
 
 
-def _suggested(history: History, search: Search, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
-    """A limit for every period, and what becomes of the requests under them, unless that is known."""
-    from traffik_cli.replay.applied import applied, trials_suggested
-    from traffik_cli.replay.fullest import columns_of
-    from traffik_cli.replay.suggesting import suggest
-
-    columns = columns_of(history)
-    with _uncollected():
-        found = [suggest(columns, history, search.target, search.model, period, "") for period in search.periods]
-        trials = trials_suggested(found, search.model)
-        name = "; ".join(str(rate) for trial in trials.values() for rate in trial.plan.rates) or "unlimited"
-        if name in there or (there and not trials):
-            return found, []
-        unlimited = replace(search.model, plan=plan(search.model.plan.strategy, ()))
-        return found, [applied(name, history, columns, trials, unlimited)]
+@dataclass(slots=True)
+class _Read:
+    scenarios: list[Scenario]
+    history: History | None
+    logs: list[LogReport] = field(default_factory=list)
+    left_out: int = 0
 
 
-def _decided(
-    reading: Reading, tries: Tries, what: str, history: History | None
-) -> tuple[list[Scenario], list[LogReport]]:
-    wanted = wanted_by(list(tries.values()), () if history is None else (history.selector,))
+def _decided(reading: Reading, tries: Tries, search: Search | None, what: str) -> _Read:
+    wanted = _wanted(reading, tries, search)
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
-    if history is not None:
-        told.append(_recorder(history, wanted))
+    done = _Read(scenarios, None)
+    if search is not None:
+        done.history = History(search.model.selector)
+        told.append(recorder(done.history, search, wanted))
     form = replace(reading.form, wanted=wanted)
     with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
-        _tell(told, runs)
-    return scenarios, [log.report() for log in logs]
+        done.left_out = _tell(told, runs, reading.filters.keeping(wanted))
+    done.logs = [log.report() for log in logs]
+    return done
 
 
-def _tell(told: Iterable[Callable[[int, list[Hit]], None]], runs: Iterator[Run]) -> None:
+def _wanted(reading: Reading, tries: Tries, search: Search | None) -> Wanted:
+    more = list(reading.filters.selectors)
+    request = reading.filters.request
+    trials = list(tries.values())
+    if search is not None:
+        trials.append([search.model])
+        more += search.by.fields
+        request = request or search.by.request
+    return wanted_by(trials, more, request=request)
+
+
+def _tell(
+    told: Iterable[Callable[[int, list[Hit]], None]],
+    runs: Iterator[Run],
+    keep: Callable[[list[Hit]], list[Hit]] | None,
+) -> int:
+    """Hand on all runs; how many requests were left out."""
+    left_out = 0
     for now, hits in runs:
+        kept = hits
+        if keep is not None:
+            kept = keep(hits)
+            left_out += len(hits) - len(kept)
+            if not kept:
+                continue
         for tell in told:
-            tell(now, hits)
-
-
-def _recorder(history: History, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
-    if wanted.bare:
-        return history.add
-    place = wanted.selectors.index(history.selector)
-    return lambda now, hits: history.add(now, [hit[place] for hit in hits])
+            tell(now, kept)
+    return left_out
 
 
 @contextmanager

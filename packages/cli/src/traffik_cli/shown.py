@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -30,6 +30,11 @@ _ADDRESS: Final = 39
 _LABELS: Final = 26
 """Columns that the names of the rows of the summary take."""
 
+_LIMITS: Final = 3
+"""Suggested limits of which the worst-hit clients are shown, those first that refuse most."""
+
+_COLUMNS: Final = ("requests", "clients", "p50", "p90", "p99", "p99.9", "most", "refused", "touched")
+
 _LONG: Final = 60
 """Characters of an example that are shown."""
 
@@ -49,14 +54,17 @@ def show(outcome: Found, top: int) -> None:
     for report in outcome.reports:
         if report is outcome.reports[0] or report.suggested:
             _limits(out, report, top)
+    if any(suggestion.group for suggestion in outcome.suggestions):
+        out.print(_groups(outcome.suggestions))
+        return
     for suggestion in outcome.suggestions:
         _suggest(out, suggestion)
 
 
 def _limits(out: Console, report: ScenarioReport, top: int) -> None:
-    if len(report.limits) > 1:
+    if len(report.limits) > 1 and not report.suggested:
         out.print(_policies(report))
-    for limit in report.limits:
+    for limit in sorted(report.limits, key=lambda each: -each.refused)[:_LIMITS] if report.suggested else report.limits:
         if top and limit.worst:
             out.print(_worst(limit, top, out.width))
 
@@ -66,6 +74,8 @@ def _logs(out: Console, outcome: Found) -> None:
         out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {_format(log.taken)}", soft_wrap=True)
         _taken(out, log.taken)
         _trouble(out, log)
+    if outcome.left_out:
+        out.print(f"{number(outcome.left_out)} requests left out by --only, --where or --ignore")
     lines = sum(log.lines for log in outcome.logs)
     if outcome.seconds > 0 and out.is_terminal:
         out.print(f"[dim]{outcome.seconds:.1f} s, {number(int(lines / outcome.seconds))} lines/s[/]")
@@ -215,6 +225,24 @@ def _worst(limit: LimitReport, top: int, width: int) -> Table:
 
 def _shares(by: dict[str, int]) -> str:
     return ", ".join(f"{rate}: {number(count)}" for rate, count in by.items())
+
+
+def _groups(suggestions: Sequence[Suggestion]) -> Table:
+    """A row for each group of requests, with the limit suggested for it."""
+    title = f"Limits for at most {suggestions[0].target}; requests in the fullest {span(suggestions[0].period)}"
+    table = Table("requests to", "limit", *_COLUMNS, title=title, title_justify="left")
+    for each in suggestions:
+        found = next((tried for tried in each.tried if tried.rate == each.rate), None)
+        table.add_row(
+            escape(printable(each.group)),
+            each.rate or "none",
+            number(each.requests),
+            number(each.clients),
+            *(number(each.quantiles.get(name, 0)) for name in _COLUMNS[2:-2]),
+            "" if found is None else percent(found.refused, 1),
+            "" if found is None else percent(found.touched, 1),
+        )
+    return table
 
 
 def _suggest(out: Console, found: Suggestion) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Final
 
 import numpy as np
 
@@ -17,10 +17,9 @@ from traffik_cli.replay.scenarios import Applies, Scenario, Trial
 from traffik_cli.replay.suggesting import refusable
 from traffik_cli.replay.targets import Suggestion
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 __all__ = ["applied", "trials_suggested"]
+
+_END: Final[tuple[int, list[int], list[int] | None]] = (0, [], None)
 
 
 def trials_suggested(suggestions: Sequence[Suggestion], model: Trial) -> dict[str, Trial]:
@@ -49,38 +48,42 @@ def applied(name: str, history: History, columns: Columns, trials: Mapping[str, 
         model: a throttle without a limit, which stands there if there is none with one.
     """
     # To the throttles a group is a path of its own.
-    paths = {group: str(place) for place, group in enumerate(dict.fromkeys((*trials, *history.groups)))}
-    tried = [replace(trial, applies=_only(paths[group]) if any(trials) else None) for group, trial in trials.items()]
-    grouped = any(history.groups)
-    scenario = Scenario(name, tried or [model], Wanted((model.selector,), request=grouped))
+    paths = {group: b"%d" % place for place, group in enumerate(dict.fromkeys((*trials, *history.groups)))}
+    tried = [replace(each, applies=_only(paths[group]) if any(trials) else None) for group, each in trials.items()]
+    selectors = (model.selector,) if model.weight is None else (model.selector, model.weight)
+    scenario = Scenario(name, tried or [model], Wanted(selectors, request=any(history.groups)))
     places = {group: place for place, group in enumerate(trials)}
+    owners = np.fromiter((places.get(group, -1) for group in history.groups), np.int64, columns.count)
     chosen = np.zeros(columns.count, np.bool_)
-    groups = np.fromiter((places.get(group, -1) for group in history.groups), np.int64, columns.count)
     for place, trial in enumerate(tried):
-        chosen |= (groups == place) & refusable(columns, trial)
-    _idle(scenario, history, columns.requests(), groups if tried else groups + 1, chosen)
-    hits: list[Hit] = list(history.names)
-    if grouped:
-        hits = [(key, b"", paths[group].encode()) for key, group in zip(history.names, history.groups, strict=True)]
-    decided = iter([*columns.only(chosen), (0, [], None)])
-    now, clients, _ = next(decided)
-    begin = 0
-    for instant, end in zip(history.times, history.ends, strict=True):
+        chosen |= (owners == place) & refusable(columns, trial)
+    _enter(scenario, history, np.where(chosen, 0, columns.requests()), owners if tried else owners + 1)
+    requests = [(b"", paths[group]) for group in history.groups]
+    decided = columns.only(chosen)
+    now, clients, units = next(decided, _END)
+    for instant, count in zip(history.times, np.diff(columns.ends, prepend=0).tolist(), strict=True):
+        hits: list[Hit] = []
         if clients and instant == now:
-            scenario.decide(instant, [hits[client] for client in clients], end - begin - len(clients))
-            now, clients, _ = next(decided)
-        else:
-            scenario.decide(instant, [], end - begin)
-        begin = end
+            hits = _hits(scenario.wanted, [history.names[each] for each in clients], units)
+            if scenario.wanted.request:
+                hits = [(*hit, *requests[client]) for hit, client in zip(hits, clients, strict=True)]
+            now, clients, units = next(decided, _END)
+        scenario.decide(instant, hits, count - len(hits))
     return scenario
 
 
-def _idle(scenario: Scenario, history: History, requests: Numbers, places: Numbers, chosen: NDArray[np.bool_]) -> None:
-    """Enter all clients in the order in which they came, with the requests of those that are not chosen."""
-    idle = np.where(chosen, 0, requests).tolist()
+def _hits(wanted: Wanted, keys: list[bytes], units: list[int] | None) -> list[Hit]:
+    if wanted.bare:
+        return list(keys)
+    return [(key,) for key in keys] if units is None else list(zip(keys, units, strict=True))
+
+
+def _enter(scenario: Scenario, history: History, requests: Numbers, places: Numbers) -> None:
+    """Enter all clients in the order in which they came, with the requests that are not decided."""
+    counts = requests.tolist()
     for client in np.flatnonzero(places >= 0).tolist():
-        scenario.ledgers[places[client]].count(history.names[client], idle[client])
+        scenario.ledgers[places[client]].count(history.names[client], counts[client])
 
 
-def _only(place: str) -> Applies:
-    return lambda method, path: path == place  # noqa: ARG005 - the seam of rules
+def _only(place: bytes) -> Applies:
+    return lambda method, path: path == place.decode()  # noqa: ARG005 - the seam of rules

@@ -7,10 +7,10 @@ sixteen for an instant, and the name of every client once.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from traffik_cli.replay.batches import Hit, Run
+from traffik_cli.replay.batches import Hit
 from traffik_cli.replay.selectors import Selector, identity_in
 
 __all__ = ["History"]
@@ -29,11 +29,15 @@ class _Numbers(dict[Hit, int]):
     def __missing__(self, hit: Hit) -> int:
         group, raw = hit if isinstance(hit, tuple) else ("", hit)
         name = b"" if not raw or raw == b"-" else identity_in(self._selector, raw)
+        number = self[hit] = self.number(group, name)
+        return number
+
+    def number(self, group: str, name: bytes) -> int:
+        """The number of a client, which is a new one if it has none yet."""
         number = self._known.setdefault((group, name), len(self.names))
         if number == len(self.names):
             self.names.append(name)
             self.groups.append(group)
-        self[hit] = number
         return number
 
 
@@ -87,9 +91,17 @@ class History:
         self.times.append(now)
         self.ends.append(len(self.clients))
 
-    def runs(self) -> Iterator[Run]:
-        """The requests again, as pairs of an instant and the numbers of clients."""
-        begin = 0
-        for now, end in zip(self.times, self.ends, strict=True):
-            yield now, list(self.clients[begin:end])
-            begin = end
+    def regrouped(self, groups: Mapping[str, str]) -> History:
+        """The same requests, with the groups that `groups` has for each."""
+        if all(old == new for old, new in groups.items()):
+            return self
+        found = History(self.selector)
+        pairs = zip(self.groups, self.names, strict=True)
+        numbers = [found.number(groups[group], name) for group, name in pairs]
+        found.clients.extend(map(numbers.__getitem__, self.clients))
+        found.times, found.ends, found.costs = self.times, self.ends, self.costs
+        return found
+
+    def number(self, group: str, name: bytes) -> int:
+        """The number of a client, which is a new one if it has none yet."""
+        return self._numbers.number(group, name)

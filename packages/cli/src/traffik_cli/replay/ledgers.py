@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from traffik.model.decisions import NEVER, Decision
+from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.strategies import Kernel, Plan, State
 from traffik_cli.replay.batches import Hit
 from traffik_cli.replay.selectors import Selector, identity_in, is_address
@@ -112,11 +112,19 @@ class Ledger:
         self._groups: dict[bytes, Tally] = {}
         self._room = most
         self._cost = cost
-        self._kernel = plan.kernel if cost <= plan.ceiling else _settled(plan.without_store(cost))
+        self._kernel = self._kernel_of(cost)
 
-    def decide(self, now: int, keys: list[Hit]) -> int:
-        """Decide a run of hits; how many were refused. This loop is what a replay spends its time in."""
+    def decide(self, now: int, keys: list[Hit], units: int | None = None) -> int:
+        """Decide a run of hits; how many were refused. This loop is what a replay spends its time in.
+
+        Args:
+            now: the instant, µs.
+            keys: those of the hits.
+            units: of quota that each of them takes; None for the cost of the limit.
+        """
         table, kernel, cost = self.table, self._kernel, self._cost
+        if units is not None:
+            kernel, cost = self._kernel_of(units), units
         self.requests += len(keys)
         fresh, until, born, refused = None, now, None, 0
         for key in keys:
@@ -146,6 +154,11 @@ class Ledger:
                 refused += 1
                 self._refuse(key, entry, decision, now)
         return refused
+
+    def _kernel_of(self, cost: int) -> Kernel:
+        if 0 < cost <= self.plan.ceiling:
+            return self.plan.kernel
+        return _settled(self.plan.without_store(cost) if cost else ADMITTED)
 
     def count(self, key: bytes, requests: int) -> None:
         """Count requests of a key that are known to be admitted, without deciding them."""

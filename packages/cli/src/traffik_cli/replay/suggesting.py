@@ -186,7 +186,7 @@ class _Search:
         trial = self._trial(limit)
         ledger = Ledger(trial.plan, trial.cost, trial.selector)
         chosen = self._named & refusable(self.columns, trial)
-        refused = sum(ledger.decide(now, self._keys(clients)) for now, clients, _ in self.columns.only(chosen))
+        refused = sum(self._refused(ledger, *run) for run in self.columns.only(chosen))
         touched = sum(entry.refusals is not None for _, entry in ledger.entries())
         part, whole = (refused, self.requests) if self.target.of == "requests" else (touched, self.clients)
         return Tried(
@@ -196,9 +196,11 @@ class _Search:
             part <= self.target.share * whole,
         )
 
-    def _keys(self, clients: list[int]) -> list[bytes]:
-        names = self.names
-        return [names[client] for client in clients]
+    def _refused(self, ledger: Ledger, now: int, clients: list[int], units: list[int] | None) -> int:
+        keys = [self.names[client] for client in clients]
+        if units is None:
+            return ledger.decide(now, keys)
+        return sum(ledger.decide(now, [key], each) for key, each in zip(keys, units, strict=True))
 
 
 def _quantiles(peaks: Numbers) -> dict[str, int]:
