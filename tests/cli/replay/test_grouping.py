@@ -8,7 +8,7 @@ import pytest
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.batches import Wanted
-from traffik_cli.replay.grouping import OTHERS, busiest, grouping_of, template_of
+from traffik_cli.replay.grouping import OTHERS, busiest, grouping_of, path_template
 from traffik_cli.replay.history import History
 from traffik_cli.replay.selectors import Selector
 
@@ -29,7 +29,7 @@ IP, PLAN = Selector("ip"), Selector("field", "plan")
     ],
 )
 def test_numbers_and_identifiers_in_a_path_are_one(path, template):
-    assert template == template_of(path)
+    assert template == path_template(path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from traffik.strategies import TokenBucket, plan
 from traffik.strategies.named import STRATEGIES
 from traffik_cli.replay.applied import applied
 from traffik_cli.replay.batches import Wanted
-from traffik_cli.replay.fullest import columns_of
+from traffik_cli.replay.fullest import arrays_of
 from traffik_cli.replay.history import History
 from traffik_cli.replay.reports import report_of
 from traffik_cli.replay.scenarios import Scenario
@@ -50,7 +50,7 @@ def remembered(given_hits):
 
 def suggested(given_hits, target, trial=None, period=PERIOD):
     history = remembered(given_hits)
-    return suggest(columns_of(history), history, target, trial or trial_of("1/10s"), period, "")
+    return suggest(arrays_of(history), history, target, trial or trial_of("1/10s"), period, "")
 
 
 def decided(given_hits, trial):
@@ -86,7 +86,7 @@ def test_the_suggestion_holds_and_the_limit_below_it_does_not(given_hits, target
 @given(hits, trials, st.integers(1, 12))
 def test_clients_that_need_no_decision_are_never_refused(given_hits, trial, limit):
     tried, history = with_limit(trial, limit), remembered(given_hits)
-    chosen = refusable(columns_of(history), tried)
+    chosen = refusable(arrays_of(history), tried)
     refused = {key for key, entry in decided(given_hits, tried).ledgers[0].entries() if entry.refusals is not None}
     assert refused <= {name for name, may in zip(history.names, chosen, strict=True) if may}
 
@@ -94,7 +94,7 @@ def test_clients_that_need_no_decision_are_never_refused(given_hits, trial, limi
 @given(hits, trials, st.integers(1, 12))
 def test_the_report_on_a_suggested_limit_is_that_of_a_replay(given_hits, trial, limit):
     tried, history = with_limit(trial, limit), remembered(given_hits)
-    found = report_of(applied("all", history, columns_of(history), {"": tried}, tried))
+    found = report_of(applied("all", history, arrays_of(history), {"": tried}, tried))
     whole = report_of(decided(given_hits, tried))
     assert replace(found.limits[0], uid="") == replace(whole.limits[0], uid="")
     assert (found.steps, found.refused, found.touched) == (whole.steps, whole.refused, whole.touched)
@@ -113,7 +113,7 @@ def test_the_fullest_period_may_begin_anywhere(given_hits):
 def test_a_log_in_parts_is_looked_at_as_a_whole(period, expected, monkeypatch):
     monkeypatch.setattr("traffik_cli.replay.fullest._PART", 7)
     history = remembered(sorted((now, key) for now in (0, 10, 20) for key in CLIENTS[:3] for _ in range(10)))
-    assert list(columns_of(history).fullest(period * 1_000_000).once) == [expected] * 3
+    assert list(arrays_of(history).fullest(period * 1_000_000).once) == [expected] * 3
 
 
 @pytest.mark.parametrize(("most", "expected"), [(1000, 60), (60, 60), (55, 55), (3, 3), (0, 1)])

@@ -20,7 +20,7 @@ from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.targets import Suggestion
-from traffik_cli.searching import Search, recorder, suggested
+from traffik_cli.searching import LimitSearch, recorder, suggested
 from traffik_cli.sources import Readable
 
 __all__ = ["Found", "Reading", "Tries", "replayed"]
@@ -73,7 +73,7 @@ class Found:
     left_out: int = 0
 
 
-def replayed(reading: Reading, tries: Tries, search: Search | None, worst: int) -> Found:
+def replayed(reading: Reading, tries: Tries, search: LimitSearch | None, worst: int) -> Found:
     """Replay what is read, and look for limits that meet a target.
 
     Args:
@@ -111,7 +111,7 @@ class _Read:
     left_out: int = 0
 
 
-def _decided(reading: Reading, tries: Tries, search: Search | None, what: str) -> _Read:
+def _decided(reading: Reading, tries: Tries, search: LimitSearch | None, what: str) -> _Read:
     wanted = _wanted(reading, tries, search)
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
@@ -127,7 +127,7 @@ def _decided(reading: Reading, tries: Tries, search: Search | None, what: str) -
     return done
 
 
-def _wanted(reading: Reading, tries: Tries, search: Search | None) -> Wanted:
+def _wanted(reading: Reading, tries: Tries, search: LimitSearch | None) -> Wanted:
     more = list(reading.filters.selectors)
     request = reading.filters.request
     trials = list(tries.values())

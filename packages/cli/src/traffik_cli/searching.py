@@ -14,14 +14,14 @@ from traffik_cli.replay.history import History
 from traffik_cli.replay.scenarios import Scenario, Trial, units_in
 from traffik_cli.replay.targets import Suggestion, Target
 
-__all__ = ["Search", "recorder", "suggested"]
+__all__ = ["LimitSearch", "recorder", "suggested"]
 
 _GROUPS: Final = 20
 """Groups that have a limit of their own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class LimitSearch:
     """Limits to look for.
 
     Attributes:
@@ -37,7 +37,7 @@ class Search:
     by: Grouping = field(default_factory=Grouping)
 
 
-def recorder(history: History, search: Search, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
+def recorder(history: History, search: LimitSearch, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
     """What keeps hits that hold what is `wanted`."""
     label, weight = search.by.labels(wanted), search.model.weight
     if wanted.bare:
@@ -54,15 +54,15 @@ def recorder(history: History, search: Search, wanted: Wanted) -> Callable[[int,
     return record
 
 
-def suggested(history: History, search: Search, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
+def suggested(history: History, search: LimitSearch, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
     """The limits, and what becomes of the requests under them, unless a scenario of their name is already there."""
     from traffik_cli.replay.applied import applied, trials_suggested
-    from traffik_cli.replay.fullest import columns_of
+    from traffik_cli.replay.fullest import arrays_of
     from traffik_cli.replay.suggesting import suggest
 
     groups = _groups(history)
     history = history.regrouped(groups)
-    columns = columns_of(history)
+    columns = arrays_of(history)
     found = [
         suggest(columns, history, search.target, search.model, period, group)
         for group in dict.fromkeys(groups.values())

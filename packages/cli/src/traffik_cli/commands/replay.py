@@ -27,7 +27,7 @@ from traffik_cli.replay.targets import Target, target_of
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
 from traffik_cli.replay.writing import check_writable, limits_text
 from traffik_cli.runs import Found, Reading, Tries, replayed
-from traffik_cli.searching import Search
+from traffik_cli.searching import LimitSearch
 from traffik_cli.sources import Made, Readable, spooled
 
 __all__ = ["replay"]
@@ -151,13 +151,15 @@ def _tries(options: dict[str, Any]) -> Tries:
     return tries
 
 
-def _search(target: Target, options: dict[str, Any]) -> Search:
+def _search(target: Target, options: dict[str, Any]) -> LimitSearch:
     """The limits to look for: one for the period of each rate, or for a minute."""
     model = _trial(options["rates"], options)
-    return Search(target, [rate.period for rate in model.plan.rates] or [_MINUTE], model, grouping_of(options["by"]))
+    return LimitSearch(
+        target, [rate.period for rate in model.plan.rates] or [_MINUTE], model, grouping_of(options["by"])
+    )
 
 
-def _write(outcome: Found, search: Search, filters: Filters, options: dict[str, Any]) -> None:
+def _write(outcome: Found, search: LimitSearch, filters: Filters, options: dict[str, Any]) -> None:
     """Write the suggested limits."""
     from traffik_cli.replay.applied import trials_suggested
 

@@ -11,7 +11,7 @@ import numpy as np
 from traffik.model.rates import parse_rates
 from traffik.strategies import plan
 from traffik_cli.replay.batches import Hit, Wanted
-from traffik_cli.replay.fullest import Columns, Numbers
+from traffik_cli.replay.fullest import Integers, RequestArrays
 from traffik_cli.replay.history import History
 from traffik_cli.replay.scenarios import Applies, Scenario, Trial
 from traffik_cli.replay.suggesting import refusable
@@ -37,7 +37,7 @@ def trials_suggested(suggestions: Sequence[Suggestion], model: Trial) -> dict[st
     }
 
 
-def applied(name: str, history: History, columns: Columns, trials: Mapping[str, Trial], model: Trial) -> Scenario:
+def applied(name: str, history: History, columns: RequestArrays, trials: Mapping[str, Trial], model: Trial) -> Scenario:
     """Decide the requests of a history; those of clients that cannot be refused are only counted.
 
     Args:
@@ -78,7 +78,7 @@ def _hits(wanted: Wanted, keys: list[bytes], units: list[int] | None) -> list[Hi
     return [(key,) for key in keys] if units is None else list(zip(keys, units, strict=True))
 
 
-def _enter(scenario: Scenario, history: History, requests: Numbers, places: Numbers) -> None:
+def _enter(scenario: Scenario, history: History, requests: Integers, places: Integers) -> None:
     """Enter all clients in the order in which they came, with the requests that are not decided."""
     counts = requests.tolist()
     for client in np.flatnonzero(places >= 0).tolist():

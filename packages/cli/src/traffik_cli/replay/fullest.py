@@ -17,16 +17,16 @@ from traffik_cli.replay.history import History
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Columns", "Fullest", "Numbers", "columns_of"]
+__all__ = ["Fullest", "Integers", "RequestArrays", "arrays_of"]
 
-Numbers: TypeAlias = "NDArray[np.int64]"
+Integers: TypeAlias = "NDArray[np.int64]"
 
 _PART: Final = 4_000_000
 """Requests that are looked at together, which bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class RequestArrays:
     """A history as arrays.
 
     Attributes:
@@ -38,13 +38,13 @@ class Columns:
     """
 
     clients: NDArray[np.uint32]
-    times: Numbers
-    ends: Numbers
-    costs: Numbers | None
+    times: Integers
+    ends: Integers
+    costs: Integers | None
     count: int
     _known: dict[int, Fullest] = field(default_factory=dict)
 
-    def requests(self) -> Numbers:
+    def requests(self) -> Integers:
         """The number of requests of each client."""
         return np.bincount(self.clients, minlength=self.count)
 
@@ -73,7 +73,7 @@ class Columns:
         for now, begin, end in zip(nows, begins, [*begins[1:], len(clients)], strict=True):
             yield now, clients[begin:end], None if costs is None else costs[begin:end]
 
-    def _parts(self) -> Iterator[tuple[int, Numbers]]:
+    def _parts(self) -> Iterator[tuple[int, Integers]]:
         """The positions of the requests of some clients at a time, ordered by client; and the first of the clients."""
         totals = np.cumsum(self.requests())
         low = before = 0
@@ -86,7 +86,7 @@ class Columns:
             yield low, positions[np.argsort(self.clients[positions], kind="stable")]
             low, before = high, int(totals[high - 1])
 
-    def _fill(self, found: Fullest, low: int, positions: Numbers, period: int) -> None:
+    def _fill(self, found: Fullest, low: int, positions: Integers, period: int) -> None:
         clients = self.clients[positions].astype(np.int64) - low
         instants = np.searchsorted(self.ends, positions, "right")
         costs = np.ones(len(positions), np.int64) if self.costs is None else self.costs[positions]
@@ -115,10 +115,10 @@ class Fullest:
         owners: the clients of the windows.
     """
 
-    once: Numbers
-    twice: Numbers
-    windows: Numbers
-    owners: Numbers
+    once: Integers
+    twice: Integers
+    windows: Integers
+    owners: Integers
 
     def over(self, share: Fraction, chosen: NDArray[np.bool_]) -> int:
         """The least limit that leaves at most this share of the chosen clients' units over in calendar periods."""
@@ -134,15 +134,15 @@ class Fullest:
         return max(int((int(total[place]) - most) // (place + 1)), 1)
 
 
-def _begins(column: Numbers) -> Numbers:
+def _begins(column: Integers) -> Integers:
     """Where a column changes, and its first place."""
     return np.concatenate(([0], np.flatnonzero(np.diff(column)) + 1))
 
 
-def columns_of(history: History) -> Columns:
+def arrays_of(history: History) -> RequestArrays:
     """The arrays of a history."""
     costs = np.frombuffer(history.costs, np.int64) if history.costs else None
-    return Columns(
+    return RequestArrays(
         np.frombuffer(history.clients, np.uint32) if history.clients else np.zeros(0, np.uint32),
         np.frombuffer(history.times, np.int64) if history.times else np.zeros(0, np.int64),
         np.frombuffer(history.ends, np.int64) if history.ends else np.zeros(0, np.int64),

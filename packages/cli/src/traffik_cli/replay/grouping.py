@@ -17,7 +17,7 @@ from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.batches import Hit, Wanted
 from traffik_cli.replay.selectors import Selector, selector
 
-__all__ = ["OTHERS", "Grouping", "grouping_of", "template_of"]
+__all__ = ["OTHERS", "Grouping", "busiest", "grouping_of", "path_template"]
 
 OTHERS: Final = "everything else"
 """The group of the requests that are in no group of their own."""
@@ -84,7 +84,7 @@ class Grouping:
         if self.method:
             words.append("GET" if texts[-2] == "HEAD" else texts[-2])
         if self.path:
-            words.append(template_of(texts[-1]) if parts[-1] else "no path")
+            words.append(path_template(texts[-1]) if parts[-1] else "no path")
         return " ".join(words)
 
 
@@ -104,7 +104,7 @@ def grouping_of(texts: Sequence[str]) -> Grouping:
     return Grouping("path" in texts, "method" in texts, tuple(dict.fromkeys(fields)))
 
 
-def template_of(path: str) -> str:
+def path_template(path: str) -> str:
     """A path with ``*`` for the segments that differ from request to request."""
     segments = unquote(path).split("/")
     return "/".join("*" if _VARYING.fullmatch(each) else each for each in segments).rstrip("/") or "/"

@@ -23,7 +23,7 @@ import numpy as np
 from traffik.model.errors import RateError
 from traffik.model.rates import Rate
 from traffik.strategies import plan
-from traffik_cli.replay.fullest import Columns, Fullest, Numbers
+from traffik_cli.replay.fullest import Fullest, Integers, RequestArrays
 from traffik_cli.replay.history import History
 from traffik_cli.replay.ledgers import Ledger
 from traffik_cli.replay.scenarios import Trial
@@ -44,7 +44,9 @@ _QUANTILES: Final = {
 }
 
 
-def suggest(columns: Columns, history: History, target: Target, model: Trial, period: int, group: str) -> Suggestion:
+def suggest(
+    columns: RequestArrays, history: History, target: Target, model: Trial, period: int, group: str
+) -> Suggestion:
     """The least limit within the target.
 
     Args:
@@ -76,7 +78,7 @@ def _members(history: History, group: str) -> _Flags:
     return np.fromiter((each == group for each in groups), np.bool_, len(groups))
 
 
-def refusable(columns: Columns, trial: Trial) -> _Flags:
+def refusable(columns: RequestArrays, trial: Trial) -> _Flags:
     """Which clients a throttle may refuse; the others never make enough requests in two of its periods."""
     chosen = np.zeros(columns.count, np.bool_)
     burst = getattr(trial.plan.strategy, "burst", None)
@@ -95,7 +97,7 @@ def countable(most: int, counts: Callable[[int], bool]) -> int:
 
 @dataclass(slots=True)
 class _Search:
-    columns: Columns
+    columns: RequestArrays
     names: Sequence[bytes]
     members: _Flags
     target: Target
@@ -104,7 +106,7 @@ class _Search:
     tried: dict[int, Tried] = field(default_factory=dict)
     requests: int = 0
     clients: int = 0
-    peaks: Numbers = field(init=False)
+    peaks: Integers = field(init=False)
     _fullest: Fullest = field(init=False)
     _named: _Flags = field(init=False)
 
@@ -203,7 +205,7 @@ class _Search:
         return sum(ledger.decide(now, [key], each) for key, each in zip(keys, units, strict=True))
 
 
-def _quantiles(peaks: Numbers) -> dict[str, int]:
+def _quantiles(peaks: Integers) -> dict[str, int]:
     if not len(peaks):
         return {}
     ordered = np.sort(peaks)
