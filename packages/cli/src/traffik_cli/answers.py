@@ -14,6 +14,7 @@ from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import Condition
 from traffik_cli.runs import Found
 from traffik_cli.shown import show
+from traffik_cli.traced import sentence
 from traffik_cli.words import is_unicode, printable
 
 __all__ = ["checked", "document", "failed", "present", "write_text"]
@@ -81,6 +82,7 @@ def document(outcome: Found) -> dict[str, object]:
         "doubts": [asdict(doubt) for doubt in outcome.doubts],
         "logs": [asdict(log) | {"shown": [line._asdict() for line in log.shown]} for log in outcome.logs],
         "left_out": outcome.left_out,
+        "client": None if outcome.client is None else outcome.client.plain() | {"sentence": sentence(outcome.client)},
         "suggestions": [asdict(each) for each in outcome.suggestions],
         "seconds": round(outcome.seconds, 3),
     }

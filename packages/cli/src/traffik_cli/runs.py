@@ -20,6 +20,7 @@ from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.targets import Suggestion
+from traffik_cli.replay.tracing import ClientReport, Trace
 from traffik_cli.searching import LimitSearch, recorder, suggested
 from traffik_cli.sources import Readable
 
@@ -63,6 +64,7 @@ class Found:
         suggestions: limits for the target, if there was one.
         seconds: how long it took.
         left_out: requests that were not looked at, since a filter left them out.
+        client: the client that was followed; None if none was.
     """
 
     reports: list[ScenarioReport]
@@ -71,9 +73,12 @@ class Found:
     suggestions: list[Suggestion] = field(default_factory=list)
     seconds: float = 0.0
     left_out: int = 0
+    client: ClientReport | None = None
 
 
-def replayed(reading: Reading, tries: Tries, search: LimitSearch | None, worst: int) -> Found:
+def replayed(
+    reading: Reading, tries: Tries, search: LimitSearch | None, worst: int, client: str | None = None
+) -> Found:
     """Replay what is read, and look for limits that meet a target.
 
     Args:
@@ -81,15 +86,16 @@ def replayed(reading: Reading, tries: Tries, search: LimitSearch | None, worst: 
         tries: what to try; may be empty where limits are sought.
         search: the limits to look for; None if none are to be suggested.
         worst: how many of the worst-hit clients to report.
+        client: the one to follow; None if none.
 
     Raises:
         ConfigurationError: a log cannot be read.
     """
     began = time.perf_counter()
 
-    read = _decided(reading, tries, search, "replay")
+    read = _decided(reading, tries, search, client, "replay")
     if any(log.late and source.in_parts for log, source in zip(read.logs, reading.sources, strict=True)):
-        read = _decided(replace(reading, cut=True), tries, search, "replay, sorted")
+        read = _decided(replace(reading, cut=True), tries, search, client, "replay, sorted")
     suggestions: list[Suggestion] = []
     added: list[Scenario] = []
     if search is not None and read.history is not None:
@@ -100,7 +106,8 @@ def replayed(reading: Reading, tries: Tries, search: LimitSearch | None, worst: 
     doubts = doubts_of(reports[0], read.logs)
     if any(each.group for each in suggestions):  # a group may well be one client's
         doubts = [doubt for doubt in doubts if doubt.id != "one-key"]
-    return Found(reports, read.logs, doubts, suggestions, time.perf_counter() - began, read.left_out)
+    traced = None if read.trace is None else read.trace.report()
+    return Found(reports, read.logs, doubts, suggestions, time.perf_counter() - began, read.left_out, traced)
 
 
 @dataclass(slots=True)
@@ -109,16 +116,20 @@ class _Read:
     history: History | None
     logs: list[LogReport] = field(default_factory=list)
     left_out: int = 0
+    trace: Trace | None = None
 
 
-def _decided(reading: Reading, tries: Tries, search: LimitSearch | None, what: str) -> _Read:
-    wanted = _wanted(reading, tries, search)
+def _decided(reading: Reading, tries: Tries, search: LimitSearch | None, client: str | None, what: str) -> _Read:
+    wanted = _wanted(reading, tries, search, request=client is not None)
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
     done = _Read(scenarios, None)
     if search is not None:
         done.history = History(search.model.selector)
         told.append(recorder(done.history, search, wanted))
+    if client is not None:
+        done.trace = Trace(client, next(iter(tries.values())))
+        told.append(done.trace.follower(wanted))
     form = replace(reading.form, wanted=wanted)
     with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
@@ -127,9 +138,9 @@ def _decided(reading: Reading, tries: Tries, search: LimitSearch | None, what: s
     return done
 
 
-def _wanted(reading: Reading, tries: Tries, search: LimitSearch | None) -> Wanted:
+def _wanted(reading: Reading, tries: Tries, search: LimitSearch | None, *, request: bool) -> Wanted:
     more = list(reading.filters.selectors)
-    request = reading.filters.request
+    request = request or reading.filters.request
     trials = list(tries.values())
     if search is not None:
         trials.append([search.model])

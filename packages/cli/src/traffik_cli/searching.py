@@ -62,9 +62,9 @@ def suggested(history: History, search: LimitSearch, there: Collection[str]) -> 
 
     groups = _groups(history)
     history = history.regrouped(groups)
-    columns = arrays_of(history)
+    arrays = arrays_of(history)
     found = [
-        suggest(columns, history, search.target, search.model, period, group)
+        suggest(arrays, history, search.target, search.model, period, group)
         for group in dict.fromkeys(groups.values())
         for period in search.periods
     ]
@@ -74,7 +74,7 @@ def suggested(history: History, search: LimitSearch, there: Collection[str]) -> 
     if name in there or (there and not trials):
         return found, []
     unlimited = replace(search.model, plan=plan(search.model.plan.strategy, ()))
-    return found, [applied(name, history, columns, trials, unlimited)]
+    return found, [applied(name, history, arrays, trials, unlimited)]
 
 
 def _groups(history: History) -> dict[str, str]:

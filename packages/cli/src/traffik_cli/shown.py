@@ -15,6 +15,7 @@ from traffik_cli.replay.taken import Taken
 from traffik_cli.replay.targets import Suggestion
 from traffik_cli.replay.timeline import Peak
 from traffik_cli.runs import Found
+from traffik_cli.traced import show_client
 from traffik_cli.words import clients, moment, number, percent, printable, span
 
 __all__ = ["console", "show"]
@@ -51,6 +52,9 @@ def show(outcome: Found, top: int) -> None:
     _logs(out, outcome)
     _keys(out, outcome)
     out.print(_summary(outcome.reports, out.width))
+    if outcome.client is not None:
+        show_client(out, outcome.client, top)
+        return
     for report in outcome.reports:
         if report is outcome.reports[0] or report.suggested:
             _limits(out, report, top)

@@ -55,6 +55,7 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--only", multiple=True, metavar="REQUESTS", help='Look at these alone: "POST /login", "/api/**".')
 @click.option("--where", multiple=True, metavar="CONDITION", help='And at those alone: "field:status=200", "!=", "*".')
 @click.option("--ignore", "ignored", multiple=True, metavar="NETWORK", help="Leave these clients out: 10.0.0.0/8.")
+@click.option("--client", metavar="KEY", help="Explain one client: its minutes, refusals, waits and paths.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True)
 @click.option("--time-field", help="Of JSON and CSV: where the time stands.")
 @click.option("--ip-field", help="Where the address stands.")
@@ -90,6 +91,9 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
         raise ConfigurationError("--target-refused suggests a limit for a --rate, not for a --policy of several")
     if target is None and (options["by"] or options["write"]):
         raise ConfigurationError('--by and --write are about suggested limits: add --target-refused "1% of clients"')
+    client = options["client"]
+    if client is not None and not (options["rates"] or options["policy"]):
+        raise ConfigurationError('--client is decided by a limit: give --rate "100/min" or --policy limits.toml')
     filters = filters_of(options["only"], options["where"], options["ignored"])
     tries = _tries(options)
     search = None if target is None else _search(target, options)
@@ -99,7 +103,7 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     # Standard input is read here, after everything that can be wrong with the command.
     sources = _sources(files, options["synthetic"])
     reading = Reading(sources, form, window, options["jobs"], options["most_clients"], filters=filters)
-    outcome = replayed(reading, tries, search, max(options["top"], WORST if options["html"] else 0))
+    outcome = replayed(reading, tries, search, max(options["top"], WORST if options["html"] else 0), client)
     present(outcome, options)
     if search is not None and options["write"]:
         _write(outcome, search, filters, options)

@@ -37,13 +37,13 @@ def trials_suggested(suggestions: Sequence[Suggestion], model: Trial) -> dict[st
     }
 
 
-def applied(name: str, history: History, columns: RequestArrays, trials: Mapping[str, Trial], model: Trial) -> Scenario:
+def applied(name: str, history: History, arrays: RequestArrays, trials: Mapping[str, Trial], model: Trial) -> Scenario:
     """Decide the requests of a history; those of clients that cannot be refused are only counted.
 
     Args:
         name: of the scenario.
         history: the requests.
-        columns: the same as arrays.
+        arrays: the same as arrays.
         trials: throttles by the group that each is for.
         model: a throttle without a limit, which stands there if there is none with one.
     """
@@ -53,15 +53,15 @@ def applied(name: str, history: History, columns: RequestArrays, trials: Mapping
     selectors = (model.selector,) if model.weight is None else (model.selector, model.weight)
     scenario = Scenario(name, tried or [model], Wanted(selectors, request=any(history.groups)))
     places = {group: place for place, group in enumerate(trials)}
-    owners = np.fromiter((places.get(group, -1) for group in history.groups), np.int64, columns.count)
-    chosen = np.zeros(columns.count, np.bool_)
+    owners = np.fromiter((places.get(group, -1) for group in history.groups), np.int64, arrays.count)
+    chosen = np.zeros(arrays.count, np.bool_)
     for place, trial in enumerate(tried):
-        chosen |= (owners == place) & refusable(columns, trial)
-    _enter(scenario, history, np.where(chosen, 0, columns.requests()), owners if tried else owners + 1)
+        chosen |= (owners == place) & refusable(arrays, trial)
+    _enter(scenario, history, np.where(chosen, 0, arrays.requests()), owners if tried else owners + 1)
     requests = [(b"", paths[group]) for group in history.groups]
-    decided = columns.only(chosen)
+    decided = arrays.only(chosen)
     now, clients, units = next(decided, _END)
-    for instant, count in zip(history.times, np.diff(columns.ends, prepend=0).tolist(), strict=True):
+    for instant, count in zip(history.times, np.diff(arrays.ends, prepend=0).tolist(), strict=True):
         hits: list[Hit] = []
         if clients and instant == now:
             hits = _hits(scenario.wanted, [history.names[each] for each in clients], units)

@@ -80,6 +80,7 @@ class Ledger:
         folded: keys that are not told apart any more, and their requests and refused keys.
         longest: the longest wait, and the key and instant at which it was.
         never: whether something was refused that can never be admitted.
+        refusal: the latest decision that refused a hit; None if none has.
     """
 
     __slots__ = (
@@ -93,6 +94,7 @@ class Ledger:
         "most",
         "never",
         "plan",
+        "refusal",
         "requests",
         "selector",
         "table",
@@ -109,6 +111,7 @@ class Ledger:
         self.folded = Folded()
         self.longest: tuple[int, bytes, int] = (0, b"", 0)
         self.never = False
+        self.refusal: Decision | None = None
         self._groups: dict[bytes, Tally] = {}
         self._room = most
         self._cost = cost
@@ -202,6 +205,7 @@ class Ledger:
         return found
 
     def _refuse(self, key: bytes, entry: Tally, decision: Decision, now: int) -> None:
+        self.refusal = decision
         refusals = entry.refusals
         if refusals is None:
             refusals = entry.refusals = Refusals(first=now)

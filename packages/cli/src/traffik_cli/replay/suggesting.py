@@ -45,19 +45,19 @@ _QUANTILES: Final = {
 
 
 def suggest(
-    columns: RequestArrays, history: History, target: Target, model: Trial, period: int, group: str
+    arrays: RequestArrays, history: History, target: Target, model: Trial, period: int, group: str
 ) -> Suggestion:
     """The least limit within the target.
 
     Args:
-        columns: the requests of the history as arrays.
+        arrays: the requests of the history as arrays.
         history: the names of its clients.
         target: how much may be refused.
         model: the strategy and the cost.
         period: of the limit, µs.
         group: the group of requests that it is for.
     """
-    search = _Search(columns, history.names, _members(history, group), target, model, period)
+    search = _Search(arrays, history.names, _members(history, group), target, model, period)
     limit = search.least()
     return Suggestion(
         group,
@@ -78,13 +78,13 @@ def _members(history: History, group: str) -> _Flags:
     return np.fromiter((each == group for each in groups), np.bool_, len(groups))
 
 
-def refusable(columns: RequestArrays, trial: Trial) -> _Flags:
+def refusable(arrays: RequestArrays, trial: Trial) -> _Flags:
     """Which clients a throttle may refuse; the others never make enough requests in two of its periods."""
-    chosen = np.zeros(columns.count, np.bool_)
+    chosen = np.zeros(arrays.count, np.bool_)
     burst = getattr(trial.plan.strategy, "burst", None)
     for rate in trial.plan.rates:
         room = rate.limit if burst is None else min(burst, rate.limit)
-        chosen |= columns.fullest(rate.period).twice * trial.cost > room
+        chosen |= arrays.fullest(rate.period).twice * trial.cost > room
     return chosen
 
 
@@ -97,7 +97,7 @@ def countable(most: int, counts: Callable[[int], bool]) -> int:
 
 @dataclass(slots=True)
 class _Search:
-    columns: RequestArrays
+    arrays: RequestArrays
     names: Sequence[bytes]
     members: _Flags
     target: Target
@@ -112,9 +112,9 @@ class _Search:
 
     def __post_init__(self) -> None:
         self._named = self.members & np.fromiter(map(bool, self.names), np.bool_, len(self.names))
-        self._fullest = self.columns.fullest(self.period)
+        self._fullest = self.arrays.fullest(self.period)
         self.peaks = self._fullest.once[self._named]
-        self.requests = int(self.columns.requests()[self.members].sum())
+        self.requests = int(self.arrays.requests()[self.members].sum())
         self.clients = len(self.peaks)
 
     def least(self) -> int | None:
@@ -187,8 +187,8 @@ class _Search:
     def _decided(self, limit: int) -> Tried:
         trial = self._trial(limit)
         ledger = Ledger(trial.plan, trial.cost, trial.selector)
-        chosen = self._named & refusable(self.columns, trial)
-        refused = sum(self._refused(ledger, *run) for run in self.columns.only(chosen))
+        chosen = self._named & refusable(self.arrays, trial)
+        refused = sum(self._refused(ledger, *run) for run in self.arrays.only(chosen))
         touched = sum(entry.refusals is not None for _, entry in ledger.entries())
         part, whole = (refused, self.requests) if self.target.of == "requests" else (touched, self.clients)
         return Tried(
