@@ -37,7 +37,8 @@ def log(tmp_path):
 def followed(traffik, log, client, *how):
     said = traffik("replay", log, *(how or ("--policy", log.with_name("limits.toml"))), "--client", client, "--json")
     assert said.code == 0
-    return json.loads(said.out)["client"]
+    document = json.loads(said.out)
+    return document["client"] | {"sentence": document["sentence"]}
 
 
 def test_the_minutes_and_the_paths_of_a_client(traffik, log):

@@ -23,7 +23,7 @@ def test_any_encoding_will_do(call, shell, tmp_path):
     assert (said.code, said.err) == (0, "")
     assert said.out.isascii()
     if call == ("--json",):
-        assert json.loads(said.out)["logs"][0]["taken"]["path"]["value"] == "/ä"
+        assert json.loads(said.out)["logs"][0]["detected"]["path"]["value"] == "/ä"
 
 
 def narrow(*arguments):

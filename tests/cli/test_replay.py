@@ -30,7 +30,7 @@ methods = ["POST"]
 def scenarios(said):
     """What is in every report but for how long it took and what the logs are called."""
     assert said.code == 0
-    assert json.loads(said.out)["doubts"] == []
+    assert json.loads(said.out)["warnings"] == []
     return json.loads(said.out)["scenarios"]
 
 
@@ -161,7 +161,7 @@ def test_a_first_record_may_be_large(traffik, tmp_path):
     record = {"time": 1_760_104_536, "ip": "192.0.2.1", "more": "x" * 100_000}
     (tmp_path / "log").write_text(f"{json.dumps(record)}\n" * 2)
     (log,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "1/s", "--json").out)["logs"]
-    assert (log["taken"]["format"], log["lines"], log["malformed"]) == ("json", 2, 0)
+    assert (log["detected"]["format"], log["lines"], log["malformed"]) == ("json", 2, 0)
 
 
 def test_late_lines_are_told(traffik, access_log, tmp_path):

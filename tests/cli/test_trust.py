@@ -29,7 +29,7 @@ def lines(*addresses, asked="GET /a HTTP/1.1"):
 PUBLIC = lines(*(f"203.0.113.{n}" for n in range(30)))
 JSON = "".join(f'{{"time": {1_760_104_536 + n}, "ip": "user-{n % 5}"}}\n' for n in range(30))
 
-DOUBTS = {
+WARNINGS = {
     "nothing-read": ("Oct 10\nwhat?\n" * 20, ("--format", "combined")),
     "malformed": (PUBLIC + "what?\n" * 10, ()),
     "late": (PUBLIC[-200:] + PUBLIC, ("--window", "1min")),
@@ -41,14 +41,14 @@ DOUBTS = {
 }
 
 
-@pytest.mark.parametrize("kind", DOUBTS)
+@pytest.mark.parametrize("kind", WARNINGS)
 def test_a_result_that_cannot_be_right_is_said_aloud(kind, traffik, tmp_path):
-    content, options = DOUBTS[kind]
+    content, options = WARNINGS[kind]
     (tmp_path / "log").write_text(content)
     said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--json", "--html", tmp_path / "a.html", *options)
-    (doubt,) = json.loads(said.out)["doubts"]
-    assert doubt["id"] == kind
-    assert doubt["text"] in said.err
+    (warning,) = json.loads(said.out)["warnings"]
+    assert warning["id"] == kind
+    assert warning["text"] in said.err
     assert said.err.startswith("traffik: warning: ")
     assert kind in (tmp_path / "a.html").read_text()
     assert said.code == (2 if kind == "nothing-read" else 0)
@@ -61,7 +61,7 @@ def test_rules_that_could_match_nothing_are_said_aloud(asked, kind, traffik, tmp
     (tmp_path / "log").write_text(PUBLIC.replace("GET /a HTTP/1.1", asked))
     (tmp_path / "limits.toml").write_text(POLICY)
     said = traffik("replay", tmp_path / "log", "--policy", tmp_path / "limits.toml", "--json")
-    kinds = [doubt["id"] for doubt in json.loads(said.out)["doubts"]]
+    kinds = [warning["id"] for warning in json.loads(said.out)["warnings"]]
     assert kinds == {"no-match": ["no-match"], "no-path": ["no-path", "no-match"], None: []}[kind]
 
 
@@ -87,7 +87,7 @@ def test_a_replay_says_first_what_it_took(traffik):
     assert said[2] == "  time: time, such as 2025-10-10 12:00:00 UTC in [10/Oct/2025:12:00:00 +0000]"
     assert said[3:6] == [
         "  path: path, such as /a",
-        "keys by ip: 100.0 % of 3 are addresses, 0 requests without a key",
+        "keys by ip: all 3 are addresses, 0 requests without a key",
         "lines: 0 malformed, 0 too late",
     ]
 

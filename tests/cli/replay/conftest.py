@@ -26,7 +26,7 @@ def replayed(logs, trials, *, form="auto", window=10_000_000, most=1_000_000):
     for place, content in enumerate(logs):
         log = Log(f"log {place}", window)
         opened = Format(form, wanted).open(content)
-        log.taken, log.spacing = opened.taken, opened.spacing
+        log.detected, log.spacing = opened.detected, opened.spacing
         streams.append(log.runs([opened.reader.read(content)]))
         followed.append(log)
     for now, hits in in_time(streams):

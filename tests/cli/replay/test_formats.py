@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from tests.cli.replay.exact import START
 from tests.cli.replay.small import FORMATS
 from traffik.model.errors import ConfigurationError
+from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Wanted
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.records import Fields
 from traffik_cli.replay.selectors import Selector, selector
 from traffik_cli.replay.trials import trial_of
+from traffik_cli.sources import Source
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -35,7 +37,7 @@ def test_every_format_gives_the_same_report(name, replay):
     report, (log,) = replay([FORMATS[name](HITS)], "5/20s")
     assert expected == report
     assert report.refused > 0
-    assert log.taken.format == {"common": "combined"}.get(name, name)
+    assert log.detected.format == {"common": "combined"}.get(name, name)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -179,3 +181,14 @@ def test_other_keys_are_found_in_records(key, expected):
     record = json.dumps({"time": START // 1_000_000, "user": {"id": 7}}).encode()
     reader = Format("json", Wanted((selector(key),))).open(record).reader
     assert reader.read(record).runs == [(START, [expected])]
+
+
+def test_a_log_may_name_other_columns_further_on(tmp_path):
+    first = "#Software: IIS\n#Fields: date time c-ip cs-uri-stem\n" + "2025-10-10 12:00:00 192.0.2.1 /a\n" * 3
+    second = "#Fields: date time cs-method cs-uri-stem c-ip\n" + "2025-10-10 12:00:01 GET /a 192.0.2.2\n" * 3
+    (tmp_path / "log").write_text(first + first + second + second + first)
+    wanted = Wanted((Selector("ip"),))
+    with readers(1) as read:
+        (log,), runs = runs_of([Source(str(tmp_path / "log"))], Format("auto", wanted), 10**9, read, lambda _: None)
+        hits = [hit for _, hits in runs for hit in hits]
+    assert (hits, log.malformed) == ([b"192.0.2.1"] * 9 + [b"192.0.2.2"] * 6, 0)

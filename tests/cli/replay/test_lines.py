@@ -284,6 +284,72 @@ LINES = {
         ),
         "json",
     ),
+    "splunk": (
+        record(
+            result={
+                "_time": "2025-10-10T13:55:36.000+0000",
+                "_raw": '203.0.113.# - - [10/Oct/2025:13:55:36 +0000] "GET /a" 200 5',
+            }
+        ),
+        "combined",
+    ),
+    "datadog": (
+        record(
+            attributes={
+                "timestamp": "2025-10-10T13:55:36Z",
+                "http": {"method": "GET", "url_details": {"path": "/a"}},
+                "network": {"client": {"ip": "203.0.113.#"}},
+            }
+        ),
+        "json",
+    ),
+    "filebeat": (
+        record(
+            **{
+                "@timestamp": "2025-11-01T00:00:00Z",
+                "message": '203.0.113.# - - [10/Oct/2025:13:55:36 +0000] "GET /a" 200 5',
+                "host": {"ip": ["10.0.0.1"]},
+            }
+        ),
+        "combined",
+    ),
+    "a server called host": (
+        record(time="2025-10-10T13:55:36Z", host="10.0.0.5", visitor="203.0.113.#", method="GET", path="/a"),
+        "json",
+    ),
+    "a content delivery network": (
+        record(
+            time="2025-10-10T13:55:36Z",
+            remote_addr="192.0.2.9",
+            http_cf_connecting_ip="203.0.113.#",
+            method="GET",
+            uri="/a",
+        ),
+        "json",
+    ),
+    "fluentd with a tag": (
+        "2025-10-10T13:55:36+00:00\tnginx.access\t" + record(remote="203.0.113.#", method="GET", path="/a"),
+        "json",
+    ),
+    "json of compose": (
+        "web-1  | " + record(time="2025-10-10T13:55:36Z", remote_addr="203.0.113.#", request="GET /a HTTP/1.1"),
+        "json",
+    ),
+    "swarm": ("web.1.abcdef123@node1    | " + CLF, "combined"),
+    "a thread in front": ("[http-nio-8080-exec-1] " + CLF, "combined"),
+    "a duration in front": ("1234 " + CLF, "combined"),
+    "haproxy of tcp": (
+        "203.0.113.{n}:40000 [10/Oct/2025:13:55:36.123] fe be/s1 0/0/5007 212 -- 0/0/0/0/3 0/0",
+        "haproxy",
+    ),
+    "ruby's logger": (
+        "I, [2025-10-10T13:55:36.123456 #1]  INFO -- : method=GET path=/a remote_ip=203.0.113.{n}",
+        "logfmt",
+    ),
+    "gin": ('[GIN] 2025/10/10 - 13:55:36 | 200 |     1.2ms |    203.0.113.{n} | GET      "/a"', "words"),
+    "pipes": ("2025-10-10 13:55:36|203.0.113.{n}|GET|/a|200", "csv"),
+    "words": ("2025-10-10T13:55:36+00:00 203.0.113.{n} GET /a 200 0.005", "words"),
+    "words in quotes": ('"2025-10-10T13:55:36Z" "203.0.113.{n}" "GET" "/a" "200"', "words"),
     "names that say nothing": (record(a="2025-10-10T13:55:36Z", b="203.0.113.#", c="GET /a HTTP/1.1"), "json"),
     "tab-separated without names": ("1760104536\t203.0.113.{n}\tGET\t/a\t200", "csv"),
 }
@@ -296,9 +362,9 @@ def lines_of(name):
 
 UNTIMED = {"uvicorn", "uvicorn in colours"}
 CLIENTS = {"ipv6 in brackets": b"2001:db8:%d::1", "pino": b"::ffff:203.0.113.%d"}
-NAMELESS = {"nlb", "squid", "tab-separated without names"}
+NAMELESS = {"gin", "pipes", "words", "words in quotes", "nlb", "squid", "tab-separated without names"}
 """Their fields are found by their values alone, which most lines have to have."""
-REQUESTS = {"nlb": (None, None)}
+REQUESTS = {"nlb": (None, None), "haproxy of tcp": (None, None)}
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -306,7 +372,7 @@ def test_the_facts_of_a_request_are_found(name):
     head = b"\n".join(lines_of(name)) + b"\n"
     wanted = Wanted((Selector("ip"),), request=True)
     opened = Format("auto", wanted, calendar=Calendar(today=(2025, 10, 11))).open(head)
-    assert opened.taken.format == LINES[name][1]
+    assert opened.detected.format == LINES[name][1]
     hits = [(now, *hit) for now, hits in opened.reader.read(head).runs for hit in hits]
     asked = REQUESTS.get(name, (b"GET", b"/a"))
     expected = [(CLIENTS.get(name, b"203.0.113.%d") % n, *asked) for n in (1, 2, 3, 1, 2)]

@@ -43,7 +43,7 @@ FORMATS = [
 def test_a_log_is_read_as_its_format_says(template, line):
     opened = Format("auto", WANTED, template=template).open(line)
     assert opened.reader.read(line).runs == [HIT]
-    assert opened.taken.format == "log-format"
+    assert opened.detected.format == "log-format"
 
 
 def test_a_line_may_have_more_or_end_early():

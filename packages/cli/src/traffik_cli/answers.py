@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,18 @@ import click
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import Condition
+from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.replay_warnings import ReplayWarning
+from traffik_cli.replay.reports import ScenarioReport
+from traffik_cli.replay.schemas import plain
+from traffik_cli.replay.targets import Suggestion
+from traffik_cli.replay.tracing import ClientReport
 from traffik_cli.runs import Found
 from traffik_cli.shown import show
 from traffik_cli.traced import sentence
 from traffik_cli.words import is_unicode, printable
 
-__all__ = ["checked", "document", "failed", "present", "write_text"]
+__all__ = ["ReplayDocument", "checked", "document", "failed", "present", "write_text"]
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -28,11 +34,11 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigurationError: a file is of no kind that can be drawn, or cannot be written.
     """
-    for doubt in outcome.doubts:
-        where = f"{doubt.log}: " if doubt.log else ""
-        click.echo(f"traffik: warning: {where}{printable(doubt.text)}", err=True)
+    for warning in outcome.warnings:
+        where = f"{warning.log}: " if warning.log else ""
+        click.echo(f"traffik: warning: {where}{printable(warning.text)}", err=True)
     if options["as_json"]:
-        click.echo(json.dumps(document(outcome), indent=2, ensure_ascii=not is_unicode()))
+        click.echo(json.dumps(plain(document(outcome)), indent=2, ensure_ascii=not is_unicode()))
     else:
         show(outcome, options["top"])
     if options["plot"]:
@@ -74,18 +80,47 @@ def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
     return 1 if held else 0
 
 
-def document(outcome: Found) -> dict[str, object]:
-    """The outcome as JSON has it: instants are µs since the epoch, spans µs, shares from 0 to 1."""
-    return {
-        "version": 1,
-        "scenarios": [report.plain() for report in outcome.reports],
-        "doubts": [asdict(doubt) for doubt in outcome.doubts],
-        "logs": [asdict(log) | {"shown": [line._asdict() for line in log.shown]} for log in outcome.logs],
-        "left_out": outcome.left_out,
-        "client": None if outcome.client is None else outcome.client.plain() | {"sentence": sentence(outcome.client)},
-        "suggestions": [asdict(each) for each in outcome.suggestions],
-        "seconds": round(outcome.seconds, 3),
-    }
+@dataclass(frozen=True, slots=True)
+class ReplayDocument:
+    """A replay as JSON: instants are µs since the epoch, spans µs, shares from 0 to 1.
+
+    Attributes:
+        version: of this format. Fields may be added without another version.
+        scenarios: what became of the traffic, first under what was asked about, then under what that is compared with.
+        warnings: reasons why the result cannot be right.
+        logs: how the reading of each log went, and which fields were found for the client, the time and the path.
+        suggestions: limits for the target, if one was given, for each period.
+        left_out: requests that --only, --where or --ignore left out.
+        client: the client that was asked about; null if none was.
+        sentence: what happened to that client, to be sent to it.
+        seconds: how long it took.
+    """
+
+    version: int
+    scenarios: list[ScenarioReport]
+    warnings: list[ReplayWarning]
+    logs: list[LogReport]
+    suggestions: list[Suggestion]
+    left_out: int
+    client: ClientReport | None
+    sentence: str | None
+    seconds: float
+
+
+def document(outcome: Found) -> ReplayDocument:
+    """The outcome as JSON has it."""
+    client = outcome.client
+    return ReplayDocument(
+        version=1,
+        scenarios=outcome.reports,
+        warnings=outcome.warnings,
+        logs=outcome.logs,
+        suggestions=outcome.suggestions,
+        left_out=outcome.left_out,
+        client=client,
+        sentence=None if client is None else sentence(client),
+        seconds=round(outcome.seconds, 3),
+    )
 
 
 def checked(path: str, *, picture: bool) -> Path:

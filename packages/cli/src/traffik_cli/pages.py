@@ -11,10 +11,10 @@ from importlib.resources import files
 from typing import Final
 
 from traffik_cli.plots import svg
-from traffik_cli.replay.doubts import Doubt
+from traffik_cli.replay.detected import DetectedField
 from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.replay_warnings import ReplayWarning
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
-from traffik_cli.replay.taken import Fact
 from traffik_cli.replay.targets import Suggestion
 from traffik_cli.runs import Found
 from traffik_cli.words import clients, moment, number, percent, span
@@ -29,7 +29,7 @@ def page(outcome: Found) -> str:
     main = outcome.reports[0]
     body = [
         f"<h1>Replay of {escape(main.name)}</h1>",
-        _doubts(outcome.doubts),
+        _warnings(outcome.warnings),
         _lead(main),
         f"<figure>{svg(outcome)}</figure>",
         _scenarios(outcome.reports),
@@ -50,11 +50,11 @@ def page(outcome: Found) -> str:
     )
 
 
-def _doubts(doubts: Sequence[Doubt]) -> str:
+def _warnings(warnings: Sequence[ReplayWarning]) -> str:
     """What cannot be right, before anything else."""
     said = "".join(
-        f'<li data-id="{doubt.id}">{escape(f"{doubt.log}: " if doubt.log else "")}{escape(doubt.text)}</li>'
-        for doubt in doubts
+        f'<li data-id="{warning.id}">{escape(f"{warning.log}: " if warning.log else "")}{escape(warning.text)}</li>'
+        for warning in warnings
     )
     return f"<p><strong>This result may be wrong:</strong></p><ul>{said}</ul>" if said else ""
 
@@ -129,8 +129,8 @@ def _logs(logs: Sequence[LogReport]) -> str:
     rows = [
         (
             _cell(log.name),
-            _cell(log.taken.format),
-            *map(_fact, (log.taken.client, log.taken.time, log.taken.path)),
+            _cell(log.detected.format),
+            *map(_fact, (log.detected.client, log.detected.time, log.detected.path)),
             _count(log.lines),
             _count(log.malformed),
             _count(log.disordered),
@@ -147,7 +147,7 @@ def _logs(logs: Sequence[LogReport]) -> str:
     )
 
 
-def _fact(fact: Fact | None) -> str:
+def _fact(fact: DetectedField | None) -> str:
     if fact is None:
         return _cell("in no field")
     value = moment(fact.value) if isinstance(fact.value, int) else fact.value

@@ -16,7 +16,7 @@ from typing import Final
 
 from traffik_cli.replay.batches import LineReader, Parsed, Run
 from traffik_cli.replay.documents import unfolded
-from traffik_cli.replay.formats import Format
+from traffik_cli.replay.formats import Format, OpenedFormat
 from traffik_cli.replay.logs import Log
 from traffik_cli.replay.ordering import in_time
 from traffik_cli.segments import Segments
@@ -24,8 +24,14 @@ from traffik_cli.sources import Readable
 
 __all__ = ["Readers", "readers", "runs_of"]
 
-Readers = Callable[[LineReader, Iterable[bytes]], Iterator[Parsed]]
-"""Reads blocks, in order."""
+Readers = Callable[[Iterable[tuple[LineReader, bytes]]], Iterator[Parsed]]
+"""Reads blocks, each with a reader of its own, in order."""
+
+_FIELDS: Final = b"#Fields:"
+"""How W3C's Extended Log Format names its columns, again and again in one log."""
+
+_ROWS: Final = 20
+"""Rows that show what the columns hold."""
 
 _HEAD: Final = 1 << 16
 """The bytes, up to the end of a line, in which a format is seen."""
@@ -71,30 +77,64 @@ def _batches(
 ) -> Iterator[Parsed]:
     blocks = unfolded(source.blocks(moved))
     first = next(blocks, b"")
-    opened = form.open(first[: first.find(b"\n", _HEAD) + 1 or None])
-    log.taken, log.spacing = opened.taken, opened.spacing
-    yield from read(opened.reader, chain([first], blocks))
+    opened = _opened(form, first)
+    log.detected, log.spacing = opened.detected, opened.spacing
+    yield from read(_paired(form, opened, chain([first], blocks)))
+
+
+def _opened(form: Format, block: bytes) -> OpenedFormat:
+    return form.open(block[: block.find(b"\n", _HEAD) + 1 or None])
+
+
+def _paired(form: Format, opened: OpenedFormat, blocks: Iterable[bytes]) -> Iterator[tuple[LineReader, bytes]]:
+    """Blocks with their reader. Where a log names other columns from some line on, another one reads on."""
+    if not opened.header:
+        yield from ((opened.reader, block) for block in blocks)
+        return
+    header, before = opened.header, b""
+    for block in blocks:
+        pieces = list(_pieces(before + block))
+        before = b""
+        for piece in pieces:
+            named = next((line.strip() for line in piece.split(b"\n", 9) if line.startswith(_FIELDS)), header)
+            if named != header and piece is pieces[-1] and piece.count(b"\n") < _ROWS:
+                before = piece  # too little to see what the columns hold
+                continue
+            if named != header:
+                header, opened = named, _opened(form, piece)
+            yield opened.reader, piece
+    if before:
+        yield _opened(form, before).reader, before
+
+
+def _pieces(block: bytes) -> Iterator[bytes]:
+    """A block, cut in front of every line that names columns."""
+    start = 0
+    while (place := block.find(b"\n" + _FIELDS, start)) >= 0:
+        yield block[start : place + 1]
+        start = place + 1
+    yield block[start:]
 
 
 @contextmanager
 def readers(jobs: int) -> Generator[Readers]:
     """What reads blocks with so many processes, this one included."""
     if jobs == 1:
-        yield lambda reader, blocks: map(reader.read, blocks)
+        yield lambda pairs: (reader.read(block) for reader, block in pairs)
         return
     # Spawned and not forked: the progress display has a thread.
     with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
         try:
-            yield lambda reader, blocks: _ahead(pool, jobs, reader, blocks)
+            yield lambda pairs: _ahead(pool, jobs, pairs)
         except BaseException:  # also Ctrl-C: nobody waits for what has been begun
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _ahead(pool: Executor, jobs: int, reader: LineReader, blocks: Iterable[bytes]) -> Iterator[Parsed]:
+def _ahead(pool: Executor, jobs: int, pairs: Iterable[tuple[LineReader, bytes]]) -> Iterator[Parsed]:
     """Batches in order, of which a few are in the making."""
     waiting: deque[Future[Parsed]] = deque()
-    for block in blocks:
+    for reader, block in pairs:
         with _uninterrupted():
             waiting.append(pool.submit(reader.read, block))
         if len(waiting) > 2 * jobs:

@@ -12,11 +12,11 @@ from typing import TypeAlias
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run, Wanted
-from traffik_cli.replay.doubts import Doubt, doubts_of
 from traffik_cli.replay.filters import Filters
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.history import History
 from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.replay_warnings import ReplayWarning, warnings_of
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.targets import Suggestion
@@ -60,7 +60,7 @@ class Found:
     Attributes:
         reports: one for each scenario, the first of them what was asked about.
         logs: how the reading of each log went.
-        doubts: what in it cannot be right.
+        warnings: reasons why the result cannot be right.
         suggestions: limits for the target, if there was one.
         seconds: how long it took.
         left_out: requests that were not looked at, since a filter left them out.
@@ -69,7 +69,7 @@ class Found:
 
     reports: list[ScenarioReport]
     logs: list[LogReport]
-    doubts: list[Doubt] = field(default_factory=list)
+    warnings: list[ReplayWarning] = field(default_factory=list)
     suggestions: list[Suggestion] = field(default_factory=list)
     seconds: float = 0.0
     left_out: int = 0
@@ -103,11 +103,11 @@ def replayed(
             suggestions, added = suggested(read.history, search, {*tries})
     reports = [report_of(scenario, worst) for scenario in read.scenarios]
     reports += [report_of(scenario, worst, suggested=True) for scenario in added]
-    doubts = doubts_of(reports[0], read.logs)
+    warnings = warnings_of(reports[0], read.logs)
     if any(each.group for each in suggestions):  # a group may well be one client's
-        doubts = [doubt for doubt in doubts if doubt.id != "one-key"]
+        warnings = [each for each in warnings if each.id != "one-key"]
     traced = None if read.trace is None else read.trace.report()
-    return Found(reports, read.logs, doubts, suggestions, time.perf_counter() - began, read.left_out, traced)
+    return Found(reports, read.logs, warnings, suggestions, time.perf_counter() - began, read.left_out, traced)
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from traffik_cli.replay.detected import Detected
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
-from traffik_cli.replay.taken import Taken
 from traffik_cli.replay.targets import Suggestion
 from traffik_cli.replay.timeline import Peak
 from traffik_cli.runs import Found
@@ -75,8 +75,8 @@ def _limits(out: Console, report: ScenarioReport, top: int) -> None:
 
 def _logs(out: Console, outcome: Found) -> None:
     for log in outcome.logs:
-        out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {_format(log.taken)}", soft_wrap=True)
-        _taken(out, log.taken)
+        out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {_format(log.detected)}", soft_wrap=True)
+        _detected(out, log.detected)
         _trouble(out, log)
     if outcome.left_out:
         out.print(f"{number(outcome.left_out)} requests left out by --only, --where or --ignore")
@@ -85,16 +85,16 @@ def _logs(out: Console, outcome: Found) -> None:
         out.print(f"[dim]{outcome.seconds:.1f} s, {number(int(lines / outcome.seconds))} lines/s[/]")
 
 
-def _format(taken: Taken) -> str:
-    return ", in ".join([taken.format, *reversed(taken.wrappers)])
+def _format(detected: Detected) -> str:
+    return ", in ".join([detected.format, *reversed(detected.wrappers)])
 
 
-def _taken(out: Console, taken: Taken) -> None:
-    """What was taken for the client, the time and the path."""
+def _detected(out: Console, detected: Detected) -> None:
+    """The fields found for the client, the time and the path."""
     for name, fact, more in (
-        ("client", taken.client, _PROXIES.get(taken.proxies or "", "")),
-        ("time", taken.time, ""),
-        ("path", taken.path, ""),
+        ("client", detected.client, _PROXIES.get(detected.proxies or "", "")),
+        ("time", detected.time, ""),
+        ("path", detected.path, ""),
     ):
         if fact is None:
             out.print(f"  {name}: [yellow]in no field[/]")
@@ -111,13 +111,14 @@ def _cut(text: str, most: int) -> str:
 
 
 def _keys(out: Console, outcome: Found) -> None:
-    """What the keys are, and what is missing."""
+    """Shares of keys that are addresses, and counts of requests and lines that are missing."""
     main = outcome.reports[0]
     for limit in main.limits:
         keys = limit.keys
         name = f"{limit.uid}, {limit.key}" if len(main.limits) > 1 else limit.key
-        share = "none" if not keys.looked_at else percent(keys.addresses, keys.looked_at)
-        said = [f"{share} of {number(keys.looked_at)} are addresses"]
+        whole = keys.addresses == keys.looked_at > 0
+        share = "all" if whole else f"{number(keys.addresses)} ({percent(keys.addresses, keys.looked_at)}) of"
+        said = [f"{share} {number(keys.looked_at)} are addresses"]
         said.append(f"{number(limit.keyless)} requests without a key")
         if main.pathless is not None and limit is main.limits[0]:
             said.append(f"{number(main.pathless)} without a path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -18,7 +19,9 @@ from traffik.model.rates import Rate, parse_rates
 from traffik.strategies import plan
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.files import SCHEMA
+from traffik_cli.answers import ReplayDocument
 from traffik_cli.commands.stores import ABILITIES
+from traffik_cli.replay.schemas import schema_of
 from traffik_cli.replay.synthetic import traffic_of
 from traffik_cli.shown import console
 from traffik_cli.words import number, span
@@ -76,10 +79,14 @@ def _burst(name: str, rate: Rate, burst: int | None) -> tuple[str, str, str]:
     return number(made.capacity), span(made.kernel(state, 1, 0)[0].retry_after), ""
 
 
-@click.command()
-def schema() -> None:
-    """Print the JSON Schema of limits.toml."""
-    click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
+@click.command(short_help="Print the JSON Schema of limits.toml, or of replay --json.")
+@click.argument("what", type=click.Choice(["limits", "replay"]), default="limits")
+def schema(what: str) -> None:
+    """Print the JSON Schema of limits.toml, or with "replay" that of what replay --json prints."""
+    if what == "limits":
+        click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
+    else:
+        click.echo(json.dumps(schema_of(ReplayDocument, "A replay (traffik replay --json)"), indent=2))
 
 
 @click.command(short_help="Write made-up traffic in Combined Log Format.")

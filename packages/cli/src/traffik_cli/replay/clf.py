@@ -36,7 +36,7 @@ _REST: Final = re.compile(
     rb'(?: "(?P<forwarded>[0-9A-Fa-f][0-9A-Fa-f:., ]*)")?'
 )
 
-_VHOST: Final = re.compile(rb"(?:[\w.*-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
+_VHOST: Final = re.compile(rb"(?!\d+\Z)(?:[\w.*-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
 
 _MOST_TIMES: Final = 4096
 

@@ -13,6 +13,7 @@ from traffik_cli.replay.addresses import address_in, is_private
 from traffik_cli.replay.batches import LineReader, Wanted
 from traffik_cli.replay.clf import COMMON, CommonLines, CommonLog, is_quick
 from traffik_cli.replay.clients import PRIVATE_PROXIES
+from traffik_cli.replay.detected import Detected, detected_of
 from traffik_cli.replay.known import NAMED, RECORDS, TEXTS
 from traffik_cli.replay.lines import JsonObject, Pairs, Pattern
 from traffik_cli.replay.reader import RecordReader
@@ -20,7 +21,6 @@ from traffik_cli.replay.recognition import Search, Seen, Shape
 from traffik_cli.replay.records import Fields, text_of
 from traffik_cli.replay.roles import Sample
 from traffik_cli.replay.selectors import header_fields
-from traffik_cli.replay.taken import Taken, taken_of
 from traffik_cli.replay.templates import pattern_of, template_of
 from traffik_cli.replay.times import UTC, Calendar
 
@@ -123,10 +123,11 @@ class Format:
         spacing = None if layout.time or seen.stamped or not seen.records else self._spaced(seen)
         reader = RecordReader(self.wanted, shape.parse, layout, shape.wrappers, proxies, self.calendar, spacing)
         named = None if proxies is None else "given" if self.trusted is not None else "assumed"
-        taken = taken_of(shape.name, reader, seen.records, named)
+        detected = detected_of(shape.name, reader, seen.records, named)
         if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
-            return OpenedFormat(taken, CommonLog(self.wanted, self.calendar))
-        return OpenedFormat(taken, reader, spacing)
+            return OpenedFormat(detected, CommonLog(self.wanted, self.calendar))
+        header = next((line for line in lines if line.startswith(b"#Fields:")), b"")
+        return OpenedFormat(detected, reader, spacing, header)
 
     def _spaced(self, seen: Seen) -> int:
         """µs between lines that have no time."""
@@ -215,11 +216,13 @@ class OpenedFormat:
     """A log whose format is known.
 
     Attributes:
-        taken: what was taken for what.
+        detected: the fields that were found for the client, the time and the path.
         reader: what reads it.
         spacing: µs from line to line where lines have no time; None if they have.
+        header: the line that names the columns, where other lines may name others further on; empty in other formats.
     """
 
-    taken: Taken
+    detected: Detected
     reader: LineReader
     spacing: int | None = None
+    header: bytes = b""

@@ -1,4 +1,4 @@
-"""What the keys of a limit are: addresses or not, private or not, and how much of the traffic one of them has."""
+"""Facts about the keys of a limit: the share of addresses, of private ones, and the busiest key."""
 
 from __future__ import annotations
 

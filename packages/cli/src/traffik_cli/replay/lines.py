@@ -14,6 +14,7 @@ __all__ = ["Columns", "JsonObject", "Pairs", "Pattern", "Words", "columns_of"]
 
 _PAIR: Final = re.compile(rb'(?<![^\s,;])(?P<name>[A-Za-z_@][\w.@/-]*)=(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]*)')
 _WORD: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]\[]*\]|[^\s"]\S*')
+_DECODE: Final = json.JSONDecoder().decode
 _ESCAPE: Final = re.compile(rb"\\(.)")
 
 
@@ -29,7 +30,7 @@ class JsonObject:
 
     def __call__(self, line: bytes) -> Record | str:
         try:
-            found = json.loads(line)
+            found = _DECODE(line.decode("utf-8", "replace"))
         except (ValueError, RecursionError) as error:
             return f"no JSON: {error}"
         return found if isinstance(found, dict) else "no object"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from traffik_cli.replay.batches import SHOWN, Malformed, Parsed, Run
+from traffik_cli.replay.detected import Detected
 from traffik_cli.replay.ordering import Sorter
-from traffik_cli.replay.taken import Taken
 
 __all__ = ["Cut", "Log", "LogReport"]
 
@@ -19,7 +19,7 @@ class LogReport:
 
     Attributes:
         name: of the log.
-        taken: what was taken for what.
+        detected: the fields that were found for the client, the time and the path.
         lines: all of them.
         requests: those that are requests.
         malformed: those that could not be read.
@@ -30,7 +30,7 @@ class LogReport:
     """
 
     name: str
-    taken: Taken
+    detected: Detected
     lines: int
     requests: int
     malformed: int
@@ -56,7 +56,7 @@ class Log:
     name: str
     window: int
     spacing: int | None = None
-    taken: Taken = field(default_factory=Taken)
+    detected: Detected = field(default_factory=Detected)
     lines: int = 0
     requests: int = 0
     malformed: int = 0
@@ -80,7 +80,7 @@ class Log:
         orders = self._orders
         return LogReport(
             self.name,
-            self.taken,
+            self.detected,
             self.lines,
             self.requests,
             self.malformed,

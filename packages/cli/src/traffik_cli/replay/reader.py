@@ -56,6 +56,7 @@ class RecordReader:
     def _hits(self, lines: list[bytes], bad: list[Malformed]) -> Iterator[tuple[int, Hit]]:
         clients, times = Clients(self.proxies), _Times(self.calendar)
         wanted, layout, wrappers = self.wanted, self.layout, self.wrappers
+        bare, selectors = wanted.bare, wanted.selectors
         for number, raw in enumerate(lines, 1):
             line, stamp = raw.strip(), None
             if wrappers:
@@ -71,11 +72,11 @@ class RecordReader:
             if now is None:
                 bad.append(Malformed(number, self._complaint(record, stamp)))
                 continue
-            keys = tuple(self._pick(chosen, record, line, clients) for chosen in wanted.selectors)
-            if wanted.bare:
-                yield now, keys[0]
-            else:
-                yield now, (*keys, *request_of(record, layout)) if wanted.request else keys
+            if bare:
+                yield now, self._pick(selectors[0], record, line, clients)
+                continue
+            keys = tuple(self._pick(chosen, record, line, clients) for chosen in selectors)
+            yield now, (*keys, *request_of(record, layout)) if wanted.request else keys
 
     def _now(self, record: Record, stamp: Any, number: int, times: _Times) -> int | None:
         if self.spacing is not None:
@@ -104,6 +105,8 @@ class RecordReader:
         return "no time" if value is None else f"not a time: {text_of(value)[:40]!r}"
 
     def _pick(self, chosen: Selector, record: Record, line: bytes, clients: Clients) -> bytes | None:
+        if chosen.kind == "ip":
+            return self.client(record, clients)
         if chosen.kind == "regex":
             found = re.search(chosen.name.encode(), line)
             return None if found is None else (found[1] if found.re.groups else found[0])
@@ -131,6 +134,13 @@ class _Times:
         self._known: dict[Any, int | None] = {}
 
     def read(self, value: Any) -> int | None:
+        """µs since the epoch of a time as it stands in a record; None if it is none."""
+        # Times to the millisecond hardly come again, but their seconds do.
+        if isinstance(value, str) and value[19:20] == "." and value[-1] == "Z":
+            fraction = value[20:-1]
+            if fraction.isdecimal() and fraction.isascii() and len(fraction) < 10:
+                second = self.read(value[:19] + "Z")
+                return None if second is None else second + int(fraction[:6].ljust(6, "0"))
         try:
             return self._known[value]
         except KeyError:

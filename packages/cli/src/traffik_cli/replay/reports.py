@@ -6,7 +6,7 @@ Every time is in µs since the epoch and every wait in µs; names that leave in 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from heapq import nlargest
 from typing import Final, TypeAlias
 
@@ -159,15 +159,6 @@ class ScenarioReport:
     minute: Peak
     limits: list[LimitReport]
     suggested: bool = False
-
-    def plain(self) -> dict[str, object]:
-        """As JSON has it."""
-        return {
-            **asdict(self),
-            "steps": [step._asdict() for step in self.steps],
-            "second": self.second._asdict(),
-            "minute": self.minute._asdict(),
-        }
 
 
 def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False) -> ScenarioReport:

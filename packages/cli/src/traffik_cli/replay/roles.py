@@ -1,7 +1,7 @@
 """Which field of a log is the client, the time, the path: told by names, and by the values in its first lines.
 
-A name alone proves nothing: ``host`` is the client in one log and the server in another. So a field is taken for what
-its name says if its values are such; a field with another name, if nothing else has such values.
+A name alone proves nothing: ``host`` is the client in one log and the server in another. So a field needs a known name
+and values that fit it. If no field has both, a field whose values fit is used.
 """
 
 from __future__ import annotations
@@ -22,117 +22,44 @@ _Test = Callable[[Any], bool]
 _SINCE: Final = 946_684_800_000_000
 """2000-01-01. A number that would be before it is a duration or a count, not a time."""
 
-_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "time": (
-        *("edgestarttimestamp", "startutc", "starttime", "requeststarttime", "startedat", "timestarted", "start"),
-        *(
-            "@timestamp",
-            "timestamp",
-            "time",
-            "ts",
-            "timeiso8601",
-            "timelocal",
-            "datetime",
-            "requesttime",
-            "requesttimeepoch",
-        ),
-        *(
-            "eventtime",
-            "reqtimesec",
-            "timeunixnano",
-            "msec",
-            "epoch",
-            "date",
-            "created",
-            "createdat",
-            "when",
-            "receivedat",
-        ),
-    ),
-    "client": (
-        *(
-            "clientip",
-            "clientaddress",
-            "clientaddr",
-            "clientremoteaddr",
-            "sourceip",
-            "sourceaddress",
-            "realip",
-            "xrealip",
-        ),
-        *(
-            "cip",
-            "cliip",
-            "remoteip",
-            "remoteaddr",
-            "remoteaddress",
-            "downstreamremoteaddress",
-            "remotehost",
-            "clienthost",
-        ),
-        *(
-            "calleripaddress",
-            "ip",
-            "ipaddress",
-            "netpeerip",
-            "netsockpeeraddr",
-            "srcip",
-            "src",
-            "source",
-            "client",
-            "remote",
-        ),
-        *("host", "peer", "h", "addr", "address"),
-    ),
-    "forwarded": (
-        *("xforwardedfor", "httpxforwardedfor", "proxyaddxforwardedfor", "forwardedfor", "csxforwardedfor", "xff"),
-        *("downstreamxforwardedfor", "fwd", "httpforwarded", "forwarded"),
-    ),
-    "method": (
-        *(
-            "method",
-            "requestmethod",
-            "httpmethod",
-            "verb",
-            "csmethod",
-            "clientrequestmethod",
-            "reqmethod",
-            "httprequestmethod",
-        ),
-        "m",
-    ),
-    "path": (
-        *(
-            "path",
-            "requestpath",
-            "uripath",
-            "urlpath",
-            "csuristem",
-            "clientrequestpath",
-            "clientrequesturi",
-            "requesturi",
-        ),
-        *(
-            "uri",
-            "url",
-            "requesturl",
-            "urloriginal",
-            "originalurl",
-            "urlfull",
-            "httpurl",
-            "httptarget",
-            "rawpath",
-            "reqpath",
-        ),
-        *("resourcepath", "target", "route", "request", "u"),
-    ),
-    "request": ("request", "requestline", "httprequestline", "reqline", "r"),
+_NAMES: Final = {
+    role: tuple(text.split())
+    for role, text in {
+        "time": """
+            edgestarttimestamp startutc starttime requeststarttime startedat timestarted start @timestamp
+            timestamp time ts timeiso8601 timelocal datetime requesttime requesttimeepoch eventtime reqtimesec
+            timeunixnano msec epoch date created createdat when receivedat
+        """,
+        "client": """
+            cfconnectingip httpcfconnectingip trueclientip httptrueclientip fastlyclientip httpxrealip clientip
+            clientaddress clientaddr clientremoteaddr sourceip sourceaddress realip xrealip cip cliip remoteip
+            remoteaddr remoteaddress downstreamremoteaddress remotehost clienthost calleripaddress ip ipaddress
+            netpeerip netsockpeeraddr srcip src source client remote host peer h addr address
+        """,
+        "forwarded": """
+            xforwardedfor httpxforwardedfor proxyaddxforwardedfor forwardedfor csxforwardedfor xff
+            downstreamxforwardedfor fwd httpforwarded forwarded
+        """,
+        "method": """
+            method requestmethod httpmethod verb csmethod clientrequestmethod reqmethod httprequestmethod m
+        """,
+        "path": """
+            path requestpath uripath urlpath csuristem clientrequestpath clientrequesturi requesturi uri url
+            requesturl urloriginal originalurl urlfull httpurl httptarget rawpath reqpath resourcepath target
+            route request u
+        """,
+        "request": """
+            request requestline httprequestline reqline r
+        """,
+    }.items()
 }
+"""Names of fields, the best first, in lower case and without signs."""
+
 _PLAIN: Final = ("time", "timestamp", "@timestamp", "ts", "datetime", "epoch")
 """Names of times that are taken at their word if the values could be small numbers as well."""
 
-_STRONG: Final = 24
-"""So many names of clients are taken at their word if no field holds addresses, as where they are hashed."""
+_WEAK: Final = frozenset(["src", "source", "client", "remote", "host", "peer", "h", "addr", "address"])
+"""Names that are those of clients only where the values are addresses."""
 
 _OTHERS: Final = re.compile(
     r"(^|[._-])(server|host|dest|destination|upstream|backend|local|target|origin|dst|node|pod|kubernetes|container|"
@@ -145,11 +72,11 @@ _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _HINTS: Final = re.compile(r"ip|addr|client|remote|source|src|peer|user|visitor|caller", re.IGNORECASE)
 _SIGNS: Final = re.compile(r"[^a-z0-9@]")
-_LINE: Final = re.compile(r"[A-Za-z!#$%&'*+.^_`|~0-9-]+ \S+( HTTP/[0-9.]+)?")
+_LINE: Final = re.compile(r"[A-Za-z_-]{3,20} (\S.* HTTP/[0-9.]+|(/|[a-z]+://)\S*)")
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{1,16}|[a-z]{3,7}")
 _METHODS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
 _TARGET: Final = re.compile(r"(/|[a-z][a-z0-9+.-]*://|\*$)\S*")
-_DATE: Final = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?[-/]\w{3}[-/]\d{4}")
+_DATE: Final = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?[-/]\w{3}[-/]\d{4}|\d\d?\.\d\d?\.\d{4}")
 _TIME: Final = re.compile(r"\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?\]?")
 
 
@@ -273,15 +200,14 @@ def _client(sample: Sample, test: _Test) -> tuple[str, ...]:
     """Fields with addresses that are the client's by name; else with addresses; else by name alone."""
     named = _named(sample, "client")
     sure = [name for name in named if sample.share(name, test) >= 0.5 and not _is_other(name)]
-    if sure:
-        return tuple(sure)
     forwarded = {*_named(sample, "forwarded")}
     able = [name for name in _unnamed(sample, test, 0.2) if not _is_other(name) and name not in forwarded]
-    hinted = [name for name in able if _HINTS.search(name)]
+    hinted = [name for name in able if name not in sure and _HINTS.search(name)]
+    if sure and (not hinted or _forms(sure[0])[-1] not in _WEAK):
+        return tuple(sure)
     if hinted or able:
         return tuple(hinted or able[:1])
-    ranks = _NAMES["client"][:_STRONG]
-    return tuple(name for name in named if any(form in ranks for form in _forms(name)) and not _is_other(name))
+    return tuple(name for name in named if _forms(name)[-1] not in _WEAK and not _is_other(name))
 
 
 def _is_other(name: str) -> bool:

@@ -27,7 +27,7 @@ from traffik_cli.replay.fullest import Fullest, Integers, RequestArrays
 from traffik_cli.replay.history import History
 from traffik_cli.replay.ledgers import Ledger
 from traffik_cli.replay.scenarios import Trial
-from traffik_cli.replay.targets import Suggestion, Target, Tried
+from traffik_cli.replay.targets import Peaks, Suggestion, Target, Tried
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,10 @@ def suggest(
         search.requests,
         search.clients,
         _quantiles(search.peaks),
-        [(int(value), int(count)) for value, count in zip(*np.unique(search.peaks, return_counts=True), strict=True)],
+        [
+            Peaks(int(value), int(count))
+            for value, count in zip(*np.unique(search.peaks, return_counts=True), strict=True)
+        ],
         [search.tried[each] for each in sorted(search.tried)],
         None if limit is None else search.tried[limit].rate,
     )

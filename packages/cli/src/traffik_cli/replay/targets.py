@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import share
 
-__all__ = ["Suggestion", "Target", "Tried", "target_of"]
+__all__ = ["Peaks", "Suggestion", "Target", "Tried", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,18 @@ class Tried:
     met: bool
 
 
+class Peaks(NamedTuple):
+    """Clients with the same number of requests in their fullest period.
+
+    Attributes:
+        requests: that number, or that of units where requests do not cost the same.
+        clients: how many they are.
+    """
+
+    requests: int
+    clients: int
+
+
 @dataclass(frozen=True, slots=True)
 class Suggestion:
     """A limit for a target.
@@ -56,7 +69,7 @@ class Suggestion:
         clients: how many clients there are.
         quantiles: the requests in the fullest period of a client: what 50 %, 90 %, 99 % and 99.9 % of the clients do
             not exceed, and the most.
-        peaks: clients by the requests in their fullest period, as pairs, in order.
+        peaks: clients by the requests in their fullest period, in order.
         tried: the limits that were decided, in order.
         rate: the least of those that keeps within the target, as text; None if none does.
     """
@@ -67,7 +80,7 @@ class Suggestion:
     requests: int
     clients: int
     quantiles: dict[str, int]
-    peaks: list[tuple[int, int]]
+    peaks: list[Peaks]
     tried: list[Tried]
     rate: str | None
 

@@ -1,8 +1,9 @@
 """Times in logs: text or numbers in, µs since the epoch out.
 
-Three kinds are read: text that begins with the year (ISO 8601), text with the name of a month (Apache, nginx, syslog,
-HTTP, Kibana), and numbers since the epoch in seconds, milliseconds, microseconds or nanoseconds, told apart by their
-size. Times before the epoch, or after the year 2255, where JSON numbers lose the µs, are not times of requests.
+Four kinds are read: text that begins with the year (ISO 8601), text with the name of a month (Apache, nginx, syslog,
+HTTP, Kibana), a date with dots (10.10.2025), and numbers since the epoch in seconds, milliseconds, microseconds or
+nanoseconds, told apart by their size. Times before the epoch, or after the year 2255, where JSON numbers lose the µs,
+are not times of requests.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _MONTH_FIRST: Final = re.compile(
     r"(?: (?P<late>\d{4}))?",
     re.ASCII,
 )
-_FORMS: Final = (_YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST)
+_DOTTED: Final = re.compile(rf"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{{4}}),? {_CLOCK}{_ZONE}", re.ASCII)
+_FORMS: Final = (_YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST, _DOTTED)
 _NUMBER: Final = re.compile(r"-?\d{1,25}(?:\.\d{0,25})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 
 _END: Final = 2**53

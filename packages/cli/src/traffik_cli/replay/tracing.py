@@ -6,8 +6,8 @@ Clients do not share quota, so one can be decided by itself; each of its request
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from traffik.model.decisions import NEVER, Decision
 from traffik_cli.replay.batches import Hit, Wanted
@@ -15,7 +15,7 @@ from traffik_cli.replay.grouping import path_template
 from traffik_cli.replay.scenarios import Scenario, Trial
 from traffik_cli.replay.selectors import Selector, header_key, identity_in
 
-__all__ = ["ClientReport", "Counted", "Refusal", "Trace"]
+__all__ = ["ClientReport", "Minute", "Refusal", "Route", "Trace"]
 
 _MINUTE: Final = 60_000_000
 _REFUSALS: Final = 100
@@ -29,9 +29,31 @@ _KNOWN: Final = 500_000
 
 
 @dataclass(slots=True)
-class Counted:
-    """Requests, and those of them that were refused."""
+class Minute:
+    """A minute of a client.
 
+    Attributes:
+        at: when it began, µs since the epoch.
+        requests: all there were.
+        refused: those refused.
+    """
+
+    at: int
+    requests: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class Route:
+    """Requests of a client that have the same method and path.
+
+    Attributes:
+        request: method and path, with ``*`` for numbers and identifiers.
+        requests: all there were.
+        refused: those refused.
+    """
+
+    request: str
     requests: int = 0
     refused: int = 0
 
@@ -65,8 +87,8 @@ class ClientReport:
         refused: those refused.
         first: the first request, µs since the epoch; None if there was none.
         last: the last.
-        minutes: by the minute, µs since the epoch, in order.
-        paths: by method and path, with ``*`` for numbers and identifiers, those with most requests first.
+        minutes: those with a request, in order.
+        paths: the requests by method and path, those with most requests first.
         refusals: the first hundred refusals.
         longest: the longest wait, µs; None if nothing was refused, or only for good.
     """
@@ -76,18 +98,10 @@ class ClientReport:
     refused: int
     first: int | None
     last: int | None
-    minutes: dict[int, Counted]
-    paths: dict[str, Counted]
+    minutes: list[Minute]
+    paths: list[Route]
     refusals: list[Refusal]
     longest: int | None
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {
-            **asdict(self),
-            "minutes": [{"at": at, **asdict(counted)} for at, counted in self.minutes.items()],
-            "paths": [{"request": request, **asdict(counted)} for request, counted in self.paths.items()],
-        }
 
 
 @dataclass(slots=True)
@@ -101,10 +115,9 @@ class Trace:
 
     client: str
     trials: Sequence[Trial]
-    minutes: dict[int, Counted] = field(default_factory=dict)
-    paths: dict[str, Counted] = field(default_factory=dict)
+    minutes: dict[int, Minute] = field(default_factory=dict)
+    paths: dict[str, Route] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
-    total: Counted = field(default_factory=Counted)
     longest: int | None = None
     _first: int | None = None
     _last: int | None = None
@@ -125,16 +138,15 @@ class Trace:
 
     def report(self) -> ClientReport:
         """What the client did so far."""
-        ordered = sorted(self.paths.items(), key=lambda pair: (-pair[1].requests, pair[0]))
-        total = self.total
+        minutes = list(self.minutes.values())
         return ClientReport(
             self.client,
-            total.requests,
-            total.refused,
+            sum(minute.requests for minute in minutes),
+            sum(minute.refused for minute in minutes),
             self._first,
             self._last,
-            self.minutes,
-            dict(ordered),
+            minutes,
+            sorted(self.paths.values(), key=lambda route: (-route.requests, route.request)),
             self.refusals,
             self.longest,
         )
@@ -160,10 +172,12 @@ class Trace:
         request = _request(hit)
         self._first = now if self._first is None else self._first
         self._last = now
-        counted = self.paths.setdefault(request if len(self.paths) < _PATHS else _OTHERS, Counted())
-        for each in (self.total, self.minutes.setdefault(now // _MINUTE * _MINUTE, Counted()), counted):
-            each.requests += 1
-            each.refused += refusal is not None
+        at = now // _MINUTE * _MINUTE
+        place = request if len(self.paths) < _PATHS else _OTHERS
+        counted: Minute | Route
+        for counted in (self.minutes.setdefault(at, Minute(at)), self.paths.setdefault(place, Route(place))):
+            counted.requests += 1
+            counted.refused += refusal is not None
         if refusal is not None:
             self._refused(now, request, *refusal)
 

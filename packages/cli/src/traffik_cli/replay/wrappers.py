@@ -1,6 +1,6 @@
-"""What collectors put around a line of a log: prefixes, quotes and objects of JSON. They are taken off again.
+"""Prefixes, quotes and JSON objects that log collectors put around a line, and how to remove them.
 
-A wrapper may carry a time, which counts if the line inside has none.
+A wrapper may hold a time, which is used if the line inside has none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from traffik_cli.replay.records import Parse, Record
+from traffik_cli.replay.records import Parse, Record, field_of, flattened
 
 __all__ = ["PREFIXES", "Colours", "Envelope", "Prefix", "Quotes", "Wrapper", "envelopes_of", "peeled"]
 
@@ -36,7 +36,7 @@ _ENVELOPES: Final = {"log": "docker's json-file", "MESSAGE": "journald"}
 
 
 class Wrapper(Protocol):
-    """Something around a line."""
+    """A format around a line."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class Wrapper(Protocol):
         ...
 
     def open(self, line: bytes) -> tuple[bytes, Any] | None:
-        """What is inside, and the time that the wrapper says; None if the line is not wrapped so."""
+        """The line inside and the wrapper's time; None if the line is not wrapped this way."""
         ...
 
 
@@ -110,21 +110,24 @@ class Envelope:
 
     def open(self, line: bytes) -> tuple[bytes, Any] | None:
         record = self.parse(line)
-        content = None if isinstance(record, str) else record.get(self.content)
+        content = None if isinstance(record, str) else field_of(record, self.content)
         if isinstance(record, str) or not isinstance(content, str):
             return None
         inner = content.encode("utf-8", "surrogatepass").strip()
-        return inner, None if self.time is None else record.get(self.time)
+        return inner, None if self.time is None else field_of(record, self.time)
 
 
 def envelopes_of(parse: Parse, records: Sequence[Record]) -> list[Envelope]:
     """The ways in which most of the records may hold lines."""
     found: list[Envelope] = []
+    flat = list(map(flattened, records))
+    names = list(dict.fromkeys(name for record in flat for name in record))
     for content in _CONTENTS:
-        holding = [record for record in records if isinstance(record.get(content), str)]
-        if len(holding) * 2 > len(records):
-            time = next((name for name in _TIMES if name in holding[0]), None)
-            found.append(Envelope(_ENVELOPES.get(content, "records"), parse, content, time))
+        for name in names:
+            holding = [record for record in flat if isinstance(record.get(name), str)]
+            if name.rpartition(".")[2] == content and len(holding) * 2 > len(records):
+                time = next((each for each in names if each.rpartition(".")[2] in _TIMES), None)
+                found.append(Envelope(_ENVELOPES.get(content, "records"), parse, name, time))
     return found
 
 
@@ -156,7 +159,12 @@ PREFIXES: Final[tuple[Wrapper, ...]] = (
         + rb")\]?(?: -)? *)?(?:\[\d+\] *)?\[?(?:DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL)\]?:?(?: +- +| +)"
         rb"(?:[\w.]+(?: -|:) +)?",
     ),
+    _prefix(
+        "ruby's logger",
+        rb"[A-Z], \[(?P<time>" + _ISO + rb") #\d+\] +[A-Z]+ -- [^:]*: (?:\[[0-9a-f-]+\] )?",
+    ),
     _prefix("a time", rb"(?P<time>" + _ISO + rb"):? +"),
+    _prefix("text in front", rb"(?:(?P<time>" + _ISO + rb")\s+)?[^{\"]*?(?<=\s)(?=\{\s*\")"),
     _prefix("text in front", rb'[^"]*?\s(?=' + _ADDRESS + rb'(?::\d+)? (?:\S+ [^"]*\[|- "))'),
 )
 """Prefixes that are tried, in this order."""

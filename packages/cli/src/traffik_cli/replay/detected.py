@@ -1,4 +1,4 @@
-"""What a replay took for the client, the time and the path of a request, with an example of each."""
+"""The fields that a replay found for the client, the time and the path of a request, with an example of each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from traffik_cli.replay.reader import RecordReader
 from traffik_cli.replay.records import Record, first_of, text_of
 from traffik_cli.replay.requests import request_of
 
-__all__ = ["Fact", "Taken", "taken_of"]
+__all__ = ["Detected", "DetectedField", "detected_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """Where one fact of a request stands.
+class DetectedField:
+    """A field of a log, and an example from it.
 
     Attributes:
         field: the name of the field, as the log or its format has it; several with a plus between them.
         text: an example, as it stands there.
-        value: what was made of it: a client's address, µs since the epoch, a path.
+        value: the example as a replay reads it: a client's address, µs since the epoch, a path.
     """
 
     field: str
@@ -30,30 +30,32 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What was taken for what in one log.
+class Detected:
+    """The format of a log, and the fields found in it.
 
     Attributes:
         format: the format.
-        wrappers: what was taken off the lines, the outermost first.
+        wrappers: the formats around the lines, the outermost first.
         client: the client; None if no field holds one.
         time: the time; None if no line has one.
         path: the path; None if no field holds one.
-        proxies: who named the client: proxies that were ``given``, or ``assumed`` since the other end of the connection
-            is a private address or not logged; None if it is the other end of the connection.
+        proxies: ``given`` if the proxies that the user trusts name the client; ``assumed`` if private addresses are
+            taken for proxies; None if the client is the other end of the connection.
     """
 
     format: str = ""
     wrappers: list[str] = field(default_factory=list)
-    client: Fact | None = None
-    time: Fact | None = None
-    path: Fact | None = None
+    client: DetectedField | None = None
+    time: DetectedField | None = None
+    path: DetectedField | None = None
     proxies: str | None = None
 
 
-def taken_of(name: str, reader: RecordReader, records: Sequence[tuple[Record, Any]], proxies: str | None) -> Taken:
-    """What a reader takes for what, by the first of the records that says it."""
-    return Taken(
+def detected_of(
+    name: str, reader: RecordReader, records: Sequence[tuple[Record, Any]], proxies: str | None
+) -> Detected:
+    """The fields that a reader reads, each with the first example among the records."""
+    return Detected(
         name,
         [wrapper.name for wrapper in reader.wrappers],
         _first(_client(reader, record) for record, _ in records),
@@ -63,29 +65,29 @@ def taken_of(name: str, reader: RecordReader, records: Sequence[tuple[Record, An
     )
 
 
-def _first(found: Iterable[Fact | None]) -> Fact | None:
+def _first(found: Iterable[DetectedField | None]) -> DetectedField | None:
     return next((fact for fact in found if fact is not None), None)
 
 
-def _client(reader: RecordReader, record: Record) -> Fact | None:
+def _client(reader: RecordReader, record: Record) -> DetectedField | None:
     layout = reader.layout
     key = reader.client(record, Clients(reader.proxies))
     peer = _said(record, layout.client)
     forwarded = None if reader.proxies is None else _said(record, layout.forwarded)
     name, text = forwarded or peer or ("", "")
-    return None if key is None else Fact(name, text, text_of(key))
+    return None if key is None else DetectedField(name, text, text_of(key))
 
 
-def _time(reader: RecordReader, record: Record, stamp: Any) -> Fact | None:
+def _time(reader: RecordReader, record: Record, stamp: Any) -> DetectedField | None:
     names, value = reader.stamp(record, stamp)
     now = reader.instant(value)
-    return None if now is None else Fact(" + ".join(names) or "what is around the line", text_of(value), now)
+    return None if now is None else DetectedField(" + ".join(names) or "around the line", text_of(value), now)
 
 
-def _path(reader: RecordReader, record: Record) -> Fact | None:
+def _path(reader: RecordReader, record: Record) -> DetectedField | None:
     path = request_of(record, reader.layout)[1]
     found = _said(record, (*reader.layout.path, *reader.layout.request))
-    return None if path is None or found is None else Fact(*found, text_of(path))
+    return None if path is None or found is None else DetectedField(*found, text_of(path))
 
 
 def _said(record: Record, names: Iterable[str]) -> tuple[str, str] | None:

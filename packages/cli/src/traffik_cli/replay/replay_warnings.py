@@ -1,4 +1,4 @@
-"""Reasons to doubt a replay: what is in it that cannot be right, and what mends it."""
+"""Warnings about a replay whose result cannot be right, each with a remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
 
-__all__ = ["Doubt", "doubts_of", "wait_of"]
+__all__ = ["ReplayWarning", "wait_of", "warnings_of"]
 
 _MUCH: Final = 0.1
 """The share of malformed lines, or of requests without a key, that is said aloud."""
@@ -28,7 +28,7 @@ _PROXIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class ReplayWarning:
     """One reason.
 
     Attributes:
@@ -42,11 +42,11 @@ class Doubt:
     log: str | None = None
 
 
-def doubts_of(found: ScenarioReport, logs: Sequence[LogReport]) -> list[Doubt]:
-    """All reasons to doubt what was found."""
-    doubts = [doubt for log in logs for doubt in _of_log(log)]
-    doubts += [doubt for limit in found.limits for doubt in _of_keys(found, limit)]
-    return doubts + list(_of_rules(found))
+def warnings_of(found: ScenarioReport, logs: Sequence[LogReport]) -> list[ReplayWarning]:
+    """All warnings about a replay."""
+    warnings = [warning for log in logs for warning in _of_log(log)]
+    warnings += [warning for limit in found.limits for warning in _of_keys(found, limit)]
+    return warnings + list(_of_rules(found))
 
 
 def wait_of(micros: int) -> str:
@@ -55,68 +55,70 @@ def wait_of(micros: int) -> str:
     return f"{micros // size + 1}{unit}"
 
 
-def _of_log(log: LogReport) -> Iterator[Doubt]:
+def _of_log(log: LogReport) -> Iterator[ReplayWarning]:
     if log.lines and not log.requests:
-        yield Doubt(
+        yield ReplayWarning(
             "nothing-read",
             f"no request could be read in {log.lines} lines: describe them with --format, --log-format or --pattern",
             log.name,
         )
     elif log.malformed > _MUCH * log.lines:
-        yield Doubt(
+        yield ReplayWarning(
             "malformed",
             f"{log.malformed} of {log.lines} lines are malformed and left out: the result is about the others alone",
             log.name,
         )
     if log.late:
-        yield Doubt(
+        yield ReplayWarning(
             "late",
             f"{log.late} requests stand too late in the log to be put in order, and were taken at a later time: the "
             f"result is wrong. Give --window {wait_of(log.worst)}",
             log.name,
         )
-    if log.requests and log.taken.time is None:
-        yield Doubt(
+    if log.requests and log.detected.time is None:
+        yield ReplayWarning(
             "no-time",
             "no line has a time: the requests were taken to be made at one instant, or --every so often. Log the time",
             log.name,
         )
 
 
-def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[Doubt]:
+def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[ReplayWarning]:
     keys, what = limit.keys, _what(found, limit)
     if limit.requests and limit.keyless > _MUCH * limit.requests:
         text = f"{what}{limit.keyless} of {limit.requests} requests have no key, and nothing limits them"
-        yield Doubt("keyless", text)
+        yield ReplayWarning("keyless", text)
     if limit.clients == 1 and keys.requests > _FEW:
-        yield Doubt("one-key", f"{what}all requests have one key, {keys.busiest}: {_PROXIES}")
+        yield ReplayWarning("one-key", f"{what}all requests have one key, {keys.busiest}: {_PROXIES}")
         return
     if limit.key != "ip":
         return
     if keys.addresses < 0.5 * keys.looked_at:
-        yield Doubt(
+        yield ReplayWarning(
             "no-addresses",
             f"{what}{keys.looked_at - keys.addresses} of {keys.looked_at} keys are not addresses, such as "
             f"{keys.other}: name the client's field with --ip-field, or the format with --format or --log-format",
         )
     elif keys.requests > _FEW and keys.private > _MOST * keys.requests:
         share = 100 * keys.private // keys.requests
-        yield Doubt("private-addresses", f"{what}{share} % of requests come from private addresses: {_PROXIES}")
+        yield ReplayWarning("private-addresses", f"{what}{share} % of requests come from private addresses: {_PROXIES}")
 
 
 def _what(found: ScenarioReport, limit: LimitReport) -> str:
     return f"{limit.uid}: " if len(found.limits) > 1 else ""
 
 
-def _of_rules(found: ScenarioReport) -> Iterator[Doubt]:
+def _of_rules(found: ScenarioReport) -> Iterator[ReplayWarning]:
     if not found.requests or found.pathless is None:
         return
     if found.pathless > _MUCH * found.requests:
-        yield Doubt(
+        yield ReplayWarning(
             "no-path",
             f"{found.pathless} of {found.requests} requests have no path, so that no rule on paths applies to them: "
             f"name its field with --path-field",
         )
     for limit in found.limits:
         if not limit.requests:
-            yield Doubt("no-match", f"{limit.uid} applies to no request of the log: its rules match no path in it")
+            yield ReplayWarning(
+                "no-match", f"{limit.uid} applies to no request of the log: its rules match no path in it"
+            )
