@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from traffik_cli.replay.tracing import ClientReport
 from traffik_cli.runs import Found
 from traffik_cli.shown import show
 from traffik_cli.traced import sentence
-from traffik_cli.words import is_unicode, printable
+from traffik_cli.words import is_unicode, moment, printable
 
 __all__ = ["ReplayDocument", "checked", "document", "failed", "present", "write_text"]
 
@@ -48,7 +52,14 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     if options["html"]:
         from traffik_cli.pages import page
 
-        write_text(Path(options["html"]), page(outcome))
+        write_text(Path(options["html"]), page(outcome, *_made()))
+
+
+def _made() -> tuple[str, str]:
+    """The version and the time, and the command as it was typed."""
+    at = moment(time.time_ns() // 1000)
+    arguments = click.get_current_context().find_root().obj or sys.argv[1:]
+    return f"traffik {version('traffik-cli')}, {at} UTC", shlex.join(["traffik", *arguments])
 
 
 def write_text(path: Path, text: str) -> None:

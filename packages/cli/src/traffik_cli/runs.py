@@ -14,14 +14,15 @@ from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run, Wanted
 from traffik_cli.replay.filters import Filters
 from traffik_cli.replay.formats import Format
+from traffik_cli.replay.grouping import Grouping
 from traffik_cli.replay.history import History
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.replay_warnings import ReplayWarning, warnings_of
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
-from traffik_cli.replay.targets import Suggestion
+from traffik_cli.replay.targets import Crests, Suggestion
 from traffik_cli.replay.tracing import ClientReport, Trace
-from traffik_cli.searching import LimitSearch, recorder, suggested
+from traffik_cli.searching import LimitSearch, crests_found, recorder, suggested
 from traffik_cli.sources import Readable
 
 __all__ = ["Found", "Reading", "Tries", "replayed"]
@@ -65,6 +66,7 @@ class Found:
         seconds: how long it took.
         left_out: requests that were not looked at, since a filter left them out.
         client: the client that was followed; None if none was.
+        crests: clients by their fullest periods, for a picture.
     """
 
     reports: list[ScenarioReport]
@@ -74,10 +76,17 @@ class Found:
     seconds: float = 0.0
     left_out: int = 0
     client: ClientReport | None = None
+    crests: list[Crests] = field(default_factory=list)
 
 
 def replayed(
-    reading: Reading, tries: Tries, search: LimitSearch | None, worst: int, client: str | None = None
+    reading: Reading,
+    tries: Tries,
+    search: LimitSearch | None,
+    worst: int,
+    client: str | None = None,
+    *,
+    pictured: bool = False,
 ) -> Found:
     """Replay what is read, and look for limits that meet a target.
 
@@ -87,15 +96,17 @@ def replayed(
         search: the limits to look for; None if none are to be suggested.
         worst: how many of the worst-hit clients to report.
         client: the one to follow; None if none.
+        pictured: whether a picture is to be drawn, which takes more than the tables.
 
     Raises:
         ConfigurationError: a log cannot be read.
     """
     began = time.perf_counter()
 
-    read = _decided(reading, tries, search, client, "replay")
+    ask = _Ask(tries, search, client, _single(tries) if pictured and search is None else None)
+    read = _decided(reading, ask, "replay")
     if any(log.late and source.in_parts for log, source in zip(read.logs, reading.sources, strict=True)):
-        read = _decided(replace(reading, cut=True), tries, search, client, "replay, sorted")
+        read = _decided(replace(reading, cut=True), ask, "replay, sorted")
     suggestions: list[Suggestion] = []
     added: list[Scenario] = []
     if search is not None and read.history is not None:
@@ -107,7 +118,22 @@ def replayed(
     if any(each.group for each in suggestions):  # a group may well be one client's
         warnings = [each for each in warnings if each.id != "one-key"]
     traced = None if read.trace is None else read.trace.report()
-    return Found(reports, read.logs, warnings, suggestions, time.perf_counter() - began, read.left_out, traced)
+    model = ask.pictured if search is None else search.model
+    crests = [] if read.history is None or model is None else crests_found(read.history, model, suggestions)
+    return Found(reports, read.logs, warnings, suggestions, time.perf_counter() - began, read.left_out, traced, crests)
+
+
+def _single(tries: Tries) -> Trial | None:
+    """The throttle whose clients are pictured: the first that is for all requests."""
+    return next((trial for trial in next(iter(tries.values())) if trial.applies is None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    tries: Tries
+    search: LimitSearch | None
+    client: str | None
+    pictured: Trial | None
 
 
 @dataclass(slots=True)
@@ -119,16 +145,18 @@ class _Read:
     trace: Trace | None = None
 
 
-def _decided(reading: Reading, tries: Tries, search: LimitSearch | None, client: str | None, what: str) -> _Read:
-    wanted = _wanted(reading, tries, search, request=client is not None)
-    scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in tries.items()]
+def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
+    wanted = _wanted(reading, ask)
+    scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in ask.tries.items()]
     told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
     done = _Read(scenarios, None)
-    if search is not None:
-        done.history = History(search.model.selector)
-        told.append(recorder(done.history, search, wanted))
-    if client is not None:
-        done.trace = Trace(client, next(iter(tries.values())))
+    model = ask.pictured if ask.search is None else ask.search.model
+    if model is not None:
+        by = Grouping() if ask.search is None else ask.search.by
+        done.history = History(model.selector)
+        told.append(recorder(done.history, by, model, wanted))
+    if ask.client is not None:
+        done.trace = Trace(ask.client, next(iter(ask.tries.values())))
         told.append(done.trace.follower(wanted))
     form = replace(reading.form, wanted=wanted)
     with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
@@ -138,10 +166,10 @@ def _decided(reading: Reading, tries: Tries, search: LimitSearch | None, client:
     return done
 
 
-def _wanted(reading: Reading, tries: Tries, search: LimitSearch | None, *, request: bool) -> Wanted:
+def _wanted(reading: Reading, ask: _Ask) -> Wanted:
     more = list(reading.filters.selectors)
-    request = request or reading.filters.request
-    trials = list(tries.values())
+    request = ask.client is not None or reading.filters.request
+    trials, search = list(ask.tries.values()), ask.search
     if search is not None:
         trials.append([search.model])
         more += search.by.fields

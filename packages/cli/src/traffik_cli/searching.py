@@ -12,9 +12,9 @@ from traffik_cli.replay.batches import Hit, Wanted
 from traffik_cli.replay.grouping import OTHERS, Grouping, busiest
 from traffik_cli.replay.history import History
 from traffik_cli.replay.scenarios import Scenario, Trial, units_in
-from traffik_cli.replay.targets import Suggestion, Target
+from traffik_cli.replay.targets import Crests, Suggestion, Target
 
-__all__ = ["LimitSearch", "recorder", "suggested"]
+__all__ = ["LimitSearch", "crests_found", "recorder", "suggested"]
 
 _GROUPS: Final = 20
 """Groups that have a limit of their own."""
@@ -37,9 +37,9 @@ class LimitSearch:
     by: Grouping = field(default_factory=Grouping)
 
 
-def recorder(history: History, search: LimitSearch, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
-    """What keeps hits that hold what is `wanted`."""
-    label, weight = search.by.labels(wanted), search.model.weight
+def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
+    """What keeps hits that hold what is `wanted`, in groups, with what they cost."""
+    label, weight = by.labels(wanted), model.weight
     if wanted.bare:
         if label is None:
             return history.add
@@ -75,6 +75,17 @@ def suggested(history: History, search: LimitSearch, there: Collection[str]) -> 
         return found, []
     unlimited = replace(search.model, plan=plan(search.model.plan.strategy, ()))
     return found, [applied(name, history, arrays, trials, unlimited)]
+
+
+def crests_found(history: History, model: Trial, suggestions: Sequence[Suggestion]) -> list[Crests]:
+    """Clients by their fullest periods: for each period of a suggestion, or of the limit that was given."""
+    from traffik_cli.replay.suggesting import crests_of
+
+    if any(history.groups):
+        return []
+    if suggestions:
+        return [Crests(each.period, each.peaks) for each in suggestions]
+    return [crests_of(history, rate.period) for rate in model.plan.rates]
 
 
 def _groups(history: History) -> dict[str, str]:

@@ -16,7 +16,7 @@ from traffik_cli.replay.targets import Suggestion
 from traffik_cli.replay.timeline import Peak
 from traffik_cli.runs import Found
 from traffik_cli.traced import show_client
-from traffik_cli.words import clients, moment, number, percent, printable, span
+from traffik_cli.words import clients, cut, moment, number, percent, printable, span
 
 __all__ = ["console", "show"]
 
@@ -100,14 +100,9 @@ def _detected(out: Console, detected: Detected) -> None:
             out.print(f"  {name}: [yellow]in no field[/]")
             continue
         value = moment(fact.value) + " UTC" if isinstance(fact.value, int) else printable(fact.value)
-        text = printable(_cut(fact.text, _LONG))
+        text = printable(cut(fact.text, _LONG))
         text = "" if text == value else f" in {text}"
         out.print(f"  {name}: {escape(printable(fact.field))}, such as {escape(value + text)}{more}", soft_wrap=True)
-
-
-def _cut(text: str, most: int) -> str:
-    """A text that is too long, cut in the middle."""
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 + 1 :]}"
 
 
 def _keys(out: Console, outcome: Found) -> None:
@@ -156,7 +151,7 @@ def _longest(found: ScenarioReport) -> str:
     if not waits:
         return "none"
     longest = max(waits, key=lambda each: each.wait)
-    return f"{span(longest.wait)}, {_cut(printable(longest.key), _ADDRESS)}"
+    return f"{span(longest.wait)}, {cut(printable(longest.key), _ADDRESS)}"
 
 
 _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (

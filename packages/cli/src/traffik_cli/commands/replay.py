@@ -103,7 +103,8 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     # Standard input is read here, after everything that can be wrong with the command.
     sources = _sources(files, options["synthetic"])
     reading = Reading(sources, form, window, options["jobs"], options["most_clients"], filters=filters)
-    outcome = replayed(reading, tries, search, max(options["top"], WORST if options["html"] else 0), client)
+    worst, pictured = max(options["top"], WORST if options["html"] else 0), bool(options["plot"] or options["html"])
+    outcome = replayed(reading, tries, search, worst, client, pictured=pictured)
     present(outcome, options)
     if search is not None and options["write"]:
         _write(outcome, search, filters, options)

@@ -23,19 +23,20 @@ import numpy as np
 from traffik.model.errors import RateError
 from traffik.model.rates import Rate
 from traffik.strategies import plan
-from traffik_cli.replay.fullest import Fullest, Integers, RequestArrays
+from traffik_cli.replay.fullest import Fullest, Integers, RequestArrays, arrays_of
 from traffik_cli.replay.history import History
 from traffik_cli.replay.ledgers import Ledger
 from traffik_cli.replay.scenarios import Trial
-from traffik_cli.replay.targets import Peaks, Suggestion, Target, Tried
+from traffik_cli.replay.targets import Crests, Peaks, Suggestion, Target, Tried
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["countable", "refusable", "suggest"]
+__all__ = ["countable", "crests_of", "refusable", "suggest"]
 
 _Flags: TypeAlias = "NDArray[np.bool_]"
 
+_AROUND: Final = (Fraction(3, 4), Fraction(3, 2), Fraction(2))
 _QUANTILES: Final = {
     "p50": Fraction(1, 2),
     "p90": Fraction(9, 10),
@@ -59,6 +60,7 @@ def suggest(
     """
     search = _Search(arrays, history.names, _members(history, group), target, model, period)
     limit = search.least()
+    search.look_around(limit)
     return Suggestion(
         group,
         str(target),
@@ -66,10 +68,7 @@ def suggest(
         search.requests,
         search.clients,
         _quantiles(search.peaks),
-        [
-            Peaks(int(value), int(count))
-            for value, count in zip(*np.unique(search.peaks, return_counts=True), strict=True)
-        ],
+        _counted(search.peaks),
         [search.tried[each] for each in sorted(search.tried)],
         None if limit is None else search.tried[limit].rate,
     )
@@ -89,6 +88,12 @@ def refusable(arrays: RequestArrays, trial: Trial) -> _Flags:
         room = rate.limit if burst is None else min(burst, rate.limit)
         chosen |= arrays.fullest(rate.period).twice * trial.cost > room
     return chosen
+
+
+def crests_of(history: History, period: int) -> Crests:
+    """The clients of a history by their fullest periods."""
+    named = np.fromiter(map(bool, history.names), np.bool_, len(history.names))
+    return Crests(period, _counted(arrays_of(history).fullest(period).once[named]))
 
 
 def countable(most: int, counts: Callable[[int], bool]) -> int:
@@ -138,6 +143,13 @@ class _Search:
             else:
                 low = lower
         return self._between(low, high)
+
+    def look_around(self, limit: int | None) -> None:
+        """Decide some limits around one, to show what a little more or less would do."""
+        for part in _AROUND if limit else ():
+            other = _rounded(int((limit or 0) * part))
+            if other and self._can_count(other):
+                self._holds(other)
 
     def _between(self, low: int, high: int) -> int:
         """The first that holds, where `low` fails (0 is no limit) and `high` holds."""
@@ -206,6 +218,10 @@ class _Search:
         if units is None:
             return ledger.decide(now, keys)
         return sum(ledger.decide(now, [key], each) for key, each in zip(keys, units, strict=True))
+
+
+def _counted(peaks: Integers) -> list[Peaks]:
+    return [Peaks(int(value), int(count)) for value, count in zip(*np.unique(peaks, return_counts=True), strict=True)]
 
 
 def _quantiles(peaks: Integers) -> dict[str, int]:

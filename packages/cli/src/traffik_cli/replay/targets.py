@@ -9,7 +9,7 @@ from typing import NamedTuple
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import share
 
-__all__ = ["Peaks", "Suggestion", "Target", "Tried", "target_of"]
+__all__ = ["Crests", "Peaks", "Suggestion", "Target", "Tried", "target_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,19 @@ class Peaks(NamedTuple):
 
     requests: int
     clients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crests:
+    """Clients by the requests in their fullest period.
+
+    Attributes:
+        period: µs.
+        peaks: how many clients there are for each number of requests, in order.
+    """
+
+    period: int
+    peaks: list[Peaks]
 
 
 @dataclass(frozen=True, slots=True)
