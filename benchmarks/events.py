@@ -1,13 +1,13 @@
 """What do events and metrics cost a hit?
 
-In memory with a Starlette request, on Redis with 128 callers, against the same hit while nothing listens. "Switched
+In memory with a Starlette request, and on Redis with 128 callers, against the same hit while nothing listens. "Switched
 off" is a hit after a subscription and an export have ended. Listeners do nothing with an event.
 
-In memory there are two figures: the time that the caller spends, and the CPU time of the process, which includes the
-thread that builds the events and calls the listener. A caller that does nothing but hit makes more events than a
-listener can take, and then most are dropped; "2,000 hits at a time" leaves room for all of them.
+Times are CPU times of the process, all of its threads included: that of the caller, and that of the thread which builds
+the events and calls the listener. A caller that does nothing but hit makes more events than a listener can take, so of
+"all events" in memory most are dropped.
 
-The last lines are about memory: what ten minutes of events leave behind. A shorter run is a test.
+The last line is what ten minutes of events leave in memory; TRAFFIK_BENCH_MINUTES is another time.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
-from time import monotonic, perf_counter, perf_counter_ns, process_time_ns
+from time import monotonic, perf_counter, process_time_ns
 from typing import Any
 
-from measure import Result, judged, rotated, spread
+from measure import Result, judged, rotated
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from request import scope_for
@@ -42,7 +41,7 @@ __all__ = ["TITLE", "measure"]
 
 TITLE = "events and metrics, to the same hit with nothing listening"
 AMPLE = "10000000/min"
-ROUNDS, HITS = 60, 2_000
+ROUNDS, HITS = 24, 10_000
 CALLERS, SECONDS, TURNS = 128, 0.5, 12
 MINUTES = float(os.environ.get("TRAFFIK_BENCH_MINUTES", "10"))
 
@@ -98,7 +97,7 @@ def _everything() -> ExitStack:
 
 FORMS: dict[str, tuple[Callable[[], ExitStack], float | None, float | None]] = {
     "off": (_nothing, None, None),
-    "switched off": (_ended, 1.02, 1.01),
+    "switched off": (_ended, 1.02, 1.02),
     "metrics": (_metrics, 1.15, 1.03),
     "metrics, events of refusals": (_refusals, 1.15, 1.03),
     "metrics, 5 % of the events": (_sample, 1.15, 1.03),
@@ -112,35 +111,29 @@ async def _in_memory() -> list[Result]:
     async with InMemoryBackend():
         throttle: HTTPThrottle[Request] = HTTPThrottle("events", AMPLE)
         times: dict[str, list[float]] = {name: [] for name in FORMS}
-        cpu: dict[str, list[float]] = {name: [] for name in FORMS}
-        for turn in range(ROUNDS + 2):
+        for turn in range(ROUNDS + 1):
             for name in rotated([*FORMS], turn):
                 with FORMS[name][0]():
                     await _hit(throttle, 50)  # so that a thread has started
-                    took, used = await _hit(throttle, HITS)
-                if turn >= 2:
-                    times[name].append(took)
-                    cpu[name].append(used)
-    lines = [
+                    taken = await _hit(throttle, HITS)
+                if turn:
+                    times[name].append(taken)
+    return [
         judged(f"in memory, {name}", times[name], times["off"], goal)
         for name, (_, goal, _) in FORMS.items()
         if name != "off"
     ]
-    return lines + [
-        judged(f"in memory, {name}, CPU of all threads", cpu[name], cpu["off"], None) for name in FORMS if name != "off"
-    ]
 
 
-async def _hit(throttle: HTTPThrottle[Request], times: int) -> tuple[float, float]:
-    """Nanoseconds a hit: of the caller, and of CPU, until all events have been taken."""
+async def _hit(throttle: HTTPThrottle[Request], times: int) -> float:
+    """Nanoseconds of CPU a hit, until all queued events have been taken."""
     requests = [Request(scope_for()) for _ in range(times)]
     gc.collect()
-    cpu, start = process_time_ns(), perf_counter_ns()
+    start = process_time_ns()
     for request in requests:
         await throttle.hit(request)
-    took = perf_counter_ns() - start
     _flush()
-    return took / times, (process_time_ns() - cpu) / times
+    return (process_time_ns() - start) / times
 
 
 def _flush() -> None:
@@ -158,33 +151,27 @@ def _on_redis() -> list[Result]:
 
 
 async def _redis(url: str) -> list[Result]:
-    rates: dict[str, list[float]] = {name: [] for name in FORMS}
+    times: dict[str, list[float]] = {name: [] for name in FORMS}
     async with RedisBackend(url, deadline=30, on_error="raise") as store:
         limiter = Limiter("events", AMPLE, backend=store)
         for turn in range(TURNS + 1):
             for name in rotated([*FORMS], turn):
                 with FORMS[name][0]():
-                    rate = await _callers(limiter)
+                    taken = await _callers(limiter)
                 if turn:
-                    rates[name].append(rate)
+                    times[name].append(taken)
     return [
-        Result(
-            f"Redis, {CALLERS} callers, {name}",
-            *spread([off / on for on, off in zip(rates[name], rates["off"], strict=True)]),
-            goal=goal,
-            detail=f"{median(rates[name]):,.0f}/s : {median(rates['off']):,.0f}/s",
-        )
+        judged(f"Redis, {CALLERS} callers, {name}", times[name], times["off"], goal)
         for name, (_, _, goal) in FORMS.items()
         if name != "off"
     ]
 
 
 async def _callers(limiter: Limiter) -> float:
-    """Hits a second of many callers."""
+    """Nanoseconds of CPU a hit of many callers."""
     hits = 0
     gc.collect()
-    start = perf_counter()
-    end = start + SECONDS
+    start, end = process_time_ns(), perf_counter() + SECONDS
 
     async def call(caller: int) -> None:
         nonlocal hits
@@ -193,7 +180,8 @@ async def _callers(limiter: Limiter) -> float:
             hits += 1
 
     await asyncio.gather(*map(call, range(CALLERS)))
-    return hits / (perf_counter() - start)
+    _flush()
+    return (process_time_ns() - start) / hits
 
 
 def _long_run() -> list[Result]:

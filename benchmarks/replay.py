@@ -112,7 +112,7 @@ def deciding(log: Path, rate: str) -> float:
     """Seconds of a replay."""
     reading = Reading([Source(str(log))], Format("auto"), 3_600_000_000, 1, MOST)
     start = process_time()
-    replayed(reading, {rate: [trial_of(rate)]}, None, [], 10)
+    replayed(reading, {rate: [trial_of(rate)]}, None, 10)
     return process_time() - start
 
 
@@ -150,7 +150,7 @@ def main() -> None:
     """Replay the log that is named, and print what it took."""
     wall, busy = perf_counter(), process_time()
     reading = Reading([Source(sys.argv[1])], Format("combined"), 3_600_000_000, int(sys.argv[2]), MOST)
-    replayed(reading, {"100/min": [trial_of("100/min")]}, None, [], 10)
+    replayed(reading, {"100/min": [trial_of("100/min")]}, None, 10)
     print(perf_counter() - wall, process_time() - busy, _peak())
 
 

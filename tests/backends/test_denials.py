@@ -27,7 +27,7 @@ def denials():
     return cache
 
 
-def test_the_same_cost_is_refused_with_what_is_left_of_the_wait(denials):
+def test_the_same_cost_is_refused_with_the_rest_of_the_wait(denials):
     found = denials.find("ada", PLAN, 3, 100 + 200_000)
     assert found == REFUSAL._replace(retry_after=300_000, reset_after=2_800_000)
     assert found.degraded is None

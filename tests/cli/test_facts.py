@@ -16,7 +16,7 @@ def test_a_rate_is_explained_for_every_strategy(traffik):
 
 
 def test_a_strategy_that_cannot_count_a_rate_says_so(traffik):
-    assert "its limits are at most" in " ".join(traffik("rate", "20000/hour").out.split())
+    assert "stores every hit" in " ".join(traffik("rate", "20000/hour").out.split())
 
 
 def test_rates_without_a_limit(traffik):

@@ -76,6 +76,15 @@ def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
         assert words in said.out
 
 
+def test_explain_goes_through_all_throttles_of_a_policy(used, traffik, tmp_path):
+    (tmp_path / "limits.toml").write_text(POLICY + '\n[[throttle]]\nuid = "other"\nrate = "5/min"\n')
+    call = ("explain", *used[:2], "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")
+    facts = json.loads(traffik(*call, "--json").out)
+    assert [(each["throttle"], each["remaining"]) for each in facts] == [("file:data", 7), ("other", 5)]
+    assert "other, 203.0.113.8" in traffik(*call).out
+    assert "give --throttle" in traffik("explain", *used[:2], *RATE, "--id", "203.0.113.8").err
+
+
 def test_a_client_that_has_used_nothing(used, traffik):
     assert "none: a client that has used nothing" in traffik("explain", *used, *RATE, "--id", "203.0.113.9").out
 

@@ -6,6 +6,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from traffik_cli.replay.timeline import Stretch, wider
+from traffik_cli.words import cut
+
 
 @pytest.mark.parametrize(("name", "begins"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")])
 def test_a_picture_is_drawn(name, begins, traffik, access_log, tmp_path):
@@ -16,12 +19,66 @@ def test_a_picture_is_drawn(name, begins, traffik, access_log, tmp_path):
     assert len(content) > 10_000
 
 
-def test_before_and_after_and_the_suggestion_are_on_it(traffik, access_log, tmp_path):
-    call = ("replay", access_log, "--rate", "60/min", "--compare", "30/min", "--target-refused", "1% of clients")
-    traffik(*call, "--html", tmp_path / "a.html")
-    page = (tmp_path / "a.html").read_text()
-    picture = ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
-    assert sum(each.get("id", "").startswith("axes_") for each in picture.iter()) == 4
+def pictures(page):
+    """The pictures of a page: for a desk, and for a phone."""
+    parts = page.read_text().split("<svg")[1:]
+    return [ET.fromstring("<svg" + part[: part.index("</svg>") + 6]) for part in parts]
+
+
+def panels(picture):
+    return sum("axes_" in each.get("id", "") for each in picture.iter())
+
+
+def drawn(traffik, log, tmp_path, *how):
+    assert traffik("replay", log, *how, "--html", tmp_path / "a.html").code == 0
+    return pictures(tmp_path / "a.html")
+
+
+def test_each_limit_has_a_strip_and_the_suggestion_a_panel(traffik, access_log, tmp_path):
+    how = ("--rate", "60/min", "--compare", "30/min", "--target-refused", "1% of clients")
+    # Requests, refusals under three limits, clients by their fullest minute, limits that were decided.
+    assert [panels(each) for each in drawn(traffik, access_log, tmp_path, *how)] == [6, 6]
+
+
+def test_clients_beyond_each_limit_are_counted_on_its_line(traffik, access_log, tmp_path):
+    wide, _ = drawn(traffik, access_log, tmp_path, "--rate", "60/min", "--compare", "30/min")
+    text = " ".join(wide.itertext())
+    assert "Clients by requests in their fullest 1 min" in text
+    assert "60: 1 client above (" in text
+    assert "30: 1 client above (" in text
+
+
+def test_a_picture_has_a_title_and_a_description(traffik, access_log, tmp_path):
+    for picture in drawn(traffik, access_log, tmp_path, "--rate", "60/min"):
+        title, said = (each.text for each in list(picture)[:2])
+        assert title == "Replay of 60/min"
+        assert "Under 60/min 3,684" in said
+        assert picture.get("role") == "img"
+
+
+def test_colours_are_those_of_the_page(traffik, access_log, tmp_path):
+    drawn(traffik, access_log, tmp_path, "--rate", "60/min")
+    text = (tmp_path / "a.html").read_text()
+    assert "var(--refused, #b3261e)" in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_a_page_says_how_it_was_made(traffik, access_log, tmp_path):
+    drawn(traffik, access_log, tmp_path, "--rate", "60/min")
+    assert (
+        f"<code>traffik replay {access_log} --rate 60/min --html {tmp_path / 'a.html'}</code>"
+        in (tmp_path / "a.html").read_text()
+    )
+
+
+def test_a_sparse_day_has_bars_that_can_be_seen():
+    steps = [Stretch(hour * 3_600_000_000, 1, 0) for hour in range(24)]
+    bars, width = wider(steps, 1_000_000, 120)
+    assert (width, len(bars), sum(bar.requests for bar in bars)) == (900_000_000, 24, 24)
+
+
+def test_a_long_name_is_cut_in_the_middle():
+    assert cut("x" * 30 + "y" * 30, 11) == "xxxxx…yyyyy"
 
 
 def test_a_log_without_requests_is_drawn_too(traffik, tmp_path):

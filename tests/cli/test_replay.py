@@ -123,7 +123,7 @@ def test_no_limit_is_tried_that_the_strategy_cannot_count(requests, met, traffik
     said = traffik("replay", tmp_path / "log", *how)
     assert said.code == 0
     assert met == ("Suggested: " in said.out) != ("No limit that was tried refuses at most" in said.out)
-    assert "10000/min" in said.out
+    assert ("9450/min" if met else "10000/min") in said.out
 
 
 @pytest.mark.parametrize(("condition", "code"), [("refused > 1%", 1), ("refused > 60%", 0)])

@@ -9,7 +9,7 @@ SOURCES = re.compile(r"index-[u]rl|find-[l]inks|--hash=sha[2]56")
 MACHINES = re.compile(r"(?<![\w.}])/(home|root|work|Users|opt|mnt)/\w")
 
 
-def test_no_file_says_where_packages_come_from(files, root):
+def test_no_file_names_a_package_registry(files, root):
     assert mentions(SOURCES, files, root) == []
 
 

@@ -151,7 +151,7 @@ async def test_a_limiter_can_have_fields_too(store):
     assert "pk=:" in dict(limiter.policies(decision).headers(decision))["RateLimit"]
 
 
-async def test_a_websocket_is_told_the_jitter(store):
+async def test_the_wait_for_a_websocket_includes_the_jitter(store):
     messages = []
     throttle = WebSocketThrottle("answers", "1/min", backend=store, responses=KEYED)
     connection = toy.Socket(messages, peer="192.0.2.1")

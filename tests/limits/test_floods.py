@@ -211,7 +211,7 @@ class TestConnection:
             with pytest.raises(toy.Throttled):
                 await throttle.hit(toy.Request())
 
-    async def test_an_adapter_that_cannot_is_an_error_that_says_what_is_missing(self, line):
+    async def test_an_adapter_without_pauses_is_an_error_that_names_the_missing_method(self, line):
         class Old(toy.HTTPAdapter):
             websocket = True
 
@@ -232,7 +232,7 @@ class TestConnection:
         assert (waiting.cancelled_caught, is_throttled(socket)) == (True, True)
 
 
-def test_sync_code_is_told_that_it_cannot_pause(line):
+def test_a_pause_in_sync_code_is_an_error(line):
     throttle, socket = line(pause=True, notify="once"), toy.Socket([])
     socket.send = socket.messages.append
     throttle.sync.hit(socket)

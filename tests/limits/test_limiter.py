@@ -38,14 +38,14 @@ async def test_a_decision_has_all_numbers(store, clock):
     assert decision == (False, 2, 0, 40_000_000, 40_000_000, limiter.own_plan.rates[0], None)
 
 
-async def test_stat_tells_the_wait_for_one_unit(store, clock):
+async def test_stat_has_the_wait_for_one_unit(store, clock):
     limiter = Limiter("limiter", "2/min", strategy=SlidingLog(), backend=store)
     assert (await limiter.stat("a")).wait_ms == 0
     await limiter.hit("a", 2)
     assert (await limiter.stat("a"))[:3] == (0, 60_000, limiter.own_plan.rates[0])
 
 
-async def test_without_a_store_it_says_what_to_do():
+async def test_a_missing_store_is_an_error_with_advice():
     limiter = Limiter("limiter", "2/min")
     with pytest.raises(BackendNotFoundError, match="there is no store to count in: give a store, such as"):
         await limiter.hit("a")

@@ -52,7 +52,7 @@ def by_pickle(limit):
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, by_pickle])
-def test_a_copy_has_what_was_changed_since(again):
+def test_a_copy_has_later_changes_too(again):
     throttle = HTTPThrottle("a", "5/min", rules=(Rule("/a"), Rule(when=is_odd)))
     throttle.remove_rule(Rule("/a"))
     throttle.add_rule(Rule("/b"))

@@ -33,7 +33,7 @@ class TestAWholeLimit:
         assert await limiter.hit("ada", 50)
         assert limiter.shadow_report.refused == 1
 
-    async def test_checks_are_true_and_not_counted_and_stat_tells(self, store):
+    async def test_checks_are_true_and_not_counted_and_stat_has_the_remaining_quota(self, store):
         limiter = Limiter("a", "2/min", shadow=True, backend=store)
         await limiter.hit("ada", 2)
         assert await limiter.check("ada")

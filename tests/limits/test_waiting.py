@@ -233,7 +233,7 @@ async def test_a_store_that_is_away_does_not_outlast_the_timeout(limiter, store,
     assert pauses == [700_000] * 2
 
 
-async def test_sync_code_in_an_event_loop_is_told_to_await(limiter):
+async def test_sync_code_in_an_event_loop_is_an_error_that_suggests_await(limiter):
     with pytest.raises(ConfigurationError, match=r"sync\.wait of 'mails' would block the event loop"):
         limiter.sync.wait("ada")
 

@@ -56,7 +56,7 @@ def test_a_file_that_a_file_server_finds_by_another_path(path):
     assert refuses(Rule("/s/f.zip"), Rule("/s/private/**"), path=path)
 
 
-def test_the_method_head_runs_what_get_runs():
+def test_the_method_head_counts_as_get():
     assert refuses(Rule("/search", methods=["GET"]), path="/search", method="HEAD")
 
 

@@ -72,7 +72,7 @@ def counter(state, cost):
         ([Hit(0, 3, 1, None)], False),
     ],
 )
-def test_the_checker_knows_what_can_be_explained(hits, expected):
+def test_the_checker_accepts_exactly_the_valid_histories(hits, expected):
     assert linearizable(hits, counter) is expected
 
 

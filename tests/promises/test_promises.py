@@ -191,7 +191,7 @@ def test_promise_7_check_and_stat_change_nothing(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_promise_7_stat_says_exactly_what_a_hit_would_get(strategy, data):
+def test_promise_7_stat_has_exactly_the_remaining_quota_of_a_hit(strategy, data):
     rate = data.draw(small_rates)
     limiter, _, clock = stage(strategy, rate)
     for pause, cost in data.draw(steps(strategy, rate)):
@@ -231,7 +231,7 @@ def test_promise_14_going_forward_refills_no_more_than_the_rate_allows(strategy,
 
 
 @every_strategy
-def test_promise_15_a_state_lives_until_it_equals_a_fresh_one_and_is_gone_soon_after(strategy):
+def test_promise_15_a_state_is_kept_until_it_equals_a_new_one_and_removed_soon_after(strategy):
     limiter, store, clock = stage(strategy, "4/s")
     capacity = limiter.hit("a").limit
     life = strategy.prepare(Rate(4, 1_000_000))(None, 1, clock.now)[2]

@@ -118,7 +118,7 @@ def polled(strategy, rate, pause):
 @pytest.mark.parametrize("limit", [1, 2, 10, 17, 50, 100])
 @pytest.mark.parametrize("resolution", [2, 4, 16])
 @pytest.mark.parametrize("part", [7, 16, 17, 50, 301])
-def test_a_client_that_polls_gets_nearly_what_a_log_would_give_it(resolution, limit, part):
+def test_a_client_that_polls_gets_nearly_as_much_as_from_a_log(resolution, limit, part):
     rate = Rate(limit, 1_000_000)
     given_by_log = polled(SlidingLog(), rate, rate.period // part)
     share = polled(SlidingWindow(resolution), rate, rate.period // part) / given_by_log
@@ -128,14 +128,14 @@ def test_a_client_that_polls_gets_nearly_what_a_log_would_give_it(resolution, li
 @small
 @pytest.mark.parametrize("burst", [1, 2, 3])
 @pytest.mark.parametrize("strategy", [TokenBucket, GCRA, LeakyBucket])
-def test_meters_admit_the_burst_and_what_drains(strategy, burst, limit, period):
+def test_meters_admit_the_burst_and_the_drained_units(strategy, burst, limit, period):
     most = most_admitted(strategy(burst), Rate(limit, period), period)
     bound = burst + limit - 1
     assert most == bound if period % limit == 0 else bound - 1 <= most <= bound
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 4, 6, 9])
-def test_meters_admit_the_burst_and_what_drains_in_a_stretch_of_any_length(window):
+def test_meters_admit_the_burst_and_the_drained_units_in_any_time_span(window):
     rate = Rate(2, 4)
     assert most_admitted(TokenBucket(2), rate, window) == 2 + -(-rate.limit * window // rate.period) - 1
 

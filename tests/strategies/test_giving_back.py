@@ -179,7 +179,7 @@ def hit_both(worlds, moves, now):
 
 @every_strategy
 @given(data=st.data())
-def test_after_a_clock_that_has_gone_back_it_gives_back_no_more(strategy, data):
+def test_after_the_clock_has_gone_back_it_gives_back_no_more(strategy, data):
     rate = data.draw(small_rates)
     key = data.draw(keys(strategy, rate))
     made = plan(strategy, [rate])

@@ -67,7 +67,7 @@ def indebted():
     return Key(TokenBucket(2, debt=4).prepare(RATE))
 
 
-def test_debt_lets_one_hit_overdraw_what_is_left(indebted):
+def test_debt_lets_one_hit_overdraw_the_remaining_units(indebted):
     indebted.hit(1)
     assert indebted.hit(5).allowed
 

@@ -35,7 +35,7 @@ class Idle:
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 @given(several, walks)
-def test_several_rates_admit_what_all_of_them_would(strategy, rates, walk):
+def test_several_rates_admit_a_hit_if_all_of_them_do(strategy, rates, walk):
     key, exact = Key(plan(strategy, rates).kernel), [model(strategy, rate) for rate in rates]
     for pause, cost in walk:
         key.now += pause
@@ -110,7 +110,7 @@ def test_a_state_from_a_refusal_by_a_users_strategy_is_not_stored():
     assert key.state == before
 
 
-def test_probing_tells_the_wait_for_one_unit_and_what_is_left():
+def test_a_probe_has_the_remaining_quota_and_the_wait_for_one_unit():
     kernel = plan(FixedWindow(), PAIR[:1]).kernel
     _, state, _ = kernel(None, 2, START)
     assert probe(kernel, state, START)[2:4] == (1, 0)

@@ -68,7 +68,7 @@ def test_an_expired_state_decides_like_none(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_every_number_stays_below_what_a_double_holds_exactly(strategy, data):
+def test_every_number_is_exact_in_a_double(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     assert all(abs(number) < 2**53 for number in flat(key.state or ()))

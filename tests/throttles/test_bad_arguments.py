@@ -35,7 +35,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_it_is_a_type_error_that_shows_what_was_given(mistake):
+def test_it_is_a_type_error_that_shows_the_argument(mistake):
     make, words = MISTAKES[mistake]
     with pytest.raises(TypeError, match=words):
         make()
@@ -80,7 +80,7 @@ def test_networks_are_text(make, given):
         make(given)
 
 
-def test_a_function_as_the_cost_of_a_decorator_says_where_it_belongs():
+def test_a_function_as_the_cost_of_a_decorator_is_an_error_that_names_its_place():
     def price(request): ...
 
     with pytest.raises(TypeError, match=r"give a function to the throttle, as in throttled\(.*cost=price\)\)"):

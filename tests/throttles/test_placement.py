@@ -84,7 +84,7 @@ def test_a_function_that_is_decorated_for_each_request_takes_no_more_memory(endp
 
 
 class TestAThrottleAsADecorator:
-    def test_in_the_place_of_the_endpoint_is_an_error_that_says_what_to_write(self, endpoint):
+    def test_in_place_of_the_endpoint_is_an_error_that_shows_the_right_form(self, endpoint):
         replaced = HTTPThrottle("decorator", "1/min")(endpoint)
         with pytest.raises(ConfigurationError, match=r"decorates .*endpoint, .*: write @throttled\(throttle\)"):
             report_misplaced([replaced])

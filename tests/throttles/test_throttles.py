@@ -71,7 +71,7 @@ async def test_sync_code_counts_in_the_same_quota(throttle):
         ("2001:db8::1", "2001:db8:0:1::1", False),
     ],
 )
-async def test_clients_are_told_apart_by_their_network(one, two, same, throttle):
+async def test_clients_are_distinguished_by_their_network(one, two, same, throttle):
     await throttle.hit(toy.Request(one))
     assert bool(await throttle.check(toy.Request(two))) is not same
 

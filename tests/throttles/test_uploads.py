@@ -49,7 +49,7 @@ class TestAnAnnouncedLength:
         await Upload(request(1000), [limit]).announce()
         assert used(limit) == 0
 
-    async def test_above_what_is_left_is_refused(self, limit):
+    async def test_above_the_remaining_quota_is_refused(self, limit):
         await limit.hit(toy.Request(), 500)
         connection = request(501)
         with pytest.raises(Throttled) as refused:
@@ -125,18 +125,18 @@ class TestTheCount:
         await upload.finish()
         assert used(limit) == 110
 
-    async def test_charges_what_was_read_even_if_it_is_more_than_what_is_left(self, limit):
+    async def test_charges_all_bytes_read_even_above_the_remaining_quota(self, limit):
         upload = Upload(request(), [limit])
         await read(upload, 1, 60)
         await limit.hit(toy.Request(), 980)
         await upload.finish()
         assert used(limit) == 1000
 
-    async def test_charges_what_was_read_before_the_bytes_that_are_refused(self, limit):
+    async def test_charges_the_bytes_read_before_the_refused_ones(self, limit):
         upload = Upload(request(), [limit])
         assert (await read(upload, 900, 50, 500), used(limit)) == (2, 950)
 
-    async def test_charges_what_was_read_of_a_request_that_is_cancelled(self, store):
+    async def test_charges_the_bytes_read_of_a_cancelled_request(self, store):
         async def who(_):
             await lowlevel.checkpoint()  # as a store does that is asked over a network
             return "ada"
@@ -160,7 +160,7 @@ PIECES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400), st.booleans(
 
 
 @given(PIECES, st.integers(1, 200), st.integers(1, 3000), st.lists(st.integers(0, 1500), min_size=4, max_size=4))
-def test_the_quota_used_is_what_was_read_however_uploads_interleave(pieces, step, limit, declared):
+def test_the_usage_is_the_number_of_bytes_read_however_uploads_interleave(pieces, step, limit, declared):
     throttle = HTTPThrottle("uploads", f"{limit}/min", backend=InMemoryBackend(clock=VirtualClock()))
     uploads, got = [Upload(request(each), [throttle], step=step, sync=True) for each in declared], 0
     for each in uploads:

@@ -76,7 +76,7 @@ def test_a_full_file_forgets_no_client_that_is_out_of_quota(full):
     assert keys_in(full) <= 2 + 1024
 
 
-def test_a_full_file_counts_new_keys_in_overflow_and_says_so(full):
+def test_a_full_file_counts_new_keys_in_overflow_and_marks_their_decisions(full):
     limiter = limiter_on(full)
     decisions = [limiter.hit("c") for _ in range(6)]
     assert [decision.allowed for decision in decisions] == [True] * 5 + [False]

@@ -158,7 +158,7 @@ def test_the_default_is_in_the_first_existing_place(bases):
     assert paths.resolve_directory(None) == bases[1] / f"traffik-{os.geteuid()}"
 
 
-def test_memory_comes_first_then_what_belongs_to_the_session_then_temporary_files(monkeypatch):
+def test_shared_memory_comes_before_the_session_directory_and_temporary_files(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     first, second, third = paths._bases()
     assert (first, second, third.is_dir()) == (Path("/dev/shm"), Path("/run/user/1000"), True)

@@ -43,7 +43,7 @@ async def test_a_known_refusal_costs_no_call(redis_server, flooding):
     assert calls(redis_server) == before
 
 
-async def test_its_wait_goes_on_counting(flooding):
+async def test_its_wait_counts_down(flooding):
     _, ask = await flooding()
     first, second = await ask("a"), await ask("a")
     assert 0 < second.retry_after < first.retry_after
@@ -117,7 +117,7 @@ async def test_a_strategy_of_ones_own_may_refuse_a_cost_and_admit_a_larger_one(s
     assert [(await limiter.hit("a", cost)).allowed for cost in (1, 2, 1, 2)] == [False, True, False, True]
 
 
-async def test_an_admission_ends_what_was_remembered(store):
+async def test_an_admission_removes_the_cached_refusal(store):
     limiter = Limiter("t", "9/day", strategy=GCRA(), backend=store)
     assert [(await limiter.hit("a", cost)).allowed for cost in (5, 5, 3)] == [True, False, True]
     fresh = await limiter.hit("a", 5)

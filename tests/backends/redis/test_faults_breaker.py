@@ -73,7 +73,7 @@ def test_hits_come_back_at_once_while_it_is_open(proxy, shop):
     assert time.monotonic() - start < 1
 
 
-def test_the_log_tells_once_of_each_change(proxy, shop, caplog):
+def test_each_change_is_logged_once(proxy, shop, caplog):
     caplog.set_level(logging.WARNING, "traffik")
     one = shop(breaker=Breaker(failures=2, recovery=0.05))
     proxy.garbage()

@@ -69,7 +69,7 @@ def in_time(one, count=12):
         assert time.monotonic() - start < DEADLINE + BUSY
 
 
-def test_while_the_server_says_nothing(deaf, unopened):
+def test_while_the_server_does_not_reply(deaf, unopened):
     in_time(unopened(f"redis://127.0.0.1:{deaf}"))
 
 

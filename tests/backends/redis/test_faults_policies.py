@@ -45,7 +45,7 @@ def test_fallback_counts_in_this_process_with_the_limit_there_is(away):
     assert one.store.degraded == {"fallback": 3}
 
 
-def test_fallback_goes_on_where_it_was_when_the_store_fails_again(away, proxy):
+def test_fallback_keeps_its_usage_when_the_store_fails_again(away, proxy):
     one = away("fallback")
     one.hit(cost=600)
     proxy.heal()

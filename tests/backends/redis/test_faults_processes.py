@@ -171,5 +171,5 @@ def test_a_child_forked_under_a_running_loop_has_a_loop_of_its_own(redis_server)
     assert run(FORK + ASYNC, redis_server.url) == ["True", "0"]
 
 
-def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_holds(redis_server):
+def test_a_child_does_not_wait_for_locks_of_its_parents_threads(redis_server):
     assert run(FORK + LOCKED, redis_server.url) == ["0"]

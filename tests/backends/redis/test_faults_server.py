@@ -47,7 +47,7 @@ def loading(one):
         return True
 
 
-def test_a_server_that_stands_still_is_not_waited_for(redis_server, shop):
+def test_hits_do_not_wait_for_a_stopped_server(redis_server, shop):
     one = shop(redis_server.url, deadline=DEADLINE)
     one.hit()
     redis_server.stop()
@@ -58,7 +58,7 @@ def test_a_server_that_stands_still_is_not_waited_for(redis_server, shop):
     assert one.used() == 2  # what it was sent while it stood, it has carried out
 
 
-def test_a_server_that_is_paused_is_not_waited_for(redis_server, shop):
+def test_hits_do_not_wait_for_a_paused_server(redis_server, shop):
     one = shop(redis_server.url, deadline=DEADLINE)
     one.hit()
     redis_server.command("CLIENT", "PAUSE", 600, "ALL")
@@ -108,7 +108,7 @@ def test_script_flush_is_not_noticed(redis_server, shop):
     assert (one.used(), one.store.degraded) == (53, {})
 
 
-def test_a_server_that_loads_its_data_is_not_waited_for(own, shop):
+def test_hits_do_not_wait_for_a_server_that_loads_its_data(own, shop):
     one = own("--key-load-delay", "300", "--loading-process-events-interval-bytes", "1024")
     one.command("MSET", *range(20_000))
     one.command("SAVE")
@@ -134,7 +134,7 @@ def test_a_replica_is_no_store_until_it_is_a_primary(redis_server, binary, shop)
         assert one.hit().remaining == LIMIT - 1
 
 
-def test_a_server_without_memory_cannot_count_and_says_so(own, shop):
+def test_a_server_without_memory_is_an_error_that_says_so(own, shop):
     full = own("--maxmemory-policy", "noeviction")
     one = shop(full.url, on_error="raise", breaker=Breaker(failures=1000))
     one.hit(cost=LIMIT)
@@ -165,7 +165,7 @@ def test_a_server_that_cannot_save_takes_no_writes(own, shop):
         ("reader:right@", "NOPERM.*evalsha"),
     ],
 )
-def test_a_server_that_does_not_let_us_in_says_why(own, shop, login, words):
+def test_a_failed_login_is_an_error_with_the_reason(own, shop, login, words):
     strict = own()
     strict.command("ACL", "SETUSER", "reader", "on", ">right", "~*", "+@all", "-evalsha")
     strict.command("CONFIG", "SET", "requirepass", "right")

@@ -83,7 +83,7 @@ def test_garbage_is_no_reply(proxy, client):
     assert client.ping()
 
 
-def test_a_reset_connection_is_gone_and_a_new_one_works(proxy, client):
+def test_a_reset_connection_is_closed_and_a_new_one_works(proxy, client):
     connection = client.connection_pool.get_connection()
     proxy.reset()
     with pytest.raises(ConnectionFailed):

@@ -33,11 +33,11 @@ async def test_earlier_usage_still_counts(store, strategy, rates):
 
 
 @every_strategy
-async def test_a_callable_rate_goes_on_where_a_fixed_one_was(store, strategy):
+async def test_a_callable_rate_counts_the_usage_under_a_fixed_one(store, strategy):
     before = await left(store, FIRST, strategy)
     assert await left(store, lambda _: FIRST, strategy) == max(0, before - 1)
 
 
-async def test_a_lower_limit_grants_nothing_and_a_higher_one_what_it_has_more(store):
+async def test_a_lower_limit_grants_nothing_and_a_higher_one_the_difference(store):
     remaining = [await left(store, rate, None) for rate in ("9/day", "3/day", "2/day", "12/day")]
     assert remaining == [8, 1, 0, 9]

@@ -20,7 +20,7 @@ def service(sentinels):
         watcher.close()
 
 
-def test_a_client_finds_the_primary_and_what_it_writes_is_in_the_replica(sentinels, service):
+def test_a_client_finds_the_primary_and_its_writes_reach_the_replica(sentinels, service):
     with service as client:
         client.set("a", 1, ex=60)
         assert client.wait(1, 5000) == 1

@@ -45,7 +45,7 @@ def test_a_program_under_two_names_is_one(programs):
     assert binaries({"PATH": programs["environ"]["PATH"]}) == [wheel, valkey]
 
 
-def test_without_a_program_one_line_says_what_to_install(programs):
+def test_without_a_program_the_error_is_one_line_with_the_package_to_install(programs):
     programs["paths"][1].unlink()
     with pytest.raises(NoServerError) as caught:
         resolve({"PATH": ""})
@@ -58,7 +58,7 @@ def test_a_variable_that_names_no_program_is_an_error(programs):
         binaries({VARIABLE: "/nowhere"})
 
 
-def test_a_server_answers_and_is_gone_with_its_context(binary):
+def test_a_server_answers_and_stops_with_its_context(binary):
     with server(binary=binary) as one:
         info = one.info("server")
         assert (info["process_id"], info["tcp_port"]) == (one.pid, one.port)
@@ -75,7 +75,7 @@ def test_a_server_restarts_empty_on_its_port(redis_server):
     assert (client.get("a"), redis_server.pid != before) == (None, True)
 
 
-def test_a_server_that_stands_still_answers_when_it_goes_on(redis_server):
+def test_a_stopped_server_answers_after_it_continues(redis_server):
     redis_server.stop()
     with redis_server.client(socket_timeout=0.1) as client, pytest.raises(TimedOut):
         client.ping()
@@ -83,7 +83,7 @@ def test_a_server_that_stands_still_answers_when_it_goes_on(redis_server):
     assert redis_server.command("PING")
 
 
-def test_a_server_that_cannot_start_says_why(binary):
+def test_a_server_that_cannot_start_is_an_error_with_the_reason(binary):
     with pytest.raises(RuntimeError, match=r"(?i)bad directive"), server("--nonsense", "1", binary=binary):
         pass
 

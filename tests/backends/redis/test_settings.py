@@ -73,12 +73,12 @@ def test_a_url_of_a_cluster():
         "valkeys+cluster://one?ssl_cert_reqs=required",
     ],
 )
-def test_tls_proves_the_certificate_and_the_name(url):
+def test_tls_checks_the_certificate_and_the_host_name(url):
     tls = read(url).login.tls
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_tls_can_be_told_what_to_prove():
+def test_the_checks_of_tls_can_be_configured():
     tls = read("rediss://cache?ssl_cert_reqs=none&ssl_check_hostname=false").login.tls
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_NONE, False)
     tls = read("rediss://cache?ssl_check_hostname=false").login.tls
@@ -106,7 +106,7 @@ def test_tls_can_be_told_what_to_prove():
         "",
     ],
 )
-def test_an_error_shows_what_could_be_given_and_no_password(url):
+def test_an_error_lists_the_forms_and_shows_no_password(url):
     with pytest.raises(ConfigurationError) as caught:
         read(url)
     assert SECRET not in str(caught.value)

@@ -63,7 +63,7 @@ def test_anything_else_is_none(lua, values):
 
 
 @pytest.mark.parametrize("part", [None, 7, b"\xcf\x00", b"\xc1", b"\x93\x01"])
-def test_what_cannot_be_unpacked_is_none(lua, part):
+def test_a_part_that_cannot_be_unpacked_is_none(lua, part):
     assert lua["unpacked"](part) is None
 
 

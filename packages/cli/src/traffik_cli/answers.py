@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +20,14 @@ from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.replay_warnings import ReplayWarning
 from traffik_cli.replay.reports import ScenarioReport
 from traffik_cli.replay.schemas import plain
-from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.replay.targets import Suggestion
+from traffik_cli.replay.tracing import ClientReport
 from traffik_cli.runs import Found
 from traffik_cli.shown import show
-from traffik_cli.words import is_unicode, printable
+from traffik_cli.traced import sentence
+from traffik_cli.words import is_unicode, moment, printable
 
-__all__ = ["ReplayDocument", "checked", "document", "failed", "present"]
+__all__ = ["ReplayDocument", "checked", "document", "failed", "present", "write_text"]
 
 _PICTURES = (".png", ".svg", ".pdf")
 
@@ -46,11 +52,26 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     if options["html"]:
         from traffik_cli.pages import page
 
-        path = Path(options["html"])
-        try:
-            path.write_text(page(outcome), encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
+        write_text(Path(options["html"]), page(outcome, *_made()))
+
+
+def _made() -> tuple[str, str]:
+    """The version and the time, and the command as it was typed."""
+    at = moment(time.time_ns() // 1000)
+    arguments = click.get_current_context().find_root().obj or sys.argv[1:]
+    return f"traffik {version('traffik-cli')}, {at} UTC", shlex.join(["traffik", *arguments])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from None
 
 
 def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
@@ -80,6 +101,9 @@ class ReplayDocument:
         warnings: reasons why the result cannot be right.
         logs: how the reading of each log went, and which fields were found for the client, the time and the path.
         suggestions: limits for the target, if one was given, for each period.
+        left_out: requests that --only, --where or --ignore left out.
+        client: the client that was asked about; null if none was.
+        sentence: what happened to that client, to be sent to it.
         seconds: how long it took.
     """
 
@@ -88,13 +112,26 @@ class ReplayDocument:
     warnings: list[ReplayWarning]
     logs: list[LogReport]
     suggestions: list[Suggestion]
+    left_out: int
+    client: ClientReport | None
+    sentence: str | None
     seconds: float
 
 
 def document(outcome: Found) -> ReplayDocument:
     """The outcome as JSON has it."""
-    seconds = round(outcome.seconds, 3)
-    return ReplayDocument(1, outcome.reports, outcome.warnings, outcome.logs, outcome.suggestions, seconds)
+    client = outcome.client
+    return ReplayDocument(
+        version=1,
+        scenarios=outcome.reports,
+        warnings=outcome.warnings,
+        logs=outcome.logs,
+        suggestions=outcome.suggestions,
+        left_out=outcome.left_out,
+        client=client,
+        sentence=None if client is None else sentence(client),
+        seconds=round(outcome.seconds, 3),
+    )
 
 
 def checked(path: str, *, picture: bool) -> Path:

@@ -49,7 +49,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
     use_any_encoding()
     try:
-        code = cli.main(arguments, prog_name="traffik", standalone_mode=False)
+        code = cli.main(arguments, prog_name="traffik", standalone_mode=False, obj=arguments)
     except (click.ClickException, TraffikError, ValueError, TypeError, OSError) as error:
         return _ended(error)
     except SystemExit as ended:

@@ -15,7 +15,7 @@ from traffik_cli.replay.detected import DetectedField
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.replay_warnings import ReplayWarning
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
-from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.replay.targets import Suggestion
 from traffik_cli.runs import Found
 from traffik_cli.words import clients, moment, number, percent, span
 
@@ -24,17 +24,24 @@ __all__ = ["page"]
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(outcome: Found) -> str:
-    """The whole page, as HTML."""
+def page(outcome: Found, made: str, command: str) -> str:
+    """The whole page, as HTML.
+
+    Args:
+        outcome: what was found.
+        made: with which version, and when.
+        command: that was called.
+    """
     main = outcome.reports[0]
     body = [
         f"<h1>Replay of {escape(main.name)}</h1>",
         _warnings(outcome.warnings),
         _lead(main),
-        f"<figure>{svg(outcome)}</figure>",
+        f'<p class="made">{escape(made)}: <code>{escape(command)}</code></p>',
+        f'<figure class="wide">{svg(outcome)}</figure><figure class="narrow">{svg(outcome, narrow=True)}</figure>',
         _scenarios(outcome.reports),
         *(_suggestion(each) for each in outcome.suggestions),
-        *(_limit(limit) for limit in main.limits),
+        *(_limit(limit) for report in outcome.reports if report is main or report.suggested for limit in report.limits),
         _logs(outcome.logs),
     ]
     resources = files("traffik_cli")

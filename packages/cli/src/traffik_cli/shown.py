@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -12,10 +12,11 @@ from rich.table import Table
 from traffik_cli.replay.detected import Detected
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
-from traffik_cli.replay.suggesting import Suggestion
+from traffik_cli.replay.targets import Suggestion
 from traffik_cli.replay.timeline import Peak
 from traffik_cli.runs import Found
-from traffik_cli.words import clients, moment, number, percent, printable, span
+from traffik_cli.traced import show_client
+from traffik_cli.words import clients, cut, moment, number, percent, printable, span
 
 __all__ = ["console", "show"]
 
@@ -29,6 +30,11 @@ _ADDRESS: Final = 39
 
 _LABELS: Final = 26
 """Columns that the names of the rows of the summary take."""
+
+_LIMITS: Final = 3
+"""Suggested limits of which the worst-hit clients are shown, those first that refuse most."""
+
+_COLUMNS: Final = ("requests", "clients", "p50", "p90", "p99", "p99.9", "most", "refused", "touched")
 
 _LONG: Final = 60
 """Characters of an example that are shown."""
@@ -46,14 +52,25 @@ def show(outcome: Found, top: int) -> None:
     _logs(out, outcome)
     _keys(out, outcome)
     out.print(_summary(outcome.reports, out.width))
-    main = outcome.reports[0]
-    if len(main.limits) > 1:
-        out.print(_policies(main))
-    for limit in main.limits:
-        if top and limit.worst:
-            out.print(_worst(limit, top, out.width))
+    if outcome.client is not None:
+        show_client(out, outcome.client, top)
+        return
+    for report in outcome.reports:
+        if report is outcome.reports[0] or report.suggested:
+            _limits(out, report, top)
+    if any(suggestion.group for suggestion in outcome.suggestions):
+        out.print(_groups(outcome.suggestions))
+        return
     for suggestion in outcome.suggestions:
         _suggest(out, suggestion)
+
+
+def _limits(out: Console, report: ScenarioReport, top: int) -> None:
+    if len(report.limits) > 1 and not report.suggested:
+        out.print(_policies(report))
+    for limit in sorted(report.limits, key=lambda each: -each.refused)[:_LIMITS] if report.suggested else report.limits:
+        if top and limit.worst:
+            out.print(_worst(limit, top, out.width))
 
 
 def _logs(out: Console, outcome: Found) -> None:
@@ -61,6 +78,8 @@ def _logs(out: Console, outcome: Found) -> None:
         out.print(f"[bold]{escape(log.name)}[/]: {number(log.lines)} lines, {_format(log.detected)}", soft_wrap=True)
         _detected(out, log.detected)
         _trouble(out, log)
+    if outcome.left_out:
+        out.print(f"{number(outcome.left_out)} requests left out by --only, --where or --ignore")
     lines = sum(log.lines for log in outcome.logs)
     if outcome.seconds > 0 and out.is_terminal:
         out.print(f"[dim]{outcome.seconds:.1f} s, {number(int(lines / outcome.seconds))} lines/s[/]")
@@ -81,14 +100,9 @@ def _detected(out: Console, detected: Detected) -> None:
             out.print(f"  {name}: [yellow]in no field[/]")
             continue
         value = moment(fact.value) + " UTC" if isinstance(fact.value, int) else printable(fact.value)
-        text = printable(_cut(fact.text, _LONG))
+        text = printable(cut(fact.text, _LONG))
         text = "" if text == value else f" in {text}"
         out.print(f"  {name}: {escape(printable(fact.field))}, such as {escape(value + text)}{more}", soft_wrap=True)
-
-
-def _cut(text: str, most: int) -> str:
-    """A text that is too long, cut in the middle."""
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 + 1 :]}"
 
 
 def _keys(out: Console, outcome: Found) -> None:
@@ -137,7 +151,7 @@ def _longest(found: ScenarioReport) -> str:
     if not waits:
         return "none"
     longest = max(waits, key=lambda each: each.wait)
-    return f"{span(longest.wait)}, {_cut(printable(longest.key), _ADDRESS)}"
+    return f"{span(longest.wait)}, {cut(printable(longest.key), _ADDRESS)}"
 
 
 _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
@@ -213,6 +227,24 @@ def _shares(by: dict[str, int]) -> str:
     return ", ".join(f"{rate}: {number(count)}" for rate, count in by.items())
 
 
+def _groups(suggestions: Sequence[Suggestion]) -> Table:
+    """A row for each group of requests, with the limit suggested for it."""
+    title = f"Limits for at most {suggestions[0].target}; requests in the fullest {span(suggestions[0].period)}"
+    table = Table("requests to", "limit", *_COLUMNS, title=title, title_justify="left")
+    for each in suggestions:
+        found = next((tried for tried in each.tried if tried.rate == each.rate), None)
+        table.add_row(
+            escape(printable(each.group)),
+            each.rate or "none",
+            number(each.requests),
+            number(each.clients),
+            *(number(each.quantiles.get(name, 0)) for name in _COLUMNS[2:-2]),
+            "" if found is None else percent(found.refused, 1),
+            "" if found is None else percent(found.touched, 1),
+        )
+    return table
+
+
 def _suggest(out: Console, found: Suggestion) -> None:
     table = Table(
         "limit", "refused requests", "touched clients", "", title="Limits that were decided", title_justify="left"
@@ -221,8 +253,9 @@ def _suggest(out: Console, found: Suggestion) -> None:
         verdict = "[green]within[/]" if each.met else "above"
         table.add_row(each.rate, percent(each.refused, 1), percent(each.touched, 1), verdict)
     out.print(table)
-    fullest = ", ".join(f"{part} of clients ≤ {count}" for part, count in found.quantiles.items())
-    out.print(f"Requests in the fullest {span(found.period)} of a client: {fullest}")
+    if found.quantiles:
+        fullest = ", ".join(f"{part} {number(count)}" for part, count in found.quantiles.items())
+        out.print(f"Requests in the fullest {span(found.period)} of a client: {fullest}")
     if found.rate is None:
         out.print(f"[bold yellow]No limit that was tried refuses at most {found.target}.[/]")
     else:

@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from typing import Final
 
-__all__ = ["clients", "is_unicode", "moment", "number", "percent", "printable", "span", "use_any_encoding"]
+__all__ = ["clients", "cut", "is_unicode", "moment", "number", "percent", "printable", "span", "use_any_encoding"]
 
 _SPANS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -55,6 +55,11 @@ def percent(part: float, whole: float) -> str:
     if 0 < share < 0.001:
         return "< 0.001 %"
     return f"{share:.3g} %" if share < 10 else f"{share:.1f} %"
+
+
+def cut(text: str, most: int) -> str:
+    """A text that is too long, cut in the middle."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 + 1 :]}"
 
 
 def printable(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import click
@@ -84,10 +85,10 @@ def _is_used(store: Backend, uid: str, key: str) -> bool:
     return False
 
 
-def _of_store(command: _F) -> _F:
-    """The options of all commands about a store."""
+def _of_store(command: _F, *, named: bool = True) -> _F:
+    """The options of all commands about a store; without `named` the throttle may be left out."""
     for option in (
-        click.option("--throttle", "uid", required=True, help="The uid of the throttle."),
+        click.option("--throttle", "uid", required=named, help="The uid of the throttle."),
         click.option("--namespace", default="traffik", show_default=True, help="As given to the store."),
         click.option(
             "--store",
@@ -115,19 +116,39 @@ def _of_limit(command: _F) -> _F:
 
 
 @click.command(short_help="Show what the store knows of one client.")
-@_of_store
+@partial(_of_store, named=False)
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier answers: an address, a user.")
 @click.option("--scope", help="The scope, if the application gives one.")
-def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
-    """Say what the store knows of one client, and what it would answer to hits of cost 1, 10 and 100. Takes nothing."""
-    limit = _limit(uid, **how)
+def explain(
+    url: str, namespace: str, uid: str | None, identity: str, scope: str | None, as_json: bool, **how: Any
+) -> None:
+    """Say what the store knows of one client, and what it would answer to hits of cost 1, 10 and 100. Takes nothing.
+
+    Without --throttle it explains all throttles of the --policy.
+    """
+    limits = _limits(how) if uid is None else [_limit(uid, **how)]
     with open_store(url, namespace) as store:
-        key = _key(store, uid, limit.entry, identity, scope)
-        answers = _asked(store, limit, [(key, cost) for cost in (0, *_COSTS)])
-        held = store.inspect_sync(uid, key) if isinstance(store, InspectableBackend) else None
-        used = _is_used(store, uid, key)
-    facts: dict[str, Any] = {
+        explained = [_explained(store, limit, identity, scope) for limit in limits]
+    if as_json:
+        click.echo(json.dumps(explained[0] if uid is not None else explained, indent=2))
+        return
+    out = console()
+    for limit, facts in zip(limits, explained, strict=True):
+        table = Table(show_header=False, title=f"{escape(limit.uid)}, {escape(identity)}", title_justify="left")
+        for name, text in _told(facts):
+            table.add_row(name, escape(text))
+        out.print(table)
+
+
+def _explained(store: Backend, limit: _Limit, identity: str, scope: str | None) -> dict[str, Any]:
+    uid = limit.uid
+    key = _key(store, uid, limit.entry, identity, scope)
+    answers = _asked(store, limit, [(key, cost) for cost in (0, *_COSTS)])
+    held = store.inspect_sync(uid, key) if isinstance(store, InspectableBackend) else None
+    used = _is_used(store, uid, key)
+    return {
+        "throttle": uid,
         "key": store.partition_key(uid, key),
         "rates": [str(rate) for rate in limit.plan.rates],
         "strategy": repr(limit.plan.strategy),
@@ -141,14 +162,6 @@ def explain(url: str, namespace: str, uid: str, identity: str, scope: str | None
         "costs": {str(cost): _fate(answer) for cost, answer in zip(_COSTS, answers[1:], strict=True)},
         "rules": [str(rule) for rule in _rules(limit)],
     }
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    out = console()
-    table = Table(show_header=False, title=f"{escape(uid)}, {escape(identity)}", title_justify="left")
-    for name, text in _told(facts):
-        table.add_row(name, escape(text))
-    out.print(table)
 
 
 @click.command("stat")
@@ -243,6 +256,13 @@ def _limit(uid: str, rates: tuple[str, ...], policy: str | None, strategy: str |
         raise ConfigurationError("--policy says how the throttle counts: leave out --rate, --strategy and --burst")
     entry = _entry(uid, policy)
     return _Limit(uid, plan(entry.strategy, entry.rates), entry)
+
+
+def _limits(how: dict[str, Any]) -> list[_Limit]:
+    """All throttles of a policy."""
+    if how["policy"] is None:
+        raise ConfigurationError("which throttle? give --throttle, or --policy limits.toml for all that it describes")
+    return [_limit(entry.uid, **how) for entry in read_limits(how["policy"])]
 
 
 def _entry(uid: str, policy: str) -> LimitEntry:

@@ -12,18 +12,22 @@ from traffik.identities.proxies import Proxies, proxies
 from traffik.model.errors import ConfigurationError
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.files import read_limits
-from traffik_cli.answers import checked, failed, present
+from traffik_cli.answers import checked, failed, present, write_text
 from traffik_cli.calendars import calendar_of
 from traffik_cli.replay.conditions import condition
+from traffik_cli.replay.filters import Filters, filters_of
 from traffik_cli.replay.formats import FORMATS, Format
+from traffik_cli.replay.grouping import grouping_of
 from traffik_cli.replay.ledgers import MOST
 from traffik_cli.replay.records import Fields
 from traffik_cli.replay.reports import WORST
 from traffik_cli.replay.scenarios import Trial
-from traffik_cli.replay.suggesting import target_of
 from traffik_cli.replay.synthetic import traffic_of
+from traffik_cli.replay.targets import Target, target_of
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
-from traffik_cli.runs import Reading, Tries, replayed
+from traffik_cli.replay.writing import check_writable, limits_text
+from traffik_cli.runs import Found, Reading, Tries, replayed
+from traffik_cli.searching import LimitSearch
 from traffik_cli.sources import Made, Readable, spooled
 
 __all__ = ["replay"]
@@ -41,11 +45,17 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--rate", "rates", multiple=True, metavar="RATE", help=_RATE)
 @click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="How the rate is counted.")
 @click.option("--burst", type=click.IntRange(min=1), help="How much at once: of token-bucket, leaky-bucket and gcra.")
-@click.option("--cost", type=click.IntRange(min=1), default=1, show_default=True, help="What a request takes.")
+@click.option("--cost", default="1", show_default=True, metavar="UNITS", help="What a request takes; or field:NAME.")
 @click.option("--key", default="ip", show_default=True, help="ip, header:NAME, field:NAME or regex:PATTERN.")
 @click.option("--policy", type=click.Path(), help="A limits.toml with throttles and rules, instead of --rate.")
 @click.option("--compare", "compared", multiple=True, metavar="RATE|FILE", help="Try this too, side by side.")
 @click.option("--target-refused", "target", metavar="SHARE", help='Suggest a limit: "0.1%", "1% of clients".')
+@click.option("--by", multiple=True, metavar="path|method|field:NAME", help="Suggest a limit for each of these.")
+@click.option("--write", type=click.Path(), metavar="FILE", help="Write the suggested limits as a limits.toml.")
+@click.option("--only", multiple=True, metavar="REQUESTS", help='Look at these alone: "POST /login", "/api/**".')
+@click.option("--where", multiple=True, metavar="CONDITION", help='And at those alone: "field:status=200", "!=", "*".')
+@click.option("--ignore", "ignored", multiple=True, metavar="NETWORK", help="Leave these clients out: 10.0.0.0/8.")
+@click.option("--client", metavar="KEY", help="Explain one client: its minutes, refusals, waits and paths.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True)
 @click.option("--time-field", help="Of JSON and CSV: where the time stands.")
 @click.option("--ip-field", help="Where the address stands.")
@@ -72,21 +82,32 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     FILES are access logs of web servers, proxies, load balancers and collectors, plain or compressed (gzip, bzip2, xz,
     zstd); - is standard input. The format is seen by itself. Several are merged by time.
     """
-    for name in ("plot", "html"):
+    for name in ("plot", "html", "write"):
         if options[name]:
             checked(options[name], picture=name == "plot")
     conditions = [condition(text) for text in options["conditions"]]
     target = None if options["target"] is None else target_of(options["target"])
-    tries = _tries(options)
-    main = next(iter(tries.values()))
     if target is not None and options["policy"] is not None:
         raise ConfigurationError("--target-refused suggests a limit for a --rate, not for a --policy of several")
-    periods = [rate.period for rate in main[0].plan.rates] or [_MINUTE]
+    if target is None and (options["by"] or options["write"]):
+        raise ConfigurationError('--by and --write are about suggested limits: add --target-refused "1% of clients"')
+    client = options["client"]
+    if client is not None and not (options["rates"] or options["policy"]):
+        raise ConfigurationError('--client is decided by a limit: give --rate "100/min" or --policy limits.toml')
+    filters = filters_of(options["only"], options["where"], options["ignored"])
+    tries = _tries(options)
+    search = None if target is None else _search(target, options)
+    if search is not None and options["write"]:
+        check_writable(search.model)
     form, window = _format(options), period_of(options["window"])
     # Standard input is read here, after everything that can be wrong with the command.
-    reading = Reading(_sources(files, options["synthetic"]), form, window, options["jobs"], options["most_clients"])
-    outcome = replayed(reading, tries, target, periods, max(options["top"], WORST if options["html"] else 0))
+    sources = _sources(files, options["synthetic"])
+    reading = Reading(sources, form, window, options["jobs"], options["most_clients"], filters=filters)
+    worst, pictured = max(options["top"], WORST if options["html"] else 0), bool(options["plot"] or options["html"])
+    outcome = replayed(reading, tries, search, worst, client, pictured=pictured)
     present(outcome, options)
+    if search is not None and options["write"]:
+        _write(outcome, search, filters, options)
     return failed(outcome, conditions)
 
 
@@ -122,8 +143,10 @@ def _tries(options: dict[str, Any]) -> Tries:
         raise ConfigurationError(
             'what is to be tried? give --rate "100/min", or --policy limits.toml, or --target-refused "0.1%"'
         )
-    first = trials_of(read_limits(options["policy"])) if options["policy"] else [_trial(rates, options)]
-    tries: dict[str, Sequence[Trial]] = {options["policy"] or named(first[0]): first}
+    tries: dict[str, Sequence[Trial]] = {}
+    if rates or options["policy"]:
+        first = trials_of(read_limits(options["policy"])) if options["policy"] else [_trial(rates, options)]
+        tries[options["policy"] or named(first[0])] = first
     for text in options["compared"]:
         other = trials_of(read_limits(text)) if text.endswith(".toml") else [_trial((text,), options)]
         name = text if text.endswith(".toml") else named(other[0])
@@ -131,6 +154,25 @@ def _tries(options: dict[str, Any]) -> Tries:
             raise ConfigurationError(f"{name} is compared with itself: give another --compare")
         tries[name] = other
     return tries
+
+
+def _search(target: Target, options: dict[str, Any]) -> LimitSearch:
+    """The limits to look for: one for the period of each rate, or for a minute."""
+    model = _trial(options["rates"], options)
+    return LimitSearch(
+        target, [rate.period for rate in model.plan.rates] or [_MINUTE], model, grouping_of(options["by"])
+    )
+
+
+def _write(outcome: Found, search: LimitSearch, filters: Filters, options: dict[str, Any]) -> None:
+    """Write the suggested limits."""
+    from traffik_cli.replay.applied import trials_suggested
+
+    main = outcome.reports[-1]
+    said = [f"Suggested by traffik replay: at most {search.target} refused, of {main.requests:,} requests."]
+    said += [f"Looked at: {text}." for name in ("only", "where", "ignored") for text in options[name]]
+    text = limits_text(trials_suggested(outcome.suggestions, search.model), search.by, filters.only, said)
+    write_text(Path(options["write"]), text)
 
 
 def _trial(rates: tuple[str, ...], options: dict[str, Any]) -> Trial:

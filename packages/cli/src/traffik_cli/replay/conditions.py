@@ -107,10 +107,12 @@ def share(text: str) -> Fraction:
     """A share such as ``0.1%`` as a number from 0 to 1.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is none, or has no percent sign.
     """
-    found = _number(text.strip().removesuffix("%").strip(), text)
-    found = found / 100 if text.strip().endswith("%") else found
+    digits = text.strip().removesuffix("%").strip()
+    found = _number(digits, text) / 100
+    if not text.strip().endswith("%"):
+        raise ConfigurationError(f'{text!r} has no percent sign: write "{digits}%" for {digits} in a hundred')
     if not 0 <= found <= 1:
         raise ConfigurationError(f"{text!r} is no share: give one from 0% to 100%")
     return found

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from traffik.model.decisions import NEVER, Decision
+from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.strategies import Kernel, Plan, State
 from traffik_cli.replay.batches import Hit
 from traffik_cli.replay.selectors import Selector, identity_in, is_address
@@ -80,6 +80,7 @@ class Ledger:
         folded: keys that are not told apart any more, and their requests and refused keys.
         longest: the longest wait, and the key and instant at which it was.
         never: whether something was refused that can never be admitted.
+        refusal: the latest decision that refused a hit; None if none has.
     """
 
     __slots__ = (
@@ -93,6 +94,7 @@ class Ledger:
         "most",
         "never",
         "plan",
+        "refusal",
         "requests",
         "selector",
         "table",
@@ -109,14 +111,23 @@ class Ledger:
         self.folded = Folded()
         self.longest: tuple[int, bytes, int] = (0, b"", 0)
         self.never = False
+        self.refusal: Decision | None = None
         self._groups: dict[bytes, Tally] = {}
         self._room = most
         self._cost = cost
-        self._kernel = plan.kernel if cost <= plan.ceiling else _settled(plan.without_store(cost))
+        self._kernel = self._kernel_of(cost)
 
-    def decide(self, now: int, keys: list[Hit]) -> int:
-        """Decide a run of hits; how many were refused. This loop is what a replay spends its time in."""
+    def decide(self, now: int, keys: list[Hit], units: int | None = None) -> int:
+        """Decide a run of hits; how many were refused. This loop is what a replay spends its time in.
+
+        Args:
+            now: the instant, µs.
+            keys: those of the hits.
+            units: of quota that each of them takes; None for the cost of the limit.
+        """
         table, kernel, cost = self.table, self._kernel, self._cost
+        if units is not None:
+            kernel, cost = self._kernel_of(units), units
         self.requests += len(keys)
         fresh, until, born, refused = None, now, None, 0
         for key in keys:
@@ -147,6 +158,19 @@ class Ledger:
                 self._refuse(key, entry, decision, now)
         return refused
 
+    def _kernel_of(self, cost: int) -> Kernel:
+        if 0 < cost <= self.plan.ceiling:
+            return self.plan.kernel
+        return _settled(self.plan.without_store(cost) if cost else ADMITTED)
+
+    def count(self, key: bytes, requests: int) -> None:
+        """Count requests of a key that are known to be admitted, without deciding them."""
+        self.requests += requests
+        if key:
+            self._entry(key).requests += requests
+        else:
+            self.keyless += requests
+
     def entries(self) -> list[tuple[bytes, Tally]]:
         """Every key that is told apart, with its entry, once."""
         plain = [(key, entry) for key, entry in self.table.items() if not self._shared(key)]
@@ -162,6 +186,12 @@ class Ledger:
             return None
         if len(self.table) >= self._room:
             self._make_room(now)
+        return self._entry(key)
+
+    def _entry(self, key: bytes) -> Tally:
+        known = self.table.get(key)
+        if known is not None:
+            return known
         if not self._shared(key):
             entry = self.table[key] = Tally()
             return entry
@@ -175,6 +205,7 @@ class Ledger:
         return found
 
     def _refuse(self, key: bytes, entry: Tally, decision: Decision, now: int) -> None:
+        self.refusal = decision
         refusals = entry.refusals
         if refusals is None:
             refusals = entry.refusals = Refusals(first=now)

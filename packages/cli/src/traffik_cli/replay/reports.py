@@ -142,6 +142,7 @@ class ScenarioReport:
         second: the busiest second.
         minute: the busiest minute.
         limits: what each throttle did.
+        suggested: whether its limits were found by this replay, and not given.
     """
 
     name: str
@@ -157,10 +158,11 @@ class ScenarioReport:
     second: Peak
     minute: Peak
     limits: list[LimitReport]
+    suggested: bool = False
 
 
-def report_of(scenario: Scenario, worst: int = WORST) -> ScenarioReport:
-    """What `scenario` has found so far, with so many of the worst-hit clients."""
+def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False) -> ScenarioReport:
+    """What `scenario` has found so far, with so many of the worst-hit clients; its limits were given or `suggested`."""
     timeline = scenario.timeline
     steps = timeline.steps()
     clients, touched = _once(scenario.ledgers)
@@ -178,6 +180,7 @@ def report_of(scenario: Scenario, worst: int = WORST) -> ScenarioReport:
         second=timeline.second,
         minute=timeline.minute,
         limits=[_limit(*pair, worst) for pair in zip(scenario.trials, scenario.ledgers, strict=True)],
+        suggested=suggested,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -17,11 +18,12 @@ from traffik_cli.replay.ledgers import MOST, Ledger
 from traffik_cli.replay.selectors import Selector
 from traffik_cli.replay.timeline import Timeline
 
-__all__ = ["Applies", "Scenario", "Trial", "wanted_by"]
+__all__ = ["Applies", "Scenario", "Trial", "units_in", "wanted_by"]
 
 Applies: TypeAlias = Callable[[str, str], bool]
 """Whether a throttle applies to a request of this method and path."""
 
+_DIGITS: Final = 18
 _ROUTES: Final = 50_000
 """Pairs of method and path that are remembered; more than that are looked at again."""
 
@@ -36,6 +38,7 @@ class Trial:
         cost: units of quota that a request takes, at least 1.
         selector: whose quota it is.
         applies: which requests it is for; None if for all.
+        weight: the field that holds the units that each request takes; None if all take `cost`.
     """
 
     uid: str
@@ -43,14 +46,16 @@ class Trial:
     cost: int
     selector: Selector
     applies: Applies | None = None
+    weight: Selector | None = None
 
 
-def wanted_by(scenarios: Sequence[Sequence[Trial]]) -> Wanted:
-    """What trying all these takes of every line."""
+def wanted_by(scenarios: Sequence[Sequence[Trial]], more: Sequence[Selector] = (), *, request: bool = False) -> Wanted:
+    """What trying all these takes of every line, with `more` fields, and method and path on `request`."""
     trials = [trial for trials in scenarios for trial in trials]
+    weights = [trial.weight for trial in trials if trial.weight is not None]
     return Wanted(
-        tuple(dict.fromkeys(trial.selector for trial in trials)),
-        request=any(trial.applies is not None for trial in trials),
+        tuple(dict.fromkeys((*(trial.selector for trial in trials), *weights, *more))),
+        request=request or any(trial.applies is not None for trial in trials),
     )
 
 
@@ -75,25 +80,34 @@ class Scenario:
     pathless: int = 0
     ledgers: list[Ledger] = field(init=False)
     _places: list[int] = field(init=False)
+    _weights: list[int | None] = field(init=False)
     _routes: dict[tuple[bytes | None, bytes | None], list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledgers = [Ledger(trial.plan, trial.cost, trial.selector, self.most) for trial in self.trials]
-        self._places = [self.wanted.selectors.index(trial.selector) for trial in self.trials]
+        place = self.wanted.selectors.index
+        self._places = [place(trial.selector) for trial in self.trials]
+        self._weights = [None if trial.weight is None else place(trial.weight) for trial in self.trials]
 
-    def decide(self, now: int, hits: list[Hit]) -> None:
-        """Decide a run of requests; runs come in the order of time."""
+    def decide(self, now: int, hits: list[Hit], idle: int = 0) -> None:
+        """Decide a run of requests; runs come in the order of time.
+
+        Args:
+            now: the instant, µs.
+            hits: the requests.
+            idle: how many more there are that no throttle is to be asked about.
+        """
         if self.wanted.bare:
             refused = self._bare(now, hits)
-        elif len(self.trials) == 1:
+        elif self._weights == [None]:
             place = self._places[0]
             keys = [hit[place] for hit in hits if not self.wanted.request or self._route(hit)]
             refused = self.ledgers[0].decide(now, keys)
         else:
             refused = sum(self._refused(now, hit) for hit in hits)
-        self.requests += len(hits)
+        self.requests += len(hits) + idle
         self.refused += refused
-        self.timeline.add(now, len(hits), refused)
+        self.timeline.add(now, len(hits) + idle, refused)
 
     def _bare(self, now: int, keys: list[Hit]) -> int:
         """All throttles are for all requests and have the same keys."""
@@ -103,7 +117,9 @@ class Scenario:
 
     def _refused(self, now: int, hit: Hit) -> bool:
         for each in self._route(hit) if self.wanted.request else range(len(self.ledgers)):
-            if self.ledgers[each].decide(now, [hit[self._places[each]]]):
+            weight = self._weights[each]
+            cost = None if weight is None else units_in(hit[weight])
+            if self.ledgers[each].decide(now, [hit[self._places[each]]], cost):
                 return True
         return False
 
@@ -120,6 +136,18 @@ class Scenario:
                 place for place, trial in enumerate(self.trials) if trial.applies is None or trial.applies(method, path)
             ]
         return found
+
+
+def units_in(value: bytes | int | None) -> int:
+    """The units that a field holds: a number of at least 0, rounded up; none where there is no number."""
+    if value is None or isinstance(value, int):
+        return value or 0
+    if value.isdigit():
+        return int(value[:_DIGITS])
+    try:
+        return max(ceil(float(value)), 0)
+    except (ValueError, OverflowError):
+        return 0
 
 
 def _text(part: bytes | None) -> str:

@@ -1,274 +1,238 @@
-"""Which limit would refuse no more than so much: an estimate from the rates of the clients, then decisions.
+"""Which limit refuses no more than so much: bisection over limits that are decided on the requests of the log.
 
-First every client's requests are counted in windows of the period that follow the calendar. If a window held c of them,
-a limit L would leave max(0, c - L) over; and a client whose fullest window held c is touched if c > L. The estimate is
-the least L that keeps the sum of the first (or the number of the second) within the target.
+A client's fullest period says which limits can refuse it. Every strategy counts a request for at most two periods, so a
+client that makes no more than L requests in any two periods is never refused under L and needs no decision. The other
+clients are decided by the kernel of the strategy asked for, one limit after the other, between the last limit that
+fails and the first that holds.
 
-A strategy does not count in calendar windows, so the estimate is no answer yet. Limits around it are decided one by one
-on the whole log, by the kernel of the strategy asked for; the suggestion is the least of those tried that keeps within
-the target. The largest of them is four times what any window held: no two windows that touch hold more, so that it
-refuses nobody unless a burst was set that does. A strategy that cannot count so much is tried up to what it can.
+The search begins at an estimate: the least limit that enough clients stay within in their fullest periods, or that
+leaves few enough requests over in the periods of the calendar. It tries limits of three figures: beyond 1000 multiples
+of 10, beyond 10,000 multiples of 100.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import ceil
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from traffik.model.errors import ConfigurationError
-from traffik_cli.replay.batches import Hit
-from traffik_cli.replay.conditions import share
-from traffik_cli.replay.ledgers import MOST
-from traffik_cli.replay.scenarios import Scenario
-from traffik_cli.replay.selectors import Selector, identity_in
+import numpy as np
 
-__all__ = ["Distribution", "Suggestion", "Target", "Tried", "countable", "suggestion_of", "target_of"]
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate
+from traffik.strategies import plan
+from traffik_cli.replay.fullest import Fullest, Integers, RequestArrays, arrays_of
+from traffik_cli.replay.history import History
+from traffik_cli.replay.ledgers import Ledger
+from traffik_cli.replay.scenarios import Trial
+from traffik_cli.replay.targets import Crests, Peaks, Suggestion, Target, Tried
 
-_LADDER: Final = tuple(Fraction(each, 100) for each in (60, 75, 90, 100, 110, 125, 150, 200))
-_QUANTILES: Final = (Fraction(1, 2), Fraction(9, 10), Fraction(99, 100), Fraction(999, 1000), Fraction(1))
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
+__all__ = ["countable", "crests_of", "refusable", "suggest"]
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """How much may be refused.
+_Flags: TypeAlias = "NDArray[np.bool_]"
 
-    Attributes:
-        share: from 0 to 1.
-        of: ``requests``, or ``clients`` that are refused at least once.
-    """
-
-    share: Fraction
-    of: str
-
-    def __str__(self) -> str:
-        return f"{float(self.share * 100):g}% of {self.of}"
-
-    def met(self, scenario: Scenario) -> bool:
-        """Whether a scenario of one throttle keeps within it."""
-        found = _found(scenario)
-        part, whole = (found.refused, found.requests) if self.of == "requests" else (found.touched, found.clients)
-        return part <= self.share * whole
+_AROUND: Final = (Fraction(3, 4), Fraction(3, 2), Fraction(2))
+_QUANTILES: Final = {
+    "p50": Fraction(1, 2),
+    "p90": Fraction(9, 10),
+    "p99": Fraction(99, 100),
+    "p99.9": Fraction(999, 1000),
+}
 
 
-def target_of(text: str) -> Target:
-    """The target that `text` spells: ``0.1%``, ``0.1% of requests`` or ``1% of clients``.
-
-    Raises:
-        ConfigurationError: it spells none.
-    """
-    part, _, of = text.partition(" of ")
-    of = of.strip() or "requests"
-    if of not in {"requests", "clients"}:
-        raise ConfigurationError(f'{text!r} is no target: write "0.1%", "0.1% of requests" or "1% of clients"')
-    return Target(share(part), of)
-
-
-@dataclass(slots=True)
-class Distribution:
-    """How many requests clients make in a window of the period.
+def suggest(
+    arrays: RequestArrays, history: History, target: Target, model: Trial, period: int, group: str
+) -> Suggestion:
+    """The least limit within the target.
 
     Args:
-        period: µs.
-        selector: where keys come from.
-        most: clients that are told apart; beyond that those not seen in the present window are forgotten, and come
-            again as others.
+        arrays: the requests of the history as arrays.
+        history: the names of its clients.
+        target: how much may be refused.
+        model: the strategy and the cost.
+        period: of the limit, µs.
+        group: the group of requests that it is for.
     """
-
-    period: int
-    selector: Selector
-    most: int = MOST
-    requests: int = 0
-    _windows: dict[bytes, list[int]] = field(default_factory=dict)
-    _raw: dict[bytes, list[int]] = field(default_factory=dict)
-    _filled: Counter[int] = field(default_factory=Counter)
-    _fullest: Counter[int] = field(default_factory=Counter)
-
-    def add(self, now: int, keys: list[Hit]) -> None:
-        """Count a run of hits; runs come in the order of time."""
-        raw, filled, window = self._raw, self._filled, now // self.period
-        for key in keys:
-            try:
-                entry = raw[key]
-            except KeyError:
-                found = self._arrive(key, window)
-                if found is None:
-                    continue
-                entry = found
-            if entry[0] == window:
-                entry[1] += 1
-                continue
-            filled[entry[1]] += 1
-            if entry[1] > entry[2]:
-                entry[2] = entry[1]
-            entry[0], entry[1] = window, 1
-
-    def _arrive(self, key: Hit, window: int) -> list[int] | None:
-        if not key or key == b"-":
-            return None
-        if len(self._raw) >= self.most:
-            self._forget(window)
-        identity = identity_in(self.selector, key)
-        entry = self._raw[key] = self._windows.setdefault(identity, [window, 0, 0])
-        return entry
-
-    def _forget(self, window: int) -> None:
-        """Let go of the clients that are not in the present window, if that helps; they have been counted."""
-        gone = [identity for identity, entry in self._windows.items() if entry[0] != window]
-        for identity in gone:
-            self._close(self._windows.pop(identity))
-        alive = {id(entry) for entry in self._windows.values()}
-        # From the table itself, since `add` is at work on it.
-        for key in [key for key, entry in self._raw.items() if id(entry) not in alive]:
-            del self._raw[key]
-        self.most = max(self.most, 2 * len(self._raw))
-
-    def _close(self, entry: list[int]) -> None:
-        self._filled[entry[1]] += 1
-        self._fullest[max(entry[1], entry[2])] += 1
-
-    def close(self) -> None:
-        """There are no more hits."""
-        for entry in self._windows.values():
-            self._close(entry)
-        self._windows.clear()
-        self._raw.clear()
-        self.requests = sum(count * windows for count, windows in self._filled.items())
-
-    @property
-    def clients(self) -> int:
-        """How many there were."""
-        return self._fullest.total()
-
-    @property
-    def peaks(self) -> Counter[int]:
-        """Clients by the requests in their fullest window."""
-        return self._fullest
-
-    def quantiles(self) -> dict[str, int]:
-        """What the fullest windows of a half, of 90 %, 99 %, 99.9 % and all of the clients hold at most."""
-        found: dict[str, int] = {}
-        below, sought = 0, list(_QUANTILES)
-        for count in sorted(self._fullest):
-            below += self._fullest[count]
-            while sought and below >= sought[0] * self.clients:
-                found[f"{float(sought.pop(0) * 100):g}%"] = count
-        return found
-
-    def estimate(self, target: Target) -> int:
-        """The least limit that keeps within the target, by the counts in calendar windows."""
-        counts = self._filled if target.of == "requests" else self._fullest
-        most = target.share * (self.requests if target.of == "requests" else self.clients)
-        # From the largest count down: how much is over a limit grows by `above` for every step down.
-        over = above = 0
-        higher = max(counts, default=1)
-        for count in sorted(counts, reverse=True):
-            if target.of == "clients":
-                if above + counts[count] > most:
-                    return max(count, 1)
-            elif above:
-                steps = higher - count
-                if over + above * steps > most:
-                    return max(higher - int((most - over) // above), 1)
-                over += above * steps
-            above += counts[count]
-            higher = count
-        if target.of == "requests" and above:
-            return max(higher - int((most - over) // above), 1)
-        return 1
-
-    def ladder(self, target: Target, cost: int) -> list[int]:
-        """The limits to try where a request takes so much, in order."""
-        middle = self.estimate(target) * cost
-        safe = 4 * max(self._fullest, default=1) * cost
-        return sorted({min(_rounded(middle * step), safe) for step in _LADDER} | {middle, safe})
-
-
-def countable(limits: Sequence[int], counts: Callable[[int], bool]) -> list[int]:
-    """Those of `limits`, which are in order, that a strategy can count, and the most that it can if that is less."""
-    if counts(limits[-1]):
-        return list(limits)
-    most = bisect_left(range(1, limits[-1]), True, key=lambda limit: not counts(limit))
-    return [limit for limit in limits if limit < most] + [max(most, 1)]
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """What one limit did.
-
-    Attributes:
-        rate: the limit, as text.
-        refused: the share of requests it refused.
-        touched: the share of clients it refused at least once.
-        met: whether that is within the target.
-    """
-
-    rate: str
-    refused: float
-    touched: float
-    met: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """A limit for a target.
-
-    Attributes:
-        target: as text.
-        period: the period of the limit, µs.
-        quantiles: what the fullest windows of a part of the clients hold at most, by the part.
-        estimate: the least limit by the counts in calendar windows.
-        tried: the limits that were decided, in order.
-        rate: the least of those that keeps within the target, as text; None if none does.
-    """
-
-    target: str
-    period: int
-    quantiles: dict[str, int]
-    estimate: int
-    tried: list[Tried]
-    rate: str | None
-
-
-def suggestion_of(found: Distribution, target: Target, scenarios: Sequence[Scenario]) -> Suggestion:
-    """The suggestion, from a scenario for every limit of the ladder, in its order."""
-    tried = [_tried(scenario, target) for scenario in scenarios]
-    rate = next((each.rate for each in tried if each.met), None)
-    return Suggestion(str(target), found.period, found.quantiles(), found.estimate(target), tried, rate)
-
-
-def _tried(scenario: Scenario, target: Target) -> Tried:
-    found = _found(scenario)
-    (rate,) = scenario.trials[0].plan.rates
-    return Tried(
-        str(rate),
-        found.refused / max(found.requests, 1),
-        found.touched / max(found.clients, 1),
-        target.met(scenario),
+    search = _Search(arrays, history.names, _members(history, group), target, model, period)
+    limit = search.least()
+    search.look_around(limit)
+    return Suggestion(
+        group,
+        str(target),
+        period,
+        search.requests,
+        search.clients,
+        _quantiles(search.peaks),
+        _counted(search.peaks),
+        [search.tried[each] for each in sorted(search.tried)],
+        None if limit is None else search.tried[limit].rate,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    requests: int
-    refused: int
-    clients: int
-    touched: int
+def _members(history: History, group: str) -> _Flags:
+    """Which clients are in a group."""
+    groups = history.groups
+    return np.fromiter((each == group for each in groups), np.bool_, len(groups))
 
 
-def _found(scenario: Scenario) -> _Found:
-    ledger = scenario.ledgers[0]
-    entries = ledger.entries()
-    touched = sum(entry.refusals is not None for _, entry in entries) + ledger.folded.touched
-    return _Found(scenario.requests, scenario.refused, len(entries) + ledger.folded.keys, touched)
+def refusable(arrays: RequestArrays, trial: Trial) -> _Flags:
+    """Which clients a throttle may refuse; the others never make enough requests in two of its periods."""
+    chosen = np.zeros(arrays.count, np.bool_)
+    burst = getattr(trial.plan.strategy, "burst", None)
+    for rate in trial.plan.rates:
+        room = rate.limit if burst is None else min(burst, rate.limit)
+        chosen |= arrays.fullest(rate.period).twice * trial.cost > room
+    return chosen
 
 
-def _rounded(limit: Fraction) -> int:
-    """Up to two figures, as people write limits."""
-    whole = max(ceil(limit), 1)
-    step = int("1" + "0" * max(len(str(whole)) - 2, 0))
-    return -(-whole // step) * step
+def crests_of(history: History, period: int) -> Crests:
+    """The clients of a history by their fullest periods."""
+    named = np.fromiter(map(bool, history.names), np.bool_, len(history.names))
+    return Crests(period, _counted(arrays_of(history).fullest(period).once[named]))
+
+
+def countable(most: int, counts: Callable[[int], bool]) -> int:
+    """The highest limit up to `most` that a strategy can count, at least 1."""
+    if counts(most):
+        return most
+    return max(bisect_left(range(1, most), True, key=lambda limit: not counts(limit)), 1)
+
+
+@dataclass(slots=True)
+class _Search:
+    arrays: RequestArrays
+    names: Sequence[bytes]
+    members: _Flags
+    target: Target
+    model: Trial
+    period: int
+    tried: dict[int, Tried] = field(default_factory=dict)
+    requests: int = 0
+    clients: int = 0
+    peaks: Integers = field(init=False)
+    _fullest: Fullest = field(init=False)
+    _named: _Flags = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._named = self.members & np.fromiter(map(bool, self.names), np.bool_, len(self.names))
+        self._fullest = self.arrays.fullest(self.period)
+        self.peaks = self._fullest.once[self._named]
+        self.requests = int(self.arrays.requests()[self.members].sum())
+        self.clients = len(self.peaks)
+
+    def least(self) -> int | None:
+        """The least limit that holds; None if none does."""
+        cost = self.model.cost
+        most = countable(max(int(self._fullest.twice[self._named].max(initial=0)) * cost, 1), self._can_count)
+        low, high = 0, min(max(_rounded(self._start() * cost), 1), most)
+        step = first = max(high // 20, 1)
+        while not self._holds(high):
+            if high == most:
+                return None
+            low, high, step = high, min(max(_rounded(high + step), high + 1), most), step * 2
+        step = first
+        while not low and high > 1:
+            lower = max(_rounded(high - step), 1)
+            if self._holds(lower):
+                high, step = lower, step * 2
+            else:
+                low = lower
+        return self._between(low, high)
+
+    def look_around(self, limit: int | None) -> None:
+        """Decide some limits around one, to show what a little more or less would do."""
+        for part in _AROUND if limit else ():
+            other = _rounded(int((limit or 0) * part))
+            if other and self._can_count(other):
+                self._holds(other)
+
+    def _between(self, low: int, high: int) -> int:
+        """The first that holds, where `low` fails (0 is no limit) and `high` holds."""
+        halve = False
+        while low < (middle := _rounded((low + high) // 2)) < high:
+            guess = middle if halve or not low else self._crossing(low, high)
+            wide = high - low
+            if self._holds(guess):
+                high = guess
+            else:
+                low = guess
+            halve = 2 * (high - low) > wide
+        return high
+
+    def _crossing(self, low: int, high: int) -> int:
+        """Where a straight line from one to the other crosses the target, but neither of them."""
+        above, below = self._share(low), self._share(high)
+        guess = low + int((high - low) * (above - float(self.target.share)) / (above - below)) if above > below else low
+        guess = _rounded(guess)
+        return guess if low < guess < high else _rounded((low + high) // 2)
+
+    def _share(self, limit: int) -> float:
+        return self.tried[limit].refused if self.target.of == "requests" else self.tried[limit].touched
+
+    def _start(self) -> int:
+        """An estimate, in units of one request."""
+        if not self.clients:
+            return 1
+        if self.target.of == "requests":
+            return self._fullest.over(self.target.share, self._named)
+        beyond = int(self.target.share * self.clients)
+        return int(np.sort(self.peaks)[max(self.clients - beyond - 1, 0)])
+
+    def _can_count(self, limit: int) -> bool:
+        try:
+            self._trial(limit)
+        except RateError:
+            return False
+        return True
+
+    def _trial(self, limit: int) -> Trial:
+        return replace(self.model, plan=plan(self.model.plan.strategy, [Rate(limit, self.period)]))
+
+    def _holds(self, limit: int) -> bool:
+        """Whether a limit keeps within the target: decided on the clients that it can refuse."""
+        if limit not in self.tried:
+            self.tried[limit] = self._decided(limit)
+        return self.tried[limit].met
+
+    def _decided(self, limit: int) -> Tried:
+        trial = self._trial(limit)
+        ledger = Ledger(trial.plan, trial.cost, trial.selector)
+        chosen = self._named & refusable(self.arrays, trial)
+        refused = sum(self._refused(ledger, *run) for run in self.arrays.only(chosen))
+        touched = sum(entry.refusals is not None for _, entry in ledger.entries())
+        part, whole = (refused, self.requests) if self.target.of == "requests" else (touched, self.clients)
+        return Tried(
+            str(*trial.plan.rates),
+            refused / max(self.requests, 1),
+            touched / max(self.clients, 1),
+            part <= self.target.share * whole,
+        )
+
+    def _refused(self, ledger: Ledger, now: int, clients: list[int], units: list[int] | None) -> int:
+        keys = [self.names[client] for client in clients]
+        if units is None:
+            return ledger.decide(now, keys)
+        return sum(ledger.decide(now, [key], each) for key, each in zip(keys, units, strict=True))
+
+
+def _counted(peaks: Integers) -> list[Peaks]:
+    return [Peaks(int(value), int(count)) for value, count in zip(*np.unique(peaks, return_counts=True), strict=True)]
+
+
+def _quantiles(peaks: Integers) -> dict[str, int]:
+    if not len(peaks):
+        return {}
+    ordered = np.sort(peaks)
+    found = {name: int(ordered[-(-part * len(ordered) // 1) - 1]) for name, part in _QUANTILES.items()}
+    return found | {"most": int(ordered[-1])}
+
+
+def _rounded(limit: int) -> int:
+    """Down to three figures, as people write limits."""
+    step = int("1" + "0" * max(len(str(limit)) - 3, 0))
+    return limit // step * step

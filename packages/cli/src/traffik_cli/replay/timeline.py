@@ -6,10 +6,11 @@ kept exactly. Times come in order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-__all__ = ["Peak", "Stretch", "Timeline"]
+__all__ = ["Peak", "Stretch", "Timeline", "wider"]
 
 _SECOND: Final = 1_000_000
 # Each divides the next, so that steps can be joined.
@@ -45,6 +46,21 @@ class Stretch(NamedTuple):
     at: int
     requests: int
     refused: int
+
+
+def wider(steps: Sequence[Stretch], step: int, most: int) -> tuple[list[Stretch], int]:
+    """Steps of `step` µs joined so that no more than `most` cover their span; and how long they are, µs."""
+    if not steps:
+        return [], step
+    span = steps[-1].at + step - steps[0].at
+    widths = [each * _SECOND for each in _STEPS if each * _SECOND >= step]
+    width = next((each for each in widths if span <= most * each), widths[-1])
+    joined: dict[int, list[int]] = {}
+    for at, requests, refused in steps:
+        found = joined.setdefault(at // width * width, [0, 0])
+        found[0] += requests
+        found[1] += refused
+    return [Stretch(at, *found) for at, found in joined.items()], width
 
 
 @dataclass(slots=True)

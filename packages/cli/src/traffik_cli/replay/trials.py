@@ -27,7 +27,7 @@ def trial_of(
     uid: str = UNNAMED,
     strategy: str | None = None,
     burst: int | None = None,
-    cost: int = 1,
+    cost: int | str = 1,
     key: str = "ip",
 ) -> Trial:
     """A throttle to try.
@@ -37,7 +37,7 @@ def trial_of(
         uid: its name.
         strategy: the name of an algorithm; the sliding window if None.
         burst: of a meter; its limit if None.
-        cost: units of quota that a request takes, at least 1.
+        cost: units of quota that a request takes, at least 1; or ``field:NAME`` for the number in that field.
         key: whose quota it is, as `traffik_cli.replay.selectors` reads it.
 
     Raises:
@@ -45,10 +45,19 @@ def trial_of(
         ConfigurationError: the strategy or the key is none.
         ValueError: the cost is out of its range.
     """
-    if check_cost(cost) == 0:
-        raise ConfigurationError("a cost of 0 takes nothing, so there is nothing to try: give 1 or more")
     parsed = parse_rates(rates) if rates else ()
-    return Trial(uid, plan(strategy_named(strategy, burst=burst), parsed), cost, selector(key))
+    made = plan(strategy_named(strategy, burst=burst), parsed)
+    if isinstance(cost, str) and cost.startswith("field:"):
+        return Trial(uid, made, 1, selector(key), weight=selector(cost))
+    return Trial(uid, made, _cost(cost), selector(key))
+
+
+def _cost(given: int | str) -> int:
+    if isinstance(given, str) and not (given.isascii() and given.isdigit()):
+        raise ConfigurationError(f"{given!r} is no cost: give a number of units, or field:NAME")
+    if check_cost(int(given)) == 0:
+        raise ConfigurationError("a cost of 0 takes nothing, so there is nothing to try: give 1 or more")
+    return int(given)
 
 
 def trials_of(limits: Sequence[LimitEntry]) -> list[Trial]:

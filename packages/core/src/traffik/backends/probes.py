@@ -24,6 +24,9 @@ SampleSink: TypeAlias = Callable[[_Store, str, int], None]
 _PAUSE: Final = 1_000_000
 """ns between two samples of one kind."""
 
+_PASSED_BY: Final = 63
+"""Calls to a store in memory that go by without a look at the clock."""
+
 _sinks: list[SampleSink] = []
 
 
@@ -42,8 +45,15 @@ class StoreProbe:
 
     def timing(self, charge: Callable[[str, int], _T | Awaitable[_T]]) -> Callable[[str, int], _T | Awaitable[_T]]:
         """`charge`, with some of its calls timed."""
+        pass_by = _PASSED_BY if self._store.in_process else 0
+        left = 0
 
         def timed(key: str, cost: int) -> _T | Awaitable[_T]:
+            nonlocal left
+            if left:  # in memory, to look at the clock takes a good part of the time of a call
+                left -= 1
+                return charge(key, cost)
+            left = pass_by
             began = perf_counter_ns()
             return charge(key, cost) if began < self._due else self._timed(began, charge, key, cost)
 

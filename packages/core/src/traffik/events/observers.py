@@ -24,8 +24,14 @@ NameOf: TypeAlias = Callable[[Decision], "str | None"]
 class Observer(Protocol):
     """Something that watches limits."""
 
-    def recorder_for(self, uid: str, name_of: NameOf) -> Recorder | None:
-        """The recorder for the limit `uid`; None if it is not watched. Called under the lock of the stores."""
+    def recorder_for(self, uid: str, name_of: NameOf, then: Recorder | None) -> Recorder | None:
+        """The recorder for the limit `uid`, which calls `then` at its end. Called under the lock of the stores.
+
+        Args:
+            uid: of the limit.
+            name_of: names its policies.
+            then: what other observers do; it is the answer if this one does not watch the limit.
+        """
 
 
 _observers: Final[list[Observer]] = []
@@ -54,13 +60,7 @@ def observers() -> tuple[Observer, ...]:
 
 def recorder_of(uid: str, name_of: NameOf) -> Recorder | None:
     """The recorders of all who watch the limit `uid`, as one; None if there are none."""
-    found = [recorder for each in _observers if (recorder := each.recorder_for(uid, name_of)) is not None]
-    if len(found) <= 1:
-        return found[0] if found else None
-
-    def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
-        for recorder in found:
-            recorder(decision, key, cost, action)
-        return decision
-
-    return record
+    recorder: Recorder | None = None
+    for observer in _observers:
+        recorder = observer.recorder_for(uid, name_of, recorder)
+    return recorder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
 from inspect import iscoroutinefunction
+from math import log
 from random import random
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -63,6 +64,7 @@ class Subscription:
         self.sample = sample
         self.pattern = pattern
         self.outcomes = outcomes
+        self._log = log(1.0 - sample) if sample < 1 else 0.0
         self._seal = None if secret is None else seal(secret)
         awaits = iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
         self._delivery: Delivery[_Item] = Delivery(describe(listener), self._receive, capacity, awaits=awaits)
@@ -110,26 +112,37 @@ class Subscription:
         listener = describe(self.listener)
         return f"<Subscription {listener} to {self.pattern!r}: {self.delivered} delivered, {self.dropped} dropped>"
 
-    def recorder_for(self, uid: str, name_of: NameOf) -> Recorder | None:
+    def recorder_for(self, uid: str, name_of: NameOf, then: Recorder | None) -> Recorder | None:
         """As `traffik.events.observers.Observer`."""
         if not fnmatchcase(uid, self.pattern):
-            return None
+            return then
         delivery, queue = self._delivery, self._delivery.queue
         source, keyed = _Source(uid, name_of), self._seal is not None
-        part = None if self.sample >= 1 else self.sample
         outcomes = None if self.outcomes == _ALL else frozenset(map(OUTCOMES.index, self.outcomes))
-        of_admitted = "admitted" in self.outcomes or "exempted" in self.outcomes
+        refusals_only = self.outcomes.isdisjoint(("admitted", "exempted"))
+
+        left = self._gap()
 
         def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
-            if outcomes is not None and (
-                (decision[0] and not of_admitted and action == HIT) or outcome_of(decision, action) not in outcomes
-            ):
-                return decision
-            if (part is None or random() < part) and (len(queue) < delivery.mark or delivery.has_room()):  # noqa: S311 - no secret
-                queue.append((source, decision, cost, time_ns(), action, key if keyed else None))
-            return decision
+            nonlocal left
+            if refusals_only and decision[0] and action is HIT:
+                pass
+            elif left:
+                left -= 1
+            else:
+                left = self._gap()
+                if (outcomes is None or outcome_of(decision, action) in outcomes) and (
+                    len(queue) < delivery.mark or delivery.has_room()
+                ):
+                    queue.append((source, decision, cost, time_ns(), action, key if keyed else None))
+            return decision if then is None else then(decision, key, cost, action)
 
         return record
+
+    def _gap(self) -> int:
+        """How many decisions to pass by until the next one of the sample."""
+        # As if each were drawn by itself, at a fraction of the time.
+        return int(log(1.0 - random()) / self._log) if self._log else 0  # noqa: S311 - no secret
 
     def _receive(self, item: _Item) -> object:
         """Make an event of what a recorder queued, and hand it on."""

@@ -73,19 +73,22 @@ class Tallies:
                 found = self._tallies.setdefault(uid if own else OTHER, Tally())
             return found
 
-    def recorder_for(self, uid: str, name_of: NameOf) -> Recorder | None:
+    def recorder_for(self, uid: str, name_of: NameOf, then: Recorder | None) -> Recorder | None:
         """As `traffik.events.observers.Observer`."""
         if not fnmatchcase(uid, self.pattern):
-            return None
+            return then
         counts: list[int] = []  # until the first decision, so that limits that make none use up no tally
 
-        def record(decision: Decision, _key: str, _cost: int, action: str) -> Decision:
+        def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
             nonlocal counts
             if counts and decision[6] is None and decision is not ADMITTED and action is HIT:
-                counts[not decision[0]] += 1  # the quickest way to the first two outcomes
+                if decision[0]:
+                    counts[0] += 1
+                else:
+                    counts[1] += 1
             else:
                 counts = self.tally(uid).add(decision, action)
-            return decision
+            return decision if then is None else then(decision, key, cost, action)
 
         return record
 

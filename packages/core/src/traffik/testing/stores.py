@@ -92,14 +92,15 @@ BUILT_IN: Final = (
     TokenBucket(),
     GCRA(),
     LeakyBucket(),
-    Penalty(),
 )
 
-every_strategy = pytest.mark.parametrize("strategy", [*BUILT_IN, IdlePeriod()], ids=lambda each: type(each).__name__)
+every_strategy = pytest.mark.parametrize(
+    "strategy", [*BUILT_IN, Penalty(), IdlePeriod()], ids=lambda each: type(each).__name__
+)
 """Runs a test with every strategy of traffik and with one as a user writes it."""
 
 settling_strategies = pytest.mark.parametrize(
-    "strategy", [*BUILT_IN, SettlingPeriod()], ids=lambda each: type(each).__name__
+    "strategy", [*BUILT_IN, Penalty(), SettlingPeriod()], ids=lambda each: type(each).__name__
 )
 """Runs a test with every strategy of traffik and with one of a user that can settle."""
 

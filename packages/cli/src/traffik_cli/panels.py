@@ -1,0 +1,223 @@
+"""The panels of a picture: each draws one fact of a replay on axes that it is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from traffik.model.rates import parse_rates
+from traffik_cli.replay.reports import ScenarioReport
+from traffik_cli.replay.targets import Crests, Peaks, Suggestion
+from traffik_cli.replay.timeline import Stretch, wider
+from traffik_cli.runs import Found
+from traffik_cli.words import clients, cut, moment, number, percent, span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["COLOURS", "bars", "clients_panel", "refused_panel", "requests_panel", "tried_panel"]
+
+COLOURS: Final = {
+    "ink": "#1f2328",
+    "quiet": "#6e7781",
+    "grid": "#d8dee4",
+    "requests": "#7fa6cf",
+    "refused": "#b3261e",
+    "chosen": "#0b5394",
+}
+"""Colours that differ in grey too; a page may set others under the same names."""
+
+_BARS: Final = 120
+_LABEL: Final = 34
+_SECOND: Final = 1_000_000
+_DAY: Final = 86_400_000_000
+_SPANS: Final = (1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_419_200, 31_536_000)
+_DECADE: Final = (1, 2, 3, 5, 7)
+
+
+def bars(report: ScenarioReport, *, narrow: bool) -> tuple[list[Stretch], int]:
+    """The steps of a report as many as there is room for, and how long they are, µs."""
+    return wider(report.steps, report.step, _BARS // (2 if narrow else 1))
+
+
+def requests_panel(axis: Axes, report: ScenarioReport, *, narrow: bool) -> None:
+    """Requests over time."""
+    steps, width = bars(report, narrow=narrow)
+    axis.set_title(f"Requests in {span(width)}", loc="left", color=COLOURS["ink"])
+    axis.bar(
+        [step.at for step in steps], [step.requests for step in steps], width, align="edge", color=COLOURS["requests"]
+    )
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value))))
+    axis.set_ylim(bottom=0)
+    _time_axis(axis, steps, width, named=False, narrow=narrow)
+    _plain(axis)
+
+
+def refused_panel(axis: Axes, report: ScenarioReport, most: int, *, last: bool, narrow: bool) -> None:
+    """Refusals over time in a strip of their own; `most` is the top of the scale of all strips."""
+    steps, width = bars(report, narrow=narrow)
+    name = cut(report.name, _LABEL)
+    share = f"{number(report.refused)} refused ({percent(report.refused, report.requests)})"
+    axis.set_title(f"{name}: {share}", loc="left", color=COLOURS["ink"])
+    axis.bar(
+        [step.at for step in steps], [step.refused for step in steps], width, align="edge", color=COLOURS["refused"]
+    )
+    top = max(most, *(step.refused for step in steps), 1) if steps else 1
+    axis.set_ylim(0, top * 1.05)
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=2))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value))))
+    _time_axis(axis, steps, width, named=last, narrow=narrow)
+    _plain(axis)
+
+
+def clients_panel(axis: Axes, crests: Crests, outcome: Found, *, narrow: bool) -> None:
+    """Clients by the requests in their fullest period, and the limits that were tried as lines."""
+    axis.set_title(f"Clients by requests in their fullest {span(crests.period)}", loc="left", color=COLOURS["ink"])
+    edges = _edges(max((peak.requests for peak in crests.peaks), default=1))
+    counts = [_between(crests.peaks, low, high) for low, high in pairwise(edges)]
+    axis.bar(range(len(counts)), counts, 0.86, color=COLOURS["requests"])
+    for place, count in enumerate(counts):
+        if count:
+            axis.annotate(
+                _short(count),
+                (place, count),
+                (0, 1.5),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=7.5,
+                color=COLOURS["ink"],
+            )
+    labels = [_bin(low, high) for low, high in pairwise(edges)]
+    axis.set_xticks(range(len(counts)), labels, fontsize=8, rotation=90 if narrow and len(labels) > 8 else 0)
+    axis.set_xlim(-0.6, len(counts) - 0.4)
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value))))
+    axis.set_ylabel("clients")
+    limits = _limits(outcome, crests.period)
+    axis.set_ylim(0, max([*counts, 1]) * (1.1 + 0.17 * len(limits)))
+    _lines(axis, crests, limits, edges)
+    _plain(axis)
+
+
+def _lines(axis: Axes, crests: Crests, limits: Sequence[int], edges: list[int]) -> None:
+    """A line for each limit up to a name of its own, which says how many clients are beyond it; no line crosses one."""
+    everyone = sum(peak.clients for peak in crests.peaks)
+    high = axis.get_ylim()[1]
+    places = [_place(limit, edges) for limit in limits]
+    left = bool(places) and max(places) > (len(edges) - 2) / 2
+    for limit, place in zip(limits, places, strict=True):
+        row = limits.index(limit) if not left else len(limits) - 1 - limits.index(limit)
+        top = high * (0.98 - 0.1 * row)
+        beyond = sum(peak.clients for peak in crests.peaks if peak.requests > limit)
+        axis.plot([place, place], [0, top], color=COLOURS["refused"], linewidth=1.2)
+        axis.annotate(
+            f"{number(limit)}: {clients(beyond)} above ({percent(beyond, everyone)})",
+            (place, top),
+            (-4 if left else 4, 0),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top",
+            fontsize=8.5,
+            color=COLOURS["refused"],
+        )
+
+
+def tried_panel(axis: Axes, found: Suggestion, *, narrow: bool) -> None:
+    """What each limit that was decided would have refused, and the one suggested."""
+    shown = found.tried[:: max(len(found.tried) // (5 if narrow else 9), 1)]
+    chosen = next((each for each in found.tried if each.rate == found.rate), None)
+    shown = [each for each in found.tried if each in shown or each is chosen]
+    axis.set_title(f"At most {found.target}: {found.rate or 'no limit'}", loc="left", color=COLOURS["ink"])
+    places = range(len(shown))
+    for name, values, mark, colour in (
+        ("requests refused", [100 * each.refused for each in shown], "o-", COLOURS["refused"]),
+        ("clients refused", [100 * each.touched for each in shown], "s--", COLOURS["quiet"]),
+    ):
+        axis.plot(places, values, mark, color=colour, markersize=5)
+        axis.annotate(name, (0, values[0]), (6, 5), textcoords="offset points", fontsize=8.5, color=colour)
+    axis.set_xticks(list(places), [each.rate for each in shown], fontsize=8)
+    axis.margins(x=0.08)
+    for place, each in enumerate(shown):
+        if each is chosen:
+            axis.axvline(place, color=COLOURS["chosen"], linewidth=7, alpha=0.25, zorder=0)
+    axis.set_ylim(0, max(*(100 * max(each.refused, each.touched) for each in shown), 0.001) * 1.25)
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    _plain(axis)
+
+
+def _limits(outcome: Found, period: int) -> list[int]:
+    """The limits of the scenarios for this period, in order, no more than four."""
+    found: set[int] = set()
+    for report in outcome.reports:
+        rates = report.limits[0].rates
+        if rates != "unlimited":
+            found |= {rate.limit for rate in parse_rates(rates) if rate.period == period}
+    return sorted(found)[:4]
+
+
+def _edges(most: int) -> list[int]:
+    """Beginnings of bins that get wider: 1, 2, 3, 5, 7, 10, 20, …; and the end of the last."""
+    edges = [part * 10**power for power in range(len(str(most)) + 1) for part in _DECADE]
+    if most <= 12:
+        edges = list(range(1, most + 2))
+    end = next(place for place, edge in enumerate(edges) if edge > most)
+    return edges[: max(end, 3) + 1]
+
+
+def _between(peaks: Sequence[Peaks], low: int, high: int) -> int:
+    return sum(peak.clients for peak in peaks if low <= peak.requests < high)
+
+
+def _place(limit: int, edges: list[int]) -> float:
+    """Where on the axis of bins a limit stands: right of the clients that it never refuses."""
+    for place, (low, high) in enumerate(pairwise(edges)):
+        if limit < high:
+            return place - 0.5 + (limit + 1 - low) / (high - low)
+    return len(edges) - 1.5
+
+
+def _bin(low: int, high: int) -> str:
+    return _short(low) if high == low + 1 else f"{_short(low)}-{_short(high - 1)}"
+
+
+def _short(count: int) -> str:
+    return number(count) if count < 10_000 else f"{count / 1000:.3g}k" if count < 1_000_000 else f"{count / 1e6:.3g}M"
+
+
+def _time_axis(axis: Axes, steps: Sequence[Stretch], width: int, *, named: bool, narrow: bool) -> None:
+    """Whole units of time as ticks, the day where it changes; their names under the last panel alone."""
+    if not steps:
+        axis.set_xticks([])
+        return
+    first, last = steps[0].at, steps[-1].at + width
+    most = 5 if narrow else 9
+    step = next((each * _SECOND for each in _SPANS if (last - first) / (each * _SECOND) <= most), last - first)
+    ticks = list(range(math.ceil(first / step) * step, last + 1, step))
+    axis.set_xlim(first, last)
+    axis.set_xticks(ticks, [_tick(tick, step, place == 0) if named else "" for place, tick in enumerate(ticks)])
+    if named:
+        axis.set_xlabel("UTC", color=COLOURS["quiet"])
+
+
+def _tick(micros: int, step: int, first: bool) -> str:
+    day, clock = moment(micros).split(" ")
+    if step % _DAY == 0:
+        return day
+    clock = clock if step < 60 * _SECOND else clock[:5]
+    return f"{clock}\n{day}" if first or micros % _DAY == 0 else clock
+
+
+def _plain(axis: Axes) -> None:
+    axis.set_facecolor("none")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(COLOURS["quiet"])
+    axis.tick_params(colors=COLOURS["ink"], which="both")
+    axis.yaxis.label.set_color(COLOURS["ink"])
+    axis.grid(axis="y", color=COLOURS["grid"], linewidth=0.6)
+    axis.set_axisbelow(True)

@@ -1,0 +1,89 @@
+"""The suggested limits on the requests that they were found in: whom they would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from traffik.model.rates import parse_rates
+from traffik.strategies import plan
+from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.fullest import Integers, RequestArrays
+from traffik_cli.replay.history import History
+from traffik_cli.replay.scenarios import Applies, Scenario, Trial
+from traffik_cli.replay.suggesting import refusable
+from traffik_cli.replay.targets import Suggestion
+
+__all__ = ["applied", "trials_suggested"]
+
+_END: Final[tuple[int, list[int], list[int] | None]] = (0, [], None)
+
+
+def trials_suggested(suggestions: Sequence[Suggestion], model: Trial) -> dict[str, Trial]:
+    """The throttles that are suggested, by the group of requests that each is for.
+
+    Limits of one group for several periods are one throttle. A group without a suggestion has none.
+    """
+    rates: dict[str, list[str]] = {}
+    for each in suggestions:
+        if each.rate is not None:
+            rates.setdefault(each.group, []).append(each.rate)
+    return {
+        group: replace(model, uid=group or model.uid, plan=plan(model.plan.strategy, parse_rates(found)))
+        for group, found in rates.items()
+    }
+
+
+def applied(name: str, history: History, arrays: RequestArrays, trials: Mapping[str, Trial], model: Trial) -> Scenario:
+    """Decide the requests of a history; those of clients that cannot be refused are only counted.
+
+    Args:
+        name: of the scenario.
+        history: the requests.
+        arrays: the same as arrays.
+        trials: throttles by the group that each is for.
+        model: a throttle without a limit, which stands there if there is none with one.
+    """
+    # To the throttles a group is a path of its own.
+    paths = {group: b"%d" % place for place, group in enumerate(dict.fromkeys((*trials, *history.groups)))}
+    tried = [replace(each, applies=_only(paths[group]) if any(trials) else None) for group, each in trials.items()]
+    selectors = (model.selector,) if model.weight is None else (model.selector, model.weight)
+    scenario = Scenario(name, tried or [model], Wanted(selectors, request=any(history.groups)))
+    places = {group: place for place, group in enumerate(trials)}
+    owners = np.fromiter((places.get(group, -1) for group in history.groups), np.int64, arrays.count)
+    chosen = np.zeros(arrays.count, np.bool_)
+    for place, trial in enumerate(tried):
+        chosen |= (owners == place) & refusable(arrays, trial)
+    _enter(scenario, history, np.where(chosen, 0, arrays.requests()), owners if tried else owners + 1)
+    requests = [(b"", paths[group]) for group in history.groups]
+    decided = arrays.only(chosen)
+    now, clients, units = next(decided, _END)
+    for instant, count in zip(history.times, np.diff(arrays.ends, prepend=0).tolist(), strict=True):
+        hits: list[Hit] = []
+        if clients and instant == now:
+            hits = _hits(scenario.wanted, [history.names[each] for each in clients], units)
+            if scenario.wanted.request:
+                hits = [(*hit, *requests[client]) for hit, client in zip(hits, clients, strict=True)]
+            now, clients, units = next(decided, _END)
+        scenario.decide(instant, hits, count - len(hits))
+    return scenario
+
+
+def _hits(wanted: Wanted, keys: list[bytes], units: list[int] | None) -> list[Hit]:
+    if wanted.bare:
+        return list(keys)
+    return [(key,) for key in keys] if units is None else list(zip(keys, units, strict=True))
+
+
+def _enter(scenario: Scenario, history: History, requests: Integers, places: Integers) -> None:
+    """Enter all clients in the order in which they came, with the requests that are not decided."""
+    counts = requests.tolist()
+    for client in np.flatnonzero(places >= 0).tolist():
+        scenario.ledgers[places[client]].count(history.names[client], counts[client])
+
+
+def _only(place: bytes) -> Applies:
+    return lambda method, path: path == place.decode()  # noqa: ARG005 - the seam of rules

@@ -1,0 +1,99 @@
+"""Limits that are looked for on the requests of a replay: one for each period and each group of requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from traffik.strategies import plan
+from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.grouping import OTHERS, Grouping, busiest
+from traffik_cli.replay.history import History
+from traffik_cli.replay.scenarios import Scenario, Trial, units_in
+from traffik_cli.replay.targets import Crests, Suggestion, Target
+
+__all__ = ["LimitSearch", "crests_found", "recorder", "suggested"]
+
+_GROUPS: Final = 20
+"""Groups that have a limit of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSearch:
+    """Limits to look for.
+
+    Attributes:
+        target: how much they may refuse.
+        periods: of the limits, µs.
+        model: how they count, and whose quota it is; its rates do not matter.
+        by: how requests are grouped.
+    """
+
+    target: Target
+    periods: Sequence[int]
+    model: Trial
+    by: Grouping = field(default_factory=Grouping)
+
+
+def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
+    """What keeps hits that hold what is `wanted`, in groups, with what they cost."""
+    label, weight = by.labels(wanted), model.weight
+    if wanted.bare:
+        if label is None:
+            return history.add
+        return lambda now, hits: history.add(now, [(label(hit), hit) for hit in hits])
+    place = wanted.selectors.index(history.selector)
+    heavy = None if weight is None else wanted.selectors.index(weight)
+
+    def record(now: int, hits: list[Hit]) -> None:
+        keys = [hit[place] for hit in hits] if label is None else [(label(hit), hit[place]) for hit in hits]
+        history.add(now, keys, () if heavy is None else [units_in(hit[heavy]) for hit in hits])
+
+    return record
+
+
+def suggested(history: History, search: LimitSearch, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
+    """The limits, and what becomes of the requests under them, unless a scenario of their name is already there."""
+    from traffik_cli.replay.applied import applied, trials_suggested
+    from traffik_cli.replay.fullest import arrays_of
+    from traffik_cli.replay.suggesting import suggest
+
+    groups = _groups(history)
+    history = history.regrouped(groups)
+    arrays = arrays_of(history)
+    found = [
+        suggest(arrays, history, search.target, search.model, period, group)
+        for group in dict.fromkeys(groups.values())
+        for period in search.periods
+    ]
+    trials = trials_suggested(found, search.model)
+    rates = ["; ".join(map(str, trial.plan.rates)) for trial in trials.values()]
+    name = "unlimited" if not rates else rates[0] if not any(trials) else "the suggested limits"
+    if name in there or (there and not trials):
+        return found, []
+    unlimited = replace(search.model, plan=plan(search.model.plan.strategy, ()))
+    return found, [applied(name, history, arrays, trials, unlimited)]
+
+
+def crests_found(history: History, model: Trial, suggestions: Sequence[Suggestion]) -> list[Crests]:
+    """Clients by their fullest periods: for each period of a suggestion, or of the limit that was given."""
+    from traffik_cli.replay.suggesting import crests_of
+
+    if any(history.groups):
+        return []
+    if suggestions:
+        return [Crests(each.period, each.peaks) for each in suggestions]
+    return [crests_of(history, rate.period) for rate in model.plan.rates]
+
+
+def _groups(history: History) -> dict[str, str]:
+    """The group that each group is counted in, those with the most requests first and all others last."""
+    if not any(history.groups):
+        return {"": ""}
+    requests: Counter[str] = Counter()
+    for client, count in Counter(history.clients).items():
+        requests[history.groups[client]] += count
+    kept = busiest(requests, _GROUPS)
+    return dict(sorted(kept.items(), key=lambda pair: (pair[1] == OTHERS, -requests[pair[0]])))
