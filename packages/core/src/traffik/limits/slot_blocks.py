@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from traffik.limits import timing
@@ -113,11 +114,20 @@ class Slot(_Block):
     ) -> None:
         try:
             if not self._lease.inherited:
-                await self._lease.uninterrupted(self._end())
+                with self._shield():
+                    await self._lease.uninterrupted(self._end())
         finally:
             swallowed = self._scope is not None and self._scope.__exit__(kind, error, trace)
         if swallowed and kind is not None:
             raise SlotLostError(f"a slot of {self._uid!r} was lost while its work was running") from error
+
+    def _shield(self) -> AbstractContextManager[object]:
+        """Keeps the cancellation of the block, which its own scope ends, away from what comes after it."""
+        if self._scope is None:
+            return nullcontext()
+        from anyio import CancelScope
+
+        return CancelScope(shield=True)
 
     async def _end(self) -> None:
         if self._renewal is not None:
