@@ -141,7 +141,8 @@ def test_a_lease_is_a_time(lease):
 
 
 @pytest.mark.parametrize(
-    ("limit", "lease"), [(2, "0s"), (2, ""), (2, "soon"), (2, 60), (-1, "60s"), (2.5, "60s"), (10_001, "60s")]
+    ("limit", "lease"),
+    [(2, "0s"), (2, ""), (2, "soon"), (2, "month"), (2, 60), (-1, "60s"), (2.5, "60s"), (10_001, "60s")],
 )
 def test_a_bad_limit_or_lease_is_an_error(limit, lease):
     with pytest.raises(RateError):

@@ -182,7 +182,7 @@ class Lease:
     async def _ask(self, calls: Calls, key: str, cost: int) -> Decision:
         """Take the units instead of charging them: what `hits.decide` and `wait_for_slot` do for a lease."""
         account = calls.account
-        if not isinstance(account.plan.strategy, SlidingLog):
+        if not all(isinstance(each, SlidingLog) for each in account.plan.strategies):
             raise ConfigurationError(
                 f"slots of {self._limit.uid!r} need the strategy SlidingLog(), whose window is the lease: "
                 f'HTTPThrottle("exports", "5/60s", strategy=SlidingLog()); not {describe(account.plan.strategy)}'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from traffik.limits import timing
@@ -112,22 +111,28 @@ class Slot(_Block):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        raised = error
         try:
             if not self._lease.inherited:
-                with self._shield():
-                    await self._lease.uninterrupted(self._end())
+                await self._lease.uninterrupted(self._end())
+        except BaseException as other:
+            raised = other
+            raise
         finally:
-            swallowed = self._scope is not None and self._scope.__exit__(kind, error, trace)
-        if swallowed and kind is not None:
-            raise SlotLostError(f"a slot of {self._uid!r} was lost while its work was running") from error
+            self._leave_scope(raised)
 
-    def _shield(self) -> AbstractContextManager[object]:
-        """Keeps the cancellation of the block, which its own scope ends, away from what comes after it."""
+    def _leave_scope(self, raised: BaseException | None) -> None:
+        """End the scope that cancels the block, if there is one.
+
+        Raises:
+            SlotLostError: it has been cancelled, and that is what the block has `raised`.
+        """
         if self._scope is None:
-            return nullcontext()
-        from anyio import CancelScope
-
-        return CancelScope(shield=True)
+            return
+        trace = None if raised is None else raised.__traceback__
+        swallowed = self._scope.__exit__(None if raised is None else type(raised), raised, trace)
+        if swallowed and raised is not None:
+            raise SlotLostError(f"a slot of {self._uid!r} was lost while its work was running") from raised
 
     async def _end(self) -> None:
         if self._renewal is not None:

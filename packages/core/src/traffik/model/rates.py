@@ -198,12 +198,14 @@ def parse_time(time: Time, what: str) -> int:
     if isinstance(time, timedelta):
         return Rate(1, time).period
     try:
-        return Rate.parse(f"1/{time}").period
+        rate = Rate.parse(f"1/{time}")
     except RateError:
-        example = "60s, 5 min, 1 day"
+        rate = None
+    if rate is None or rate.calendar is not None:
         raise RateError(
-            f"{what} is a length of time, such as {example}, or a timedelta, not {describe(time)}"
-        ) from None
+            f"{what} is a length of time, such as 60s, 5 min or 1 day, or a timedelta, not {describe(time)}"
+        )
+    return rate.period
 
 
 def _each(rates: Rates) -> Iterable[Rate]:
