@@ -199,11 +199,14 @@ class Limit:
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
-        if backend.probe is not None:
-            calls = replace(calls, charge=backend.probe.timing(calls.charge))
         if not plan.stats:
             calls = replace(calls, read=_admit)
-        return _blocking(self.uid, calls) if sync and not backend.in_process else calls
+        if sync and not backend.in_process:
+            calls = _blocking(self.uid, calls)
+        if backend.probe is not None:
+            calls = replace(calls)  # the probe changes its charge; a store may hand out one object again and again
+            backend.probe.watch(calls)
+        return calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
         """The context of a call over the limit's own, and the scope it says."""
