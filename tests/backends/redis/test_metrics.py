@@ -57,7 +57,7 @@ def test_batches_and_calls_are_measured(one, every_sample):
         scraped = exported.scrape()
     assert scraped["traffik_store_batch_size_sum", "redis"] == 100
     assert scraped["traffik_store_batch_size_count", "redis"] < 50
-    assert scraped["traffik_store_duration_seconds_count", "redis"] == 100
+    assert scraped["traffik_store_duration_seconds_count", "redis"] == 10  # so many are timed in a row
 
 
 def test_an_open_breaker_shows(one):

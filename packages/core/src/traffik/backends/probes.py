@@ -1,6 +1,7 @@
 """Samples of how long a store takes, and how many hits share a call to it. Taken only while something asks for them.
 
-A probe takes at most a thousand samples of each kind a second, so that even a store in memory is hardly slower.
+Of the charges of a limit a few are timed, then none until the sink has taken the samples and calls `StoreProbe.resume`.
+While none is timed, a charge costs nothing more. Of the other calls, at most a hundred a second are sampled.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ _T = TypeVar("_T")
 _Store: TypeAlias = Any
 """A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
 
-SampleSink: TypeAlias = Callable[[_Store, str, int], None]
-"""Called with a store, and with ``"duration"`` and ns or ``"batch"`` and a number of hits. It does not wait."""
+_Calls: TypeAlias = Any
+"""`traffik.backends.base.Calls`, likewise."""
 
-_PAUSE: Final = 1_000_000
+SampleSink: TypeAlias = Callable[[_Store, str, int], None]
+"""Called with a store, and with ``"duration"`` and ns or ``"batch"`` and a number of hits. It does not wait.
+
+Once it has taken a duration, it calls `StoreProbe.resume` of the store, at most ten times a second.
+"""
+
+_PAUSE: Final = 10_000_000
 """ns between two samples of one kind."""
 
-_PASSED_BY: Final = 63
-"""Calls to a store in memory that go by without a look at the clock."""
+_IN_A_ROW: Final = 10
+"""Charges of one limit that are timed one after another."""
 
 _sinks: list[SampleSink] = []
 
@@ -37,33 +44,45 @@ class StoreProbe:
         store: the store.
     """
 
-    __slots__ = ("_batch_due", "_due", "_store")
+    __slots__ = ("_batch_due", "_due", "_paused", "_store")
 
     def __init__(self, store: _Store) -> None:
         self._store = store
         self._due = self._batch_due = 0
+        self._paused: list[Callable[[], None]] = []
 
-    def timing(self, charge: Callable[[str, int], _T | Awaitable[_T]]) -> Callable[[str, int], _T | Awaitable[_T]]:
-        """`charge`, with some of its calls timed."""
-        pass_by = _PASSED_BY if self._store.in_process else 0
+    def watch(self, calls: _Calls) -> None:
+        """Time the next few charges of `calls`, and then none until `resume`, so that the others cost nothing more."""
+        charge = calls.charge
         left = 0
 
-        def timed(key: str, cost: int) -> _T | Awaitable[_T]:
+        def begin() -> None:
             nonlocal left
-            if left:  # in memory, to look at the clock takes a good part of the time of a call
-                left -= 1
-                return charge(key, cost)
-            left = pass_by
-            began = perf_counter_ns()
-            return charge(key, cost) if began < self._due else self._timed(began, charge, key, cost)
+            left = _IN_A_ROW
+            object.__setattr__(calls, "charge", timed)
 
-        return timed
+        def timed(key: str, cost: int) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                object.__setattr__(calls, "charge", charge)
+                self._paused.append(begin)
+            return self._timed(perf_counter_ns(), charge, key, cost)
+
+        begin()
+
+    def resume(self) -> None:
+        """Time the next few charges of every limit again. A sink has this called, off the path of a hit."""
+        paused, self._paused = self._paused, []
+        for begin in paused:
+            begin()
 
     def call(self, function: Callable[..., _T | Awaitable[_T]], *arguments: Any, **named: Any) -> _T | Awaitable[_T]:
         """Call a function of the store, and time it if a sample is due."""
         began = perf_counter_ns()
         if began < self._due:
             return function(*arguments, **named)
+        self._due = began + _PAUSE
         return self._timed(began, function, *arguments, **named)
 
     def sent(self, hits: int) -> None:
@@ -76,7 +95,6 @@ class StoreProbe:
     def _timed(
         self, began: int, function: Callable[..., _T | Awaitable[_T]], *arguments: Any, **named: Any
     ) -> _T | Awaitable[_T]:
-        self._due = began + _PAUSE
         answer = function(*arguments, **named)
         if isinstance(answer, Awaitable):
             return self._awaited(began, answer)

@@ -14,7 +14,7 @@ export_metrics()
 | ``traffik.events.lost`` | counter | ``reason`` |
 
 No attribute holds a client's key. Decisions are counted exactly. Durations and batch sizes are samples: at most a
-thousand a second for each store.
+hundred a second for each store.
 """
 
 from __future__ import annotations
@@ -75,12 +75,14 @@ class Metrics:
             "traffik.store.batch.size", "{hit}", "Hits that share a call", explicit_bucket_boundaries_advisory=_HITS
         )
 
-        def receive(sample: tuple[str, str, int]) -> None:
+        def receive(sample: tuple[Any, str, int]) -> None:
             store, kind, value = sample
-            if kind == "duration":
-                duration.record(value / 1e9, {"store": store})
-            else:
-                batch.record(value, {"store": store})
+            if kind == "batch":
+                batch.record(value, {"store": store.kind})
+                return
+            duration.record(value / 1e9, {"store": store.kind})
+            if store.probe is not None:
+                store.probe.resume()
 
         self._delivery = Delivery("the metrics of stores", receive, _SAMPLES)
         observe(self._tallies)
@@ -106,7 +108,7 @@ class Metrics:
         self.close()
 
     def _sample(self, store: Any, kind: str, value: int) -> None:
-        self._delivery.put((store.kind, kind, value))
+        self._delivery.put((store, kind, value))
 
     def _decisions(self, options: CallbackOptions) -> Iterable[Observation]:
         for uid, tally in self._open_tallies():

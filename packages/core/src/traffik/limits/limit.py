@@ -204,13 +204,15 @@ class Limit:
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
         calls = backend.prepare(self.uid, plan, sync=sync)
-        if backend.probe is not None:
-            calls = replace(calls, charge=backend.probe.timing(calls.charge))
         if not plan.stats:
             calls = replace(calls, read=_admit)
         if self.shadow is not None:
             calls = self.shadow.around(calls, sync)
-        return blocking(self.uid, calls) if sync and not backend.in_process else calls
+        if sync and not backend.in_process:
+            calls = blocking(self.uid, calls)
+        if backend.probe is not None:
+            backend.probe.watch(calls)
+        return calls
 
     def merged(self, context: Context) -> tuple[Context, str | None]:
         """The limit's context, updated with the context of a call, and its scope."""
