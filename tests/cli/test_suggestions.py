@@ -117,3 +117,12 @@ def test_what_cannot_be_asked_is_said_before_the_work(options, message, traffik,
     said = traffik("replay", leap, *options)
     assert said.code == 2
     assert message in said.err
+
+
+def test_the_suggested_limit_in_the_words_of_another_server(traffik, leap):
+    said = traffik(
+        "replay", leap, "--target-refused", "5% of clients", "--strategy", "sliding-counter", "--as", "nginx"
+    )
+    assert "rate=3r/m;" in said.out
+    assert traffik("replay", leap, "--rate", "9/min", "--as", "haproxy").out.rstrip().endswith("gt 9 }")
+    assert traffik("replay", leap, "--rate", "9/min", "--as", "envoy", "--json").code == 2

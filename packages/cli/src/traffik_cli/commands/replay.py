@@ -16,6 +16,7 @@ from traffik_cli.answers import checked, failed, present, write_text
 from traffik_cli.calendars import calendar_of
 from traffik_cli.replay.conditions import condition
 from traffik_cli.replay.filters import Filters, filters_of
+from traffik_cli.replay.foreign import FOREIGN, translate
 from traffik_cli.replay.formats import FORMATS, Format
 from traffik_cli.replay.grouping import grouping_of
 from traffik_cli.replay.ledgers import MOST
@@ -55,6 +56,7 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--only", multiple=True, metavar="REQUESTS", help='Look at these alone: "POST /login", "/api/**".')
 @click.option("--where", multiple=True, metavar="CONDITION", help='And at those alone: "field:status=200", "!=", "*".')
 @click.option("--ignore", "ignored", multiple=True, metavar="NETWORK", help="Leave these clients out: 10.0.0.0/8.")
+@click.option("--as", "target_server", type=click.Choice(list(FOREIGN)), help="Say the limit in its words, too.")
 @click.option("--client", metavar="KEY", help="Explain one client: its minutes, refusals, waits and paths.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True)
 @click.option("--time-field", help="Of JSON and CSV: where the time stands.")
@@ -94,6 +96,10 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     client = options["client"]
     if client is not None and not (options["rates"] or options["policy"]):
         raise ConfigurationError('--client is decided by a limit: give --rate "100/min" or --policy limits.toml')
+    if options["target_server"] and options["as_json"]:
+        raise ConfigurationError("--as is no JSON: leave one of --as and --json out")
+    if options["target_server"] and options["policy"]:
+        raise ConfigurationError("--as says one limit: give --rate or --target-refused, not a --policy")
     filters = filters_of(options["only"], options["where"], options["ignored"])
     tries = _tries(options)
     search = None if target is None else _search(target, options)
@@ -106,6 +112,8 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
     worst, pictured = max(options["top"], WORST if options["html"] else 0), bool(options["plot"] or options["html"])
     outcome = replayed(reading, tries, search, worst, client, pictured=pictured)
     present(outcome, options)
+    if options["target_server"]:
+        click.echo(_translated(outcome, tries, search, options["target_server"]))
     if search is not None and options["write"]:
         _write(outcome, search, filters, options)
     return failed(outcome, conditions)
@@ -161,6 +169,18 @@ def _search(target: Target, options: dict[str, Any]) -> LimitSearch:
     model = _trial(options["rates"], options)
     return LimitSearch(
         target, [rate.period for rate in model.plan.rates] or [_MINUTE], model, grouping_of(options["by"])
+    )
+
+
+def _translated(outcome: Found, tries: Tries, search: LimitSearch | None, server: str) -> str:
+    """The limit that is suggested, or else the one that is tried, in the words of another server."""
+    if search is None:
+        return translate(next(iter(tries.values()))[0], server)
+    from traffik_cli.replay.applied import trials_suggested
+
+    trials = trials_suggested(outcome.suggestions, search.model)
+    return "\n".join(
+        f"# {group}\n{translate(each, server)}" if group else translate(each, server) for group, each in trials.items()
     )
 
 
