@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from traffik.backends.postings import (
     FORESEE,
@@ -315,7 +315,10 @@ async def _settle(postings: Sequence[Posting], sync: bool) -> list[Posted]:
 
 
 async def _answer(answer: _T | Awaitable[_T]) -> _T:
-    return (await answer) if isinstance(answer, Awaitable) else answer
+    if isinstance(answer, Awaitable):
+        found: _T = await cast("Awaitable[_T]", answer)
+        return found
+    return answer
 
 
 def _binding(decisions: Sequence[Decision]) -> int:
