@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.model.test_calendars import HOUR, micros
-from traffik import CalendarWindow, HTTPThrottle, Limiter, Rate, RateError, SlidingWindow
+from traffik import CalendarWindow, HTTPThrottle, Limiter, Penalty, Rate, RateError, SlidingWindow
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
 from traffik.strategies import plan
@@ -106,3 +106,8 @@ def test_a_rate_without_a_calendar_period_is_not_for_it():
     with pytest.raises(RateError, match=r"counts calendar periods, not '3/min'"):
         plan(CalendarWindow(), [Rate.parse("3/min")])
     assert plan(SlidingWindow(), [MONTH]).twins is None
+
+
+def test_bans_are_not_for_calendar_periods():
+    with pytest.raises(RateError, match=r"Penalty\(.*cannot count the calendar period of '3/month tz=UTC'"):
+        Limiter("wrong", "3/month", strategy=Penalty())

@@ -21,7 +21,7 @@ case start a ban if they use up the window; such a ban is not lifted, and neithe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from traffik.model.decisions import NEVER, Decision
 from traffik.model.errors import RateError
@@ -66,6 +66,9 @@ class Penalty:
         RateError: a time is none.
         ValueError: the factor is not an integer, or out of its range.
     """
+
+    calendar: ClassVar[bool] = False
+    """Calendar periods are not counted: the bans would be left out."""
 
     base: Time | None = None
     factor: int = 2

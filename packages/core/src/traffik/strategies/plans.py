@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeGuard
 from traffik.model.costs import MAX_COST
 from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
 from traffik.model.descriptions import describe
-from traffik.model.errors import ConfigurationError
+from traffik.model.errors import ConfigurationError, RateError
 from traffik.model.rates import Rate
 from traffik.strategies.base import (
     Kernel,
@@ -202,7 +202,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         raise TypeError(
             f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
         )
-    strategies = tuple(strategy if rate.calendar is None else CalendarWindow() for rate in rates)
+    strategies = tuple(strategy if rate.calendar is None else _for_calendar(strategy, rate) for rate in rates)
     kernels = tuple(map(_prepare, strategies, rates))
     bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
@@ -222,6 +222,12 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         varying=varying,
         family=_family(counting, several=varying or len(rates) != 1),
     )
+
+
+def _for_calendar(strategy: Strategy, rate: Rate) -> Strategy:
+    if getattr(strategy, "calendar", True):
+        return CalendarWindow()
+    raise RateError(f"{describe(strategy)} cannot count the calendar period of {str(rate)!r}: give it a length of time")
 
 
 def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin, ...] | None:
