@@ -126,3 +126,9 @@ def test_the_suggested_limit_in_the_words_of_another_server(traffik, leap):
     assert "rate=3r/m;" in said.out
     assert traffik("replay", leap, "--rate", "9/min", "--as", "haproxy").out.rstrip().endswith("gt 9 }")
     assert traffik("replay", leap, "--rate", "9/min", "--as", "envoy", "--json").code == 2
+
+
+def test_a_page_names_the_group_of_each_suggestion(traffik, access_log, tmp_path):
+    call = ("replay", access_log, "--target-refused", "2% of clients", "--by", "method", "--html", tmp_path / "a.html")
+    assert traffik(*call).code == 0
+    assert "Limits that were decided for POST" in (tmp_path / "a.html").read_text()

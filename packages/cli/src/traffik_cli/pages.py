@@ -107,7 +107,11 @@ def _suggestion(found: Suggestion) -> str:
         if found.rate
         else "None of these refuses at most "
     )
-    table = _table("Limits that were decided", ("limit", "requests refused", "clients touched", "target"), rows)
+    table = _table(
+        f"Limits that were decided{f' for {found.group}' if found.group else ''}",
+        ("limit", "requests refused", "clients touched", "target"),
+        rows,
+    )
     return f"{table}<p>{said}{escape(found.target)}.</p>"
 
 
