@@ -15,6 +15,8 @@ import traffik_django
 import traffik_starlette
 from traffik import (
     Decision,
+    DecisionEvent,
+    EventLog,
     FloodPolicy,
     HTTPThrottle,
     Limiter,
@@ -24,13 +26,16 @@ from traffik import (
     Rule,
     Slots,
     StrategyStat,
+    Subscription,
     WebSocketThrottle,
     get_wait,
     group,
     is_throttled,
     load_throttles,
     set_default_responses,
+    subscribe,
     trust_proxies,
+    unsubscribe,
 )
 from traffik import identities as ready
 from traffik.backends.inmemory import InMemoryBackend
@@ -225,3 +230,21 @@ class AiohttpView(web.View):
 
 
 assert_type(load_throttles("limits.toml"), dict[str, HTTPThrottle[Any] | WebSocketThrottle[Any]])
+
+
+def watch() -> None:
+    """Listeners, sync and async."""
+
+    def listener(event: DecisionEvent) -> None:
+        assert_type(event.outcome, str)
+        assert_type(event.key, str | None)
+
+    async def async_listener(event: DecisionEvent) -> None:
+        pass
+
+    with subscribe(listener, sample=0.5, limit="api:*", outcomes=["refused"]) as subscription:
+        assert_type(subscription, Subscription)
+        assert_type(subscription.flush(), bool)
+    assert_type(subscribe(async_listener), Subscription)
+    subscribe(EventLog())
+    unsubscribe(listener)

@@ -121,7 +121,8 @@ class Subscription:
         outcomes = None if self.outcomes == _ALL else frozenset(map(OUTCOMES.index, self.outcomes))
         refusals_only = self.outcomes.isdisjoint(("admitted", "exempted"))
 
-        left = self._gap()
+        sampled = self.sample < 1
+        left = self._gap() if sampled else 0
 
         def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
             nonlocal left
@@ -130,7 +131,7 @@ class Subscription:
             elif left:
                 left -= 1
             else:
-                left = self._gap()
+                left = self._gap() if sampled else 0
                 if (outcomes is None or outcome_of(decision, action) in outcomes) and (
                     len(queue) < delivery.mark or delivery.has_room()
                 ):
@@ -142,7 +143,7 @@ class Subscription:
     def _gap(self) -> int:
         """How many decisions to pass by until the next one of the sample."""
         # As if each were drawn by itself, at a fraction of the time.
-        return int(log(1.0 - random()) / self._log) if self._log else 0  # noqa: S311 - no secret
+        return int(log(1.0 - random()) / self._log)  # noqa: S311 - no secret
 
     def _receive(self, item: _Item) -> object:
         """Make an event of what a recorder queued, and hand it on."""
