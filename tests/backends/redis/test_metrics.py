@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 
 import pytest
 
 from tests.backends.redis.servers import resolve, server
 from tests.events.scraping import exporting
+from tests.events.workers import counts_of_four
 from traffik import Limiter
 from traffik.backends import probes
 from traffik.backends.redis import Breaker, RedisBackend
-
-WORKER = """
-import sys
-from tests.events.scraping import exporting
-from traffik import Limiter
-from traffik.backends.redis import RedisBackend
-with RedisBackend(sys.argv[1]) as store, exporting() as exported:
-    limiter = Limiter("shared", "50/hour", backend=store)
-    for _ in range(25):
-        limiter.sync.hit("ada")
-    scraped = exported.scrape()
-    print(*(int(scraped.get(("traffik_decisions_total", outcome, "shared"), 0)) for outcome in ("admitted", "refused")))
-"""
 
 
 @pytest.fixture
@@ -72,7 +58,4 @@ def test_an_open_breaker_shows(one):
 
 
 def test_four_processes_show_the_sum(one):
-    command = [sys.executable, "-c", WORKER, one.url]
-    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    counts = [tuple(map(int, worker.communicate(timeout=60)[0].split())) for worker in workers]
-    assert tuple(map(sum, zip(*counts, strict=True))) == (50, 50)
+    assert counts_of_four("redis", "RedisBackend", one.url) == (50, 50)

@@ -156,6 +156,7 @@ class Delivery(Generic[_T]):
                 items = [self.queue.popleft() for _ in range(len(self.queue))]
                 self.mark = self.capacity // 2
                 run(self._deliver(items))
+                del items  # which would be kept until the next ones come
                 self._busy = bool(self.queue)
                 self._tell_of_drops()
 
