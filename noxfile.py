@@ -104,7 +104,7 @@ QUICK = (
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests under coverage; `-- quick` for those without servers, `-- tests/limits -k wait` for some of them."""
+    """The tests; `-- quick` without servers, `-- coverage` with coverage, `-- tests/limits -k wait` for some."""
     equip(session, "tests", *PACKAGES)
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
@@ -115,13 +115,16 @@ def tests(session: nox.Session) -> None:
             "pytest", "-q", "--numprocesses=auto", "--dist=loadfile", *paths, env={"TRAFFIK_HYPOTHESIS": "quick"}
         )
         return
-    if session.posargs:
+    measured = session.posargs == ["coverage"]
+    if session.posargs and not measured:
         session.run("pytest", *session.posargs)
         return
     # Much of the time is spent waiting for servers, so there is room for more processes than processors.
     processes = 1 + (os.cpu_count() or 1)
-    session.run("pytest", "--cov", "--cov-report=", f"--numprocesses={processes}", "--dist=loadfile")
-    session.run("coverage", "report")
+    coverage = ["--cov", "--cov-report="] if measured else []
+    session.run("pytest", *coverage, f"--numprocesses={processes}", "--dist=loadfile")
+    if measured:
+        session.run("coverage", "report")
 
 
 @nox.session
