@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -51,3 +52,10 @@ def test_a_coroutine_that_suspends_is_an_error():
 def test_threads_run_coroutines_side_by_side():
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda value: run_sync(echo(value)), range(2000))) == list(range(2000))
+
+
+def test_a_result_is_not_kept_alive():
+    class Result:
+        """Something that can be referred to weakly."""
+
+    assert weakref.ref(run_sync(echo(Result())))() is None
