@@ -58,4 +58,5 @@ def test_a_result_is_not_kept_alive():
     class Result:
         """Something that can be referred to weakly."""
 
-    assert weakref.ref(run_sync(echo(Result())))() is None
+    found = weakref.ref(run_sync(echo(Result())))
+    assert found() is None
