@@ -1,7 +1,7 @@
 """What does one decision over three throttles cost, and a reservation that is settled?
 
 `AllOf.hit` of three throttles, to a hit of one of them: in memory with a Starlette request, and on one Redis server
-by one caller and by 16, each with keys of its own. Below it stand the same three as separate hits. A reservation is
+by one caller and by 16, each with different keys. Below it are the same three as separate hits. A reservation is
 taken and committed with a lower cost, to a hit of the estimate. How many commands that is, the server counts.
 """
 
@@ -107,7 +107,7 @@ def _requests() -> list[Request]:
 
 
 def _called(form: Form, callers: int) -> Work:
-    """`form` by so many callers at once, each with a client of its own."""
+    """`form` by this number of callers at once, each for a different client."""
 
     async def calls(caller: int) -> None:
         for _ in range(REDIS_HITS):

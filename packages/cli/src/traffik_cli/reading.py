@@ -53,7 +53,7 @@ def runs_of(
         form: how to read them.
         window: how late a request may come and still take its place, µs.
         read: what reads blocks.
-        moved: is told the stored bytes that have been read since.
+        moved: called with the number of stored bytes read since the last call.
         cut: whether a source that may hold several logs is cut into them, and those merged.
 
     Raises:

@@ -58,7 +58,7 @@ class Format:
         trusted: the proxies that may name the client; None if the user named none.
         assume: whether private addresses are taken for proxies where the log has a client behind them.
         calendar: fills in what times do not say.
-        template: the format as nginx or Apache is told it; None if the user gave none.
+        template: the format as in the configuration of nginx or Apache; None if the user gave none.
         pattern: a pattern with named groups; None if the user gave none.
         spacing: µs from line to line where lines have no time; None to take all of them for one instant in a format
             that never has times, and to refuse others.

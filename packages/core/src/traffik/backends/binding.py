@@ -67,7 +67,7 @@ def made(backend: _Backend) -> None:
 
 
 def stores_made() -> tuple[_Backend, ...]:
-    """Every store that somebody holds and that belongs to no other store."""
+    """All existing stores, but those that are part of another store."""
     return tuple(_made)
 
 
