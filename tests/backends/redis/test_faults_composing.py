@@ -33,11 +33,16 @@ def binary():
 def make_limits(proxy):
     """Makes two limits on a store behind the proxy."""
 
+    stores = []
+
     def make(on_error, strategy=None):
         store = RedisBackend(proxy.url, on_error=on_error, breaker=Breaker(recovery=0.05))
+        stores.append(store)
         return [Limiter(f"fault:{n}", f"{LIMIT}/day", strategy=strategy, backend=store) for n in (1, 2)]
 
-    return make
+    yield make
+    for store in stores:
+        store.close_sync()
 
 
 async def left(*limits):
@@ -208,13 +213,13 @@ def breaks(monkeypatch):
 
 @pytest.mark.parametrize("used", [0, 5])
 async def test_a_value_that_cannot_be_stored_leaves_the_others_as_they_were(redis_server, breaks, used):
-    store = RedisBackend(redis_server.url, on_error="raise")
-    limits = [Limiter(uid, f"{LIMIT}/day", backend=store) for uid in ("fault:1", "broken", "fault:2")]
-    await limits[0].hit("a", used)
-    key = "traffik:fault:1:{a}"
-    before, life = redis_server.command("GET", key), redis_server.command("PTTL", key)
-    with pytest.raises(BackendError, match="no room"):
-        await hit_all("a", *limits, cost=3)
-    assert redis_server.command("GET", key) == before
-    assert abs(redis_server.command("PTTL", key) - life) < 5_000
-    assert await left(limits[0], limits[2]) == [LIMIT - used, LIMIT]
+    async with RedisBackend(redis_server.url, on_error="raise") as store:
+        limits = [Limiter(uid, f"{LIMIT}/day", backend=store) for uid in ("fault:1", "broken", "fault:2")]
+        await limits[0].hit("a", used)
+        key = "traffik:fault:1:{a}"
+        before, life = redis_server.command("GET", key), redis_server.command("PTTL", key)
+        with pytest.raises(BackendError, match="no room"):
+            await hit_all("a", *limits, cost=3)
+        assert redis_server.command("GET", key) == before
+        assert abs(redis_server.command("PTTL", key) - life) < 5_000
+        assert await left(limits[0], limits[2]) == [LIMIT - used, LIMIT]
