@@ -29,7 +29,7 @@ from starlette.requests import Request
 
 from traffik import GCRA, FixedWindow, HTTPThrottle, Limiter, Rule, SlidingLog, SlidingWindow
 from traffik.backends.redis import Cluster, DenyCache, RedisBackend
-from traffik.backends.redis.script import CHARGE, Operation, arguments, script
+from traffik.backends.redis.script import CHARGE, SCRIPT, Operation, arguments
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from tests.backends.redis.clusters import cluster
@@ -186,7 +186,7 @@ def _hits(limiter: Limiter, *, hot: bool = False) -> Hit:
 
 def _bare(client: Redis, limiter: Limiter) -> Hit:
     key = f"traffik:{limiter.uid}:{{bare}}"
-    command = [script()[1], *arguments([Operation(key, CHARGE, limiter.own_plan, 1)])]
+    command = [SCRIPT.digest, *arguments([Operation(key, CHARGE, limiter.own_plan, 1)])]
 
     async def hit(caller: int) -> object:
         return await client.evalsha(*command)
@@ -257,7 +257,7 @@ def _memory(one: Server) -> list[Result]:
         limiter = Limiter(f"memory:{type(strategy).__name__}", "100/hour", strategy=strategy)
 
         def calls(keys: list[str], plan: Any = limiter.own_plan) -> list[tuple[str | bytes, ...]]:
-            return [("EVALSHA", script()[1], *arguments([Operation(key, CHARGE, plan, 1)])) for key in keys]
+            return [("EVALSHA", SCRIPT.digest, *arguments([Operation(key, CHARGE, plan, 1)])) for key in keys]
 
         held = _held(one, calls)
         lines.append(Result(f"a key of {type(strategy).__name__}", held, held, held, "B", 100))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from hashlib import sha1
-
 import pytest
 
 from traffik.backends.base import Backend
 from traffik.backends.redis import Cluster, RedisBackend, Sentinel, batches, handshake
-from traffik.backends.redis.script import script
+from traffik.backends.redis.script import SCRIPT, Script
 from traffik.testing import ComposingContract, VirtualClock
 
 
@@ -85,13 +83,12 @@ class TestOnAVirtualClock(_RedisContract):
     @pytest.fixture(autouse=True)
     def _where(self, redis_server, monkeypatch):
         self.server = redis_server
-        source, _ = script()
+        source = SCRIPT.source
         for old, new in {TIME: f"{{0, redis.call('GET', '{CLOCK}')}}", **LIVES}.items():
             assert old in source
             source = source.replace(old, new)
-        changed = source, sha1(source.encode()).hexdigest()
         for module in (batches, handshake):
-            monkeypatch.setattr(module, "script", lambda: changed)
+            monkeypatch.setattr(module, "SCRIPT", Script.of(source))
 
     def make(self, *, namespace, clock):
         return _OnClock(self.server, clock or VirtualClock(), namespace=namespace, on_error="raise", deadline=5)

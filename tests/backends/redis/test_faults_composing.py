@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import sha1
-
 import pytest
 
 from tests.backends.redis.servers import resolve, until
 from traffik import Limiter, hit_all, reserve_all
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import Breaker, RedisBackend, batches, handshake
-from traffik.backends.redis.script import script
+from traffik.backends.redis.script import SCRIPT, Script
 from traffik.model.errors import BackendError
 from traffik.testing.stores import SettlingPeriod
 
@@ -202,13 +200,12 @@ async def test_the_fallback_of_one_step_gives_back_what_the_next_refuses(make_li
 @pytest.fixture
 def breaks(monkeypatch):
     """No value can be stored for a key with this in it."""
-    source, _ = script()
     begin = "local function keep(key, value, ttl)\n"
-    assert begin in source
+    assert begin in SCRIPT.source
     refusal = "if string.find(key, 'broken', 1, true) then return {err = 'ERR no room'} end\n"
-    changed = source.replace(begin, begin + refusal)
+    changed = Script.of(SCRIPT.source.replace(begin, begin + refusal))
     for module in (batches, handshake):
-        monkeypatch.setattr(module, "script", lambda: (changed, sha1(changed.encode()).hexdigest()))
+        monkeypatch.setattr(module, "SCRIPT", changed)
 
 
 @pytest.mark.parametrize("used", [0, 5])

@@ -43,14 +43,16 @@ each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys()
 @each_fault
 def test_the_limiter_in_this_process_takes_over_in_time_and_hands_back(fault, proxy, shop):
     one = shop(deadline=DEADLINE)
-    assert one.hit().degraded is None
+    one.recovered()  # a busy machine may take longer than that to connect
+    before = one.store.degraded.get("fallback", 0)
+    one.hit()
     fault(proxy)
     decisions, times = zip(*[one.timed() for _ in range(3)], strict=True)
     assert [(each.allowed, each.degraded, each.remaining) for each in decisions] == [
         (True, "fallback", LIMIT - count) for count in (1, 2, 3)
     ]
     assert max(times) < DEADLINE + BUSY
-    assert one.store.degraded == {"fallback": 3}
+    assert one.store.degraded == {"fallback": before + 3}
     proxy.heal()
     one.recovered()
     assert 1 <= one.used() <= 4  # what was sent before the fault was seen may have been counted, once each

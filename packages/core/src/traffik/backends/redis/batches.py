@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.protocol import Command, ErrorReply, pack, shortened
-from traffik.backends.redis.script import Answer, ErrorAnswer, Operation, answers, arguments, refused, script
+from traffik.backends.redis.script import SCRIPT, Answer, ErrorAnswer, Operation, answers, arguments, refused
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
@@ -99,8 +99,7 @@ class Batch:
         self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
         self.deadline = max([entry.deadline for entry in self.entries])
         self.late = False
-        source, digest = script()
-        head = ("EVAL", source) if by_source else ("EVALSHA", digest)
+        head = ("EVAL", SCRIPT.source) if by_source else ("EVALSHA", SCRIPT.digest)
         commands: list[Command] = []
         for call, operations in self._calls:
             if call[0].asking:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from traffik.backends.redis.protocol import Command, ErrorReply
-from traffik.backends.redis.script import script
+from traffik.backends.redis.script import SCRIPT
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.model.errors import BackendError, BackendTimeoutError
 
@@ -63,7 +63,7 @@ async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login
 
 def greet(settings: Settings) -> list[Command]:
     """The first commands to a server: load the script, so it can be called by its SHA-1."""
-    load: Command = ("SCRIPT", "LOAD", script()[0])
+    load: Command = ("SCRIPT", "LOAD", SCRIPT.source)
     return [load, ("ROLE",)] if settings.kind == "sentinel" else [load]
 
 

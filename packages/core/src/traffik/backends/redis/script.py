@@ -6,7 +6,7 @@ An `Operation` is about one key. One call has many of them. The script is the Lu
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import sha1
 from importlib import resources
 from itertools import islice
@@ -30,16 +30,17 @@ __all__ = [
     "POSTINGS",
     "PROBE",
     "READ",
+    "SCRIPT",
     "SWAP",
     "Answer",
     "ErrorAnswer",
     "Operation",
+    "Script",
     "Stored",
     "Told",
     "answers",
     "arguments",
     "refused",
-    "script",
 ]
 
 CHARGE: Final = 0
@@ -111,14 +112,27 @@ class ErrorAnswer(BackendError):
     word: str = ""
 
 
-@cache
-def script() -> tuple[str, str]:
-    """The source of the script, and its SHA-1 for EVALSHA."""
+class Script(NamedTuple):
+    """The script: its source, and its SHA-1 for EVALSHA."""
+
+    source: str
+    digest: str
+
+    @classmethod
+    def of(cls, source: str) -> Script:
+        return cls(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read() -> str:
     strategies = resources.files("traffik.strategies")
     pieces = [strategies.joinpath(f"{name}.lua").read_text("utf-8") for name in _PIECES]
     pieces.append(resources.files("traffik.backends.redis").joinpath("script.lua").read_text("utf-8"))
-    source = "\n".join(pieces)
-    return source, sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return "\n".join(pieces)
+
+
+# Read with the module: reading imports modules, and a signal handler that hits may interrupt a first hit.
+SCRIPT: Final = Script.of(_read())
+"""The script that every server is asked to run."""
 
 
 def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[str | bytes]:
