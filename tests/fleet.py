@@ -7,6 +7,7 @@ the machine's monotonic clock.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import multiprocessing
 import os
 import pickle
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -75,8 +76,10 @@ def record(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[li
     Raises:
         EOFError: a process has died; what it said is on the standard error.
     """
-    with ExitStack() as stack:
-        workers = [stack.enter_context(_worker(order, costs)) for costs in costs_of_processes]
+    every = list(costs_of_processes)
+    with _at_work(len(every)) as workers:
+        for worker, costs in zip(workers, every, strict=True):
+            _tell(worker, (order, list(costs)))
         for worker in workers:
             _hear(worker)
         for worker in workers:
@@ -136,16 +139,31 @@ def explained(histories: Iterable[Iterable[Hit]], plan: Plan) -> bool:
     return bool(linearizable(hits, *map(at, moments)))
 
 
+# Starting an interpreter takes longer than most histories, so workers stay for further orders.
+_workers: list[subprocess.Popen[bytes]] = []
+
+
 @contextmanager
-def _worker(order: Order, costs: Sequence[int]) -> Iterator[subprocess.Popen[bytes]]:
+def _at_work(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """So many workers, ready for an order each; after an error, none is kept."""
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path)}
-    with subprocess.Popen(_WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ) as worker:
-        try:
-            _tell(worker, (order, list(costs)))
-            yield worker
-            worker.wait(PATIENCE)
-        finally:
+    while len(_workers) < count:
+        _workers.append(subprocess.Popen(_WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ))
+    try:
+        yield _workers[:count]
+    except BaseException:
+        for worker in _workers:
             worker.kill()
+        _end_workers()
+        raise
+
+
+@atexit.register
+def _end_workers() -> None:
+    while _workers:
+        with _workers.pop() as worker:  # closes its input, at which it ends
+            pass
+        worker.wait(PATIENCE)
 
 
 def _tell(worker: subprocess.Popen[bytes], message: object) -> None:
@@ -160,18 +178,22 @@ def _hear(worker: subprocess.Popen[bytes]) -> Any:
 
 
 def work() -> None:
-    """What a process of the fleet does."""
+    """What a process of the fleet does: one order after the other, until there are no more."""
     # What a store prints must not get among the answers.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
-        order, costs = pickle.load(sys.stdin.buffer)
+
+        def answer(message: object) -> None:
+            pickle.dump(message, answers)
+            answers.flush()
 
         def barrier() -> None:
-            pickle.dump("ready", answers)
-            answers.flush()
+            answer("ready")
             pickle.load(sys.stdin.buffer)
 
-        pickle.dump(_history(order, costs, barrier), answers)
+        while sys.stdin.buffer.peek(1):
+            order, costs = pickle.load(sys.stdin.buffer)
+            answer(_history(order, costs, barrier))
 
 
 def _fork(order: Order, costs: Sequence[int], parent: Any) -> None:

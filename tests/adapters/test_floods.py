@@ -23,7 +23,7 @@ FRAMES_OF_A_READ = 2**18 // 7  # what asyncio reads at once, in frames of one le
 BOUND = 32 << 20
 """Bytes that a server may take at once while it serves one flood; reading everything ahead would take more."""
 
-SIZES = {StarletteClient: 100_000, AiohttpClient: 100_000, DjangoASGIClient: 5_000}
+SIZES = {StarletteClient: 50_000, AiohttpClient: 50_000, DjangoASGIClient: 5_000}
 """Frames of a flood that is read to its end; Channels handles a frame in about a millisecond."""
 
 
@@ -98,7 +98,7 @@ def test_a_flood_gets_one_message(framework, flooded, lines):
 def test_a_flood_is_closed(flooded, lines, peak):
     with raw_client(flooded(FloodPolicy(close_after=10))) as client:
         client.listen()
-        client.flood(100_000)
+        client.flood(50_000)
         client.close()
         frames = client.received()
     assert (len(texts(frames)), frames[-1].code) == (11, 1008)
