@@ -59,6 +59,8 @@ def test_one_connection_may_upload_again_and_gets_the_quota_left(uploads, uid):
     answers = [uploads.client.post("/upload", content=bytes(100_000)) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     assert [answer.headers["RateLimit"].split(";")[1] for answer in answers[1::8]] == ["r=800000", "r=0"]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {f'"{uid}";q={LIMIT};w=60;qu="content-bytes"'}
+    assert answers[-1].json()["detail"].startswith("Too many bytes. Retry in ")
 
 
 def test_a_request_without_a_body_costs_nothing(uploads, store):

@@ -27,7 +27,8 @@ FOR_GOOD = Decision(allowed=False, limit=100, remaining=0, retry_after=NEVER, ra
 
 numbers = st.integers(0, 2**53 - 1)
 uids = st.text(min_size=1, max_size=128)
-rates = st.builds(Rate, numbers, st.integers(1, 3_000_000_000))
+units = st.sampled_from([None, "content-bytes", "tokens"])
+rates = st.builds(Rate, numbers, st.integers(1, 3_000_000_000), unit=units)
 several_rates = st.lists(rates, min_size=1, max_size=5, unique=True)
 plain = st.builds(Decision, st.booleans(), numbers, numbers, numbers, numbers, rates)
 decisions = st.builds(PartitionedDecision.of, plain, st.just(b"") | st.binary(min_size=12, max_size=12))
@@ -115,6 +116,11 @@ class TestTheDraft:
     def test_has_the_unit_if_there_is_one(self):
         known = policies("api", [MINUTE], ResponseOptions(unit="content-bytes"))
         assert dict(known.raw_fields(TAKEN))[b"ratelimit-policy"] == b'"api";q=100;w=60;qu="content-bytes"'
+
+    @pytest.mark.parametrize("unit", [None, "content-bytes"])
+    def test_has_the_unit_of_the_rate_before_that_of_the_options(self, unit):
+        known = policies("api", [Rate.parse("20k tokens/min burst 60k")], ResponseOptions(unit=unit))
+        assert known.field == '"api";q=20000;w=60;qu="tokens"'
 
     def test_has_the_partition_if_there_is_a_secret(self):
         responses = ResponseOptions(partition_secret=SECRET)

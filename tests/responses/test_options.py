@@ -24,7 +24,7 @@ def test_fields_are_one_or_several_names(given):
 
 def test_every_known_field_and_unit_is_accepted():
     assert ResponseOptions(fields=FIELDS).fields == FIELDS
-    assert [ResponseOptions(unit=unit).unit for unit in UNITS] == list(UNITS)
+    assert [ResponseOptions(unit=unit).unit for unit in (*UNITS, "tokens")] == [*UNITS, "tokens"]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,8 @@ def test_every_known_field_and_unit_is_accepted():
         ({"fields": ["draft-11", 5]}, ValueError, "not 5"),
         ({"fields": 5}, TypeError, "not 5"),
         ({"fields": {"draft-11"}}, TypeError, r"in a tuple"),
-        ({"unit": "bananas"}, ValueError, "'content-bytes'.*'bananas'"),
+        ({"unit": "MiB"}, ValueError, "a unit is a word .* not 'MiB'"),
+        ({"unit": 5}, ValueError, "a unit is a word .* not 5"),
         ({"partition_secret": b"short"}, ValueError, "not 5 bytes"),
         ({"partition_secret": bytes(65)}, ValueError, "not 65 bytes"),
         ({"partition_secret": "x" * 32}, ValueError, r"secrets\.token_bytes.*not str"),

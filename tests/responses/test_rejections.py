@@ -36,6 +36,23 @@ def test_its_body_is_the_problem_of_the_draft():
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "noun", "limit"),
+    [
+        ("64 MiB/min", None, "bytes", "64 MiB"),
+        ("20k ad-clicks/min", None, "ad clicks", "20k ad-clicks"),
+        ("5/min", "content-bytes", "bytes", "5 B"),
+        ("5/min", None, "requests", "5"),
+    ],
+)
+def test_a_refusal_speaks_of_the_unit_that_is_counted(text, options, noun, limit):
+    rate = Rate.parse(text)
+    known = policies("api", [rate], ResponseOptions(unit=options))
+    assert reject(REFUSED._replace(rate=rate), known).detail == f"Too many {noun}. Retry in 3 seconds."
+    dear = reject(TOO_DEAR._replace(rate=rate, limit=rate.limit), known).detail
+    assert dear == f"Too many {noun}. This one costs more than the limit of {limit} can ever admit."
+
+
 def test_the_policy_that_refuses_is_named():
     known = policies("api", [Rate.parse("10/s"), RATE])
     assert reject(REFUSED, known).body["violated-policies"] == ["api.2"]

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tests.walks import START, Key
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, RateError, SlidingCounter, TokenBucket
+from traffik import (
+    GCRA,
+    FixedWindow,
+    LeakyBucket,
+    Penalty,
+    Rate,
+    RateError,
+    SlidingCounter,
+    SlidingWindow,
+    TokenBucket,
+)
+from traffik.strategies import plan
 
 RATE = Rate(10, 1_000_000)
 meters = pytest.mark.parametrize("meter", [GCRA, LeakyBucket, TokenBucket])
@@ -89,3 +100,16 @@ def test_no_hit_overdraws_by_more_than_the_debt(indebted):
     assert indebted.ask(7).never
     indebted.hit(1)
     assert indebted.ask(6).retry_after == 100_000
+
+
+@meters
+def test_the_burst_of_a_rate_goes_before_that_of_the_strategy(meter):
+    rate = Rate.parse("10/s burst 30")
+    assert meter(5).capacity(rate) == Key(meter(5).prepare(rate)).hit(30).limit == 30
+    assert meter(5).twin(rate) == meter(30).twin(RATE)
+
+
+@pytest.mark.parametrize("strategy", [SlidingWindow(), FixedWindow(), Penalty()], ids=repr)
+def test_a_strategy_without_a_burst_does_not_count_a_rate_with_one(strategy):
+    with pytest.raises(RateError, match=r"has no burst, so it cannot count '10/s burst 30': give strategy=TokenBucket"):
+        plan(strategy, [Rate.parse("10/s burst 30")])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import toy
-from traffik import EXEMPTED, HTTPThrottle, Throttled, WebSocketThrottle, is_throttled
+from traffik import EXEMPTED, HTTPThrottle, ResponseOptions, Throttled, WebSocketThrottle, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import NEVER
@@ -245,3 +245,16 @@ class TestTheArguments:
     def test_are_a_step_of_whole_bytes(self, limit, step):
         with pytest.raises((TypeError, ValueError), match=f"step is .*{step}"):
             check_uploads(limit, step)
+
+
+@pytest.mark.parametrize(("rate", "unit"), [("1000/min", None), ("1 kB/min", None), ("1000/min", "octets")])
+def test_the_unit_of_uploads_is_bytes_unless_the_options_say_otherwise(rate, unit, store):
+    throttle = HTTPThrottle("uploads", rate, backend=store, responses=ResponseOptions(unit=unit))
+    check_uploads(throttle, 1)
+    field = throttle.policies(throttle.sync.check(toy.Request())).field
+    assert field == f'"uploads";q=1000;w=60;qu="{unit or "content-bytes"}"'
+
+
+def test_uploads_are_not_counted_in_another_unit(store):
+    with pytest.raises(ValueError, match="uploads are counted in bytes, but 'uploads' counts tokens: 5 tokens/min"):
+        check_uploads(HTTPThrottle("uploads", "5 tokens/min", backend=store), 1)

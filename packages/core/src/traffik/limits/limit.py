@@ -85,6 +85,9 @@ class Limit:
     rules: RuleSet | None = None
     """The connections that the limit applies to; None for all."""
 
+    unit: str | None = None
+    """The unit of quota where neither the rate nor the response options name one; None for requests."""
+
     shares_uid = False
     """Whether another limit with this uid has been made."""
 
@@ -161,7 +164,7 @@ class Limit:
     def refresh(self) -> None:
         """Prepare everything that a hit needs. Called when a store opens or closes, and when a setting changes."""
         responses = self.responses
-        if self._own_policies.responses is not responses:
+        if self._own_policies.responses != responses:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
@@ -307,7 +310,13 @@ class Limit:
     @property
     def responses(self) -> ResponseOptions:
         """The response options of the limit; the default of the process if it has none."""
-        return defaults.default_responses() if self._own_responses is None else self._own_responses
+        given = defaults.default_responses() if self._own_responses is None else self._own_responses
+        return given if self.unit is None or given.unit is not None else replace(given, unit=self.unit)
+
+    def count_in(self, unit: str) -> None:
+        """Let `unit` be the unit of quota where neither the rate nor the response options name one."""
+        self.unit = unit
+        binding.add_watcher(self)
 
     @property
     def in_shadow(self) -> bool:

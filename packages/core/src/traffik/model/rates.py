@@ -1,13 +1,13 @@
 """Rates and the text they are written in.
 
-A rate is an amount of quota per period. This module parses the text. An error shows the grammar and the place of the
-mistake. How a rate is counted is up to the strategies.
+A rate is an amount of quota per period. This module parses the text; `traffik.model.units` knows the units of quota and
+the multipliers. An error shows the grammar and the place of the mistake. How a rate is counted is up to the strategies.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, NoReturn, TypeAlias
@@ -15,14 +15,16 @@ from typing import Final, NoReturn, TypeAlias
 from traffik.model.calendars import LONGEST, CalendarPeriod, zone_named
 from traffik.model.descriptions import describe
 from traffik.model.errors import RateError
+from traffik.model.units import check_unit, meaning_of_suffix, meaning_of_word, noun_of, read_amount, write_amount
 
-__all__ = ["UNLIMITED", "Rate", "Rates", "Time", "parse_rates", "parse_time"]
+__all__ = ["UNLIMITED", "Rate", "Rates", "Time", "check_one_unit", "parse_rates", "parse_time"]
 
 _GRAMMAR: Final = (
     'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "5 requests per minute", '
     '"1,000/hour" '
     '(units: us, ms, s, min, h, day, week); calendar periods as "1000/month", "100/day tz=Europe/Berlin" '
-    '(units: day, week, month, year); several as "10/s; 1000/hour"; or "unlimited"'
+    '(units: day, week, month, year); other units of quota as "64 MiB/min", "20k tokens/min burst 60k", '
+    '"500 emails/day"; several as "10/s; 1000/hour"; or "unlimited"'
 )
 
 # Largest first: text is written with the largest unit that divides the period.
@@ -56,14 +58,21 @@ _PERIODS: Final = {spelling: _UNITS[unit] for unit, names in _SPELLINGS.items() 
 _MAX_LIMIT: Final = 2**53 - 1
 _MAX_PERIOD: Final = 36_500 * _UNITS["day"]  # a century: every instant of it is still exact below 2**53 µs
 
+
+def _amount(name: str) -> tuple[str, ...]:
+    return (
+        rf"(?P<{name}>[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])|[0-9]+)(?:\.(?P<{name}_decimals>[0-9]+))?",
+        rf"(?P<{name}_suffix>[a-z]+(?![a-z0-9_-]))?",
+        rf"(?:\s+(?P<{name}_word>(?!per\b)[a-z][a-z0-9_-]*))?",
+        r"\s*",
+    )
+
+
 # The parts of a rate in order. They also find the first place where a text does not match. [0-9] and not \d, which
 # matches the digits of every script.
 _PIECES: Final = (
     r"\s*",
-    r"(?P<limit>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)",
-    r"\s*",
-    r"(?:\b(?:request|hit|call|message|unit)s?\b)?",
-    r"\s*",
+    *_amount("limit"),
     r"(?:/|\bper\b)",
     r"\s*",
     r"(?P<count>[0-9]+)?",
@@ -71,6 +80,7 @@ _PIECES: Final = (
     r"(?P<unit>[a-zµ]+)",
     r"(?:\s+tz\s*=\s*(?P<zone>[a-z0-9_+/-]+))?",
     r"\s*",
+    rf"(?:\bburst(?:\s*=\s*|\s+){''.join(_amount('burst'))})?",
 )
 _TEXT: Final = re.compile("".join(_PIECES), re.IGNORECASE)
 
@@ -83,23 +93,42 @@ class Rate:
         limit: units of cost, 0 to 2**53 - 1; 0 admits nothing.
         period: microseconds (1 to a century) or a `datetime.timedelta`.
         calendar: the calendar period that it counts; `period` is then the longest one of its unit.
+        unit: the unit of quota, as header fields name it: a word such as ``"tokens"``, ``"content-bytes"`` for bytes
+            (``"bytes"`` is the same), or None for requests.
+        burst: the capacity, at least 1, for strategies that have one; None for that of the strategy.
 
     Raises:
-        RateError: either is out of its range or of another type.
+        RateError: one of them is out of its range or of another type.
     """
 
     limit: int
     period: int
-    calendar: CalendarPeriod | None = field(default=None, repr=False)
+    calendar: CalendarPeriod | None = None
+    unit: str | None = field(default=None, hash=False)
+    burst: int | None = field(default=None, hash=False)
 
-    def __init__(self, limit: int, period: int | timedelta, calendar: CalendarPeriod | None = None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        period: int | timedelta,
+        calendar: CalendarPeriod | None = None,
+        *,
+        unit: str | None = None,
+        burst: int | None = None,
+    ) -> None:
         if isinstance(period, timedelta):
             period = period // timedelta(microseconds=1)
         _check("limit", limit, 0, _MAX_LIMIT)
         _check("period", period, 1, _MAX_PERIOD)
-        object.__setattr__(self, "limit", limit)
-        object.__setattr__(self, "period", period)
-        object.__setattr__(self, "calendar", calendar)
+        if burst is not None:
+            _check("burst", burst, 1, _MAX_LIMIT)
+            if calendar is not None:
+                raise RateError(f"a calendar period such as {str(calendar)!r} has no burst: leave it out")
+        self._set(limit, period, calendar, check_unit(unit), burst)
+
+    def _set(self, *values: object) -> None:
+        for name, value in zip(("limit", "period", "calendar", "unit", "burst"), values, strict=True):
+            object.__setattr__(self, name, value)
 
     @classmethod
     def parse(cls, text: str) -> Rate:
@@ -116,26 +145,25 @@ class Rate:
         if match is None:
             _refuse(text, *_first_mistake(text))
         if match["zone"] is not None or match["unit"].lower() in _CALENDAR.keys() - _PERIODS.keys():
-            return cls._of_calendar(text, match)
-        unit = _PERIODS.get(match["unit"].lower())
-        if unit is None:
-            _refuse(text, match.start("unit"), f"{match['unit']!r} is not a unit of time")
-        limit = _number(text, match, "limit", _MAX_LIMIT)
-        count = 1 if match["count"] is None else _number(text, match, "count", _MAX_PERIOD // unit)
-        if count == 0:
-            _refuse(text, match.start("count"), "a period cannot be 0")
-        return cls(limit, count * unit)
+            period, calendar = _calendar_of(text, match)
+        else:
+            period, calendar = _period_of(text, match), None
+        limit, unit = _amount_of(text, match, "limit", None)
+        burst = None
+        if match["burst"] is not None:
+            burst, of = _amount_of(text, match, "burst", unit)
+            if calendar is not None:
+                _refuse(text, match.start("burst"), "a calendar period has no burst")
+            if burst == 0:
+                _refuse(text, match.start("burst"), "a burst cannot be 0")
+            if of != unit:
+                _refuse(text, match.start("burst"), f"the burst is in {noun_of(of)}, and the limit in {noun_of(unit)}")
+        return cls(limit, period, calendar, unit=unit, burst=burst)
 
-    @classmethod
-    def _of_calendar(cls, text: str, match: re.Match[str]) -> Rate:
-        unit = _CALENDAR.get(match["unit"].lower())
-        if unit is None:
-            _refuse(text, match.start("unit"), f"{match['unit']!r} is not a calendar period (day, week, month, year)")
-        if match["count"] is not None:
-            _refuse(text, match.start("count"), "a calendar period is a single one")
-        calendar = CalendarPeriod(unit, match["zone"] or "UTC")
-        zone_named(calendar.zone)
-        return cls(_number(text, match, "limit", _MAX_LIMIT), LONGEST[unit], calendar)
+    @property
+    def noun(self) -> str:
+        """What is counted, for people to read: ``"requests"``, ``"bytes"``, or its own word."""
+        return noun_of(self.unit)
 
     @property
     def unlimited(self) -> bool:
@@ -146,11 +174,16 @@ class Rate:
         """The text from which `parse` makes an equal rate."""
         if self.unlimited:
             return "unlimited"
+        limit = write_amount(self.limit, self.unit)
+        burst = "" if self.burst is None else f" burst {write_amount(self.burst, self.unit, alone=False)}"
         if self.calendar is not None:
-            return f"{self.limit}/{self.calendar}"
+            return f"{limit}/{self.calendar}"
         name, unit = next((name, unit) for name, unit in _UNITS.items() if self.period % unit == 0)
         count = self.period // unit
-        return f"{self.limit}/{name}" if count == 1 else f"{self.limit}/{count}{name}"
+        return f"{limit}/{name}{burst}" if count == 1 else f"{limit}/{count}{name}{burst}"
+
+    def __repr__(self) -> str:
+        return f"Rate.parse({str(self)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Rate.parse, (str(self),))
@@ -158,9 +191,7 @@ class Rate:
 
 def _unlimited() -> Rate:
     rate = object.__new__(Rate)
-    object.__setattr__(rate, "limit", _MAX_LIMIT)
-    object.__setattr__(rate, "period", 0)
-    object.__setattr__(rate, "calendar", None)
+    rate._set(_MAX_LIMIT, 0, None, None, None)
     return rate
 
 
@@ -177,12 +208,28 @@ def parse_rates(rates: Rates) -> tuple[Rate, ...]:
     `UNLIMITED` is left out, so ``"unlimited"`` alone gives ``()``.
 
     Raises:
-        RateError: something among them is not a rate, or they are empty.
+        RateError: something among them is not a rate, they are empty, or they count different units.
     """
     found = tuple(_each(rates))
     if not found:
         raise RateError(f"no rate in {describe(rates)}: {_GRAMMAR}")
-    return tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
+    limited = tuple(dict.fromkeys(rate for rate in found if not rate.unlimited))
+    check_one_unit(limited)
+    return limited
+
+
+def check_one_unit(rates: Sequence[Rate]) -> None:
+    """Check that a hit can cost the same in all `rates`.
+
+    Raises:
+        RateError: they count different units.
+    """
+    for other in rates[1:]:
+        if other.unit != rates[0].unit:
+            raise RateError(
+                f"{str(rates[0])!r} counts {rates[0].noun} and {str(other)!r} counts {other.noun}, but a hit has one "
+                f"cost: name the same unit in both, or make a limit for each unit"
+            )
 
 
 Time: TypeAlias = str | timedelta
@@ -201,7 +248,7 @@ def parse_time(time: Time, what: str) -> int:
         rate = Rate.parse(f"1/{time}")
     except RateError:
         rate = None
-    if rate is None or rate.calendar is not None:
+    if rate is None or rate.calendar is not None or rate.burst is not None:
         raise RateError(
             f"{what} is a length of time, such as 60s, 5 min or 1 day, or a timedelta, not {describe(time)}"
         )
@@ -233,12 +280,57 @@ def _check(name: str, value: object, least: int, most: int) -> None:
         raise RateError(f"the {name} of a rate is from {least} to {most}, not {describe(value)}")
 
 
-def _number(text: str, match: re.Match[str], group: str, most: int) -> int:
-    digits = match[group].replace(",", "")
-    # The length is compared first: int() of a megabyte of digits is slow, and Python refuses it.
-    if len(digits.lstrip("0")) > len(str(most)) or int(digits) > most:
-        _refuse(text, match.start(group), f"too large (at most {most})")
-    return int(digits)
+def _calendar_of(text: str, match: re.Match[str]) -> tuple[int, CalendarPeriod]:
+    unit = _CALENDAR.get(match["unit"].lower())
+    if unit is None:
+        _refuse(text, match.start("unit"), f"{match['unit']!r} is not a calendar period (day, week, month, year)")
+    if match["count"] is not None:
+        _refuse(text, match.start("count"), "a calendar period is a single one")
+    calendar = CalendarPeriod(unit, match["zone"] or "UTC")
+    zone_named(calendar.zone)
+    return LONGEST[unit], calendar
+
+
+def _period_of(text: str, match: re.Match[str]) -> int:
+    unit = _PERIODS.get(match["unit"].lower())
+    if unit is None:
+        _refuse(text, match.start("unit"), f"{match['unit']!r} is not a unit of time")
+    if match["count"] is None:
+        return unit
+    try:
+        count = read_amount(match["count"], "", 1, _MAX_PERIOD // unit)
+    except ValueError as error:
+        _refuse(text, match.start("count"), str(error))
+    if count == 0:
+        _refuse(text, match.start("count"), "a period cannot be 0")
+    return count * unit
+
+
+def _amount_of(text: str, match: re.Match[str], name: str, unit: str | None) -> tuple[int, str | None]:
+    """The amount in the groups called `name`, and its unit; `unit` if none is written."""
+    factor, named = _meaning(text, match, f"{name}_suffix", meaning_of_suffix)
+    unit = unit if named is None else named
+    if match[f"{name}_word"] is not None:
+        times, unit = _meaning(text, match, f"{name}_word", meaning_of_word)
+        if factor != 1 and times != 1:
+            _refuse(text, match.start(f"{name}_word"), f"{match[f'{name}_suffix']!r} is a multiplier already")
+        factor *= times
+    try:
+        return read_amount(match[name], match[f"{name}_decimals"] or "", factor, _MAX_LIMIT), unit
+    except ValueError as error:
+        _refuse(text, match.start(name), str(error))
+
+
+def _meaning(
+    text: str, match: re.Match[str], group: str, meaning: Callable[[str], tuple[int, str | None]]
+) -> tuple[int, str | None]:
+    """The factor and the unit that a group means."""
+    if match[group] is None:
+        return 1, None
+    try:
+        return meaning(match[group])
+    except ValueError as error:
+        _refuse(text, match.start(group), str(error))
 
 
 def _first_mistake(text: str) -> tuple[int, str]:
@@ -253,6 +345,8 @@ def _first_mistake(text: str) -> tuple[int, str]:
         return place, f"not a rate, since it has no period; for a rate per minute write {_per_minute(text.strip())}"
     if text[place : place + 1] == ",":
         return place, "not a rate, since a comma separates groups of three digits, as in 1,000"
+    if re.match("burst", text[place:], re.IGNORECASE):
+        return place, "not a rate, since a burst is an amount, as in burst 60k"
     return place, "not a rate"
 
 

@@ -96,6 +96,11 @@ class PreparedPolicies:
             return self.names[0]
         return self.names[self.rates.index(decision.rate)] if decision.rate in self.rates else None
 
+    def unit(self, decision: Decision) -> str | None:
+        """The unit of quota of the binding policy of `decision`; None for requests."""
+        own = None if decision.rate is None else decision.rate.unit
+        return own or self.responses.unit
+
     def likeness(self, decision: Decision) -> Hashable:
         """A key for a refusal: refusals with equal keys have the same response, so it can be kept ready."""
         if self.varied:
@@ -243,11 +248,11 @@ _NAMED: Final[dict[str, Serializer]] = {
 
 
 def _listed(names: Sequence[str], rates: Sequence[Rate], responses: ResponseOptions, mark: str = "") -> str:
-    rest = mark if responses.unit is None else f';qu="{responses.unit}"{mark}'
-    return ", ".join(_policy(*each) + rest for each in zip(names, rates, strict=True))
+    return ", ".join(_policy(*each, responses.unit) + mark for each in zip(names, rates, strict=True))
 
 
-def _policy(name: str, rate: Rate) -> str:
-    item = f'"{name}";q={min(rate.limit, _LARGEST)}'
+def _policy(name: str, rate: Rate, unit: str | None) -> str:
     # The window is optional and in whole seconds, so a rate with another period leaves it out.
-    return item if rate.period % _SECOND or rate.calendar is not None else f"{item};w={rate.period // _SECOND}"
+    window = "" if rate.period % _SECOND or rate.calendar is not None else f";w={rate.period // _SECOND}"
+    unit = rate.unit or unit
+    return f'"{name}";q={min(rate.limit, _LARGEST)}{window}' + ("" if unit is None else f';qu="{unit}"')

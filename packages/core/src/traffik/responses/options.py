@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
+from traffik.model.units import BYTES, CONCURRENT, REQUESTS, check_unit
 
 __all__ = [
     "DEFAULT",
@@ -33,7 +34,7 @@ triple ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of its revisions up to
 as ``X-RateLimit-…``, which no standard describes.
 """
 
-UNITS: Final = ("requests", "content-bytes", "concurrent-requests")
+UNITS: Final = (REQUESTS, BYTES, CONCURRENT)
 """The quota units of draft-ietf-httpapi-ratelimit-headers-11 (its registry of RateLimit Quota Units)."""
 
 LONGEST_JITTER: Final = 86_400
@@ -89,7 +90,8 @@ class ResponseOptions:
     Args:
         fields: one or several names from `FIELDS` and functions (see `Serializer`); ``()`` for no fields. A refusal
             always has a ``Retry-After``.
-        unit: the unit of the quota, one of `UNITS`, sent as the parameter ``qu``. None means requests, and sends none.
+        unit: the unit of quota of rates that name none, sent as the parameter ``qu``: one of `UNITS`, or a word such as
+            ``"tokens"``. None means requests, and sends none.
         partition_secret: 16 to 64 bytes. With a secret, the fields of draft-11 identify a client's quota (``pk``) by a
             keyed hash. It is the same on all servers that share the secret, and the key cannot be guessed from it.
         jitter: seconds, 0 to `LONGEST_JITTER`: the most that is added to the exact wait. The amount depends on the
@@ -108,8 +110,8 @@ class ResponseOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", _checked(self.fields))
-        if self.unit is not None and self.unit not in UNITS:
-            raise ValueError(f"a unit is one of {', '.join(map(repr, UNITS))}, or None, not {self.unit!r}")
+        if self.unit not in UNITS:
+            object.__setattr__(self, "unit", check_unit(self.unit))
         secret = self.partition_secret
         if secret is not None and not (isinstance(secret, bytes) and SHORTEST_SECRET <= len(secret) <= 64):
             what = f"{len(secret)} bytes" if isinstance(secret, bytes) else type(secret).__name__

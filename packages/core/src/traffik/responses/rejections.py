@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from traffik.model.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.model.errors import TraffikError
+from traffik.model.units import noun_of, write_amount
 from traffik.responses.headers import PreparedPolicies, joined
 from traffik.responses.negotiation import HTML, JSON, PROBLEM, kind_for
 
@@ -157,10 +158,12 @@ def reject(
     if decision.degraded == UNAVAILABLE:
         detail = f"The rate limiter is unavailable. Retry in {_seconds(wait)}."
         return Rejection(decision, status, detail, wait, fields, (), problem)
+    unit = policies.unit(decision)
     if wait is None:
-        detail = f"Too many requests. This one costs more than the limit of {decision.limit} can ever admit."
+        most = write_amount(decision.limit, unit)
+        detail = f"Too many {noun_of(unit)}. This one costs more than the limit of {most} can ever admit."
     else:
-        detail = f"Too many requests. Retry in {_seconds(wait)}."
+        detail = f"Too many {noun_of(unit)}. Retry in {_seconds(wait)}."
     return Rejection(decision, status, detail, wait, fields, policies.violated(decision), problem)
 
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import gcd
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from traffik.model.decisions import NEVER, Decision
 from traffik.model.rates import Rate
@@ -64,7 +64,11 @@ class _Meter:
 
     Args:
         burst: the capacity in units of cost, at least 1; the limit of the rate if None. With 1, hits are spaced evenly.
+            The burst of a rate goes before it.
     """
+
+    bursts: ClassVar[bool] = True
+    """Whether it counts rates with a burst of their own, such as ``"20k/min burst 60k"``."""
 
     burst: int | None = None
 
@@ -95,6 +99,8 @@ class _Meter:
     def _burst(self, rate: Rate) -> int:
         if rate.limit == 0:
             return 0
+        if rate.burst is not None:
+            return rate.burst
         return rate.limit if self.burst is None else self.burst
 
     def _debt(self, rate: Rate) -> int:

@@ -202,7 +202,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         raise TypeError(
             f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
         )
-    strategies = tuple(strategy if rate.calendar is None else _for_calendar(strategy, rate) for rate in rates)
+    strategies = tuple(_strategy_for(strategy, rate) for rate in rates)
     kernels = tuple(map(_prepare, strategies, rates))
     bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
@@ -224,7 +224,15 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     )
 
 
-def _for_calendar(strategy: Strategy, rate: Rate) -> Strategy:
+def _strategy_for(strategy: Strategy, rate: Rate) -> Strategy:
+    """The strategy that counts `rate`."""
+    if rate.burst is not None and not getattr(strategy, "bursts", False):
+        raise RateError(
+            f"{describe(strategy)} has no burst, so it cannot count {str(rate)!r}: give strategy=TokenBucket(), or "
+            f"leave the burst out"
+        )
+    if rate.calendar is None:
+        return strategy
     if getattr(strategy, "calendar", True):
         return CalendarWindow()
     raise RateError(f"{describe(strategy)} cannot count the calendar period of {str(rate)!r}: give it a length of time")

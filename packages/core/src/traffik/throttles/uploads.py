@@ -16,6 +16,7 @@ from traffik.adapters import adapter_of
 from traffik.limits import hits
 from traffik.model.costs import MAX_COST
 from traffik.model.decisions import UNBOUNDED, Decision
+from traffik.model.units import BYTES
 from traffik.responses.rejections import reject
 from traffik.throttles import Throttle
 from traffik.throttles.guards import Throttles, each_of
@@ -30,19 +31,24 @@ _STEPS: Final = 16
 
 
 def check_uploads(throttles: Throttles, step: int) -> tuple[Throttle[Any], ...]:
-    """One or several throttles as a tuple, once they and the step are known to be valid.
+    """One or several throttles as a tuple, once they and the step are known to be valid. Their rates are in bytes.
 
     Raises:
         TypeError: a throttle is not an HTTP throttle, there is none, or the step is not an integer.
-        ValueError: the step is less than 1 byte.
+        ValueError: the step is less than 1 byte, or a rate counts another unit than bytes.
     """
     each = each_of(throttles)
     if not each or any(throttle.websocket for throttle in each):
-        raise TypeError(f"uploads are counted by HTTP throttles, such as HTTPThrottle(uid, '1000000/min'), not {each}")
+        raise TypeError(f"uploads are counted by HTTP throttles, such as HTTPThrottle(uid, '64 MiB/min'), not {each}")
     if isinstance(step, bool) or not isinstance(step, int):
         raise TypeError(f"step is an integer, the bytes between two charges, not {step!r}")
     if step < 1:
         raise ValueError(f"step is at least 1 byte, not {step!r}")
+    for throttle in each:
+        for rate in throttle.own_plan.rates:
+            if rate.unit not in {None, BYTES}:
+                raise ValueError(f"uploads are counted in bytes, but {throttle.uid!r} counts {rate.noun}: {rate}")
+        throttle.count_in(BYTES)
     return each
 
 
