@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from traffik.limits.groups import group
     from traffik.limits.limiter import Limiter
     from traffik.limits.slots import Slots
+    from traffik.limits.tiers import Tiers
     from traffik.model.costs import MAX_COST
     from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
@@ -98,6 +99,7 @@ __all__ = [
     "StrategyStat",
     "Subscription",
     "Throttled",
+    "Tiers",
     "TokenBucket",
     "TraffikError",
     "Transition",
@@ -145,6 +147,7 @@ _HOMES = {
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
     "limits.slots": ("Slots",),
+    "limits.tiers": ("Tiers",),
     "throttles.files": ("load_throttles",),
     "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),

@@ -5,10 +5,12 @@ Earlier usage of a client still counts: the strategies read the state that was s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from traffik.backends import binding
 from traffik.limits import uids
+from traffik.limits.tiers import Tiers, check_places
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rates, parse_rates
 from traffik.strategies import plan
@@ -19,22 +21,35 @@ if TYPE_CHECKING:
 __all__ = ["change_rate", "promote"]
 
 
-def change_rate(limit: Limit, rate: Rates) -> None:
+def change_rate(limit: Limit, rate: Rates | Tiers) -> None:
     """Count by another rate from the next hit on, in all limits of this process with the same uid and definition.
 
     Raises:
         RateError: the rate is invalid, or the strategy cannot count it exactly. Nothing is changed then.
-        ConfigurationError: the limit has a rate function.
+        ConfigurationError: the limit has a rate function; or it has tiers and is given none, or the reverse.
     """
+    change = _change_to(limit, rate)
+    twins = [each for each in uids.held() if each.uid == limit.uid and each.definition == limit.definition]
+    with binding.lock:
+        for each in {id(each): each for each in (limit, *twins)}.values():
+            change(each)
+
+
+def _change_to(limit: Limit, rate: Rates | Tiers) -> Callable[[Limit], None]:
+    """What changes a limit to `rate`, which is checked for this one."""
+    if isinstance(rate, Tiers) and isinstance(limit.rate, Tiers):
+        tiers = rate
+        tiers.check(limit.strategy)
+        check_places([*limit.rate.rates.values(), *tiers.rates.values()])
+        return lambda each: each.count_by_tiers(tiers)
+    if isinstance(rate, Tiers) or isinstance(limit.rate, Tiers):
+        raise ConfigurationError(f"{limit!r} cannot be updated to {rate!r}: tiers are updated with other Tiers only")
     if limit.rating is not None or callable(rate):
         raise ConfigurationError(
             f"the rate of {limit!r} cannot be updated, since it comes from a function: return another rate from that"
         )
     prepared = plan(limit.strategy, parse_rates(rate))
-    twins = [each for each in uids.held() if each.uid == limit.uid and each.definition == limit.definition]
-    with binding.lock:
-        for each in {id(each): each for each in (limit, *twins)}.values():
-            each.count_by(rate, prepared)
+    return lambda each: each.count_by(rate, prepared)
 
 
 def promote(limit: Limit) -> None:

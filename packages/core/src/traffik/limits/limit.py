@@ -18,6 +18,7 @@ from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
 from traffik.limits.shadows import shadow_of
+from traffik.limits.tiers import Tiers
 from traffik.model.callables import Callback, Context, callback
 from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
@@ -144,6 +145,8 @@ class Limit:
         self.cost = 1 if callable(cost) else check_cost(cost)
         self.price = self._callback("the cost", cost) if callable(cost) else None
         self.rating = self._callback("the rate", rate) if callable(rate) else None
+        if isinstance(rate, Tiers):
+            rate.check(self.strategy)
         self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         self.shadow = shadow_of(self.strategy, shadow, shadow_rate)
         if not isinstance(responses, ResponseOptions | None):
@@ -334,6 +337,18 @@ class Limit:
         self._own_policies = policies(self.uid, prepared.rates, self.responses)
         self._policies = {}
         binding.add_watcher(self)
+
+    def count_by_tiers(self, tiers: Tiers) -> None:
+        """Count by another table of tiers from now on."""
+        self.rate, self.rating = tiers, self._callback("the rate", tiers)
+        binding.add_watcher(self)
+
+    @property
+    def known_rates(self) -> tuple[Rate, ...]:
+        """All rates that it may count by: its own or those of its tiers; none if a function returns them."""
+        if isinstance(self.rate, Tiers):
+            return tuple(dict.fromkeys(rate for rates in self.rate.rates.values() for rate in rates))
+        return self.own_plan.rates
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""

@@ -14,6 +14,7 @@ from traffik.limits.limit import Limit, check_context
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
 from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
+from traffik.limits.tiers import Tiers
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, SettledDecision
@@ -111,14 +112,15 @@ class QuotaLimit(Limit):
         """
         return await composing.foresee(Hit(self), subject, costs, context, False)
 
-    def update(self, *, rate: Rates) -> None:
+    def update(self, *, rate: Rates | Tiers) -> None:
         """Count by another rate from the next hit on, in this process. What clients have used stays used.
 
         Lowering a limit never grants fresh quota, and raising one keeps no client out for longer. All limits of this
         process with the same uid and definition change together.
 
         Args:
-            rate: the new rate; text, a `Rate` or several. Nothing is changed if it is not one.
+            rate: the new rate; text, a `Rate` or several, or `Tiers` for a limit that has tiers. Nothing is changed if
+                it is not one.
 
         Raises:
             RateError: it is not a rate, or the strategy cannot count it exactly.

@@ -29,6 +29,7 @@ IDS: Final = (
     "sync-store-on-loop",
     "throttle-in-handler",
     "unbounded-scopes",
+    "unknown-tier",
     "untrusted-proxy",
 )
 """All ids."""

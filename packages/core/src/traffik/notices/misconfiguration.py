@@ -24,6 +24,7 @@ __all__ = [
     "peer_from_header",
     "refusals_without_cors",
     "slot_lost",
+    "unknown_tier",
     "untrusted_proxy",
     "waiting_on_a_loop",
 ]
@@ -90,6 +91,16 @@ def slot_lost(uid: str) -> None:
         uid,
         f"a slot of {uid!r} was lost while its work was running, so more may run at once than {uid!r} allows: make the "
         f"lease longer than the store or the event loop can be blocked, and see on_lost=",
+    )
+
+
+def unknown_tier(function: str, given: str, known: str, default: str) -> None:
+    """A tier function has returned a name that is not in its table."""
+    _notify(
+        "unknown-tier",
+        function,
+        f"{function} has returned {given}, which is not one of the tiers {known}, so the default {default!r} counts: "
+        f"add it to the tiers, or return None for the default",
     )
 
 

@@ -45,7 +45,7 @@ def check_uploads(throttles: Throttles, step: int) -> tuple[Throttle[Any], ...]:
     if step < 1:
         raise ValueError(f"step is at least 1 byte, not {step!r}")
     for throttle in each:
-        for rate in throttle.own_plan.rates:
+        for rate in throttle.known_rates:
             if rate.unit not in {None, BYTES}:
                 raise ValueError(f"uploads are counted in bytes, but {throttle.uid!r} counts {rate.noun}: {rate}")
         throttle.count_in(BYTES)
