@@ -41,7 +41,7 @@ def _change_to(limit: Limit, rate: Rates | Tiers) -> Callable[[Limit], None]:
         tiers = rate
         tiers.check(limit.strategy)
         check_places([*limit.rate.rates.values(), *tiers.rates.values()])
-        return lambda each: each.count_by_tiers(tiers)
+        return lambda each: each.count_by(tiers, each.own_plan)
     if isinstance(rate, Tiers) or isinstance(limit.rate, Tiers):
         raise ConfigurationError(f"{limit!r} cannot be updated to {rate!r}: tiers are updated with other Tiers only")
     if limit.rating is not None or callable(rate):

@@ -28,7 +28,8 @@ from traffik.backends.postings import (
 )
 from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, TAKE_SOME
 from traffik.limits.hits import Ask, account_of, applies, decide, read_only, refuse
-from traffik.limits.limit import Limit, check_context
+from traffik.limits.limit import Limit
+from traffik.model.callables import check_context
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, Decision, SettledDecision
 from traffik.model.descriptions import describe

@@ -5,7 +5,7 @@ Options that may be a value or a function are normalized here, once. The path of
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
@@ -19,7 +19,7 @@ from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
 from traffik.limits.shadows import shadow_of
 from traffik.limits.tiers import Tiers
-from traffik.model.callables import Callback, Context, callback
+from traffik.model.callables import Callback, Context, callback, check_context
 from traffik.model.costs import MAX_COST, check_cost
 from traffik.model.decisions import ADMITTED, Decision, PartitionedDecision
 from traffik.model.descriptions import describe
@@ -35,7 +35,7 @@ from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
+__all__ = ["BoundPlan", "CostOption", "Limit", "RateOption"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 """The type of arguments named `cost`: an integer, or a function of the connection and the context, sync or async."""
@@ -331,24 +331,18 @@ class Limit:
         responses = self._own_policies.responses
         return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
 
-    def count_by(self, rate: Rates, prepared: Plan) -> None:
+    def count_by(self, rate: Rates | Tiers, prepared: Plan) -> None:
         """Count by another rate from now on, for which `prepared` is the plan; see `traffik.limits.changes`."""
         self.rate, self.own_plan = rate, prepared
+        self.rating = self._callback("the rate", rate) if callable(rate) else None
         self._own_policies = policies(self.uid, prepared.rates, self.responses)
         self._policies = {}
-        binding.add_watcher(self)
-
-    def count_by_tiers(self, tiers: Tiers) -> None:
-        """Count by another table of tiers from now on."""
-        self.rate, self.rating = tiers, self._callback("the rate", tiers)
         binding.add_watcher(self)
 
     @property
     def known_rates(self) -> tuple[Rate, ...]:
         """All rates that it may count by: its own or those of its tiers; none if a function returns them."""
-        if isinstance(self.rate, Tiers):
-            return tuple(dict.fromkeys(rate for rates in self.rate.rates.values() for rate in rates))
-        return self.own_plan.rates
+        return self.rate.all_rates if isinstance(self.rate, Tiers) else self.own_plan.rates
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
@@ -379,21 +373,6 @@ class Limit:
 def _admit(_key: str, _cost: int) -> Decision:
     """The decision on a check if the strategy cannot decide without consuming."""
     return ADMITTED
-
-
-def check_context(context: object) -> Context | None:
-    """`context` itself.
-
-    Raises:
-        TypeError: it is not a mapping, or its scope has a type that cannot be used in a key.
-    """
-    if context is None:
-        return None
-    if not isinstance(context, Mapping):
-        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {describe(context)}')
-    if context.get("scope") is not None:
-        as_text(context["scope"], "the scope")
-    return context
 
 
 def _checked(backend: Backend | None) -> Backend | None:

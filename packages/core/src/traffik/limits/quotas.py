@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from traffik.limits import changes, composing
 from traffik.limits.composing import Hit
-from traffik.limits.limit import Limit, check_context
+from traffik.limits.limit import Limit
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
 from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
 from traffik.limits.tiers import Tiers
+from traffik.model.callables import check_context
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, SettledDecision

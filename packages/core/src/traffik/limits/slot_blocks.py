@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from traffik.limits import timing
 from traffik.limits.leases import Lease
-from traffik.limits.limit import Limit, check_context
+from traffik.limits.limit import Limit
 from traffik.limits.renewals import TaskRenewal, ThreadRenewal
-from traffik.model.callables import Callback, callback
+from traffik.model.callables import Callback, callback, check_context
 from traffik.model.coroutines import must_wait, run_sync
 from traffik.model.costs import check_cost
 from traffik.model.descriptions import describe

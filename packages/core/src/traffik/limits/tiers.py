@@ -53,7 +53,7 @@ class Tiers:
         self.rates: Mapping[str, tuple[Rate, ...]] = MappingProxyType(
             {name: _parsed(name, given) for name, given in rates.items()}
         )
-        check_one_unit([rate for each in self.rates.values() for rate in each])
+        check_one_unit(self.all_rates)
         check_places(self.rates.values())
         if default is not None and default not in self.rates:
             raise ValueError(f"the default is one of the tiers {_listed(self.rates)}, not {describe(default)}")
@@ -64,6 +64,11 @@ class Tiers:
         if default is not None:
             self._texts[None] = self._texts[default]
         self._noticed = False
+
+    @property
+    def all_rates(self) -> tuple[Rate, ...]:
+        """The rates of all tiers, each once."""
+        return tuple(dict.fromkeys(rate for each in self.rates.values() for rate in each))
 
     def with_rates(self, rates: Mapping[str, Rates], *, default: str | None = None) -> Tiers:
         """Other rates, told by the same function."""

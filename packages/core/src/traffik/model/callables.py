@@ -13,8 +13,9 @@ from typing import Any, Final, TypeAlias
 
 from traffik.model.descriptions import describe
 from traffik.model.functions import Written
+from traffik.model.keys import as_text
 
-__all__ = ["PLAIN", "Callback", "Context", "callback", "discard", "then"]
+__all__ = ["PLAIN", "Callback", "Context", "callback", "check_context", "discard", "then"]
 
 Context: TypeAlias = Mapping[str, Any]
 """Data about one call, passed to the user's functions. Its ``"scope"`` divides the quota."""
@@ -96,6 +97,21 @@ def _fewer(function: Callable[..., Any], taken: int) -> Callable[..., Any]:
     if taken == 1:
         return lambda first, *_: function(first)
     return lambda *arguments: function(*arguments[:taken])
+
+
+def check_context(context: object) -> Context | None:
+    """`context` itself.
+
+    Raises:
+        TypeError: it is not a mapping, or its scope has a type that cannot be used in a key.
+    """
+    if context is None:
+        return None
+    if not isinstance(context, Mapping):
+        raise TypeError(f'a context is a mapping, such as {{"scope": "upload"}}, not {describe(context)}')
+    if context.get("scope") is not None:
+        as_text(context["scope"], "the scope")
+    return context
 
 
 def then(answer: Any, go_on: Callable[[Any], Any]) -> Any:

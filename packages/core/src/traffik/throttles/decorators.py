@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from traffik.limits.limit import check_context
 from traffik.limits.options import check_options
+from traffik.model.callables import check_context
 from traffik.model.costs import check_cost
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate
