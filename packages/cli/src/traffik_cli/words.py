@@ -5,10 +5,24 @@ from __future__ import annotations
 import codecs
 import io
 import sys
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-__all__ = ["clients", "cut", "is_unicode", "moment", "number", "percent", "printable", "span", "use_any_encoding"]
+from traffik.model.rates import Rate
+
+__all__ = [
+    "clients",
+    "cut",
+    "is_unicode",
+    "moment",
+    "number",
+    "percent",
+    "printable",
+    "span",
+    "unit_of",
+    "use_any_encoding",
+]
 
 _SPANS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000))
 _EPOCH: Final = date(1970, 1, 1).toordinal()
@@ -86,3 +100,8 @@ def moment(micros: int) -> str:
     seconds = micros // 1_000_000
     day = date.fromordinal(_EPOCH + seconds // 86_400)
     return f"{day.isoformat()} {seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def unit_of(rates: Sequence[Rate]) -> str:
+    """The unit to write after a number, with a space before it; nothing for requests."""
+    return f" {rates[0].noun}" if rates and rates[0].unit is not None else ""

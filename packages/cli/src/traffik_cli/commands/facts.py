@@ -24,7 +24,7 @@ from traffik_cli.commands.stores import ABILITIES
 from traffik_cli.replay.schemas import schema_of
 from traffik_cli.replay.synthetic import traffic_of
 from traffik_cli.shown import console
-from traffik_cli.words import number, span
+from traffik_cli.words import number, span, unit_of
 
 __all__ = ["adapters", "completion", "rate", "schema", "synthetic"]
 
@@ -58,8 +58,11 @@ def rate(text: str, burst: int | None) -> None:
     if not rates:
         out.print("unlimited: everything is admitted, nothing counted")
     for each in rates:
-        even = f", one every {span(each.period // each.limit)} if evenly" if each.limit else ": nothing is admitted"
-        out.print(f"[bold]{escape(str(each))}[/]: {number(each.limit)} in {span(each.period)}{even}")
+        even = "" if each.limit else ": nothing is admitted"
+        if 0 < each.limit <= each.period:
+            even = f", one every {span(each.period // each.limit)} if evenly"
+        counted = f"{number(each.limit)}{unit_of([each])}"
+        out.print(f"[bold]{escape(str(each))}[/]: {counted} in {span(each.period)}{even}")
         table = Table("strategy", "at once", "the next after a burst of that", "")
         for name in STRATEGIES:
             table.add_row(name, *_burst(name, each, burst))

@@ -18,14 +18,14 @@ from traffik.identities.proxies import client_identity
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import check_uid, local_key
-from traffik.strategies import Plan, plan
+from traffik.strategies import Plan
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.entries import LimitEntry
 from traffik.throttles.files import read_limits
 from traffik_cli.commands.stores import open_store
 from traffik_cli.replay.trials import trial_of
 from traffik_cli.shown import console
-from traffik_cli.words import number, printable, span
+from traffik_cli.words import number, printable, span, unit_of
 
 __all__ = ["explain", "reset_keys", "stat_key", "top"]
 
@@ -181,7 +181,8 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
         click.echo(json.dumps(facts))
         return
     wait = f"; the next in {span(answer.retry_after)}" if answer.retry_after else ""
-    click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)} left{wait}")
+    counted = unit_of(limit.plan.rates)
+    click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)}{counted} left{wait}")
 
 
 @click.command(short_help="Show the clients that have used most of their quota.")
@@ -255,7 +256,9 @@ def _limit(uid: str, rates: tuple[str, ...], policy: str | None, strategy: str |
     if rates or strategy or burst:
         raise ConfigurationError("--policy says how the throttle counts: leave out --rate, --strategy and --burst")
     entry = _entry(uid, policy)
-    return _Limit(uid, plan(entry.strategy, entry.rates), entry)
+    if entry.tiers:
+        click.echo(f"{policy}: {uid!r} has tiers, and its clients are shown as {entry.shown_tier!r}", err=True)
+    return _Limit(uid, entry.plan, entry)
 
 
 def _limits(how: dict[str, Any]) -> list[_Limit]:

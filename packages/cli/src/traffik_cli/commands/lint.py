@@ -10,7 +10,7 @@ import importlib
 import logging
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
@@ -23,8 +23,10 @@ from traffik.adapters import check_app
 from traffik.backends import binding
 from traffik.limits import uids
 from traffik.limits.limit import Limit
+from traffik.limits.tiers import Tiers
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
+from traffik.throttles.files import read_limits
 from traffik_cli.commands.forgotten import forgotten_in
 
 __all__ = ["Finding", "findings_of", "lint"]
@@ -47,18 +49,28 @@ class Finding(NamedTuple):
 
 
 @click.command(short_help="Find limits that cannot work as they are set up.")
-@click.argument("target", metavar="MODULE[:APP]")
+@click.argument("target", metavar="MODULE[:APP]|FILE.toml")
 def lint(target: str) -> int:
-    """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is."""
-    with _printed_once():
-        found = _check(_import(target))
-    found += map(_noticed, notices.said())
-    found += [*findings_of(_alive()), *_mistakes_in_source()]
+    """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is.
+
+    Of a file of limits, its throttles are looked at, and nothing is imported.
+    """
+    if target.endswith(".toml"):
+        found, count = _of_file(target), len(read_limits(target))
+    else:
+        found, count = _of_app(target), len(_alive())
     for each in found:
         where = f"{each.place}: " if each.place else ""
         click.echo(f"{where}{each.about}: {each.sentence} [{each.kind}]")
-    click.echo(f"limits: {len(_alive())}, findings: {len(found)}", err=True)
+    click.echo(f"limits: {count}, findings: {len(found)}", err=True)
     return 1 if found else 0
+
+
+def _of_app(target: str) -> list[Finding]:
+    with _printed_once():
+        found = _check(_import(target))
+    found += map(_noticed, notices.said())
+    return [*found, *findings_of(_alive()), *_mistakes_in_source()]
 
 
 def _noticed(notice: notices.Notice) -> Finding:
@@ -104,27 +116,49 @@ def findings_of(limits: list[Limit]) -> list[Finding]:
 
 
 def _of_one(limit: Limit) -> Iterator[Finding]:
-    if limit.rating is not None:
-        return
-    rates = limit.own_plan.rates
+    if isinstance(limit.rate, Tiers):
+        yield from _of_tiers(limit.uid, limit.place, limit.rate.rates)
+    elif limit.rating is None:
+        yield from _of_rates(limit.uid, limit.place, limit.own_plan.rates)
+
+
+def _of_file(path: str) -> list[Finding]:
+    """What can be seen of the throttles in a file of limits."""
+    found: list[Finding] = []
+    for entry in read_limits(path):
+        place = f"{path}:{entry.line}"
+        found += _of_tiers(entry.uid, place, entry.tiers) if entry.tiers else _of_rates(entry.uid, place, entry.rates)
+    return found
+
+
+def _of_tiers(uid: str, place: str, tiers: Mapping[str, tuple[Rate, ...]]) -> Iterator[Finding]:
+    for name, rates in tiers.items():
+        for each in _of_rates(uid, place, rates) if rates else ():
+            yield each._replace(sentence=f"tier {name!r}: {each.sentence}")
+    longest = {name: max(rate.period for rate in rates) for name, rates in tiers.items() if rates}
+    if len(set(longest.values())) > 1:
+        shown = ", ".join(f"{name} {max(tiers[name], key=lambda rate: rate.period)}" for name in longest)
+        sentence = f"the longest periods of its tiers differ ({shown}), so usage follows to another tier in part only"
+        yield Finding("tier-periods", uid, place, f"{sentence}: give all tiers the same longest period")
+    if tiers and not any(tiers.values()):
+        yield Finding("unlimited", uid, place, "all tiers are unlimited, so it counts nothing: give one a rate")
+
+
+def _of_rates(uid: str, place: str, rates: tuple[Rate, ...]) -> Iterator[Finding]:
     if not rates:
-        yield _finding(limit, "unlimited", "is unlimited, so it counts nothing: give it a rate, or take it away")
+        yield Finding("unlimited", uid, place, "is unlimited, so it counts nothing: give it a rate, or take it away")
     if any(rate.limit == 0 for rate in rates):
-        yield _finding(limit, "admits-nothing", "has a limit of 0, so it admits nothing")
+        yield Finding("admits-nothing", uid, place, "has a limit of 0, so it admits nothing")
     for loose, tight in permutations(rates, 2):
         if _idle(loose, tight):
             sentence = f"the rate {loose} never binds, since {tight} allows no more: leave it out, or lower it"
-            yield _finding(limit, "idle-rate", sentence)
+            yield Finding("idle-rate", uid, place, sentence)
 
 
 def _idle(loose: Rate, tight: Rate) -> bool:
     """Whether `loose` cannot refuse what `tight` admits in the long run, nor in its own period."""
     windows = -(-loose.period // tight.period) + 1
     return loose.limit > 0 and tight.limit * windows <= loose.limit
-
-
-def _finding(limit: Limit, kind: str, sentence: str) -> Finding:
-    return Finding(kind, limit.uid, limit.place, sentence)
 
 
 def _alive() -> list[Limit]:

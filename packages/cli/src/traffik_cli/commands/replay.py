@@ -153,15 +153,24 @@ def _tries(options: dict[str, Any]) -> Tries:
         )
     tries: dict[str, Sequence[Trial]] = {}
     if rates or options["policy"]:
-        first = trials_of(read_limits(options["policy"])) if options["policy"] else [_trial(rates, options)]
+        first = _policy(options["policy"]) if options["policy"] else [_trial(rates, options)]
         tries[options["policy"] or named(first[0])] = first
     for text in options["compared"]:
-        other = trials_of(read_limits(text)) if text.endswith(".toml") else [_trial((text,), options)]
+        other = _policy(text) if text.endswith(".toml") else [_trial((text,), options)]
         name = text if text.endswith(".toml") else named(other[0])
         if name in tries:
             raise ConfigurationError(f"{name} is compared with itself: give another --compare")
         tries[name] = other
     return tries
+
+
+def _policy(path: str) -> list[Trial]:
+    """The throttles of a file. Those with tiers are tried with one of them, since a log does not know the others."""
+    entries = read_limits(path)
+    for entry in entries:
+        if entry.tiers:
+            click.echo(f"{path}: {entry.uid!r} has tiers, and all clients are tried as {entry.shown_tier!r}", err=True)
+    return trials_of(entries)
 
 
 def _search(target: Target, options: dict[str, Any]) -> LimitSearch:

@@ -33,6 +33,8 @@ def translate(trial: Trial, target: str) -> str:
     """
     if len(trial.plan.rates) != 1 or trial.cost != 1 or trial.weight is not None:
         raise ConfigurationError(f"--as {target} can say one rate for requests that cost 1 each")
+    if trial.plan.rates[0].unit is not None:
+        raise ConfigurationError(f"--as {target} can say a rate of requests, not {trial.plan.rates[0]}")
     if trial.selector.kind not in {"ip", "header"}:
         raise ConfigurationError(f"--as {target} can say --key ip or header:NAME, not {trial.selector}")
     return FOREIGN[target](trial, trial.plan.rates[0])

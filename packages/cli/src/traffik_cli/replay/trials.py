@@ -69,7 +69,7 @@ def trials_of(limits: Sequence[LimitEntry]) -> list[Trial]:
     found = [
         Trial(
             entry.uid,
-            plan(entry.strategy, entry.rates),
+            entry.plan,
             entry.cost,
             selector(entry.key),
             _applies(entry.rules) if entry.rules else None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from traffik.backends import binding
 from traffik.limits import uids
-from traffik.limits.tiers import Tiers, check_places
+from traffik.limits.tiers import Tiers, check_tiers
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rates, parse_rates
 from traffik.strategies import plan
@@ -40,7 +40,7 @@ def _change_to(limit: Limit, rate: Rates | Tiers) -> Callable[[Limit], None]:
     if isinstance(rate, Tiers) and isinstance(limit.rate, Tiers):
         tiers = rate
         tiers.check(limit.strategy)
-        check_places([*limit.rate.rates.values(), *tiers.rates.values()])
+        check_tiers([*limit.rate.rates.values(), *tiers.rates.values()])
         return lambda each: each.count_by(tiers, each.own_plan)
     if isinstance(rate, Tiers) or isinstance(limit.rate, Tiers):
         raise ConfigurationError(f"{limit!r} cannot be updated to {rate!r}: tiers are updated with other Tiers only")

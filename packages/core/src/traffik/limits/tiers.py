@@ -8,10 +8,10 @@ does not depend on its tier, so what it has used still counts when its tier chan
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from traffik.model.callables import Context, callback, then
 from traffik.model.descriptions import describe
@@ -20,7 +20,10 @@ from traffik.model.rates import Rate, Rates, check_one_unit, parse_rates
 from traffik.notices import misconfiguration
 from traffik.strategies import Strategy, plan
 
-__all__ = ["Tiers", "check_places"]
+__all__ = ["TierFunction", "Tiers", "check_tiers", "in_place"]
+
+TierFunction: TypeAlias = Callable[..., str | Awaitable[str | None] | None]
+"""A function of the connection (or the identity) and the context that returns the name of a tier, or None."""
 
 
 class Tiers:
@@ -44,7 +47,7 @@ class Tiers:
     def __init__(
         self,
         rates: Mapping[str, Rates],
-        tier: Callable[..., str | Awaitable[str | None] | None],
+        tier: TierFunction,
         *,
         default: str | None = None,
     ) -> None:
@@ -53,8 +56,7 @@ class Tiers:
         self.rates: Mapping[str, tuple[Rate, ...]] = MappingProxyType(
             {name: _parsed(name, given) for name, given in rates.items()}
         )
-        check_one_unit(self.all_rates)
-        check_places(self.rates.values())
+        check_tiers(self.rates.values())
         if default is not None and default not in self.rates:
             raise ValueError(f"the default is one of the tiers {_listed(self.rates)}, not {describe(default)}")
         self.tier = callback("the tier function", tier, ("connection", "context"))
@@ -138,13 +140,14 @@ def _parsed(name: str, rates: Rates) -> tuple[Rate, ...]:
         raise RateError(f"tier {name!r}: {error}") from None
 
 
-def check_places(tiers: Iterable[Sequence[Rate]]) -> None:
+def check_tiers(tiers: Collection[Sequence[Rate]]) -> None:
     """Check that the usage of a client can follow it from each tier to each other.
 
     Raises:
-        RateError: a calendar period would follow on a length of time, or the reverse.
+        RateError: they count different units, or a calendar period would follow on a length of time, or the reverse.
     """
-    for rates in zip_longest(*map(_in_place, tiers)):
+    check_one_unit([rate for rates in tiers for rate in rates])
+    for rates in zip_longest(*map(in_place, tiers)):
         kinds = {rate.calendar is None: rate for rate in rates if rate is not None}
         if len(kinds) > 1:
             raise RateError(
@@ -153,7 +156,7 @@ def check_places(tiers: Iterable[Sequence[Rate]]) -> None:
             )
 
 
-def _in_place(rates: Sequence[Rate]) -> list[Rate]:
+def in_place(rates: Sequence[Rate]) -> list[Rate]:
     """The rates in the order in which the state of a client holds them: calendar periods first, then the longest.
 
     So the longest keeps its place when the tier changes to one with more rates, or with fewer.
@@ -162,7 +165,7 @@ def _in_place(rates: Sequence[Rate]) -> list[Rate]:
 
 
 def _text(rates: Sequence[Rate]) -> str:
-    return "; ".join(map(str, _in_place(rates))) or "unlimited"
+    return "; ".join(map(str, in_place(rates))) or "unlimited"
 
 
 def _listed(rates: Mapping[str, object]) -> str:

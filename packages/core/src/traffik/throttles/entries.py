@@ -11,17 +11,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
+from traffik.limits.tiers import check_tiers, in_place
 from traffik.model.costs import check_cost
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import check_uid
 from traffik.model.rates import Rate, parse_rates
 from traffik.rules.rule import Rule
-from traffik.strategies import Strategy, plan
+from traffik.strategies import Plan, Strategy, plan
 from traffik.strategies.named import strategy_named
 
 __all__ = ["LimitEntry", "entries_of"]
 
-_THROTTLE: Final = ("uid", "rate", "strategy", "burst", "debt", "cost", "key", "websocket", "rule")
+_THROTTLE: Final = (
+    "uid",
+    "rate",
+    "tiers",
+    "default_tier",
+    "strategy",
+    "burst",
+    "debt",
+    "cost",
+    "key",
+    "websocket",
+    "rule",
+)
 _RULE: Final = ("path", "methods", "bypass")
 _KEY: Final = re.compile(r"ip|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -37,7 +50,10 @@ class LimitEntry:
 
     Attributes:
         uid: its name.
-        rates: its rates, which all apply; empty if it is unlimited.
+        rates: its rates, which all apply; empty if it is unlimited. If it has tiers, those of the default one, or else
+            of the first.
+        tiers: the rates of each tier by its name; empty if it has no tiers.
+        default_tier: the tier of clients that have none; None if each has one.
         strategy: its strategy.
         cost: units of quota that a request takes, at least 1.
         key: what identifies a client: ``ip`` or ``header:NAME``.
@@ -48,12 +64,26 @@ class LimitEntry:
 
     uid: str
     rates: tuple[Rate, ...]
+    tiers: Mapping[str, tuple[Rate, ...]]
+    default_tier: str | None
     strategy: Strategy
     cost: int
     key: str
     websocket: bool
     rules: tuple[Rule, ...]
     line: int
+
+    @property
+    def plan(self) -> Plan:
+        """The plan by which a store counts its `rates`."""
+        if not self.tiers:
+            return plan(self.strategy, self.rates)
+        return plan(self.strategy, in_place(self.rates), varying=True)
+
+    @property
+    def shown_tier(self) -> str | None:
+        """The tier whose rates `rates` are; None if it has no tiers."""
+        return self.default_tier or next(iter(self.tiers), None)
 
 
 def entries_of(name: str, text: str) -> tuple[LimitEntry, ...]:
@@ -97,17 +127,18 @@ class _Reader:
 
     def _entry(self, table: Mapping[str, Any], where: _Where) -> LimitEntry:
         self._known(table, where, _THROTTLE)
-        for key in ("uid", "rate"):
-            if key not in table:
+        for key, others in (("uid", {"uid"}), ("rate", {"rate", "tiers"})):
+            if not others & table.keys():
                 example = 'uid = "api"' if key == "uid" else 'rate = "100/min"'
                 self._refuse(where, f"this throttle has no {key}: add {example}")
         rules = self._tables(table, where, "rule")
-        rates = self._made(where, "rate", table["rate"], _rates)
         strategy = self._strategy(table, where)
-        self._made(where, "rate", rates, lambda rates: plan(strategy, rates))
+        tiers, default = self._tiers(table, where, strategy)
         return LimitEntry(
             self._made(where, "uid", table["uid"], check_uid),
-            rates,
+            tiers[default or next(iter(tiers))] if tiers else self._counted(where, "rate", table["rate"], strategy),
+            tiers,
+            default,
             strategy,
             self._made(where, "cost", table.get("cost", 1), _cost),
             self._made(where, "key", table.get("key", "ip"), _key),
@@ -115,6 +146,30 @@ class _Reader:
             tuple(self._rule(rule, (*where, "rule", place)) for place, rule in enumerate(rules)),
             self._line(where),
         )
+
+    def _tiers(
+        self, table: Mapping[str, Any], where: _Where, strategy: Strategy
+    ) -> tuple[Mapping[str, tuple[Rate, ...]], str | None]:
+        """The rates by tier, and the default tier; nothing if there are no tiers."""
+        given, default = table.get("tiers", {}), table.get("default_tier")
+        if not isinstance(given, dict) or ("tiers" in table and not given):
+            self._refuse(
+                (*where, "tiers"), 'tiers are a table of rates: begin it with [throttle.tiers], free = "9/min"'
+            )
+        if given and "rate" in table:
+            self._refuse((*where, "tiers"), "this throttle has a rate and tiers: leave one of the two out")
+        tiers = {name: self._counted((*where, "tiers"), name, rate, strategy) for name, rate in given.items()}
+        self._made(where, "tiers", tiers.values(), check_tiers)
+        if default is not None and (not isinstance(default, str) or default not in tiers):
+            known = ", ".join(map(repr, tiers)) or "none: add [throttle.tiers]"
+            self._refuse((*where, "default_tier"), f"the default tier is one of the tiers ({known}), not {default!r}")
+        return tiers, default
+
+    def _counted(self, where: _Where, key: str, value: object, strategy: Strategy) -> tuple[Rate, ...]:
+        """Rates that the strategy can count."""
+        rates = self._made(where, key, value, _rates)
+        self._made(where, key, rates, lambda rates: plan(strategy, rates))
+        return rates
 
     def _strategy(self, table: Mapping[str, Any], where: _Where) -> Strategy:
         name = self._made(where, "strategy", table.get("strategy", "sliding-window"), _text)
@@ -164,6 +219,7 @@ class _Reader:
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*(throttle)\s*(?:\.\s*(rule)\s*)?\]\]")
 _PAIR: Final = re.compile(r"""\s*(?:([A-Za-z0-9_-]+)|"([^"]*)"|'([^']*)')\s*[=.]""")
+_TIERS: Final = re.compile(r"\s*\[\s*throttle\s*\.\s*tiers\s*\]")
 _PLAIN: Final = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)")
 
 
@@ -180,6 +236,9 @@ def _places(text: str) -> dict[_Where, int]:
             else:
                 throttle, rule = throttle + 1, -1
                 where = ("throttle", throttle)
+            places.setdefault(where, number)
+        elif _TIERS.match(line) and throttle >= 0:
+            where = ("throttle", throttle, "tiers")
             places.setdefault(where, number)
         elif plain := _PLAIN.match(line):
             where = (plain[1],)

@@ -17,9 +17,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from traffik.limits.tiers import Tiers
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
-from traffik.throttles.files import read_limits
+from traffik.throttles.files import read_limits, tiers_of
 
 if TYPE_CHECKING:
     from traffik.throttles.entries import LimitEntry
@@ -53,7 +54,8 @@ class FollowedLimits:
         Other changes need a restart. A warning about them is logged.
 
         Raises:
-            ConfigurationError: the file cannot be read, or has an error. Nothing is changed then.
+            ConfigurationError: the file cannot be read, or has an error. Nothing is changed then. Or the tiers of a
+                throttle have calendar periods where they had lengths of time, or the reverse, which needs a restart.
         """
         self._stamp = self._stamp_now()
         before, self._entries = self._entries, self._read()
@@ -63,18 +65,26 @@ class FollowedLimits:
             if old is None or new is None or uid not in self.throttles:
                 _log.warning("%s: %r was added or removed: this takes effect after a restart", self.path, uid)
                 continue
-            if replace(old, rates=new.rates, line=new.line) != new:
+            rates = {"rates": new.rates, "tiers": new.tiers, "default_tier": new.default_tier}
+            if replace(old, **rates, line=new.line) != new or bool(old.tiers) != bool(new.tiers):
                 _log.warning(
                     "%s:%d: %r has changed in more than its rate: this takes effect after a restart",
                     self.path,
                     new.line,
                     uid,
                 )
-            if old.rates != new.rates:
-                self.throttles[uid].update(rate=new.rates or "unlimited")
+            if bool(old.tiers) == bool(new.tiers) and replace(old, **rates) != old:
+                self._update(self.throttles[uid], new)
                 changed.append(uid)
-                _log.info("%s:%d: the rate of %r is now %s", self.path, new.line, uid, "; ".join(map(str, new.rates)))
         return sorted(changed)
+
+    def _update(self, throttle: Throttle[Any], new: LimitEntry) -> None:
+        if isinstance(throttle.rate, Tiers):
+            throttle.update(rate=tiers_of(new, throttle.rate.tier.function))
+        else:
+            throttle.update(rate=new.rates or "unlimited")
+        rate = throttle.rate if new.tiers else "; ".join(map(str, new.rates))
+        _log.info("%s:%d: the rate of %r is now %s", self.path, new.line, new.uid, rate)
 
     def refresh_if_changed(self) -> None:
         """`refresh` if the time or size of the file has changed. An error is logged, and changes nothing."""
