@@ -19,6 +19,12 @@ def test_a_strategy_that_cannot_count_a_rate_says_so(traffik):
     assert "stores every hit" in " ".join(traffik("rate", "20000/hour").out.split())
 
 
+def test_a_rate_in_another_unit_is_explained_in_it(traffik):
+    assert "20,000 tokens in 1 min, one every 3 ms if evenly" in traffik("rate", "20k tokens/min burst 60k").out
+    said = traffik("rate", "64 MiB/min").out
+    assert "64 MiB/min: 67,108,864 bytes in 1 min\n" in said
+
+
 def test_rates_without_a_limit(traffik):
     assert "unlimited" in traffik("rate", "unlimited").out
     assert "nothing is admitted" in traffik("rate", "0/min").out

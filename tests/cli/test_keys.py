@@ -7,7 +7,8 @@ import json
 import pytest
 
 from tests.backends.redis.servers import server
-from traffik import Limiter
+from tests.toy import Request
+from traffik import Limiter, load_throttles
 from traffik.backends.redis import RedisBackend
 
 POLICY = """
@@ -74,6 +75,17 @@ def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
     assert (said.code, said.err) == (0, "")
     for words in ("7 of 10", "admitted", "never admitted", "applies to GET /api/**", "traffik:file:data:{203.0.113.8}"):
         assert words in said.out
+
+
+def test_stat_reads_in_the_unit_and_by_a_tier_of_the_policy(redis_server, traffik, tmp_path):
+    path = tmp_path / "limits.toml"
+    path.write_text('[[throttle]]\nuid="file:tiers"\n[throttle.tiers]\nfree="20 tokens/min"\n')
+    with RedisBackend(redis_server.url, on_error="raise") as store:
+        load_throttles(path, backend=store, tier=lambda _: "free")["file:tiers"].sync.hit(Request(peer="192.0.2.8"), 3)
+    call = ("--store", redis_server.url, "--throttle", "file:tiers", "--policy", path, "--id", "192.0.2.8")
+    said = traffik("stat", *call)
+    assert said.out == "17 of 20 tokens left\n"
+    assert "'file:tiers' has tiers, and its clients are shown as 'free'" in said.err
 
 
 def test_explain_goes_through_all_throttles_of_a_policy(used, traffik, tmp_path):

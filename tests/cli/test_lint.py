@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 import pytest
 
-from traffik import Limiter
+from traffik import Limiter, Tiers
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits import uids
@@ -99,6 +99,29 @@ def test_rates_that_cannot_be_meant(rate, kinds, findings):
     assert findings(Limiter("a", rate)) == kinds
 
 
+@pytest.mark.parametrize(
+    ("tiers", "kinds"),
+    [
+        ({"free": "9/hour", "pro": "5/s; 99/hour", "max": "unlimited"}, []),
+        ({"free": "9/hour", "pro": "99/day"}, ["tier-periods"]),
+        ({"free": "0/s", "pro": "9/s; 2/s"}, ["admits-nothing", "idle-rate"]),
+        ({"free": "unlimited"}, ["unlimited"]),
+    ],
+)
+def test_tiers_that_cannot_be_meant(tiers, kinds, findings):
+    assert findings(Limiter("a", Tiers(tiers, lambda identity: "free"))) == kinds
+
+
+def test_a_file_of_limits_is_looked_at_without_an_application(shell, tmp_path):
+    text = '[[throttle]]\nuid="a"\nrate="0/s"\n[[throttle]]\nuid="b"\n[throttle.tiers]\nfree="1/s; 1000/s"\n'
+    (tmp_path / "limits.toml").write_text(text)
+    said = shell("lint", "limits.toml")
+    first, second = said.out.splitlines()
+    assert first == "limits.toml:1: a: has a limit of 0, so it admits nothing [admits-nothing]"
+    assert second.startswith("limits.toml:4: b: tier 'free': the rate 1000/s never binds, since 1/s allows no more: ")
+    assert (said.code, said.err) == (1, "limits: 2, findings: 2\n")
+
+
 def test_no_store(findings):
     one = Limiter("a b", "1/s")
     assert findings(one, Limiter("a-b", "1/s")) == []
@@ -179,3 +202,24 @@ async def endpoint(request):
     hit_all(request, limits.search)
     await both.hit(request)
 """
+
+
+OUTSIDE = """
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from traffik import HTTPThrottle
+from traffik.backends.inmemory import InMemoryBackend
+from traffik_starlette import ThrottleMiddleware
+
+app, store = FastAPI(lifespan=InMemoryBackend().lifespan), InMemoryBackend()
+app.add_middleware(CORSMiddleware, allow_origins=["*"])
+app.add_middleware(ThrottleMiddleware, HTTPThrottle("outside", "10/s"))
+"""
+
+
+def test_a_middleware_outside_of_the_one_for_cors_is_found_before_a_request(shell, tmp_path):
+    swapped = OUTSIDE.splitlines()[:-2] + OUTSIDE.splitlines()[:-3:-1]
+    (tmp_path / "swapped.py").write_text("\n".join(swapped))
+    (tmp_path / "outside.py").write_text(OUTSIDE)
+    assert "[cors-order]" in shell("lint", "outside:app").out
+    assert shell("lint", "swapped:app").out == ""

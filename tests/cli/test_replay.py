@@ -95,6 +95,15 @@ def test_a_comparison_stands_beside_it(traffik, tried):
     assert first["refused"] < second["refused"]
 
 
+def test_a_policy_with_tiers_is_tried_with_the_default_one(traffik, access_log, tmp_path):
+    path, tiers = tmp_path / "limits.toml", 'default_tier = "free"\n[throttle.tiers]\npro = "9/s"\nfree = "60/min"\n'
+    path.write_text(f'[[throttle]]\nuid = "all"\n{tiers}')
+    said = traffik("replay", access_log, "--policy", path, "--compare", "60/min", "--json")
+    first, second = scenarios(said)
+    assert first["refused"] == second["refused"]
+    assert f"{path}: 'all' has tiers, and all clients are tried as 'free'" in said.err
+
+
 def test_a_policy_is_tried_and_compared(traffik, access_log, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY)
     call = ("replay", access_log, "--policy", tmp_path / "limits.toml", "--compare", "60/min")

@@ -14,7 +14,14 @@ from traffik import AllOf, HTTPThrottle, ResponseOptions, Rule, WebSocketThrottl
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
 from traffik.identities import combined, deny, exempt, hashed, header
-from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
+from traffik_starlette import (
+    Throttled,
+    ThrottleMiddleware,
+    UploadMiddleware,
+    answer_throttled,
+    document_throttles,
+    throttled,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -248,3 +255,10 @@ async def test_throttles_that_are_hit_as_one_are_told_of(uid):
     paths = (await document_of(app_of(both)))["paths"]
     assert "429" in paths["/limited"]["get"]["responses"]
     assert "429" not in paths["/free"]["get"]["responses"]
+
+
+async def test_an_upload_limit_has_a_429_where_requests_have_a_body(uid):
+    app = app_of(middleware=[Middleware(UploadMiddleware, HTTPThrottle(uid, "64 MiB/min"))])
+    app.post("/limited")(lambda: "in")
+    assert (await responses(app, method="post"))["429"]["content"] == PROBLEM
+    assert "429" not in await responses(app)

@@ -75,7 +75,28 @@ MISTAKES = [
     ("[[throttle]]\nuid='a'\nrate='1/s'\n[[throttle.rule]]\npaths=['/a']\n", 5, "'paths' is not known here"),
     ("[[throttle]]\nuid='a'\nrate='1/s'\n[[throttle]]\nrate='2/s'\nuid='a'\n", 6, "that of the throttle in line 1"),
     ("throttle = [{uid='a', rate='1/x'}]\n", 1, "'x' is not a unit of time"),
+    ("[[throttle]]\nuid='a'\nrate='9/s burst 20'\n", 3, "has no burst, so it cannot count '9/s burst 20'"),
+    ("[[throttle]]\nuid='a'\nrate='64 M/min'\n", 3, "'M' alone is not a unit"),
+    ("[[throttle]]\nuid='a'\n[throttle.tiers]\nfree='1/x'\n", 4, "'x' is not a unit of time"),
+    ("[[throttle]]\nuid='a'\n[throttle.tiers]\nfree='9/s burst 20'\n", 4, "has no burst"),
+    ("[[throttle]]\nuid='a'\nrate='1/s'\n[throttle.tiers]\nfree='1/s'\n", 4, "has a rate and tiers: leave one"),
+    ("[[throttle]]\nuid='a'\n[throttle.tiers]\n", 3, "tiers are a table of rates"),
+    ("[[throttle]]\nuid='a'\ntiers='free'\n", 3, "tiers are a table of rates"),
+    ("[[throttle]]\nuid='a'\n[throttle.tiers]\na='1/s'\nb='1/month'\n", 3, "usage does not follow from '1/s'"),
+    ("[[throttle]]\nuid='a'\ndefault_tier='b'\n[throttle.tiers]\na='1/s'\n", 3, "one of the tiers ('a'), not 'b'"),
+    ("[[throttle]]\nuid='a'\nrate='1/s'\ndefault_tier='b'\n", 4, "(none: add [throttle.tiers]), not 'b'"),
 ]
+
+TIERS = """\
+[[throttle]]
+uid = "tiers:api"
+default_tier = "free"
+
+[throttle.tiers]
+free = "64 MiB/hour"
+pro = ["1 GiB/hour", "9 MiB/s"]
+max = "unlimited"
+"""
 
 
 @pytest.fixture
@@ -141,6 +162,15 @@ def test_its_throttles_have_the_rules_of_the_file(asked, left, path, store):
     assert left == throttle.sync.stat(Request(path="/api/a")).hits_remaining
 
 
+def test_a_throttle_with_tiers_counts_by_what_the_function_says(path, store):
+    path.write_text(TIERS)
+    with pytest.raises(ConfigurationError, match=r"limits\.toml:1: 'tiers:api' has tiers, and nothing says which one"):
+        load_throttles(path)
+    throttle = load_throttles(path, backend=store, tier=lambda asked: asked.path[1:] or None)["tiers:api"]
+    rates = [str(throttle.sync.stat(Request(path=path)).rate) for path in ("/", "/pro")]
+    assert rates == ["64 MiB/hour", "9 MiB/s"]
+
+
 def test_the_schema_has_the_same_names():
     schema = json.loads(SCHEMA.read_text())
     known = [
@@ -148,6 +178,7 @@ def test_the_schema_has_the_same_names():
         for extra in ("x = 1", "[[throttle.rule]]\nx=1")
     ]
     tables = [schema["$defs"][name]["properties"] for name in ("throttle", "rule")]
+    assert schema["$defs"]["throttle"]["oneOf"] == [{"required": ["rate"]}, {"required": ["tiers"]}]
     assert [sorted(each) for each in known] == [sorted(each) for each in tables]
     assert tables[0]["strategy"]["enum"] == list(STRATEGIES)
 

@@ -89,3 +89,20 @@ def test_a_thread_sees_the_change(path, throttles, caplog):
 def test_the_time_between_two_checks_is_a_number_of_seconds(path, throttles, every):
     with pytest.raises(ValueError, match="every is a number of seconds above 0"):
         following(path, throttles, every=every).__enter__()
+
+
+def test_new_tiers_apply_at_once_and_earlier_usage_counts(path, caplog, clock):
+    caplog.set_level(logging.INFO, "traffik.limits")
+    tiers = '[[throttle]]\nuid = "tiers"\ndefault_tier = "free"\n[throttle.tiers]\nfree = "{}"\n'
+    path.write_text(tiers.format("5/min"))
+    with InMemoryBackend(clock=clock) as store:
+        throttles = load_throttles(path, backend=store, tier=lambda _: None)
+        limits = FollowedLimits(path, throttles)
+        throttles["tiers"].sync.hit(toy.Request(), 3)
+        path.write_text(tiers.format("9/min"))
+        assert limits.refresh() == ["tiers"]
+        assert left(throttles["tiers"]) == 6
+    assert "the rate of 'tiers' is now Tiers({'free': '9/min'}" in caplog.text
+    path.write_text(LIMITS.format("5/min").replace("api", "tiers"))
+    assert limits.refresh() == []
+    assert "has changed in more than its rate" in caplog.text

@@ -15,7 +15,7 @@ from traffik.adapters import Memory
 from traffik.limits.floods import REASON
 from traffik.model.descriptions import describe
 from traffik.responses.rejections import Rejection
-from traffik_starlette.checks import check_routes
+from traffik_starlette.checks import check_middleware, check_routes
 from traffik_starlette.errors import Throttled, WebSocketThrottled
 from traffik_starlette.routing import path_of, route_of
 
@@ -66,6 +66,7 @@ class HTTPAdapter:
                 yield getattr(route, "_base_app", route.app)
 
     def check(self, app: Any, /) -> None:
+        check_middleware(app)
         check_routes(app)
 
     def memory(self, connection: HTTPConnection, /) -> Memory:

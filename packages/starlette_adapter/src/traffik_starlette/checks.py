@@ -11,7 +11,7 @@ from traffik.throttles.all_of import AllOf, SyncAllOf
 from traffik.throttles.placement import report_misplaced
 from traffik_starlette.routing import routes_of
 
-__all__ = ["check_routes"]
+__all__ = ["check_middleware", "check_routes"]
 
 _METHODS: Final = frozenset(
     method
@@ -32,6 +32,15 @@ def check_routes(app: Any) -> None:
     for route in routes:
         _check_dependencies(route)
     report_misplaced(endpoint for route in routes if (endpoint := getattr(route, "endpoint", None)) is not None)
+
+
+def check_middleware(app: Any) -> None:
+    """Warn about middlewares of `app` in an order that was not meant, before Starlette builds them."""
+    added = list(getattr(app, "user_middleware", ()))
+    for place, each in enumerate(added):
+        check = getattr(each.cls, "check_order", None)
+        if check is not None:
+            check(each.args, each.kwargs, [other.cls for other in added[place + 1 :]])
 
 
 def _check_dependencies(route: Any) -> None:

@@ -6,7 +6,7 @@ Add it with `app.add_middleware(ThrottleMiddleware, throttle)`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException, WebSocketException
@@ -61,6 +61,18 @@ class ThrottleMiddleware:
         self._rejections = PreparedRejections(_PreparedAnswer)
         if each and _has_cors_inside(app):
             misconfiguration.refusals_without_cors(type(self).__name__, CORSMiddleware.__name__)
+
+    @classmethod
+    def check_order(cls, arguments: Sequence[object], options: Mapping[str, object], inside: Sequence[object]) -> None:
+        """Warn if a middleware with these arguments would refuse outside of the middleware for CORS.
+
+        Args:
+            arguments: those after the application.
+            options: those by name.
+            inside: the classes of the middlewares inside.
+        """
+        if (arguments or options.get("throttles")) and CORSMiddleware in inside:
+            misconfiguration.refusals_without_cors(cls.__name__, CORSMiddleware.__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "app" not in scope:  # the middleware is outside of the application

@@ -19,6 +19,7 @@ from traffik.throttles.all_of import AllOf
 from traffik_starlette.answers import answer_throttled
 from traffik_starlette.errors import Throttled
 from traffik_starlette.middleware import ThrottleMiddleware
+from traffik_starlette.uploads import UploadMiddleware
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -44,6 +45,9 @@ _DETAIL: Final[dict[str, Any]] = {
     "properties": {"detail": {"type": "string"}},
     "required": ["detail"],
 }
+_WITH_BODY: Final = frozenset({"DELETE", "PATCH", "POST", "PUT"})
+"""The methods of requests whose bodies an upload limit counts."""
+
 _WAIT: Final = {"description": "Seconds to wait; absent if waiting does not help.", "schema": {"type": "integer"}}
 _FIELDS: Final[dict[object, dict[str, Any]]] = {
     "draft-11": {
@@ -63,7 +67,8 @@ def document_throttles(app: FastAPI) -> None:
 
     Each throttled route gets a response 429 with its headers and body. It also gets 503 if its throttle's store may
     refuse while it does not answer (``on_error="throttle"``, or a function), and 403 if the identifier comes from
-    `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match. The route's own
+    `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match, and
+    one of `UploadMiddleware` for methods whose requests have a body. The route's own
     descriptions of these statuses are kept. Throttles that an endpoint hits itself, and clients that your own function
     denies, are not found. Mounted applications have documents of their own.
     """
@@ -81,13 +86,15 @@ def document_throttles(app: FastAPI) -> None:
 
 
 def _extend(app: FastAPI, schema: dict[str, Any]) -> None:
-    middleware = [throttle for throttle in _of_middleware(app) if not throttle.websocket]
+    middleware = [throttle for throttle in _of_middleware(app, ThrottleMiddleware) if not throttle.websocket]
+    uploads = list(_of_middleware(app, UploadMiddleware))
     for route in _routes(app):
         own = [throttle for throttle in _of_route(route) if not throttle.websocket]
         operations = schema.get("paths", {}).get(route.path_format, {})
         for method in route.methods:
             operation = operations.get(method.lower())
-            outside, inside = ([each for each in some if _may_apply(each, method, route)] for some in (middleware, own))
+            around = [*middleware, *(uploads if method in _WITH_BODY else ())]
+            outside, inside = ([each for each in some if _may_apply(each, method, route)] for some in (around, own))
             if operation is not None and (outside or inside):
                 for status, response in _responses(app, outside, inside).items():
                     operation.setdefault("responses", {}).setdefault(status, response)
@@ -163,10 +170,10 @@ def _routes(app: FastAPI) -> Iterator[Any]:
             yield route
 
 
-def _of_middleware(app: FastAPI) -> Iterator[Throttle[Any]]:
+def _of_middleware(app: FastAPI, kind: type) -> Iterator[Throttle[Any]]:
     for each in app.user_middleware:
         cls: object = each.cls
-        if isinstance(cls, type) and issubclass(cls, ThrottleMiddleware):
+        if isinstance(cls, type) and issubclass(cls, kind):
             given = each.args[0] if each.args else each.kwargs.get("throttles", ())
             yield from _throttles([given] if isinstance(given, Throttle) else given)
 
