@@ -166,7 +166,7 @@ def test_a_throttle_with_tiers_counts_by_what_the_function_says(path, store):
     path.write_text(TIERS)
     with pytest.raises(ConfigurationError, match=r"limits\.toml:1: 'tiers:api' has tiers, and nothing says which one"):
         load_throttles(path)
-    throttle = load_throttles(path, backend=store, tier=lambda asked: asked.path[1:] or None)["tiers:api"]
+    throttle = load_throttles(path, backend=store, tier=lambda asked: asked.scope["path"][1:] or None)["tiers:api"]
     rates = [str(throttle.sync.stat(Request(path=path)).rate) for path in ("/", "/pro")]
     assert rates == ["64 MiB/hour", "9 MiB/s"]
 
