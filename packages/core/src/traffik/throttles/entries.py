@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from traffik.limits.tiers import check_tiers, in_place
@@ -72,6 +72,10 @@ class LimitEntry:
     websocket: bool
     rules: tuple[Rule, ...]
     line: int
+
+    def with_rates_of(self, other: LimitEntry) -> LimitEntry:
+        """The same throttle with the rates, or the tiers, of another entry."""
+        return replace(self, rates=other.rates, tiers=other.tiers, default_tier=other.default_tier)
 
     @property
     def plan(self) -> Plan:

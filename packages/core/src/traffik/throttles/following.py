@@ -65,15 +65,15 @@ class FollowedLimits:
             if old is None or new is None or uid not in self.throttles:
                 _log.warning("%s: %r was added or removed: this takes effect after a restart", self.path, uid)
                 continue
-            rates = {"rates": new.rates, "tiers": new.tiers, "default_tier": new.default_tier}
-            if replace(old, **rates, line=new.line) != new or bool(old.tiers) != bool(new.tiers):
+            same_kind, updated = bool(old.tiers) == bool(new.tiers), old.with_rates_of(new)
+            if replace(updated, line=new.line) != new or not same_kind:
                 _log.warning(
                     "%s:%d: %r has changed in more than its rate: this takes effect after a restart",
                     self.path,
                     new.line,
                     uid,
                 )
-            if bool(old.tiers) == bool(new.tiers) and replace(old, **rates) != old:
+            if same_kind and updated != old:
                 self._update(self.throttles[uid], new)
                 changed.append(uid)
         return sorted(changed)
