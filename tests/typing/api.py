@@ -27,6 +27,7 @@ from traffik import (
     Slots,
     StrategyStat,
     Subscription,
+    Tiers,
     WebSocketThrottle,
     get_wait,
     group,
@@ -49,6 +50,11 @@ from traffik.throttles import Throttle
 from traffik_django import identities
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
 from traffik_starlette import identities as of_starlette
+
+
+async def plan_of(identity: str) -> str | None:
+    return identity or None
+
 
 app = FastAPI(lifespan=InMemoryBackend().lifespan)
 throttle = HTTPThrottle(uid="http", rate="100/min")
@@ -104,6 +110,8 @@ async def slots() -> None:
     assert_type((await exports.stat()).free, int)
     exports.slot(on_lost="abort")  # type: ignore[arg-type]  # refused: it is "cancel" or a function
     Slots("exports", 5, lease=60)  # type: ignore[arg-type]  # refused: a lease has a unit
+    tiers = Tiers({"free": "1/s", "pro": ["9/s", Rate(5, 1, unit="tokens")]}, tier=plan_of, default="free")
+    Limiter("tiers", tiers).update(rate=tiers.with_rates({"free": "2/s"}))
     Limiter("logins", "3/10min", strategy=Penalty(base="10 min", factor=2))
 
 
