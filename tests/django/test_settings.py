@@ -217,7 +217,7 @@ class TestTheChecks:
             ({"RESPONSES": {"fields": ["draft-12"]}}, 10),
             ({"RESPONSES": {"fields": ["no.such.writer"]}}, 10),
             ({"RESPONSES": {"jitter": "much"}}, 10),
-            ({"THROTTLES": {"login": {"rate": "5/s", "responses": {"unit": "bananas"}}}}, 5),
+            ({"THROTTLES": {"login": {"rate": "5/s", "responses": {"unit": "MiB"}}}}, 5),
         ],
         ids=lambda part: str(part).partition(" at 0x")[0],
     )
