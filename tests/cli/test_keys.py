@@ -80,7 +80,7 @@ def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
 def test_stat_reads_in_the_unit_and_by_a_tier_of_the_policy(redis_server, traffik, tmp_path):
     path = tmp_path / "limits.toml"
     path.write_text('[[throttle]]\nuid="file:tiers"\n[throttle.tiers]\nfree="20 tokens/min"\n')
-    with RedisBackend(redis_server.url, on_error="raise") as store:
+    with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
         load_throttles(path, backend=store, tier=lambda _: "free")["file:tiers"].sync.hit(Request(peer="192.0.2.8"), 3)
     call = ("--store", redis_server.url, "--throttle", "file:tiers", "--policy", path, "--id", "192.0.2.8")
     said = traffik("stat", *call)
