@@ -54,8 +54,8 @@ class Service:
         decorated: throttles of a decorator of each route, by path.
         forbidden: the same as `routes`, but afterwards they raise the framework's error with status 403.
         streams: the same as `routes`, but the response is a stream of ``a`` and ``b``.
-        uploads: throttles in bytes, for a POST of ``/upload``, which reads the body in pieces, and of ``/ignore``, which
-            does not read it.
+        uploads: throttles in bytes, for a POST of ``/upload``, which reads the body in pieces, and of ``/ignore``,
+            which does not read it.
         received: how many bytes of each upload the endpoint ``/upload`` has read.
         handled: whether to register our exception handler for refusals, in frameworks that need it.
     """
