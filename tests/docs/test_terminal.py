@@ -32,9 +32,7 @@ def test_every_command_prints_what_the_page_says(page, folder):
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
     environ = os.environ | {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "COLUMNS": "120"}
     for block, after in pairwise([*blocks(page), None]):
-        if (
-            not block.text.startswith("traffik ") or "redis://" in block.text
-        ):  # see tests/cli
+        if not block.text.startswith("traffik ") or "redis://" in block.text:  # see tests/cli
             continue
         done = subprocess.run(
             block.text, shell=True, cwd=folder, env=environ, capture_output=True, text=True, check=True
