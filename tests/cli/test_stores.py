@@ -131,7 +131,7 @@ def test_an_invalid_url_of_lmdb_is_an_error(url):
 
 @pytest.mark.parametrize("url", ["", "lmdb", "redis:", "memory://", "/dev/shm/shop", "mdb:///shop"])
 def test_an_unknown_url_is_an_error_that_lists_the_stores(url):
-    with pytest.raises(ConfigurationError, match=r"no store that a command can open .* redis://.* lmdb:///DIRECTORY"):
+    with pytest.raises(ConfigurationError, match=r"a command cannot open the store .* redis://.* lmdb:///DIRECTORY"):
         open_store(url, "traffik")
 
 

@@ -131,4 +131,4 @@ def test_the_suggested_limit_is_written_for_another_server(traffik, leap):
 def test_a_page_names_the_group_of_each_suggestion(traffik, access_log, tmp_path):
     call = ("replay", access_log, "--target-refused", "2% of clients", "--by", "method", "--html", tmp_path / "a.html")
     assert traffik(*call).code == 0
-    assert "Limits that were decided for POST" in (tmp_path / "a.html").read_text()
+    assert "Limits that were tried for POST" in (tmp_path / "a.html").read_text()

@@ -77,7 +77,7 @@ def test_the_advised_window_sorts_all_lines(traffik, tmp_path):
 def test_a_log_without_usable_lines_gives_exit_code_2(name, traffik):
     said = traffik("replay", LOGS / name, "--rate", "10/min")
     assert said.code == 2
-    assert "so that the result says nothing" in said.err
+    assert "so there is no result" in said.err
 
 
 def test_a_replay_begins_with_what_it_found_in_the_log(traffik):
