@@ -218,7 +218,7 @@ def test_an_open_breaker_does_not_ask_the_store(directory, stopped, caplog):
     assert time.monotonic() - start < BUSY
     assert [record.message.partition("> ")[2][:30] for record in caplog.records] == [
         "does not answer as it should: ",
-        "is spared for 60 s at a time",
+        "is not called for 60 s",
     ]
 
 
