@@ -20,7 +20,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 
 
 def main() -> int:
-    """Run nox on this file, in an environment made for it when this Python has none."""
+    """Run nox on this file, in an environment made for it if this Python has no nox."""
     if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets a clear message
         return complain(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}")
     command = ["-m", "nox", "-f", str(ROOT / "noxfile.py"), *sys.argv[1:]]
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def complain(message: str) -> int:
-    """Say in one line what is missing."""
+    """Print in one line what is missing."""
     print(f"noxfile.py: {message}", file=sys.stderr)  # noqa: T201 - nothing else can report it yet
     return 1
 

@@ -42,7 +42,7 @@ async def throttled(request: web.Request) -> web.Response:
 
 
 def measure() -> list[Result]:
-    """What the hit adds, and the handler with it to the one without."""
+    """The time that the hit adds, and the ratio of the handler with it to the one without."""
     return asyncio.run(_measure())
 
 
@@ -63,7 +63,7 @@ async def _measure() -> list[Result]:
 
 
 def requests() -> list[web.Request]:
-    """What aiohttp's server makes of small GET requests."""
+    """Small GET requests, as aiohttp's server makes them."""
     loop = asyncio.get_running_loop()
     protocol: Any = SimpleNamespace(
         transport=None, ssl_context=None, peername=(PEER, 50_000), sockname=("127.0.0.1", 8000)
@@ -72,7 +72,7 @@ def requests() -> list[web.Request]:
     message = RawRequestMessage(
         "GET", "/", HttpVersion11, headers, (), False, None, upgrade=False, chunked=False, url=URL("/")
     )
-    rest: Any = None  # the body and the task, which are not used
+    rest: Any = None  # body and task, which are not used
     return [
         web.Request(message, rest, protocol, StreamWriter(protocol, loop), rest, loop, client_max_size=1024**2)
         for _ in range(CALLS)

@@ -32,7 +32,7 @@ TITLE = "three throttles in one decision and a settled reservation, to one hit"
 AMPLE = "10000000/min"
 ROUNDS, HITS = 100, 50
 REDIS_ROUNDS, REDIS_HITS = 60, 40
-PATIENCE = 30.0  # s; what is measured here is speed, with the error policy out of the way
+PATIENCE = 30.0  # s, long enough that the error policy never decides
 
 Form = Callable[[Request], Awaitable[object]]
 
@@ -87,7 +87,7 @@ async def _on_redis(one: Server) -> list[Result]:
 
 
 async def _commands(one: Server, store: RedisBackend) -> Result:
-    """How many script calls a reservation and its commit are."""
+    """The number of script calls of a reservation and its commit."""
     limiter, count = Limiter("composing:commands", AMPLE, backend=store), 50
     before = _scripts(one)
     for _ in range(count):
@@ -107,7 +107,7 @@ def _requests() -> list[Request]:
 
 
 def _called(form: Form, callers: int) -> Work:
-    """`form` by this number of callers at once, each for a different client."""
+    """Call `form` by concurrent callers, each for a different client."""
 
     async def calls(caller: int) -> None:
         for _ in range(REDIS_HITS):

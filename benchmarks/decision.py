@@ -167,9 +167,9 @@ def sliding_log(rate: Rate) -> Floor:
 
 
 AMPLE = Rate.parse("1000000/min")
-SHORT = Rate.parse("10000/500us")  # logs of some hundred and some thousand entries, which come and go
+SHORT = Rate.parse("10000/500us")  # logs of some hundreds and some thousands of entries, with new and expired ones
 LONG = Rate.parse("10000/10ms")
-BUSY = Rate.parse("1000000/16ms")  # all moments that a window may have, of which one goes every millisecond
+BUSY = Rate.parse("1000000/16ms")  # all moments that a window may have, one of which expires every millisecond
 SPENT = Rate.parse("1/day")
 CASES: list[tuple[str, Strategy, Rate, Callable[[Rate], Floor]]] = [
     ("SlidingWindow", SlidingWindow(), AMPLE, sliding_window),

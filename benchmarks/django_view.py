@@ -120,7 +120,7 @@ def _wsgi(view: Callable[..., Any], middleware: list[str], urls: dict[str, str],
     async def work() -> float:
         with override_settings(**settings_of):
             statuses: list[str] = []
-            for _ in range(WARM):  # the first may spend the quota
+            for _ in range(WARM):  # the first request may spend the quota
                 handler(_environ(), lambda answer, _: statuses.append(answer))
             assert statuses[-1].startswith(str(status)), statuses
             environs = [_environ() for _ in range(SYNC_CALLS)]
@@ -167,7 +167,7 @@ def _project(view: Callable[..., Any], middleware: list[str], urls: dict[str, st
 
 
 def _environ() -> dict[str, Any]:
-    """What a WSGI server hands over for a small GET request."""
+    """The environ of a small GET request, as a WSGI server makes it."""
     return {
         "REQUEST_METHOD": "GET",
         "PATH_INFO": "/",
@@ -188,7 +188,7 @@ def _start_response(status: str, headers: object) -> None:
 
 
 def _receiver() -> Callable[[], Any]:
-    """Hands over an empty body, and then waits as a client does."""
+    """Returns an empty body, and then waits as a client does."""
     messages = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> Any:

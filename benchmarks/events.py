@@ -185,7 +185,7 @@ async def _callers(limiter: Limiter) -> float:
 
 
 def _long_run() -> list[Result]:
-    """Bytes that so many minutes of events leave behind, beyond what the first seconds left."""
+    """Bytes of memory that some minutes of events leave, beyond those of the first seconds."""
     store = InMemoryBackend()
     limiter = Limiter("long", AMPLE, strategy=FixedWindow(), backend=store)  # whose keys do not grow
     with _everything():

@@ -84,7 +84,7 @@ def _throttle_forms() -> dict[str, tuple[float, Work]]:
 async def _measure() -> list[Result]:
     async with InMemoryBackend():
         forms = _limiter_forms() | _throttle_forms()
-        for _, work in forms.values():  # past the first hits, in which throttles look for proxies and shared identities
+        for _, work in forms.values():  # the first hits look for proxies and shared identities
             await work()
         works = {name: work for name, (_, work) in forms.items()}
         works["floor"] = awaiting_each(sliding_window(AMPLE), lambda: [CLIENT] * HITS)

@@ -53,12 +53,12 @@ async def _measure() -> list[Result]:
 
 
 def _added(times: Mapping[str, Times], name: str) -> Times:
-    """What a hit takes longer among many keys, in each round."""
+    """The additional time of a hit with many keys, in each round."""
     return [many - few for many, few in zip(times[f"{name} {MANY}"], times[f"{name} {FEW}"], strict=True)]
 
 
 async def _hits(hit: Callable[[str], Awaitable[object]], size: int, slowest: list[float] | None) -> Work:
-    """Hit `size` keys once; then, as work, some of them at random."""
+    """Hit `size` keys once; the measured work then hits some of them at random."""
     names = [f"user:{number}" for number in range(size)]
     for name in names:
         await hit(name)

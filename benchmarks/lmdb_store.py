@@ -44,9 +44,9 @@ __all__ = ["TITLE", "measure"]
 TITLE = "the store in LMDB, to the one in memory and the one in Redis"
 ROUNDS, HITS = 200, 150
 TURNS, SECONDS = 25, 0.15
-CALM = 0.9  # of a processor: below, something else has had the rest
+CALM = 0.9  # share of a processor; below it, other processes have used the rest
 AMPLE, SPENT = "1000000000/min", "1/day"
-PATIENCE = 10.0  # s; what is measured here is speed, with the error policy out of the way
+PATIENCE = 10.0  # s, long enough that the error policy never decides
 KEYS = 100_000
 
 

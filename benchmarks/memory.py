@@ -58,7 +58,7 @@ def measure() -> list[Result]:
 
 
 def _held(when: str, runs: list[dict[str, Any]], first: int, end: int, goal: float | None) -> Result:
-    """The worst of the turns from `first` to before `end`, a key."""
+    """The most bytes per key in the turns from `first` to before `end`."""
     worst = [max(run["held"][first * PHASES : end * PHASES]) / KEYS for run in runs]
     return Result(f"beyond its string, SlidingWindow, {when}", *spread(worst), "B", goal)
 
@@ -85,7 +85,7 @@ async def _million(order: str) -> dict[str, Any]:
     names = [f"user:{number}" for number in range(KEYS)]
     others = [f"other:{number}" for number in range(LATER_KEYS)]
     now = 0
-    # Made before the keys: a number that is made among them would keep the memory around it from being given back.
+    # Made before the keys, since a number allocated among them would keep the memory around it in use.
     held = array("q", bytes(8 * TURNS * PHASES))
     async with InMemoryBackend(clock=lambda: now) as backend:
         limiter = Limiter("memory", "100/min", backend=backend)

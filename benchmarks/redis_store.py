@@ -44,7 +44,7 @@ TITLE = "the store in Redis, to a bare redis-py EVALSHA of the same script"
 ROUNDS, SECONDS = 5, 0.5
 AMPLE, SPENT = "10000000/min", "1/day"
 KEYS = 100_000
-PATIENCE = 30.0  # s; what is measured here is speed, with the error policy out of the way
+PATIENCE = 30.0  # s, long enough that the error policy never decides
 
 Hit: TypeAlias = Callable[[int], Awaitable[object]]
 """One hit of the caller of that number."""
@@ -145,7 +145,7 @@ def _requests(throttle: HTTPThrottle[Request]) -> Hit:
 
 
 async def _crowd(one: Server, store: RedisBackend) -> list[Result]:
-    """5,000 callers at once, to 512: nothing collapses."""
+    """5,000 concurrent callers, compared with 512, to show that throughput does not collapse."""
     limiter = Limiter("crowd", AMPLE, backend=store)
     works = {"5,000": _hits(limiter), "512": _hits(limiter)}
     runs: dict[str, list[Run]] = {name: [] for name in works}

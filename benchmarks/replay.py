@@ -132,7 +132,7 @@ def whole(log: Path) -> list[Result]:
 
 
 class Run(NamedTuple):
-    """What a process took: seconds by the clock on the wall and of a core, kilobytes at its peak."""
+    """The costs of a process: seconds of wall-clock and CPU time, and its peak memory in kilobytes."""
 
     wall: float
     busy: float
@@ -140,14 +140,14 @@ class Run(NamedTuple):
 
 
 def alone(log: Path, jobs: int) -> Run:
-    """What a process takes that replays `log`."""
+    """Replay `log` in another process; its costs."""
     command = [sys.executable, __file__, str(log), str(jobs)]
     wall, busy, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return Run(float(wall), float(busy), int(peak))
 
 
 def main() -> None:
-    """Replay the log that is named, and print what it took."""
+    """Replay the given log, and print the costs."""
     wall, busy = perf_counter(), process_time()
     reading = Reading([Source(sys.argv[1])], Format("combined"), 3_600_000_000, int(sys.argv[2]), MOST)
     replayed(reading, {"100/min": [trial_of("100/min")]}, None, 10)
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def _peak() -> int:
-    """Kilobytes at the peak. What `getrusage` says begins with what the parent held."""
+    """The peak memory in kilobytes. The value of `getrusage` begins with the memory of the parent."""
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -28,7 +28,7 @@ ROUNDS, HITS = 200, 500
 
 
 def scope_for(app: object = None) -> Scope:
-    """What uvicorn hands over for a small GET request."""
+    """The scope of a small GET request, as uvicorn makes it."""
     scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},

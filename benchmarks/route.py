@@ -60,7 +60,7 @@ def measure() -> list[Result]:
 
 async def _measure() -> list[Result]:
     async with InMemoryBackend():
-        await answered(APPS["refusal"])  # spends the quota of one
+        await answered(APPS["refusal"])  # spends the quota of one request
         for name, app in APPS.items():
             start = (await answered(app))[0]
             fields = {field for field, _ in start["headers"]}
@@ -87,7 +87,7 @@ def _calls(app: Starlette) -> Work:
 
 
 async def answered(app: Starlette) -> list[Message]:
-    """What `app` sends for one request."""
+    """The messages that `app` sends for one request."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

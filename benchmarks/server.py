@@ -104,7 +104,7 @@ def _share(subject: str, ours: list[float], bare: list[float], goal: float | Non
 
 @contextmanager
 def serving(name: str, http: str, loop: str) -> Iterator[int]:
-    """Run the server `name` in a process of its own; its port."""
+    """Run the server `name` in another process; its port."""
     command = [sys.executable, __file__, name, http, loop]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -126,7 +126,7 @@ def _wrk(wrk: str, port: int) -> float:
 def _serve(name: str, http: str, loop: str) -> None:
     """Serve on a free port and print it."""
     config = uvicorn.Config(APPS[name](), http=http, loop=loop, access_log=False, log_level="warning")
-    # With its protocol named: asyncio switches Nagle's delays off only where it sees TCP.
+    # With its protocol given, since asyncio switches Nagle's delays off only for TCP.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(2 * CONNECTIONS)

@@ -17,7 +17,7 @@ PATIENCE = 10  # seconds
 
 @asynccontextmanager
 async def running(app: web.Application) -> AsyncIterator[str]:
-    """Serve `app` on this event loop; its address, ``127.0.0.1:port``."""
+    """Serve `app` on this event loop; yields its address, ``127.0.0.1:port``."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = "{}:{}".format(*listener.getsockname())
@@ -37,7 +37,7 @@ async def calling(app: web.Application) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def statuses(session: aiohttp.ClientSession, *paths: str) -> list[int]:
-    """The statuses of requests that follow each other."""
+    """Send requests one after another; their statuses."""
     answers = []
     for path in paths:
         async with session.get(path) as answer:
@@ -47,7 +47,7 @@ async def statuses(session: aiohttp.ClientSession, *paths: str) -> list[int]:
 
 @contextmanager
 def serve_aiohttp(app: web.Application) -> Iterator[str]:
-    """Serve `app` in a thread for as long as the context lasts; its address."""
+    """Serve `app` in a thread while the context lasts; yields its address."""
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     started: Future[str] = Future()
 
@@ -56,7 +56,7 @@ def serve_aiohttp(app: web.Application) -> Iterator[str]:
             async with running(app) as address:
                 started.set_result(address)
                 await stop.wait()
-        except BaseException as error:  # raised where the test waits for the start
+        except BaseException as error:  # so that the test that waits for the start gets it
             if started.done():
                 raise
             started.set_exception(error)

@@ -1,4 +1,4 @@
-"""Tasks of several processes that reserve, settle, fail and are cancelled, and what they have used in the end."""
+"""Tasks in several processes that reserve, settle, fail and are cancelled, and the units they have used in the end."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ TASKS, WORKS = 6, 12
 
 
 def limits_in(store):
-    """Two limits in a store, which on a cluster count in different slots."""
+    """Two limits in a store. On a cluster, their keys are in different slots."""
     return [Limiter(f"booking:{uid}", f"{LIMIT}/day", backend=store) for uid in ("one", "two")]
 
 
 def left_in(store):
-    """What is left of each limit."""
+    """The quota left of each limit."""
     return [limit.sync.stat("a").hits_remaining for limit in limits_in(store)]
 
 
 def book_in_processes(make, where, processes=4):
-    """The units that processes have used, all together.
+    """Run the tasks in several processes; the units that they have used together.
 
     Args:
         make: ``module:name`` of a function that returns a store.
-        where: what it takes.
+        where: the argument of the function.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
@@ -40,7 +40,7 @@ def book_in_processes(make, where, processes=4):
 
 
 def work_off(store, seed):
-    """The units that the tasks of one event loop have used."""
+    """Run the tasks in one event loop; the units that they have used."""
     return asyncio.run(_work_off(limits_in(store), random.Random(seed)))
 
 
@@ -69,7 +69,7 @@ async def _reserve(limits, chance):
 
 
 async def _cut(limits, chance):
-    """Reserve in a task that is cancelled at any moment."""
+    """Reserve in a task that is cancelled at a random moment."""
     used = [0]
     task = asyncio.ensure_future(_reserve_into(used, limits, chance))
     for _ in range(chance.randint(0, 12)):
@@ -88,5 +88,5 @@ async def _reserve_into(used, limits, chance):
             await asyncio.sleep(0)
             if chance.random() < 0.3:
                 raise ValueError
-            used[0] = chance.randint(0, estimate)  # settling is carried out once it has begun
+            used[0] = chance.randint(0, estimate)  # once settling has begun, it is completed
             await reservation.commit(used[0])

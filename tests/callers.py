@@ -1,4 +1,4 @@
-"""Clients of an ASGI app without a server between: on any event loop, from any address."""
+"""Clients that call an ASGI app without a server, on any event loop and from any address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DENIAL = {"extensions": {"websocket.http.response": {}}}
 
 @asynccontextmanager
 async def calling(app: Any, peer: str | None = PEER, *, raising: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-    """A client at address `peer`; None has no address. An error that no handler answers is raised, or a 500."""
+    """A client at the address `peer`, or without an address. Errors without a handler are raised, or give a 500."""
     client: Any = None if peer is None else (peer, 50_000)
     transport = httpx.ASGITransport(app, client=client, raise_app_exceptions=raising)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as caller:
@@ -23,19 +23,19 @@ async def calling(app: Any, peer: str | None = PEER, *, raising: bool = True) ->
 
 
 async def get(app: Any, path: str = "/", peer: str | None = PEER, **options: Any) -> httpx.Response:
-    """One request."""
+    """Send one GET."""
     async with calling(app, peer) as caller:
         return await caller.get(path, **options)
 
 
 async def statuses(app: Any, *paths: str, peer: str | None = PEER) -> list[int]:
-    """The statuses of requests that follow each other."""
+    """Send requests one after another; their statuses."""
     async with calling(app, peer) as caller:
         return [(await caller.get(path)).status_code for path in paths]
 
 
 async def converse(app: Any, *texts: str, path: str = "/", **scope: Any) -> list[MutableMapping[str, Any]]:
-    """What a WebSocket's client gets that connects, sends `texts` and leaves, as ASGI messages."""
+    """Connect a WebSocket, send `texts` and disconnect; the ASGI messages that the app has sent."""
     messages = [{"type": "websocket.receive", "text": text} for text in texts]
     incoming = [{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect", "code": 1000}]
     got: list[MutableMapping[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""The fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
 
-# `TRAFFIK_HYPOTHESIS=deep` tries for hours, `quick` for a moment.
+# `TRAFFIK_HYPOTHESIS=deep` runs for hours, `quick` for moments.
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=10)
@@ -30,7 +30,7 @@ def _nothing_noticed_or_trusted():
 
 @pytest.fixture(autouse=True)
 def _no_store_of_others(monkeypatch):
-    """Which store a throttle uses must not depend on what other tests left behind."""
+    """Forget the stores of other tests, so that throttles do not find them."""
     monkeypatch.setattr(binding, "_made", WeakSet())
 
 

@@ -1,7 +1,7 @@
-"""Hits on one key from several processes at once, and when each was called and had returned.
+"""Hits on one key from several processes at once, with the times at which each was called and returned.
 
-The processes are interpreters of their own, or forks, which start much sooner. Their times can be compared: they share
-the machine's monotonic clock.
+The processes are new interpreters, or forks, which start faster. Their times are comparable, since they share the
+monotonic clock of the machine.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from traffik.backends.base import Backend
 from traffik.strategies import Plan, Strategy, plan
 
 BURST = 8
-PATIENCE = 30.0  # seconds for a worker that has been told to end
+PATIENCE = 30.0  # seconds for a worker to end
 _NOW = 1_700_000_000_000_000
 _WORKER = (sys.executable, "-W", "error", "-c", "from tests.fleet import work; work()")
 
 
 @dataclass(frozen=True)
 class Order:
-    """What each process does, but for the costs.
+    """What each process does, apart from the costs.
 
     Attributes:
-        store: ``module:name`` of what makes a store from `url`.
-        url: of a server, or whatever else that takes.
-        strategy: the limiter's; of a class that the processes can import.
-        rate: the limiter's. So slow that not a unit of quota comes back meanwhile, if the hits are to be `explained`.
+        store: ``module:name`` of a function that makes a store from `url`.
+        url: the argument of that function, such as the URL of a server.
+        strategy: the limiter's, of a class that the processes can import.
+        rate: the limiter's. For `explained`, so slow that no unit comes back during the hits.
         uid: the limiter's.
         key: the identity that is hit.
         tasks: how many async tasks of each process hit at a time; 0 is sync code.
-        pause: seconds, the longest of the random pauses after every `BURST` hits of sync code.
+        pause: the longest random pause after every `BURST` hits of sync code, in seconds.
     """
 
     store: str
@@ -71,10 +71,10 @@ class Order:
 
 
 def record(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[list[Hit]]:
-    """The history of each process, which hits with its costs; all are released together when all are ready.
+    """Start a process for each sequence of costs, and let all hit at the same time when all are ready; their histories.
 
     Raises:
-        EOFError: a process has died; what it said is on the standard error.
+        EOFError: a process has died; its output is on standard error.
     """
     every = list(costs_of_processes)
     with _at_work(len(every)) as workers:
@@ -88,7 +88,7 @@ def record(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[li
 
 
 def record_forked(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> list[list[Hit]]:
-    """`record`, with forks of this process.
+    """The same as `record`, with forks of this process.
 
     Raises:
         EOFError: a process has died.
@@ -112,19 +112,19 @@ def record_forked(order: Order, costs_of_processes: Iterable[Sequence[int]]) -> 
 
 
 def admitted(histories: Iterable[Iterable[Hit]]) -> int:
-    """The quota that was taken."""
+    """The units that were admitted."""
     return sum(hit.cost for hit in chain.from_iterable(histories) if hit.decision.allowed)
 
 
 def explained(histories: Iterable[Iterable[Hit]], plan: Plan) -> bool:
-    """Whether one instant can be given to each hit that explains them all, as far as they do not depend on the time."""
+    """Whether some order of the hits explains all decisions, apart from what depends on the time."""
 
     def seen(decision: Decision) -> tuple[bool, int]:
         return decision.allowed, decision.remaining
 
     def at(now: int) -> Callable[[Any, int], tuple[Any, Any]]:
         def decide(state: Any, cost: int) -> tuple[tuple[bool, int], Any]:
-            if cost > plan.ceiling:  # no store is asked
+            if cost > plan.ceiling:  # decided without a store
                 return seen(plan.without_store(cost)), None
             decision, changed, _ = plan.kernel(state, cost, now)
             return seen(decision), changed
@@ -133,7 +133,7 @@ def explained(histories: Iterable[Iterable[Hit]], plan: Plan) -> bool:
 
     moments = [_NOW]
     if getattr(plan.strategy, "debt", 0):
-        # Whether anything is left to overdraw, when just all is taken, depends on whether a moment has passed since.
+        # If exactly all units are taken, the debt can be used only after some time has passed.
         moments += [_NOW + rate.period // rate.limit // 2 for rate in plan.rates]
     hits = [hit._replace(decision=seen(hit.decision)) for hit in chain.from_iterable(histories)]
     return bool(linearizable(hits, *map(at, moments)))
@@ -178,8 +178,8 @@ def _hear(worker: subprocess.Popen[bytes]) -> Any:
 
 
 def work() -> None:
-    """What a process of the fleet does: one order after the other, until there are no more."""
-    # What a store prints must not get among the answers.
+    """The main function of a process: it carries out one order after another, until there are no more."""
+    # Standard output carries the answers, so prints must go elsewhere.
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
 

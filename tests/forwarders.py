@@ -1,6 +1,6 @@
-"""Real proxies for tests, in front of a server on loopback: one of a few lines, and nginx where it is installed.
+"""Real proxies for tests, in front of a server on loopback: a simple one, and nginx if it is installed.
 
-A chain of them has addresses of its own, 127.0.0.11 and so on from the client on, since Linux has all of 127.0.0.0/8.
+The proxies of a chain have the addresses 127.0.0.11 and so on, from the client on. Linux has all of 127.0.0.0/8.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from tests.servers import PATIENCE, wait_until_it_listens
 
 
 def address(place: int) -> str:
-    """What the server behind it sees of the proxy at that place of a chain."""
+    """The address of the proxy at that place of a chain, as seen by the next server."""
     return f"127.0.0.{11 + place}"
 
 
 class ThreadedProxy(ThreadingHTTPServer):
-    """Passes on what comes, with the address of its peer appended to X-Forwarded-For and to Forwarded."""
+    """A proxy that appends the address of its peer to X-Forwarded-For and to Forwarded."""
 
     daemon_threads = True
 
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def threaded(upstream: str, length: int) -> Iterator[str]:
-    """A chain of proxies in threads; the address of its first."""
+    """Run a chain of proxies in threads; yields the address of the first."""
     with ExitStack() as stack:
         for place in reversed(range(length)):
             server = stack.enter_context(ThreadedProxy(place, upstream))
@@ -76,7 +76,7 @@ def threaded(upstream: str, length: int) -> Iterator[str]:
         yield upstream
 
 
-NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")  # on Debian it is not in the PATH of users
+NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")  # Debian installs it outside the PATH of users
 
 _CONFIGURATION = """
 daemon off; master_process off; pid {home}/pid; error_log stderr warn;
@@ -101,7 +101,7 @@ _SERVER = """
 
 @contextmanager
 def nginx(upstream: str, length: int, home: Path) -> Iterator[str]:
-    """The same of nginx, which appends to X-Forwarded-For alone, and sets X-Real-IP; `home` is an empty directory."""
+    """Run a chain of nginx servers, which append to X-Forwarded-For and set X-Real-IP. `home` is an empty directory."""
     servers = []
     for place in reversed(range(length)):
         with socket.create_server(("127.0.0.1", 0)) as probe:

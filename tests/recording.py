@@ -1,4 +1,4 @@
-"""A store in memory that notes its charges, and that may suspend before each of them as a store elsewhere does."""
+"""A store in memory that notes its charges, and may suspend before each of them, like a store on a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from traffik.backends.inmemory import InMemoryBackend
 class RecordingBackend(InMemoryBackend):
     """Notes ``(key, cost, allowed)`` of each charge in `charged`; with `remote`, async charges suspend first.
 
-    Charges get the decisions in `answers`, as long as there are any.
+    Charges get the decisions in `answers` until it is empty.
     """
 
     def __init__(self, *, remote=False, **options):
@@ -42,5 +42,5 @@ class RecordingBackend(InMemoryBackend):
 
     @property
     def refused(self):
-        """How many charges were refused."""
+        """The number of refused charges."""
         return sum(not allowed for _, _, allowed in self.charged)

@@ -1,4 +1,4 @@
-"""Real servers for tests: uvicorn on a free port of the loopback interface, in a thread of this process or apart."""
+"""Real servers for tests: uvicorn on a free port of the loopback interface, in a thread or in another process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 10  # seconds
 
 
 class Server(uvicorn.Server):
-    """A server that tells when it has started, or given up."""
+    """A server that sets an event when it has started or failed."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -38,9 +38,9 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def serve(app: Any, *, listener: socket.socket | None = None, **config: Any) -> Iterator[str]:
-    """Serve `app`, lifespan included, for as long as the context lasts; its address, ``127.0.0.1:port``."""
+    """Serve `app`, with its lifespan, while the context lasts; yields its address, ``127.0.0.1:port``."""
     if listener is None:
-        # asyncio sends small answers at once only on sockets that say they are TCP.
+        # asyncio sends small responses at once only on sockets whose protocol is TCP.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.bind(("127.0.0.1", 0))
     listener.listen(256)
@@ -62,14 +62,14 @@ def serve(app: Any, *, listener: socket.socket | None = None, **config: Any) -> 
 
 @contextmanager
 def serve_apart(app: str, **environ: str) -> Iterator[str]:
-    """Serve ``module:app`` in a process of its own, with more in its environment; its address, ``127.0.0.1:port``."""
+    """Serve ``module:app`` in another process, with more environment variables; yields its address."""
     with serve_by(["uvicorn", app, "--port", "{port}", "--log-level", "warning"], **environ) as address:
         yield address
 
 
 @contextmanager
 def serve_by(command: list[str], stderr: Any = None, **environ: str) -> Iterator[str]:
-    """Serve by a server that is a module, with the words of its command, in which ``{port}`` is filled in."""
+    """Run a server module with arguments, in which ``{port}`` is replaced; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     words = [word.format(port=port) for word in command]
@@ -86,14 +86,14 @@ def serve_by(command: list[str], stderr: Any = None, **environ: str) -> Iterator
 
 
 def wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until a server in a process of its own takes connections; it fails if that ends, or takes too long."""
+    """Wait until a server in another process accepts connections. Fails if it ends or takes too long."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server could not start"
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            time.sleep(0.02)  # another process, which says nothing
+            time.sleep(0.02)  # the other process has no other sign that it is ready
         else:
             return
     raise TimeoutError("the server is still starting")

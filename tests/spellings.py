@@ -1,8 +1,8 @@
-"""Other spellings of paths, and a service that tells which resource a request reached and which limits applied to it.
+"""Other spellings of paths, and checks that no spelling reaches a resource without its limits.
 
-A service has resources: routes, files and WebSockets. Each has throttles that name it in every way a rule can. They
-refuse everything and let it pass all the same, so that a response shows what the server reached (the header
-``x-reached``, or the body of a file) and which throttles applied (``x-limits``).
+A service has resources: routes, files and WebSockets. Each has throttles with every kind of rule that can match it.
+They refuse every request, but their handlers let it pass, so that a response shows the resource that it reached (in the
+header ``x-reached``, or in the body of a file) and the throttles that applied (``x-limits``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PIECES = [
 
 
 class Resource(NamedTuple):
-    """A route, a file or a WebSocket: its name, a path of it, and the rules that name it."""
+    """A route, a file or a WebSocket: its name, one of its paths, and the rules that match it."""
 
     name: str
     example: str
@@ -48,17 +48,17 @@ class Resource(NamedTuple):
     websocket: bool = False
 
     def ways(self) -> dict[str, dict[str, Any]]:
-        """The ways to name it in a rule."""
+        """The rules that match it, by kind."""
         ways: dict[str, dict[str, Any]] = {"path": {"path": self.path}}
         ways["expression"] = {"path": re.compile(self.expression)}
         return ways if self.route is None else {**ways, "route": {"route": self.route}}
 
     def shares(self, way: str, other: Resource) -> bool:
-        """Whether both have the same rule, as files have that of the folder."""
+        """Whether both have the same rule, as files in one folder do."""
         return self.ways()[way] == other.ways().get(way)
 
     def throttles(self) -> Iterator[Throttle[Any]]:
-        """For each way to name it a throttle for it, and one that lets it pass and applies to everything else."""
+        """Two throttles for each kind of rule: one that matches the resource, and one that bypasses it."""
         kind: type[Throttle[Any]] = WebSocketThrottle if self.websocket else HTTPThrottle
         for way, named in self.ways().items():
             options = {"handle_throttled": lambda *_: None}
@@ -67,14 +67,14 @@ class Resource(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a request reached, and the uids of the throttles that applied."""
+    """The resource that a request reached, and the uids of the throttles that applied."""
 
     target: bytes
     reached: str | None
     limits: frozenset[str]
 
     def escaped(self, resources: Iterable[Resource]) -> list[str]:
-        """The throttles that should have applied and did not."""
+        """The uids of the throttles that should have applied but did not."""
         found = next((resource for resource in resources if resource.name == self.reached), None)
         if found is None:
             return []
@@ -86,7 +86,7 @@ class Answer(NamedTuple):
 
 
 def spellings(paths: list[str], count: int = COUNT) -> Iterator[bytes]:
-    """Paths as they are, with each byte at each place where it could matter, and then at random; `count` in all."""
+    """`count` spellings: the paths, the paths with each byte at each relevant place, and random changes."""
     return islice(_endless(paths, random.Random(SEED)), count)
 
 
@@ -128,7 +128,7 @@ def _swap_case(text: str, rng: random.Random, _: list[str]) -> str:
 
 
 def _widen(text: str, rng: random.Random, _: list[str]) -> str:
-    """A character as its fullwidth form, or composed ones apart."""
+    """Replace a character by its fullwidth form, or decompose characters."""
     at = rng.randrange(len(text) or 1)
     if "%C3%A9" in text and rng.random() < 0.5:
         return text.replace("%C3%A9", quote(normalize("NFD", "é")))
@@ -143,7 +143,7 @@ def _drop(text: str, rng: random.Random, _: list[str]) -> str:
 
 
 def _climb(text: str, rng: random.Random, paths: list[str]) -> str:
-    """From one path up, and down to another."""
+    """Append parent segments and another path."""
     other = quote(rng.choice(paths))
     up = rng.choice(("/..", "/%2e%2e", "%2f..", "/.%2E", "%2F%2e%2e", "\\.."))
     return text + up * rng.randint(1, 4) + rng.choice((other, other.rpartition("/")[2], "/static" + other))
@@ -160,7 +160,7 @@ def _prefix(text: str, rng: random.Random, _: list[str]) -> str:
 
 
 def _place(text: str, rng: random.Random) -> int:
-    """Often the end, or beside a slash; not inside an escape on purpose."""
+    """A random place, often the end or beside a slash."""
     slashes = [at for at, char in enumerate(text) if char == "/"]
     return rng.choice((len(text), len(text), rng.randint(0, len(text)), *(at + 1 for at in slashes), *slashes))
 
@@ -172,7 +172,7 @@ _CHANGES = (
 
 
 class Client:
-    """Sends requests whose target is exactly the bytes given, over one connection as long as the server keeps it."""
+    """Sends requests with exactly the given bytes as target, on one connection while the server keeps it open."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
@@ -180,13 +180,13 @@ class Client:
         self._socket: socket.socket | None = None
 
     def get(self, target: bytes) -> Answer:
-        """What a GET reaches; nothing if the server takes it for no request."""
+        """Send a GET; the answer, which reached nothing if the server rejects it."""
         status, fields, body = self._exchange(target, b"")
         reached = fields.get("x-reached") or (body.decode("latin-1") if status == 200 else None)
         return Answer(target, reached, _split(fields))
 
     def open(self, target: bytes) -> Answer:
-        """What the opening of a WebSocket reaches."""
+        """Open a WebSocket; the answer."""
         fields = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         status, answered, _ = self._exchange(target, fields)
         self.close()
@@ -200,7 +200,7 @@ class Client:
     def _exchange(self, target: bytes, fields: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = b"Upgrade" if fields else b"keep-alive"
         request = b"GET %b HTTP/1.1\r\nHost: example.org\r\nConnection: %b\r\n%b\r\n" % (target, connection, fields)
-        for _ in range(2):  # the server may have closed the connection meanwhile
+        for _ in range(2):  # the server may have closed the connection
             if self._socket is None:
                 self._socket = socket.create_connection(self._address, timeout=10)
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -243,7 +243,7 @@ def limits_in(memory: Memory) -> str:
 
 
 def make_files(where: Path) -> Path:
-    """A folder called ``static`` of three files, each of which contains the name of its resource."""
+    """Make a folder ``static`` with three files. Each contains the name of its resource."""
     folder = where / "static"
     (folder / "sub" / "deep" / "empty").mkdir(parents=True)
     (folder / "link").symlink_to(folder / "sub" / "deep" / "empty")
@@ -253,9 +253,9 @@ def make_files(where: Path) -> Path:
 
 
 def check(address: str, resources: list[Resource], opened: Collection[str] = ()) -> None:
-    """Send spellings of the resources, as WebSockets too if some are `opened`.
+    """Send spellings of the resources, also as WebSockets if some are `opened`.
 
-    Each has to be reached, and none without its limits.
+    Assert that each resource is reached, and never without its limits.
     """
     client, escaped, reached = Client(address), [], set()
     for target in spellings([resource.example for resource in resources]):

@@ -1,4 +1,4 @@
-"""A framework of two classes, so that throttles are tested with none installed. Importing it registers its adapters."""
+"""A toy framework of two classes, for tests without a real one. Importing it registers its adapters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class App:
 
 
 class HTTPAdapter:
-    injects = None  # or a real framework, tested in the same process, would be handed these
+    injects = None  # otherwise a real framework in the same process would get these
     websocket = False
 
     def peer(self, connection):

@@ -1,4 +1,4 @@
-"""What Hypothesis draws: strategies with their models, rates they can count, and walks of hits and pauses."""
+"""Hypothesis strategies: strategies with their models, rates they can count, and walks of hits and pauses."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def steps(draw, strategy, rate, most=20):
 
 
 class Key:
-    """A key under a kernel: what a store does, for one key."""
+    """A key that a kernel decides, as a store keeps it."""
 
     def __init__(self, kernel: Kernel, now: int = START):
         self.kernel = kernel
@@ -74,7 +74,7 @@ class Key:
         self.lapses = now
 
     def ask(self, cost, now=None):
-        """What a hit would be answered."""
+        """The decision on a hit, without counting it."""
         return self.kernel(self.state, cost, self.now if now is None else now)[0]
 
     def hit(self, cost):
@@ -84,7 +84,7 @@ class Key:
         return decision
 
     def walk(self, walk):
-        """Take all the steps; the key itself."""
+        """Take all steps; returns the key."""
         for step in walk:
             self.now += step.pause
             self.hit(step.cost)

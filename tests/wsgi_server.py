@@ -1,4 +1,4 @@
-"""A real server for WSGI: waitress on a free port of the loopback interface, its threads in this process."""
+"""A real WSGI server for tests: waitress on a free port of the loopback interface, in this process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +13,16 @@ PATIENCE = 10  # seconds
 
 @contextmanager
 def serve_by_threads(app: Any) -> Iterator[str]:
-    """Serve `app` for as long as the context lasts; its address, ``127.0.0.1:port``."""
+    """Serve `app` while the context lasts; yields its address, ``127.0.0.1:port``."""
     sockets: dict[int, Any] = {}
-    options = {"threads": 8, "clear_untrusted_proxy_headers": False}  # by itself it keeps forwarding headers from us
+    options = {"threads": 8, "clear_untrusted_proxy_headers": False}  # by default waitress removes forwarding headers
     server = waitress.create_server(app, map=sockets, host="127.0.0.1", port=0, **options)
     over = Event()
 
     def run() -> None:
         while not over.is_set():
             wasyncore.loop(timeout=0.01, map=sockets, count=1)
-        # In the thread that selects on them, and after the threads that wake it: no thread uses closed sockets.
+        # Closed in the thread that selects on them, after the threads that wake it: none uses closed sockets.
         server.task_dispatcher.shutdown()
         for each in list(sockets.values()):
             each.close()

@@ -1,4 +1,4 @@
-"""Each framework in turn, a store on a clock that stands still, and clients of a service over real connections."""
+"""Fixtures: each framework, a store on a virtual clock, and clients that use a service over real connections."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def uid() -> str:
 
 @pytest.fixture
 def serve(framework: Framework) -> Iterator[Callable[[Service], httpx.Client]]:
-    """Serves a service until the test ends, and answers with a client of it."""
+    """Serves a service until the test ends; returns a client of it."""
     with ExitStack() as stack:
 
         def start(service: Service) -> httpx.Client:
@@ -65,7 +65,7 @@ def serve(framework: Framework) -> Iterator[Callable[[Service], httpx.Client]]:
 
 @pytest.fixture
 def served(serve: Callable[[Service], httpx.Client], store: InMemoryBackend) -> Callable[..., httpx.Client]:
-    """Serves one route, ``/``, that makes these calls; what else a service has goes by name."""
+    """Serves one route, ``/``, that makes these calls. Keyword arguments set other fields of the service."""
 
     def start(*calls: Call, **parts: object) -> httpx.Client:
         return serve(Service(**{"backend": store, "routes": {"/": calls}, **parts}))

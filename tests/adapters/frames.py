@@ -1,4 +1,4 @@
-"""A WebSocket client that keeps no rules: it writes frames in bulk on a bare socket, and reads when it likes."""
+"""A hostile WebSocket client: it writes frames in bulk on a bare socket, and reads only if a test says so."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
 
 class RawClient:
-    """An opened WebSocket; what the server sends is kept from `listen` on."""
+    """An open WebSocket. It keeps the frames of the server, from the call of `listen` on."""
 
     def __init__(self, connection: socket.socket, rest: bytes) -> None:
         self.connection = connection
@@ -41,11 +41,15 @@ class RawClient:
         self._listener = Thread(target=self._listen, daemon=True)
 
     def listen(self) -> None:
-        """Read, as fast as it comes, until the server has closed."""
+        """Begin to read in a thread, as fast as possible, until the server closes."""
         self._listener.start()
 
     def flood(self, frames: int, patience: float = PATIENCE) -> int:
-        """Write so many small text frames; how many went out before the server closed, or read no more for so long."""
+        """Write small text frames. Stop if the server closes, or reads nothing for `patience` seconds.
+
+        Returns:
+            the number of frames written.
+        """
         size, sent = frames * len(SMALL), 0
         with suppress(ConnectionError):
             while sent < size and select((), (self.connection,), (), patience)[1]:
@@ -54,24 +58,24 @@ class RawClient:
         return sent // len(SMALL)
 
     def close(self) -> None:
-        """Say that nothing more will come, if the server still listens."""
+        """Send a close frame, if the server still reads."""
         with suppress(ConnectionError):
             self.connection.sendall(CLOSE)
 
     def abort(self) -> None:
-        """Vanish, and with it all that the server has not read yet."""
+        """Reset the connection; the server loses the frames that it has not read yet."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
         self.connection.close()
 
     def refusals(self, at_least: int = 0) -> int:
-        """How many refusals have come, once there are `at_least` so many."""
+        """The number of refusals received. Waits for `at_least` of them."""
         deadline = monotonic() + PATIENCE
         while self._got.count(b'"rate_limit"') < at_least and monotonic() < deadline:
-            sleep(0.01)  # a real client: what comes is read in another thread
+            sleep(0.01)  # another thread reads a real socket
         return self._got.count(b'"rate_limit"')
 
     def received(self) -> list[Frame]:
-        """All frames that came, once the server has closed."""
+        """All frames received. Waits until the server closes."""
         self._listener.join(PATIENCE)
         assert not self._listener.is_alive(), "the server does not close"
         return list(_frames(bytes(self._got)))
@@ -99,7 +103,7 @@ def raw_client(address: str, path: str = "/ws") -> Iterator[RawClient]:
 
 
 def _frames(data: bytes) -> Iterator[Frame]:
-    """The frames of a server, none of them masked or longer than 64 KiB."""
+    """Parse the frames of a server, which are not masked and at most 64 KiB long."""
     while data:
         kind, size, start = data[0] & 15, data[1], 2
         if size == 126:

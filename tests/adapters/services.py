@@ -1,4 +1,4 @@
-"""A throttled service as data, so that every framework can be asked to serve the same one."""
+"""A throttled service as data, so that each framework can serve the same one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from traffik.throttles.all_of import AllOf, SyncAllOf
 
 
 class Call(NamedTuple):
-    """One thing that an endpoint does with its connection.
+    """One call that an endpoint makes with its connection.
 
     It is one of: hit, call, check, stat, slot, attempt, reserve, is_throttled, get_wait. An attempt is a hit whose
-    refusal the endpoint catches. A reservation commits `actual`. A slot answers the stat inside its block. The last two
-    may ask without a throttle.
+    refusal the endpoint catches. A reservation commits `actual`. A slot returns the stat inside its block. The last two
+    may be called without a throttle.
     """
 
     what: str
@@ -33,30 +33,31 @@ class Call(NamedTuple):
 
 
 class Socket(NamedTuple):
-    """A WebSocket: the calls before its accept, and for each message, which is then echoed if admitted."""
+    """A WebSocket: the calls before its accept, and those for each message. An admitted message is echoed."""
 
     door: Sequence[Call] = ()
     message: Sequence[Call] = ()
     closes: bool = False
-    """Whether a throttled one is closed, with code 1008."""
+    """Whether the endpoint closes a throttled one, with code 1008."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """What is served.
+    """A service.
 
     Attributes:
         backend: the application's store.
-        routes: what a GET of a path does; it is answered with what the calls answer, as JSON.
-        guards: throttles of a middleware in front of everything.
-        mounted: the same as `routes` for another application, mounted below ``/in``, that has no store of its own.
+        routes: the calls for a GET of each path. The response has their results as JSON.
+        guards: throttles of a middleware around all routes.
+        mounted: the routes of an application without a store, which is mounted below ``/in``.
         sockets: WebSockets by path.
-        decorated: throttles that a decorator names in front of a route, by its path.
-        forbidden: the same as `routes`, and then the framework's own answer 403, raised.
-        streams: the same as `routes`, but answered ``ab``, in two parts.
-        uploads: throttles in bytes, for a POST of ``/upload``, which reads the body in pieces, and of ``/ignore``.
-        received: how many bytes each upload to ``/upload`` brought to the endpoint.
-        handled: whether refusals that endpoints raise are answered by our handler where they are not anyway.
+        decorated: throttles of a decorator of each route, by path.
+        forbidden: the same as `routes`, but afterwards they raise the framework's error with status 403.
+        streams: the same as `routes`, but the response is a stream of ``a`` and ``b``.
+        uploads: throttles in bytes, for a POST of ``/upload``, which reads the body in pieces, and of ``/ignore``,
+            which does not read it.
+        received: how many bytes of each upload the endpoint ``/upload`` has read.
+        handled: whether to register our exception handler for refusals, in frameworks that need it.
     """
 
     backend: Backend
@@ -78,7 +79,7 @@ class Framework(ABC):
     websockets: ClassVar[bool] = True
     asynchronous: ClassVar[bool] = True
     answers: ClassVar[bool] = True
-    """Whether it has streams, and errors of its own."""
+    """Whether it has streams and HTTP errors."""
 
     uploads: ClassVar[bool] = True
     """Whether it counts uploads."""
@@ -90,23 +91,23 @@ class Framework(ABC):
     """Whether its server calls the application before the whole body is there."""
 
     tells_names_apart: ClassVar[bool] = True
-    """Whether the server keeps headers apart whose names differ by an underscore, or drops those that have one."""
+    """Whether the server distinguishes ``X_Name`` from ``X-Name``, or drops headers with an underscore."""
 
     def body(self, detail: str, violated: str | None = None) -> bytes:
-        """The body of a refusal that an endpoint raises, byte for byte, also of a store that does not answer."""
+        """The exact body of a refusal that an endpoint raises, and of an unavailable store."""
         return problem(detail, violated)
 
     def template(self, path: str) -> str:
-        """How the framework writes the template of the route of `path`, which has no parameters."""
+        """The template of a route without parameters, as the framework writes it."""
         return path
 
     @abstractmethod
     def serving(self, service: Service) -> AbstractContextManager[str]:
-        """Serve it as long as the context lasts; the address, ``host:port``. RateLimit headers are on all answers."""
+        """Serve it while the context lasts, with RateLimit headers on all responses; the address, ``host:port``."""
 
 
 def problem(detail: str, violated: str | None) -> bytes:
-    """The body of a refusal, as a problem."""
+    """The body of a refusal, as problem details."""
     registry = "https://iana.org/assignments/http-problem-types"
     if violated is None:
         kind = {"type": f"{registry}#temporary-reduced-capacity", "title": "Temporary Reduced Capacity", "status": 503}
@@ -116,7 +117,7 @@ def problem(detail: str, violated: str | None) -> bytes:
 
 
 async def carry_out(connection: Any, calls: Sequence[Call]) -> list[Any]:
-    """What the calls answer, as JSON has it, in async code."""
+    """Make the calls in async code; their results, as JSON values."""
     answers = []
     for call in calls:
         try:

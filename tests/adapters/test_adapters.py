@@ -28,7 +28,7 @@ class TestToyAdapter(AdapterContract):
         return toy.Socket(messages)
 
 
-def test_the_nearest_class_with_an_adapter_decides():
+def test_a_subclass_uses_the_adapter_of_its_nearest_base():
     class Special(toy.Socket):
         pass
 
@@ -44,7 +44,7 @@ def test_an_adapter_may_be_registered_by_the_name_of_a_class():
     assert adapter_of(Connection()) is adapter
 
 
-def test_the_latest_registration_wins():
+def test_a_later_registration_replaces_an_earlier_one():
     class Connection:
         pass
 
@@ -53,7 +53,7 @@ def test_the_latest_registration_wins():
         assert adapter_of(Connection()) is adapter
 
 
-def test_an_object_that_no_adapter_knows_is_an_error_that_shows_it():
+def test_an_object_without_an_adapter_is_an_error_that_shows_it():
     with pytest.raises(AdapterNotFoundError, match=r"no adapter for 5 \(builtins\.int\): give the connection"):
         adapter_of(5)
 
@@ -66,24 +66,24 @@ def test_a_missing_adapter_is_an_error_that_says_what_to_install(package, monkey
         adapter_of(foreign())
 
 
-def test_it_is_a_type_error():
+def test_an_unknown_object_is_a_type_error():
     with pytest.raises(TypeError):
         adapter_of(None)
 
 
-def test_mounted_applications_are_found_at_any_depth_once_and_nearest_first():
+def test_mounted_applications_are_found_once_at_any_depth_and_nearest_first():
     deep = toy.App()
     left, right = toy.App(deep), toy.App(deep)
     assert subapps_of(toy.App(left, right)) == [left, right, deep]
 
 
-def test_an_application_mounted_in_itself_is_no_endless_loop():
+def test_an_application_mounted_in_itself_causes_no_endless_loop():
     app = toy.App()
     app.mounted = (app,)
     assert subapps_of(app) == []
 
 
-def test_dependency_injection_hands_over_the_class_an_adapter_asks_for(monkeypatch):
+def test_dependency_injection_gets_the_class_named_by_the_adapter(monkeypatch):
     class Injecting(toy.HTTPAdapter):
         injects = toy.Request
 

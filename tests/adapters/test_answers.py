@@ -21,13 +21,13 @@ SETS = {
 
 
 def limits(answer):
-    """The names of the fields that tell of a limit, each as often as it comes."""
+    """The names of the rate limit fields in a response, with duplicates."""
     return sorted(name for name in answer.headers if "ratelimit" in name)
 
 
 @pytest.fixture(params=["in the route", "in front"])
 def guarded(request, served, uid):
-    """Serves a throttle of one hit a minute with something of its own, hit in the route or in front of it."""
+    """Serves a throttle of one hit a minute with response options, hit by the route or by a middleware."""
 
     def start(**options):
         throttle = HTTPThrottle(uid, "1/min", responses=ResponseOptions(**options) if options else None)
@@ -40,47 +40,47 @@ def guarded(request, served, uid):
 
 class TestFields:
     @pytest.mark.parametrize("name", SETS)
-    def test_are_the_chosen_ones(self, guarded, name):
+    def test_the_option_chooses_them(self, guarded, name):
         client = guarded(fields=name)
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (admitted.status_code, refused.status_code) == (200, 429)
         assert limits(admitted) == limits(refused) == sorted(SETS[name])
         assert all(len(refused.headers.get_list(name)) == 1 for name in limits(refused))
 
-    def test_of_all_kinds_have_the_same_values(self, guarded, uid):
+    def test_all_sets_have_the_same_values(self, guarded, uid):
         client = guarded(fields=tuple(SETS))
         for fields in [client.get("/").headers for _ in range(2)]:
             assert fields["RateLimit"] == f'"{uid}";r=0;t=60'
             for prefix in ("RateLimit", "X-RateLimit"):
                 assert [fields[f"{prefix}-{part}"] for part in TRIPLE] == ["1", "0", "60"]
 
-    def test_may_be_none_but_the_wait(self, guarded):
+    def test_without_fields_only_the_wait_is_sent(self, guarded):
         client = guarded(fields=())
         admitted, refused = [client.get("/") for _ in range(2)]
         assert (limits(admitted), limits(refused), refused.headers["Retry-After"]) == ([], [], "60")
 
-    def test_of_other_throttles_are_not_on_a_refusal_without_fields(self, served, uid):
+    def test_a_refusal_without_fields_has_none_of_other_throttles(self, served, uid):
         wide = HTTPThrottle(f"{uid}-wide", "5/min")
         quiet = HTTPThrottle(uid, "1/min", responses=ResponseOptions(fields=()))
         client = served(Call("hit", quiet), guards=[wide], handled=True)
         assert [limits(client.get("/")) for _ in range(2)] == [["ratelimit", "ratelimit-policy"], []]
 
     @pytest.mark.parametrize("place", ["in the route", "in front"])
-    def test_are_not_for_a_denied_client(self, served, uid, place):
+    def test_a_denied_client_gets_none(self, served, uid, place):
         wide = HTTPThrottle(f"{uid}-wide", "5/min")
         closed = HTTPThrottle(uid, "5/min", identifier=identities.deny("127.0.0.1"))
         calls, guards = ([Call("hit", closed)], [wide]) if place == "in the route" else ([], [wide, closed])
         answer = served(*calls, guards=guards, handled=True).get("/")
         assert (answer.status_code, limits(answer)) == (403, [])
 
-    def test_may_be_written_by_a_function(self, guarded, uid):
+    def test_a_function_may_write_them(self, guarded, uid):
         def write(policies, decision):
             return [("X-Left", f"{policies.name(decision)} {decision.remaining}")]
 
         client = guarded(fields=[write])
         assert [client.get("/").headers["X-Left"] for _ in range(2)] == [f"{uid} 0"] * 2
 
-    def test_have_the_unit_and_the_partition(self, guarded, uid):
+    def test_they_have_the_unit_and_the_partition(self, guarded, uid):
         client = guarded(unit="requests", partition_secret=bytes(range(32)))
         told = [client.get("/").headers for _ in range(3)]
         mark = told[0]["RateLimit"].partition(";pk=")[2]
@@ -88,7 +88,7 @@ class TestFields:
         assert [each["RateLimit"] for each in told] == [f'"{uid}";r=0;t=60;pk={mark}'] * 3
         assert {each["RateLimit-Policy"] for each in told} == {f'"{uid}";q=1;w=60;qu="requests";pk={mark}'}
 
-    def test_with_room_for_one_throttle_come_once(self, served, uid):
+    def test_fields_for_a_single_throttle_are_sent_once(self, served, uid):
         responses = ResponseOptions(fields=("draft-11", "x-ratelimit"))
         wide, narrow = (HTTPThrottle(f"{uid}-{limit}", f"{limit}/min", responses=responses) for limit in (5, 3))
         answer = served(Call("hit", narrow), guards=[wide], handled=True).get("/")
@@ -98,13 +98,13 @@ class TestFields:
             f'"{uid}-3";r=2;t=60',
         ]
 
-    def test_are_on_requests_without_a_route(self, served, uid):
+    def test_a_response_to_an_unknown_path_has_them(self, served, uid):
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields="x-ratelimit"))
         answer = served(guards=[throttle]).get("/nowhere")
         assert (answer.status_code, answer.headers["X-RateLimit-Remaining"]) == (404, "4")
 
     @pytest.mark.parametrize(("what", "status"), [("forbidden", 403), ("streams", 200)])
-    def test_are_on_errors_that_are_raised_and_on_streams(self, framework, served, uid, what, status):
+    def test_raised_errors_and_streams_have_them(self, framework, served, uid, what, status):
         if not framework.answers:
             pytest.skip("this framework has neither errors of its own nor streams")
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields=("draft-11", "draft-06")))
@@ -112,7 +112,7 @@ class TestFields:
         assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")
         assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
-    def test_may_be_those_of_the_whole_process(self, guarded):
+    def test_options_may_be_set_for_the_whole_process(self, guarded):
         set_default_responses(ResponseOptions(fields="draft-06"))
         try:
             assert limits(guarded().get("/")) == sorted(SETS["draft-06"])
@@ -121,7 +121,7 @@ class TestFields:
 
 
 class TestJitter:
-    def test_only_adds_and_stays_the_same(self, guarded):
+    def test_it_only_adds_to_the_wait_and_stays_the_same(self, guarded):
         client = guarded(jitter=3600)
         client.get("/")
         answers = [client.get("/") for _ in range(3)]
@@ -131,42 +131,42 @@ class TestJitter:
 
 
 class TestTheBody:
-    def test_is_a_problem(self, guarded, uid):
+    def test_it_is_problem_details_by_default(self, guarded, uid):
         client = guarded()
         refused = [client.get("/") for _ in range(2)][1]
         assert (refused.status_code, refused.content) == (429, problem(DETAIL, uid))
         assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("application/problem+json", "Accept")
 
-    def test_is_plain_json_for_a_client_that_accepts_nothing_else(self, guarded, uid):
+    def test_a_client_that_accepts_only_json_gets_json(self, guarded, uid):
         client = guarded()
         refused = [client.get("/", headers={"Accept": "application/json"}) for _ in range(2)][1]
         assert (refused.headers["Content-Type"], refused.content) == ("application/json", problem(DETAIL, uid))
 
-    def test_is_a_page_for_a_browser(self, guarded):
+    def test_a_browser_gets_a_page(self, guarded):
         client = guarded()
         refused = [client.get("/", headers=BROWSER) for _ in range(2)][1]
         assert (refused.headers["Content-Type"], refused.headers["Vary"]) == ("text/html; charset=utf-8", "Accept")
         assert f"<h1>Too Many Requests</h1><p>{DETAIL}</p>" in refused.text
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
 
-    def test_may_be_the_detail_alone(self, guarded):
+    def test_it_may_be_the_detail_alone(self, guarded):
         client = guarded(problem=False)
         refused = [client.get("/") for _ in range(2)][1]
         assert (refused.headers["Content-Type"], refused.json()) == ("application/json", {"detail": DETAIL})
 
 
-class TestAStoreThatIsAway:
+class TestAnUnavailableStore:
     @pytest.fixture
     def client(self, served, uid):
         store = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
         return served(Call("hit", HTTPThrottle(uid, "2/hour", backend=store)), handled=True)
 
-    def test_is_another_problem(self, client):
+    def test_the_problem_has_another_type_and_title(self, client):
         answer = client.get("/")
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         assert answer.content == problem("The rate limiter is unavailable. Retry in 1 second.", None)
 
-    def test_is_another_page(self, client):
+    def test_a_browser_gets_another_page(self, client):
         assert "<h1>Service Unavailable</h1>" in client.get("/", headers=BROWSER).text
 
 

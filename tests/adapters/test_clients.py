@@ -33,7 +33,7 @@ def test_the_client_is_the_address_from_a_trusted_proxy(counted_in):
     assert counted_in(("Forwarded", "for=192.0.2.1"), ("X-Real-IP", "192.0.2.1")) == "127.0.0.1"
 
 
-def test_a_client_may_be_named_in_another_header(counted_in):
+def test_a_trusted_proxy_may_send_the_client_in_another_header(counted_in):
     trust_proxies(1, header="Forwarded", ipv6_prefix=48)
     elements = 'for=192.0.2.9;host="a,b", for="[2001:db8:1:2::3]:4711"'
     assert counted_in(("Forwarded", elements), ("X-Forwarded-For", "192.0.2.1")) == "2001:db8:1::/48"
@@ -44,7 +44,7 @@ def test_a_proxy_that_is_not_trusted_is_the_client(counted_in):
     assert counted_in(("X-Forwarded-For", "192.0.2.1")) == "127.0.0.1"
 
 
-def test_a_header_whose_name_differs_by_an_underscore_is_another_one(framework, counted_in):
+def test_a_header_with_an_underscore_in_its_name_is_not_read(framework, counted_in):
     trust_proxies(LOOPBACK)
     # The server of the standard library takes them for one, as the guide warns.
     expected = "192.0.2.1" if framework.tells_names_apart else "198.51.100.9"
@@ -71,18 +71,18 @@ def test_identifiers_work_in_every_framework(served, uid):
 
 
 class TestADeniedClient:
-    def test_is_refused_with_a_status_of_its_own(self, served, uid, store):
+    def test_it_gets_status_403(self, served, uid, store):
         throttle = HTTPThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))
         answer = served(Call("hit", throttle)).get("/")
         assert (answer.status_code, DETAIL in answer.text) == (403, True)
         assert {"Retry-After", "RateLimit", "RateLimit-Policy"}.isdisjoint(answer.headers)
         assert store.keys == 0
 
-    def test_is_refused_in_front_of_everything(self, served, uid):
+    def test_a_middleware_refuses_it(self, served, uid):
         answer = served(guards=[HTTPThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))]).get("/")
         assert (answer.status_code, answer.json()["detail"]) == (403, DETAIL)
 
-    def test_opens_no_websocket(self, framework, served, uid):
+    def test_it_cannot_open_a_websocket(self, framework, served, uid):
         if not framework.websockets:
             pytest.skip("this framework has no WebSockets")
         door = WebSocketThrottle(uid, "100/min", identifier=identities.deny(LOOPBACK))
@@ -104,7 +104,7 @@ def test_a_websocket_has_the_same_client(framework, served, uid):
 
 
 def say(client, address):
-    """What a message is answered on a new WebSocket of this client."""
+    """Send a message on a new WebSocket of this client; the reply."""
     headers = {"X-Forwarded-For": address}
     with connect(f"ws://{client.base_url.netloc.decode()}/ws", additional_headers=headers) as socket:
         socket.send("hello")

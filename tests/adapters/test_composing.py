@@ -55,14 +55,14 @@ places = pytest.mark.parametrize("place", ["middleware", "decorator", "endpoint"
 
 class TestTwoThrottles:
     @places
-    def test_are_charged_together_or_not_at_all(self, served, two, used, place):
+    def test_both_are_charged_or_neither(self, served, two, used, place):
         calls, parts = in_front(place, two)
         client = served(*calls, **parts)
         assert [client.get("/").status_code for _ in range(8)] == [200] * 2 + [429] * 6
         assert used() == 2
 
     @places
-    def test_are_both_named_on_every_answer(self, served, uid, two, place):
+    def test_every_response_names_both(self, served, uid, two, place):
         calls, parts = in_front(place, two)
         client = served(*calls, **parts)
         for left in (1, 0, 0):
@@ -74,7 +74,7 @@ class TestTwoThrottles:
             assert listed[1].startswith(f'"{uid}-wide";r={8 + left};')
 
     @places
-    def test_refuse_with_one_wait_and_the_policy_that_refuses(self, served, uid, two, place):
+    def test_a_refusal_has_one_wait_and_the_policy_that_refused(self, served, uid, two, place):
         calls, parts = in_front(place, two)
         client = served(*calls, **parts)
         refused = [client.get("/", headers={"Accept": "application/problem+json"}) for _ in range(3)][2]
@@ -83,7 +83,7 @@ class TestTwoThrottles:
             assert refused.json()["violated-policies"] == [f"{uid}-narrow"]
 
     @places
-    def test_may_come_from_a_file(self, served, uid, used, tmp_path, place):
+    def test_they_may_come_from_a_file(self, served, uid, used, tmp_path, place):
         calls, parts = in_front(place, from_file(uid, tmp_path))
         client = served(*calls, **parts)
         assert [client.get("/").status_code for _ in range(4)] == [200] * 2 + [429] * 2
@@ -91,12 +91,12 @@ class TestTwoThrottles:
 
 
 class TestSeveralInAnEndpoint:
-    def test_return_the_very_same_connection_and_are_remembered(self, served, two):
+    def test_they_return_the_same_connection_and_its_decision_is_kept(self, served, two):
         both = AllOf(*two)
         client = served(Call("call", both), Call("check", both), Call("is_throttled", two[0]))
         assert [client.get("/").json() for _ in range(2)] == [["the connection", left, False] for left in (True, False)]
 
-    def test_may_be_refused_without_an_answer(self, served, two, used):
+    def test_an_endpoint_may_catch_a_refusal(self, served, two, used):
         client = served(*[Call("attempt", AllOf(*two))] * 3, Call("is_throttled"))
         assert client.get("/").json() == ["the connection", "the connection", False, True]
         assert used() == 2
@@ -104,29 +104,29 @@ class TestSeveralInAnEndpoint:
 
 class TestAReservation:
     @pytest.mark.parametrize("several", [False, True])
-    def test_settles_the_real_cost(self, served, uid, two, used, several):
+    def test_it_settles_the_real_cost(self, served, uid, two, used, several):
         wide: Throttle = two[0]
         throttle = AllOf(wide, HTTPThrottle(f"{uid}-other", "20/min")) if several else wide
         client = served(Call("reserve", throttle, 6, actual=2), Call("reserve", throttle, 1, actual=4))
         assert client.get("/").json() == [-4, 3]
         assert used() == 6
 
-    def test_shows_what_is_left_after_it_was_settled(self, served, uid, two):
+    def test_the_response_shows_the_quota_left_after_settling(self, served, uid, two):
         headers = served(Call("reserve", two[0], 6, actual=2)).get("/").headers
         assert headers["RateLimit"].startswith(f'"{uid}-wide";r=8;')
 
-    def test_that_is_refused_is_answered_before_the_work(self, served, two, used):
+    def test_a_refusal_is_sent_before_the_work_begins(self, served, two, used):
         client = served(Call("reserve", AllOf(*two), 3, actual=1))
         assert (client.get("/").status_code, used()) == (429, 0)
 
 
 class TestAWebSocket:
     @pytest.fixture(autouse=True)
-    def those_that_have_them(self, framework):
+    def needs_websockets(self, framework):
         if not framework.websockets:
             pytest.skip("this framework has no WebSockets")
 
-    def test_takes_from_all_or_from_none_for_each_message(self, served, uid, used):
+    def test_each_message_takes_from_all_limits_or_from_none(self, served, uid, used):
         from websockets.sync.client import connect
 
         both = AllOf(WebSocketThrottle(f"{uid}-wide", "10/min"), WebSocketThrottle(f"{uid}-narrow", "2/min"))

@@ -16,7 +16,7 @@ def _nothing_watches():
 
 @pytest.fixture
 def events(uid):
-    """Waits for the events so far, and returns their outcome and cost."""
+    """Waits until all events are delivered; returns their outcomes and costs."""
     found = []
     with subscribe(found.append, limit=f"{uid}*") as subscription:
 
@@ -33,20 +33,20 @@ def test_a_hit_in_an_endpoint_is_an_event(served, uid, events):
     assert events() == [("", "admitted", 2), ("", "refused", 2)]
 
 
-def test_a_decorated_endpoint_is_watched(served, uid, events):
+def test_a_hit_of_a_decorator_is_an_event(served, uid, events):
     client = served(decorated={"/": [HTTPThrottle(uid, "1/min")]})
     assert [client.get("/").status_code for _ in range(2)] == [200, 429]
     assert events() == [("", "admitted", 1), ("", "refused", 1)]
 
 
-def test_throttles_that_decide_as_one_are_an_event_each(served, uid, events):
+def test_each_throttle_of_one_decision_has_an_event(served, uid, events):
     throttles = [HTTPThrottle(f"{uid}:ample", "9/min"), HTTPThrottle(f"{uid}:scarce", "1/min")]
     client = served(decorated={"/": throttles})
     assert [client.get("/").status_code for _ in range(2)] == [200, 429]
     assert events() == [(":ample", "admitted", 1), (":scarce", "admitted", 1), (":scarce", "refused", 1)]
 
 
-def test_a_check_is_no_event_and_an_exemption_is_one(served, uid, events):
+def test_an_exemption_is_an_event_but_a_check_is_not(served, uid, events):
     throttle = HTTPThrottle(uid, "1/min", identifier=lambda connection: EXEMPTED)
     assert served(Call("check", throttle), Call("hit", throttle)).get("/").status_code == 200
     assert events() == [("", "exempted", 1)]
@@ -61,7 +61,7 @@ def test_metrics_count_requests(served, uid):
     assert scraped["traffik_decisions_total", "refused", uid] == 2
 
 
-def test_a_listener_that_fails_fails_no_request(served, uid):
+def test_a_failing_listener_does_not_fail_requests(served, uid):
     client = served(Call("hit", HTTPThrottle(uid, "1/min")))
     with subscribe(lambda event: 1 / 0, limit=uid) as subscription:
         assert [client.get("/").status_code for _ in range(2)] == [200, 429]

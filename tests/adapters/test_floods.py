@@ -1,4 +1,4 @@
-"""The cost of a flood of messages for a real server: a bounded number of frames, log lines, and memory."""
+"""A flood of WebSocket messages costs a real server a bounded number of frames, log lines and bytes of memory."""
 
 import logging
 import tracemalloc
@@ -19,9 +19,9 @@ from traffik.limits import timing
 
 TEXT, CLOSED = 1, 8
 LOST = "socket.send() raised exception."
-FRAMES_OF_A_READ = 2**18 // 7  # what asyncio reads at once, in frames of one letter
+FRAMES_OF_A_READ = 2**18 // 7  # asyncio reads 256 KiB at once, that is so many frames of one letter
 BOUND = 32 << 20
-"""Bytes that a server may take at once while it serves one flood; reading everything ahead would take more."""
+"""The most bytes that a server may allocate during one flood. Reading the whole flood ahead would need more."""
 
 SIZES = {StarletteClient: 50_000, AiohttpClient: 50_000, DjangoASGIClient: 5_000}
 """Frames of a flood that is read to its end; Channels handles a frame in about a millisecond."""
@@ -34,7 +34,7 @@ def framework(request):
 
 @pytest.fixture
 def flooded(framework, served, uid):
-    """The address of a service with a WebSocket that admits one message, behind these floods."""
+    """Serves a WebSocket that admits one message, with this flood policy; the address."""
 
     def start(floods):
         throttle = WebSocketThrottle(uid, "1/min", floods=floods)
@@ -45,13 +45,13 @@ def flooded(framework, served, uid):
 
 @pytest.fixture
 def lines(caplog, monkeypatch):
-    """What a service writes to its log, from warnings on."""
+    """The warnings and errors that a service logs."""
     monkeypatch.setitem(LOGGING_CONFIG["loggers"]["uvicorn"], "propagate", True)
     caplog.set_level(logging.WARNING)
 
     def lines():
         messages = [record.getMessage() for record in caplog.records]
-        # asyncio's own, of answers to what had been read when a client vanished: at most one for each frame of a read.
+        # asyncio logs a line for each reply to a client that is gone: at most one for each frame it had read.
         ours = [message for message in messages if message != LOST]
         return ours if len(messages) - len(ours) <= FRAMES_OF_A_READ else messages
 
@@ -60,7 +60,7 @@ def lines(caplog, monkeypatch):
 
 @pytest.fixture
 def peak():
-    """The most bytes that were taken at once."""
+    """The peak of allocated bytes."""
     tracemalloc.start()
     yield lambda: tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -68,7 +68,7 @@ def peak():
 
 @pytest.fixture
 def gate(monkeypatch):
-    """While it is not set, a pause is not over."""
+    """A pause ends when this event is set."""
     gate = Event()
 
     async def sleep(_):

@@ -11,7 +11,7 @@ from traffik import HTTPThrottle
 from traffik.backends.inmemory import InMemoryBackend
 
 
-@pytest.mark.parametrize("given", [True, False], ids=["with a store of its own", "with that of the applications"])
+@pytest.mark.parametrize("given", [True, False], ids=["store of the throttle", "store of the applications"])
 def test_every_framework_counts_in_the_same_quota(uid, given):
     store, limit = InMemoryBackend(), len(FRAMEWORKS)
     throttle = HTTPThrottle(uid, f"{limit}/hour", backend=store if given else None)

@@ -1,4 +1,4 @@
-"""The adapter of the guide keeps the contract of all adapters, and the guide shows the very same."""
+"""The adapter in the guide passes the contract tests of adapters, and the guide shows the code that is tested."""
 
 from pathlib import Path
 
@@ -35,5 +35,5 @@ def test_the_guide_shows_these_tests():
     assert contract.replace("= adapter", "= bare.adapter") in Path(__file__).read_text()
 
 
-def test_it_is_small():
+def test_the_adapter_is_small():
     assert len([line for line in Path(bare.__file__).read_text().splitlines() if line]) < 60

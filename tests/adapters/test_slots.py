@@ -18,17 +18,17 @@ def free(stat):
 
 
 class TestASlot:
-    def test_is_held_while_the_block_runs_and_given_back_afterwards(self, served, throttle):
+    def test_it_is_taken_while_the_block_runs_and_given_back_afterwards(self, served, throttle):
         client = served(Call("slot", throttle), Call("slot", throttle, 2), Call("stat", throttle))
         for _ in range(3):
             assert [free(stat) for stat in client.get("/").json()] == [1, 0, 2]
 
-    def test_is_given_back_if_the_request_is_rejected_by_another_throttle(self, served, throttle, uid):
+    def test_it_is_given_back_if_another_throttle_rejects_the_request(self, served, throttle, uid):
         none = HTTPThrottle(f"{uid}-none", "0/min")
         assert served(Call("slot", throttle), Call("hit", none)).get("/").status_code == 429
         assert throttle.sync.stat(toy.Request("127.0.0.1")).hits_remaining == 2
 
-    def test_that_is_not_free_rejects_the_request_with_the_wait_until_a_lease_ends(self, served, throttle, clock):
+    def test_without_a_free_one_the_request_is_rejected_with_the_wait_until_a_lease_ends(self, served, throttle, clock):
         client = served(Call("slot", throttle))
         with throttle.sync.slot(toy.Request("127.0.0.1"), 2):
             clock.advance(seconds=20)

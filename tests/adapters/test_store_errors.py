@@ -10,7 +10,7 @@ from traffik.backends.redis import RedisBackend
 
 @pytest.fixture
 def away(served, uid):
-    """A service with a throttle whose store has been away from the start, and what that is to do then."""
+    """Serves a throttle whose store has never been reachable, with this error policy."""
 
     def start(on_error):
         store = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error=on_error)
@@ -38,5 +38,5 @@ def test_throttle_gives_a_503(framework, away):
     assert answer.content == framework.body("The rate limiter is unavailable. Retry in 1 second.")
 
 
-def test_raise_is_an_error_of_the_service(away):
+def test_raise_gives_a_500(away):
     assert away("raise").get("/").status_code == 500

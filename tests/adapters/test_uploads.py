@@ -28,14 +28,14 @@ class Uploads:
         return uploading(self.address, declared, path)
 
     def post(self, size, declared=None, path="/upload"):
-        """The answer to an upload, and how many bytes were sent until it came."""
+        """Upload; the response, and the number of bytes sent before it came."""
         with self.begin(declared, path) as upload:
             upload.send(size)
             return upload.end(), upload.sent
 
     @property
     def used(self):
-        """Bytes that are charged to the client."""
+        """The bytes charged to the client so far."""
         return LIMIT - self.service.uploads[0].sync.stat(toy.Request(peer="127.0.0.1")).hits_remaining
 
 
@@ -55,7 +55,7 @@ def test_a_body_costs_its_bytes_with_or_without_a_length(uploads):
     assert (uploads.used, uploads.service.received) == (2_468, [1_234, 1_234])
 
 
-def test_one_connection_may_upload_again_and_gets_the_quota_left(uploads, uid):
+def test_a_second_upload_on_a_connection_has_the_quota_left(uploads, uid):
     answers = [uploads.client.post("/upload", content=bytes(100_000)) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
     assert [answer.headers["RateLimit"].split(";")[1] for answer in answers[1::8]] == ["r=800000", "r=0"]
@@ -92,8 +92,8 @@ def test_chunked_uploads_together_exceed_the_limit_by_a_step_at_most(framework, 
     assert sum(uploads.service.received) <= LIMIT + STEP
 
 
-class TestInTheMiddle:
-    """Where the server calls the application before the whole body is there."""
+class TestDuringTheBody:
+    """Refusals and disconnects during a body, on servers that call the application before the body has ended."""
 
     @pytest.fixture(params=STREAMING)
     def framework(self, request):

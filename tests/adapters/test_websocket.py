@@ -15,7 +15,7 @@ TOLD = '{"type":"rate_limit","error":"Too many requests. Retry in 60 seconds.","
 
 
 @pytest.fixture(autouse=True)
-def those_that_have_them(framework):
+def needs_websockets(framework):
     if not framework.websockets:
         pytest.skip("this framework has no WebSockets")
 
@@ -50,7 +50,7 @@ def test_a_refused_message_is_answered_byte_for_byte_and_the_connection_continue
         assert say(socket, "four") == "four"
 
 
-def test_there_is_no_wait_if_waiting_does_not_help(open_socket, one):
+def test_a_cost_above_the_capacity_has_no_wait(open_socket, one):
     with open_socket(Socket(message=[Call("hit", one, 2)])) as socket:
         told = json.loads(say(socket, "dear"))
     assert (told["type"], told["retry_after"]) == ("rate_limit", None)
@@ -64,12 +64,12 @@ def test_the_quota_outlives_the_connection(open_socket, one):
         assert say(second, "two") == TOLD
 
 
-def test_the_flag_is_that_of_the_last_hit(open_socket, one):
+def test_is_throttled_is_about_the_last_hit(open_socket, one):
     with open_socket(Socket(message=[Call("hit", one), Call("hit", one, 0)])) as socket:
         assert [say(socket, "one"), say(socket, "two"), socket.recv(timeout=5)] == ["one", TOLD, "two"]
 
 
-def test_the_program_may_close_a_throttled_websocket(open_socket, one):
+def test_an_endpoint_may_close_a_throttled_websocket(open_socket, one):
     with open_socket(Socket(message=[Call("hit", one)], closes=True)) as socket:
         assert [say(socket, text) for text in ("one", "two")] == ["one", TOLD]
         with pytest.raises(ConnectionClosed) as closed:
@@ -90,7 +90,7 @@ def test_a_refused_handshake_is_answered_with_a_status(framework, open_socket, u
     assert response.body == framework.body("Too many requests. Retry in 60 seconds.", uid)
 
 
-def test_a_throttle_in_front_of_everything_refuses_the_handshake(served, one):
+def test_a_throttle_of_a_middleware_refuses_the_handshake(served, one):
     client = served(sockets={"/ws": Socket()}, guards=[one])
     address = f"ws://{client.base_url.netloc.decode()}/ws"
     with connect(address):
@@ -108,7 +108,7 @@ def test_a_disabled_throttle_refuses_nothing(open_socket, one):
 
 @pytest.fixture
 def line(open_socket, uid):
-    """Opens a WebSocket with a throttle of one message a minute and these floods."""
+    """Opens a WebSocket with a throttle of one message a minute and this flood policy."""
 
     def start(floods, **options):
         return open_socket(Socket(message=[Call("hit", WebSocketThrottle(uid, "1/min", floods=floods, **options))]))
@@ -132,7 +132,7 @@ def test_a_flood_is_closed_if_the_policy_says_so(line):
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "Rate limit exceeded")
 
 
-def test_while_the_store_does_not_answer_a_client_is_closed_with_try_again(line):
+def test_while_the_store_does_not_answer_a_websocket_is_closed_with_try_again(line):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     with line(FloodPolicy(close_after=1), backend=away) as socket:
         assert "unavailable" in say(socket, "one")
@@ -141,7 +141,7 @@ def test_while_the_store_does_not_answer_a_client_is_closed_with_try_again(line)
     assert closed.value.rcvd.code == 1013
 
 
-def test_a_rule_is_about_the_path_of_the_handshake(open_socket, uid):
+def test_a_rule_matches_the_path_of_the_handshake(open_socket, uid):
     here, there = (WebSocketThrottle(uid, "0/min", rules=[Rule(path)]) for path in ("/ws", "/other"))
     with open_socket(Socket(message=[Call("hit", here), Call("hit", there)])) as socket:
         assert json.loads(say(socket, "one"))["type"] == "rate_limit"

@@ -1,4 +1,4 @@
-"""A client that uploads piece by piece on a bare socket, with or without a length, and stops when it is answered."""
+"""A client that uploads piece by piece on a bare socket, with or without a length, until it gets a response."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PIECE = 50_000
 
 
 class Uploader:
-    """An upload that has begun."""
+    """An upload whose header fields have been sent."""
 
     def __init__(self, connection: socket.socket, address: str, path: str, declared: int | None) -> None:
         self.connection = connection
@@ -25,7 +25,7 @@ class Uploader:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: {address}\r\n{length}\r\n\r\n".encode())
 
     def send(self, size: int) -> None:
-        """Send `size` bytes, until there is an answer."""
+        """Send `size` bytes, or fewer if a response comes first."""
         with suppress(ConnectionError):
             while size and not select((self.connection,), (), (), 0)[0]:
                 piece = min(PIECE, size)
@@ -35,7 +35,7 @@ class Uploader:
                 size -= piece
 
     def end(self) -> HTTPResponse:
-        """The answer, after the end of a body without a length."""
+        """End the body; the response."""
         if self._chunked:
             with suppress(ConnectionError):
                 self.connection.sendall(b"0\r\n\r\n")
@@ -50,14 +50,14 @@ class Uploader:
 
 @contextmanager
 def uploading(address: str, declared: int | None = None, path: str = "/upload") -> Iterator[Uploader]:
-    """Begin an upload; it breaks off when the context ends."""
+    """Begin an upload. The connection closes when the context ends."""
     host, port = address.split(":")
     with socket.create_connection((host, int(port)), PATIENCE) as connection:
         yield Uploader(connection, address, path, declared)
 
 
 def wait_until(condition) -> None:
-    """Wait for what a real server does in another thread."""
+    """Wait until a real server in another thread has made `condition` true."""
     deadline = monotonic() + PATIENCE
     while not condition():
         assert monotonic() < deadline, "it does not happen"

@@ -1,4 +1,4 @@
-"""One open store on a clock that stands still, and aiohttp's event loop."""
+"""One open store on a virtual clock, and aiohttp's event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _numbers = count()
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """aiohttp knows one event loop."""
+    """aiohttp runs on asyncio only."""
     return "asyncio"
 
 
@@ -26,7 +26,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def backend(clock: VirtualClock) -> Iterator[InMemoryBackend]:
-    """The only open store, so that every throttle means it."""
+    """The only open store, so every throttle uses it."""
     with InMemoryBackend(clock=clock) as backend:
         yield backend
 

@@ -1,4 +1,4 @@
-"""The adapters keep the contract of all adapters."""
+"""The adapters pass the contract tests of adapters."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ class TestAdapter(AdapterContract):
 
     def http_connection(self, peer="203.0.113.7", app=None, method="GET", path="/", headers=()):
         request = make_mocked_request(method, quote(path), headers=dict(headers), transport=Transport(peer), app=app)
-        request.match_info.route.resource = None  # as that of a path that no route matches
+        request.match_info.route.resource = None  # an application adds it to a request that no route matches
         return request
 
     def another_object_for(self, connection):
@@ -60,7 +60,7 @@ class TestAdapter(AdapterContract):
         return web.Application()
 
 
-def test_the_base_of_all_requests_has_the_adapter_of_http():
+def test_the_base_class_of_requests_has_the_http_adapter():
     assert http is adapter_of(object.__new__(web.BaseRequest))
 
 
@@ -87,7 +87,7 @@ def test_the_applications_mounted_in_one_are_listed():
 
 
 async def routes_of(app, *paths):
-    """What the adapter calls the routes of these requests."""
+    """The routes of these requests, according to the adapter."""
     seen = []
 
     @web.middleware
@@ -102,7 +102,7 @@ async def routes_of(app, *paths):
 
 
 @pytest.mark.anyio
-async def test_a_route_is_the_path_of_its_resource_with_the_prefix_of_applications():
+async def test_a_route_is_the_path_of_its_resource_with_the_prefixes_of_mounts():
     async def handler(_):
         return web.Response()
 
@@ -126,6 +126,6 @@ def test_a_websocket_has_the_path_and_route_of_its_request():
 
 
 @pytest.mark.parametrize("wrong", [web.WebSocketResponse(), web.Response()])
-def test_another_object_of_the_framework_is_an_error_that_says_what_to_hit(wrong):
+def test_hitting_another_object_is_an_error_that_says_what_to_hit(wrong):
     with pytest.raises(AdapterNotFoundError, match=r"takes aiohttp\.web_request\.BaseRequest or .*Connection$"):
         adapter_of(wrong)

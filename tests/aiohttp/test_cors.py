@@ -31,7 +31,7 @@ def app_with(*middlewares):
 
 
 async def ask(app, *requests):
-    """The statuses of requests, each a method and its header fields."""
+    """Send requests, each a method and its header fields; the statuses."""
     async with calling(app) as session:
         answers = []
         for method, fields in requests:

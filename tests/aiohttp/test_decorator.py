@@ -24,7 +24,7 @@ async def answers(handler, *methods):
         return [(await session.request(method, "/")).status for method in methods]
 
 
-async def test_a_handler(uid):
+async def test_a_handler_can_be_decorated(uid):
     @throttled("1/min", uid=uid)
     async def handler(request):
         return web.Response()
@@ -32,7 +32,7 @@ async def test_a_handler(uid):
     assert await answers(handler, "GET", "GET") == [200, 429]
 
 
-async def test_several_throttles_in_order_and_at_a_cost(uid):
+async def test_several_throttles_are_hit_in_order_and_with_a_cost(uid):
     one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "3/min")
 
     @throttled(one, two, cost=2, context={"scope": "a"})
@@ -44,7 +44,7 @@ async def test_several_throttles_in_order_and_at_a_cost(uid):
         assert await statuses(session, "/", "/") == [429, 429]
 
 
-async def test_a_method_of_a_view(uid):
+async def test_a_method_of_a_view_can_be_decorated(uid):
     class Reports(web.View):
         async def get(self):
             return web.Response()
@@ -56,7 +56,7 @@ async def test_a_method_of_a_view(uid):
     assert await answers(Reports, "POST", "POST", "GET", "GET") == [200, 429, 200, 200]
 
 
-async def test_a_whole_view(uid):
+async def test_a_whole_view_can_be_decorated(uid):
     @throttled("2/min", uid=uid)
     class Reports(web.View):
         async def get(self):
@@ -68,7 +68,7 @@ async def test_a_whole_view(uid):
     assert await answers(Reports, "POST", "GET", "GET", "PUT") == [200, 200, 429, 429]
 
 
-async def test_a_method_of_another_object(uid):
+async def test_a_method_of_another_object_can_be_decorated(uid):
     class Service:
         @throttled("1/min", uid=uid)
         async def index(self, request):
@@ -77,7 +77,7 @@ async def test_a_method_of_another_object(uid):
     assert await answers(Service().index, "GET", "GET") == [200, 429]
 
 
-async def test_a_partial_and_a_request_by_name(uid):
+async def test_a_partial_and_a_keyword_request_work(uid):
     throttle = HTTPThrottle(uid, "1/min")
 
     async def handler(answer, *, request):

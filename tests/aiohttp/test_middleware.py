@@ -36,23 +36,23 @@ def hitting(throttle):
 
 
 class TestHeaders:
-    async def test_are_on_admitted_requests(self, uid):
+    async def test_admitted_requests_have_them(self, uid):
         assert await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"))) == (200, [f'"{uid}";r=4;t=60'], "home")
 
-    async def test_are_those_of_every_throttle(self, uid):
+    async def test_they_name_every_throttle(self, uid):
         outer, inner = HTTPThrottle(f"{uid}-o", "5/min"), HTTPThrottle(f"{uid}-i", "3/min")
         _, fields, _ = await fields_of(app_of(hitting(inner), throttles=[outer]))
         assert fields == [f'"{outer.uid}";r=4;t=60', f'"{inner.uid}";r=2;t=60']
 
     @pytest.mark.parametrize("error", [web.HTTPNotFound, web.HTTPGone])
-    async def test_are_on_errors(self, uid, error):
+    async def test_errors_have_them(self, uid, error):
         async def handler(request):
             raise error
 
         status, fields, _ = await fields_of(app_of(handler, throttles=HTTPThrottle(uid, "5/min")))
         assert (status, fields) == (error.status_code, [f'"{uid}";r=4;t=60'])
 
-    async def test_are_on_unhandled_exceptions(self, uid, caplog):
+    async def test_unhandled_exceptions_have_them(self, uid, caplog):
         async def handler(request):
             raise ZeroDivisionError
 
@@ -60,11 +60,11 @@ class TestHeaders:
         assert (status, fields) == (500, [f'"{uid}";r=4;t=60'])
         assert caplog.records[0].exc_info[0] is ZeroDivisionError
 
-    async def test_are_on_requests_without_a_route(self, uid):
+    async def test_requests_without_a_route_have_them(self, uid):
         app = app_of(throttles=HTTPThrottle(uid, "5/min"))
         assert (await fields_of(app, "/nowhere"))[:2] == (404, [f'"{uid}";r=4;t=60'])
 
-    async def test_are_on_streams(self, uid):
+    async def test_streams_have_them(self, uid):
         async def handler(request):
             response = web.StreamResponse()
             await response.prepare(request)
@@ -75,7 +75,7 @@ class TestHeaders:
         app = app_of(handler, throttles=HTTPThrottle(uid, "5/min"))
         assert await fields_of(app) == (200, [f'"{uid}";r=4;t=60'], "ab")
 
-    async def test_are_for_hits_of_a_clone_of_the_request(self, uid):
+    async def test_a_hit_of_a_cloned_request_counts_for_them(self, uid):
         throttle = HTTPThrottle(uid, "5/min")
 
         async def handler(request):
@@ -84,19 +84,19 @@ class TestHeaders:
 
         assert (await fields_of(app_of(handler)))[1] == [f'"{uid}";r=4;t=60']
 
-    async def test_may_be_switched_off(self, uid):
+    async def test_they_may_be_switched_off(self, uid):
         assert (await fields_of(app_of(throttles=HTTPThrottle(uid, "5/min"), headers=False)))[1] == []
 
-    async def test_are_missing_if_nothing_was_counted(self):
+    async def test_they_are_missing_if_nothing_was_counted(self):
         assert (await fields_of(app_of()))[1] == []
 
-    async def test_of_a_rejection_show_all_throttles(self, uid):
+    async def test_a_rejection_shows_all_throttles(self, uid):
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "1/min")
         async with calling(app_of(throttles=[one, two])) as session:
             answers = [await session.get("/") for _ in range(2)]
         assert answers[1].headers.getall("RateLimit") == [f'"{two.uid}";r=0;t=60, "{one.uid}";r=4;t=60']
 
-    async def test_are_written_once_if_a_mounted_application_writes_them_too(self, uid):
+    async def test_they_are_written_once_if_a_mounted_application_writes_them_too(self, uid):
         app = web.Application()
         app.add_subapp("/in", app_of(throttles=HTTPThrottle(uid, "5/min")))
         setup(app)
@@ -105,7 +105,7 @@ class TestHeaders:
 
 class TestByRoute:
     @pytest.mark.parametrize("name", ["home", "/", "* /"])
-    async def test_a_route_is_known_by_its_name_and_by_its_path(self, uid, name):
+    async def test_a_route_is_found_by_its_name_and_by_its_path(self, uid, name):
         app = app_of(routes={name: HTTPThrottle(uid, "1/min")})
         app.router.add_get("/other", home)
         async with calling(app) as session:
@@ -149,14 +149,14 @@ class TestAWebSocket:
         await ws.prepare(request)
         return ws
 
-    async def test_has_the_headers_with_its_handshake(self, uid):
+    async def test_its_handshake_has_the_headers(self, uid):
         app = app_of(self.handler, throttles=WebSocketThrottle(uid, "5/min"))
         async with calling(app) as session, session.ws_connect("/") as socket:
             assert socket._response.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
     @pytest.mark.parametrize("where", ["throttles", "routes"])
     @pytest.mark.parametrize("kind", [WebSocketThrottle, HTTPThrottle])
-    async def test_is_denied_by_throttles_of_both_kinds(self, uid, kind, where):
+    async def test_http_and_websocket_throttles_deny_it(self, uid, kind, where):
         throttle = kind(uid, "0/min")
         app = app_of(self.handler, **{where: throttle if where == "throttles" else {"/": throttle}})
         async with calling(app) as session:
@@ -164,14 +164,14 @@ class TestAWebSocket:
                 await session.ws_connect("/")
         assert denied.value.status == 429
 
-    async def test_throttles_for_websockets_are_not_for_other_requests(self, uid):
+    async def test_websocket_throttles_ignore_other_requests(self, uid):
         throttle = WebSocketThrottle(uid, "0/min")
         async with calling(app_of(throttles=throttle, routes={"/": throttle})) as session:
             assert await statuses(session, "/") == [200]
 
 
 class TestCountedOnce:
-    async def test_by_middlewares_routes_and_decorators(self, uid):
+    async def test_with_middlewares_routes_and_decorators(self, uid):
         throttle = HTTPThrottle(uid, "5/min")
 
         @throttled(throttle, cost=3)
@@ -184,7 +184,7 @@ class TestCountedOnce:
         setup(app, throttle)
         assert (await fields_of(app, "/in/"))[1] == [f'"{uid}";r=4;t=60']
 
-    async def test_by_a_view_and_its_method(self, uid):
+    async def test_with_a_view_and_its_method(self, uid):
         throttle = HTTPThrottle(uid, "5/min")
 
         @throttled(throttle)
@@ -216,7 +216,7 @@ async def test_a_handler_that_returns_lets_the_request_pass(uid):
     assert (await fields_of(app_of(throttles=throttle)))[0] == 200
 
 
-async def test_the_parts_may_be_used_by_themselves(uid):
+async def test_throttling_and_add_headers_work_without_setup(uid):
     app = web.Application(middlewares=[throttling(HTTPThrottle(uid, "5/min"))])
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", home)

@@ -32,7 +32,7 @@ async def refused(app):
             return answer.status, answer.headers, await answer.read()
 
 
-def test_it_is_an_error_of_traffik_and_of_aiohttp():
+def test_it_is_an_exception_of_traffik_and_of_aiohttp():
     assert issubclass(traffik_aiohttp.Throttled, traffik.Throttled)
     assert issubclass(traffik_aiohttp.Throttled, web.HTTPTooManyRequests)
     assert issubclass(traffik_aiohttp.ThrottleUnavailable, traffik.Throttled)
@@ -52,7 +52,7 @@ async def test_it_has_the_headers_of_the_draft(uid):
     assert f'"{uid}";r=0;t=60' == fields["RateLimit"]
 
 
-async def test_it_has_no_wait_if_waiting_does_not_help(uid):
+async def test_a_cost_above_the_capacity_has_no_wait(uid):
     status, fields, body = await refused(app_of(HTTPThrottle(uid, "5/min"), cost=6))
     assert (status, "Retry-After" in fields) == (429, False)
     assert b"more than the limit of 5" in body
@@ -87,7 +87,7 @@ async def test_it_consumes_nothing(uid, clock):
         assert await statuses(session, "/") == [200]
 
 
-async def test_check_and_stat_consume_nothing_and_a_call_is_a_hit(uid):
+async def test_check_and_stat_consume_nothing_and_calling_the_throttle_is_a_hit(uid):
     throttle = HTTPThrottle(uid, "3/min")
 
     async def handler(request):

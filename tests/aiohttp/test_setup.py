@@ -19,7 +19,7 @@ def throttle(uid):
 
 @pytest.fixture
 async def other():
-    """Another open store, so that none is the only one."""
+    """A second open store, so that throttles cannot pick the only one."""
     async with InMemoryBackend(namespace="other") as store:
         yield store
 
@@ -49,7 +49,7 @@ async def test_an_application_has_its_store(throttle, other):
     assert store.keys == 0
 
 
-async def test_one_mounted_in_it_uses_the_same_at_any_depth(throttle, other):
+async def test_a_mounted_application_uses_the_same_store_at_any_depth(throttle, other):
     store = InMemoryBackend()
     app = app_of(throttle, store, a=app_of(throttle, None, b=app_of(throttle)))
     async with calling(app) as session:
@@ -57,7 +57,7 @@ async def test_one_mounted_in_it_uses_the_same_at_any_depth(throttle, other):
         assert (store.keys, other.keys) == (1, 0)
 
 
-async def test_the_nearest_store_is_used(throttle):
+async def test_a_mounted_application_may_have_its_own_store(throttle):
     outer, middle = InMemoryBackend(), InMemoryBackend()
     app = app_of(throttle, outer, a=app_of(throttle, middle, b=app_of(throttle)))
     async with calling(app) as session:
@@ -97,7 +97,7 @@ async def test_no_store_is_an_error_that_says_what_to_do(throttle, other, caplog
     assert "lifespan" not in str(record.exc_info[1])
 
 
-async def test_an_application_is_not_kept_alive_after_its_cleanup(throttle):
+async def test_an_application_can_be_collected_after_its_cleanup(throttle):
     app = app_of(throttle, InMemoryBackend(), a=(inner := app_of(throttle)))
     async with running(app):
         assert binding.resolve(inner) is app[BACKEND]
@@ -112,7 +112,7 @@ async def test_a_route_that_does_not_exist_is_an_error_at_the_start(throttle):
             pass
 
 
-def test_a_second_call_is_an_error(throttle):
+def test_a_second_setup_is_an_error(throttle):
     app = web.Application()
     setup(app, throttle)
     assert app[THROTTLES] == (throttle,)
@@ -120,12 +120,12 @@ def test_a_second_call_is_an_error(throttle):
         setup(app)
 
 
-def test_an_object_that_is_no_throttle_is_an_error_that_names_it():
+def test_an_invalid_throttle_is_an_error_that_names_it():
     with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         setup(web.Application(), "5/s")
 
 
-async def test_a_call_after_mounting_is_an_error_that_says_when_to_call(throttle):
+async def test_setup_after_mounting_is_an_error_that_says_when_to_call_it(throttle):
     inner, outer = web.Application(), web.Application()
     outer.add_subapp("/inner", inner)
     with pytest.raises(ConfigurationError, match=r"mounted or running already: call setup\(app\) before add_subapp"):
@@ -157,7 +157,7 @@ class TestADecoratorAboveTheRoute:
         async with InMemoryBackend().lifespan(outer):
             assert [notice.id for notice in notices.said()] == ["misplaced-decorator"]
 
-    async def test_below_it_is_not_reported(self, throttle):
+    async def test_a_decorator_below_the_route_is_not_reported(self, throttle):
         app = web.Application()
         app.router.add_get("/", throttled(throttle)(plain_handler))
         setup(app)

@@ -1,4 +1,4 @@
-"""Uploads are counted while aiohttp's handlers read them, in every way to read."""
+"""Uploads are counted while aiohttp's handlers read them, with each method that reads a body."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ def app_of(handler, *throttles):
 
 
 async def post(app, size=0, data=None):
-    """Status and text of the answer, to a chunked body of lines if none is given."""
+    """Post a body, by default chunked lines; the status and text of the response."""
 
     async def lines():
         for _ in range(size // len(LINE)):
@@ -94,16 +94,16 @@ READS = {
 
 class TestReading:
     @pytest.mark.parametrize("way", READS)
-    async def test_is_counted_in_every_way(self, way, limit):
+    async def test_every_method_that_reads_a_body_counts_it(self, way, limit):
         answers = [await post(app_of(READS[way], limit), size) for size in (300_000, 200_000)]
         assert answers[0] == (200, "300000")
         assert answers[1][0] == 429
 
-    async def test_is_counted_by_waiting_for_the_end(self, limit):
+    async def test_waiting_for_the_end_counts_the_body(self, limit):
         assert await post(app_of(lambda request: at_the_end(request.content), limit), 50_000) == (200, "50000")
         assert used(limit) == 50_000
 
-    async def test_of_a_form_is_counted_once(self, limit):
+    async def test_a_form_is_counted_once(self, limit):
         async def handler(request):
             return len((await request.post())["file"].file.read())
 
@@ -112,7 +112,7 @@ class TestReading:
         assert await post(app_of(handler, limit), data=form) == (200, "300000")
         assert 300_000 < used(limit) < 301_000
 
-    async def test_in_an_outer_middleware_does_not_hide_the_body(self, limit):
+    async def test_an_outer_middleware_that_reads_the_body_does_not_hide_it(self, limit):
         @web.middleware
         async def look(request, handler):
             assert request.content.total_bytes >= 0
@@ -125,7 +125,7 @@ class TestReading:
 
 class TestAHandler:
     @pytest.mark.parametrize("error", [None, web.HTTPBadRequest])
-    async def test_cannot_replace_a_refusal(self, error, limit):
+    async def test_it_cannot_replace_a_refusal(self, error, limit):
         async def handler(request):
             try:
                 await request.read()
@@ -136,7 +136,7 @@ class TestAHandler:
         status, text = await post(app_of(handler, limit), 500_000)
         assert (status, '"Quota Exceeded"' in text) == (429, True)
 
-    async def test_that_fails_after_a_refusal_fails(self, limit):
+    async def test_an_error_after_a_refusal_is_raised(self, limit):
         async def handler(request):
             try:
                 await request.read()
@@ -145,7 +145,7 @@ class TestAHandler:
 
         assert (await post(app_of(handler, limit), 500_000))[0] == 500
 
-    async def test_that_has_begun_its_response_is_cut(self, limit):
+    async def test_a_refusal_cuts_a_response_that_has_begun(self, limit):
         async def handler(request):
             response = web.StreamResponse()
             await response.prepare(request)
@@ -154,7 +154,7 @@ class TestAHandler:
         with pytest.raises(aiohttp.ClientError):
             await post(app_of(handler, limit), 500_000)
 
-    async def test_may_use_a_throttle_with_a_handler(self, uid):
+    async def test_handle_throttled_of_the_throttle_is_called(self, uid):
         def refuse():
             raise web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2)
 
@@ -162,6 +162,6 @@ class TestAHandler:
         assert (await post(app_of(READS["read"], limit), 1_000))[0] == 413
 
 
-def test_an_invalid_argument_is_an_error_at_once(limit):
+def test_an_invalid_argument_is_an_error(limit):
     with pytest.raises(ValueError, match="step"):
         count_uploads(limit, step=0)

@@ -49,7 +49,7 @@ def door(throttle, connect=WebSocketConnection):
 
 
 async def said(app, *texts):
-    """What a client gets that says `texts`."""
+    """Send `texts` on a new WebSocket; the replies."""
     async with calling(app) as session, session.ws_connect("/") as socket:
         for text in texts:
             await socket.send_str(text)
@@ -60,11 +60,11 @@ class TestAfterItIsPrepared:
     async def test_the_client_gets_a_message_and_the_connection_continues(self, uid):
         assert await said(echo(WebSocketThrottle(uid, "1/min")), "one", "two", "three") == ["one", TOLD, TOLD]
 
-    async def test_there_is_no_wait_if_waiting_does_not_help(self, uid):
+    async def test_a_cost_above_the_capacity_has_no_wait(self, uid):
         (told,) = await said(echo(WebSocketThrottle(uid, "1/min"), cost=2), "dear")
         assert told.endswith('"retry_after":null}')
 
-    async def test_the_request_tells_of_the_hit_too(self, uid):
+    async def test_is_throttled_works_with_its_request_too(self, uid):
         throttle, seen = WebSocketThrottle(uid, "0/min"), []
 
         async def close(connection):
@@ -76,7 +76,7 @@ class TestAfterItIsPrepared:
     @pytest.mark.parametrize(
         ("close", "code"), [(WebSocketConnection.close_violation, 1008), (WebSocketConnection.close_try_again, 1013)]
     )
-    async def test_the_program_may_close_it(self, uid, close, code):
+    async def test_a_handler_may_close_it(self, uid, close, code):
         app = echo(WebSocketThrottle(uid, "0/min"), close=close)
         async with calling(app) as session, session.ws_connect("/") as socket:
             await socket.send_str("one")
@@ -84,7 +84,7 @@ class TestAfterItIsPrepared:
             end = await socket.receive(timeout=5)
         assert (socket.close_code, end.extra) == (code, "Rate limit exceeded")
 
-    async def test_nothing_is_sent_after_the_program_has_closed_it(self, uid):
+    async def test_nothing_is_sent_after_a_handler_has_closed_it(self, uid):
         throttle, hits = WebSocketThrottle(uid, "0/min"), []
 
         async def handler(request):
@@ -99,7 +99,7 @@ class TestAfterItIsPrepared:
         assert is_throttled(hits[0])
 
     @pytest.mark.parametrize("floods", [FloodPolicy(pause=True), FloodPolicy(close_after=1)])
-    async def test_a_websocket_that_the_program_has_closed_is_left_alone(self, uid, floods):
+    async def test_a_websocket_closed_by_its_handler_is_not_closed_again(self, uid, floods):
         throttle, hits = WebSocketThrottle(uid, "1/min", floods=floods), []
 
         async def handler(request):
@@ -114,7 +114,7 @@ class TestAfterItIsPrepared:
             await socket.receive(timeout=5)
         assert is_throttled(hits[1])
 
-    async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
+    async def test_a_hit_after_the_client_has_gone_raises_nothing(self, uid):
         throttle, hits = WebSocketThrottle(uid, "0/min"), []
 
         async def handler(request):
@@ -160,7 +160,7 @@ class TestAfterItIsPrepared:
         assert socket.close_code == 1006
         assert "WebSocketConnection(request, response)" in caplog.text
 
-    async def test_sync_code_gets_an_error_that_it_cannot_send(self, uid):
+    async def test_sync_code_gets_an_error_since_it_cannot_send(self, uid):
         throttle, errors = WebSocketThrottle(uid, "0/min"), []
 
         async def handler(request):
@@ -177,7 +177,7 @@ class TestAfterItIsPrepared:
 
 
 def test_a_client_that_does_not_answer_a_close_is_cut_off(uid, monkeypatch):
-    monkeypatch.setattr(adapter, "_PATIENCE", 0.05)  # aiohttp itself has more
+    monkeypatch.setattr(adapter, "_PATIENCE", 0.05)  # aiohttp's own timeout is longer
     app = echo(WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=1)))
     with serve_aiohttp(app) as address, raw_client(address, "/") as client:
         client.flood(1)

@@ -19,7 +19,7 @@ def _no_other_store():
     gc.collect()
 
 
-def test_the_only_existing_store_is_used():
+def test_the_only_store_is_used():
     store = InMemoryBackend()
     assert binding.resolve(None) is store
 
@@ -37,7 +37,7 @@ async def test_the_store_of_an_application_comes_first():
         assert binding.resolve(app) is store
 
 
-async def test_applications_have_stores_of_their_own():
+async def test_each_application_has_its_own_store():
     one, two = toy.App(), toy.App()
     ones, twos = InMemoryBackend(), InMemoryBackend()
     async with ones.lifespan(one), twos.lifespan(two):
@@ -77,7 +77,7 @@ def test_several_candidates_are_an_error_that_lists_them():
     assert "open one (with backend:)" in str(caught.value)
 
 
-def test_several_open_ones_are_an_error_that_leaves_out_closed_ones():
+def test_the_error_about_several_open_stores_does_not_list_closed_ones():
     closed, one, two = (InMemoryBackend(namespace=name) for name in ("closed", "one", "two"))
     with one, two, pytest.raises(BackendNotFoundError) as caught:
         binding.resolve(None)

@@ -22,7 +22,7 @@ def test_it_opens_after_a_number_of_failures(circuit):
     assert (fail(circuit, 3), circuit.closed) == ([False, False, True], False)
 
 
-def test_a_success_resets_the_count(circuit):
+def test_a_success_resets_the_count_of_failures(circuit):
     fail(circuit, 2)
     assert circuit.succeeded() is False
     assert (fail(circuit, 2), circuit.closed) == ([False, False], True)
@@ -44,20 +44,20 @@ def test_after_the_recovery_it_admits_a_single_probe(circuit):
     assert [circuit.admits(102.0) for _ in range(3)] == [True, False, False]
 
 
-def test_one_of_many_threads_is_the_probe(circuit):
+def test_one_of_many_threads_gets_the_probe(circuit):
     fail(circuit, 3)
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(circuit.admits, [102.0] * 200)) == 1
 
 
-def test_a_probe_that_succeeds_closes_it(circuit):
+def test_a_successful_probe_closes_it(circuit):
     fail(circuit, 3)
     circuit.admits(102.0)
     assert (circuit.succeeded(), circuit.closed, circuit.succeeded()) == (True, True, False)
     assert fail(circuit, 2) == [False, False]
 
 
-def test_a_probe_that_fails_keeps_it_open_for_the_same_time(circuit):
+def test_a_failed_probe_keeps_it_open_for_the_same_time(circuit):
     fail(circuit, 3)
     circuit.admits(102.0)
     assert (circuit.failed(102.5), circuit.closed) == (False, False)
@@ -83,6 +83,6 @@ def test_a_recovery_is_a_number_above_0(recovery):
 
 def test_a_signal_handler_may_use_it_while_its_own_thread_does(circuit):
     with circuit._lock:
-        assert circuit._lock.acquire(blocking=False)  # else the next line would wait for ever
+        assert circuit._lock.acquire(blocking=False)  # otherwise the next line would wait for ever
         assert fail(circuit, 3) == [False, False, True]
         circuit._lock.release()

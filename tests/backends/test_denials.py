@@ -53,7 +53,7 @@ def test_a_refusal_is_forgotten_a_margin_before_its_end(denials):
     assert denials.find("ada", PLAN, 3, end) is None
 
 
-def test_a_refusal_is_used_for_the_staleness_at_most(denials):
+def test_a_refusal_is_used_for_at_most_the_staleness(denials):
     denials.note("eve", PLAN, 1, REFUSAL._replace(retry_after=60 * SECOND), 100)
     assert denials.find("eve", PLAN, 1, 100 + SECOND - 1) is not None
     assert denials.find("eve", PLAN, 1, 100 + SECOND) is None
@@ -65,7 +65,7 @@ def test_a_wait_that_is_short_or_endless_is_not_remembered(denials, wait):
     assert denials.find("eve", PLAN, 1, 100) is None
 
 
-def test_the_refusal_noted_last_counts(denials):
+def test_the_latest_refusal_is_kept(denials):
     denials.note("ada", PLAN, 5, REFUSAL, 200)
     assert denials.find("ada", PLAN, 3, 300) is None
     assert denials.find("ada", PLAN, 5, 300) is not None
@@ -74,13 +74,13 @@ def test_the_refusal_noted_last_counts(denials):
 def test_above_its_maximum_the_oldest_key_is_forgotten(denials):
     for who in ("bob", "eve"):
         denials.note(who, PLAN, 3, REFUSAL, 100)
-    denials.note("ada", PLAN, 3, REFUSAL, 100)  # no longer the oldest
+    denials.note("ada", PLAN, 3, REFUSAL, 100)  # ada is no longer the oldest
     denials.note("joe", PLAN, 3, REFUSAL, 100)
     found = {who for who in ("ada", "bob", "eve", "joe") if denials.find(who, PLAN, 3, 200) is not None}
     assert found == {"ada", "eve", "joe"}
 
 
-def test_it_never_has_more_keys_than_its_maximum_with_threads():
+def test_threads_never_fill_it_beyond_its_maximum():
     cache = Denials(DenyCache(max_keys=10))
 
     def note(number):

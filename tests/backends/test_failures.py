@@ -1,10 +1,10 @@
-"""The error policy, and the fallback limiter with its share of each limit."""
+"""The error policies, and the fallback limiter with its share of each limit."""
 
 from __future__ import annotations
 
 import pytest
 
-from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingLog, SlidingWindow, TokenBucket
+from traffik import GCRA, FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket
 from traffik.backends.base import Charge
 from traffik.backends.resilience.failures import Failures
 from traffik.model.errors import BackendError
@@ -33,7 +33,7 @@ def charge(strategy, rates, cost=1, key="ada", **options):
 
 
 def spent(failures, what):
-    """How many hits are admitted at once."""
+    """The number of hits admitted at one instant."""
     count = 0
     while failures.decide("fallback", ERROR, what, WAIT).allowed:
         count += 1
@@ -48,7 +48,7 @@ def test_each_strategy_admits_its_share_and_no_more(strategy, share):
 
 
 @pytest.mark.parametrize(("cost", "allowed"), [(30, True), (31, False)])
-def test_a_burst_and_a_debt_have_their_share_each(cost, allowed):
+def test_burst_and_debt_shrink_to_the_share(cost, allowed):
     what = charge(TokenBucket(burst=40, debt=20), "100/day", cost)
     decision = Failures("fallback", 0.5).decide("fallback", ERROR, what, WAIT)
     assert (decision.allowed, decision.never) == (allowed, False)
@@ -66,7 +66,7 @@ def test_several_rates_keep_the_names_of_their_policies(strategy, share):
         assert names.headers(decision)
 
 
-def test_rates_that_shrink_to_the_same_keep_apart_or_count_as_one():
+def test_rates_that_shrink_to_equal_ones_stay_separate_or_become_one():
     what = charge(FixedWindow(), "4/min; 5/min")
     failures = Failures("fallback", 0.1)
     assert spent(failures, what) == 1
@@ -78,12 +78,12 @@ def test_a_cost_above_the_share_waits_until_the_store_is_asked_again():
     assert (decision.allowed, decision.never, decision.retry_after) == (False, False, WAIT)
 
 
-def test_a_share_is_0_only_of_0():
+def test_a_share_of_a_limit_above_0_is_at_least_1():
     assert spent(Failures("fallback", 0.01), charge(FixedWindow(), "0/min")) == 0
     assert spent(Failures("fallback", 0.01), charge(FixedWindow(), "3/min")) == 1
 
 
-def test_a_strategy_of_a_user_has_its_share_of_the_rate():
+def test_a_users_strategy_gets_the_share_of_the_rate():
     class Mine:
         def decide(self, state, rate, cost, now):
             return FixedWindow().decide(state, rate, cost, now)
@@ -91,13 +91,13 @@ def test_a_strategy_of_a_user_has_its_share_of_the_rate():
     assert spent(Failures("fallback", 0.1), charge(Mine(), "100/day")) == 10
 
 
-def test_one_key_is_counted_under_other_rates_too():
+def test_a_key_may_be_counted_under_several_rates():
     failures = Failures("fallback", 0.5)
     assert spent(failures, charge(SlidingWindow(), "10/day", varying=True)) == 5
     assert spent(failures, charge(SlidingWindow(), "20/day", varying=True)) == 5
 
 
-def test_each_policy_is_a_decision_or_the_error():
+def test_each_policy_gives_a_decision_or_raises():
     failures, what = Failures("allow", 1), charge(FixedWindow(), "1/day")
     assert [failures.decide("allow", ERROR, what, WAIT).degraded for _ in range(2)] == ["allow"] * 2
     refusal = failures.decide("throttle", ERROR, what, WAIT)
@@ -123,8 +123,3 @@ def test_a_share_is_above_0_and_at_most_1(share):
 def test_any_other_policy_is_an_error_that_lists_them(policy):
     with pytest.raises(ValueError, match=r"on_error is one of fallback, allow, throttle, raise, or a function"):
         Failures(policy, 1)
-
-
-def test_a_rate_of_one_is_whole():
-    assert spent(Failures("fallback", 0.5), charge(FixedWindow(), "1/day")) == 1
-    assert Rate(1, DAY) in charge(FixedWindow(), "1/day").plan.rates

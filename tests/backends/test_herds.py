@@ -1,6 +1,6 @@
-"""Clients of one limit do not come back all at once: the windows of each key begin with its own first hit.
+"""Waiting clients of one limit do not all come back at once, since the windows of a key begin with its first hit.
 
-So there is no clock that all keys share, and nothing to add: to move all hits by any time moves every decision by it.
+If all hits of a key are later by some time, all its decisions are later by the same time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 15_000_000), st.integers(1, 3)), min_s
 
 
 def walk(strategy, start, steps):
-    """The decisions on hits that follow each other, from `start` on."""
+    """Make hits one after another, the first at `start`; the decisions."""
     state, now, decisions = None, start, []
     for pause, cost in steps:
         now += pause
@@ -29,7 +29,7 @@ def walk(strategy, start, steps):
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 @given(start=st.integers(0, 10**15), moved=st.integers(0, 10**12), steps=STEPS)
-def test_a_decision_depends_on_the_hits_of_its_key_alone(strategy, start, moved, steps):
+def test_a_decision_depends_only_on_the_hits_of_its_key(strategy, start, moved, steps):
     assert walk(strategy, start, steps) == walk(strategy, start + moved, steps)
 
 

@@ -1,4 +1,4 @@
-"""The in-memory store: forgetting, a full store, and forks."""
+"""The in-memory store: expired keys, a full store, and forks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_batch_is_one_step_for_other_threads(store):
     def charges():
         yield charge
         thread.start()
-        thread.join(0.05)  # in vain: it waits until the batch is over
+        thread.join(0.05)  # this has no effect, since it waits for the end of the batch
         yield charge
 
     assert [decision.remaining for decision in store.apply_sync(charges())] == [9, 8]
@@ -118,7 +118,7 @@ def test_a_reset_store_keeps_nothing(store, clock):
 
 @pytest.fixture
 def full(clock):
-    """A store with room for two keys, full of two that have used up their quota."""
+    """A store with room for two keys, which holds two that are out of quota."""
     store = InMemoryBackend(max_keys=2, clock=clock)
     limiter = limiter_on(store)
     for identity in ("a", "b"):
@@ -212,13 +212,13 @@ async def test_reset_and_close_may_be_awaited_or_not(store):
 
 
 @pytest.mark.parametrize("max_keys", [0, -1, 1.5, None, True])
-def test_room_for_no_keys_is_an_error(max_keys):
+def test_max_keys_below_1_is_an_error(max_keys):
     with pytest.raises(ValueError, match="max_keys is an integer from 1"):
         InMemoryBackend(max_keys=max_keys)
 
 
 @strategies
-def test_states_survive_their_generations(strategy, store, clock):
+def test_a_state_in_use_survives_rotations(strategy, store, clock):
     limiter = Limiter("inmemory", "4/s", strategy=strategy, backend=store).sync
     limiter.hit("a", 4)
     for number in range(9):
@@ -244,7 +244,7 @@ def test_small_generations_that_fill_and_thin_out_lose_no_count(monkeypatch, sto
 
 
 @pytest.mark.parametrize("rate", ["5/day; 9/week", lambda _: "5/day"], ids=["several", "function"])
-def test_a_limit_that_gets_more_rates_goes_on_with_what_was_used(store, rate):
+def test_a_limit_that_gets_a_second_rate_keeps_its_usage(store, rate):
     limiter_on(store, "5/day").hit("a", 3)
     changed = Limiter("inmemory", rate, strategy=FixedWindow(), backend=store).sync
     assert (changed.stat("a").hits_remaining, store.keys) == (2, 1)
@@ -290,11 +290,11 @@ def test_a_fork_starts_from_the_quota_of_its_parent(store):
 
 @contextmanager
 def busy(work):
-    """Four threads that do nothing else."""
+    """Four threads that call a function again and again."""
     stop, started = threading.Event(), threading.Barrier(5)
 
     def keep_on():
-        sys.settrace(None)  # a tracer may have a lock of its own, which a fork would leave locked
+        sys.settrace(None)  # a tracer may hold a lock, which would stay locked in a fork
         started.wait()
         while not stop.is_set():
             work()
@@ -312,7 +312,7 @@ def busy(work):
 
 
 def in_a_fork(work):
-    """Whether `work` is true in a child of this process, which has ten seconds for it."""
+    """Whether `work` returns true in a forked child, within ten seconds."""
     child = os.fork()
     if child == 0:
         code = 1

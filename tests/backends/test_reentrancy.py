@@ -13,7 +13,7 @@ from traffik.backends.inmemory import InMemoryBackend
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A strategy that receives a signal after the store has read the state."""
+    """A strategy that raises a signal after the store has read the state."""
 
     counted: FixedWindow = field(default_factory=FixedWindow)
 
@@ -30,7 +30,7 @@ def limiter(clock):
 
 @pytest.fixture
 def inside(limiter):
-    """The results of a handler that does the actions of a list, one for each signal."""
+    """Installs a signal handler that runs one function of a list for each signal; its results."""
     calls, answers = [], []
 
     def handle(*_):
@@ -61,6 +61,6 @@ def test_a_reset_in_a_handler_comes_before_the_hit_it_interrupts(limiter, inside
 def test_a_hit_while_keys_move_is_refused_as_unavailable(limiter, inside):
     calls, answers = inside
     calls.append(lambda: limiter.sync.hit("bob"))
-    assert limiter.sync.hit("ada").remaining == 49  # the first hit of a key moves it in
+    assert limiter.sync.hit("ada").remaining == 49  # the first hit of a key inserts it
     assert [(bool(answer), answer.degraded) for answer in answers] == [(False, "unavailable")]
     assert limiter.sync.hit("bob").remaining == 49

@@ -1,4 +1,4 @@
-"""The generations of keys: how they are found, moved, forgotten and freed."""
+"""Tables of keys in generations: how keys are found, moved, forgotten and freed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_generation_is_removed_after_its_last_state_has_expired():
     assert table.empty
 
 
-def test_an_unknown_key_is_nowhere():
+def test_an_unknown_key_is_not_found():
     assert filled()[0].find("b") == (None, None)
 
 

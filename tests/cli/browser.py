@@ -1,6 +1,6 @@
-"""A headless Chromium of this machine: what a page does in it, and what it complains of.
+"""Opens pages in a headless Chromium, and returns the document and the messages of the console.
 
-The browser is the one that the variable names, one on the PATH, or the one that playwright has brought.
+The browser is the one that the variable names, the one on the PATH, or that of playwright.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 class Opened(NamedTuple):
-    """A page after its scripts have run: its document, and what was said on the console."""
+    """A page after its scripts have run: its document, and the messages on the console."""
 
     document: str
     console: list[str]
 
 
 def find():
-    """The program; None if there is none.
+    """Find the program; None if there is none.
 
     Raises:
         FileNotFoundError: the variable names one that does not exist.

@@ -1,4 +1,4 @@
-"""The command, called in this process or as a person calls it."""
+"""Fixtures that call the command, in this process or from a shell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Said:
 
 @pytest.fixture
 def traffik(capsys):
-    """Call the command in this process; as from a shell, but for standard input."""
+    """Calls the command in this process, as a shell does, but without standard input."""
 
     def call(*arguments):
         capsys.readouterr()
@@ -33,7 +33,7 @@ def traffik(capsys):
 
 @pytest.fixture
 def shell(tmp_path):
-    """Call the command as a process of its own, in an empty folder."""
+    """Calls the command as a process, in an empty folder."""
 
     def call(*arguments, given=b"", **environ):
         done = subprocess.run(
@@ -52,7 +52,7 @@ def shell(tmp_path):
 
 @pytest.fixture(scope="session")
 def access_log(tmp_path_factory):
-    """Three hours of made-up traffic, the scraper in the last of them."""
+    """Three hours of synthetic traffic, with a scraper in the last hour."""
     from traffik_cli.replay.synthetic import Traffic
 
     path = tmp_path_factory.mktemp("logs") / "access.log"

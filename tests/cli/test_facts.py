@@ -1,4 +1,4 @@
-"""What the command says of rates, adapters and files of limits."""
+"""The commands that explain rates, adapters and files of limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_rate_in_another_unit_is_explained_in_it(traffik):
     assert "64 MiB/min: 67,108,864 bytes in 1 min\n" in said
 
 
-def test_rates_without_a_limit(traffik):
+def test_unlimited_and_zero_rates_are_explained(traffik):
     assert "unlimited" in traffik("rate", "unlimited").out
     assert "nothing is admitted" in traffik("rate", "0/min").out
 
@@ -42,14 +42,14 @@ def test_the_schema_is_published(traffik):
 
 
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
-def test_shells_can_complete_it(kind, traffik):
+def test_a_completion_script_is_printed_for_each_shell(kind, traffik):
     assert "_TRAFFIK_COMPLETE" in traffik("completion", kind).out
 
 
-def test_completion_knows_the_commands(shell):
+def test_completion_lists_the_commands(shell):
     said = shell(_TRAFFIK_COMPLETE="bash_complete", COMP_WORDS="traffik re", COMP_CWORD="1")
     assert {"plain,replay", "plain,reset"} == set(said.out.split())
 
 
-def test_made_up_traffic_is_written_the_same_each_time(shell):
+def test_synthetic_traffic_is_the_same_each_time(shell):
     assert shell("synthetic", "hours=1,requests=900").out == shell("synthetic", "hours=1,requests=900").out != ""

@@ -30,7 +30,7 @@ def redis_server():
 
 @pytest.fixture
 def used(redis_server):
-    """A store in which some clients have used some of their quota."""
+    """A store in which some clients have used quota."""
     redis_server.command("FLUSHALL")
     with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
         limiter = Limiter("file:data", "10/min", backend=store)
@@ -43,7 +43,7 @@ def used(redis_server):
 RATE = ("--rate", "10/min")
 
 
-def test_explain_says_what_hits_would_be_answered(used, traffik):
+def test_explain_says_which_hits_would_be_admitted(used, traffik):
     facts = json.loads(traffik("explain", *used, *RATE, "--id", "203.0.113.7", "--json").out)
     assert facts["key"] == "traffik:file:data:{203.0.113.7}"
     assert (facts["remaining"], facts["capacity"], facts["rates"]) == (0, 10, ["10/min"])
@@ -54,12 +54,12 @@ def test_explain_says_what_hits_would_be_answered(used, traffik):
     assert facts["state"]
 
 
-def test_explain_takes_nothing(used, traffik):
+def test_explain_consumes_nothing(used, traffik):
     before, after = (json.loads(traffik("stat", *used, *RATE, "--id", "203.0.113.8", "--json").out) for _ in range(2))
     assert 7 == before["remaining"] == after["remaining"]
 
 
-def test_a_store_with_a_secret_is_asked_with_it(redis_server, traffik, monkeypatch):
+def test_a_store_with_a_secret_needs_it(redis_server, traffik, monkeypatch):
     secret = "of sixteen and more bytes"
     monkeypatch.setenv("TRAFFIK_SECRET", secret)
     with RedisBackend(redis_server.url, secret=secret, on_error="raise") as store:
@@ -69,7 +69,7 @@ def test_a_store_with_a_secret_is_asked_with_it(redis_server, traffik, monkeypat
         assert (facts["remaining"], facts["key"]) == (7, store.partition_key("file:sealed", "ada"))
 
 
-def test_explain_reads_well_and_knows_the_rules(used, traffik, tmp_path):
+def test_explain_prints_sentences_and_applies_rules(used, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY)
     said = traffik("explain", *used, "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")
     assert (said.code, said.err) == (0, "")
@@ -88,7 +88,7 @@ def test_stat_reads_in_the_unit_and_by_a_tier_of_the_policy(redis_server, traffi
     assert "'file:tiers' has tiers, and its clients are shown as 'free'" in said.err
 
 
-def test_explain_goes_through_all_throttles_of_a_policy(used, traffik, tmp_path):
+def test_explain_asks_all_throttles_of_a_file(used, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY + '\n[[throttle]]\nuid = "other"\nrate = "5/min"\n')
     call = ("explain", *used[:2], "--policy", tmp_path / "limits.toml", "--id", "203.0.113.8")
     facts = json.loads(traffik(*call, "--json").out)
@@ -97,24 +97,24 @@ def test_explain_goes_through_all_throttles_of_a_policy(used, traffik, tmp_path)
     assert "give --throttle" in traffik("explain", *used[:2], *RATE, "--id", "203.0.113.8").err
 
 
-def test_a_client_that_has_used_nothing(used, traffik):
+def test_a_client_that_has_used_nothing_has_its_whole_quota(used, traffik):
     assert "none: a client that has used nothing" in traffik("explain", *used, *RATE, "--id", "203.0.113.9").out
 
 
 @pytest.mark.parametrize("command", ["explain", "stat"])
-def test_a_uid_that_the_store_does_not_know_is_a_warning(command, redis_server, used, traffik):
+def test_a_uid_without_keys_in_the_store_causes_a_warning(command, redis_server, used, traffik):
     said = traffik(command, "--store", redis_server.url, "--throttle", "file:dta", *RATE, "--id", "203.0.113.7")
     assert (said.code, "no key of the throttle 'file:dta': it is unused, or the uid is wrong" in said.err) == (0, True)
     assert "none: a throttle that has used nothing" in said.out or command == "stat"
     assert traffik(command, *used, *RATE, "--id", "203.0.113.99").err == ""
 
 
-def test_stat_is_a_line(used, traffik):
+def test_stat_prints_one_line(used, traffik):
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out.startswith("0 of 10 left; the next in ")
 
 
-def test_top_shows_those_first_that_have_least_left(used, traffik):
+def test_top_shows_the_keys_with_the_least_left_first(used, traffik):
     found = json.loads(traffik("top", *used, *RATE, "--json").out)
     assert (found["complete"], found["keys"]) == (True, 3)
     assert [(w["key"], w["remaining"]) for w in found["worst"]] == [
@@ -125,11 +125,11 @@ def test_top_shows_those_first_that_have_least_left(used, traffik):
     assert "203.0.113.7" in traffik("top", *used, *RATE).out
 
 
-def test_top_says_when_it_has_not_seen_all(used, traffik):
+def test_top_says_if_it_has_not_seen_all_keys(used, traffik):
     assert "and there are more: raise --most" in traffik("top", *used, *RATE, "--most", "1").out
 
 
-def test_reset_forgets_one_or_all(used, traffik):
+def test_reset_forgets_one_key_or_all(used, traffik):
     assert traffik("reset", *used, "--id", "203.0.113.7").out == "forgotten\n"
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.7").out == "10 of 10 left\n"
     assert traffik("stat", *used, *RATE, "--id", "203.0.113.8").out == "7 of 10 left\n"
@@ -145,7 +145,7 @@ key = "header:X-Api-Key"
 """
 
 
-def test_reset_finds_the_key_of_a_header_by_the_file(redis_server, traffik, tmp_path):
+def test_reset_finds_a_key_by_header_with_the_file(redis_server, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(HEADER)
     about = ("--store", redis_server.url, "--throttle", "file:keyed", "--id", "alice")
     policy = ("--policy", tmp_path / "limits.toml")
@@ -160,7 +160,7 @@ def test_reset_finds_the_key_of_a_header_by_the_file(redis_server, traffik, tmp_
 
 
 @pytest.mark.parametrize("identity", ["2001:db8::9", "2001:db8::/64"])
-def test_an_identity_is_as_it_is_or_else_the_network_of_an_address(identity, redis_server, traffik):
+def test_an_identity_is_looked_up_as_given_and_then_as_a_network(identity, redis_server, traffik):
     redis_server.command("FLUSHALL")
     about = ("--store", redis_server.url, "--throttle", "file:either", "--id", "2001:db8::9")
     with RedisBackend(redis_server.url, deadline=2.0, on_error="raise") as store:
@@ -171,19 +171,19 @@ def test_an_identity_is_as_it_is_or_else_the_network_of_an_address(identity, red
     assert traffik("stat", *about, *RATE).out == "10 of 10 left\n"
 
 
-def test_all_are_forgotten_only_after_a_question(used, shell):
+def test_reset_of_all_keys_asks_first(used, shell):
     said = shell("reset", *used, given=b"n\n")
     assert said.code == 130
     assert "Forget what every client of file:data has used?" in said.err
 
 
-def test_a_throttle_that_the_file_does_not_have(used, traffik, tmp_path):
+def test_a_throttle_missing_in_the_file_is_an_error(used, traffik, tmp_path):
     (tmp_path / "limits.toml").write_text(POLICY.replace("file:data", "other"))
     said = traffik("stat", *used, "--policy", tmp_path / "limits.toml", "--id", "x")
     assert "describes no throttle 'file:data'; there are other" in said.err
 
 
-def test_a_store_that_is_away_is_an_error(traffik):
+def test_an_unavailable_store_is_an_error(traffik):
     said = traffik("stat", "--store", "redis://127.0.0.1:1", "--throttle", "a", "--id", "b", *RATE)
     assert said.code == 2
     assert said.err.startswith("traffik: ")

@@ -1,4 +1,4 @@
-"""`traffik lint` says what cannot be meant, and where it was written."""
+"""`traffik lint` reports mistakes in limits, with their file and line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class site:
 """
 
 
-def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
+def test_mistakes_are_reported_with_file_and_line(shell, tmp_path):
     (tmp_path / "bad.py").write_text(BAD)
     said = shell("lint", "bad:app")
     kinds = {line.rpartition("[")[2].removesuffix("]"): line for line in said.out.splitlines()}
@@ -43,13 +43,13 @@ def test_what_cannot_be_meant_is_said_with_its_place(shell, tmp_path):
     assert (said.code, said.err) == (1, "limits: 6, findings: 5\n")
 
 
-def test_where_nothing_is_wrong_nothing_is_said(shell, tmp_path):
+def test_correct_limits_have_no_findings(shell, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     said = shell("lint", "good:site.throttle")
     assert (said.code, said.out, said.err) == (0, "", "limits: 1, findings: 0\n")
 
 
-def test_a_module_that_fails_says_where(shell, tmp_path):
+def test_an_error_of_the_module_is_shown(shell, tmp_path):
     (tmp_path / "broken.py").write_text("x = 1\nx.y\n")
     said = shell("lint", "broken")
     assert said.code == 2
@@ -58,7 +58,7 @@ def test_a_module_that_fails_says_where(shell, tmp_path):
 
 
 @pytest.mark.parametrize("code", [0, 1, "'no settings'"])
-def test_a_module_that_exits_fails(code, shell, tmp_path):
+def test_a_module_that_exits_is_an_error(code, shell, tmp_path):
     (tmp_path / "leaving.py").write_text(f"import sys\nsys.exit({code})\n")
     said = shell("lint", "leaving")
     assert (said.code, said.out) == (2, "")
@@ -66,14 +66,14 @@ def test_a_module_that_exits_fails(code, shell, tmp_path):
     assert "leaving.py:2)" in said.err
 
 
-def test_an_app_that_is_not_there(shell, tmp_path):
+def test_a_missing_application_is_an_error(shell, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
     assert "has no attribute 'nothing'" in shell("lint", "good:nothing").err
 
 
 @pytest.fixture
 def findings(monkeypatch):
-    """The kinds of findings about some limits, where a store has been made."""
+    """The kinds of findings about some limits, with a store."""
     monkeypatch.setattr(uids, "_claimed", {})
     store = InMemoryBackend()
 
@@ -95,7 +95,7 @@ def findings(monkeypatch):
         (lambda identity: "0/s", []),
     ],
 )
-def test_rates_that_cannot_be_meant(rate, kinds, findings):
+def test_mistakes_in_rates_are_found(rate, kinds, findings):
     assert findings(Limiter("a", rate)) == kinds
 
 
@@ -122,7 +122,7 @@ def test_a_file_of_limits_is_looked_at_without_an_application(shell, tmp_path):
     assert (said.code, said.err) == (1, "limits: 2, findings: 2\n")
 
 
-def test_no_store(findings):
+def test_a_missing_store_is_found(findings):
     one = Limiter("a b", "1/s")
     assert findings(one, Limiter("a-b", "1/s")) == []
     assert findings(one, made=()) == ["no-store"]
@@ -157,7 +157,7 @@ def later(request):
 """
 
 
-def test_forgotten_awaits_and_decorators_above_routes_are_said_with_their_lines(shell, tmp_path):
+def test_missing_awaits_and_decorators_above_routes_are_reported_with_their_lines(shell, tmp_path):
     (tmp_path / "forgetful.py").write_text(FORGETFUL)
     said = shell("lint", "forgetful:app").out.splitlines()
     calls = {16: "limits.search.hit(request)", 17: "users.check('one')", 24: "limits.search(request)"}
@@ -169,14 +169,14 @@ def test_forgotten_awaits_and_decorators_above_routes_are_said_with_their_lines(
     assert "put @throttled below the route [misplaced-decorator]" in said[0]
 
 
-def test_what_keeps_an_application_from_starting_is_a_finding(shell, tmp_path):
+def test_an_error_at_the_start_of_the_application_is_a_finding(shell, tmp_path):
     text = FORGETFUL.partition("@throttled")[0]
     depends = 'from fastapi import Depends\napp.get("/", dependencies=[Depends(limits.search.hit)])(lambda: None)\n'
     (tmp_path / "depending.py").write_text(text + depends)
     assert "write Depends(throttle) [cannot-start]" in shell("lint", "depending:app").out
 
 
-def test_a_throttle_as_a_decorator_is_said_with_its_line(shell, tmp_path):
+def test_a_throttle_used_as_a_decorator_is_reported_with_its_line(shell, tmp_path):
     text = FORGETFUL.partition("@throttled")[0]
     (tmp_path / "decorating.py").write_text(f"{text}@limits.search\nasync def search(): ...\nsearch.close()\n")
     said = shell("lint", "decorating:app").out
@@ -184,7 +184,7 @@ def test_a_throttle_as_a_decorator_is_said_with_its_line(shell, tmp_path):
     assert "write @throttled(limits.search) [throttle-as-decorator]" in said
 
 
-def test_several_throttles_that_are_never_awaited_are_said_too(shell, tmp_path):
+def test_several_throttles_that_are_never_awaited_are_reported(shell, tmp_path):
     text = FORGETFUL.partition("@throttled")[0] + TOGETHER
     (tmp_path / "together.py").write_text(text)
     said = shell("lint", "together:app").out

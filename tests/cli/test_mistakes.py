@@ -1,4 +1,4 @@
-"""Whatever is wrong is said in a sentence, with exit code 2; an interrupt and a closed pipe end quietly."""
+"""A mistake is reported in a sentence, with exit code 2. An interrupt and a closed pipe end quietly."""
 
 from __future__ import annotations
 
@@ -30,15 +30,18 @@ MISTAKES = [
     (("replay", "-", "--rate", "5/s", "--compare", "5/s"), "compared with itself"),
     (("replay", "-", "--rate", "5/s", "--strategy", "magic"), "'magic' is not one of"),
     (("replay", "-", "--rate", "5/s", "--burst", "5"), "sliding-window has no burst"),
-    (("replay", "x", "--rate", "5/s", "--synthetic", "default"), "leave the files out"),
+    (("replay", "x", "--rate", "5/s", "--synthetic", "default"), "cannot be combined with files"),
     (("replay", "--synthetic", "days=1", "--rate", "5/s"), "no setting of synthetic traffic"),
     (
         ("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--plot", "x.bmp"),
-        "no picture that can be drawn",
+        "is no picture: the name has to end in",
     ),
     (("replay", "--synthetic", "hours=1,requests=9", "--rate", "5/s", "--html", "no/x.html"), "cannot write"),
     (("replay", "-", "--rate", "5/s", "--window", "soon"), "not a unit of time"),
-    (("stat", "--store", "memory://", "--throttle", "a", "--id", "b", "--rate", "1/s"), "no store that a command"),
+    (
+        ("stat", "--store", "memory://", "--throttle", "a", "--id", "b", "--rate", "1/s"),
+        "a command cannot open the store",
+    ),
     (("stat", "--store", "redis://x", "--throttle", "a", "--id", "b"), "a store keeps no rates"),
     (("rate", "fast"), "not a rate"),
     (("lint", "nowhere:app"), "cannot import nowhere"),
@@ -47,7 +50,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), MISTAKES, ids=[" ".join(each[0]) for each in MISTAKES])
-def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, tmp_path, monkeypatch):
+def test_a_mistake_gives_a_sentence_and_exit_code_2(arguments, sentence, traffik, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = traffik(*arguments)
     assert said.code == 2
@@ -57,7 +60,7 @@ def test_a_mistake_is_a_sentence_and_exit_code_2(arguments, sentence, traffik, t
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 @pytest.mark.parametrize("end", [5, -20, -5, -1])
-def test_a_file_that_is_cut_short_is_a_mistake(compress, end, traffik, tmp_path, access_log):
+def test_a_truncated_file_is_an_error(compress, end, traffik, tmp_path, access_log):
     for before in (b"", compress(access_log.read_bytes())):
         (tmp_path / "log").write_bytes(before + compress(access_log.read_bytes())[:end])
         said = traffik("replay", tmp_path / "log", "--rate", "1/s")
@@ -70,23 +73,23 @@ def test_every_summary_in_the_help_is_a_whole_sentence(traffik):
     assert [line for line in lines if line.endswith("...") or not line.endswith(".")] == []
 
 
-def test_the_command_is_a_module_too(shell):
+def test_python_m_traffik_cli_runs_the_command(shell):
     said = shell("--version")
     assert (said.code, said.err) == (0, "")
     assert "traffik, version" in said.out
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX signals")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupt_ends_it_quietly(jobs):
     command = [sys.executable, "-m", "traffik_cli", "replay", "-", "--rate", "5/s", "--jobs", str(jobs)]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environ, start_new_session=True, **pipes) as process:
-        # More than a pipe holds: once it has been taken, the command is at work.
+        # More than a pipe holds, so the command is running once all is written.
         process.stdin.write(b'1.2.3.4 - - [10/Oct/2025:00:00:00 +0000] "GET / HTTP/1.1" 200 1\n' * 50_000)
         process.stdin.flush()
-        time.sleep(0.2)  # so that the signal strikes in the middle of the work; the outcome is the same without
+        time.sleep(0.2)  # so that the signal arrives during the work; the result is the same otherwise
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err.strip()) == (130, b"interrupted")
@@ -96,9 +99,9 @@ ENOUGH = [("synthetic", "requests=20000"), ("rate", "1/s"), ("schema",), ("--hel
 ENOUGH += [("replay", "--synthetic", "hours=1,requests=99", "--rate", "1/s", *more) for more in ((), ("--json",))]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes are another matter there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX pipes")
 @pytest.mark.parametrize("arguments", ENOUGH, ids=" ".join)
-def test_a_reader_that_has_gone_is_no_error(arguments):
+def test_a_closed_pipe_is_no_error(arguments):
     ours, theirs = os.pipe()
     os.close(ours)
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -108,9 +111,9 @@ def test_a_reader_that_has_gone_is_no_error(arguments):
     assert (done.returncode, b"Error" in done.stderr, b"Traceback" in done.stderr) == (0, False, False)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes are another matter there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX pipes")
 @pytest.mark.parametrize("arguments", [("nothing",), ("rate", "fast")], ids=" ".join)
-def test_a_mistake_is_one_if_nobody_reads_what_it_was(arguments):
+def test_with_a_closed_pipe_a_mistake_still_gives_exit_code_2(arguments):
     ours, theirs = os.pipe()
     os.close(ours)
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

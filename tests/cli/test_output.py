@@ -1,4 +1,4 @@
-"""Output can be read anywhere: in any encoding, in a narrow terminal; a missing folder is said before the work."""
+"""Output works in any encoding and in narrow terminals. A missing folder is an error before the work begins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG = LOGS / "clf.log"
 
 
 @pytest.mark.parametrize("call", [(), ("--json",), ("--target-refused", "5%")], ids=["tables", "json", "suggestion"])
-def test_any_encoding_will_do(call, shell, tmp_path):
+def test_any_encoding_works(call, shell, tmp_path):
     (tmp_path / "log").write_bytes(LOG.read_bytes().replace(b"/a", "/ä".encode()))
     said = shell("replay", "log", "--rate", "5/min", *call, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert (said.code, said.err) == (0, "")
@@ -27,7 +27,7 @@ def test_any_encoding_will_do(call, shell, tmp_path):
 
 
 def narrow(*arguments):
-    """What a terminal of 80 columns shows."""
+    """Runs the command in a terminal of 80 columns; its output."""
     ours, theirs = pty.openpty()
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "COLUMNS": "80", "TERM": "dumb"}
     command = [sys.executable, "-m", "traffik_cli", *map(str, arguments)]
@@ -44,13 +44,13 @@ def narrow(*arguments):
 def read(terminal):
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # the other end is closed
+    except OSError:  # Linux raises this when the other end is closed
         return b""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="terminals are another matter there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX terminals")
 @pytest.mark.parametrize("compared", [(), ("--compare", "4/min", "--compare", "3/min", "--compare", "2/min")])
-def test_an_address_is_never_broken(compared, tmp_path):
+def test_an_address_is_never_wrapped(compared, tmp_path):
     rows = "".join(f"{1_760_104_536 + n},2001:db8:1234:567{n % 3}::1\n" for n in range(30))
     (tmp_path / "log.csv").write_text("time,ip\n" + rows)
     shown = narrow("replay", tmp_path / "log.csv", "--rate", "5/min", *compared)
@@ -61,7 +61,7 @@ def test_an_address_is_never_broken(compared, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--plot", "--html"])
-def test_a_folder_that_is_missing_is_said_before_the_work(option, traffik, tmp_path):
+def test_a_missing_folder_is_an_error_before_the_work_begins(option, traffik, tmp_path):
     said = traffik("replay", tmp_path / "nowhere.log", "--rate", "5/min", option, tmp_path / "missing" / "a.png")
     assert said.code == 2
     assert f"there is no folder {tmp_path / 'missing'}" in said.err

@@ -1,4 +1,4 @@
-"""The page stands alone, is well formed, runs nothing that a client has written, and sorts its tables in a browser."""
+"""The page needs no other file, is well formed, escapes text of clients, and sorts its tables in a browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRESS = "<script>document.querySelectorAll('table')[{table}].querySelectorAll('b
 
 
 class Outline(HTMLParser):
-    """The elements of a page, and whether each that is opened is closed."""
+    """The elements of a page, and those that are not closed."""
 
     def __init__(self, text):
         super().__init__()
@@ -69,26 +69,26 @@ def test_it_is_well_formed_and_has_one_script(page):
     assert outline.seen.count("table") >= 4
 
 
-def test_it_needs_nothing_from_elsewhere(page):
+def test_it_loads_nothing_from_elsewhere(page):
     text = page.read_text()
     assert [link for link in Outline(text).links if not link.startswith(("#", "data:"))] == []
     assert re.findall(r"url\((?!#)[^)]*\)|@import", text) == []
     assert "default-src 'none'" in text
 
 
-def test_what_clients_wrote_is_text(page):
+def test_text_of_clients_is_escaped(page):
     text = page.read_text()
     assert HOSTILE not in text
     assert "&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#x27; 3" in text
 
 
-def test_it_opens_in_a_browser_without_complaints(page, chromium, tmp_path):
+def test_a_browser_opens_it_without_messages(page, chromium, tmp_path):
     opened = open_page(chromium, page, tmp_path)
     assert opened.console == []
     assert "<title>Replay of 20/min</title>" in opened.document
 
 
-def test_a_table_sorts_by_the_column_that_is_pressed(page, chromium, tmp_path):
+def test_a_click_on_a_column_sorts_the_table(page, chromium, tmp_path):
     heading = page.read_text().index("Worst hit by 20/min")
     place = page.read_text()[:heading].count("<table>")
     pressed = tmp_path / "pressed.html"
@@ -96,10 +96,10 @@ def test_a_table_sorts_by_the_column_that_is_pressed(page, chromium, tmp_path):
     opened = open_page(chromium, pressed, tmp_path / "profile")
     table = opened.document.split("<table>")[place + 1]
     orders = re.findall(r'<td class="n" data-order="([0-9.]+)">', table.partition("</table>")[0])
-    assert orders[::6] == ["40", "60", "80", "100"]  # a row holds six numbers, the requests first
+    assert orders[::6] == ["40", "60", "80", "100"]  # a row has six numbers, first the requests
     assert 'aria-sort="ascending"' in table
 
 
-def test_a_complaint_would_be_seen(chromium, tmp_path):
+def test_messages_of_a_browser_are_detected(chromium, tmp_path):
     (tmp_path / "broken.html").write_text("<!doctype html><script>nothing.at.all()</script>")
     assert "nothing is not defined" in open_page(chromium, tmp_path / "broken.html", tmp_path / "profile").console[0]

@@ -1,4 +1,4 @@
-"""Pictures are drawn, of the kind asked for; what is on them was looked at by people."""
+"""Pictures have the requested format, elements, texts and colours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_picture_is_drawn(name, begins, traffik, access_log, tmp_path):
 
 
 def pictures(page):
-    """The pictures of a page: for a desk, and for a phone."""
+    """The pictures of a page: for wide screens and for phones."""
     parts = page.read_text().split("<svg")[1:]
     return [ET.fromstring("<svg" + part[: part.index("</svg>") + 6]) for part in parts]
 
@@ -36,7 +36,7 @@ def drawn(traffik, log, tmp_path, *how):
 
 def test_each_limit_has_a_strip_and_the_suggestion_a_panel(traffik, access_log, tmp_path):
     how = ("--rate", "60/min", "--compare", "30/min", "--target-refused", "1% of clients")
-    # Requests, refusals under three limits, clients by their fullest minute, limits that were decided.
+    # Requests, refusals under three limits, clients by their fullest minute, and the limits that were tried.
     assert [panels(each) for each in drawn(traffik, access_log, tmp_path, *how)] == [6, 6]
 
 
@@ -56,14 +56,14 @@ def test_a_picture_has_a_title_and_a_description(traffik, access_log, tmp_path):
         assert picture.get("role") == "img"
 
 
-def test_colours_are_those_of_the_page(traffik, access_log, tmp_path):
+def test_a_picture_uses_the_colours_of_the_page(traffik, access_log, tmp_path):
     drawn(traffik, access_log, tmp_path, "--rate", "60/min")
     text = (tmp_path / "a.html").read_text()
     assert "var(--refused, #b3261e)" in text
     assert "prefers-color-scheme: dark" in text
 
 
-def test_a_page_says_how_it_was_made(traffik, access_log, tmp_path):
+def test_a_page_shows_the_command_that_made_it(traffik, access_log, tmp_path):
     drawn(traffik, access_log, tmp_path, "--rate", "60/min")
     assert (
         f"<code>traffik replay {access_log} --rate 60/min --html {tmp_path / 'a.html'}</code>"
@@ -71,7 +71,7 @@ def test_a_page_says_how_it_was_made(traffik, access_log, tmp_path):
     )
 
 
-def test_a_sparse_day_has_bars_that_can_be_seen():
+def test_bars_of_a_day_with_few_requests_are_wide_enough_to_see():
     steps = [Stretch(hour * 3_600_000_000, 1, 0) for hour in range(24)]
     bars, width = wider(steps, 1_000_000, 120)
     assert (width, len(bars), sum(bar.requests for bar in bars)) == (900_000_000, 24, 24)
@@ -81,7 +81,7 @@ def test_a_long_name_is_cut_in_the_middle():
     assert cut("x" * 30 + "y" * 30, 11) == "xxxxx…yyyyy"
 
 
-def test_a_log_without_requests_is_drawn_too(traffik, tmp_path):
+def test_a_log_without_requests_can_be_drawn(traffik, tmp_path):
     (tmp_path / "empty.log").write_bytes(b"")
     assert traffik("replay", tmp_path / "empty.log", "--rate", "5/s", "--plot", tmp_path / "a.png").code == 2
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Somebody who watches sees how far it is; nobody else does."""
+"""Progress is shown on a terminal, and nowhere else."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """Sit down at one. (In the test itself: before that pytest puts its own standard error there.)"""
+    """Makes standard error a terminal. (Call it in the test, since pytest replaces standard error before.)"""
     monkeypatch.setenv("TERM", "xterm")
 
-    def sit_down():
+    def replace_stderr():
         found = Terminal()
         monkeypatch.setattr(sys, "stderr", found)
         return found
 
-    return sit_down
+    return replace_stderr
 
 
 def test_bytes_and_time_left_are_shown(terminal, access_log):
@@ -39,7 +39,7 @@ def test_bytes_and_time_left_are_shown(terminal, access_log):
     assert re.search(r"1\.\d/1\.\d MB", screen.getvalue())
 
 
-def test_a_log_of_unknown_length_is_followed_too(terminal):
+def test_a_log_of_unknown_length_shows_bytes_only(terminal):
     screen = terminal()
     with with_progress([Made(Traffic())], "replay") as moved:
         moved(1000)
@@ -47,7 +47,7 @@ def test_a_log_of_unknown_length_is_followed_too(terminal):
     assert "/?" in screen.getvalue()
 
 
-def test_where_nobody_watches_nothing_is_shown(access_log, capsys):
+def test_without_a_terminal_nothing_is_shown(access_log, capsys):
     with with_progress([Source(str(access_log))], "replay") as moved:
         moved(1)
     assert capsys.readouterr() == ("", "")

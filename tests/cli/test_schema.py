@@ -1,4 +1,4 @@
-"""The published JSON Schema of a replay says what a replay prints, all of it and nothing else."""
+"""The published JSON Schema describes exactly what a replay prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TYPES = {"integer": int, "number": (int, float), "string": str, "boolean": bool,
 
 
 def check(value, schema, whole):
-    """Fail where a value is not as the schema says: the parts of JSON Schema that ours is made of."""
+    """Validate a value by the parts of JSON Schema that our schema uses."""
     if "$ref" in schema:
         check(value, whole["$defs"][schema["$ref"].rpartition("/")[2]], whole)
     elif "anyOf" in schema:
@@ -58,11 +58,11 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_what_is_printed_is_what_the_schema_says(name, traffik):
+def test_the_output_matches_the_schema(name, traffik):
     schema = json.loads(traffik("schema", "replay").out)
     log, *call = CALLS[name]
     check(json.loads(traffik("replay", LOGS / log, *call, "--json").out), schema, schema)
 
 
-def test_the_schema_of_limits_is_the_other_one(traffik):
+def test_the_schema_of_limits_is_another_one(traffik):
     assert json.loads(traffik("schema").out)["title"] == "A file of limits (limits.toml)"

@@ -1,4 +1,4 @@
-"""The same sixty requests in the shapes that servers and collectors write: every log gives the same result."""
+"""The same sixty requests in the log formats of servers and collectors give the same result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def counts(traffik, name, *more):
 
 
 @pytest.mark.parametrize("call", EXPECTED)
-def test_a_log_of_any_shape_gives_the_same_result(call, traffik):
+def test_every_format_gives_the_same_result(call, traffik):
     assert counts(traffik, *call.split(" ")) == EXPECTED[call]
 
 
@@ -33,7 +33,7 @@ PARALLEL = [
 
 
 @pytest.mark.parametrize("call", PARALLEL, ids=" ".join)
-def test_every_reader_can_work_in_another_process(call, traffik):
+def test_every_reader_works_in_another_process(call, traffik):
     log, *options = call
     assert counts(traffik, log, "--rate", "10/min", *options, "--jobs", "2") == (3, 30, 3)
 
@@ -46,12 +46,12 @@ def test_a_format_can_be_named(log, form, traffik):
     assert counts(traffik, log, "--rate", "10/min", "--format", form) == (3, 30, 3)
 
 
-def test_messages_of_a_server_that_starts_are_passed_over(traffik, tmp_path):
+def test_messages_of_a_starting_server_are_skipped(traffik, tmp_path):
     (tmp_path / "log").write_text("INFO: starting worker\n" * 1_000 + (LOGS / "caddy.json").read_text())
     assert counts(traffik, tmp_path / "log", "--rate", "10/min") == (3, 30, 3)
 
 
-def test_what_describes_a_log_is_given_once(traffik):
+def test_options_that_exclude_each_other_are_an_error(traffik):
     said = traffik("replay", LOGS / "clf.log", "--rate", "1/s", "--format", "json", "--pattern", "(?P<ip>.)")
     assert said.code == 2
     assert "give one of them" in said.err

@@ -24,7 +24,7 @@ def leap(tmp_path):
 
 @pytest.fixture
 def plans(tmp_path):
-    """Two plans, of which one is used much more; a request a second of bob's is for a number of bytes."""
+    """A log of clients with two plans, one of them busier. Each request of bob has a number of bytes."""
     rows = [{"ts": 1_760_054_400 + at, "user": "bob", "plan": "gold", "bytes": 100 * at} for at in range(60)]
     rows += [{"ts": 1_760_054_400 + 5 * at, "user": "ada", "plan": "free", "bytes": 1} for at in range(12)]
     rows.sort(key=lambda row: row["ts"])
@@ -37,33 +37,33 @@ def found(said):
     return json.loads(said.out)
 
 
-def test_the_limit_is_found_between_one_that_fails_and_one_that_holds(traffik, leap):
+def test_the_suggestion_is_between_a_limit_that_fails_and_one_that_meets_the_target(traffik, leap):
     call = ("replay", leap, "--target-refused", "5% of clients", "--strategy", "sliding-counter", "--json")
     (suggestion,) = found(traffik(*call))["suggestions"]
     assert suggestion["rate"] == "3/min"
     assert [each["met"] for each in suggestion["tried"]][:2] == [False, True]
 
 
-def test_whom_the_suggested_limit_hits_is_shown(traffik, leap):
+def test_the_clients_refused_by_the_suggested_limit_are_shown(traffik, leap):
     report = found(traffik("replay", leap, "--target-refused", "5% of clients", "--json"))["scenarios"][-1]
     assert report["suggested"]
     assert [each["key"] for each in report["limits"][0]["worst"]] == ["203.0.113.9"]
     assert "203.0.113.9" in traffik("replay", leap, "--target-refused", "5% of clients").out
 
 
-def test_a_given_rate_stays_the_one_that_is_asked_about(traffik, leap):
+def test_a_given_rate_keeps_its_report_beside_the_suggestion(traffik, leap):
     call = ("replay", leap, "--rate", "100/min", "--target-refused", "5% of clients", "--json")
     first, second = found(traffik(*call))["scenarios"]
     assert (first["name"], first["suggested"], second["suggested"]) == ("100/min", False, True)
 
 
-def test_a_target_without_a_percent_sign_is_asked_for_it(traffik, leap):
+def test_a_target_without_a_percent_sign_is_an_error_that_shows_it(traffik, leap):
     said = traffik("replay", leap, "--target-refused", "1")
     assert said.code == 2
     assert 'write "1%"' in said.err
 
 
-def test_a_limit_for_each_route_is_written_and_loads(traffik, access_log, tmp_path):
+def test_a_limit_for_each_route_is_written_to_a_file_that_loads(traffik, access_log, tmp_path):
     call = ("replay", access_log, "--target-refused", "2% of clients", "--by", "path", "--by", "method")
     said = traffik(*call, "--write", tmp_path / "limits.toml")
     assert "POST /login" in said.out
@@ -75,13 +75,13 @@ def test_a_limit_for_each_route_is_written_and_loads(traffik, access_log, tmp_pa
     )
 
 
-def test_a_limit_for_each_plan(traffik, plans):
+def test_each_plan_gets_a_limit(traffik, plans):
     call = ("replay", plans, "--key", "field:user", "--target-refused", "0%", "--by", "field:plan", "--json")
     suggestions = found(traffik(*call))["suggestions"]
     assert [(each["group"], each["rate"]) for each in suggestions] == [("plan=gold", "60/min"), ("plan=free", "12/min")]
 
 
-def test_some_requests_are_looked_at_alone(traffik, access_log):
+def test_a_suggestion_may_be_for_some_requests(traffik, access_log):
     call = ("replay", access_log, "--rate", "5/min", "--only", "POST /login", "--where", "field:status=200", "--json")
     document = found(traffik(*call))
     (every,) = found(traffik("replay", access_log, "--rate", "5/min", "--json"))["scenarios"]
@@ -95,7 +95,7 @@ def test_clients_of_a_network_are_ignored(traffik, leap):
     assert found(traffik(*call))["scenarios"][0]["clients"] == 100
 
 
-def test_a_request_costs_what_a_field_says(traffik, plans):
+def test_a_field_may_be_the_cost_of_a_request(traffik, plans):
     call = ("replay", plans, "--key", "field:user", "--cost", "field:bytes", "--json")
     (report,) = found(traffik(*call, "--rate", "1000/min"))["scenarios"]
     # 0 + 100 + 200 + 300 + 400 bytes fit; a request for more than 1000 can never be admitted.
@@ -113,13 +113,13 @@ def test_a_request_costs_what_a_field_says(traffik, plans):
         (("--write", "missing/x.toml", "--target-refused", "1%"), "missing"),
     ],
 )
-def test_what_cannot_be_asked_is_said_before_the_work(options, message, traffik, leap):
+def test_bad_options_are_errors_before_the_work_begins(options, message, traffik, leap):
     said = traffik("replay", leap, *options)
     assert said.code == 2
     assert message in said.err
 
 
-def test_the_suggested_limit_in_the_words_of_another_server(traffik, leap):
+def test_the_suggested_limit_is_written_for_another_server(traffik, leap):
     said = traffik(
         "replay", leap, "--target-refused", "5% of clients", "--strategy", "sliding-counter", "--as", "nginx"
     )
@@ -131,4 +131,4 @@ def test_the_suggested_limit_in_the_words_of_another_server(traffik, leap):
 def test_a_page_names_the_group_of_each_suggestion(traffik, access_log, tmp_path):
     call = ("replay", access_log, "--target-refused", "2% of clients", "--by", "method", "--html", tmp_path / "a.html")
     assert traffik(*call).code == 0
-    assert "Limits that were decided for POST" in (tmp_path / "a.html").read_text()
+    assert "Limits that were tried for POST" in (tmp_path / "a.html").read_text()

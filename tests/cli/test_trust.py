@@ -1,4 +1,4 @@
-"""Every replay says what it took for what, and says aloud what cannot be right."""
+"""Every replay says how it read the log, and warns of results that cannot be right."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WARNINGS = {
 
 
 @pytest.mark.parametrize("kind", WARNINGS)
-def test_a_result_that_cannot_be_right_is_said_aloud(kind, traffik, tmp_path):
+def test_a_result_that_cannot_be_right_causes_a_warning(kind, traffik, tmp_path):
     content, options = WARNINGS[kind]
     (tmp_path / "log").write_text(content)
     said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--json", "--html", tmp_path / "a.html", *options)
@@ -57,7 +57,7 @@ def test_a_result_that_cannot_be_right_is_said_aloud(kind, traffik, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "kind"), [("GET /a HTTP/1.1", "no-match"), ("\\x16\\x03", "no-path"), ("GET /login HTTP/1.1", None)]
 )
-def test_rules_that_could_match_nothing_are_said_aloud(asked, kind, traffik, tmp_path):
+def test_rules_that_cannot_match_cause_a_warning(asked, kind, traffik, tmp_path):
     (tmp_path / "log").write_text(PUBLIC.replace("GET /a HTTP/1.1", asked))
     (tmp_path / "limits.toml").write_text(POLICY)
     said = traffik("replay", tmp_path / "log", "--policy", tmp_path / "limits.toml", "--json")
@@ -65,7 +65,7 @@ def test_rules_that_could_match_nothing_are_said_aloud(asked, kind, traffik, tmp
     assert kinds == {"no-match": ["no-match"], "no-path": ["no-path", "no-match"], None: []}[kind]
 
 
-def test_the_window_that_is_advised_mends_the_order(traffik, tmp_path):
+def test_the_advised_window_sorts_all_lines(traffik, tmp_path):
     (tmp_path / "log").write_text(PUBLIC[-200:] + PUBLIC)
     said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--window", "1s")
     window = said.err.partition("--window ")[2].strip()
@@ -74,13 +74,13 @@ def test_the_window_that_is_advised_mends_the_order(traffik, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["dashes.log", "german-month.log"])
-def test_a_log_in_which_nothing_is_of_use_ends_with_2(name, traffik):
+def test_a_log_without_usable_lines_gives_exit_code_2(name, traffik):
     said = traffik("replay", LOGS / name, "--rate", "10/min")
     assert said.code == 2
-    assert "so that the result says nothing" in said.err
+    assert "so there is no result" in said.err
 
 
-def test_a_replay_says_first_what_it_took(traffik):
+def test_a_replay_begins_with_what_it_found_in_the_log(traffik):
     said = traffik("replay", LOGS / "xff-last.log", "--rate", "10/min").out.splitlines()
     assert said[0].endswith("xff-last.log: 60 lines, combined")
     assert said[1].startswith("  client: forwarded, such as 198.51.100.1 (the last address that is not private")
@@ -109,19 +109,19 @@ def test_trust_needs_a_field_to_read(traffik):
 @pytest.mark.parametrize(
     ("condition", "code"), [("keyless > 10%", 1), ("keyless > 50", 0), ("malformed > 1%", 1), ("late > 0", 0)]
 )
-def test_a_pipeline_is_told_what_was_not_read(condition, code, traffik, tmp_path):
+def test_conditions_may_be_about_lines_that_were_not_counted(condition, code, traffik, tmp_path):
     (tmp_path / "log").write_text(PUBLIC + lines(*"-" * 10) + "what?\n")
     assert traffik("replay", tmp_path / "log", "--rate", "5/min", "--fail-if", condition).code == code
 
 
-def test_lines_without_times_are_spaced_as_told(traffik):
+def test_lines_without_times_get_the_given_interval(traffik):
     log = LOGS / "gunicorn-prefixed.log"
     said = traffik("replay", log, "--rate", "10/min", "--every", "6s", "--json")
     (found,) = json.loads(said.out)["scenarios"]
     assert (found["refused"], found["last"] - found["first"]) == (0, 59 * 6_000_000)
 
 
-def test_times_without_a_zone_are_in_the_zone_that_is_named(traffik, tmp_path):
+def test_times_without_a_zone_are_in_the_given_zone(traffik, tmp_path):
     (tmp_path / "log.csv").write_text("time,ip\n2025-07-01 14:00:00,192.0.2.1\n2025-12-01 13:00:00Z,192.0.2.1\n")
     said = traffik("replay", tmp_path / "log.csv", "--rate", "1/s", "--timezone", "Europe/Berlin", "--json")
     (found,) = json.loads(said.out)["scenarios"]

@@ -1,4 +1,4 @@
-"""One Django project for all tests here, with one open store on a clock that stands still."""
+"""One Django project for all tests here, with one open store on a virtual clock."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _numbers = count()
 
 
 @pytest.fixture(autouse=True)
-def traffik_is_configured_by_the_test_alone(monkeypatch):
+def fresh_traffik_settings(monkeypatch):
     from traffik_django import conf
 
-    monkeypatch.setattr(uids, "_claimed", {})  # other tests may hold throttles of the names used in settings here
+    monkeypatch.setattr(uids, "_claimed", {})  # other tests may have made throttles with the names of the settings here
     yield
     conf.throttles.expected.clear()
     conf.stop()
@@ -39,7 +39,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def backend(clock: VirtualClock) -> Iterator[InMemoryBackend]:
-    """The only open store, so that every throttle means it."""
+    """The only open store, so every throttle uses it."""
     with InMemoryBackend(clock=clock) as backend:
         yield backend
 

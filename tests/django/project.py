@@ -1,4 +1,4 @@
-"""The project of the tests: its settings, and URLs that a test may replace by `ROOT_URLCONF`."""
+"""The Django project of the tests: its settings, and URLs that a test may replace with `ROOT_URLCONF`."""
 
 import django
 from django.conf import settings
@@ -17,7 +17,7 @@ SETTINGS = {
     "MIDDLEWARE": [],
     "ROOT_URLCONF": __name__,
     "SECRET_KEY": "of the tests",
-    "TRAFFIK": {"STORE": None},  # the tests open stores of their own
+    "TRAFFIK": {"STORE": None},  # the tests open the stores
     "USE_TZ": True,
 }
 
@@ -25,7 +25,7 @@ urlpatterns = []
 
 
 def set_up():
-    """A process has one project; this one, for all tests."""
+    """Set up Django with these settings. A process can have only one project."""
     if not settings.configured:
         settings.configure(**SETTINGS)
         django.setup()

@@ -1,4 +1,4 @@
-"""The adapters keep the contract of all adapters."""
+"""The adapters pass the contract tests of adapters."""
 
 import copy
 from urllib.parse import quote
@@ -50,16 +50,16 @@ class TestRESTFramework(TestWSGI):
 
 
 @pytest.mark.parametrize("kind", [HttpRequest, WSGIRequest, ASGIRequest])
-def test_every_request_of_django_is_known(kind):
+def test_every_request_class_of_django_has_an_adapter(kind):
     assert adapter_of(kind.__new__(kind)) is http
 
 
-def test_django_and_rest_framework_remember_together():
+def test_a_request_of_rest_framework_shares_the_decision_of_its_django_request():
     request = RequestFactory().get("/")
     assert drf.memory(Request(request)) is http.memory(request)
 
 
-def test_a_refusal_is_of_this_package(uid, backend):
+def test_a_refusal_is_an_exception_of_this_package(uid, backend):
     import traffik_django
 
     with pytest.raises(traffik_django.Throttled) as caught:
@@ -67,7 +67,7 @@ def test_a_refusal_is_of_this_package(uid, backend):
     assert isinstance(caught.value, Throttled)
 
 
-def test_names_that_differ_by_an_underscore_are_told_apart_under_asgi():
+def test_under_asgi_a_header_with_an_underscore_is_another_header():
     names = (b"x_forwarded_for", b"x-forwarded-for", b"x-forwarded-for")
     headers = [(name, b"%d" % place) for place, name in enumerate(names)]
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": headers}

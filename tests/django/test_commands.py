@@ -1,4 +1,4 @@
-"""`manage.py traffik_stat` and `traffik_reset`, on a store that more than one process can see."""
+"""`manage.py traffik_stat` and `traffik_reset`, on a store that processes share."""
 
 from io import StringIO
 
@@ -47,7 +47,7 @@ def test_stat_shows_the_wait():
     assert run("traffik_stat", "login", "203.0.113.7").startswith("login 203.0.113.7: 0 of 2/min left, next in ")
 
 
-def test_reset_makes_the_quota_whole():
+def test_reset_restores_the_whole_quota():
     hit(2)
     with pytest.raises(Throttled):
         hit()
@@ -55,7 +55,7 @@ def test_reset_makes_the_quota_whole():
     hit(2)
 
 
-def test_a_scope_has_a_quota_of_its_own():
+def test_each_scope_has_its_own_quota():
     throttles["login"].sync.hit(RequestFactory().get("/"), context={"scope": "shop"})
     assert "1 of" in run("traffik_stat", "login", "127.0.0.1", "--scope", "shop")
     assert "2 of" in run("traffik_stat", "login", "127.0.0.1")

@@ -60,7 +60,7 @@ def sync_chat_of(door, line, *mixins):
 
 @pytest.fixture(params=[chat_of, sync_chat_of])
 def talk(request, uid):
-    """What clients get that connect and send texts; the door and the lines have rates."""
+    """Makes a consumer with rates for new WebSockets and for messages, connects and sends texts; the replies."""
     throttles = {}
 
     def talk(*texts, door="9/min", line="9/min", mixins=(ThrottledConsumerMixin,), floods=None, **scope):
@@ -95,7 +95,7 @@ def test_a_denial_has_a_status_if_the_server_supports_it(talk):
     assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
 
 
-def test_without_the_mixin_a_consumer_counts_as_accepted(talk):
+def test_without_the_mixin_a_consumer_is_treated_as_accepted(talk):
     assert [each["type"] for each in talk(door="0/min", mixins=())] == ["websocket.send", "websocket.accept"]
 
 
@@ -118,7 +118,7 @@ def test_a_flood_is_closed_and_the_consumer_is_disconnected(talk):
     assert (got[-1]["code"], got[-1]["reason"], left_with) == (1008, "Rate limit exceeded", [1008])
 
 
-def test_a_websocket_that_the_program_has_closed_is_left_alone(talk):
+def test_a_websocket_closed_by_its_consumer_is_not_closed_again(talk):
     left_with.clear()
     got = talk("a", "close", "c", "d", line="1/min", floods=FloodPolicy(close_after=3))
     assert [each["type"] for each in got[1:]] == ["websocket.send"] * 2 + ["websocket.close"]
@@ -127,7 +127,7 @@ def test_a_websocket_that_the_program_has_closed_is_left_alone(talk):
 
 @pytest.mark.parametrize("floods", [FloodPolicy(), FloodPolicy(close_after=1)])
 @pytest.mark.parametrize("kind", [chat_of, sync_chat_of])
-def test_a_client_that_has_gone_is_no_error(kind, floods, uid):
+def test_a_refusal_after_the_client_has_gone_raises_nothing(kind, floods, uid):
     left_with.clear()
     throttles = [WebSocketThrottle(f"{uid}-{rate[0]}", rate, floods=floods) for rate in ("9/min", "0/min")]
     incoming = [
@@ -153,7 +153,7 @@ def test_a_sync_consumer_needs_the_mixin_for_a_pause(uid):
         asyncio.run(converse(app, "a", "b"))
 
 
-def test_an_error_that_the_program_catches_is_raised_again(uid):
+def test_the_end_of_a_flooded_connection_cannot_be_swallowed(uid):
     throttle, raised = WebSocketThrottle(uid, "0/min", floods=FloodPolicy(close_after=1)), []
 
     class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer):
@@ -168,14 +168,14 @@ def test_an_error_that_the_program_catches_is_raised_again(uid):
 
 
 class TestContract(AdapterContract):
-    """Of HTTP it is that of Django; of WebSockets ours."""
+    """The contract tests of adapters, with Django's request for HTTP and a consumer for WebSockets."""
 
     adapter = http
     websocket_adapter = consumer
 
     @pytest.fixture
     def anyio_backend(self):
-        return "asyncio"  # Channels runs on no other
+        return "asyncio"  # Channels runs on asyncio only
 
     def http_connection(self, *args, **kwargs):
         return test_adapter.TestWSGI().http_connection(*args, **kwargs)
@@ -209,7 +209,7 @@ def test_a_consumer_without_an_address_has_no_peer():
     assert (list(consumer.subapps(None)), consumer.app(connection) is not None) == ([], True)
 
 
-def test_a_consumer_has_the_path_of_its_routes_and_tells_no_route():
+def test_a_consumer_has_the_path_of_its_scope_and_no_route():
     chat = AsyncWebsocketConsumer()
     chat.scope = {"path": "/proxy/chat/7", "root_path": "/proxy"}
     assert consumer.path(chat) == "/chat/7"

@@ -20,7 +20,7 @@ PREFLIGHT = {**ORIGIN, "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "GET"}
 
 
 class CorsMiddleware:
-    """As the one of django-cors-headers."""
+    """Behaves as the middleware of django-cors-headers."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -37,7 +37,7 @@ CorsMiddleware.__module__, CorsMiddleware.__qualname__ = CORS.rpartition(".")[0]
 
 @pytest.fixture(autouse=True)
 def corsheaders(monkeypatch):
-    """The module of that name, without the package."""
+    """A module of that name, without the package."""
     module = ModuleType("corsheaders.middleware")
     module.CorsMiddleware = CorsMiddleware
     monkeypatch.setitem(sys.modules, "corsheaders", ModuleType("corsheaders"))
@@ -62,19 +62,19 @@ def gets(client, count):
 
 class TestPreflights:
     @pytest.mark.parametrize("middleware", [[OURS, CORS], [CORS, OURS]])
-    def test_consume_no_quota_and_are_never_refused(self, client, serve_urls, middleware):
+    def test_they_consume_no_quota_and_are_never_refused(self, client, serve_urls, middleware):
         serve_urls(path("", view), middleware=middleware, TRAFFIK=limits())
         assert options(client, 5) == [200] * 5
         assert gets(client, 3) == [200, 200, 429]
         assert options(client, 5) == [200] * 5
 
     @pytest.mark.parametrize("urls", [{"*": "all"}, {"": "all"}])
-    def test_that_reach_a_view_have_a_quota_of_their_own(self, client, serve_urls, urls):
+    def test_those_that_reach_a_view_have_a_separate_quota(self, client, serve_urls, urls):
         serve_urls(path("", view), middleware=[OURS], TRAFFIK=limits(URLS=urls))
         assert options(client, 3) == [200, 200, 429]
         assert gets(client, 3) == [200, 200, 429]
 
-    def test_under_asgi_too(self, async_client, serve_urls):
+    def test_under_asgi_those_that_reach_a_view_have_a_separate_quota(self, async_client, serve_urls):
         fields = {"origin": "a", "access-control-request-method": "GET"}
 
         async def ask():
@@ -83,11 +83,11 @@ class TestPreflights:
         serve_urls(path("", view), middleware=[OURS], TRAFFIK=limits())
         assert asyncio.run(ask()) == [200, 200, 429]
 
-    def test_are_counted_if_asked(self, client, serve_urls):
+    def test_they_are_counted_if_the_setting_says_so(self, client, serve_urls):
         serve_urls(path("", view), middleware=[OURS, CORS], TRAFFIK=limits(COUNT_PREFLIGHTS=True))
         assert options(client, 3) == [200, 200, 429]
 
-    def test_without_the_fields_count_like_other_requests(self, client, serve_urls):
+    def test_an_options_request_without_the_header_fields_is_counted(self, client, serve_urls):
         serve_urls(path("", view), middleware=[OURS], TRAFFIK=limits())
         assert [client.options("/", **ORIGIN).status_code for _ in range(3)] == [200, 200, 429]
         assert gets(client, 1) == [429]
@@ -98,21 +98,21 @@ def found():
 
 
 class TestChecks:
-    def test_find_the_middleware_above_the_one_for_cors(self, serve_urls):
+    def test_they_find_our_middleware_above_the_one_for_cors(self, serve_urls):
         serve_urls(path("", view), middleware=[OURS, CORS], TRAFFIK=limits())
         assert found() == ["traffik.W003"]
 
     @pytest.mark.parametrize("urls", [{"*": "all"}, {}])
-    def test_find_nothing_in_the_other_order_or_without_limits_for_all(self, serve_urls, urls):
+    def test_they_find_nothing_in_the_other_order_or_without_limits_for_all(self, serve_urls, urls):
         order = [CORS, OURS] if urls else [OURS, CORS]
         serve_urls(path("", view), middleware=order, TRAFFIK=limits(URLS=urls))
         assert found() == []
 
-    def test_find_a_flag_that_is_not_a_bool(self, serve_urls):
+    def test_they_find_a_flag_that_is_not_a_bool(self, serve_urls):
         serve_urls(path("", view), TRAFFIK=limits(COUNT_PREFLIGHTS="no"))
         assert "traffik.E002" in found()
 
-    def test_find_urls_that_lead_to_an_undecorated_view(self, serve_urls):
+    def test_they_find_urls_that_lead_to_an_undecorated_view(self, serve_urls):
         guarded = throttled("1/min")(view)
         serve_urls(path("", view))
         assert found() == ["traffik.W002"]

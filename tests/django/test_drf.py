@@ -1,4 +1,4 @@
-"""Views of Django REST framework: our throttle classes, and hits and decorators in its views."""
+"""Django REST framework: our throttle classes, and hits and decorators in its views."""
 
 import asyncio
 
@@ -69,80 +69,80 @@ def statuses(client, *paths):
 
 
 class TestAThrottleClass:
-    def test_refuses_as_drf_does(self, client, serve_urls):
+    def test_it_refuses_as_drf_does(self, client, serve_urls):
         serve_urls(path("", view_of(Dear)), middleware=[])
         assert statuses(client, "/", "/") == [200, 200]
         response = client.get("/")
         assert (response.status_code, response.headers["Retry-After"]) == (429, "60")
         assert response.json() == {"detail": "Request was throttled. Expected available in 60 seconds."}
 
-    def test_has_the_fields_by_the_middleware(self, client, serve_urls, configured):
+    def test_the_middleware_adds_its_header_fields(self, client, serve_urls, configured):
         serve_urls(path("", view_of(ScopedRateThrottle, scope="a")), **rates(a="1/min"))
         first, second = client.get("/"), client.get("/")
         assert (first.status_code, first.headers["RateLimit"]) == (200, '"drf:a";r=0;t=60')
         assert (second.status_code, second.headers["RateLimit"]) == (429, '"drf:a";r=0;t=60')
 
-    def test_waits_exactly(self, clock, uid, rf_request):
+    def test_its_wait_is_exact(self, clock, uid, rf_request):
         throttle = type(uid, (RateThrottle,), {"rate": "1/min"})()
         assert (throttle.wait(), throttle.allow_request(rf_request, None)) == (None, True)
         clock.advance(microseconds=1_234)
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, 59.998766)
 
-    def test_has_no_wait_if_waiting_does_not_help(self, uid, rf_request):
+    def test_a_cost_above_the_capacity_has_no_wait(self, uid, rf_request):
         throttle = type(uid, (RateThrottle,), {"rate": "0/min"})()
         assert (throttle.allow_request(rf_request, None), throttle.wait()) == (False, None)
 
-    def test_adds_a_jitter_to_the_wait(self, client, serve_urls):
+    def test_jitter_is_added_to_the_wait(self, client, serve_urls):
         serve_urls(path("", view_of(Dear)), middleware=[], TRAFFIK={"RESPONSES": {"jitter": 3600}})
         waits = {client.get("/").headers.get("Retry-After") for _ in range(5)} - {None}
         assert len(waits) == 1
         assert 60 < int(waits.pop()) <= 3660
 
-    def test_shares_its_quota_by_scope(self, client, serve_urls):
+    def test_throttles_of_one_scope_share_a_quota(self, client, serve_urls):
         views = [view_of(ScopedRateThrottle, scope=scope) for scope in ("up", "up", "down", None)]
         serve_urls(*(path(f"{place}", view) for place, view in enumerate(views)), **rates(up="2/m", down="1/day"))
         assert statuses(client, "/0", "/1", "/0", "/1", "/2", "/2", "/3") == [200, 200, 429, 429, 200, 429, 200]
 
     @pytest.mark.parametrize("base", [UserRateThrottle, AnonRateThrottle, Dear])
-    def test_with_a_rate_and_no_scope_has_a_quota_of_its_own(self, base, client, serve_urls):
+    def test_a_subclass_with_a_rate_and_no_scope_has_its_own_quota(self, base, client, serve_urls):
         own = type("Own", (base,), {"rate": "2/min"})
         serve_urls(path("", view_of(own, base)), middleware=[], **rates(user="9/min", anon="9/min"))
         left = [client.get("/").status_code for _ in range(3)]
         assert left == [200, 200, 429]
 
-    def test_with_a_rate_and_the_scope_of_another_rate_is_an_error(self, client, serve_urls):
+    def test_two_rates_for_one_scope_are_an_error(self, client, serve_urls):
         own, base = (type("Own", (UserRateThrottle,), {"scope": "user", **more}) for more in ({"rate": "2/min"}, {}))
         serve_urls(path("", view_of(own, base)), **rates(user="9/min"))
         with pytest.raises(DuplicateUidError, match="'drf:user' has two different definitions"):
             statuses(client, "/", "/")
 
-    def test_shares_its_quota_with_a_subclass_that_changes_nothing(self, client, serve_urls):
+    def test_a_subclass_without_changes_shares_the_quota(self, client, serve_urls):
         same = type("Same", (UserRateThrottle,), {})
         serve_urls(path("a", view_of(same)), path("b", view_of(UserRateThrottle)), **rates(user="2/min"))
         assert statuses(client, "/a", "/b", "/a") == [200, 200, 429]
 
-    def test_counts_nothing_after_one_that_has_refused(self, get, serve_urls):
+    def test_it_counts_nothing_after_an_earlier_throttle_refused(self, get, serve_urls):
         serve_urls(path("", view_of(Strict, Dear)), path("dear", view_of(Dear)))
         assert [get(place) for place in ("/", "/", "/", "/dear", "/dear")] == [200, 429, 429, 200, 429]
 
-    def test_has_counted_before_one_that_refuses(self, get, serve_urls):
+    def test_it_has_counted_if_a_later_throttle_refuses(self, get, serve_urls):
         serve_urls(path("", view_of(Dear, Strict)), path("dear", view_of(Dear)))
         assert [get(place) for place in ("/", "/", "/dear")] == [200, 429, 429]
 
-    def test_has_the_wait_after_one_that_has_refused_too(self, client, serve_urls):
+    def test_it_adds_its_wait_if_an_earlier_throttle_refused(self, client, serve_urls):
         serve_urls(path("", view_of(Strict, Slow)), middleware=[])
         assert [client.get("/").headers.get("Retry-After") for _ in range(2)] == [None, "3600"]
 
-    def test_is_switched_off_by_none(self, client, serve_urls):
+    def test_a_rate_of_none_switches_it_off(self, client, serve_urls):
         serve_urls(path("", view_of(UserRateThrottle)), **rates(user=None))
         assert statuses(client, "/", "/") == [200, 200]
 
-    def test_takes_new_rates_from_a_test(self, client, serve_urls):
+    def test_it_uses_rates_that_a_test_overrides(self, client, serve_urls):
         for limit in (1, 2):
             serve_urls(path("", view_of(UserRateThrottle)), **rates(user=f"{limit}/hour"), TRAFFIK={})
             assert statuses(client, "/", "/", "/").count(200) == limit
 
-    def test_tells_users_apart_and_may_exempt_them(self, serve_urls):
+    def test_users_have_separate_quotas_and_may_be_exempted(self, serve_urls):
         views = path("u", view_of(UserRateThrottle)), path("a", view_of(AnonRateThrottle))
         serve_urls(*views, **rates(user="1/min", anon="1/min"))
         for pk in (1, 2):
@@ -151,24 +151,24 @@ class TestAThrottleClass:
             assert statuses(client, "/u", "/u", "/a", "/a") == [200, 429, 200, 200]
         assert statuses(APIClient(), "/a", "/a", "/u") == [200, 429, 200]
 
-    def test_without_a_rate_is_an_error(self, client, serve_urls):
+    def test_a_scope_without_a_rate_is_an_error(self, client, serve_urls):
         serve_urls(path("", view_of(ScopedRateThrottle, scope="missing")), **rates())
         with pytest.raises(ValueError, match="not a rate"):
             client.get("/")
 
-    def test_is_503_if_the_store_does_not_answer(self, client, serve_urls, backend):
+    def test_it_gives_a_503_if_the_store_does_not_answer(self, client, serve_urls, backend):
         store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}
         away = {"STORE": {**store, "OPTIONS": {"on_error": "throttle"}}}
         serve_urls(path("", view_of(ScopedRateThrottle, scope="away")), **rates(away="5/s"), TRAFFIK=away)
         response = client.get("/")
         assert (response.status_code, response.json()["detail"][:31]) == (503, "The rate limiter is unavailable")
 
-    def test_is_403_for_a_denied_client(self, client, serve_urls):
+    def test_a_denied_client_gets_a_403(self, client, serve_urls):
         serve_urls(path("", view_of(Denying)))
         response = client.get("/")
         assert (response.status_code, response.json()) == (403, {"detail": "This client is not served."})
 
-    def test_works_on_functions_and_viewsets(self, client, serve_urls):
+    def test_it_works_on_functions_and_viewsets(self, client, serve_urls):
         @api_view(["GET"])
         @throttle_classes([type("OfFunction", (RateThrottle,), {"rate": "1/min"})])
         def function(request):
@@ -185,7 +185,7 @@ class TestAThrottleClass:
 
 
 class TestAHitInAView:
-    def test_is_refused_as_drf_does_without_the_middleware(self, uid, client, serve_urls):
+    def test_without_the_middleware_it_is_refused_as_drf_does(self, uid, client, serve_urls):
         throttle = HTTPThrottle(uid, "1/min")
 
         @api_view(["GET"])
@@ -197,7 +197,7 @@ class TestAHitInAView:
         assert statuses(client, "/", "/") == [200, 429]
         assert client.get("/").json() == {"detail": "Too many requests. Retry in 60 seconds."}
 
-    def test_shares_the_quota_with_the_rest_of_django(self, uid, client, async_client, serve_urls):
+    def test_it_shares_the_quota_with_other_views(self, uid, client, async_client, serve_urls):
         throttle = HTTPThrottle(uid, "2/min")
 
         async def plain(request):
@@ -209,7 +209,7 @@ class TestAHitInAView:
         assert statuses(client, "/a") == [200]
         assert [asyncio.run(async_client.get("/b")).status_code for _ in range(2)] == [200, 429]
 
-    def test_is_done_by_the_decorator_on_a_method(self, client, serve_urls):
+    def test_the_decorator_works_on_a_method(self, client, serve_urls):
         class Things(ViewSet):
             @throttled("1/min")
             def list(self, request):
@@ -218,7 +218,7 @@ class TestAHitInAView:
         serve_urls(path("", Things.as_view({"get": "list"})), middleware=[])
         assert statuses(client, "/", "/") == [200, 429]
 
-    def test_is_not_repeated_after_the_middleware(self, client, serve_urls):
+    def test_it_is_not_counted_again_after_the_middleware(self, client, serve_urls):
         class Things(ViewSet):
             @throttled("things")
             def list(self, request):

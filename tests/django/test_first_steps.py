@@ -1,4 +1,4 @@
-"""The README's Django project, made by `startproject`: without the settings, and with them."""
+"""The README's Django project, made by `startproject`, without our settings and with them."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def readme_file(first_line):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run Django's command line in a new project. Returns its status and output."""
+    """Runs Django's command line in a new project; the exit code and the output."""
     environ = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
 
     def run(*command, text=None):
@@ -62,7 +62,7 @@ def test_a_hit_without_the_settings_names_them_too(run, tmp_path):
     assert "lifespan" not in error
 
 
-def test_with_the_settings_it_works(run, urls, settings, tmp_path):
+def test_with_the_settings_the_sixth_request_is_refused(run, urls, settings, tmp_path):
     (tmp_path / "shop" / "urls.py").write_text(urls)
     with (tmp_path / "shop" / "settings.py").open("a") as file:
         file.write(settings)

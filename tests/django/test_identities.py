@@ -21,7 +21,7 @@ class User:
 
 
 class Session:
-    """Of two keys that a client may send, one is known."""
+    """A session store with one existing session."""
 
     known = "k-1"
 
@@ -51,7 +51,7 @@ def request_of(user=None, session=None, peer=IP, **headers):
 
 @pytest.fixture(params=["sync", "async"])
 def identity(request):
-    """What an identifier answers, in sync code and in async code."""
+    """Calls an identifier in sync or async code; the identity."""
 
     async def wait(identifier, connection):
         answer = identifier(connection)
@@ -67,26 +67,26 @@ def test_a_user_has_one_identity_at_any_address(identity, name):
     assert identity(identities.named(name), request_of(User())) == "user:42"
 
 
-def test_a_client_that_is_not_logged_in_is_an_address(identity):
+def test_a_client_that_is_not_logged_in_is_identified_by_address(identity):
     assert identity(identities.user, request_of(AnonymousUser())) == IP
 
 
-def test_a_session_that_exists_is_an_identity(identity):
+def test_an_existing_session_is_the_identity(identity):
     assert identity(identities.session, request_of(session="k-1")) == f"session:{digest('k-1')}"
 
 
 @pytest.mark.parametrize("key", ["made up", None])
-def test_a_session_that_does_not_is_an_address(identity, key):
+def test_an_unknown_session_is_replaced_by_the_address(identity, key):
     assert identity(identities.session, request_of(session=key)) == IP
 
 
-def test_a_made_up_signed_session_is_an_address_too(identity):
+def test_a_forged_signed_session_is_replaced_by_the_address(identity):
     request = request_of()
     request.session = SessionStore("made up")
     assert identity(identities.session, request) == IP
 
 
-def test_a_signed_session_is_an_identity(identity):
+def test_a_signed_session_is_the_identity(identity):
     request, session = request_of(), SessionStore()
     session["cart"] = 5
     request.session = SessionStore(session.session_key or session._get_session_key())
@@ -100,21 +100,21 @@ def test_an_anonymous_user_of_django_needs_no_query(identity):
     assert identity(identities.user, request) == IP
 
 
-def test_a_header_of_the_proxy_is_used_as_it_is():
+def test_a_header_of_the_proxy_is_used_unchanged():
     assert identities.named("header:X-Tenant")(request_of(**{"X-Tenant": "a"})) == "header:x-tenant:a"
     assert identities.named("header:X-Tenant")(request_of()) == IP
 
 
-def test_an_address_is_grouped_as_usual():
+def test_ipv6_addresses_are_grouped_by_network():
     assert identities.ip(request_of(peer="2001:db8::1")) == "2001:db8::/64"
 
 
-def test_no_address_is_an_error():
+def test_a_missing_address_is_an_error():
     with pytest.raises(ConfigurationError, match="no client address"):
         identities.ip(request_of(peer=""))
 
 
 @pytest.mark.parametrize("name", ["nobody", "header:", "get:q"])
-def test_another_name_is_an_error(name):
+def test_an_unknown_name_is_an_error(name):
     with pytest.raises(ValueError, match="there are ip, session, user, user_or_ip and header:NAME"):
         identities.named(name)

@@ -1,4 +1,4 @@
-"""The test case on Django's page: the methods of a class with overridden settings do not share quota."""
+"""The test case in the guide to Django: with overridden settings, its test methods do not share quota."""
 
 import unittest
 
@@ -12,7 +12,7 @@ from tests.docs.pages import ROOT, blocks
 
 @pytest.fixture
 def case(serve_urls):
-    """The test case of the page, and URLs for it."""
+    """The test case in the guide, and URLs for it."""
     (text,) = [each.text for each in blocks(ROOT / "docs" / "django.md") if "SimpleTestCase" in each.text]
     space = {"override_settings": override_settings}
     exec(text, space)
@@ -25,10 +25,10 @@ def failures(case):
     return result.testsRun, len(result.failures) + len(result.errors)
 
 
-def test_its_methods_do_not_share_quota(case):
+def test_its_test_methods_do_not_share_quota(case):
     assert failures(case) == (2, 0)
 
 
-def test_without_the_line_in_set_up_they_do(case):
+def test_without_the_line_in_set_up_they_share_quota(case):
     case.setUp = lambda self: None
     assert failures(case) == (2, 1)

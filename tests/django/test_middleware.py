@@ -1,4 +1,4 @@
-"""Throttles before the views by the settings, headers on responses, and no change of threads."""
+"""The middleware: throttles from the settings, headers on responses, and no change of threads."""
 
 import asyncio
 import threading
@@ -48,7 +48,7 @@ def guarded(clock, urls, **throttles):
 
 
 class TestAnAdmittedRequest:
-    def test_has_the_fields_of_a_hit_in_the_view(self, uid, get, serve_urls):
+    def test_it_has_the_fields_of_a_hit_in_the_view(self, uid, get, serve_urls):
         throttle = HTTPThrottle(uid, "5/min")
 
         async def view(request):
@@ -62,26 +62,26 @@ class TestAnAdmittedRequest:
             "Retry-After": None,
         }
 
-    def test_has_those_of_every_throttle(self, get, serve_urls, clock):
+    def test_it_has_the_fields_of_every_throttle(self, get, serve_urls, clock):
         serve_urls(path("a", ok, name="a"), TRAFFIK=guarded(clock, {"*": "all", "a": "one"}, all="9/min", one="5/min"))
         assert fields(get("/a"))["RateLimit"] == '"all";r=8;t=60, "one";r=4;t=60'
 
-    def test_has_none_if_nothing_was_counted(self, get, serve_urls):
+    def test_it_has_no_fields_if_nothing_was_counted(self, get, serve_urls):
         serve_urls(path("", ok))
         assert set(fields(get("/")).values()) == {None}
 
-    def test_has_none_if_they_are_switched_off(self, get, serve_urls, clock):
+    def test_it_has_no_fields_if_they_are_switched_off(self, get, serve_urls, clock):
         serve_urls(path("", aok), TRAFFIK={**guarded(clock, {"*": "all"}, all="9/min"), "HEADERS": False})
         assert set(fields(get("/")).values()) == {None}
 
-    def test_has_them_with_an_error_too(self, get, serve_urls, clock):
+    def test_an_error_has_the_fields(self, get, serve_urls, clock):
         serve_urls(path("", missing), TRAFFIK=guarded(clock, {"*": "all"}, all="9/min"))
         response = get("/")
         assert (response.status_code, fields(response)["RateLimit"]) == (404, '"all";r=8;t=60')
 
 
 class TestARefusedRequest:
-    def test_never_reaches_the_view(self, get, serve_urls, clock):
+    def test_it_never_reaches_the_view(self, get, serve_urls, clock):
         calls = []
 
         def view(request):
@@ -92,7 +92,7 @@ class TestARefusedRequest:
         assert [get(where).status_code for where in ("/", "/", "/nowhere")] == [200, 429, 429]
         assert len(calls) == 1
 
-    def test_has_all_the_fields_once(self, get, serve_urls, clock):
+    def test_it_has_all_fields_once(self, get, serve_urls, clock):
         serve_urls(path("", ok), TRAFFIK=guarded(clock, {"*": "all"}, all="0/min"))
         assert fields(get("/")) == {
             "RateLimit-Policy": '"all";q=0;w=60',
@@ -100,7 +100,7 @@ class TestARefusedRequest:
             "Retry-After": None,
         }
 
-    def test_of_a_view_is_answered(self, uid, get, serve_urls):
+    def test_a_refusal_in_a_view_gets_a_response(self, uid, get, serve_urls):
         throttle = HTTPThrottle(uid, "0/min", identifier=lambda request: "all")
 
         def view(request):
@@ -109,7 +109,7 @@ class TestARefusedRequest:
         serve_urls(path("", view))
         assert get("/").status_code == 429
 
-    def test_gets_a_503_if_the_store_does_not_answer(self, get, serve_urls):
+    def test_it_gets_a_503_if_the_store_does_not_answer(self, get, serve_urls):
         store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}
         away = {"STORE": {**store, "OPTIONS": {"on_error": "throttle"}}, "THROTTLES": {"all": "5/s"}}
         serve_urls(path("", ok), TRAFFIK={**away, "URLS": {"*": "all"}})
@@ -121,12 +121,12 @@ class TestARefusedRequest:
         with pytest.raises(ZeroDivisionError):
             get("/")
 
-    def test_a_handler_that_returns_lets_it_pass(self, get, serve_urls, clock):
+    def test_a_handler_that_returns_no_response_lets_it_pass(self, get, serve_urls, clock):
         lenient = {"rate": "0/min", "handle_throttled": "builtins.callable"}
         serve_urls(path("", ok), TRAFFIK=guarded(clock, {"*": "all"}, all=lenient))
         assert get("/").status_code == 200
 
-    def test_a_handler_may_refuse_by_another_throttle(self, uid, get, serve_urls, clock):
+    def test_a_handler_may_hit_another_throttle_that_refuses(self, uid, get, serve_urls, clock):
         stricter = HTTPThrottle(uid, "1/min")
 
         def handle(request):
@@ -136,7 +136,7 @@ class TestARefusedRequest:
         serve_urls(path("", ok), TRAFFIK={**guarded(clock, {"*": "all"}, all=patient), "STORE": None})
         assert [get("/").status_code for _ in range(2)] == [200, 429]
 
-    def test_a_cost_may_refuse_by_another_throttle(self, uid, get, serve_urls, clock):
+    def test_a_cost_function_may_hit_another_throttle_that_refuses(self, uid, get, serve_urls, clock):
         stricter = HTTPThrottle(uid, "1/min")
 
         def cost(request):
@@ -167,7 +167,7 @@ class TestURLs:
             ("api", []),
         ],
     )
-    def test_are_matched_by_name_namespace_or_route(self, pattern, refused, get, serve_urls, clock):
+    def test_they_are_matched_by_name_namespace_or_route(self, pattern, refused, get, serve_urls, clock):
         serve_urls(*self.URLS, TRAFFIK=guarded(clock, {pattern: ["shut"]}, shut="0/min"))
         asked = ["/plain", "/login", "/api/a", "/api/b/5", "/nowhere"]
         assert [where for where in asked if get(where).status_code == 429] == refused
@@ -182,9 +182,9 @@ class TestURLs:
 
 
 class TestThreads:
-    """Neither handler adapts the middleware: sync code stays in its thread, and async code in its loop."""
+    """Django does not adapt the middleware: sync code stays in its thread, and async code in its event loop."""
 
-    def test_it_takes_part_in_either_chain_as_it_is(self, serve_urls):
+    def test_django_adapts_the_middleware_in_neither_handler(self, serve_urls):
         serve_urls(path("", ok))
         for handler, is_async in [(WSGIHandler(), False), (ASGIHandler(), True)]:
             handler.load_middleware(is_async=is_async)
@@ -212,7 +212,7 @@ class TestARequestIsCountedOnce:
     def left(self, get):
         return [field.split(";")[1] for field in fields(get("/page"))["RateLimit"].split(", ")]
 
-    def test_by_the_middleware_and_by_decorators_that_name_the_same_throttles(self, get, serve_urls, settings):
+    def test_with_the_middleware_and_decorators_that_name_the_same_throttles(self, get, serve_urls, settings):
         @throttled("page", "all", cost=5)
         @throttled("page")
         def page(request):
@@ -221,7 +221,7 @@ class TestARequestIsCountedOnce:
         serve_urls(path("page", page, name="page"), TRAFFIK=settings)
         assert [self.left(get) for _ in range(2)] == [["r=8", "r=8"], ["r=7", "r=7"]]
 
-    def test_by_the_middleware_and_by_a_mixin(self, get, serve_urls, settings):
+    def test_with_the_middleware_and_a_mixin(self, get, serve_urls, settings):
         class Page(ThrottledMixin, View):
             throttles = ("page",)
 
@@ -231,7 +231,7 @@ class TestARequestIsCountedOnce:
         serve_urls(path("page", Page.as_view(), name="page"), TRAFFIK=settings)
         assert self.left(get) == ["r=8", "r=8"]
 
-    def test_and_again_by_a_hit_in_the_view(self, client, serve_urls, settings):
+    def test_but_a_hit_in_the_view_counts_it_again(self, client, serve_urls, settings):
         def page(request):
             throttles["page"].sync.hit(request)
             return HttpResponse()
@@ -239,13 +239,13 @@ class TestARequestIsCountedOnce:
         serve_urls(path("page", page, name="page"), TRAFFIK=settings)
         assert self.left(client.get) == ["r=8", "r=7"]
 
-    def test_by_the_middleware_twice(self, get, serve_urls, settings):
+    def test_with_the_middleware_listed_twice(self, get, serve_urls, settings):
         twice = ["traffik_django.middleware.ThrottleMiddleware"] * 2
         serve_urls(path("page", ok, name="page"), middleware=twice, TRAFFIK=settings)
         assert self.left(get) == ["r=8", "r=8"]
 
 
-def test_a_rule_holds_for_every_way_to_name_a_throttle(get, serve_urls, clock):
+def test_a_rule_applies_in_the_middleware_and_in_a_decorator(get, serve_urls, clock):
     @throttled("shut")
     def page(request, where):
         return HttpResponse()
@@ -257,11 +257,11 @@ def test_a_rule_holds_for_every_way_to_name_a_throttle(get, serve_urls, clock):
 
 
 class TestAHandler:
-    """`handle_throttled`, of throttles in front of a view: by a pattern for all, by a name, and by a decorator."""
+    """`handle_throttled` of throttles for all URLs, for one URL, and of a decorator."""
 
     @pytest.fixture(params=["*", "page", None])
     def page(self, request, get, serve_urls, clock):
-        """The answer to a refused request, where a handler answers this."""
+        """Gets the response to a refused request whose handler returns the given value."""
 
         def page(handler):
             throttle = {"rate": "1/min", "handle_throttled": handler}
@@ -273,26 +273,26 @@ class TestAHandler:
         return page
 
     @pytest.mark.parametrize("status", [200, 403])
-    def test_may_answer(self, page, status):
+    def test_it_may_return_a_response(self, page, status):
         response = page(lambda request, decision: HttpResponse(f"{decision.allowed}", status=status))
         assert (response.status_code, response.content) == (status, b"False")
         assert fields(response)["RateLimit"].startswith('"none";r=0')
 
-    def test_may_answer_with_a_stream(self, page):
+    def test_it_may_return_a_stream(self, page):
         assert page(lambda: StreamingHttpResponse([b"slow down"], status=429)).status_code == 429
 
     @pytest.mark.parametrize("answer", [None, "denied", False])
-    def test_that_returns_anything_else_lets_the_request_pass(self, page, answer):
+    def test_any_other_result_lets_the_request_pass(self, page, answer):
         assert page(lambda: answer).content == b"ok"
 
-    def test_that_raises_refuses(self, page):
+    def test_it_may_hit_another_throttle_that_refuses(self, page):
         def handler(request):
             HTTPThrottle("other", "0/min").sync.hit(request)
 
         assert page(handler).json()["violated-policies"] == ["other"]
 
 
-def test_an_async_handler_may_answer_in_async_code(async_client, serve_urls, clock):
+def test_an_async_handler_may_return_a_response_in_async_code(async_client, serve_urls, clock):
     async def handler():
         return HttpResponse("later", status=429)
 
@@ -301,7 +301,7 @@ def test_an_async_handler_may_answer_in_async_code(async_client, serve_urls, clo
     assert asyncio.run(async_client.get("/")).content == b"later"
 
 
-def test_a_handler_may_answer_for_the_mixin(get, serve_urls):
+def test_a_handler_of_the_mixin_may_return_a_response(get, serve_urls):
     class Page(ThrottledMixin, View):
         throttles = ("0/min",)
         throttle_options = MappingProxyType({"handle_throttled": lambda: HttpResponse("later", status=429)})

@@ -1,4 +1,4 @@
-"""Uids of views from their dotted names: a quota for each view, also if two have one name."""
+"""Views get their uids from their dotted names. Each view has its own quota, even if two have the same name."""
 
 import pytest
 from django.http import HttpResponse
@@ -15,7 +15,7 @@ def statuses(client, *paths):
     return [client.get(path).status_code for path in paths]
 
 
-def test_a_factory_that_runs_twice_makes_two_quotas(client, serve_urls):
+def test_two_views_of_a_factory_have_two_quotas(client, serve_urls):
     limit = throttled("1/min")
 
     def make(limit):
@@ -29,7 +29,7 @@ def test_a_factory_that_runs_twice_makes_two_quotas(client, serve_urls):
     assert statuses(client, "/a", "/a", "/b", "/b", "/c", "/c") == [200, 429] * 3
 
 
-def test_a_factory_of_classes_makes_two_quotas(client, serve_urls):
+def test_two_classes_of_a_factory_have_two_quotas(client, serve_urls):
     def make():
         @method_decorator(throttled("1/min"), name="dispatch")
         class Page(View):

@@ -1,4 +1,4 @@
-"""The bodies for refused clients: JSON for programs, a page for browsers."""
+"""The bodies of refusals: JSON for programs, a page for browsers."""
 
 import asyncio
 import threading
@@ -29,7 +29,7 @@ def templates(**pages):
 
 @pytest.fixture
 def refused(client, serve_urls):
-    """The refusal that a client with these headers gets."""
+    """Gets the refusal for a client with these headers."""
 
     def refused(accept=None, pages=None):
         view = throttled("1/min", uid="page")(lambda request: HttpResponse())
@@ -66,18 +66,18 @@ def test_a_browser_gets_a_page(refused):
     assert "<h1>Too Many Requests</h1><p>Too many requests. Retry in 60 seconds.</p>" in text
 
 
-def test_a_project_may_have_a_page_of_its_own(refused):
+def test_a_project_may_replace_the_page(refused):
     response = refused(BROWSER, {"429.html": "Wait {{ retry_after }} s: {{ detail }} {{ rejection.status }}"})
     assert response.text == "Wait 60 s: Too many requests. Retry in 60 seconds. 429"
 
 
-def test_a_broken_page_is_an_error(refused):
+def test_an_error_in_the_template_is_raised(refused):
     with pytest.raises(TemplateDoesNotExist, match=r"base\.html"):
         refused(BROWSER, {"429.html": "{% extends 'base.html' %}"})
 
 
 class OnlySync:
-    """A template's variable that is looked up as a user is: by something that may block."""
+    """A variable of a template whose lookup may block, like that of a user."""
 
     @property
     @async_unsafe("no database on an event loop")
@@ -111,7 +111,7 @@ def test_a_page_may_read_the_user_in_async_code_too(way, async_client, serve_url
 
 
 @pytest.mark.parametrize(("accept", "pages"), [(JSON, {"429.html": NAMED}), (BROWSER, {})], ids=["json", "built in"])
-def test_a_response_without_a_template_stays_on_the_loop(accept, pages, async_client, serve_urls, monkeypatch):
+def test_a_response_without_a_template_uses_no_thread(accept, pages, async_client, serve_urls, monkeypatch):
     def leave(*args, **kwargs):
         raise AssertionError("left the event loop")
 

@@ -29,7 +29,7 @@ URLS = [
 
 @pytest.fixture
 def found(serve_urls):
-    """What the checks say of these patterns."""
+    """Runs the checks for these patterns; their messages."""
 
     def found(*patterns):
         serve_urls(*URLS, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": dict.fromkeys(patterns, "a")})
@@ -70,7 +70,7 @@ def test_a_pattern_for_a_view_is_accepted(found, pattern):
         ("elsewhere", "There are: "),
     ],
 )
-def test_a_pattern_for_no_view_is_found(found, pattern, hint):
+def test_a_pattern_that_matches_no_view_is_reported(found, pattern, hint):
     (message,) = found("quote", pattern)
     assert (message.id, repr(pattern) in message.msg, hint in message.hint) == ("traffik.E011", True, True)
 
@@ -91,6 +91,6 @@ def test_a_project_without_urls_is_not_checked(configured):
         ("/en-us/news", "en-us/news"),
     ],
 )
-def test_an_accepted_pattern_throttles(client, serve_urls, where, pattern):
+def test_an_accepted_pattern_limits_its_views(client, serve_urls, where, pattern):
     serve_urls(*URLS, TRAFFIK={"THROTTLES": {"a": "1/min"}, "URLS": {pattern: "a"}})
     assert [client.get(where).status_code for _ in range(2)] == [200, 429]

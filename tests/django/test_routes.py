@@ -31,7 +31,7 @@ other_urls.urlpatterns = [path("in/<str:id>", ok)]
 
 @sync_and_async_middleware
 def use_other_urls(get_response):
-    """A middleware that chooses other URLs, as that of a site with several hosts does."""
+    """A middleware that sets other URLs, as a site with several hosts does."""
 
     def middleware(request):
         request.urlconf = other_urls
@@ -52,7 +52,7 @@ def status(request, client, async_client):
     ("where", "route"),
     [("/in/7", "in/<int:id>"), ("/in/x/", "in/<str:name>/"), ("/old/7", r"^old/(\d+)$"), ("/in/x", None), ("/", None)],
 )
-def test_a_request_that_is_not_resolved_yet_has_the_route_that_it_will_have(where, route, serve_urls):
+def test_a_request_has_its_route_before_django_resolves_it(where, route, serve_urls):
     serve_urls(*URLS)
     assert http.route(RequestFactory().get(where)) == route
 
@@ -72,14 +72,14 @@ def test_a_rule_by_route_in_the_settings_applies_to_the_view_that_is_found(statu
     assert [status(where) for where in ("/in/7", "/in/x/", "/in/x")] == [429, 200, 404]
 
 
-def test_a_rule_by_route_waits_for_the_urls_that_another_middleware_chooses(status, serve_urls, backend):
+def test_a_rule_by_route_uses_the_urls_set_by_another_middleware(status, serve_urls, backend):
     rules = [{"route": "in/<str:id>"}]
     settings = {"STORE": backend, "THROTTLES": {"shut": {**SHUT, "rules": rules}}, "URLS": {"*": "shut"}}
     serve_urls(*URLS, TRAFFIK=settings, middleware=[*MIDDLEWARE, f"{__name__}.use_other_urls"])
     assert status("/in/7") == 429
 
 
-def test_a_rule_by_route_is_known_in_a_view(status, serve_urls, uid):
+def test_a_rule_by_route_works_for_a_hit_in_a_view(status, serve_urls, uid):
     throttle = HTTPThrottle(uid, "0/min", rules=Rule(route="in/<int:id>"))
     serve_urls(path("in/<int:id>", throttled(throttle)(ok)), path("<str:name>", throttled(throttle)(ok)))
     assert [status(where) for where in ("/in/7", "/x")] == [429, 200]

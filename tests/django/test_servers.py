@@ -1,4 +1,4 @@
-"""Under load, over real connections: WSGI on the threads of waitress, ASGI on uvicorn."""
+"""Exact limits under load, over real connections: WSGI on the threads of waitress, ASGI on uvicorn."""
 
 from contextlib import contextmanager
 
@@ -30,7 +30,7 @@ def serve_asgi():
 
 
 async def ask_at_once(address, *paths):
-    """The statuses of all requests, sorted."""
+    """Send requests concurrently; the sorted statuses."""
     answers = []
 
     async def ask(caller, path):

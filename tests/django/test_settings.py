@@ -30,7 +30,7 @@ REDIS_CACHE = {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
 
 
 def found(configured, **settings):
-    """The ids of what the checks find."""
+    """Run the checks; the ids of their messages."""
     configured(MIDDLEWARE=[LINE], **settings)
     return [message.id for message in checks.run_checks(tags=["traffik"])]
 
@@ -41,7 +41,7 @@ def told(configured, traffik):
 
 
 def keys_of(throttle):
-    """The keys that a throttle counts in, without a context of the call and with one."""
+    """The keys that a throttle counts in, for a call without a context and one with a context."""
     return [throttle.sync.stat(get(), context).key for context in (None, {"tenant": "u"})]
 
 
@@ -50,27 +50,27 @@ def get(address="203.0.113.7"):
 
 
 class TestThrottles:
-    def test_have_names(self, configured):
+    def test_they_have_names(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "5/min", "api": {"rate": ["10/s", "1000/hour"], "cost": 2}}})
         assert sorted(throttles) == ["api", "login"]
         assert (throttles["login"].uid, throttles["api"].cost, len(throttles)) == ("login", 2, 2)
 
-    def test_have_the_options_of_a_throttle(self, configured):
+    def test_they_have_the_options_of_a_throttle(self, configured):
         options = {"rate": "5/min", "identifier": "user", "strategy": TokenBucket(burst=9)}
         configured(TRAFFIK={"THROTTLES": {"login": options, "other": {**options, "strategy": "traffik.GCRA"}}})
         assert throttles["login"].strategy == TokenBucket(burst=9)
 
-    def test_may_be_objects(self, configured, uid):
+    def test_they_may_be_objects(self, configured, uid):
         throttle = HTTPThrottle(uid, "5/min")
         configured(TRAFFIK={"THROTTLES": {"login": throttle}})
         assert throttles["login"] is throttle
 
-    def test_that_are_missing_are_named(self, configured):
+    def test_an_unknown_name_is_an_error_that_shows_it(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
         with pytest.raises(KeyError, match="no throttle 'logout'; there are: login"):
             throttles["logout"]
 
-    def test_of_a_decorator_are_looked_up_at_each_request(self, configured):
+    def test_a_decorator_looks_them_up_at_each_request(self, configured):
         view = throttled("login")(lambda request: HttpResponse())
         for limit in (1, 2):
             configured(TRAFFIK={"THROTTLES": {"login": f"{limit}/min"}})
@@ -85,11 +85,11 @@ class TestThrottles:
             ({"path": "/free", "bypass": True, "when": callable},),
         ],
     )
-    def test_have_rules(self, rules, configured):
+    def test_they_have_rules(self, rules, configured):
         configured(TRAFFIK={"THROTTLES": {"login": {"rate": "5/min", "rules": rules}}})
         assert throttles["login"].rules.rules == (Rule("/free", when=callable, bypass=True),)
 
-    def test_hit_the_store_of_the_project_among_others(self, configured):
+    def test_they_use_the_store_of_the_project_if_others_are_open(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "5/min"}})
         with InMemoryBackend() as other:
             throttles["login"].sync.hit(get())
@@ -98,28 +98,28 @@ class TestThrottles:
 
 
 class TestStore:
-    def test_is_in_memory_without_settings(self, configured, settings_without_traffik):
+    def test_without_settings_it_is_in_memory(self, configured, settings_without_traffik):
         assert isinstance(conf.current().store, InMemoryBackend)
 
-    def test_is_open_from_the_start(self, configured):
+    def test_it_is_open_from_the_start(self, configured):
         configured(TRAFFIK={})
         assert binding.open_one() is conf.current().store
 
-    def test_may_be_none(self, configured):
+    def test_it_may_be_none(self, configured):
         configured(TRAFFIK={"STORE": None})
         assert conf.current().store is None
 
-    def test_may_be_an_object(self, configured):
+    def test_it_may_be_an_object(self, configured):
         store = InMemoryBackend()
         configured(TRAFFIK={"STORE": store})
         assert conf.current().store is store
 
-    def test_may_be_a_url(self, configured):
+    def test_it_may_be_a_url(self, configured):
         configured(TRAFFIK={"STORE": "redis://cache.example:6380/2"})
         assert "cache.example:6380" in repr(conf.current().store)
 
     @pytest.mark.parametrize("location", ["redis://one.example:6380", ["redis://one.example:6380", "redis://two"]])
-    def test_may_be_that_of_a_cache(self, configured, location):
+    def test_it_may_be_the_redis_of_a_cache(self, configured, location):
         cache = {**REDIS_CACHE, "LOCATION": location, "OPTIONS": {"db": 3, "password": "secret"}}
         options = {"on_error": "throttle", "namespace": "shop"}
         configured(CACHES={"default": cache}, TRAFFIK={"STORE": {"CACHE": "default", "OPTIONS": options}})
@@ -128,11 +128,11 @@ class TestStore:
         assert (store.namespace, "one.example:6380" in repr(store)) == ("shop", True)
         assert (store.settings.login.database, store.settings.login.password) == (3, "secret")
 
-    def test_of_a_cache_in_memory_is_in_memory(self, configured):
+    def test_for_a_cache_in_memory_it_is_in_memory(self, configured):
         configured(TRAFFIK={"STORE": {"CACHE": "default", "OPTIONS": {"max_keys": 5}}})
         assert conf.current().store.max_keys == 5
 
-    def test_is_a_new_one_for_each_test(self, configured):
+    def test_each_override_of_the_settings_makes_a_new_one(self, configured):
         configured(TRAFFIK={"THROTTLES": {"login": "1/min"}})
         throttles["login"].sync.hit(get())
         configured(TRAFFIK={"THROTTLES": {"login": "1/min"}})
@@ -140,7 +140,7 @@ class TestStore:
 
 
 class TestResponseOptions:
-    def test_apply_to_every_throttle_without_its_own(self, configured, uid):
+    def test_they_apply_to_every_throttle_without_its_own(self, configured, uid):
         given = {"fields": ["x-ratelimit", f"{__name__}.write"], "jitter": 5}
         own = {"rate": "5/min", "responses": {"fields": ()}}
         configured(TRAFFIK={"RESPONSES": given, "THROTTLES": {"login": "5/min", "api": own}})
@@ -151,12 +151,12 @@ class TestResponseOptions:
         configured(TRAFFIK={})
         assert in_code.responses == ResponseOptions()
 
-    def test_may_be_an_object(self, configured):
+    def test_it_may_be_an_object(self, configured):
         responses = ResponseOptions(fields="draft-06")
         configured(TRAFFIK={"RESPONSES": responses, "THROTTLES": {"login": "5/min"}})
         assert throttles["login"].responses is responses
 
-    def test_set_in_code_are_kept_without_a_setting(self, configured):
+    def test_without_a_setting_those_set_in_code_are_kept(self, configured):
         responses = ResponseOptions(fields="draft-06")
         set_default_responses(responses)
         try:
@@ -167,7 +167,7 @@ class TestResponseOptions:
 
 
 class TestTheChecks:
-    def test_find_nothing_in_correct_settings(self, configured):
+    def test_they_find_nothing_in_correct_settings(self, configured):
         assert found(configured, TRAFFIK={"THROTTLES": {"a": "5/s"}, "URLS": {"*": "a"}, "IDENTIFIER": "ip"}) == []
 
     @pytest.mark.parametrize(
@@ -221,54 +221,54 @@ class TestTheChecks:
         ],
         ids=lambda part: str(part).partition(" at 0x")[0],
     )
-    def test_find_mistakes(self, configured, given, number):
+    def test_they_find_mistakes(self, configured, given, number):
         assert found(configured, TRAFFIK=given) == [f"traffik.E{number:03}"]
         with pytest.raises(ImproperlyConfigured):
             conf.current()
 
     @pytest.mark.parametrize("identifier", [lambda: "a", "builtins.callable", lambda request, context: "a"])
-    def test_accept_identifiers_with_fewer_parameters(self, configured, identifier):
+    def test_they_accept_identifiers_with_fewer_parameters(self, configured, identifier):
         assert found(configured, TRAFFIK={"IDENTIFIER": identifier}) == []
 
-    def test_find_all_mistakes_at_once(self, configured):
+    def test_they_find_all_mistakes_at_once(self, configured):
         wrong = {"STORE": 5, "THROTTLES": {"a": 5}, "URLS": {"*": "b"}, "Store": 5}
         assert found(configured, TRAFFIK=wrong) == [f"traffik.E00{number}" for number in (2, 3, 5, 6)]
 
-    def test_say_how_to_fix_a_mistake(self, configured):
+    def test_they_say_how_to_fix_a_mistake(self, configured):
         assert "Did you mean 'THROTTLES'?" in told(configured, {"THROTLES": {}})
         assert "Did you mean 'fields'?" in told(configured, {"RESPONSES": {"field": "draft-11"}})
         assert "Did you mean 'rate'?" in told(configured, {"THROTTLES": {"a": {"rates": "5/s"}}})
         assert "Did you mean 'login'?" in told(configured, {"THROTTLES": {"login": "5/s"}, "URLS": {"*": "logn"}})
         assert "5 a day" in told(configured, {"THROTTLES": {"login": "5 a day"}})
 
-    def test_require_a_cache_that_can_count(self, configured):
+    def test_they_require_a_cache_that_can_count(self, configured):
         cache = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
         configured(CACHES=cache)
         assert "DummyCache, which cannot count" in told(configured, {"STORE": {"CACHE": "default"}})
 
-    def test_require_the_middleware(self, configured):
+    def test_they_require_the_middleware(self, configured):
         configured(MIDDLEWARE=["django.middleware.common.CommonMiddleware", "no.such.Middleware"], TRAFFIK={})
         (message,) = checks.run_checks(tags=["traffik"])
         assert (message.id, LINE in message.hint, "status 500" in message.msg) == ("traffik.E001", True, True)
 
-    def test_accept_a_subclass_of_the_middleware(self, configured):
+    def test_they_accept_a_subclass_of_the_middleware(self, configured):
         configured(MIDDLEWARE=[f"{__name__}.Ours"], TRAFFIK={})
         assert our_checks.check_middleware() == []
 
-    def test_require_the_throttles_that_decorators_name(self, configured):
+    def test_they_require_the_throttles_that_decorators_name(self, configured):
         throttled("exports")(lambda request: None)
         assert found(configured, TRAFFIK={}) == ["traffik.E007"]
         assert found(configured, TRAFFIK={"THROTTLES": {"exports": "1/min"}}) == []
 
     @pytest.mark.parametrize("given", [{"rate": "5/s", "identifier": "user"}, {"rate": "5/s"}], ids=["own", "default"])
-    def test_require_the_middleware_for_users_before_ours(self, configured, given):
+    def test_they_require_the_middleware_for_users_before_ours(self, configured, given):
         auth = "django.contrib.auth.middleware.AuthenticationMiddleware"
         configured(TRAFFIK={"IDENTIFIER": "user", "THROTTLES": {"a": given}, "URLS": {"*": "a", "b:*": "a"}})
         for middleware, expected in [([LINE, auth], ["traffik.E008"]), ([auth, LINE], [])]:
             configured(MIDDLEWARE=middleware)
             assert [message.id for message in our_checks.check_order()] == expected
 
-    def test_require_one_definition_of_a_uid(self, configured):
+    def test_they_require_one_definition_of_a_uid(self, configured):
         one, two = [HTTPThrottle("twice", rate) for rate in ("1/min", "2/min")]
         configured(MIDDLEWARE=[LINE], TRAFFIK={})
         (message,) = checks.run_checks(tags=["traffik"])
@@ -276,11 +276,11 @@ class TestTheChecks:
         del one, two
         assert checks.run_checks(tags=["traffik"]) == []
 
-    def test_require_a_cache_that_exists(self, configured):
+    def test_they_require_a_cache_that_exists(self, configured):
         configured(CACHES={"default": {"BACKEND": "no.such.Cache"}})
         assert found(configured, TRAFFIK={"STORE": {"CACHE": "default"}}) == ["traffik.E003"]
 
-    def test_of_a_deployment_require_a_shared_store(self, configured):
+    def test_those_for_deployment_require_a_shared_store(self, configured):
         configured(MIDDLEWARE=[LINE], TRAFFIK={})
         (message,) = checks.run_checks(tags=["traffik"], include_deployment_checks=True)
         assert (message.id, "RedisCache" in message.hint) == ("traffik.W001", True)
@@ -288,14 +288,14 @@ class TestTheChecks:
         assert checks.run_checks(tags=["traffik"], include_deployment_checks=True) == []
 
 
-def test_a_wrong_setting_is_an_error_of_the_first_request(client, serve_urls):
+def test_a_wrong_setting_is_an_error_at_the_first_request(client, serve_urls):
     serve_urls(path("", lambda request: HttpResponse()), TRAFFIK={"THROTTLES": {"a": "often"}})
     with pytest.raises(ImproperlyConfigured, match="often"):
         client.get("/")
 
 
 class TestTheDefaultIdentity:
-    def test_applies_to_every_throttle_without_one(self, configured):
+    def test_it_applies_to_every_throttle_without_an_identifier(self, configured):
         from traffik_django import HTTPThrottle
 
         throttle = HTTPThrottle("by default", "1/min", backend=InMemoryBackend())
@@ -315,7 +315,7 @@ class TestTheDefaultIdentity:
             hashed(lambda request, context: f"{context.get('tenant')}", "of the tests, long enough"),
         ],
     )
-    def test_takes_the_context_as_an_identifier_does(self, configured, identifier):
+    def test_it_gets_the_context_as_an_identifier_does(self, configured, identifier):
         def who(request, context):
             return identifier(request, context)
 
@@ -327,7 +327,7 @@ class TestTheDefaultIdentity:
         assert left == {name: keys_of(throttles[name]) for name in "ab"}
         assert len(set(left["a"])) == 2
 
-    def test_takes_the_context_in_async_code(self, configured):
+    def test_it_gets_the_context_in_async_code(self, configured):
         async def who(request, context):
             return context["tenant"]
 
@@ -336,12 +336,12 @@ class TestTheDefaultIdentity:
         assert not asyncio.run(throttles["a"].check(get("203.0.113.2"), context={"tenant": "t"}))
         assert asyncio.run(throttles["a"].check(get(), context={"tenant": "u"}))
 
-    def test_does_not_apply_to_a_throttle_with_its_own(self, configured):
+    def test_it_does_not_apply_to_a_throttle_with_an_identifier(self, configured):
         given = {"rate": "1/min", "identifier": "ip"}
         configured(TRAFFIK={"IDENTIFIER": lambda request, context: "all", "THROTTLES": {"a": given}})
         assert keys_of(throttles["a"])[0].endswith("{203.0.113.7}")
 
-    def test_applies_to_async_hits_too(self, configured):
+    def test_it_applies_to_async_hits(self, configured):
         configured(TRAFFIK={"IDENTIFIER": lambda request: "everybody", "THROTTLES": {"a": "1/min"}})
         asyncio.run(throttles["a"].hit(get("203.0.113.1")))
         assert not asyncio.run(throttles["a"].check(get("203.0.113.2")))
@@ -350,7 +350,7 @@ class TestTheDefaultIdentity:
 class TestTrustedProxies:
     @pytest.fixture
     def counted_in(self):
-        """The key of a request that has come through a proxy, for a throttle of code and one of the settings."""
+        """The keys of a request through a proxy, for a throttle in code and one in the settings."""
 
         def keys():
             request = RequestFactory().get(
@@ -376,13 +376,13 @@ class TestTrustedProxies:
         ],
         ids=lambda part: str(part).partition(" at 0x")[0],
     )
-    def test_are_those_of_the_current_settings(self, configured, counted_in, given, expected):
+    def test_they_are_those_of_the_current_settings(self, configured, counted_in, given, expected):
         with override_settings(TRAFFIK={**given, "THROTTLES": {"a": "1/min"}}):
             assert counted_in() == {expected}
         configured(TRAFFIK={"THROTTLES": {"a": "1/min"}})
         assert counted_in() == {"10.0.0.1"}
 
-    def test_set_in_code_are_kept_without_a_setting(self, configured, counted_in):
+    def test_without_a_setting_those_set_in_code_are_kept(self, configured, counted_in):
         trust_proxies(1)
         try:
             configured(TRAFFIK={"THROTTLES": {"a": "1/min"}})
@@ -402,9 +402,9 @@ def settings_without_traffik(configured):
 
 
 class Ours(ThrottleMiddleware):
-    """A middleware of a project's own."""
+    """A project's middleware."""
 
 
 def write(policies, decision):
-    """Header fields of a project's own."""
+    """Writes a project's header fields."""
     return []

@@ -55,7 +55,7 @@ def project(serve_urls, tmp_path, backend):
 
 
 def file(request, **options):
-    """The view of static files. It sends their content in a header, since under ASGI sync streams warn."""
+    """Serves a static file. Its content is in a header, since sync streams cause warnings under ASGI."""
     with closing(serve_file(request, **options)) as response:
         return HttpResponse(headers={"x-reached": b"".join(response).decode()})
 

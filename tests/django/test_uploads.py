@@ -1,4 +1,4 @@
-"""Uploads that are counted in Django: in sync and async code, by its forms, behind its middlewares and by REST."""
+"""Uploads are counted in Django: in sync and async code, in forms, behind middlewares and in REST framework."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ SPEND = f"{__name__}.spend"
 
 
 def spend(get_response):
-    """A middleware that leaves 200 bytes, once the length of the body is known to fit."""
+    """A middleware that consumes all but 200 bytes of the quota after the length was checked."""
 
     def middleware(request):
         throttles["up"].sync.decide(request, 800)
@@ -91,7 +91,7 @@ class TestInSyncCode:
         assert (answer.json(), used()) == ([3, 2] * 2, 10)
 
 
-class TestInTheMiddle:
+class TestARefusalDuringTheBody:
     def test_the_view_is_stopped_and_no_error_is_reported(self, uploads, caplog):
         answer = post(uploads(length, SPEND), 600)
         assert (answer.status_code, answer["Content-Type"]) == (429, "application/problem+json")
@@ -149,14 +149,14 @@ class TestInAsyncCode:
 
 
 def chunked(address, *sizes):
-    """The answer to a body without a length."""
+    """Post a body without a length; the response."""
     return httpx.post(f"http://{address}/", content=(bytes(size) for size in sizes))
 
 
 class TestUnderAServer:
     @pytest.fixture(params=[ASGIHandler, get_asgi_application])
     def served(self, request, uploads):
-        """Serves a view by Django's own application, and by the one that counts while Django takes the body."""
+        """Serves a view with Django's application, and with ours, which counts while Django receives the body."""
         with ExitStack() as stack:
 
             def start(view, **options):
@@ -180,7 +180,7 @@ class TestUnderAServer:
         configured(TRAFFIK={"STORE": None})
         assert chunked(address, 600).json() == 600
 
-    def test_a_request_that_django_refuses_is_left_to_it(self, served, configured):
+    def test_django_answers_a_request_that_it_refuses(self, served, configured):
         address = served(length)
         configured(DATA_UPLOAD_MAX_MEMORY_SIZE=500)
         assert chunked(address, 600).status_code == 400
@@ -191,7 +191,7 @@ class TestChecks:
         configured(MIDDLEWARE=middleware, TRAFFIK={"THROTTLES": {"up": "1000/min"}, **traffik})
         return [(each.id, f"{each.msg} {each.hint}") for each in checks.run_checks(tags=["traffik"])]
 
-    def test_find_nothing_wrong_with_a_name_or_several(self, configured):
+    def test_one_name_or_several_are_accepted(self, configured):
         assert [self.found(configured, UPLOADS=names) for names in ("up", ["up"], [])] == [[]] * 3
 
     @pytest.mark.parametrize(
@@ -201,10 +201,10 @@ class TestChecks:
             ({"UPLOADS": "up", "UPLOAD_STEP": 0}, "step is at least 1 byte, not 0"),
         ],
     )
-    def test_find_invalid_settings(self, configured, traffik, told):
+    def test_invalid_settings_are_found(self, configured, traffik, told):
         ((number, message),) = self.found(configured, **traffik)
         assert (number, told in message) == ("traffik.E013", True)
 
-    def test_find_that_the_middleware_is_missing(self, configured):
+    def test_a_missing_middleware_is_found(self, configured):
         ((number, message),) = self.found(configured, LINES[:1], UPLOADS="up")
         assert (number, UPLOADS in message) == ("traffik.E014", True)

@@ -1,4 +1,4 @@
-"""Users in a real database: they have one quota at any address, and cause no query that Django would not make."""
+"""Users in a real database have one quota at any address, and the identifier makes no extra query."""
 
 import asyncio
 
@@ -52,7 +52,7 @@ def test_a_user_has_one_quota_at_any_address(ada, throttle, client):
     assert answers[0].text == "ada"
 
 
-def test_and_the_same_in_async_code(ada, throttle, async_client):
+def test_in_async_code_a_user_has_one_quota_at_any_address(ada, throttle, async_client):
     async def ask():
         await async_client.aforce_login(ada)
         return [(await async_client.get("/a")).status_code for _ in range(3)]
@@ -60,7 +60,7 @@ def test_and_the_same_in_async_code(ada, throttle, async_client):
     assert asyncio.run(ask()) == [200, 200, 429]
 
 
-def test_the_identifier_makes_no_query_of_its_own(ada, throttle, client):
+def test_the_identifier_makes_no_extra_query(ada, throttle, client):
     client.force_login(ada)
     counts = []
     for where in ("/n", "/s"):

@@ -1,4 +1,4 @@
-"""Hits in views and decorators on them, sync and async, without the middleware and with it."""
+"""Hits in views and decorators on views, sync and async, with and without the middleware."""
 
 import asyncio
 from types import MappingProxyType
@@ -27,12 +27,12 @@ async def statuses_async(client, *paths, **extra):
 
 
 def both(client, async_client, *paths):
-    """The statuses under WSGI; then, in the same quotas, those under ASGI."""
+    """The statuses under WSGI, followed by those under ASGI in the same quota."""
     return statuses(client, *paths) + asyncio.run(statuses_async(async_client, *paths))
 
 
 class TestAHit:
-    def test_in_a_sync_view(self, uid, client, serve_urls):
+    def test_it_works_in_a_sync_view(self, uid, client, serve_urls):
         throttle = HTTPThrottle(uid, "2/min")
 
         def view(request):
@@ -43,7 +43,7 @@ class TestAHit:
         assert [client.get("/").content for _ in range(2)] == [b"1", b"0"]
         assert statuses(client, "/") == [429]
 
-    def test_in_an_async_view(self, uid, async_client, serve_urls):
+    def test_it_works_in_an_async_view(self, uid, async_client, serve_urls):
         throttle = HTTPThrottle(uid, "2/min")
 
         async def view(request):
@@ -53,7 +53,7 @@ class TestAHit:
         serve_urls(path("", view))
         assert asyncio.run(statuses_async(async_client, "/", "/", "/")) == [200, 200, 429]
 
-    def test_counts_the_same_under_wsgi_and_asgi(self, uid, client, async_client, serve_urls):
+    def test_it_counts_in_the_same_quota_under_wsgi_and_asgi(self, uid, client, async_client, serve_urls):
         throttle = HTTPThrottle(uid, "3/min")
 
         def view(request):
@@ -67,13 +67,13 @@ class TestAHit:
         serve_urls(path("s", view), path("a", aview))
         assert both(client, async_client, "/s", "/a") == [200, 200, 200, 429]
 
-    def test_without_the_middleware_is_an_error(self, uid, client, serve_urls):
+    def test_a_refusal_without_the_middleware_is_an_error(self, uid, client, serve_urls):
         throttle = HTTPThrottle(uid, "0/min")
         serve_urls(path("", throttle.sync.hit), middleware=NONE)
         with pytest.raises(Exception, match="Too many requests"):
             client.get("/")
 
-    def test_of_sync_code_with_an_async_identifier_names_it(self, uid, client, serve_urls):
+    def test_in_sync_code_an_async_identifier_is_an_error_that_names_it(self, uid, client, serve_urls):
         async def who(request):
             return "somebody"
 
@@ -85,7 +85,7 @@ class TestAHit:
 
 @pytest.mark.parametrize("middleware", [NONE, ["traffik_django.middleware.ThrottleMiddleware"]])
 class TestADecorator:
-    def test_answers_itself(self, client, serve_urls, middleware):
+    def test_it_answers_without_the_middleware(self, client, serve_urls, middleware):
         @throttled("1/min", uid="alone")
         def view(request):
             return HttpResponse("in")
@@ -94,7 +94,7 @@ class TestADecorator:
         assert statuses(client, "/", "/") == [200, 429]
         assert client.get("/").json()["detail"] == "Too many requests. Retry in 60 seconds."
 
-    def test_of_an_async_view_does_too(self, async_client, serve_urls, middleware):
+    def test_on_an_async_view_it_answers_without_the_middleware(self, async_client, serve_urls, middleware):
         @throttled("1/min")
         async def view(request, number):
             return HttpResponse(str(number))
@@ -102,7 +102,7 @@ class TestADecorator:
         serve_urls(path("<int:number>", view), middleware=middleware)
         assert asyncio.run(statuses_async(async_client, "/1", "/2")) == [200, 429]
 
-    def test_hits_several_throttles_as_one(self, uid, client, serve_urls, middleware):
+    def test_several_throttles_are_one_decision(self, uid, client, serve_urls, middleware):
         one, two = HTTPThrottle(f"{uid}-1", "4/min"), HTTPThrottle(f"{uid}-2", "9/min")
 
         @throttled(one, two, cost=2)
@@ -114,7 +114,7 @@ class TestADecorator:
         refused = client.get("/").headers["RateLimit"]
         assert refused == f'"{one.uid}";r=0;t=60, "{two.uid}";r=5;t=60'
 
-    def test_of_a_method_answers_too(self, client, serve_urls, middleware):
+    def test_it_works_on_a_method(self, client, serve_urls, middleware):
         class Page(View):
             @throttled("1/min")
             def get(self, request):
@@ -127,7 +127,7 @@ class TestADecorator:
         assert statuses(client, "/", "/") == [200, 429]
         assert client.post("/").status_code == 200
 
-    def test_of_an_async_method_does_too(self, client, async_client, serve_urls, middleware):
+    def test_it_works_on_an_async_method(self, client, async_client, serve_urls, middleware):
         class Page(View):
             @throttled("2/min")
             async def get(self, request):
@@ -138,7 +138,7 @@ class TestADecorator:
 
 
 class TestAClass:
-    def test_is_decorated_from_outside(self, client, serve_urls):
+    def test_as_view_can_be_decorated(self, client, serve_urls):
         @method_decorator(throttled("1/min"), name="dispatch")
         class One(View):
             def get(self, request):
@@ -152,7 +152,7 @@ class TestAClass:
         serve_urls(path("1", One.as_view()), path("2", Two.as_view()))
         assert statuses(client, "/1", "/1", "/2", "/2", "/2") == [200, 429, 200, 200, 429]
 
-    def test_that_is_async_is_too(self, async_client, serve_urls):
+    def test_as_view_of_an_async_class_can_be_decorated(self, async_client, serve_urls):
         @method_decorator(throttled("1/min"), name="dispatch")
         class Page(View):
             async def get(self, request):
@@ -161,11 +161,11 @@ class TestAClass:
         serve_urls(path("", Page.as_view()))
         assert asyncio.run(statuses_async(async_client, "/", "/")) == [200, 429]
 
-    def test_is_an_error_that_says_how_to_decorate_it(self):
+    def test_decorating_the_class_is_an_error_that_says_how_to_decorate_it(self):
         with pytest.raises(TypeError, match=r"method_decorator\(throttled\(…\), name='dispatch'\) on View"):
             throttled("1/min")(View)
 
-    def test_with_the_mixin(self, client, async_client, serve_urls):
+    def test_the_mixin_limits_sync_and_async_views(self, client, async_client, serve_urls):
         class Sync(ThrottledMixin, View):
             throttles = ("2/min",)
 
@@ -181,7 +181,7 @@ class TestAClass:
         serve_urls(path("s", Sync.as_view()), path("a", Async.as_view()))
         assert both(client, async_client, "/s", "/a", "/a") == [200, 200, 200, 200, 200, 429]
 
-    def test_with_the_mixin_and_its_options(self, client, serve_urls):
+    def test_the_mixin_has_options(self, client, serve_urls):
         class Page(ThrottledMixin, TemplateView):
             throttles = ("2/min",)
             throttle_options = MappingProxyType({"cost": 3, "identifier": lambda request: "all"})
@@ -196,7 +196,7 @@ class TestAClass:
 
 class TestInvalidArguments:
     @pytest.mark.parametrize("given", [(), (5,), ("1/min", None)])
-    def test_are_a_type_error(self, given):
+    def test_they_are_a_type_error(self, given):
         with pytest.raises(TypeError, match="takes throttles, names of throttles or rates"):
             throttled(*given)
 
@@ -209,24 +209,24 @@ class TestInvalidArguments:
             ({"context": {"scope": 2.5}}, TypeError, "the scope is text"),
         ],
     )
-    def test_for_a_hit_are_errors_of_the_decorator(self, options, error, words):
+    def test_arguments_of_hit_are_errors_of_the_decorator(self, options, error, words):
         with pytest.raises(error, match=words):
             throttled("5/s", **options)
         with pytest.raises(error, match=words):
             type("Page", (ThrottledMixin, View), {"throttles": ("5/s",), "throttle_options": options})
 
-    def test_no_rate_either(self):
+    def test_an_invalid_rate_is_an_error(self):
         with pytest.raises(RateError):
             throttled("5 a day")
 
-    def test_options_without_a_rate(self, uid):
+    def test_options_without_a_rate_are_an_error(self, uid):
         with pytest.raises(TypeError, match="cost_of: options are for rates"):
             throttled(HTTPThrottle(uid, "1/s"), cost_of=3)
 
-    def test_a_function_without_a_name(self):
+    def test_a_function_without_a_name_needs_a_uid(self):
         with pytest.raises(TypeError, match="has no name to make a uid of"):
             throttled("1/s")(TemplateView())
 
-    def test_a_function_that_is_no_view(self):
+    def test_a_call_without_a_request_is_an_error(self):
         with pytest.raises(TypeError, match="whose first argument is the request"):
             throttled("1/s", uid="no view")(lambda number: number)(5)

@@ -1,4 +1,4 @@
-"""The pages as a reader meets them: README.md and docs/, their fenced blocks in order."""
+"""README.md and the pages in docs/, with their fenced blocks in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FENCED = re.compile(r"^```(?P<kind>\w+)[^\n]*\n(?P<text>.*?)^```$", re.MULTILIN
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, its text and the line its text begins at."""
+    """A fenced block: its language, its text and the line where its text begins."""
 
     kind: str
     text: str

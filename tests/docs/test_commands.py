@@ -1,4 +1,4 @@
-"""The commands on a page exist, and so do the files it points at."""
+"""The commands, extras and files that a page mentions exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_extra_exists(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_program_called_is_there(page):
+def test_every_called_program_exists(page):
     commands = "".join(block.text for block in blocks(page) if block.kind == "console")
     called = re.findall(r"python3? ([\w/]+\.py)", commands)
     written = {"manage.py", *re.findall(r"^# (\w+\.py)$", page.read_text(encoding="utf-8"), re.MULTILINE)}
@@ -33,6 +33,6 @@ def test_every_program_called_is_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_every_link_into_the_tree_leads_somewhere(page):
+def test_every_link_to_a_file_is_valid(page):
     links = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""The drawing of the rooms is made from the imports, and up to date."""
+"""The drawing of the rooms matches the imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that shows a file of the repository shows all of it."""
+"""A page that shows a file of the repository shows the whole file."""
 
 from __future__ import annotations
 

@@ -1,13 +1,11 @@
 """Every program on a page runs, and prints what the page says it prints.
 
-A Python block is a program of its own or goes on where the one above stopped: the blocks of a page share their names.
-A text block right after it is what it prints. The applications that a page makes are started and asked at every GET
-route they have; an error that they do not answer themselves fails the test. Contracts that are subclassed are kept.
-A page that configures Django is run in a process of its own. A block that names its file in a Django project, as in
-``# shop/urls.py``, is run in such a project by `tests/django/test_first_steps.py`.
+The Python blocks of a page share their names, so a block may continue the one above. A text block right after it has
+its output. The applications of a page are started and get a request for each GET route; an error without a response
+fails the test. The contract tests on a page are run. A page that configures Django runs in a separate process. A block
+that names its file in a Django project, as in ``# shop/urls.py``, is run by `tests/django/test_first_steps.py`.
 
-Where a page means the server in Redis that its reader has, one of ours takes its place, empty; and where it means a
-directory for quota, an empty one.
+The tests replace the reader's Redis by an empty server of ours, and the directories for quota by empty ones.
 """
 
 from __future__ import annotations
@@ -44,14 +42,14 @@ PLACES = ("/dev/shm/shop", "/var/lib/shop")
 
 @pytest.fixture(scope="module")
 def redis_server():
-    """Started when the first page needs it."""
+    """A server, started when the first page needs it."""
     with server() as one:
         yield one
 
 
 @pytest.fixture
 def address(page, request):
-    """What a page's programs find where it says `READERS`."""
+    """The URL that replaces `READERS` in the programs of a page."""
     if READERS not in page.read_text(encoding="utf-8"):
         return READERS
     one = request.getfixturevalue("redis_server")
@@ -61,7 +59,7 @@ def address(page, request):
 
 @pytest.fixture(autouse=True)
 def nothing_made_before(monkeypatch):
-    """A reader has the programs of no other page running."""
+    """Forget the stores, limits and settings of other pages."""
     monkeypatch.setattr(uids, "_claimed", {})
     monkeypatch.setattr(trust.current, "proxies", None)
     monkeypatch.setattr(binding, "_made", WeakSet())
@@ -75,13 +73,13 @@ def test_every_program_runs(page, address, tmp_path):
     if "settings.configure(" not in page.read_text(encoding="utf-8"):
         run_page(page, ours)
         return
-    # A process has one Django project, and this one has that of the other tests.
+    # A process can have only one Django project, and this process has that of other tests.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         pool.submit(run_page, page, ours).result()
 
 
 def run_page(page, ours):
-    """Run the programs of a page, with our server and folders in place of the reader's, and test their applications."""
+    """Run the programs of a page, with our server and folders instead of the reader's, and test their applications."""
     module = sys.modules[f"page_{page.stem}"] = ModuleType(f"page_{page.stem}")
     apps = {}
     for block, after in pairwise([*blocks(page), None]):
@@ -114,7 +112,7 @@ def test_every_block_says_what_it_is(page):
 
 
 def run(block, page, module, ours):
-    """What the block prints."""
+    """Run a block; its output."""
     text = block.text
     for readers, other in ours.items():
         text = text.replace(readers, other)
@@ -125,14 +123,14 @@ def run(block, page, module, ours):
 
 
 def keep(contract):
-    """Run the tests of a contract."""
+    """Run the contract tests of a class."""
     for name in dir(contract):
         if name.startswith("test_"):
             getattr(contract, name)()
 
 
 def ask_django(patterns, start="/"):
-    """Ask once for every URL of a Django project."""
+    """Send a GET for every URL of a Django project."""
     from django.test import Client
 
     for pattern in patterns:
@@ -145,7 +143,7 @@ def ask_django(patterns, start="/"):
 
 
 async def ask(app):
-    """Ask once for everything that can be had with a plain GET."""
+    """Send a GET for every route without parameters."""
     paths = [route.path for route in app.routes if isinstance(route, Route) and "GET" in (route.methods or ())]
     async with app.router.lifespan_context(app):
         for path in paths:
@@ -154,7 +152,7 @@ async def ask(app):
 
 
 async def ask_aiohttp(app, apps):
-    """The same of an aiohttp application; one that is mounted in another is asked there. (It answers its errors.)"""
+    """Send a GET for every route of an aiohttp application, mounted ones included. (aiohttp answers errors itself.)"""
     if any(app in subapps_of(other) for other in apps):
         return
     routes = [route for route in app.router.routes() if route.method in {"GET", "*"}]

@@ -1,4 +1,4 @@
-"""The picture of the strategies and the table beside it agree."""
+"""The picture of the strategies agrees with the table beside it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ COMMANDS = [
 
 @pytest.fixture
 def folder(tmp_path):
-    """What a reader has: the command on the path, and the examples."""
+    """A folder with the command on the path, and the examples."""
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "traffik"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m traffik_cli "$@"\n')
@@ -32,7 +32,7 @@ def test_every_command_prints_what_the_page_says(page, folder):
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
     environ = os.environ | {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "COLUMNS": "120"}
     for block, after in pairwise([*blocks(page), None]):
-        if not block.text.startswith("traffik ") or "redis://" in block.text:  # a store is asked in tests/cli
+        if not block.text.startswith("traffik ") or "redis://" in block.text:  # see tests/cli
             continue
         done = subprocess.run(
             block.text, shell=True, cwd=folder, env=environ, capture_output=True, text=True, check=True
@@ -44,5 +44,5 @@ def test_every_command_prints_what_the_page_says(page, folder):
             ]
 
 
-def test_there_are_such_pages():
+def test_some_pages_show_commands():
     assert {"choose-a-limit", "cli"} <= {page.stem for page in COMMANDS}

@@ -1,4 +1,4 @@
-"""Nothing watches before a test, and nothing after it."""
+"""Ends all subscriptions and metrics before and after each test."""
 
 import pytest
 

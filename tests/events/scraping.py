@@ -1,4 +1,4 @@
-"""The metrics of this process as Prometheus gets them: the real SDK, its real exporter, over HTTP."""
+"""Scrapes the metrics of this process as Prometheus does: with the real SDK and exporter, over HTTP."""
 
 from __future__ import annotations
 

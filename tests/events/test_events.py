@@ -1,4 +1,4 @@
-"""What listeners are told: one event for each decision that counts."""
+"""The events that listeners get: one for each decision that counts."""
 
 import pickle
 import time
@@ -26,7 +26,7 @@ def listening(events):
 
 @pytest.fixture
 def told(listening, events):
-    """Waits for the events so far, and returns attributes of them."""
+    """Waits until all events are delivered; returns some of their attributes."""
 
     def attributes(*names):
         assert listening.flush()
@@ -55,7 +55,7 @@ async def test_an_event_has_the_time_in_microseconds(limiter, told):
     assert before <= told("when")[0][0] <= time.time_ns() // 1000
 
 
-async def test_sync_code_is_seen_too(limiter, told):
+async def test_a_hit_in_sync_code_is_an_event(limiter, told):
     limiter.sync.hit("ada")
     assert told("outcome") == [("admitted",)]
 
@@ -69,7 +69,7 @@ async def test_a_check_and_a_stat_are_no_events(store, limiter, told):
     assert told("outcome") == []
 
 
-async def test_a_cost_of_nothing_is_no_event(limiter, told):
+async def test_a_cost_of_zero_is_no_event(limiter, told):
     await limiter.hit("ada", 0)
     assert told("outcome") == []
 
@@ -85,54 +85,54 @@ async def test_a_cost_that_never_fits_is_refused(limiter, told):
     assert told("outcome", "cost") == [("refused", 3)]
 
 
-async def test_the_policy_is_the_one_that_binds(store, told):
+async def test_the_policy_of_an_event_is_the_binding_one(store, told):
     limiter = Limiter("mails", "2/min; 3/hour", backend=store)
     for _ in range(3):
         await limiter.hit("ada")
     assert told("policy") == [("mails.1",), ("mails.1",), ("mails.1",)]
 
 
-async def test_an_unlimited_rate_exempts(store, told):
+async def test_a_hit_under_an_unlimited_rate_is_an_exemption(store, told):
     await Limiter("mails", "unlimited", backend=store).hit("ada")
     assert told("outcome", "policy") == [("exempted", None)]
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [(EXEMPTED, "exempted"), (DENIED, "denied")])
-async def test_an_identifier_may_exempt_and_deny(store, told, answer, outcome):
+async def test_events_show_exempted_and_denied_clients(store, told, answer, outcome):
     throttle = HTTPThrottle("mails", "1/min", backend=store, identifier=lambda _: answer)
     await hits.decide(throttle, object(), None, None, False)
     await hits.decide(throttle, object(), None, None, False, hits.read_only)
     assert told("outcome") == [(outcome,)]
 
 
-async def test_a_store_that_is_away_makes_decisions_unavailable(clock, told):
+async def test_an_event_shows_that_the_store_was_unavailable(clock, told):
     store = RecordingBackend(clock=clock)
     store.answers = [Decision(False, 2, 0, 1, 1, degraded=UNAVAILABLE)]
     await Limiter("mails", "2/min", backend=store).hit("ada")
     assert told("outcome", "degraded") == [("unavailable", "unavailable")]
 
 
-async def test_a_wait_is_one_event(limiter, told, clock):
+async def test_a_whole_wait_is_one_event(limiter, told, clock):
     await limiter.hit("ada", 2)
     with clock.skipping_pauses():
         await limiter.wait("ada")
     assert told("action", "outcome") == [("hit", "admitted"), ("wait", "admitted")]
 
 
-async def test_a_wait_that_is_over_is_refused(limiter, told):
+async def test_a_wait_that_times_out_is_one_refusal(limiter, told):
     await limiter.hit("ada", 2)
     with pytest.raises(WaitTimeoutError):
         await limiter.wait("ada", timeout=0)
     assert told("action", "outcome", "wait") == [("hit", "admitted", 0), ("wait", "refused", 60_000_000)]
 
 
-async def test_limits_that_are_hit_as_one_are_an_event_each(store, limiter, told):
+async def test_each_limit_of_one_decision_has_an_event(store, limiter, told):
     other = Limiter("posts", "3/min", backend=store)
     await hit_all("ada", limiter, other)
     assert told("uid", "outcome", "remaining") == [("mails", "admitted", 1), ("posts", "admitted", 2)]
 
 
-async def test_of_limits_that_are_hit_as_one_only_those_that_refuse_are_events(store, limiter, told):
+async def test_if_one_decision_refuses_only_the_limits_that_refused_have_events(store, limiter, told):
     other = Limiter("posts", "1/min", backend=store)
     await hit_all("ada", other)
     await hit_all("ada", limiter, other)
@@ -169,7 +169,7 @@ async def test_an_event_is_plain_data(limiter, told, events):
     assert events[0].as_dict() == known | {"when_us": events[0].when}
 
 
-async def test_the_key_of_a_client_is_a_hash_if_it_is_asked_for(limiter, events):
+async def test_with_a_secret_an_event_has_a_hash_of_the_key(limiter, events):
     with subscribe(events.append, secret=b"0123456789abcdef") as subscription:
         for client in ("ada", "bob", "ada"):
             await limiter.hit(client)
@@ -179,7 +179,7 @@ async def test_the_key_of_a_client_is_a_hash_if_it_is_asked_for(limiter, events)
     assert ada == again != bob
 
 
-async def test_a_subscription_may_be_to_some_limits_and_outcomes(store, limiter, events):
+async def test_a_subscription_may_select_limits_and_outcomes(store, limiter, events):
     other = Limiter("api:posts", "1/min", backend=store)
     with subscribe(events.append, limit="api:*", outcomes=["refused"]):
         for limit in (limiter, other, other):
@@ -192,7 +192,7 @@ async def test_a_limit_that_is_made_later_is_watched(store, told):
     assert told("uid") == [("later",)]
 
 
-async def test_a_sample_is_a_part_of_the_events(store, events):
+async def test_a_sample_is_a_share_of_the_events(store, events):
     limiter = Limiter("many", "1000000/min", backend=store)
     with subscribe(events.append, sample=0.1):
         for _ in range(2000):

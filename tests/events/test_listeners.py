@@ -1,4 +1,4 @@
-"""No listener slows or breaks a hit: one that raises, blocks, is slow, hits itself; and what of a fork."""
+"""Listeners that raise, block or are slow do not slow or break hits. Also forks and the end of a program."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ def hit(limiter, times):
     return [limiter.sync.hit("ada").allowed for _ in range(times)]
 
 
-def test_a_listener_runs_in_a_thread_of_its_own(limiter):
+def test_a_listener_runs_in_another_thread(limiter):
     threads = []
     with subscribe(lambda event: threads.append(threading.current_thread())):
         hit(limiter, 2)
@@ -133,7 +133,7 @@ def test_an_async_listener_may_fail(limiter):
     assert subscription.errors == 2
 
 
-def test_an_object_may_listen(limiter):
+def test_an_object_may_be_a_listener(limiter):
     class Listener:
         def __init__(self):
             self.events = []
@@ -147,7 +147,7 @@ def test_an_object_may_listen(limiter):
     assert len(listener.events) == 1
 
 
-def test_a_function_that_returns_an_awaitable_and_does_not_say_so_is_an_error(limiter):
+def test_a_sync_function_that_returns_an_awaitable_is_logged_as_an_error(limiter):
     async def listener(event, more):
         pass
 
@@ -168,7 +168,7 @@ def test_a_listener_may_end_its_subscription(limiter):
     ended = threading.Event()
 
     def listener(event):
-        assert not subscription.close()  # which cannot wait for itself
+        assert not subscription.close()  # the listener's thread cannot wait for itself
         ended.set()
 
     subscription = subscribe(listener)
@@ -199,7 +199,7 @@ def test_many_threads_lose_no_event(limiter):
     assert (len(events), subscription.delivered, subscription.dropped) == (4000, 4000, 0)
 
 
-def test_no_thread_stays(limiter):
+def test_unsubscribing_ends_the_threads(limiter):
     with subscribe(print, outcomes=["refused"]):
         hit(limiter, 1)
     before = threading.active_count()
@@ -222,7 +222,7 @@ def test_the_memory_of_many_events_is_bounded(limiter):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_forked_child_has_events_of_its_own(limiter):
+def test_a_forked_child_has_its_own_events(limiter):
     read, write = os.pipe()
     with subscribe(lambda event: os.write(write, f"{os.getpid() == parent}{event.cost} ".encode())) as subscription:
         parent = os.getpid()

@@ -25,7 +25,7 @@ def test_refusals_are_logged_with_extra_fields(limiter, caplog):
     assert (record.traffik_uid, record.traffik_outcome, record.traffik_wait_us) == ("mails", "refused", 60_000_000)
 
 
-def test_logger_level_and_outcomes_may_be_others(limiter, caplog):
+def test_logger_level_and_outcomes_can_be_chosen(limiter, caplog):
     caplog.set_level(logging.DEBUG, "shop")
     with subscribe(EventLog(logging.getLogger("shop"), level=logging.DEBUG), outcomes=["admitted"]):
         limiter.sync.hit("ada")

@@ -58,7 +58,7 @@ def test_only_the_limits_that_match_are_counted(store):
     assert of("traffik_decisions_total", scraped) == {("admitted", "api:mails"): 1}
 
 
-def test_limits_that_are_too_many_are_counted_as_one(store):
+def test_limits_beyond_the_maximum_are_counted_together(store):
     with exporting(most=2) as exported:
         for number in range(5):
             Limiter(f"mails:{number}", "2/min", backend=store).sync.hit("ada")
@@ -90,7 +90,7 @@ def test_calls_to_a_store_are_timed(store, every_sample):
     assert 0 < scraped["traffik_store_duration_seconds_sum", "memory"] < 10
 
 
-def test_samples_are_a_hundred_a_second_at_most(store):
+def test_at_most_a_hundred_calls_a_second_are_timed(store):
     samples = []
 
     def note(store, kind, value):
@@ -144,7 +144,7 @@ def test_lmdb_is_timed_and_has_a_breaker(tmp_path, every_sample):
     assert scraped["traffik_store_breaker_open", "lmdb"] == 0
 
 
-def test_more_calls_are_timed_once_the_samples_are_taken(store):
+def test_calls_are_timed_again_after_the_samples_are_exported(store):
     limiter = Limiter("mails", "1000000/min", backend=store)
     with exporting() as exported:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Workers that share a store, each with metrics of its own, and what all of them count together."""
+"""Workers that share a store and have separate metrics, and the sum of their counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ with {name}(sys.argv[1]) as store, exporting() as exported:
 
 
 def counts_of_four(kind, name, place):
-    """How many of 100 hits four workers have counted as admitted, and how many as refused; the limit is 50."""
+    """Let four workers make 100 hits under a limit of 50; the numbers counted as admitted and as refused."""
     command = [sys.executable, "-c", WORKER.format(kind=kind, name=name), str(place)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(4)]
     counts = [map(int, worker.communicate(timeout=60)[0].split()) for worker in workers]

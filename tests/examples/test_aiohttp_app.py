@@ -29,14 +29,14 @@ def test_everything_is_limited(client):
     assert 429 in {answer.status_code for answer in answers}
 
 
-def test_making_reports_is_expensive_and_reading_is_not(client):
+def test_making_reports_is_expensive_and_reading_them_is_not(client):
     made, refused = [client.post("/reports") for _ in range(2)]
     assert (made.status_code, refused.status_code) == (201, 429)
     assert int(refused.headers["Retry-After"]) > 0
     assert client.get("/reports").json() == {"left": 1}
 
 
-def test_sixty_messages_are_echoed_and_then_the_client_gets_a_message_and_is_closed(address):
+def test_sixty_messages_are_echoed_and_then_the_websocket_is_closed_with_a_message(address):
     with connect(f"ws://{address}/ws") as socket:
         assert [ask(socket, str(number)) for number in range(60)] == [f"Echo: {number}" for number in range(60)]
         told = json.loads(ask(socket, "one too many"))

@@ -28,7 +28,7 @@ def run(environment):
     return subprocess.run(command, check=False, capture_output=True, encoding="utf-8", timeout=30, env=environment)
 
 
-def test_the_program_that_it_shows_runs():
+def test_the_program_it_prints_works():
     namespace = {}
     exec(demo.PROGRAM, namespace)
     with TestClient(namespace["app"]) as client:
@@ -58,7 +58,7 @@ def test_good_clients_cause_no_failure():
         (2, client("eve", 51, 9, True), "eve got 51 requests"),
     ],
 )
-def test_failures_are_found(place, bad, complaint):
+def test_wrong_responses_are_reported_as_failures(place, bad, complaint):
     clients = [*GOOD[:place], bad, *GOOD[place + 1 :]]
     (told,) = demo.broken_promises(clients, 6.1)
     assert told.startswith(complaint)

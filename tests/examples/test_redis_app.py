@@ -38,7 +38,7 @@ def test_two_processes_share_one_quota(clients):
     assert [client.get("/health").json() for client in clients] == [{}, {}]
 
 
-def test_a_flood_of_refused_hits_does_not_reach_redis(clients, redis_server):
+def test_a_flood_of_refused_requests_does_not_reach_redis(clients, redis_server):
     assert [clients[0].get("/quotes", headers=BOB).status_code for _ in range(13)] == [200] * 12 + [429]
     before = calls(redis_server)
     assert {clients[0].get("/quotes", headers=BOB).status_code for _ in range(20)} == {429}

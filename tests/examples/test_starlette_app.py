@@ -27,11 +27,11 @@ def test_everything_is_limited(client):
     assert answers[-1].status_code == 429
 
 
-def test_a_sync_endpoint_adds_up(client, patient):
+def test_hits_of_a_sync_endpoint_count(client, patient):
     assert patient(client.get, "/api/add?n=1&n=2").text == "3"
 
 
-def test_making_reports_is_expensive_and_reading_is_not(client, patient):
+def test_making_reports_is_expensive_and_reading_them_is_not(client, patient):
     made, refused = [patient(client.post, "/api/reports") for _ in range(2)]
     assert (made.status_code, refused.status_code) == (201, 429)
     assert (refused.text, int(refused.headers["Retry-After"]) > 0) == ("Slow down, please.", True)
@@ -49,7 +49,7 @@ def test_the_third_websocket_is_denied(address):
 
 @pytest.fixture
 def patient():
-    """A request that begins with whole quota for everything."""
+    """Sends a request after the quota for all requests is whole again."""
 
     def ask(method, path):
         from examples.starlette_app import backend, everything

@@ -18,7 +18,7 @@ def address(tmp_path_factory):
 
 
 def test_two_workers_share_one_quota(address):
-    # Each on a connection of its own, so that both workers are asked.
+    # Each on a new connection, so that both workers get some.
     answers = [httpx.get(f"{address}/quotes", headers=ADA) for _ in range(16)]
     assert [answer.status_code for answer in answers] == [200] * 12 + [429] * 4
     assert [answer.headers["RateLimit"].split(";")[1] for answer in answers[:3]] == ["r=11", "r=10", "r=9"]

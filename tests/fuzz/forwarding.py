@@ -1,7 +1,7 @@
-"""Fuzzes what reads the text of clients: `python3 noxfile.py -s fuzz`; 20,000 inputs, more with `-- -runs=1000000`.
+"""Fuzzes the parsers of client input: `python3 noxfile.py -s fuzz` for 20,000 inputs, `-- -runs=1000000` for more.
 
-What a client sends comes before what proxies append, and must not change who it is; whatever it is, reading it must end
-without an error. (The tests try the same with Hypothesis; this goes where the coverage of the parsers leads.)
+The text of a client comes before what proxies append. It must not change the client's identity, and no text may raise
+an error. (The tests check the same with Hypothesis. This fuzzer is guided by the coverage of the parsers.)
 """
 
 import sys
@@ -20,7 +20,7 @@ COUNT = {name: proxies(2, name) for name in APPENDED}
 
 
 def one_input(data: bytes) -> None:
-    """Read lines that a client has sent: by themselves, and below what two proxies say."""
+    """Parse header lines of a client, alone and followed by those of two proxies."""
     lines = data.decode("latin-1").split("\n")
     for name, appended in APPENDED.items():
         found = list(hops(lines, name))
@@ -35,7 +35,7 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
-    """Fuzz until the number of runs is through."""
+    """Fuzz for the given number of runs."""
     atheris.Setup([sys.argv[0], "-max_len=512", "-runs=20000", *sys.argv[1:]], one_input)
     atheris.Fuzz()
 

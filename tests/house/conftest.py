@@ -1,4 +1,4 @@
-"""The source files as plain data, and the modules as syntax trees. Nothing is imported to read them."""
+"""The source files as plain data, and the modules as syntax trees, without importing them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def modules() -> tuple[Module, ...]:
 
 @pytest.fixture
 def files() -> list[Path]:
-    """Every file that is, or is about to be, under version control."""
+    """Every file under version control, and every new file that git does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]

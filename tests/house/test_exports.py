@@ -8,7 +8,7 @@ from collections import Counter
 
 from django.conf import settings
 
-PRESCRIBED = {"Command"}  # the name by which Django finds a management command
+PRESCRIBED = {"Command"}  # Django finds a management command by this name
 
 
 def test_every_public_module_lists_its_exports(modules):
@@ -26,7 +26,7 @@ def test_a_module_that_is_not_a_package_exports_only_what_it_defines(modules):
 
 
 def test_every_export_exists(modules):
-    if not settings.configured:  # REST framework reads them when it is imported
+    if not settings.configured:  # REST framework reads Django's settings on import
         settings.configure()
     loaded = [importlib.import_module(module.name) for module in modules if module.public]
     assert [f"{m.__name__}.{name}" for m in loaded for name in m.__all__ if not hasattr(m, name)] == []
@@ -52,7 +52,7 @@ def test_there_are_no_star_imports(modules):
 
 
 def exports(module):
-    """What `__all__` says; None without one."""
+    """The names in `__all__`, or None without one."""
     for node in module.tree.body:
         if "__all__" in bound(node):
             return ast.literal_eval(node.value)
@@ -60,7 +60,7 @@ def exports(module):
 
 
 def defined(module):
-    """The names without an underscore that the module itself binds, imports aside."""
+    """The names without an underscore that the module defines."""
     names = {name for node in module.tree.body for name in bound(node)}
     return {name for name in names if not name.startswith("_")} - {"TYPE_CHECKING"}
 

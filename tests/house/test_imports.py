@@ -16,7 +16,7 @@ FRAMEWORKS = {"aiohttp", "django", "fastapi", "starlette"}
 CLIENT_OF_AIOHTTP = "traffik.pacing.aiohttp"
 SLOW = {"anyio", "asyncio", "importlib.metadata"}
 
-# Modules that were there before do not count: an environment may load some of its own when Python starts.
+# Modules loaded before do not count, since an environment may load some when Python starts.
 PROGRAM = """
 import sys
 before = set(sys.modules)
@@ -40,7 +40,7 @@ def test_importing_an_adapter_loads_its_framework(framework):
     assert brought(f"traffik_{framework}") >= {framework}
 
 
-def test_the_core_names_no_framework_not_even_for_types(modules):
+def test_the_core_imports_no_framework_even_for_types(modules):
     core = [module for module in modules if module.dist == "core"]
     assert [module.name for module in core if imported(module.tree) & FRAMEWORKS] == [CLIENT_OF_AIOHTTP]
 
@@ -52,7 +52,7 @@ def brought(module):
 
 
 def imported(tree):
-    """The top-level packages a module imports, wherever it does."""
+    """The top-level packages that a module imports, also inside functions."""
     nodes = list(ast.walk(tree))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

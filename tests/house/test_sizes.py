@@ -41,7 +41,7 @@ def functions(tree):
 
 
 def length(function):
-    """Lines from `def` to the end; its docstring is left out, and a function inside counts for itself."""
+    """The lines of a function, without its docstring and without functions inside it."""
     inside = [span(node) for node in functions(function) if node is not function]
     documented = span(function.body[0]) if ast.get_docstring(function) is not None else set()
     return len(span(function) - documented - set().union(*inside))

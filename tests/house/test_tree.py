@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# In brackets, so that the patterns do not find themselves.
+# With brackets, so that the patterns do not match this file.
 SOURCES = re.compile(r"index-[u]rl|find-[l]inks|--hash=sha[2]56")
 MACHINES = re.compile(r"(?<![\w.}])/(home|root|work|Users|opt|mnt)/\w")
 

@@ -42,17 +42,17 @@ def test_brackets_and_port_are_removed(text, host):
 
 
 class TestAList:
-    def test_is_read_from_the_right(self):
+    def test_it_is_read_from_the_right(self):
         assert listed("192.0.2.1,192.0.2.2 ,\t192.0.2.3") == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
 
-    def test_goes_on_over_lines(self):
+    def test_it_continues_over_several_lines(self):
         assert listed("192.0.2.1, 192.0.2.2", "192.0.2.3") == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
 
     @pytest.mark.parametrize("lines", [(), ("",)])
-    def test_may_be_empty(self, lines):
+    def test_it_may_be_empty(self, lines):
         assert listed(*lines) == []
 
-    def test_has_an_empty_hop_between_commas(self):
+    def test_two_commas_have_an_empty_hop_between_them(self):
         assert listed("192.0.2.1,,192.0.2.3", "") == ["", "192.0.2.3", "", "192.0.2.1"]
 
 
@@ -80,17 +80,17 @@ class TestForwarded:
             ("for=", None),
         ],
     )
-    def test_an_element_has_the_address_in_for(self, element, host):
+    def test_the_address_of_an_element_is_in_for(self, element, host):
         assert forwarded(element) == [host]
 
-    def test_is_read_from_the_right_over_lines(self):
+    def test_several_lines_are_read_from_the_right(self):
         assert forwarded("for=192.0.2.1, for=192.0.2.2", "for=192.0.2.3") == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
 
     @pytest.mark.parametrize("lines", [(), ("",)])
-    def test_may_be_empty(self, lines):
+    def test_it_may_be_empty(self, lines):
         assert forwarded(*lines) == []
 
-    def test_no_comma_in_a_quoted_string_ends_an_element(self):
+    def test_a_comma_in_a_quoted_string_ends_no_element(self):
         assert forwarded('for=192.0.2.1;host="a,\\",b\\\\", for=192.0.2.2') == ["192.0.2.2", "192.0.2.1"]
 
     @pytest.mark.parametrize("left", ['for="', 'for="192.0.2.9, for=', "\\", 'host="\\"', '"', '""', "\\\\\\"])
@@ -101,10 +101,10 @@ class TestForwarded:
 
 @pytest.mark.parametrize("read", [listed, forwarded])
 class TestALongHeader:
-    def test_is_read_up_to_a_number_of_hops(self, read):
+    def test_it_is_read_up_to_a_number_of_hops(self, read):
         assert len(read(", ".join(["for=192.0.2.1"] * 500))) == len(read(*["for=192.0.2.1"] * 500)) == MAX_HOPS
 
-    def test_is_read_up_to_a_number_of_characters(self, read):
+    def test_it_is_read_up_to_a_number_of_characters(self, read):
         assert len(read(f"for=192.0.2.1, {' ' * MAX_CHARACTERS}for=192.0.2.2")) == 0
         assert len(read(f"for=192.0.2.1,{' ' * MAX_CHARACTERS},for=192.0.2.2")) == 1
 
@@ -117,7 +117,7 @@ def test_an_address_that_is_cut_off_is_left_out():
 @pytest.mark.parametrize("sign", ['"', "\\", '\\"', ",", ";", " ", "for=", 'for="', "[", "for=a;"])
 @pytest.mark.parametrize("read", [listed, forwarded])
 def test_no_header_takes_long(read, sign):
-    """Work grows with the text: one that grew faster would be felt here, through the limit of a test."""
+    """The work grows in proportion to the text. If it grew faster, this test would reach its timeout."""
     for _ in range(50):
         assert len(read(sign * (65_536 // len(sign)))) <= MAX_HOPS
 

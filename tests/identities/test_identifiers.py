@@ -50,7 +50,7 @@ def later(function):
     """The same function, async."""
 
     async def wrapped(*arguments):
-        await asyncio.sleep(0)  # a turn of the loop, so that it really is waited for
+        await asyncio.sleep(0)  # suspends once, so that the result has to be awaited
         return function(*arguments)
 
     return wrapped
@@ -64,77 +64,77 @@ either = pytest.mark.parametrize("kind", [lambda function: function, later], ids
 
 
 class TestAnAddress:
-    def test_is_the_default_of_a_throttle(self):
+    def test_it_is_the_default_of_a_throttle(self):
         trust_proxies(["10.0.0.0/8"])
         assert answer(address(), request("10.0.0.1", x_forwarded_for="2001:db8::1")) == "2001:db8::/64"
 
-    def test_may_have_its_own_proxies(self):
+    def test_it_may_have_its_own_proxies(self):
         own = address(["192.0.2.0/24"], header="Forwarded", ipv6_prefix=56)
         trust_proxies(["10.0.0.0/8"])
         assert answer(own, request("192.0.2.1", forwarded='for="[2001:db8:0:1ff::1]"')) == "2001:db8:0:100::/56"
         assert answer(own, request("10.0.0.1", forwarded="for=198.51.100.1")) == "10.0.0.1"
 
-    def test_may_trust_no_proxy(self):
+    def test_it_may_trust_no_proxy(self):
         trust_proxies(1)
         assert answer(address([]), request(x_forwarded_for="192.0.2.1")) == PEER
 
     @pytest.mark.parametrize("options", [{"header": "Forwarded"}, {"ipv6_prefix": 48}])
-    def test_has_no_options_without_proxies(self, options):
+    def test_options_without_proxies_are_an_error(self, options):
         with pytest.raises(ConfigurationError, match=r"give trusted_proxies"):
             address(**options)
 
-    def test_that_trusts_all_addresses_is_reported(self):
+    def test_trusting_all_addresses_is_reported(self):
         address("0.0.0.0/0")
         assert [notice.id for notice in notices.said()] == ["everything-trusted"]
 
 
 class TestAHeader:
-    def test_is_used_as_it_is(self):
+    def test_its_value_is_the_identity(self):
         assert answer(header("X-Tenant"), request(x_tenant="a")) == "header:x-tenant:a"
 
     @pytest.mark.parametrize("headers", [[], [("x-tenant", "")], [("x-tenant", "a"), ("x-tenant", "b")]])
-    def test_that_does_not_come_exactly_once_gives_the_address(self, headers):
+    def test_unless_it_comes_exactly_once_the_address_is_used(self, headers):
         assert answer(header("X-Tenant"), request(PEER, *headers)) == PEER
 
 
 class TestAnAPIKey:
     @either
-    def test_is_used_if_known_or_else_the_address(self, kind):
+    def test_a_known_key_is_the_identity_and_otherwise_the_address(self, kind):
         known = api_key("X-API-Key", kind(lambda key: key == "k-1"))
         assert answer(known, request(x_api_key="k-1")) == f"key:x-api-key:{identities.digest('k-1')}"
         assert [answer(known, request(x_api_key=key)) for key in ("k-2", "")] == [PEER, PEER]
 
-    def test_may_be_in_any_container(self):
+    def test_known_keys_may_be_in_any_container(self):
         known = api_key("X-API-Key", {"k-1": "ada"})
         assert answer(known, request(x_api_key="k-1")) != answer(known, request(x_api_key="k-2")) == PEER
 
-    def test_is_not_in_the_store(self):
+    def test_the_key_itself_is_not_in_the_store(self):
         assert "k-1" not in answer(api_key("X-API-Key", {"k-1"}), request(x_api_key="k-1"))
 
 
 class TestABearer:
     @either
     @pytest.mark.parametrize("authorization", ["Bearer t-1", "bearer  t-1 "])
-    def test_is_the_verified_subject(self, kind, authorization):
+    def test_the_verified_subject_is_the_identity(self, kind, authorization):
         verify = {"t-1": 42}.get
         assert answer(bearer(kind(verify)), request(authorization=authorization)) == "bearer:42"
 
     @pytest.mark.parametrize("authorization", ["Bearer t-2", "Bearer", "Bearer ", "Basic t-1", "", "t-1"])
-    def test_without_a_token_is_the_address(self, authorization):
+    def test_without_a_token_the_address_is_used(self, authorization):
         assert answer(bearer({"t-1": "ada"}.get), request(authorization=authorization)) == PEER
 
-    def test_subject_must_be_an_identity(self):
+    def test_the_subject_must_be_a_valid_identity(self):
         with pytest.raises(TypeError, match=r"the bearer is text, an integer or a UUID, not 4\.5"):
             answer(bearer(lambda _: 4.5), request(authorization="Bearer t"))
 
 
 class TestACookie:
     @pytest.mark.parametrize("line", ["sid=s-1", "a=b; sid=s-1; c", 'sid="s-1"', "sid=s-1; sid=s-2", ";;sid=s-1"])
-    def test_is_used_if_known(self, line):
+    def test_a_known_cookie_is_the_identity(self, line):
         assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == f"cookie:sid:{identities.digest('s-1')}"
 
     @pytest.mark.parametrize("line", ["sid=s-2", "sids=s-1", "sid", "sid=", ""])
-    def test_is_replaced_by_the_address_if_unknown(self, line):
+    def test_an_unknown_cookie_is_replaced_by_the_address(self, line):
         assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == PEER
 
 
@@ -144,55 +144,55 @@ class TestAUser:
         ("who", "expected"),
         [("ada", "user:ada"), (0, "user:0"), (UUID(int=7), f"user:{UUID(int=7)}"), (None, PEER)],
     )
-    def test_is_the_result_of_the_function(self, kind, who, expected):
+    def test_the_result_of_the_function_is_the_identity(self, kind, who, expected):
         assert answer(user(kind(lambda _: who)), request()) == expected
 
 
 class TestAllTogether:
     @either
-    def test_are_one_identity(self, kind):
+    def test_the_parts_are_one_identity(self, kind):
         both = combined(address(), kind(lambda *_: 42), lambda _, context: context["scope"])
         assert answer(both, request()) == "11:203.0.113.72:421:a"
 
     @given(PARTS, PARTS)
-    def test_are_equal_only_if_all_parts_are(self, one, two):
+    def test_identities_are_equal_only_if_all_parts_are(self, one, two):
         wholes = [answer(combined(*map(constant, parts)), request()) for parts in (one, two)]
         assert (wholes[0] == wholes[1]) is (one == two)
 
     @pytest.mark.parametrize("special", [DENIED, EXEMPTED])
-    def test_are_exempted_or_denied_if_one_part_is(self, special):
+    def test_if_one_part_is_exempted_or_denied_so_is_the_client(self, special):
         assert answer(combined(address(), lambda _: special, lambda _: 1 / 0), request()) is special
 
 
 @pytest.mark.parametrize("make", [combined, first_of])
-def test_need_at_least_one_identifier(make):
+def test_without_an_identifier_it_is_an_error(make):
     with pytest.raises(TypeError, match=f"{make.__name__} takes identifiers, at least one"):
         make()
 
 
 class TestTheFirst:
     @either
-    def test_identifier_that_knows_the_client_decides(self, kind):
+    def test_the_first_identifier_that_knows_the_client_decides(self, kind):
         known = first_of(api_key("X-API-Key", kind({"k-1"}.__contains__)), user(kind(lambda *_: "ada")))
         assert answer(known, request(x_api_key="k-1")).startswith("key:")
         assert answer(known, request(x_api_key="k-2")) == "user:ada"
 
-    def test_may_be_any_function_and_the_address_is_the_last(self):
+    def test_any_function_may_be_used_and_the_address_comes_last(self):
         known = first_of(bearer(lambda _: None), lambda _, context: None if context["scope"] else 5)
         assert answer(known, request(authorization="Bearer t")) == PEER
 
-    def test_may_be_nested(self):
+    def test_it_may_be_nested(self):
         assert answer(first_of(first_of(header("X-A")), header("X-B")), request(x_b="b")) == "header:x-b:b"
 
 
 class TestAHash:
     @either
-    def test_does_not_contain_the_identity(self, kind):
+    def test_it_does_not_contain_the_identity(self, kind):
         hidden = answer(hashed(kind(lambda *_: "ada@example.org"), SECRET), request())
         assert (len(hidden), int(hidden, 16) > 0) == (40, True)
         assert hidden == answer(hashed(lambda _: "ada@example.org", SECRET.encode()), request())
 
-    def test_differs_with_another_secret_or_client(self):
+    def test_it_differs_for_another_secret_or_client(self):
         secrets = [SECRET, SECRET + "x", SECRET * 9, SECRET * 9 + "x"]
         hidden = {
             answer(hashed(address(), secret), request(peer)) for secret in secrets for peer in (PEER, "192.0.2.1")
@@ -200,15 +200,15 @@ class TestAHash:
         assert len(hidden) == 8
 
     @pytest.mark.parametrize("special", [DENIED, EXEMPTED])
-    def test_passes_exempted_and_denied_on(self, special):
+    def test_exempted_and_denied_clients_are_not_hashed(self, special):
         assert answer(hashed(lambda _: special, SECRET), request()) is special
 
     @pytest.mark.parametrize("secret", ["", "15 bytes, no mor", b"short", 16, None])
-    def test_needs_a_long_secret(self, secret):
+    def test_a_short_secret_is_an_error(self, secret):
         with pytest.raises(ConfigurationError, match="16 bytes or more"):
             hashed(address(), secret[:15] if isinstance(secret, str) else secret)
 
-    def test_of_none_is_none(self, store):
+    def test_none_is_not_hashed(self, store):
         throttle = HTTPThrottle("identities", "1/min", identifier=hashed(lambda _: None, SECRET), backend=store)
         with pytest.raises(TypeError, match="not None"):
             throttle.sync.hit(request())
@@ -216,19 +216,19 @@ class TestAHash:
 
 class TestLists:
     @pytest.mark.parametrize(("listed", "special"), [(exempt, EXEMPTED), (deny, DENIED)])
-    def test_apply_to_their_addresses_only(self, listed, special):
+    def test_they_apply_to_their_addresses_only(self, listed, special):
         identifier = listed(["192.0.2.0/24", "2001:db8::5"], user(lambda _: "ada"))
         peers = ("192.0.2.9", "::ffff:192.0.2.9", "2001:db8::5", "2001:db8::6", PEER)
         assert [answer(identifier, request(peer)) for peer in peers] == [special] * 3 + ["user:ada"] * 2
 
-    def test_apply_to_the_client_and_not_the_proxy(self):
+    def test_they_apply_to_the_client_and_not_to_the_proxy(self):
         trust_proxies(["10.0.0.0/8"])
         forwarded = request("10.0.0.1", x_forwarded_for="192.0.2.1")
         assert answer(deny("192.0.2.0/24"), forwarded) is DENIED
         assert answer(deny("10.0.0.0/8"), forwarded) == "192.0.2.1"
         assert answer(deny("10.0.0.0/8", address([])), forwarded) is DENIED
 
-    def test_may_be_read_from_a_file(self, tmp_path):
+    def test_they_may_be_read_from_a_file(self, tmp_path):
         file = tmp_path / "deny.txt"
         file.write_text("# noisy\n192.0.2.0/24\n")
         assert answer(deny(identities.read_networks(file)), request("192.0.2.9")) is DENIED
@@ -236,7 +236,7 @@ class TestLists:
         with pytest.raises(ConfigurationError, match=r"deny\.txt:3: '192\.0\.2/24' is no network"):
             identities.read_networks(file)
 
-    def test_may_be_nested_in_each_other(self):
+    def test_they_may_be_nested(self):
         identifier = exempt("192.0.2.7", deny("192.0.2.0/24"))
         assert [answer(identifier, request(f"192.0.2.{last}")) for last in (7, 8)] == [EXEMPTED, DENIED]
 
@@ -246,20 +246,20 @@ class TestADeniedClient:
     def throttle(self, store):
         return HTTPThrottle("identities", "1/min", identifier=deny("192.0.2.0/24"), backend=store)
 
-    def test_is_always_refused_and_counted_nowhere(self, throttle, store):
+    def test_it_is_always_refused_and_never_counted(self, throttle, store):
         with pytest.raises(Throttled) as caught:
             throttle.sync.hit(request("192.0.2.1"))
         decision, rejection = caught.value.decision, caught.value.rejection
         assert (decision.retry_after, decision.degraded, store.keys) == (NEVER, "denied", 0)
         assert (rejection.status, rejection.headers, rejection.detail) == (403, (), "This client is not served.")
 
-    def test_gets_no_quota_fields(self, throttle):
+    def test_it_gets_no_rate_limit_fields(self, throttle):
         assert throttle.sync.stat(request("192.0.2.1")) is None
         assert not throttle.sync.check(request("192.0.2.1"))
         throttle.sync.reset(request("192.0.2.1"))
 
     @pytest.mark.anyio
-    async def test_is_refused_in_async_code_and_in_scopes(self, throttle):
+    async def test_it_is_refused_in_async_code_and_in_scopes(self, throttle):
         for context in (None, {"scope": "a"}):
             with pytest.raises(Throttled):
                 await throttle.hit(request("192.0.2.1"), context=context)
@@ -298,12 +298,12 @@ def test_the_repr_of_an_identifier_shows_no_secret(identifier, name):
     assert repr(identifier) == name
 
 
-class TestWhatIsMisspelt:
+class TestInvalidArguments:
     @pytest.mark.parametrize("make", [api_key, cookie])
     @pytest.mark.parametrize(
         ("known", "words"),
         [("abc", r"not one text: give \{'abc'\}"), (5, "such as .* or a function, not 5"), (None, "not None")],
     )
-    def test_is_an_error_as_known_values(self, make, known, words):
+    def test_text_as_known_values_is_an_error(self, make, known, words):
         with pytest.raises(TypeError, match=words):
             make("x-api-key", known)

@@ -38,7 +38,7 @@ def holds(given, address):
         (["10.0.0.0/8", "10.1.0.0/16"], "10.200.0.1", True),
     ],
 )
-def test_a_set_holds_what_its_networks_hold(given, address, expected):
+def test_a_set_contains_the_addresses_of_its_networks(given, address, expected):
     assert holds(given, address) is expected
 
 
@@ -49,7 +49,7 @@ def test_a_text_that_is_no_address_is_in_no_network(text):
 
 
 @given(st.lists(st.tuples(st.ip_addresses(), PREFIXES), max_size=8), st.ip_addresses())
-def test_it_is_the_union_of_its_networks(listed, address):
+def test_a_set_is_the_union_of_its_networks(listed, address):
     each = [
         ipaddress.ip_network((one, bits % (one.max_prefixlen + 1)), strict=False)
         for one, bits in listed
@@ -76,7 +76,7 @@ def test_a_text_that_is_no_network_is_an_error_that_shows_it(given):
         ([], False),
     ],
 )
-def test_it_tells_whether_it_is_vast(given, vast):
+def test_a_set_of_all_public_addresses_is_vast(given, vast):
     assert networks(given).vast is vast
 
 

@@ -99,15 +99,15 @@ class TestTrustedNetworks:
             (None, ["192.0.2.1"], None),
         ],
     )
-    def test_lead_to_the_first_address_in_none_of_them(self, peer, lines, expected):
+    def test_the_client_is_the_first_address_outside_of_them(self, peer, lines, expected):
         assert client(peer, *lines) == expected
 
-    def test_also_work_with_forwarded(self):
+    def test_forwarded_is_read_in_the_same_way(self):
         lines = ["for=198.51.100.9", 'for="[2001:db8:bbbb::7]:4711";by=_x, for=10.0.0.2;host="a,b"']
         assert client("10.0.0.1", *lines, header="Forwarded") == "2001:db8:bbbb::/64"
 
     @pytest.mark.parametrize("hop", ["for=_hidden", "for=unknown", "by=10.0.0.2", "for=192.0.2.1;for=192.0.2.2", ""])
-    def test_end_at_an_element_without_an_address(self, hop):
+    def test_reading_ends_at_an_element_without_an_address(self, hop):
         assert client("10.0.0.1", f"for=192.0.2.1, {hop}, for=10.0.0.2", header="Forwarded") == "10.0.0.2"
 
     def test_may_be_empty(self):
@@ -128,7 +128,7 @@ class TestACountOfProxies:
             (1, None, [], None),
         ],
     )
-    def test_leads_to_the_address_that_the_outermost_proxy_gives(self, count, peer, lines, expected):
+    def test_the_client_is_the_address_from_the_outermost_proxy(self, count, peer, lines, expected):
         assert client(peer, *lines, trusted=count) == expected
 
 
@@ -152,5 +152,5 @@ def test_an_invalid_argument_is_an_error(options, message):
     assert message in str(caught.value)
 
 
-def test_values_have_names():
+def test_the_repr_of_a_special_identity_is_its_name():
     assert repr(DENIED) == "DENIED"

@@ -54,7 +54,7 @@ class TestWithoutTrust:
 
 
 class TestTrustedProxies:
-    def test_apply_to_every_throttle_at_once(self, throttle, store):
+    def test_they_apply_to_every_throttle_at_once(self, throttle, store):
         made_later = []
         for _ in range(50):
             throttle.sync.check(request())
@@ -65,44 +65,44 @@ class TestTrustedProxies:
             assert not each.sync.check(request(x_forwarded_for="192.0.2.1"))
             assert each.sync.check(request(x_forwarded_for="192.0.2.2"))
 
-    async def test_apply_in_async_code(self, throttle):
+    async def test_they_apply_in_async_code(self, throttle):
         trust_proxies(["10.0.0.0/8"])
         await throttle.hit(request(x_forwarded_for="192.0.2.1"))
         await throttle.hit(request(x_forwarded_for="192.0.2.2"))
         with pytest.raises(Throttled):
             await throttle.hit(request(x_forwarded_for="192.0.2.2"))
 
-    def test_are_read_from_one_header_only(self, throttle):
+    def test_only_one_header_is_read(self, throttle):
         trust_proxies("10.0.0.0/8", header="Forwarded")
         both = request(x_forwarded_for="192.0.2.1", forwarded="for=192.0.2.2")
         assert keys(throttle, both) == ["192.0.2.2"]
 
-    def test_may_be_a_number_which_works_with_a_unix_socket(self, throttle):
+    def test_a_number_of_proxies_works_with_a_unix_socket(self, throttle):
         trust_proxies(1)
         assert keys(throttle, request(None, x_forwarded_for="198.51.100.9, 192.0.2.1")) == ["192.0.2.1"]
 
-    def test_without_an_address_on_a_unix_socket_are_an_error(self, throttle):
+    def test_without_an_address_a_unix_socket_is_an_error(self, throttle):
         trust_proxies(1)
         with pytest.raises(ConfigurationError, match="no address can be read in its x-forwarded-for header"):
             throttle.sync.hit(request(None))
 
-    def test_may_come_with_a_prefix(self, throttle):
+    def test_the_ipv6_prefix_may_be_set_with_them(self, throttle):
         trust_proxies([], ipv6_prefix=48)
         assert keys(throttle, request("2001:db8:1:2::3")) == ["2001:db8:1::/48"]
 
-    def test_can_be_removed(self, throttle):
+    def test_they_can_be_removed(self, throttle):
         trust_proxies(["10.0.0.0/8"])
         trust_no_proxies()
         assert current.proxies is None
         for _ in range(50):
             assert keys(throttle, request(x_forwarded_for="192.0.2.1")) == ["10.0.0.1"]
 
-    def test_do_not_affect_a_limiter(self, store):
+    def test_they_do_not_affect_a_limiter(self, store):
         limiter = Limiter("trust:limiter", "1/min", backend=store)
         trust_proxies(1)
         assert limiter.sync.hit("user:42")
 
-    def test_that_are_invalid_change_nothing(self):
+    def test_invalid_ones_change_nothing(self):
         trust_proxies(1)
         with pytest.raises(ConfigurationError):
             trust_proxies(["nowhere"])
@@ -174,7 +174,7 @@ class TestNotices:
         assert said() == []
 
     @pytest.mark.parametrize("trust", [1, [], ["10.0.0.0/8"]])
-    def test_after_a_decision_on_trust_nothing_is_reported(self, throttle, trust):
+    def test_after_proxies_were_set_nothing_is_reported(self, throttle, trust):
         trust_proxies(trust)
         throttle.sync.check(request(x_forwarded_for="192.0.2.1"))
         assert said() == []

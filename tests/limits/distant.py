@@ -1,4 +1,4 @@
-"""A store in memory that suspends before and after each call, as a store elsewhere does, and that can fail."""
+"""A store in memory that suspends before and after each call, like a store on a network, and that can fail."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from traffik.backends.inmemory import InMemoryBackend
 
 
 class DistantBackend(InMemoryBackend):
-    """Calls are noted in `taken` and `posted`, and `cut` and `lost` make them fail.
+    """Notes the units of calls in `taken` and `posted`. Errors in `cut` and `answers_lost` make calls fail.
 
     Attributes:
-        cut: errors raised by the next calls instead of doing them.
-        answers_lost: errors raised by the next calls after doing them.
+        cut: errors of the next calls, which are not executed.
+        answers_lost: errors of the next calls, raised after they were executed.
     """
 
     in_process: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""One decision over several limits, where a limit does not count or cannot count."""
+"""One decision over several limits, also if one of them does not count."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass(frozen=True)
 class Never:
-    """A strategy that refuses everything, and whose decisions cannot be tried out."""
+    """A strategy that refuses everything and has no stats."""
 
     stats = False
 
@@ -63,7 +63,7 @@ async def test_a_cost_that_never_fits_one_of_them_takes_from_none(two):
     assert await left(*two) == [10, 5]
 
 
-async def test_one_that_is_disabled_or_costs_nothing_takes_no_part(two, store):
+async def test_a_disabled_limit_or_a_cost_of_zero_is_left_out(two, store):
     off = Limiter("two:off", "0/min", backend=store)
     off.disable()
     none = Limiter("two:none", "0/min", backend=store)
@@ -71,7 +71,7 @@ async def test_one_that_is_disabled_or_costs_nothing_takes_no_part(two, store):
     assert await left(*two) == [9, 4]
 
 
-async def test_a_check_is_true_for_a_strategy_that_cannot_tell(two, store):
+async def test_a_check_is_true_for_a_strategy_without_stats(two, store):
     never = Limiter("two:never", "5/min", strategy=Never(), backend=store)
     verdict = await take_all(parts_of([two[0], never]), "a", None, None, False, TRY)
     assert verdict.decision.allowed
@@ -79,7 +79,7 @@ async def test_a_check_is_true_for_a_strategy_that_cannot_tell(two, store):
     assert await left(two[0]) == [10]
 
 
-async def test_what_is_settled_says_how_much_moved_even_if_nothing_did(two):
+async def test_settling_returns_the_units_moved_even_if_there_are_none(two):
     two[0].disable()
     moved = await two[0].refund("a", 3), await two[0].charge("a", 3), await two[1].refund("a", 0)
     assert [type(each) for each in moved] == [SettledDecision] * 3
@@ -106,7 +106,7 @@ async def test_a_bad_commit_settles_nothing(two):
 
 
 @pytest.mark.parametrize("limits", [(), ("two",), (Hit("two"),)])
-async def test_what_is_no_limit_is_a_mistake(limits):
+async def test_an_object_that_is_no_limit_is_an_error(limits):
     with pytest.raises(TypeError):
         await hit_all("a", *limits)
 
@@ -120,7 +120,7 @@ def test_a_bad_cost_takes_nothing(two, cost):
 
 
 class Plain(Backend):
-    """A store as a user may write it, with nothing but what a hit needs."""
+    """A user's store, with only the methods that a hit needs."""
 
     def __init__(self):
         super().__init__()
@@ -161,7 +161,7 @@ async def test_a_store_that_cannot_compose_says_so():
     assert await left(one) == [4]
 
 
-def test_a_rate_among_the_limits_is_a_mistake(two):
+def test_a_rate_among_the_limits_is_an_error(two):
     with pytest.raises(TypeError, match="one decision takes throttles and limiters, not"):
         run_sync(take_all(parts_of([two[0], "1/min"]), "a", None, None, True))
 

@@ -27,7 +27,7 @@ X = ResponseOptions(fields="x-ratelimit")
 
 
 class Distant(InMemoryBackend):
-    """A store that is asked by way of steps, as one behind a network is."""
+    """A store that works asynchronously, as one on a network does."""
 
     in_process = False
 
@@ -49,12 +49,12 @@ async def fields(throttle):
     return dict(fields_of(toy.http.memory(connection)))
 
 
-async def test_a_throttle_may_have_response_options_of_its_own(store):
+async def test_a_throttle_may_have_its_own_response_options(store):
     throttle = HTTPThrottle("answers", "5/min", backend=store, responses=X)
     assert (await fields(throttle))[b"x-ratelimit-remaining"] == b"4"
 
 
-async def test_the_default_is_for_all_throttles_without_options_of_their_own(store):
+async def test_the_default_applies_to_all_throttles_without_options(store):
     made, own = (HTTPThrottle(uid, "5/min", backend=store, responses=given) for uid, given in (("a", None), ("b", X)))
     set_default_responses(ResponseOptions(fields="draft-06"))
     new = HTTPThrottle("c", "5/min", backend=store)
@@ -68,7 +68,7 @@ async def test_the_default_is_for_all_throttles_without_options_of_their_own(sto
     assert list(await fields(made)) == [b"ratelimit-policy", b"ratelimit"]
 
 
-async def test_the_default_is_for_callable_rates_too(store):
+async def test_the_default_applies_to_callable_rates(store):
     throttle = HTTPThrottle("answers", lambda _: "5/min", backend=store)
     assert b"ratelimit" in await fields(throttle)
     set_default_responses(X)
@@ -83,8 +83,8 @@ def test_responses_of_another_type_are_errors(given):
         set_default_responses(given)
 
 
-class TestAClientThatIsToldApart:
-    """By its partition, which comes with the decision: nobody is asked twice who it is."""
+class TestThePartitionOfAClient:
+    """The partition is in the decision, so the identifier is called only once."""
 
     @pytest.fixture
     def asked(self):
@@ -103,7 +103,7 @@ class TestAClientThatIsToldApart:
         more = {"scope": {"context": {"scope": "one"}}, "rules": {"rules": Rule("/**")}}.get(request.param, {})
         return HTTPThrottle("answers", "1/min", backend=store, responses=KEYED, identifier=given, **more)
 
-    async def test_has_one_partition_in_all_fields(self, throttle, asked):
+    async def test_all_fields_have_the_same_partition(self, throttle, asked):
         admitted, checked = await throttle.decide(toy.Request()), await throttle.check(toy.Request())
         with pytest.raises(Throttled) as refused:
             await throttle.hit(toy.Request())
@@ -113,18 +113,18 @@ class TestAClientThatIsToldApart:
         assert [len(decision.partition) for decision in each] == [12] * 4
         assert len(asked) in {0, 4}
 
-    async def test_has_its_partition_in_sync_code_too(self, throttle):
+    async def test_sync_code_gives_the_same_partition(self, throttle):
         if throttle.identifier is None or "async" not in throttle.identifier.name:
             assert throttle.sync.decide(toy.Request()).partition
         else:
             with pytest.raises(TypeError):
                 throttle.sync.decide(toy.Request())
 
-    async def test_has_another_partition_than_others(self, throttle):
+    async def test_clients_have_different_partitions(self, throttle):
         one, two = [await throttle.decide(toy.Request(peer=f"192.0.2.{number}")) for number in (1, 2)]
         assert one.partition != two.partition
 
-    async def test_gets_the_same_wait_each_time(self, throttle):
+    async def test_a_client_gets_the_same_jitter_each_time(self, throttle):
         await throttle.hit(toy.Request())
         waits = set()
         for _ in range(3):
@@ -135,7 +135,7 @@ class TestAClientThatIsToldApart:
         assert 60 <= wait <= 660
 
 
-async def test_a_decision_is_a_plain_tuple_as_ever(store):
+async def test_a_decision_is_a_plain_tuple(store):
     decision = await HTTPThrottle("answers", "5/min", backend=store, responses=KEYED).decide(toy.Request())
     plain = await HTTPThrottle("others", "5/min", backend=store).decide(toy.Request())
     assert decision == plain
@@ -161,7 +161,7 @@ async def test_the_wait_for_a_websocket_includes_the_jitter(store):
 
 
 class TestTheFieldsOfAConnection:
-    async def test_are_those_of_all_decisions(self, store):
+    async def test_they_are_those_of_all_decisions(self, store):
         connection = toy.Request()
         for uid in ("one", "two"):
             await HTTPThrottle(uid, "5/min", backend=store).hit(connection)
@@ -170,7 +170,7 @@ class TestTheFieldsOfAConnection:
             b'"two";r=4;t=60',
         ]
 
-    async def test_are_none_if_a_rejection_has_fields_of_its_own(self, store):
+    async def test_there_are_none_if_a_rejection_has_other_fields(self, store):
         connection = toy.Request()
         await HTTPThrottle("answers", "5/min", backend=store, responses=X).hit(connection)
         memory = toy.http.memory(connection)
@@ -178,7 +178,7 @@ class TestTheFieldsOfAConnection:
         assert len(list(fields_of(memory, {b"content-type"}))) == 3
 
     @pytest.mark.parametrize("second", [{"identifier": lambda _: DENIED}, {"responses": ResponseOptions(fields=())}])
-    async def test_are_only_those_of_the_refusal_in_its_rejection(self, store, second):
+    async def test_a_rejection_has_only_those_of_its_refusal(self, store, second):
         connection, memory = toy.Request(), {}
         connection.scope["decisions"] = memory
         await HTTPThrottle("one", "5/min", backend=store).hit(connection)
@@ -187,7 +187,7 @@ class TestTheFieldsOfAConnection:
         assert list(fields_of(memory, status=refused.value.rejection.status)) == []
         assert [value for name, value in fields_of(memory, status=404) if name == b"ratelimit"] == [b'"one";r=4;t=60']
 
-    async def test_are_those_of_all_decisions_if_a_refused_request_is_served(self, store):
+    async def test_a_refused_request_that_is_served_has_those_of_all_decisions(self, store):
         connection = toy.Request()
         await HTTPThrottle("one", "5/min", backend=store).hit(connection)
         await HTTPThrottle("two", "0/min", backend=store, handle_throttled=lambda: None).hit(connection)
@@ -195,5 +195,5 @@ class TestTheFieldsOfAConnection:
             names = [name for name, _ in fields_of(toy.http.memory(connection), status=status)]
             assert names.count(b"ratelimit-policy") == 2
 
-    def test_are_none_without_a_hit(self):
+    def test_without_a_hit_there_are_none(self):
         assert list(fields_of({})) == []

@@ -20,7 +20,7 @@ NO = Decision(allowed=False, limit=1, remaining=0, retry_after=5_000_000)
 
 
 def reactions(floods, decisions):
-    """What is done about each refused one of the decisions that a connection gets."""
+    """The reactions of a policy to the refused ones of these decisions about one connection."""
     before, found = None, []
     for decision in decisions:
         before = follow(before, decision)
@@ -47,7 +47,7 @@ def test_a_pause_is_the_wait():
     assert [each.pause for each in reactions(FloodPolicy(pause=True), [NO])] == [5_000_000]
 
 
-def test_the_stored_decision_has_the_partition():
+def test_the_remembered_decision_has_the_partition():
     assert follow(None, PartitionedDecision.of(NO, b"whose")).partition == b"whose"
 
 
@@ -66,7 +66,7 @@ def test_a_closed_websocket_is_neither_notified_again_nor_paused():
     assert last == [Reaction(tell=True, close=1008, pause=0), Reaction(tell=False, close=1008, pause=0)]
 
 
-def test_while_the_store_is_away_the_client_is_not_at_fault():
+def test_while_the_store_is_unavailable_a_websocket_is_closed_with_try_again():
     away = NO._replace(degraded=UNAVAILABLE)
     assert [each.close for each in reactions(FloodPolicy(close_after=1), [away])] == [1013]
 
@@ -76,7 +76,7 @@ def test_a_decision_that_is_not_remembered_is_the_first_of_an_episode():
 
 
 @given(st.lists(st.sampled_from([YES, NO, ADMITTED])))
-def test_the_stored_decision_equals_the_decision(decisions):
+def test_the_remembered_decision_equals_the_decision(decisions):
     before = None
     for decision in decisions:
         before = follow(before, decision)
@@ -117,7 +117,7 @@ def test_floods_are_for_websockets(kind, floods):
 
 @pytest.fixture
 def line(store):
-    """A throttle of one message a minute with these floods."""
+    """Makes a throttle of one message a minute with this flood policy."""
     return lambda uid="floods", **options: WebSocketThrottle(
         uid, "1/min", backend=store, floods=FloodPolicy(**options), identifier=lambda _: "ada"
     )
@@ -125,7 +125,7 @@ def line(store):
 
 @pytest.mark.anyio
 class TestConnection:
-    async def test_connections_have_episodes_of_their_own(self, line):
+    async def test_each_connection_has_its_own_episodes(self, line):
         throttle, sockets = line(notify="once"), [toy.Socket([]) for _ in range(2)]
         for _ in range(3):
             for socket in sockets:
@@ -138,14 +138,14 @@ class TestConnection:
             await throttle.hit(each)
         assert (len(socket.messages), len(each.messages)) == (1, 0)
 
-    async def test_throttles_have_episodes_of_their_own(self, line):
+    async def test_each_throttle_has_its_own_episodes(self, line):
         throttles, socket = [line(f"floods:{name}", notify="once") for name in "ab"], toy.Socket([])
         for _ in range(3):
             for throttle in throttles:
                 await throttle.hit(socket)
         assert len(socket.messages) == 2
 
-    async def test_empty_messages_are_free_and_do_not_end_an_episode(self, line):
+    async def test_messages_of_cost_zero_are_free_and_do_not_end_an_episode(self, line):
         throttle, socket = line(notify="once"), toy.Socket([])
         for cost in (1, 1, 0, 1):
             await throttle.hit(socket, cost)
@@ -157,7 +157,7 @@ class TestConnection:
             await throttle.hit(socket, 2)
         assert (socket.messages[0]["retry_after"], pauses) == (None, [])
 
-    async def test_an_async_store_makes_no_difference(self, clock):
+    async def test_an_async_store_gives_the_same_reactions(self, clock):
         class Distant(InMemoryBackend):
             in_process = False
 
@@ -197,14 +197,14 @@ class TestConnection:
             await throttle.hit(socket)
         assert (told, socket.messages, socket.closed) == ([socket], [], 1008)
 
-    async def test_an_exempted_client_is_left_alone(self, store):
+    async def test_an_exempted_client_gets_no_reaction(self, store):
         socket = toy.Socket([])
         floods = FloodPolicy(close_after=1)
         throttle = WebSocketThrottle("f", "0/min", backend=store, floods=floods, identifier=lambda _: EXEMPTED)
         await throttle.hit(socket)
         assert (socket.messages, socket.closed) == ([], None)
 
-    async def test_a_request_is_refused_as_ever(self, line):
+    async def test_requests_are_refused_without_a_reaction(self, line):
         throttle = line(notify="once")
         await throttle.hit(toy.Request())
         for _ in range(2):

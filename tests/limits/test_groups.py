@@ -13,7 +13,7 @@ from traffik.limits import groups, uids
 
 
 @pytest.fixture(autouse=True)
-def _limits_of_other_tests_are_let_be(monkeypatch):
+def _only_limits_of_this_test(monkeypatch):
     monkeypatch.setattr(uids, "_claimed", {})
     yield
     groups.forget_groups()
@@ -28,7 +28,7 @@ def admitted(*throttles, path="/"):
     return [throttle.sync.decide(toy.Request(path=path)).allowed for throttle in throttles]
 
 
-def test_a_group_is_those_whose_uid_matches(make):
+def test_a_group_has_the_limits_whose_uid_matches(make):
     every = [make(uid) for uid in ("reg:a", "reg:b", "reg", "Reg:c")]
     assert sorted(limit.uid for limit in group("reg:*")) == ["reg:a", "reg:b"]
     assert list(group("reg")) == [every[2]]
@@ -44,7 +44,7 @@ def test_a_group_keeps_no_limit_alive(make):
     assert list(group("reg:*")) == []
 
 
-def test_one_or_a_group_or_all_are_disabled_and_enabled(make):
+def test_one_limit_a_group_or_all_can_be_disabled_and_enabled(make):
     every = make("reg:a"), make("reg:b"), make("reg-c")
     assert admitted(*every) == [False, False, False]
     group("reg:a").disable()
@@ -59,7 +59,7 @@ def test_one_or_a_group_or_all_are_disabled_and_enabled(make):
     assert admitted(*every) == [False, False, False]
 
 
-def test_limiters_are_switched_too(store):
+def test_limiters_can_be_disabled_too(store):
     limiter = Limiter("reg:a", "0/min", backend=store)
     group("reg:*").disable()
     later = Limiter("reg:b", "0/min", backend=store)

@@ -23,7 +23,7 @@ async def five_a_day(identity):
 
 
 class Distant(InMemoryBackend):
-    """A store that is asked by way of steps, as one behind a network is, and counts how often."""
+    """A store that works asynchronously, as one on a network does, and counts its calls."""
 
     in_process = False
     asked = 0
@@ -67,7 +67,7 @@ async def test_without_a_limit_everything_is_admitted_and_nothing_counted(unlimi
     assert (await limiter.stat("a")).rate.unlimited
 
 
-async def test_functions_get_the_context_of_the_call_before_the_limiters_own(store):
+async def test_the_context_of_the_call_takes_precedence_over_that_of_the_limiter(store):
     seen = []
     limiter = Limiter(
         "recipes", "5/day", cost=lambda _, context: seen.append(context) or 1, context={"a": 1, "b": 1}, backend=store
@@ -182,7 +182,7 @@ async def test_a_strategy_without_stats_is_not_called_by_check_and_stat(store):
     assert await limiter.stat("a") is None
 
 
-def test_an_exempted_identity_is_no_identity_of_a_limiter(store):
+def test_a_limiter_does_not_accept_an_exempted_identity(store):
     assert Limiter("recipes", "1/day", backend=store).sync.hit(EXEMPTED)
     assert store.keys == 0
 

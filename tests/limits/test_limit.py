@@ -14,7 +14,7 @@ def test_the_policies_of_a_fixed_limit_are_all_of_its_rates(store):
     assert limiter.policies(limiter.sync.hit("a")).field == '"limits.1";q=5;w=60, "limits.2";q=9;w=3600'
 
 
-def test_the_policies_of_a_callable_rate_are_those_of_the_rate_that_binds(store):
+def test_the_policies_of_a_callable_rate_are_those_of_the_binding_rate(store):
     limiter = Limiter("limits", lambda identity: identity, backend=store)
     fields = [limiter.policies(limiter.sync.hit(rate)).field for rate in ("5/min", "9/s", "5/min")]
     assert fields == ['"limits";q=5;w=60', '"limits";q=9;w=1', '"limits";q=5;w=60']

@@ -1,4 +1,4 @@
-"""`Limiter`: its forms of a hit count in the same quota."""
+"""`Limiter`: sync and async hits count in the same quota."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from traffik.backends.inmemory import InMemoryBackend
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_way_of_a_hit_counts_in_the_same_quota(store):
+async def test_every_form_of_a_hit_counts_in_the_same_quota(store):
     limiter = Limiter("limiter", "4/day", backend=store)
     identity = "42"
     left = [
@@ -58,7 +58,7 @@ async def test_it_follows_the_only_open_store():
             assert [(await limiter.hit("a")).allowed for _ in range(2)] == [True, False]
 
 
-async def test_a_second_open_store_is_noticed_at_the_next_hit():
+async def test_a_second_open_store_is_an_error_at_the_next_hit():
     limiter = Limiter("limiter", "5/day")
     async with InMemoryBackend():
         await limiter.hit("a")

@@ -37,7 +37,7 @@ def test_any_other_option_is_an_error_that_lists_the_options():
         Limiter("a", "5/min", colour="red")
 
 
-def test_a_subclass_may_take_options_of_its_own(store):
+def test_a_subclass_may_have_its_own_options(store):
     class Own(Limiter):
         def __init__(self, uid, **options):
             super().__init__(uid, options["rate"], backend=store)

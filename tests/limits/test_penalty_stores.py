@@ -24,7 +24,7 @@ def logins(request, tmp_path):
         yield Limiter("logins", backend=store, **options)
 
 
-def test_hits_at_once_start_one_ban(logins):
+def test_concurrent_hits_start_one_ban(logins):
     with ThreadPoolExecutor(8) as pool:
         decisions = list(pool.map(lambda _: logins.sync.hit("ada"), range(50)))
     assert sum(decision.allowed for decision in decisions) == 3

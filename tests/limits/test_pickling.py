@@ -1,4 +1,4 @@
-"""Limits are pickled and copied as they were made."""
+"""Limits can be pickled and copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def who(request):
 
 
 def hits_of(limiter):
-    """What a spawned worker does with a limiter: it opens a store of its own."""
+    """Runs in a spawned worker: opens a store and hits the limiter; the results."""
     with InMemoryBackend():
         return [limiter.sync.hit("ada").remaining for _ in range(2)]
 
@@ -52,7 +52,7 @@ def by_pickle(limit):
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, by_pickle])
-def test_a_copy_has_later_changes_too(again):
+def test_a_copy_has_the_changes_made_after_the_limit_was_created(again):
     throttle = HTTPThrottle("a", "5/min", rules=(Rule("/a"), Rule(when=is_odd)))
     throttle.remove_rule(Rule("/a"))
     throttle.add_rule(Rule("/b"))
@@ -62,7 +62,7 @@ def test_a_copy_has_later_changes_too(again):
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, by_pickle])
-def test_a_subclass_is_made_by_a_call_of_its_own(again):
+def test_a_subclass_is_copied_with_its_own_arguments(again):
     copied = again(Daily("a", 5, unit="hour"))
     assert (type(copied), copied.unit, str(copied.own_plan.rates[0])) == (Daily, "hour", "5/hour")
 

@@ -60,7 +60,7 @@ def test_a_task_that_is_cancelled_leaves_no_slot_in_use(exports, steps, times, w
 
 
 async def check(slots):
-    """Everything that was taken has been given back once."""
+    """Assert that all units taken were given back once."""
     assert (await slots.stat("ada"))[:2] == (0, 2)
     assert sum(slots.backend.posted) == -len(slots.backend.taken)
 
@@ -88,7 +88,7 @@ async def work_until_cancelled(slots):
         await asyncio.sleep(3_600)
 
 
-def test_a_task_that_is_cancelled_is_cancelled_after_what_it_waits_for():
+def test_a_cancelled_task_ends_after_the_shielded_work():
     done = []
 
     async def work():
@@ -107,7 +107,7 @@ def test_a_task_that_is_cancelled_is_cancelled_after_what_it_waits_for():
 
 
 @pytest.mark.anyio
-async def test_an_error_of_what_is_shielded_is_raised():
+async def test_an_error_of_shielded_work_is_raised():
     async def fail():
         await checkpoint()
         raise LookupError

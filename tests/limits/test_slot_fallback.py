@@ -1,4 +1,4 @@
-"""Slots while the store is away and the limiter of this process stands in for it, and afterwards."""
+"""Slots while the store is unavailable and the fallback counts in this process, and afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class AwayBackend(DistantBackend):
-    """Answers by its error policy while it is `away`."""
+    """Decides by its error policy while `away` is true."""
 
     def __init__(self, policy, **options):
         super().__init__(**options)
@@ -33,7 +33,7 @@ class AwayBackend(DistantBackend):
         return self._do(lambda: self.failures.post(answers, BackendError("away"), postings, 1_000), sync)
 
     def spare_use(self, slots):
-        """How many slots the limiter of this process counts."""
+        """The number of slots that the fallback counts."""
         account = self.failures._spare_account(self.account(slots.uid, slots.own_plan))
         (taken,) = self.failures._spare.take([(account, "shared", 1)], 2, sync=True).decisions
         return taken.limit - taken.remaining - taken.allowed
@@ -59,7 +59,7 @@ async def renew(slot, clock):
     await slot._lease.renew()
 
 
-async def test_a_slot_goes_to_this_process_and_back(clock):
+async def test_a_slot_moves_to_the_fallback_and_back(clock):
     exports = slots_on(clock, "fallback")
     store = exports.backend
     async with exports.slot() as slot:
@@ -73,7 +73,7 @@ async def test_a_slot_goes_to_this_process_and_back(clock):
     assert (await exports.stat()).in_use == 0
 
 
-async def test_a_slot_that_this_process_has_counted_is_renewed_though_it_has_none_free(clock):
+async def test_a_slot_of_the_fallback_is_renewed_even_if_none_is_free(clock):
     exports = slots_on(clock, "fallback")
     exports.backend.away = True
     async with exports.slot(cost=2) as slot, exports.slot() as other:
@@ -95,7 +95,7 @@ async def test_a_slot_is_lost_if_its_lease_ends_before_the_store_is_back(clock):
         assert slot.lost
 
 
-async def test_all_work_runs_while_everything_is_allowed(clock):
+async def test_with_allow_all_work_runs(clock):
     exports = slots_on(clock, "allow")
     exports.backend.away = True
     async with exports.slot(cost=2) as slot, exports.slot() as other:

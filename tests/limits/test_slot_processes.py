@@ -1,6 +1,6 @@
-"""Slots across threads and processes: never more at once than the limit, and those of a killed worker come back.
+"""Slots across threads and processes: never more than the limit at once, and those of a killed worker come back.
 
-Each worker notes when its work began and ended, on the clock that the processes of a machine share.
+Each worker notes when its work began and ended, on the monotonic clock of the machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIMIT = 2
 
 @pytest.fixture(params=["lmdb", "redis"])
 def place(request, tmp_path):
-    """What makes a store that processes share, and where it is."""
+    """The name of a function that makes a store that processes share, and its argument."""
     if request.param == "lmdb":
         yield LMDBBackend, str(tmp_path / "quota")
         return
@@ -36,14 +36,14 @@ def place(request, tmp_path):
 
 @contextmanager
 def open_slots(place, lease="60s"):
-    """The slots, on a store of this process."""
+    """The slots, on a store opened in this process."""
     make, where = place
     with make(where, on_error="raise", deadline=20) as store:
         yield Slots("exports", LIMIT, lease=lease, backend=store)
 
 
 def work(slots):
-    """Work in slots, again and again; when each piece of work began and ended."""
+    """Work in slots several times; the begin and end of each piece of work."""
     spans = []
     for _ in range(ROUNDS):
         with slots.sync.slot(wait=PATIENCE):
@@ -54,7 +54,7 @@ def work(slots):
 
 
 def most_at_once(spans):
-    """How many pieces of work ran at the same time."""
+    """The most pieces of work that ran at the same time."""
     changes = sorted([(began, 1) for began, _ in spans] + [(ended, -1) for _, ended in spans])
     most = running = 0
     for _, change in changes:

@@ -31,7 +31,7 @@ def exports(store):
 
 @pytest.fixture
 def skipping(clock):
-    """The clock of leases is the virtual one."""
+    """Uses the virtual clock for leases."""
     with clock.skipping_pauses():
         yield
 
@@ -67,14 +67,14 @@ async def test_a_renewal_takes_the_slot_anew_in_one_step(exports, store, clock, 
     assert ((await exports.stat()).in_use, store.posted) == (0, [-2])
 
 
-async def test_a_renewal_is_admitted_though_no_slot_is_free(exports, clock, skipping):
+async def test_a_renewal_is_admitted_even_if_no_slot_is_free(exports, clock, skipping):
     async with exports.slot() as first, exports.slot():
         clock.advance(microseconds=THIRD)
         assert await first._lease.renew() == THIRD
         assert (await exports.stat()).in_use == 2
 
 
-async def test_a_slot_whose_store_is_away_longer_than_its_lease_is_lost(exports, store, clock, skipping):
+async def test_a_slot_is_lost_if_its_store_is_unavailable_for_longer_than_the_lease(exports, store, clock, skipping):
     async with exports.slot() as slot:
         for passed in range(20, 60, 6):
             clock.now += 6_000_000 if passed > 20 else THIRD
@@ -86,7 +86,7 @@ async def test_a_slot_whose_store_is_away_longer_than_its_lease_is_lost(exports,
     assert [notice.id for notice in notices.said()] == ["slot-lost"]
 
 
-async def test_a_store_that_comes_back_in_time_renews(exports, store, clock, skipping):
+async def test_a_slot_is_renewed_if_the_store_is_back_in_time(exports, store, clock, skipping):
     async with exports.slot() as slot:
         clock.advance(microseconds=THIRD)
         store.cut.append(BackendError("away"))
@@ -107,7 +107,7 @@ async def test_a_slot_that_others_have_taken_is_lost_and_not_given_back(exports,
     assert store.posted == [-2]
 
 
-async def test_a_renewal_whose_answer_is_lost_is_made_again(exports, store, clock, skipping):
+async def test_a_renewal_is_repeated_if_its_answer_is_lost(exports, store, clock, skipping):
     async with exports.slot() as slot:
         clock.advance(microseconds=THIRD)
         store.answers_lost.append(BackendError("away", maybe_executed=True))
@@ -117,9 +117,7 @@ async def test_a_renewal_whose_answer_is_lost_is_made_again(exports, store, cloc
     assert store.posted == [-1]
 
 
-async def test_after_a_renewal_without_an_answer_nothing_is_given_back_that_may_be_of_others(
-    exports, store, clock, skipping
-):
+async def test_after_a_renewal_without_an_answer_only_one_slot_is_given_back(exports, store, clock, skipping):
     async with exports.slot() as slot, exports.slot():
         clock.advance(microseconds=THIRD)
         store.answers_lost.append(BackendError("away", maybe_executed=True))
@@ -151,7 +149,7 @@ async def test_slots_are_renewed_while_the_work_runs(brief):
     assert (await brief.stat()).in_use == 0
 
 
-async def test_slots_of_threads_are_renewed_by_one_thread(brief):
+async def test_one_thread_renews_the_slots_of_all_threads(brief):
     def work():
         with brief.sync.slot() as slot, brief.sync.slot("other"):
             until_sync(lambda: len(brief.backend.taken) > 9)
@@ -171,7 +169,7 @@ async def test_the_thread_ends_when_there_is_nothing_to_renew(brief, monkeypatch
         await until(lambda: len(brief.backend.taken) > 2)
 
 
-def test_the_thread_forgets_slots_that_are_over(brief):
+def test_the_thread_forgets_slots_that_have_ended(brief):
     for _ in range(1_000):
         with brief.sync.slot():
             pass
@@ -179,12 +177,12 @@ def test_the_thread_forgets_slots_that_are_over(brief):
 
 
 async def lose(slots):
-    """Let others take the only slot."""
+    """Let another client take the only slot."""
     await slots.reset()
     await slots.slot().__aenter__()
 
 
-async def test_a_function_is_told_of_a_lost_slot(brief):
+async def test_a_function_is_called_if_a_slot_is_lost(brief):
     told = []
 
     async def tell(slot):
@@ -196,7 +194,7 @@ async def test_a_function_is_told_of_a_lost_slot(brief):
         assert slot.lost
 
 
-async def test_a_sync_function_is_told_of_a_lost_slot_of_a_thread(brief):
+async def test_a_sync_function_is_called_if_a_slot_of_a_thread_is_lost(brief):
     told = []
 
     def work():

@@ -1,4 +1,4 @@
-"""Waiting for a slot: first come, first served, and woken by work of this process that ends."""
+"""Waiting for a slot: callers are admitted in order, and are woken when work in this process ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _no_queue_stays():
 
 
 async def settle():
-    """Let every other task go as far as it gets."""
+    """Let all other tasks run until they wait."""
     for _ in range(20):
         await checkpoint()
 
@@ -91,7 +91,7 @@ async def test_a_slot_of_another_process_is_seen_after_a_pause(clock, monkeypatc
         waiter = exports.slot(wait=PATIENCE)
         tasks.start_soon(waiter.__aenter__)
         await settle()
-        await exports.reset()  # which wakes no waiter
+        await exports.reset()  # this wakes no waiter
     assert waiter
 
 
@@ -103,7 +103,7 @@ async def test_a_timeout_is_an_error(exports, wait):
         assert caught.value.decision.wait_seconds == 60
 
 
-async def test_those_behind_time_out_too(exports):
+async def test_waiters_behind_the_first_time_out_too(exports):
     async with exports.slot(), anyio.create_task_group() as tasks:
         tasks.start_soon(exports.slot(wait=True).__aenter__)
         await settle()
@@ -122,7 +122,7 @@ async def test_sync_code_does_not_block_an_event_loop(exports):
         exports.sync.slot(wait=True).__enter__()
 
 
-async def test_a_cancelled_wait_gives_its_place_up(exports):
+async def test_a_cancelled_waiter_leaves_the_queue(exports):
     async with exports.slot():
         with anyio.move_on_after(0.05) as scope:
             await exports.slot(wait=True).__aenter__()

@@ -29,7 +29,7 @@ def exports(store):
 
 
 async def held(stack, slots, count, *arguments, **options):
-    """So many slots, which `stack` holds."""
+    """Enter `count` slots that `stack` leaves at its end."""
     return [await stack.enter_async_context(slots.slot(*arguments, **options)) for _ in range(count)]
 
 
@@ -48,7 +48,7 @@ async def test_a_block_that_raises_gives_its_slot_back(exports):
     assert (await exports.stat("ada"))[:2] == (0, 2)
 
 
-async def test_a_refusal_says_when_a_slot_is_free_at_the_latest(exports, clock):
+async def test_the_wait_of_a_refusal_is_the_time_until_a_lease_ends(exports, clock):
     async with exports.slot("ada"):
         clock.advance(seconds=10)
         async with exports.slot("ada"), exports.slot("ada") as refused:
@@ -63,18 +63,18 @@ async def test_a_cost_takes_several_slots_or_none(exports):
         assert (await exports.stat("ada"))[:2] == (1, 1)
 
 
-async def test_a_scope_has_slots_of_its_own(exports):
+async def test_each_scope_has_its_own_slots(exports):
     async with exports.slot("ada", 2), exports.slot("ada", 2, context={"scope": "other"}) as slot:
         assert slot
 
 
-async def test_stat_tells_what_is_in_use(exports):
+async def test_stat_returns_the_number_of_slots_in_use(exports):
     async with exports.slot(), exports.slot():
         assert await exports.stat() == (2, 0, 60_000, "traffik:exports:{shared}")
     assert await exports.stat() == (0, 2, 0, "traffik:exports:{shared}")
 
 
-async def test_slots_that_were_reset_are_free_and_are_not_given_back_again(exports):
+async def test_slots_that_were_reset_are_free_and_not_given_back_again(exports):
     async with exports.slot(cost=2):
         await exports.reset()
         async with exports.slot() as slot:
@@ -90,7 +90,7 @@ async def test_the_slot_of_a_process_that_died_comes_back_after_its_lease(export
     assert (await exports.stat()).free == 2
 
 
-async def test_a_slot_is_used_once(exports):
+async def test_a_slot_can_be_entered_once(exports):
     slot = exports.slot()
     with pytest.raises(RuntimeError, match="has not begun"):
         bool(slot)
@@ -127,7 +127,7 @@ async def test_another_strategy_has_none(store):
 
 
 @pytest.mark.parametrize("change", [Slots.disable, lambda slots: setattr(slots, "cost", 0)])
-async def test_nothing_is_held_where_nothing_is_counted(exports, change):
+async def test_without_a_limit_no_slot_is_counted(exports, change):
     change(exports)
     async with exports.slot(), exports.slot(), exports.slot() as slot:
         assert slot

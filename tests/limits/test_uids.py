@@ -29,7 +29,7 @@ def _no_uids_of_others(monkeypatch):
 
 
 def make_app(rate, store=None):
-    """An application of a factory: a limit, and the store that its lifespan brings."""
+    """Make an application: a limit, and the store of its lifespan."""
     app, throttle = toy.App(), HTTPThrottle("uids", rate, strategy=FixedWindow())
     return app, throttle, InMemoryBackend() if store is None else store
 
@@ -122,11 +122,11 @@ def test_a_deleted_definition_is_not_noticed():
     assert notices.said() == ()
 
 
-def test_the_same_definition_again_is_fine():
+def test_the_same_definition_is_accepted_again():
     assert len({Limiter("uids", rate) for rate in ("60/min", "60/m", ["60/1min"])}) == 3
 
 
-def test_the_same_functions_again_are_fine():
+def test_the_same_functions_are_accepted_again():
     both = [HTTPThrottle("uids", "1/min", identifier=one_identity, cost=lambda: 1) for _ in range(2)]
     assert len(both) == 2
 
@@ -150,7 +150,7 @@ def test_any_difference_is_an_error(other, store):
     assert first.enabled
 
 
-def test_a_throttle_is_no_limiter(store):
+def test_a_throttle_and_a_limiter_are_different_definitions(store):
     first = Limiter("uids", "1/min", backend=store)
     with pytest.raises(DuplicateUidError):
         HTTPThrottle("uids", "1/min", backend=store)
@@ -158,7 +158,7 @@ def test_a_throttle_is_no_limiter(store):
 
 
 def function_of(value):
-    """A function that closes over `value`, or over what a function closes over."""
+    """Make a function that closes over `value`, directly or through another function."""
     return lambda: value
 
 

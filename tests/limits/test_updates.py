@@ -61,27 +61,27 @@ def test_usage_still_counts_when_a_limit_gets_a_second_rate_and_loses_it(limiter
     assert left(limiter) <= 2
 
 
-def test_raising_a_limit_keeps_no_client_out_for_longer(limiter):
+def test_raising_a_limit_makes_no_wait_longer(limiter):
     limiter.sync.hit("ada", 10)
     before = limiter.sync.check("ada").retry_after
     limiter.update(rate="20/min")
     assert limiter.sync.check("ada").retry_after <= before
 
 
-class TestOneOfAProcess:
-    def test_changes_every_limit_with_the_same_uid_and_definition(self, clock):
+class TestUpdateOfAProcess:
+    def test_it_changes_every_limit_with_the_same_uid_and_definition(self, clock):
         with InMemoryBackend(clock=clock) as store:
             one, two = (Limiter("api", "1/min", backend=store) for _ in range(2))
             one.update(rate="5/min")
             assert [bool(each.sync.hit("ada")) for each in (one, two, one)] == [True] * 3
 
-    def test_is_unchanged_by_an_invalid_rate(self, clock):
+    def test_an_invalid_rate_changes_nothing(self, clock):
         with InMemoryBackend(clock=clock) as store:
             limiter = Limiter("api", "1/min", backend=store)
             with pytest.raises(RateError):
                 limiter.update(rate="5")
             assert [bool(limiter.sync.hit("ada")) for _ in range(2)] == [True, False]
 
-    def test_cannot_change_a_rate_function(self):
+    def test_a_rate_function_cannot_be_changed(self):
         with pytest.raises(ConfigurationError, match="comes from a function"):
             Limiter("api", lambda identity: "1/min").update(rate="5/min")

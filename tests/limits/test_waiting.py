@@ -83,7 +83,7 @@ async def test_a_refused_wait_after_a_hit_of_another_client_sleeps_again(limiter
 
 
 async def wait_with(limiter, after_each_pause):
-    """The decision of a wait; a function is called after each of its pauses."""
+    """Wait, and call a function after each pause; the decision."""
     sleep = timing.sleep
 
     async def sleep_and_call(wait):
@@ -144,7 +144,7 @@ async def test_a_denied_identity_is_refused_at_once(limiter, pauses):
     assert caught.value.decision.degraded == "denied"
 
 
-async def test_an_error_of_a_wait_can_be_copied_and_pickled(limiter):
+async def test_a_timeout_error_can_be_copied_and_pickled(limiter):
     with pytest.raises(NeverAdmittedError) as caught:
         await limiter.wait("ada", 3)
     for other in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
@@ -175,7 +175,7 @@ async def test_a_bad_cost_is_the_error_of_a_hit(limiter):
         await limiter.wait("ada", 1.5)
 
 
-async def test_jitter_makes_a_pause_longer_by_at_most_so_much(limiter, pauses):
+async def test_jitter_makes_a_pause_longer_by_at_most_its_value(limiter, pauses):
     for _ in range(20):
         await limiter.wait("ada", 2, jitter=3)
     assert len(pauses) == 19
@@ -219,13 +219,13 @@ AWAY = Decision(False, 2, 0, retry_after=1, degraded="unavailable")
         (AWAY._replace(degraded="cached", retry_after=7_000_000), 7_000_000),
     ],
 )
-async def test_a_store_that_is_away_is_asked_again_after_a_bounded_pause(limiter, store, pauses, answer, pause):
+async def test_an_unavailable_store_is_asked_again_after_a_bounded_pause(limiter, store, pauses, answer, pause):
     store.answers = [answer] * 3
     assert await limiter.wait("ada")
     assert pauses == [pause] * 3
 
 
-async def test_a_store_that_is_away_does_not_outlast_the_timeout(limiter, store, pauses):
+async def test_a_wait_for_an_unavailable_store_ends_at_the_timeout(limiter, store, pauses):
     store.answers = [AWAY._replace(retry_after=700_000)] * 9
     with pytest.raises(WaitTimeoutError) as caught:
         await limiter.wait("ada", timeout=2)
@@ -238,7 +238,7 @@ async def test_sync_code_in_an_event_loop_is_an_error_that_suggests_await(limite
         limiter.sync.wait("ada")
 
 
-async def test_a_store_that_closes_is_the_error_of_a_hit():
+async def test_if_the_store_closes_a_wait_raises_the_error_of_a_hit():
     limiter = Limiter("mails", "1/min")
     async with InMemoryBackend():
         await limiter.wait("ada")

@@ -33,7 +33,7 @@ def pauses(clock):
 
 @pytest.fixture
 def patches(pauses):
-    """A monkeypatch that is undone before pauses are real again."""
+    """A monkeypatch that is undone before pauses become real again."""
     with pytest.MonkeyPatch.context() as patching:
         yield patching
 
@@ -44,7 +44,7 @@ def limiter(store):
 
 
 async def waits(limiter, names, costs=(), **options):
-    """Let so many tasks wait; the names of those that were admitted, in order."""
+    """Let tasks wait concurrently; the names of the admitted ones, in order."""
     admitted = []
 
     async def wait(name, cost):
@@ -68,7 +68,7 @@ async def test_each_refusal_is_followed_by_a_pause_and_there_are_no_other_refusa
     assert len(pauses) == 4  # one for each second that the quota of 5 was used up
 
 
-async def test_no_window_has_more_than_the_limit(limiter, store, clock):
+async def test_no_window_admits_more_than_the_limit(limiter, store, clock):
     times = []
     for _ in range(3):
         await waits(limiter, range(8))
@@ -81,7 +81,7 @@ async def test_a_large_cost_is_not_overtaken_by_small_ones(limiter):
     assert await waits(limiter, ["large", "b", "c", "d"], [5, 1, 1, 1]) == ["large", "b", "c", "d"]
 
 
-async def test_keys_do_not_wait_for_each_other(limiter, pauses):
+async def test_waiters_of_different_keys_do_not_wait_for_each_other(limiter, pauses):
     await limiter.hit("ada", 5)
     with pytest.raises(WaitTimeoutError):
         await limiter.wait("ada", timeout=0)
@@ -106,7 +106,7 @@ async def test_limiters_with_one_uid_share_a_queue(limiter, store):
 
 @pytest.fixture
 def endless(patches):
-    """Pauses that only a cancellation ends."""
+    """Makes pauses endless; only a cancellation ends them."""
     patches.setattr(timing, "sleep", lambda wait: anyio.sleep_forever())
 
 
@@ -122,7 +122,7 @@ async def test_a_new_waiter_does_not_overtake_one_that_is_asleep(limiter, store,
     assert [cost for _, cost, _ in store.charged] == [1, 5]
 
 
-async def test_a_waiter_learns_at_once_that_the_first_one_sleeps_longer_than_its_timeout(limiter, endless):
+async def test_a_waiter_times_out_at_once_if_the_first_one_sleeps_longer_than_its_timeout(limiter, endless):
     await limiter.hit("ada", 5)
     errors = []
 
@@ -155,7 +155,7 @@ async def test_a_timeout_ends_while_the_store_does_not_answer(patches):
 
 @pytest.mark.parametrize("steps", range(12))
 @pytest.mark.parametrize("place", range(3))
-async def test_a_waiter_that_is_cancelled_anywhere_consumes_nothing_and_the_others_go_on(limiter, store, place, steps):
+async def test_a_waiter_cancelled_at_any_await_consumes_nothing_and_the_others_continue(limiter, store, place, steps):
     await limiter.hit("ada", 5)
     scopes = [anyio.CancelScope() for _ in range(3)]
     admitted = []
@@ -192,6 +192,6 @@ async def test_tasks_and_threads_wait_in_one_order(limiter, store, patches):
 
 
 async def until_waiting(number):
-    """Let others run until so many wait."""
+    """Let other tasks run until `count` of them wait."""
     while sum(len(queue._waiters) for queue in queues._queues.values()) < number:
         await checkpoint()

@@ -31,7 +31,7 @@ def pauses(clock):
 
 @pytest.fixture
 def patches(pauses):
-    """A monkeypatch that is undone before pauses are real again."""
+    """A monkeypatch that is undone before pauses become real again."""
     with pytest.MonkeyPatch.context() as patching:
         yield patching
 
@@ -43,7 +43,7 @@ def limiter(store):
 
 @pytest.fixture
 def gate(patches):
-    """Holds every pause until it is set; then they are skipped."""
+    """An event: pauses last until it is set, and are skipped afterwards."""
     gate, sleep = Event(), timing.sleep_sync
 
     def wait_and_sleep(wait):
@@ -55,7 +55,7 @@ def gate(patches):
 
 
 def start(limiter, cost):
-    """A thread that waits for so much, in the queue when this returns."""
+    """Start a thread that waits for `cost` units. Returns when it is in the queue."""
 
     def wait():
         with suppress(KeyboardInterrupt):
@@ -70,7 +70,7 @@ def start(limiter, cost):
 
 
 def waiting():
-    """How many wait."""
+    """The number of waiters."""
     return sum(len(queue._waiters) for queue in [*queues._queues.values()])
 
 
@@ -91,7 +91,7 @@ def test_threads_are_admitted_in_the_order_in_which_they_came(limiter, store, ga
     limiter.sync.hit("ada", 5)
     costs = [1, 2, 3, 4, 5] * 3
     threads = [start(limiter, cost) for cost in costs]
-    assert len(store.charged) == 2  # only the first one has asked
+    assert len(store.charged) == 2  # only the first one has asked the store
     gate.set()
     join(threads)
     assert store.admitted == [5, *costs]
@@ -106,7 +106,7 @@ def test_a_large_cost_is_not_overtaken(limiter, store, gate):
     assert store.admitted == [2, 5, 1, 2]
 
 
-def test_a_thread_learns_at_once_that_the_first_one_sleeps_longer_than_its_timeout(limiter, gate):
+def test_a_thread_times_out_at_once_if_the_first_one_sleeps_longer_than_its_timeout(limiter, gate):
     limiter.sync.hit("ada", 5)
     first = start(limiter, 1)
     with pytest.raises(WaitTimeoutError, match="the wait is 1 s"):
@@ -115,7 +115,7 @@ def test_a_thread_learns_at_once_that_the_first_one_sleeps_longer_than_its_timeo
     join([first])
 
 
-def test_a_thread_that_is_interrupted_lets_the_next_one_ask(limiter, store, patches):
+def test_after_an_interrupted_thread_the_next_one_asks_the_store(limiter, store, patches):
     limiter.sync.hit("ada", 5)
     gate, sleep = Event(), timing.sleep_sync
 

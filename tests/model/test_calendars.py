@@ -62,7 +62,7 @@ def test_days_follow_one_another_over_ten_years_and_begin_on_their_date(zone):
     starts = starts[1:]
     local = [(EPOCH + start * MICROSECOND).astimezone(ZoneInfo(zone)) for start in starts]
     assert all(one.date() < two.date() for one, two in pairwise(local))
-    # Where midnight does not exist the day begins at the first instant that does.
+    # If midnight does not exist, the day begins at the first instant after it.
     assert all(one.hour <= 1 for one in local)
     assert {two - one for one, two in pairwise(starts)} <= {hours * HOUR // 2 for hours in (46, 47, 48, 49, 50)}
 
@@ -85,7 +85,7 @@ class TestText:
             ("5/Year", 5, "year", "UTC"),
         ],
     )
-    def test_of_a_calendar_rate(self, text, limit, unit, zone):
+    def test_a_calendar_rate_is_parsed(self, text, limit, unit, zone):
         rate = Rate.parse(text)
         assert (rate.limit, rate.period, rate.calendar) == (limit, LONGEST[unit], CalendarPeriod(unit, zone))
         assert Rate.parse(str(rate)) == rate
@@ -104,6 +104,6 @@ class TestText:
             ("5/day tz=", "not a rate"),
         ],
     )
-    def test_that_is_wrong_is_an_error_that_shows_it(self, text, words):
+    def test_invalid_text_is_an_error_that_shows_it(self, text, words):
         with pytest.raises(RateError, match=words):
             Rate.parse(text)

@@ -24,7 +24,7 @@ class Method:
         (lambda one: [one], [1]),
         (lambda one, two: [one, two], [1, 2]),
         (lambda one, context=None: [one, context], [1, 2]),
-        (lambda one, plan="free": [one, plan], [1, "free"]),  # a parameter with a default keeps it
+        (lambda one, plan="free": [one, plan], [1, "free"]),  # a parameter with a default keeps its default
         (lambda *every: [*every], [1, 2]),
         (lambda one, **options: [one, options], [1, {}]),
         (lambda one, *, key=3: [one, key], [1, 3]),

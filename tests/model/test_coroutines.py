@@ -1,4 +1,4 @@
-"""Coroutines that sync code steps."""
+"""Running coroutines in sync code."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ async def suspend():
     await asyncio.sleep(0)
 
 
-def test_the_result_of_a_coroutine_comes_back():
+def test_the_result_of_a_coroutine_is_returned():
     assert [run_sync(echo(value)) for value in (None, 1, "a", [])] == [None, 1, "a", []]
 
 
-def test_a_coroutine_may_run_another_one():
+def test_a_coroutine_may_await_another_one():
     assert run_sync(nested(50)) == 50
 
 
-def test_an_error_comes_back_and_the_next_coroutine_runs():
+def test_an_error_is_raised_and_the_next_coroutine_runs():
     for _ in range(3):
         with pytest.raises(KeyError):
             run_sync(fail())
@@ -49,14 +49,14 @@ def test_a_coroutine_that_suspends_is_an_error():
         assert run_sync(echo(1)) == 1
 
 
-def test_threads_run_coroutines_side_by_side():
+def test_threads_run_coroutines_concurrently():
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda value: run_sync(echo(value)), range(2000))) == list(range(2000))
 
 
 def test_a_result_is_not_kept_alive():
     class Result:
-        """Something that can be referred to weakly."""
+        """An object that supports weak references."""
 
     found = weakref.ref(run_sync(echo(Result())))
     assert found() is None

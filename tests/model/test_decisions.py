@@ -1,4 +1,4 @@
-"""Decisions: plain values. Their other units are rounded up."""
+"""Decisions are plain values. Conversions of their times round up."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_plain_key_is_readable():
     assert partition_key("traffik", "api:data", "203.0.113.7") == "traffik:api:data:{203.0.113.7}"
 
 
-def test_all_keys_of_one_identity_have_one_hash_tag():
+def test_all_keys_of_one_identity_have_the_same_hash_tag():
     tags = {partition_key(namespace, uid, "a").partition("{")[2] for namespace in "xy" for uid in ("u", "v")}
     assert tags == {"a}"}
 

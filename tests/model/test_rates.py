@@ -44,7 +44,7 @@ SPELLINGS = {
     "9007199254740991/s": Rate(2**53 - 1, 1_000_000),
 }
 
-# Text, and where it leaves the grammar.
+# Invalid text, and the position of the mistake.
 MISTAKES = {
     "": 0,
     "   ": 3,

@@ -1,4 +1,4 @@
-"""Notices about setups that work but do not do what was meant, and no others."""
+"""Notices about setups that work but are probably mistakes, and setups that cause none."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def said():
 
 
 class Distant(InMemoryBackend):
-    """A store that has to be waited for."""
+    """A store that suspends in async code, as one on a network does."""
 
     in_process = False
 

@@ -72,7 +72,7 @@ def test_the_environment_has_the_number_of_workers(command, environ, expected):
 
 @pytest.fixture
 def proc(tmp_path):
-    """A folder as Linux has it, of processes 2 to 5 that are children of 1."""
+    """A folder like Linux's ``/proc``, with the processes 2 to 5, all children of 1."""
 
     def add(pid, command, started):
         place = tmp_path / str(pid)

@@ -1,4 +1,4 @@
-"""The paced clients, behind one function: what holds for one of them holds for all."""
+"""Calls each paced client in the same way, so that one test covers all."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def call_aiohttp(address, limiter, calls, together=False, **options):
 
 
 class Answer(NamedTuple):
-    """What is asked of a response."""
+    """The parts of a response that the tests check."""
 
     status_code: int
 
@@ -75,7 +75,7 @@ async def flow(pieces):
 
 
 async def gather(asks, together):
-    """The answers, in the order of the questions, asked one after another or all together."""
+    """Send requests one after another or concurrently; the responses in the order of the requests."""
     answers = {}
 
     async def ask(place):

@@ -1,4 +1,4 @@
-"""An API on the loopback interface that answers as it is told, and clients that are paced."""
+"""An API on the loopback interface with prepared responses, and paced clients that call it."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def pauses(clock):
 
 @pytest.fixture(params=CLIENTS)
 def call(request, api, limiter, pauses):
-    """Make requests with each of the clients in turn; answers their statuses."""
+    """Makes requests with each of the clients; returns their statuses."""
     return caller(CLIENTS[request.param], api, limiter)
 
 
 @pytest.fixture(params=ASYNC)
 def call_together(request, api, limiter, pauses):
-    """The same with the clients that make several requests at a time."""
+    """The same for the clients that can make several requests at a time."""
     return caller(CLIENTS[request.param], api, limiter, together=True)
 
 

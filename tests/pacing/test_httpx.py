@@ -1,4 +1,4 @@
-"""The transports for httpx: what a client of theirs does beside requests."""
+"""The transports for httpx: opening, closing, threads and shared limiters."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Async(Notes, httpx.AsyncBaseTransport):
         self.notes.append("close")
 
 
-def test_a_transport_of_ones_own_is_opened_used_and_closed(limiter):
+def test_a_given_transport_is_opened_used_and_closed(limiter):
     inner = Sync()
     with httpx.Client(transport=PacedTransport(limiter, transport=inner)) as client:
         client.get("http://api.test/a")
@@ -61,7 +61,7 @@ def test_a_transport_of_ones_own_is_opened_used_and_closed(limiter):
 
 
 @pytest.mark.anyio
-async def test_an_async_transport_of_ones_own_is_opened_used_and_closed(limiter):
+async def test_a_given_async_transport_is_opened_used_and_closed(limiter):
     inner = Async()
     async with httpx.AsyncClient(transport=AsyncPacedTransport(limiter, transport=inner)) as client:
         await client.get("http://api.test/a")
@@ -72,7 +72,7 @@ async def test_an_async_transport_of_ones_own_is_opened_used_and_closed(limiter)
 
 
 @pytest.mark.anyio
-async def test_a_sync_client_in_an_event_loop_is_told_to_await(limiter):
+async def test_a_sync_client_in_an_event_loop_is_an_error_that_suggests_await(limiter):
     transport = PacedTransport(limiter, transport=Sync())
     with pytest.raises(ConfigurationError, match="would block the event loop"):
         transport.handle_request(httpx.Request("GET", "http://api.test/"))

@@ -1,4 +1,4 @@
-"""Without its client library, a module of pacing says what installs it."""
+"""Without its client library, importing a module of pacing is an error that says what to install."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_a_refused_request_is_repeated_after_the_wait_that_the_server_asks_for(c
     assert len(api.seen) == 2
 
 
-def test_a_date_is_waited_for(call, api, pauses):
+def test_a_retry_after_date_is_waited_for(call, api, pauses):
     api.answers = [refused(503, Date="Sun, 06 Nov 1994 08:49:37 GMT", Retry_After="Sun, 06 Nov 1994 08:49:47 GMT")]
     assert call() == [200]
     assert pauses == [10 * SECOND]
@@ -41,19 +41,19 @@ def test_a_refusal_without_a_wait_is_repeated_after_pauses_that_double(call, api
     assert pauses == [1 * SECOND, 2 * SECOND, 4 * SECOND]
 
 
-def test_a_request_is_repeated_at_most_so_often(call, api, pauses):
+def test_a_request_is_repeated_at_most_as_often_as_configured(call, api, pauses):
     api.answers = [refused(Retry_After="1")] * 9
     assert call(retries=2) == [429]
     assert len(api.seen) == 3
 
 
-def test_without_retries_the_answer_is_handed_on_and_the_next_request_waits(call, api, pauses):
+def test_without_retries_the_response_is_returned_and_the_next_request_waits(call, api, pauses):
     api.answers = [refused(Retry_After="5")]
     assert call(GET, GET, retries=0) == [429, 200]
     assert pauses == [5 * SECOND]
 
 
-def test_an_unavailable_service_that_does_not_ask_for_a_wait_is_handed_on(call, api, pauses):
+def test_a_503_without_a_wait_is_returned(call, api, pauses):
     api.answers = [refused(503)]
     assert call() == [503]
     assert (len(api.seen), pauses) == (1, [])
@@ -62,21 +62,21 @@ def test_an_unavailable_service_that_does_not_ask_for_a_wait_is_handed_on(call, 
 @pytest.mark.parametrize(
     "fields", [{"RateLimit": '"api";r=0;t=9'}, {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "9"}]
 )
-def test_an_answer_that_says_that_nothing_remains_makes_the_next_request_wait(call, api, pauses, fields):
+def test_after_a_response_with_no_quota_left_the_next_request_waits(call, api, pauses, fields):
     api.answers = [refused(200, **fields)]
     assert call(GET, GET) == [200, 200]
     assert pauses == [9 * SECOND]
 
 
 @pytest.mark.parametrize("value", ["31536000", "9" * 30, "Sun, 06 Nov 2994 08:49:37 GMT"])
-def test_a_hostile_wait_is_cut(call, api, pauses, value):
+def test_a_hostile_wait_is_cut_to_the_longest_pause(call, api, pauses, value):
     api.answers = [refused(Retry_After=value)]
     assert call(longest_pause=30) == [200]
     assert pauses == [30 * SECOND]
 
 
 @pytest.mark.parametrize("value", ["-1", "soon", "\xa0", "1" + ";" * 2_000])
-def test_a_wait_that_makes_no_sense_is_as_none(call, api, pauses, value):
+def test_an_invalid_wait_is_ignored(call, api, pauses, value):
     api.answers = [refused(Retry_After=value)]
     assert call() == [200]
     assert pauses == [1 * SECOND]
@@ -96,7 +96,7 @@ def test_idempotent_methods_are_repeated(call, api, method):
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize(("options", "status"), [({}, 429), ({"methods": {"post", "patch"}}, 200)])
-def test_other_methods_are_repeated_only_if_that_is_asked_for(call, api, method, options, status):
+def test_other_methods_are_repeated_only_if_the_option_says_so(call, api, method, options, status):
     api.answers = [refused(Retry_After="1")]
     assert call(Call(method, body=b"data"), **options) == [status]
 
@@ -123,7 +123,7 @@ def test_requests_of_one_host_wait_for_its_pause_and_those_of_another_key_do_not
     assert [path for _, path, _ in api.seen] == ["/a", "/b", "/a"]
 
 
-def test_requests_under_way_together_are_admitted_at_the_rate_of_the_limiter(call_together, api, store, pauses):
+def test_concurrent_requests_are_admitted_at_the_rate_of_the_limiter(call_together, api, store, pauses):
     limiter = Limiter("slow", "5/min", strategy=SlidingLog(), backend=store)
     assert call_together(*[GET] * 20, limiter=limiter) == [200] * 20
     assert pauses == [60 * SECOND] * 3
@@ -143,13 +143,13 @@ def test_a_timeout_that_is_too_short_for_the_limiter_is_raised(call, api, store,
     assert (len(api.seen), pauses) == (1, [])
 
 
-def test_a_refusal_whose_wait_is_beyond_the_timeout_is_handed_on_at_once(call, api, pauses):
+def test_a_refusal_whose_wait_is_longer_than_the_timeout_is_returned_at_once(call, api, pauses):
     api.answers = [refused(Retry_After="40")]
     assert call(timeout=30) == [429]
     assert pauses == []
 
 
-def test_a_request_whose_timeout_ends_before_the_pause_is_raised_at_once(call, api, limiter, pauses):
+def test_if_the_timeout_ends_before_the_pause_an_error_is_raised_at_once(call, api, limiter, pauses):
     pauses_of(limiter).extend("127.0.0.1", 40 * SECOND)
     with pytest.raises(WaitTimeoutError, match="its server has asked for a pause, of which 40 s are left") as caught:
         call(timeout=30)

@@ -1,6 +1,6 @@
-"""Histories of concurrent hits on one key, and whether some order of the hits explains all decisions.
+"""Histories of concurrent hits on one key, and a check whether some order of the hits explains all decisions.
 
-The checker is that of Wing and Gong (1993), with Lowe's memory of the configurations that led nowhere.
+The algorithm is that of Wing and Gong (1993), with Lowe's cache of configurations that were tried without success.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 
 class Hit(NamedTuple):
-    called: int  # ns, on a clock that all who hit share
+    called: int  # ns, on a clock that all callers share
     returned: int
     cost: int
-    decision: Any  # what a decider is to agree with: a Decision, or as much of it as does not depend on the time
+    decision: Any  # compared with that of a decider: a Decision, or the part that does not depend on time
 
 
 def most_in_a_window(hits, period):
-    """The most units admitted by hits that lie wholly in one stretch shorter than `period` ns."""
+    """The most units admitted by hits that began and ended within one stretch shorter than `period` ns."""
     admitted = [hit for hit in hits if hit.decision.allowed]
     return max(
         sum(hit.cost for hit in admitted if start <= hit.called and hit.returned < start + period)
@@ -30,13 +30,13 @@ def most_in_a_window(hits, period):
 
 
 def linearizable(hits, *deciders):
-    """Whether the hits can be put in an order in which a decider (state and cost in, decision and state out) agrees.
+    """Whether some order of the hits gives the same decisions as a decider.
 
-    An order that keeps every hit after those that had returned before it was called. With several deciders any of them
-    may have decided a hit.
+    In the order, each hit comes after those that returned before it was called. A decider is a function from state and
+    cost to decision and new state. With several deciders, each hit may have been decided by any of them.
     """
     hits = sorted(hits, key=lambda hit: hit.called)
-    # How far an order has come: all hits before one of them are placed, and some beyond it; and the state they led to.
+    # A configuration: all hits before `first` are placed and those in `beyond`, and they led to `state`.
     untried, seen = [(0, frozenset(), None)], set()
     while untried:
         configuration = first, beyond, state = untried.pop()
@@ -54,10 +54,10 @@ def linearizable(hits, *deciders):
 
 
 def possible_next(hits, first, beyond):
-    """The hits that were called before any of those that are not placed has returned.
+    """The hits that may come next: those called before any hit that is not placed has returned.
 
-    Of those with the same cost and decision only the one that returned soonest: in an order that works with another of
-    them here, the two can change places.
+    Of hits with the same cost and decision only the one that returned first, since in a valid order with another of
+    them here, the two can be swapped.
     """
     soonest, first_return = {}, math.inf
     for number in range(first, len(hits)):
@@ -74,7 +74,7 @@ def possible_next(hits, first, beyond):
 
 
 def placed(number, first, beyond):
-    """How far an order has come with one more hit in it."""
+    """The configuration after placing one more hit."""
     beyond |= {number}
     while first in beyond:
         beyond -= {first}
@@ -83,7 +83,7 @@ def placed(number, first, beyond):
 
 
 def record(hit, costs_of_threads):
-    """The history of threads that hit with their costs, all at once."""
+    """Let threads hit with their costs at the same time; the history."""
     history, barrier = [], threading.Barrier(len(costs_of_threads))
 
     def run(costs):
@@ -104,7 +104,7 @@ def record(hit, costs_of_threads):
 
 @contextmanager
 def eager_switches():
-    """Threads take turns as often as the interpreter can let them."""
+    """Make the interpreter switch between threads as often as possible."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

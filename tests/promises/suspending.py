@@ -1,4 +1,4 @@
-"""A store that is waited for, and callers that are cancelled while they wait."""
+"""A store that suspends, and callers that are cancelled at a chosen suspension."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from traffik.backends.inmemory import InMemoryBackend
 
 
 class SuspendingStore(InMemoryBackend):
-    """Quota in memory behind calls that suspend before they count and before they answer."""
+    """A store in memory whose calls suspend before they count and before they return."""
 
     in_process = False
 
@@ -29,10 +29,10 @@ class SuspendingStore(InMemoryBackend):
 
 
 class CancelledAt:
-    """Awaits a coroutine, and raises `CancelledError` in it when it suspends for the time of this number, from 0.
+    """Awaits a coroutine, and raises `CancelledError` in it at its suspension of this number, counted from 0.
 
     Attributes:
-        reached: whether it has suspended so often.
+        reached: whether the coroutine has reached that suspension.
     """
 
     def __init__(self, coroutine, number):
@@ -57,7 +57,7 @@ class CancelledAt:
 
 
 async def cancelled_at(coroutine, number):
-    """Whether the coroutine has suspended so often, and so has been cancelled."""
+    """Run the coroutine and cancel it at its suspension of this number; whether it reached that suspension."""
     waiting = CancelledAt(coroutine, number)
     try:
         await waiting

@@ -1,4 +1,4 @@
-"""Promise 25: of all units, taken = committed + given back, never below zero and never twice, in any order of calls."""
+"""Promise 25: units taken = units committed + units given back, in any order of calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ several_costs = st.fixed_dictionaries(dict.fromkeys(range(3), costs))
 
 
 class Accounts(RuleBasedStateMachine):
-    """Three limits in two stores, and for each of their keys how much is to be used. The clock stands still."""
+    """Three limits in two stores, with the expected usage of each key, on a virtual clock."""
 
     strategy = BUILT_IN[0]
     reservations = Bundle("reservations")
@@ -93,7 +93,7 @@ class Accounts(RuleBasedStateMachine):
             return
         key, costs, reservation = taken
         settling = reservation.commit({self.limits[number]: cost for number, cost in actual.items()})
-        # Once begun it is carried out, wherever it is cancelled.
+        # Once a commit has begun it is completed, even if it is cancelled.
         self.run(settling if number is None else cancelled_at(settling, number))
         self.hold(key, {number: -cost for number, cost in costs.items()})
         for place, cost in costs.items():
@@ -148,7 +148,7 @@ class Accounts(RuleBasedStateMachine):
         self.loop.close()
 
 
-# A Penalty also refuses while a key is banned, so what is left of it does not follow from the units alone.
+# A Penalty also refuses while a key is banned, so its remaining quota does not follow from the units alone.
 for each in (*(strategy for strategy in BUILT_IN if not isinstance(strategy, Penalty)), SettlingPeriod()):
     name = type(each).__name__
     globals()[f"Test{name}"] = type(name, (Accounts,), {"strategy": each}).TestCase

@@ -1,4 +1,4 @@
-"""Promise 25 in memory, over threads: what is left is what was not used, in all limits of a decision."""
+"""Promise 25 in memory, across threads: for each limit, the quota left is the limit minus what was used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.promises.histories import eager_switches
 from traffik.backends.inmemory import InMemoryBackend
 
 
-def test_four_threads_keep_the_books_in_order():
+def test_the_units_of_four_threads_add_up():
     store = InMemoryBackend()
     with eager_switches(), ThreadPoolExecutor(4) as pool:
         used = sum(pool.map(work_off, [store] * 4, range(4)))

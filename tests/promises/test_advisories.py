@@ -1,4 +1,4 @@
-"""Published failures of other limiters. None of them happens here."""
+"""Published vulnerabilities of other limiters, none of which works here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def a_proxy_is_trusted():
 
 @pytest.fixture
 def counted_in(store):
-    """The keys that requests with these lines of X-Forwarded-For, and other headers, are counted in."""
+    """Gets the keys for requests with these lines of X-Forwarded-For and other headers."""
     throttle = HTTPThrottle("advisories", "100/min", backend=store)
 
     def keys(*lines, peer=PROXY, others=()):
@@ -59,26 +59,26 @@ def test_a_proxy_in_ipv6_is_the_same_proxy(counted_in):
     assert counted_in(CLIENT, peer=f"::ffff:{PROXY}") == CLIENT
 
 
-def test_an_ipv6_client_has_no_quota_for_each_of_its_addresses(counted_in):
+def test_the_addresses_of_an_ipv6_client_share_one_quota(counted_in):
     assert len({counted_in(f"2001:db8::{number:x}:1") for number in range(99)}) == 1
 
 
-def test_an_ipv4_client_has_no_quota_for_each_network_of_6to4(counted_in):
+def test_the_6to4_networks_of_an_ipv4_client_share_one_quota(counted_in):
     assert {counted_in(f"2002:c000:201:{number}::1") for number in range(9)} == {CLIENT}
 
 
 @pytest.mark.parametrize("spelling", ["2001:db8::1", "2001:DB8:0::1", "2001:0db8:0000:0000:0000:0000:0000:0001"])
-def test_another_spelling_is_no_other_client(counted_in, spelling):
+def test_another_spelling_of_an_address_is_the_same_client(counted_in, spelling):
     assert counted_in(spelling) == "2001:db8::/64"
 
 
 @pytest.mark.parametrize("form", ["192.0.2.1:{}", "[::ffff:192.0.2.1]:{}"])
-def test_another_port_is_no_other_client(counted_in, form):
+def test_another_port_is_the_same_client(counted_in, form):
     assert {counted_in(form.format(port)) for port in (1, 443, 65535, "_x")} == {CLIENT}
 
 
 @pytest.mark.parametrize("form", ["fe80::1%{}", "[fe80::1%25{}]:80"])
-def test_another_zone_is_no_other_client(counted_in, form):
+def test_another_zone_of_an_address_is_the_same_client(counted_in, form):
     assert {counted_in(form.format(zone)) for zone in ("eth0", "1", "a" * 40)} == {"fe80::/64"}
 
 
@@ -99,19 +99,19 @@ def test_the_number_of_trusted_addresses_is_limited(counted_in):
     assert counted_in(", ".join(["10.0.0.2"] * 20_000)) == "10.0.0.2"
 
 
-def test_separators_in_a_scope_or_an_identity_make_no_other_key():
+def test_separators_in_a_scope_or_an_identity_cannot_forge_another_key():
     pairs = [("a", "b:c"), ("a:b", "c"), (None, "a:b:c"), ("", "a:b:c"), ("a", "\0b"), ("1:a", "b")]
     assert len({local_key(*pair) for pair in pairs}) == len(pairs)
     assert len({partition_key(*parts, "x") for parts in [("a", "b:c"), ("a:b", "c")]}) == 2
 
 
-def test_separators_in_parts_of_an_identity_make_no_other_identity():
+def test_separators_in_parts_of_an_identity_cannot_forge_another_identity():
     parts = [("a", "b:c"), ("a:b", "c"), ("a", "1:b"), ("a1:", "b"), ("a,b", "c")]
     both = combined(lambda pair: pair[0], lambda pair: pair[1])
     assert len({both(pair, {}) for pair in parts}) == len(parts)
 
 
-def test_braces_in_an_identity_choose_no_slot_of_a_cluster():
+def test_braces_in_an_identity_cannot_choose_a_slot_of_a_cluster():
     keys = [partition_key("traffik", "uid", local_key(None, identity)) for identity in ("{a}b", "}{a", "a}{b")]
     assert {(key.count("{"), key.count("}")) for key in keys} == {(1, 1)}
 

@@ -1,6 +1,6 @@
-"""Published ways around the limits of other limiters by another spelling of path or method. None of them works here.
+"""Published ways to escape other limiters with another spelling of path or method, none of which works here.
 
-(Over real servers, where percent-encoding is undone, it is the suite of all frameworks that tries them.)
+(The tests named `test_spellings.py` try them on real servers, which decode percent-encoding.)
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ def refuses(*rules, path, method="GET"):
 
 
 @pytest.mark.parametrize("path", ["//sign-in", "/sign-in//", "///sign-in", "//api//sign-in"])
-def test_repeated_slashes_that_a_router_leaves_out(path):
+def test_repeated_slashes_do_not_escape(path):
     """GHSA-x732-6j76-qmhm: the router took ``//path`` for ``/path``, and the limits by path did not."""
     assert refuses(Rule("/**/sign-in"), path=path)
     assert refuses(Rule("/sign-in"), Rule("/api/sign-in"), path=path)
 
 
 @pytest.mark.parametrize("path", ["/login/", "/./login", "/login/.", "/api/../login", "/../login"])
-def test_a_slash_at_the_end_and_dot_segments(path):
-    """CWE-551: what decides by the path sees it before it is in its normal form."""
+def test_a_trailing_slash_and_dot_segments_do_not_escape(path):
+    """CWE-551: the limit was decided before the path was in its normal form."""
     assert refuses(Rule("/login"), path=path)
 
 
 @pytest.mark.parametrize("path", ["/health/../login", "/health/./../login", "/health//../login", "/login/../health"])
-def test_a_bypass_that_dot_segments_leave(path):
+def test_dot_segments_do_not_win_a_bypass(path):
     """A request that is spelled like a bypassed one, but reaches another route, is counted."""
     assert refuses(Rule("/health/**", bypass=True), path=path)
 
 
 @pytest.mark.parametrize("path", ["/api/items\n", "/users/7/orders\n", "/items/a.js\n", "/verify/7\n"])
-def test_a_newline_that_the_end_of_a_route_ignores(path):
-    """A route's expression that ends in ``$`` also matches before a newline at the end, and the limits did not."""
+def test_a_newline_at_the_end_does_not_escape(path):
+    """A route that ends in ``$`` also matches a path with a newline at its end, but the limits did not."""
     rules = [Rule("/api/items"), Rule("/users/*/orders"), Rule("/items/*.js"), Rule(re.compile(r"/verify/\d+"))]
     assert refuses(*rules, path=path)
     assert refuses(*(Rule(rule.path, bypass=True) for rule in rules), path=path)
 
 
 @pytest.mark.parametrize("path", ["/s/.%2Ff.zip", "/s/x%2F..%2Ff.zip", "/s/private%2Ff.zip", "/s/../static/f.zip"])
-def test_a_file_that_a_file_server_finds_by_another_path(path):
-    """A file server resolves what the rules and the router have taken for the name of another file."""
+def test_another_path_to_a_file_does_not_escape(path):
+    """A file server resolves paths that rules and router read as another file."""
     assert refuses(Rule("/s/f.zip"), Rule("/s/private/**"), path=path)
 
 
@@ -61,12 +61,12 @@ def test_the_method_head_counts_as_get():
 
 
 @pytest.mark.parametrize("method", ["post", "Post"])
-def test_a_method_in_another_case(method):
+def test_a_method_in_another_case_does_not_escape(method):
     assert refuses(Rule("/login", methods=["POST"]), path="/login", method=method)
 
 
 def test_a_segment_that_the_client_chooses_is_not_in_the_key():
-    """Each guessed code was given a quota of its own, since the raw path was in the key."""
+    """The key contained the raw path, so each guessed code had a new quota."""
     throttle = HTTPThrottle("paths", "2/min", rules=[Rule("/verify/*")], backend=InMemoryBackend())
     allowed = [throttle.sync.decide(toy.Request(path=f"/verify/{code}")).allowed for code in range(4)]
     assert allowed == [True, True, False, False]
@@ -75,7 +75,7 @@ def test_a_segment_that_the_client_chooses_is_not_in_the_key():
 @given(st.lists(st.sampled_from(["api", "login", ".", "..", "", "x"]), max_size=8), st.sampled_from(["", "/"]))
 def test_no_spelling_of_a_limited_path_escapes_nor_is_bypassed(segments, end):
     path = f"/{'/'.join(segments)}{end}"
-    plain = posixpath.normpath(path).replace("//", "/")  # POSIX keeps two slashes at the beginning
+    plain = posixpath.normpath(path).replace("//", "/")  # POSIX allows two slashes at the beginning
     assert normal_path(path) == plain
     assert refuses(Rule(plain), path=path)
     assert refuses(Rule(path="/api/login", bypass=True), path=path) or plain == "/api/login"

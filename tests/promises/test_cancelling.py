@@ -1,4 +1,4 @@
-"""Promise 25 under cancellation: a decision is whole, and no units are lost or given back twice, wherever it is cut."""
+"""Promise 25 under cancellation at any await: decisions are whole, and no units are lost or given back twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ placements = pytest.mark.parametrize("stores", ["one", "two", "memory first", "m
 
 
 class Books:
-    """Two limits, and what is used of each."""
+    """Two limits, and the units used of each."""
 
     def __init__(self, clock, stores, strategy=None):
         slow, memory = SuspendingStore(clock=clock), InMemoryBackend(clock=clock)
@@ -40,7 +40,7 @@ async def reserve_and_commit(limits, actual):
 
 
 async def each_cut(clock, stores, work, strategy=None):
-    """What is used after `work` of two limits that is cancelled at its first, second, … suspension."""
+    """Cancel `work` with two limits at its first, second, … suspension; the usage after each."""
     for number in count():
         books = Books(clock, stores, strategy)
         if not await cancelled_at(work(books.limits), number):
@@ -78,7 +78,7 @@ async def test_a_refused_hit_that_is_cancelled_takes_from_none(clock, stores):
 
 @on_asyncio
 @placements
-async def test_giving_back_is_not_cut_short(clock, stores):
+async def test_giving_back_is_completed_if_it_is_cancelled(clock, stores):
     async def work(limits):
         async with reserve_all("a", *limits, cost=10) as reservation:
             await reservation.release()
@@ -89,7 +89,7 @@ async def test_giving_back_is_not_cut_short(clock, stores):
 
 @placements
 @pytest.mark.parametrize("patience", range(14))
-async def test_a_scope_that_is_cancelled_leaves_the_books_in_order(clock, stores, patience):
+async def test_after_a_scope_is_cancelled_the_units_add_up(clock, stores, patience):
     books = Books(clock, stores)
     async with anyio.create_task_group() as group:
         group.start_soon(reserve_and_commit, books.limits, 3)
@@ -106,7 +106,7 @@ async def test_a_reservation_that_is_cancelled_before_it_begins_is_given_back(cl
 
 
 async def reserve_beside_nothing(limits):
-    """Reserve, with a limit at no cost whose rate has to be waited for after the units have been taken."""
+    """Reserve beside a limit of cost 0, whose rate function suspends after the units were taken."""
     slow = Limiter("books:slow", slow_rate, backend=limits[0].backend)
     async with reserve_all("a", *limits, Hit(slow, cost=0), cost=3):
         pass

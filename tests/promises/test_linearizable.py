@@ -22,7 +22,7 @@ NOW = 1_700_000_000_000_000
 
 
 class Racy(InMemoryBackend):
-    """A broken store: between reading and writing a state it lets others have their turn."""
+    """A broken store: other threads may run between its read and its write of a state."""
 
     states: ClassVar = {}
 
@@ -39,7 +39,7 @@ class Racy(InMemoryBackend):
 
 
 def explained(store, strategy, seed):
-    """Whether the history of threads that hit on `store` can be explained."""
+    """Let threads hit on `store`; whether some order explains the history."""
     limiter = Limiter("promises", Rate(12, 1_000_000), strategy=strategy, backend=store)
     chance, capacity = random.Random(seed), limiter.own_plan.capacity
     costs = [[min(chance.choice((1, 1, 2, 3)), capacity) for _ in range(5)] for _ in range(4)]
@@ -57,7 +57,7 @@ def test_promise_2_a_broken_store_is_caught():
 
 
 def counter(state, cost):
-    """Two units, one after the other."""
+    """A decider that admits two units."""
     left = 2 if state is None else state
     return (left - cost, left - cost) if cost <= left else (None, None)
 
@@ -77,12 +77,12 @@ def test_the_checker_accepts_exactly_the_valid_histories(hits, expected):
 
 
 def wheel(state, cost):
-    """Turns by `cost` thirds; tells only how many rounds that completed, so different states may answer the same."""
+    """A decider that adds `cost` thirds and returns the new whole numbers, so different states may decide alike."""
     return divmod((state or 0) + cost, 3)
 
 
 def explained_by_some_order(hits):
-    """`linearizable` by its definition: every order is tried."""
+    """The definition of `linearizable`: try every order."""
     return any(agrees(order) for order in permutations(hits))
 
 

@@ -1,4 +1,4 @@
-"""The promises to users, one after another, with the in-memory store. (The second one has its own file.)"""
+"""The promises to users, with the in-memory store. (Promise 2 is in `test_linearizable.py`.)"""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 
 
 def stage(strategy, rate, **options):
-    """A limiter for sync code on a store, and the clock of both."""
+    """A sync limiter on a store, and their clock."""
     clock = VirtualClock()
     store = InMemoryBackend(clock=clock, **options)
     return Limiter("promises", rate, strategy=strategy, backend=store).sync, store, clock
 
 
 def bound_of(strategy, rate):
-    """The most that any window as long as the period may admit."""
+    """The most units that a window of one period may admit."""
     if isinstance(strategy, SlidingLog | SlidingWindow):
         return rate.limit
     return strategy.capacity(rate) + rate.limit - 1
@@ -74,7 +74,7 @@ class Recorded:
 def test_promise_1_no_window_admits_more_than_its_bound(strategy):
     rate, recorded = Rate(5, 100), Recorded(strategy)
     limiter, _, clock = stage(recorded, rate)
-    turn = threading.Lock()  # a clock that two threads move at once might go back
+    turn = threading.Lock()  # two threads that move the clock at once could move it back
 
     def hit(seed):
         chance = random.Random(seed)
@@ -135,7 +135,7 @@ def test_promise_4_obeying_the_header_is_always_enough_for_a_lone_client(strateg
 
 
 class Unreachable(InMemoryBackend):
-    """A store that must not be asked."""
+    """A store whose calls raise."""
 
     def prepare(self, uid, plan, *, sync):
         return replace(super().prepare(uid, plan, sync=sync), charge=self.ask, read=self.ask)

@@ -1,7 +1,7 @@
 """A client cannot choose its key: a model of proxies that append correctly, and of clients that send anything.
 
-Whatever a client sends, and however proxies write down whom they saw, the identity is what the outermost trusted proxy
-saw at the other end of its socket.
+For all header fields of a client, and all spellings of addresses by proxies, the identity is the address that the
+outermost trusted proxy saw.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ SENT = st.lists(st.lists(PIECES, max_size=12).map("".join), max_size=4)
 
 
 def arrive(client, sent, chain, header):
-    """Peer and lines at the end of the chain, and what the first of it saw."""
+    """Send a request through the chain; the peer and lines at its end, and the address that its first proxy saw."""
     peer, lines, seen = client, sent, []
     for proxy in chain:
         seen.append(peer)
@@ -97,7 +97,7 @@ def test_a_client_is_what_the_outermost_trusted_proxy_saw(header, client, sent, 
 
 @HEADERS
 @given(client=ANYBODY, sent=SENT, strangers=st.lists(proxies_at(ANYBODY), min_size=1, max_size=3), data=st.data())
-def test_proxies_of_others_are_clients(header, client, sent, strangers, data):
+def test_an_untrusted_proxy_is_the_client(header, client, sent, strangers, data):
     chain = [*strangers, *data.draw(st.lists(proxies_at(OURS), max_size=4))]
     peer, lines, _ = arrive(client, sent, chain, header)
     assert proxies(TRUSTED, header).identity(peer, lines) == client_identity(str(strangers[-1].address))
@@ -119,7 +119,7 @@ def test_without_a_proxy_no_header_matters(header, client, sent):
 
 @HEADERS
 @given(inside=OURS, sent=SENT, chain=st.lists(proxies_at(OURS), min_size=1, max_size=3))
-def test_what_comes_out_is_an_address(header, inside, sent, chain):
+def test_the_identity_is_an_address(header, inside, sent, chain):
     """A client in a trusted network may send anything, but the result is an address of bounded length."""
     peer, lines, _ = arrive(inside, sent, chain, header)
     client = proxies(TRUSTED, header).client(peer, lines)

@@ -17,7 +17,7 @@ rates = st.builds(Rate, st.integers(1, 200), st.integers(1, 5_000))
 
 
 class Key:
-    """One key under one rate."""
+    """A key of the default strategy under one rate."""
 
     def __init__(self, rate, resolution=16):
         self.kernel = SlidingWindow(resolution).prepare(rate)
@@ -65,7 +65,7 @@ def test_every_wait_is_exact_for_every_cost_up_to_the_limit(rate, steps, data):
 
 
 @pytest.mark.parametrize("limit", [1, 16, 17, 1_000_000])
-def test_a_key_remembers_a_moment_more_than_the_resolution_at_most(limit):
+def test_a_key_remembers_at_most_one_moment_more_than_the_resolution(limit):
     key = Key(Rate(limit, PERIOD))
     for _ in range(5_000):
         key.hit()
@@ -73,7 +73,7 @@ def test_a_key_remembers_a_moment_more_than_the_resolution_at_most(limit):
         assert 1 + len(key.state[4] or ()) // 2 <= min(limit, 17)
 
 
-def test_it_is_the_default():
+def test_the_sliding_window_is_the_default():
     limiter = Limiter("window", "1/min", backend=InMemoryBackend())
     assert limiter.strategy == SlidingWindow(resolution=16)
     assert [limiter.sync.hit("ada").wait_seconds for _ in range(2)] == [0, 60]

@@ -51,7 +51,7 @@ def parsed(value):
 
 class TestEveryField:
     @given(uids, several_rates, decisions, outgoings, st.data())
-    def test_is_a_structured_field(self, uid, several, decision, responses, data):
+    def test_it_is_a_structured_field(self, uid, several, decision, responses, data):
         known = policies(uid, several, responses)
         fields = dict(known.headers(bound(decision, data.draw(st.sampled_from(several)))))
         for name in ("RateLimit-Policy", "RateLimit"):
@@ -63,21 +63,21 @@ class TestEveryField:
             assert (type(number), number >= 0, parameters) == (int, True, {})
 
     @given(uids, several_rates, decisions, outgoings, st.data())
-    def test_is_the_same_as_bytes(self, uid, several, decision, responses, data):
+    def test_it_is_the_same_as_bytes(self, uid, several, decision, responses, data):
         known = policies(uid, several, responses)
         decision = bound(decision, data.draw(st.sampled_from(several)))
         text = [(name.lower().encode(), value.encode()) for name, value in known.headers(decision)]
         assert [field for field in text if field[0] != b"retry-after"] == list(known.raw_fields(decision))
 
     @given(several_rates, decisions, outgoings)
-    def test_has_the_name_of_a_listed_policy(self, several, decision, responses):
+    def test_it_has_the_name_of_a_listed_policy(self, several, decision, responses):
         fields = dict(policies("uid", several, responses).headers(bound(decision, several[-1])))
         if "RateLimit" in fields:
             ((told, _),) = parsed(fields["RateLimit"])
             assert told in [name for name, _ in parsed(fields["RateLimit-Policy"])]
 
     @given(decisions, outgoings)
-    def test_waits_no_longer_than_the_retry_after(self, decision, responses):
+    def test_its_wait_is_at_most_the_retry_after(self, decision, responses):
         fields = dict(policies("uid", [MINUTE], responses).headers(bound(decision, MINUTE)))
         if "Retry-After" in fields:
             wait = int(fields["Retry-After"])
@@ -89,14 +89,14 @@ class TestEveryField:
 
 
 @given(plain)
-def test_has_seconds_that_are_enough_and_not_one_too_many(decision):
+def test_its_seconds_are_rounded_up(decision):
     seconds = retry_after(decision)
     if not decision.allowed and not decision.never:
         assert decision.retry_after <= seconds * 1_000_000 < max(decision.retry_after + 1_000_000, 1_000_001)
 
 
 class TestTheDraft:
-    def test_has_one_policy_for_one_rate(self):
+    def test_one_rate_has_one_policy(self):
         known = policies("api:data", [MINUTE])
         assert known.field == '"api:data";q=100;w=60'
         assert known.raw_fields(TAKEN) == (
@@ -104,16 +104,16 @@ class TestTheDraft:
             (b"ratelimit", b'"api:data";r=42;t=13'),
         )
 
-    def test_has_a_policy_for_each_rate_and_the_quota_of_the_binding_one(self):
+    def test_each_rate_has_a_policy_and_the_quota_is_that_of_the_binding_one(self):
         known = policies("api", [Rate.parse("10/s"), MINUTE])
         assert known.field == '"api.1";q=10;w=1, "api.2";q=100;w=60'
         assert known.raw_fields(REFUSED)[1] == (b"ratelimit", b'"api.2";r=3;t=3')
         assert (known.violated(REFUSED), known.violated(TAKEN)) == (("api.2",), ())
 
-    def test_has_no_window_unless_it_is_in_whole_seconds(self):
+    def test_a_window_is_sent_only_in_whole_seconds(self):
         assert policies("api", [Rate.parse("10/500ms")]).field == '"api";q=10'
 
-    def test_has_the_unit_if_there_is_one(self):
+    def test_the_unit_is_sent_if_there_is_one(self):
         known = policies("api", [MINUTE], ResponseOptions(unit="content-bytes"))
         assert dict(known.raw_fields(TAKEN))[b"ratelimit-policy"] == b'"api";q=100;w=60;qu="content-bytes"'
 
@@ -122,55 +122,55 @@ class TestTheDraft:
         known = policies("api", [Rate.parse("20k tokens/min burst 60k")], ResponseOptions(unit=unit))
         assert known.field == '"api";q=20000;w=60;qu="tokens"'
 
-    def test_has_the_partition_if_there_is_a_secret(self):
+    def test_the_partition_is_sent_if_there_is_a_secret(self):
         responses = ResponseOptions(partition_secret=SECRET)
         mark = responses.partition("192.0.2.1")
         fields = dict(policies("api", [MINUTE], responses).headers(PartitionedDecision.of(TAKEN, mark)))
         assert parsed(fields["RateLimit-Policy"]) == [("api", {"q": 100, "w": 60, "pk": mark})]
         assert parsed(fields["RateLimit"]) == [("api", {"r": 42, "t": 13, "pk": mark})]
 
-    def test_has_no_partition_without_a_secret(self):
+    def test_without_a_secret_no_partition_is_sent(self):
         marked = PartitionedDecision.of(TAKEN, b"0" * 12)
         assert "pk" not in str(policies("api", [MINUTE], ResponseOptions(jitter=5)).headers(marked))
 
-    def test_is_empty_without_a_limit(self):
+    def test_without_a_limit_there_are_no_fields(self):
         for responses in (DEFAULT, ResponseOptions(jitter=5)):
             known = policies("api", [], responses)
             assert known.headers(Decision(allowed=True, limit=1, remaining=1)) == []
 
-    def test_is_empty_if_nothing_was_counted(self):
+    def test_if_nothing_was_counted_there_are_no_fields(self):
         for responses in (DEFAULT, ALL):
             assert policies("api", [MINUTE], responses).raw_fields(TAKEN._replace(rate=None)) == ()
 
-    def test_has_the_policy_alone_if_the_store_did_not_answer(self):
+    def test_if_the_store_did_not_answer_only_the_policy_is_sent(self):
         away = Decision(False, 100, 0, retry_after=1_000_000, degraded=UNAVAILABLE)
         for responses in (DEFAULT, ALL):
             known = policies("api", [MINUTE], responses)
             assert known.headers(away) == [("Retry-After", "1"), ("RateLimit-Policy", '"api";q=100;w=60')]
 
-    def test_is_empty_for_a_denied_client(self):
+    def test_a_denied_client_gets_no_fields(self):
         for responses in (DEFAULT, ALL):
             known = policies("api", [MINUTE], responses)
             assert (known.raw_fields(DENIAL), known.headers(DENIAL)) == ((), [])
 
-    def test_has_the_policy_alone_if_a_strategy_returns_another_rate(self):
+    def test_if_a_strategy_returns_another_rate_only_the_policy_is_sent(self):
         known = policies("api", [Rate.parse("10/s"), MINUTE])
         assert [name for name, _ in known.raw_fields(TAKEN._replace(rate=Rate(1, 1)))] == [b"ratelimit-policy"]
 
-    def test_has_no_wait_if_waiting_does_not_help(self):
+    def test_a_cost_above_the_capacity_has_no_wait(self):
         assert dict(policies("api", [MINUTE]).headers(FOR_GOOD)) == {"RateLimit-Policy": '"api";q=100;w=60'}
 
 
 class TestTheTriples:
     @pytest.mark.parametrize(("name", "prefix"), [("draft-06", "RateLimit"), ("x-ratelimit", "X-RateLimit")])
-    def test_are_three_numbers(self, name, prefix):
+    def test_they_are_three_numbers(self, name, prefix):
         known = policies("api", [MINUTE], ResponseOptions(fields=name))
         three = [f"{prefix}-{part}" for part in ("Limit", "Remaining", "Reset")]
         assert known.headers(TAKEN) == list(zip(three, ("100", "42", "13"), strict=True))
         assert known.headers(REFUSED) == [("Retry-After", "3"), *zip(three, ("100", "3", "3"), strict=True)]
         assert known.headers(FOR_GOOD) == [(three[0], "100")]
 
-    def test_can_be_sent_together_with_the_draft(self):
+    def test_they_can_be_sent_together_with_the_draft(self):
         names = [name for name, _ in policies("api", [MINUTE], ALL).headers(TAKEN)]
         assert names[:2] == ["RateLimit-Policy", "RateLimit"]
         assert names[2:] == [f"{x}RateLimit-{part}" for x in ("", "X-") for part in ("Limit", "Remaining", "Reset")]
@@ -191,7 +191,7 @@ def test_a_function_may_write_other_fields():
 
 
 class TestSeveralDecisions:
-    def test_are_listed_in_their_order(self):
+    def test_they_are_listed_in_their_order(self):
         one, two = policies("one", [MINUTE]), policies("two", [MINUTE])
         assert [value for name, value in together([(one, TAKEN), (two, REFUSED)]) if name == b"ratelimit"] == [
             b'"one";r=42;t=13',
@@ -199,38 +199,38 @@ class TestSeveralDecisions:
         ]
 
     @pytest.mark.parametrize("turned", [False, True])
-    def test_have_single_fields_for_the_one_with_the_least_quota_left(self, turned):
+    def test_single_fields_are_those_of_the_decision_with_the_least_quota_left(self, turned):
         pairs = [(policies("one", [MINUTE], ALL), TAKEN), (policies("two", [MINUTE], ALL), REFUSED)]
         fields = together(pairs[::-1] if turned else pairs)
         names = [name for name, _ in fields]
         assert (names.count(b"ratelimit"), names.count(b"x-ratelimit-remaining")) == (2, 1)
         assert dict(fields)[b"ratelimit-remaining"] == dict(fields)[b"x-ratelimit-remaining"] == b"3"
 
-    def test_have_limit_and_remaining_of_the_same_throttle(self):
+    def test_limit_and_remaining_are_of_the_same_throttle(self):
         pairs = [(policies("one", [MINUTE], ALL), TAKEN._replace(limit=50)), (policies("two", [MINUTE], ALL), FOR_GOOD)]
         fields = dict(together(pairs))
         assert fields[b"x-ratelimit-limit"] == b"100"
         assert b"x-ratelimit-remaining" not in fields
 
-    def test_may_be_empty(self):
+    def test_without_decisions_there_are_no_fields(self):
         assert together([]) == []
 
 
 class TestLikeness:
     @pytest.mark.parametrize("responses", [DEFAULT, ALL, ResponseOptions(problem=False)], ids=repr)
-    def test_is_equal_for_refusals_with_the_same_response(self, responses):
+    def test_it_is_equal_for_refusals_with_the_same_response(self, responses):
         known = policies("api", [MINUTE], responses)
         later = REFUSED._replace(retry_after=2_400_000, reset_after=1)
         assert known.likeness(REFUSED) == known.likeness(later)
         assert reject(REFUSED, known).reply([]) == reject(later, known).reply([])
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(retry_after=3_400_000))
 
-    def test_differs_between_clients_if_responses_do(self):
+    def test_it_differs_between_clients_if_responses_do(self):
         known = policies("api", [MINUTE], ResponseOptions(jitter=5))
         one, two = (PartitionedDecision.of(REFUSED, mark) for mark in (b"1", b"2"))
         assert known.likeness(one) != known.likeness(two)
 
-    def test_differs_between_decisions_if_a_function_writes_fields(self):
+    def test_it_differs_between_decisions_if_a_function_writes_fields(self):
         known = policies("api", [MINUTE], ResponseOptions(fields=[lambda *_: ()]))
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(reset_after=1))
 

@@ -44,7 +44,7 @@ CHROME = f"{FIREFOX},image/apng,application/signed-exchange;v=b3;q=0.7"
         (";;;,text/,json/json,/", PROBLEM),
     ],
 )
-def test_the_preferred_kind_is_chosen(accept, kind):
+def test_the_preferred_kind_of_body_is_chosen(accept, kind):
     assert kind_for([accept]) == kind
 
 
@@ -66,5 +66,5 @@ def test_a_header_that_is_too_long_is_not_read():
 
 
 @given(st.lists(st.text("texhml/json*,;q=01. \tTé", max_size=60) | st.text(max_size=60), max_size=4))
-def test_any_header_gives_a_kind(lines):
+def test_any_header_gives_a_kind_of_body(lines):
     assert kind_for(lines) in {PROBLEM, JSON, HTML}

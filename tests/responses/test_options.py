@@ -13,7 +13,7 @@ SECRET = b"a secret of more than 16 bytes"
 keys = st.text(max_size=200)
 
 
-def test_the_default_is_the_draft_and_a_problem():
+def test_the_default_is_the_fields_of_the_draft_and_problem_details():
     assert ResponseOptions(fields=("draft-11",), unit=None, partition_secret=None, jitter=0, problem=True) == DEFAULT
 
 
@@ -71,7 +71,7 @@ def test_a_partition_depends_on_the_client_and_the_secret(key):
 
 
 @given(keys, st.integers(0, LONGEST_JITTER))
-def test_jitter_only_adds_and_never_more_than_its_limit(key, jitter):
+def test_jitter_adds_at_most_its_limit(key, jitter):
     responses = ResponseOptions(jitter=jitter)
     assert 0 <= responses.jitter_of(responses.partition(key)) <= jitter
 

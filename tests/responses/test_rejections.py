@@ -53,7 +53,7 @@ def test_a_refusal_speaks_of_the_unit_that_is_counted(text, options, noun, limit
     assert dear == f"Too many {noun}. This one costs more than the limit of {limit} can ever admit."
 
 
-def test_the_policy_that_refuses_is_named():
+def test_the_policy_that_refused_is_named():
     known = policies("api", [Rate.parse("10/s"), RATE])
     assert reject(REFUSED, known).body["violated-policies"] == ["api.2"]
 
@@ -69,7 +69,7 @@ def test_a_store_that_does_not_answer_violates_no_policy():
     assert (rejection.status, rejection.heading) == (503, "Service Unavailable")
 
 
-def test_a_websocket_gets_the_same():
+def test_a_websocket_gets_the_same_detail_and_wait():
     assert reject(REFUSED, POLICIES).message == {
         "type": "rate_limit",
         "error": "Too many requests. Retry in 3 seconds.",
@@ -113,7 +113,7 @@ class TestAReply:
     @pytest.mark.parametrize(
         ("accept", "kind"), [([], PROBLEM), (["*/*"], PROBLEM), ([JSON], JSON), ([f"{HTML}, */*;q=0.8"], HTML)]
     )
-    def test_has_the_kind_for_the_client(self, accept, kind):
+    def test_it_has_the_kind_that_the_client_prefers(self, accept, kind):
         rejection = reject(REFUSED, POLICIES)
         status, fields, body = rejection.reply(accept)
         assert (status, dict(fields)["Vary"]) == (429, "Accept")
@@ -121,29 +121,29 @@ class TestAReply:
         assert dict(fields)["Content-Type"] == (f"{HTML}; charset=utf-8" if kind == HTML else kind)
         assert body.decode() == rejection.page if kind == HTML else json.loads(body) == rejection.body
 
-    def test_may_be_the_detail_alone(self):
+    def test_it_may_be_the_detail_alone(self):
         rejection = reject(REFUSED, policies("api", [RATE], ResponseOptions(problem=False)))
         assert rejection.reply([])[2] == b'{"detail": "Too many requests. Retry in 3 seconds."}'
         assert dict(rejection.reply([])[1])["Content-Type"] == JSON
         assert rejection.kind([HTML]) == HTML
 
-    def test_is_a_small_page_that_needs_nothing_else(self):
+    def test_a_browser_gets_a_small_page_without_other_files(self):
         page = reject(REFUSED, POLICIES).page
         assert "<h1>Too Many Requests</h1><p>Too many requests. Retry in 3 seconds.</p>" in page
         assert page.startswith("<!doctype html>")
         assert not any(word in page for word in ("<script", "<style", "<link", "href=", "src=", "http"))
 
-    def test_of_another_status_is_what_that_says(self):
+    def test_another_status_has_another_body(self):
         rejection = Rejection(REFUSED, 403, "No.", None, ())
         assert rejection.body == {"title": "Forbidden", "status": 403, "detail": "No."}
         assert "<h1>Forbidden</h1><p>No.</p>" in rejection.page
 
-    def test_is_escaped(self):
+    def test_text_in_a_page_is_escaped(self):
         page = Rejection(REFUSED, 429, "<b>&\"'", 1, ()).page
         assert "<p>&lt;b&gt;&amp;&quot;&#x27;</p>" in page
 
 
-def test_the_types_are_those_of_the_registry():
+def test_the_problem_types_are_those_of_the_registry():
     assert (QUOTA_EXCEEDED.partition("#")[2], REDUCED_CAPACITY.partition("#")[2]) == (
         "quota-exceeded",
         "temporary-reduced-capacity",

@@ -69,7 +69,7 @@ def test_a_pattern_is_anchored_and_otherwise_literal(pattern, path):
     assert not matches(pattern, path)
 
 
-def test_methods_in_either_case_and_get_means_head():
+def test_methods_match_in_either_case_and_get_includes_head():
     rule = Rule(methods=["get", "POST"])
     assert [rule.matches(method, "/") for method in ("GET", "HEAD", "post", "PUT")] == [True, True, True, False]
     assert not Rule(methods=["HEAD"]).matches("GET", "/")
@@ -82,7 +82,7 @@ def test_path_and_method_have_to_match():
 
 @pytest.mark.parametrize("path", ["//a/b", "/a//b", "/a/./b", "/x/../a/b", "/a/b//", "/../a/b", "/a/b/.", "a/b"])
 @pytest.mark.parametrize("pattern", ["/a/b", "/a/b/", re.compile("/a/b"), re.compile("/a/b/")])
-def test_a_limit_is_not_escaped_by_another_spelling(pattern, path):
+def test_another_spelling_does_not_escape_a_limit(pattern, path):
     assert matches(pattern, path)
 
 
@@ -90,29 +90,29 @@ def test_a_limit_is_not_escaped_by_another_spelling(pattern, path):
     "path", ["/a%2Fb", "/a%2fb", "/a\\b", "/x/%2f/../a", "/a/b\n", "/a\n", "/x/../c", "/..", "/a%2f.."]
 )
 @pytest.mark.parametrize("pattern", ["/a/b", re.compile("/a/b")])
-def test_a_limit_is_not_escaped_by_what_a_file_server_or_a_route_reads_otherwise(pattern, path):
+def test_spellings_for_file_servers_and_routes_do_not_escape_a_limit(pattern, path):
     assert matches(pattern, path)
     assert not matches(pattern, path, bypass=True)
 
 
-def test_the_dot_of_an_expression_that_limits_matches_a_newline():
+def test_a_dot_in_the_expression_of_a_limit_matches_a_newline():
     assert matches(re.compile("/items/.*"), "/items/a\nb")
     assert not matches(re.compile("/items/.*"), "/items/a\nb", bypass=True)
     assert matches(re.compile("(?i)/items/[^/]*"), "/ITEMS/a\nb", bypass=True)
 
 
 @pytest.mark.parametrize("path", ["/a/b%", "/a/.b", "/a/b..", "/a/b%20c", "/a\nb"])
-def test_an_odd_path_is_let_pass_if_it_has_one_reading(path):
+def test_an_unusual_path_with_one_reading_may_be_bypassed(path):
     assert matches(path, path, bypass=True)
 
 
-def test_a_limit_is_for_the_path_as_it_came_too():
+def test_a_limit_matches_the_path_as_it_was_sent():
     assert matches(re.compile("/files//.*"), "/files//x")
     assert matches("/a/*/b/**", "/a/x/b/../../..")
 
 
 @pytest.mark.parametrize("path", ["/health/../admin", "/admin/../health", "//health", "/health/."])
-def test_a_bypass_is_not_won_by_another_spelling(path):
+def test_another_spelling_does_not_win_a_bypass(path):
     assert not matches("/health", path, bypass=True)
     assert not matches(re.compile(r"/health.*"), "/health/../admin", bypass=True)
     assert not matches("/health/**", "/health/../admin", bypass=True)
@@ -141,7 +141,7 @@ def test_a_bypass_matches_with_and_without_a_slash_at_the_end(path):
         ("/a;x=1/b", "/a;x=1/b"),
     ],
 )
-def test_the_normal_form(path, normal):
+def test_a_path_has_a_normal_form(path, normal):
     assert normal_path(path) == normal
 
 
@@ -163,12 +163,12 @@ def test_the_normal_form(path, normal):
         ("/a\\..", set()),
     ],
 )
-def test_the_readings_of_a_path(path, forms):
+def test_a_path_has_readings(path, forms):
     assert set(readings(path)) == forms
 
 
 @given(st.text("ab./", max_size=12))
-def test_a_normal_form_is_normal(path):
+def test_the_normal_form_of_a_normal_form_is_the_same(path):
     normal = normal_path(path)
     assert normal_path(normal) == normal
     assert normal == "/" or (normal.startswith("/") and not normal.endswith("/"))
@@ -176,7 +176,7 @@ def test_a_normal_form_is_normal(path):
 
 
 def fits_segment(pattern, segment):
-    """The slow model of one segment."""
+    """A slow model of a pattern for one segment."""
     if pattern in {"", "*"}:
         return pattern == segment or (pattern == "*" and segment != "")
     if pattern[0] == "*":
@@ -189,7 +189,7 @@ def fits_rest(pattern, segment):
 
 
 def fits(pattern, segments):
-    """The slow model of a pattern: every way to spread the segments."""
+    """A slow model of a pattern: tries every assignment of segments."""
     if not pattern:
         return not segments
     if pattern[0] == "**":
@@ -203,7 +203,7 @@ PARTS = st.one_of(
 
 
 @given(st.lists(PARTS, min_size=1, max_size=6), st.lists(st.text("ab", min_size=1, max_size=4), max_size=6))
-def test_patterns_match_as_a_slow_model_says(pattern, segments):
+def test_patterns_match_as_their_slow_model_does(pattern, segments):
     expected = fits(pattern, segments)
     for end in ("", "/"):
         path = "/" + "/".join(segments) + end * bool(segments)
@@ -223,7 +223,7 @@ def test_patterns_match_as_a_slow_model_says(pattern, segments):
 def test_a_long_path_takes_time_in_proportion(pattern, path):
     begun = time.process_time()
     assert not matches(pattern, path)
-    assert time.process_time() - begun < 1  # by backtracking it would be hours
+    assert time.process_time() - begun < 1  # backtracking would take hours
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_long_path_takes_time_in_proportion(pattern, path):
         (None, {"when": 7}, TypeError, r"the predicate of a rule 7 cannot be called"),
     ],
 )
-def test_what_is_no_rule_is_said(path, options, error, words):
+def test_an_invalid_rule_is_an_error(path, options, error, words):
     with pytest.raises(error, match=words):
         Rule(path, **options)
 
@@ -284,19 +284,19 @@ def no():
 
 
 class TestASet:
-    def test_without_rules_is_for_everything(self):
+    def test_without_rules_it_matches_everything(self):
         assert RuleSet().judge("GET", "/a") is True
 
-    def test_with_bypasses_alone_is_for_all_else(self):
+    def test_with_only_bypasses_it_matches_all_other_requests(self):
         rules = RuleSet((Rule("/a", bypass=True), Rule(methods=["OPTIONS"], bypass=True)))
         asked = (("GET", "/a"), ("OPTIONS", "/b"), ("GET", "/b"))
         assert [rules.judge(*each) for each in asked] == [False, False, True]
 
-    def test_is_for_what_one_rule_matches_and_no_bypass(self):
+    def test_it_matches_if_one_rule_does_and_no_bypass(self):
         rules = RuleSet((Rule("/a/**"), Rule("/b"), Rule("/a/x", bypass=True)))
         assert [rules.judge("GET", path) for path in ("/a", "/b", "/c", "/a/x")] == [True, True, False, False]
 
-    def test_asks_no_more_than_it_has_to(self):
+    def test_it_calls_no_more_predicates_than_necessary(self):
         rules = RuleSet((Rule("/a/**", when=yes), Rule("/a/x"), Rule("/a/y", when=no, bypass=True)))
         ask = rules.rules[0].predicate, rules.rules[2].predicate
         assert rules.judge("GET", "/b") is False
@@ -304,17 +304,17 @@ class TestASet:
         assert rules.judge("GET", "/a/z") == PendingPredicates((), (ask[0],))
         assert rules.judge("GET", "/a/y") == PendingPredicates((ask[1],), (ask[0],))
 
-    def test_says_whether_it_needs_the_route(self):
+    def test_it_knows_whether_it_needs_the_route(self):
         assert RuleSet((Rule("/a"), Rule(route="/b/{id}"))).by_route
         assert not RuleSet((Rule("/a"),)).by_route
 
-    def test_judges_each_method_path_and_route_by_itself(self):
+    def test_each_method_path_and_route_has_its_own_result(self):
         rules = RuleSet((Rule("/a", methods=["GET"]), Rule(route="/b/{id}")))
         asked = (("GET", "/a", None), ("PUT", "/a", None), ("PUT", "/a", "/b/{id}"), ("GET", "/b/7", "/b/{id}"))
         for _ in range(2):
             assert [rules.judge(*each) for each in asked] == [True, False, True, True]
 
-    def test_keeps_a_bounded_number_of_verdicts(self):
+    def test_it_caches_a_bounded_number_of_results(self):
         rules = RuleSet((Rule("/a/**"),))
         for number in range(2_000):
             assert rules.judge("GET", f"/a/{number}") is True
@@ -322,10 +322,10 @@ class TestASet:
         assert len(rules._verdicts) <= 512
         assert max(len(path) for _, path, _ in rules._verdicts) < 160
 
-    def test_keeps_each_rule_once_in_order(self):
+    def test_each_rule_is_kept_once_in_order(self):
         rules = RuleSet((Rule("/b"), Rule("/a"))).with_rule(Rule("/b"))
         assert rules.rules == (Rule("/b"), Rule("/a"))
 
-    def test_takes_nothing_else(self):
+    def test_objects_that_are_no_rules_are_an_error(self):
         with pytest.raises(TypeError, match=r"rules are made as Rule\('/api/\*\*'\), not '/a'"):
             RuleSet(("/a",))

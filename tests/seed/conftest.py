@@ -1,4 +1,4 @@
-"""Programs as a new user writes them, one file for each way to use a throttle, and real clients."""
+"""Fixtures for programs of new users, one file for each way to use a throttle, with real clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Served = Callable[[Any], httpx.Client]
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """Serves an app under uvicorn until the test ends, and answers with a client for it."""
+    """Serves an app under uvicorn until the test ends; returns a client of it."""
     with ExitStack() as stack:
 
         def start(app: Any) -> httpx.Client:

@@ -1,4 +1,4 @@
-"""The steps of a check and a hit, and the same as one: what many clients at once are charged, and who is refused."""
+"""A check and a hit as two steps, and as one: what concurrent requests are charged, and which are refused."""
 
 import anyio
 import pytest
@@ -15,7 +15,7 @@ COST, REAL, CALLERS = 3_000, 2_000, 20
 
 @pytest.fixture
 def worked():
-    """The requests whose work has begun."""
+    """The requests whose work began."""
     return []
 
 
@@ -49,7 +49,7 @@ def app(worked):
 
 
 async def all_at_once(app, path):
-    """The statuses of so many requests at once."""
+    """Send requests concurrently; their statuses."""
     statuses = []
 
     async def ask():
@@ -61,12 +61,12 @@ async def all_at_once(app, path):
     return statuses
 
 
-async def test_in_steps_work_is_done_that_is_then_refused(app, worked):
+async def test_in_two_steps_some_work_is_done_and_then_refused(app, worked):
     statuses = await all_at_once(app, "/steps")
     assert (len(worked), statuses.count(200)) == (CALLERS, 5)
 
 
-async def test_as_one_step_only_work_that_is_paid_for_is_done(app, worked):
+async def test_in_one_step_only_admitted_work_is_done(app, worked):
     statuses = await all_at_once(app, "/atomic")
     assert len(worked) == statuses.count(200) == 3
     assert (await get(app, "/left")).json() == 10_000 - 3 * REAL

@@ -36,11 +36,11 @@ def test_every_scope_has_its_own_quota(client):
     assert client.get("/resource/blue").json() == {"tenant": "blue"}
 
 
-def test_the_context_of_the_call_wins_over_that_of_the_throttle(client):
+def test_the_context_of_the_call_takes_precedence_over_that_of_the_throttle(client):
     answers = [client.get("/shared", params=query).status_code for query in ({}, {}, {"scope": "me"})]
     assert answers == [200, 429, 200]
 
 
-def test_the_context_of_the_throttle_counts_where_the_call_has_none(client):
+def test_without_a_context_of_the_call_that_of_the_throttle_applies(client):
     answers = [client.get("/shared", params=query).status_code for query in ({"scope": "everybody"}, {})]
     assert answers == [200, 429]

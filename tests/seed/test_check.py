@@ -1,4 +1,4 @@
-"""`await throttle.check(request, cost=N)`: a look at the quota before the work."""
+"""`await throttle.check(request, cost=N)`: checks the quota before the work."""
 
 import pytest
 from fastapi import FastAPI, Request

@@ -1,4 +1,4 @@
-"""All together: a cost that is known afterwards, and a charge for successful items only."""
+"""A larger program: a cost that is known after the work, and a charge for successful items only."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -63,7 +63,7 @@ def test_a_batch_beyond_the_quota_is_not_started(client):
     assert post(client, [1] * 1000).json() == {"processed": 1000}
 
 
-def test_a_client_that_waits_as_told_gets_a_single_item_through(client):
+def test_a_client_that_obeys_the_wait_can_send_a_single_item(client):
     post(client, [1] * 10_000)
     clock.advance(seconds=int(post(client, [1]).headers["Retry-After"]))
     assert post(client, [1]).json() == {"processed": 1}

@@ -46,19 +46,19 @@ def test_the_default_cost_is_one(client):
     assert [client.post("/upload").status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_cost_of_0_is_admitted_without_a_lookup(client):
+def test_a_cost_of_0_is_admitted_without_the_store(client):
     assert client.post("/notes", content=b"a long note").status_code == 200
     assert client.post("/upload").status_code == 429
     assert client.post("/notes", content=b"short").status_code == 200
     assert backend.keys == 1
 
 
-def test_a_cost_of_0_leaves_no_trace(client):
+def test_a_cost_of_0_leaves_no_key(client):
     assert client.post("/notes", content=b"short").status_code == 200
     assert backend.keys == 0
 
 
-def test_a_cost_that_can_never_fit_says_so(client):
+def test_a_cost_above_the_capacity_is_refused_without_a_wait(client):
     refused = client.post("/upload", content=kilobytes(1001))
     assert refused.status_code == 429
     assert "Retry-After" not in refused.headers

@@ -1,4 +1,4 @@
-"""`await throttle.hit(request)`: decide and consume."""
+"""`await throttle.hit(request)`: decides and consumes."""
 
 import pytest
 from fastapi import FastAPI, Request
@@ -37,7 +37,7 @@ def test_a_refusal_has_the_wait(client):
     assert {"detail": f"Too many requests. Retry in {wait} seconds."} == refused.json()
 
 
-def test_a_client_that_waits_as_told_is_admitted(client):
+def test_a_client_that_obeys_the_wait_is_admitted(client):
     *_, refused = [client.get("/data") for _ in range(101)]
     clock.advance(seconds=int(refused.headers["Retry-After"]))
     assert client.get("/data").status_code == 200

@@ -58,7 +58,7 @@ def test_sixty_messages_are_echoed_and_then_the_client_gets_a_message(address):
     assert {"type": "rate_limit", "error": f"Too many requests. Retry in {wait} seconds.", "retry_after": wait} == told
 
 
-def test_the_program_may_close_a_throttled_websocket(address):
+def test_an_endpoint_may_close_a_throttled_websocket(address):
     with connect(f"{address}/strict") as socket:
         [ask(socket, "") for _ in range(61)]
         with pytest.raises(ConnectionClosed) as closed:
@@ -66,7 +66,7 @@ def test_the_program_may_close_a_throttled_websocket(address):
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "Rate limit exceeded")
 
 
-def test_a_hit_neither_raises_nor_closes_and_the_flag_is_that_of_the_last_one(address):
+def test_a_hit_neither_raises_nor_closes_and_is_throttled_is_about_the_last_one(address):
     with connect(f"{address}/lenient") as socket:
         *_, told = [json.loads(ask(socket, "").removeprefix("Echo: ") or "{}") for _ in range(61)]
         clock.advance(seconds=told["retry_after"])

@@ -1,4 +1,4 @@
-"""A new user's first minute: the README's quick start of each framework, typed into an empty folder and run.
+"""A new user's first minute: runs the README's quick start of each framework in an empty folder.
 
 Run it as ``python -m tests.smoke.quick_start FOLDER`` once the wheels are in `dist/`. Each framework gets a new
 environment below FOLDER, with the wheels that the README's install line names. The files, the commands and the URL are
@@ -40,7 +40,7 @@ class QuickStart(NamedTuple):
     blocks: list[Block]
 
     def with_port(self, port: int) -> QuickStart:
-        """The same with a free port instead of the README's."""
+        """The same quick start with a free port."""
         return self._replace(blocks=[each._replace(text=each.text.replace(PORT, str(port))) for each in self.blocks])
 
     @property
@@ -49,7 +49,7 @@ class QuickStart(NamedTuple):
 
 
 def quick_starts() -> list[QuickStart]:
-    """One for each row of the README's table of install lines."""
+    """The quick starts of the README, one for each row of its table of install lines."""
     text = README.read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| `(pip install .+?)` \| `(pip install .+?)` \|$", text, re.MULTILINE)
     return [QuickStart(*row, blocks_below(text, f"### {row[0]}\n")) for row in rows]
@@ -73,7 +73,7 @@ def main(folder: Path) -> None:
 
 
 def try_out(start: QuickStart, home: Path) -> None:
-    """Install, type, run and request, as the README says."""
+    """Install the packages, write the files, run the server and send requests, as the README says."""
     project = home / "project"
     project.mkdir(parents=True)
     environ = new_environment(home / "environment")
@@ -117,7 +117,7 @@ def type_files(written: list[Block], project: Path) -> None:
 
 @contextmanager
 def serving(command: str, project: Path, environ: dict[str, str]) -> Iterator[None]:
-    """Run a server for as long as the context lasts, and the processes that it starts."""
+    """Run a server and the processes that it starts while the context lasts."""
     with subprocess.Popen(command, shell=True, cwd=project, env=environ, start_new_session=True) as server:
         try:
             yield
@@ -127,7 +127,7 @@ def serving(command: str, project: Path, environ: dict[str, str]) -> Iterator[No
 
 
 def request_until_refused(url: str) -> list[int]:
-    """The statuses of requests, ten at most, from the start of the server to the first that is not 200."""
+    """Send requests until one has another status than 200, ten at most; their statuses."""
     statuses = [wait_for(url)]
     while statuses[-1] == 200 and len(statuses) < 10:
         statuses.append(status_of(url))
@@ -147,7 +147,7 @@ def wait_for(url: str) -> int:
 
 
 def status_of(url: str) -> int:
-    """The status of a request; a refusal has to say how long to wait."""
+    """Send a request; its status. A refusal must have a wait."""
     where = urlsplit(url)
     connection = HTTPConnection(where.netloc, timeout=PATIENCE)
     try:

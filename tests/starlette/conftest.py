@@ -1,4 +1,4 @@
-"""One open store on a clock that stands still, so that every refusal and every wait is exact."""
+"""One open store on a virtual clock, so that every refusal and every wait is exact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def backend(clock: VirtualClock) -> Iterator[InMemoryBackend]:
-    """The only open store, so that every throttle means it."""
+    """The only open store, so every throttle uses it."""
     with InMemoryBackend(clock=clock) as backend:
         yield backend
 

@@ -1,4 +1,4 @@
-"""The adapters keep the contract of all adapters."""
+"""The adapters pass the contract tests of adapters."""
 
 import json
 
@@ -36,5 +36,5 @@ class TestAdapter(AdapterContract):
         return Starlette()
 
 
-def test_a_bare_connection_has_the_adapter_of_http():
+def test_an_http_connection_has_the_http_adapter():
     assert http is adapter_of(HTTPConnection({"type": "http"}))

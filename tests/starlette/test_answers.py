@@ -30,7 +30,7 @@ def app_of(throttle, caught=Throttled, **options):
 
 
 @pytest.mark.parametrize("caught", [Throttled, traffik.Throttled, 429])
-async def test_a_refusal_is_a_problem(uid, caught):
+async def test_a_refusal_is_problem_details(uid, caught):
     answer = await get(app_of(HTTPThrottle(uid, "0/min"), caught))
     assert (answer.status_code, answer.content) == (429, problem(DEAR, uid))
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -55,7 +55,7 @@ async def test_a_websocket_is_closed_if_the_server_cannot_deny_it(uid):
     assert (close["type"], close["code"]) == ("websocket.close", 1008)
 
 
-async def test_an_error_of_a_handler_in_the_middleware_is_answered_too(uid):
+async def test_a_refusal_raised_by_a_handler_in_the_middleware_gets_a_response(uid):
     async def again(connection, decision, throttle):
         raise Throttled(traffik.responses.rejections.reject(decision, throttle.policies(decision)))
 
@@ -64,6 +64,6 @@ async def test_an_error_of_a_handler_in_the_middleware_is_answered_too(uid):
     assert (await get(front)).content == problem(DEAR, uid)
 
 
-async def test_it_is_a_handler_of_refusals_alone(uid):
+async def test_it_only_handles_refusals(uid):
     with pytest.raises(TypeError, match="not for HTTPException"):
         await answer_throttled(None, HTTPException(404))

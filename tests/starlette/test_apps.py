@@ -30,7 +30,7 @@ def throttle(uid):
 
 @pytest.fixture
 async def other():
-    """Another open store, so that none is the only one."""
+    """A second open store, so that throttles cannot pick the only one."""
     async with InMemoryBackend(namespace="other") as store:
         yield store
 
@@ -61,7 +61,7 @@ class TestMounted:
             assert await statuses(app, "/in/", "/in/") == [200, 429]
             assert (store.keys, other.keys) == (1, 0)
 
-    async def test_an_application_inside_that_does_too(self, throttle, other):
+    async def test_an_application_two_levels_below_uses_it_too(self, throttle, other):
         store = InMemoryBackend()
         innermost = FastAPI(routes=[throttled(throttle)])
         inner = FastAPI()
@@ -82,14 +82,14 @@ class TestMounted:
         ],
         ids=["with middleware", "in a mount", "in a router", "on a host"],
     )
-    async def test_in_every_kind_of_mount(self, throttle, other, wrap):
+    async def test_every_kind_of_mount_uses_the_store_of_the_outer(self, throttle, other, wrap):
         store = InMemoryBackend()
         app = Starlette(routes=[wrap(Starlette(routes=[throttled(throttle)]))], lifespan=store.lifespan)
         async with running(app):
             assert await statuses(app, "/", "/") == [200, 429]
             assert (store.keys, other.keys) == (1, 0)
 
-    async def test_its_own_store_comes_first(self, throttle):
+    async def test_an_inner_application_may_have_its_own_store(self, throttle):
         outer_store, inner_store = InMemoryBackend(), InMemoryBackend()
         inner = Starlette(routes=[throttled(throttle)], lifespan=inner_store.lifespan)
         app = Starlette(routes=[Mount("/in", inner), throttled(throttle)], lifespan=outer_store.lifespan)
@@ -98,7 +98,7 @@ class TestMounted:
             assert (inner_store.keys, outer_store.keys) == (1, 1)
 
 
-class TestBesideEachOther:
+class TestSeveralApplications:
     async def test_every_application_has_its_own_store(self, throttle):
         stores = [InMemoryBackend(), InMemoryBackend()]
         apps = [Starlette(routes=[throttled(throttle)], lifespan=store.lifespan) for store in stores]
@@ -115,7 +115,7 @@ class TestBesideEachOther:
             assert await statuses(one, "/") == [429]
         assert store.keys == 0
 
-    async def test_a_throttle_with_a_store_of_its_own_uses_that(self, uid, other):
+    async def test_a_throttle_with_its_own_store_uses_that(self, uid, other):
         own = InMemoryBackend()
         app = Starlette(
             routes=[throttled(HTTPThrottle(uid, "1/min", backend=own))], lifespan=InMemoryBackend().lifespan
@@ -126,7 +126,7 @@ class TestBesideEachOther:
 
 
 class TestTheLifespan:
-    async def test_can_be_used_inside_your_own(self, throttle, other):
+    async def test_it_can_be_used_in_a_users_lifespan(self, throttle, other):
         store, events = InMemoryBackend(), []
 
         @asynccontextmanager
@@ -141,7 +141,7 @@ class TestTheLifespan:
             assert await statuses(app, "/", "/") == [200, 429]
         assert (events, other.keys) == (["up", "down"], 0)
 
-    def test_passes_on_the_state_of_your_own_on_a_real_server(self, throttle):
+    def test_the_state_of_a_users_lifespan_is_kept(self, throttle):
         store = InMemoryBackend()
 
         @asynccontextmanager
@@ -153,7 +153,7 @@ class TestTheLifespan:
         with serve(app) as address:
             assert httpx.get(f"http://{address}/").json() == "hello"
 
-    async def test_inside_another_wins_until_it_ends(self, throttle):
+    async def test_of_two_the_inner_store_is_used_until_it_ends(self, throttle):
         app, one, two = Starlette(routes=[throttled(throttle)]), InMemoryBackend(), InMemoryBackend()
         async with one.lifespan(app):
             async with two.lifespan(app):
@@ -162,7 +162,7 @@ class TestTheLifespan:
             assert await statuses(app, "/") == [200]
             assert one.keys == 1
 
-    async def test_does_not_keep_applications_alive(self):
+    async def test_it_does_not_keep_applications_alive(self):
         app = Starlette(routes=[Mount("/in", inner := Starlette())], lifespan=InMemoryBackend().lifespan)
         async with running(app):
             pass
@@ -171,39 +171,39 @@ class TestTheLifespan:
         gc.collect()
         assert [app() for app in apps] == [None, None]
 
-    def test_works_with_the_test_client(self, throttle):
+    def test_it_works_with_the_test_client(self, throttle):
         app = FastAPI(lifespan=InMemoryBackend().lifespan, routes=[throttled(throttle)])
         with TestClient(app) as client:
             assert [client.get("/").status_code for _ in range(2)] == [200, 429]
         with TestClient(app, backend="trio") as client:
             assert [client.get("/").status_code for _ in range(2)] == [200, 429]
 
-    async def test_may_be_left_out_if_there_is_one_store(self, throttle, monkeypatch):
+    async def test_it_is_optional_if_there_is_one_store(self, throttle, monkeypatch):
         store = InMemoryBackend()
         monkeypatch.setattr(binding, "_made", WeakSet([store]))
         assert await statuses(Starlette(routes=[throttled(throttle)]), "/", "/") == [200, 429]
 
 
 class TestNoStore:
-    async def test_is_an_error_that_says_what_to_do(self, throttle, monkeypatch):
+    async def test_it_is_an_error_that_says_what_to_do(self, throttle, monkeypatch):
         monkeypatch.setattr(binding, "_made", WeakSet())
         with pytest.raises(BackendNotFoundError, match=r"lifespan=backend\.lifespan"):
             await get(Starlette(routes=[throttled(throttle)]))
 
-    async def test_to_choose_is_an_error_that_lists_the_candidates(self, throttle, other):
+    async def test_several_stores_without_a_choice_are_an_error_that_lists_them(self, throttle, other):
         async with InMemoryBackend(namespace="mine"):
             with pytest.raises(BackendNotFoundError, match="'mine'") as caught:
                 await get(Starlette(routes=[throttled(throttle)]))
         assert "'other'" in str(caught.value)
 
-    async def test_in_an_application_that_was_not_started_is_an_error_that_says_so(self, throttle, monkeypatch):
+    async def test_an_application_that_was_not_started_is_an_error_that_says_so(self, throttle, monkeypatch):
         stores = InMemoryBackend(), InMemoryBackend()
         monkeypatch.setattr(binding, "_made", WeakSet(stores))
         app = Starlette(routes=[throttled(throttle)], lifespan=stores[0].lifespan)
         with pytest.raises(BackendNotFoundError, match=r"none of them is open: .* with TestClient\(app\) as client:"):
             TestClient(app).get("/")
 
-    async def test_is_needed_for_a_hit_without_a_cost(self, throttle, monkeypatch):
+    async def test_a_hit_of_cost_0_needs_no_store(self, throttle, monkeypatch):
         monkeypatch.setattr(binding, "_made", WeakSet())
         app = FastAPI()
 

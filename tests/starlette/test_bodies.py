@@ -25,7 +25,7 @@ def throttle(uid):
 
 
 def status_of_an_unfinished_upload(address):
-    """The status line that comes although most of the body never does."""
+    """Send only a part of a body; the status line of the response."""
     host, _, port = address.partition(":")
     with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
         head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n"
@@ -37,14 +37,14 @@ async def in_starlette(request):
     return PlainTextResponse(await request.body())
 
 
-def test_in_starlette(throttle):
+def test_starlette_refuses_before_the_body(throttle):
     app = Starlette(routes=[Route("/", throttled(throttle)(in_starlette), methods=["POST"])])
     with serve(app) as address:
         assert status_of_an_unfinished_upload(address) == b"HTTP/1.1 429 Too Many Requests"
 
 
 @pytest.mark.parametrize("place", ["application", "router"])
-def test_in_fastapi_with_the_route_class(throttle, place):
+def test_fastapi_with_the_route_class_refuses_before_the_body(throttle, place):
     app, router = FastAPI(), APIRouter(route_class=ThrottledRoute)
     app.router.route_class = ThrottledRoute
 
@@ -57,7 +57,7 @@ def test_in_fastapi_with_the_route_class(throttle, place):
         assert status_of_an_unfinished_upload(address) == b"HTTP/1.1 429 Too Many Requests"
 
 
-def test_in_aiohttp(throttle):
+def test_aiohttp_refuses_before_the_body(throttle):
     from aiohttp import web
 
     from traffik_aiohttp import throttled
@@ -81,7 +81,7 @@ class TestTheRouteClass:
         app.router.route_class = ThrottledRoute
         return app
 
-    async def test_counts_each_throttle_once(self, app, uid):
+    async def test_it_counts_each_throttle_once(self, app, uid):
         one, two = HTTPThrottle(f"{uid}-1", "3/min"), HTTPThrottle(f"{uid}-2", "2/min")
 
         @app.get("/")
@@ -93,18 +93,18 @@ class TestTheRouteClass:
         assert (await get(app)).json() == 2
         assert (await get(app)).headers["RateLimit"].startswith(f'"{two.uid}";r=0')
 
-    async def test_sends_the_response_of_a_handler(self, app, uid):
+    async def test_it_sends_the_response_of_a_handler(self, app, uid):
         app.get("/")(throttled("0/min", uid=uid, handle_throttled=lambda: PlainTextResponse("busy", 503))(in_starlette))
         answer = await get(app)
         assert (answer.status_code, answer.text) == (503, "busy")
 
-    async def test_allows_an_async_identifier_for_a_sync_endpoint(self, app, uid):
+    async def test_it_allows_an_async_identifier_for_a_sync_endpoint(self, app, uid):
         async def who(request):
             return "client"
 
         app.get("/")(throttled("1/min", uid=uid, identifier=who)(lambda: None))
         assert await statuses(app, "/", "/") == [200, 429]
 
-    async def test_does_not_change_routes_without_a_decorator(self, app):
+    async def test_it_does_not_change_routes_without_a_decorator(self, app):
         app.get("/")(lambda: None)
         assert await statuses(app, "/", "/") == [200, 200]

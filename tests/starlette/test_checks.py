@@ -30,7 +30,7 @@ def app():
 
 
 async def start(app):
-    """Start and stop an application; what the server is told."""
+    """Start and stop an application; the messages to the server."""
     incoming = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     told = []
 
@@ -49,7 +49,7 @@ def said():
 
 
 class TestADecoratorAboveTheRoute:
-    async def test_is_reported_when_the_store_opens(self, app, throttle):
+    async def test_it_is_reported_when_the_store_opens(self, app, throttle):
         @throttled(throttle)
         @app.get("/")
         async def endpoint(): ...
@@ -58,7 +58,7 @@ class TestADecoratorAboveTheRoute:
             assert said() == ["misplaced-decorator"]
         assert f"{__file__}:" in notices.said()[0].about
 
-    async def test_is_reported_by_the_middleware(self, app, throttle):
+    async def test_it_is_reported_by_the_middleware(self, app, throttle):
         @throttled(throttle)
         @app.get("/")
         def endpoint(): ...
@@ -67,7 +67,7 @@ class TestADecoratorAboveTheRoute:
         await start(app)
         assert said() == ["misplaced-decorator"]
 
-    async def test_is_reported_in_routers_and_mounted_applications(self, app, throttle):
+    async def test_it_is_reported_in_routers_and_mounted_applications(self, app, throttle):
         router, inner = APIRouter(), FastAPI()
         for place in (router, inner):
             throttled(throttle)(place.get("/x")(lambda: None))
@@ -76,14 +76,14 @@ class TestADecoratorAboveTheRoute:
         check_app(app)
         assert said() == ["misplaced-decorator"]
 
-    async def test_is_reported_on_a_route_of_starlette(self, throttle):
+    async def test_it_is_reported_on_a_route_of_starlette(self, throttle):
         async def endpoint(request): ...
 
         throttled(throttle)(endpoint)
         check_app(Starlette(routes=[Mount("/in", routes=[Route("/", endpoint)])]))
         assert said() == ["misplaced-decorator"]
 
-    async def test_below_it_is_not_reported(self, app, throttle):
+    async def test_a_decorator_below_the_route_is_not_reported(self, app, throttle):
         @app.get("/")
         @throttled(throttle)
         async def endpoint(): ...
@@ -94,7 +94,7 @@ class TestADecoratorAboveTheRoute:
 
 class TestADependencyThatCannotWork:
     @pytest.mark.parametrize("method", ["hit", "check"])
-    async def test_is_an_error_that_says_what_to_write(self, app, throttle, method):
+    async def test_it_is_an_error_that_says_what_to_write(self, app, throttle, method):
         app.get("/", dependencies=[Depends(getattr(throttle, method))])(lambda: None)
         with pytest.raises(
             ConfigurationError, match=rf"'/' depends on the method '{method}' of .*: write Depends\(thr"
@@ -102,19 +102,19 @@ class TestADependencyThatCannotWork:
             async with InMemoryBackend().lifespan(app):
                 raise AssertionError
 
-    async def test_stops_the_server_through_the_middleware(self, app, throttle):
+    async def test_with_the_middleware_the_server_does_not_start(self, app, throttle):
         app.get("/", dependencies=[Depends(throttle.sync.hit)])(lambda: None)
         app.add_middleware(ThrottleMiddleware)
         (told,) = await start(app)
         assert told["type"] == "lifespan.startup.failed"
         assert "write Depends(throttle)" in told["message"]
 
-    async def test_is_a_throttle_of_websockets_on_a_route_of_http(self, app, uid):
+    async def test_a_websocket_throttle_on_an_http_route_is_one(self, app, uid):
         app.get("/", dependencies=[Depends(WebSocketThrottle(uid, "1/min"))])(lambda: None)
         with pytest.raises(ConfigurationError, match=r"'/' is a route for HTTP, .*: use an HTTPThrottle there"):
             check_app(app)
 
-    async def test_is_found_below_other_dependencies(self, app, throttle):
+    async def test_it_is_found_in_nested_dependencies(self, app, throttle):
         def inner(limited: Annotated[object, Depends(throttle.hit)]): ...
 
         app.include_router(APIRouter(dependencies=[Depends(inner)]))
@@ -123,7 +123,7 @@ class TestADependencyThatCannotWork:
             check_app(app)
 
 
-async def test_a_method_of_a_throttle_class_of_the_user_is_a_dependency_like_any_other(app, uid):
+async def test_a_method_of_a_users_throttle_class_works_as_a_dependency(app, uid):
     class Mine(HTTPThrottle):
         async def limited(self, request: Request):
             return await self.hit(request)
@@ -140,25 +140,25 @@ async def test_the_sync_form_works_as_a_dependency(app, throttle):
 
 
 class TestTheMiddlewareForCORS:
-    async def test_inside_the_throttles_is_reported(self, app, throttle):
+    async def test_inside_the_throttling_middleware_it_is_reported(self, app, throttle):
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         app.add_middleware(ThrottleMiddleware, throttle)
         await start(app)
         assert said() == ["cors-order"]
         assert "put CORSMiddleware outside ThrottleMiddleware" in notices.said()[0].sentence
 
-    async def test_outside_them_is_not_reported(self, app, throttle):
+    async def test_outside_the_throttling_middleware_it_is_not_reported(self, app, throttle):
         app.add_middleware(ThrottleMiddleware, throttle)
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         await start(app)
         assert said() == []
 
-    async def test_inside_a_wrapped_application_is_reported(self, app, throttle):
+    async def test_inside_a_wrapped_application_it_is_reported(self, app, throttle):
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         ThrottleMiddleware(app, throttle)
         assert said() == ["cors-order"]
 
-    async def test_inside_a_middleware_without_throttles_is_not_reported(self, app):
+    async def test_inside_a_middleware_without_throttles_it_is_not_reported(self, app):
         app.add_middleware(CORSMiddleware, allow_origins=["*"])
         app.add_middleware(ThrottleMiddleware)
         await start(app)

@@ -34,7 +34,7 @@ def app(*middleware):
 
 
 async def ask(app, *requests):
-    """The statuses of requests, each a method and its header fields."""
+    """Send requests, each a method and its header fields; the statuses."""
     async with calling(app) as caller:
         return [(await caller.request(method, "/", headers=fields)).status_code for method, fields in requests]
 

@@ -1,4 +1,4 @@
-"""`@throttled`, in a module whose annotations are strings until they are evaluated."""
+"""`@throttled`, in a module whose annotations are strings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def route(endpoint):
 
 
 def named(name):
-    """A plain endpoint whose parameter has this name."""
+    """Make an endpoint whose parameter has this name."""
     scope = {"PlainTextResponse": PlainTextResponse}
     exec(f"async def endpoint({name}): return PlainTextResponse('ok')", scope)
     return scope["endpoint"]
@@ -48,7 +48,7 @@ def api(endpoint):
 
 
 class TestInFastAPI:
-    async def test_an_async_endpoint_that_asks_for_the_request(self, throttle):
+    async def test_an_async_endpoint_with_a_request_parameter_works(self, throttle):
         @throttled(throttle)
         async def endpoint(q: int, r: Request):
             return q, r.url.path
@@ -56,7 +56,7 @@ class TestInFastAPI:
         assert (await get(api(endpoint), "/?q=3")).json() == [3, "/"]
         assert (await get(api(endpoint), "/?q=3")).status_code == 429
 
-    async def test_an_async_endpoint_that_does_not(self, throttle):
+    async def test_an_async_endpoint_without_one_works(self, throttle):
         @throttled(throttle)
         async def endpoint(q: int = 1):
             return q
@@ -64,14 +64,14 @@ class TestInFastAPI:
         assert (await get(api(endpoint), "/?q=3")).json() == 3
         assert (await get(api(endpoint), "/?q=3")).status_code == 429
 
-    async def test_a_sync_endpoint_that_asks_for_the_request(self, throttle):
+    async def test_a_sync_endpoint_with_a_request_parameter_works(self, throttle):
         @throttled(throttle)
         def endpoint(request: Request):
             return request.url.path
 
         assert await statuses(api(endpoint), "/", "/") == [200, 429]
 
-    async def test_a_sync_endpoint_that_does_not(self, throttle):
+    async def test_a_sync_endpoint_without_one_works(self, throttle):
         @throttled(throttle)
         def endpoint(q: int = 1):
             return q
@@ -92,7 +92,7 @@ class TestInFastAPI:
         assert (await get(app)).text.split() == ["1", "2"]
         assert (await get(app)).status_code == 429
 
-    async def test_an_endpoint_decorated_twice(self, uid, throttle):
+    async def test_an_endpoint_may_be_decorated_twice(self, uid, throttle):
         @throttled(HTTPThrottle(f"{uid}-2", "2/min"))
         @throttled(throttle)
         async def endpoint(q: int = 1):
@@ -111,7 +111,7 @@ class TestInFastAPI:
         opened, denied = [(await converse(app, **DENIAL))[0]["type"] for _ in range(2)]
         assert (opened, denied) == ("websocket.accept", "websocket.http.response.start")
 
-    async def test_openapi_stays_as_it_is(self, throttle):
+    async def test_the_openapi_document_does_not_change(self, throttle):
         async def endpoint(q: int, limit: str | None = None) -> list[int]:
             """What it does."""
 
@@ -185,11 +185,11 @@ class TestInStarlette:
 
 class TestTheNamesOfParameters:
     @pytest.mark.parametrize("name", ["req", "_", "r"])
-    async def test_do_not_matter_for_starlette(self, throttle, name):
+    async def test_they_do_not_matter_in_starlette(self, throttle, name):
         endpoint = throttled(throttle)(named(name))
         assert await statuses(route(endpoint), "/", "/") == [200, 429]
 
-    async def test_do_not_matter_for_a_method(self, throttle):
+    async def test_they_do_not_matter_for_a_method(self, throttle):
         class Endpoint(HTTPEndpoint):
             @throttled(throttle)
             async def get(self, req):
@@ -197,7 +197,7 @@ class TestTheNamesOfParameters:
 
         assert await statuses(route(Endpoint), "/", "/") == [200, 429]
 
-    async def test_do_not_make_a_parameter_the_connection(self, throttle):
+    async def test_a_name_alone_does_not_make_a_parameter_the_connection(self, throttle):
         @throttled(throttle)
         async def endpoint(request: int, connection: Annotated[str, Depends(lambda: "of a database")]):
             return request, connection
@@ -205,7 +205,7 @@ class TestTheNamesOfParameters:
         assert (await get(api(endpoint), "/?request=3")).json() == [3, "of a database"]
         assert (await get(api(endpoint), "/?request=3")).status_code == 429
 
-    async def test_do_not_matter_for_unions_and_annotated(self, throttle):
+    async def test_they_do_not_matter_for_unions_and_annotated(self, throttle):
         @throttled(throttle)
         async def endpoint(r: Annotated[Request, "of the client"]):
             return r.url.path
@@ -216,7 +216,7 @@ class TestTheNamesOfParameters:
         with pytest.raises(TypeError, match="throttled is for functions and methods: decorate the methods of"):
             throttled(throttle)(HTTPEndpoint)
 
-    async def test_a_call_without_one_is_an_error_that_says_what_to_do(self, throttle):
+    async def test_a_call_without_a_connection_is_an_error_that_says_what_to_do(self, throttle):
         with pytest.raises(TypeError, match="annotate a parameter as Request or WebSocket"):
             await throttled(throttle)(named("x"))(5)
 
@@ -231,7 +231,7 @@ class TestAHandlerThatReturnsAResponse:
     def throttle(self, uid):
         return HTTPThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
 
-    async def test_replaces_an_async_endpoint(self, throttle):
+    async def test_it_replaces_an_async_endpoint(self, throttle):
         @throttled(throttle)
         async def endpoint(request: Request):
             raise AssertionError
@@ -239,14 +239,14 @@ class TestAHandlerThatReturnsAResponse:
         answers = [await get(app(endpoint)) for app in (route, api)]
         assert [(answer.status_code, answer.text) for answer in answers] == [(503, "busy")] * 2
 
-    async def test_replaces_a_sync_endpoint(self, throttle):
+    async def test_it_replaces_a_sync_endpoint(self, throttle):
         @throttled(throttle)
         def endpoint(request: Request):
             raise AssertionError
 
         assert [(await get(app(endpoint))).status_code for app in (route, api)] == [503, 503]
 
-    async def test_denies_a_websocket(self, uid):
+    async def test_it_denies_a_websocket(self, uid):
         @throttled(WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503)))
         async def endpoint(websocket):
             raise AssertionError
@@ -256,7 +256,7 @@ class TestAHandlerThatReturnsAResponse:
         (close,) = await converse(app)
         assert (start["status"], close["code"]) == (503, 1008)
 
-    async def test_does_not_replace_an_endpoint_that_hits_by_itself(self, throttle):
+    async def test_it_does_not_replace_an_endpoint_that_hits_by_itself(self, throttle):
         async def endpoint(request):
             await throttle.hit(request)
             return PlainTextResponse("let in")
@@ -335,7 +335,7 @@ class TestItsArguments:
 
 
 class TestWhatItKeeps:
-    def test_name_documentation_and_annotations(self, throttle):
+    def test_it_keeps_name_documentation_and_annotations(self, throttle):
         async def endpoint(q: int) -> str:
             """What it does."""
 
@@ -344,18 +344,18 @@ class TestWhatItKeeps:
         assert [getattr(guarded, name) for name in names] == [getattr(endpoint, name) for name in names]
         assert guarded.__wrapped__ is endpoint
 
-    def test_async_stays_async_and_sync_sync(self, throttle):
+    def test_async_functions_stay_async_and_sync_ones_sync(self, throttle):
         async def endpoint(request): ...
 
         assert inspect.iscoroutinefunction(throttled(throttle)(endpoint))
         assert not inspect.iscoroutinefunction(throttled(throttle)(lambda request: None))
 
-    def test_a_signature_that_asks_for_the_connection(self, throttle):
+    def test_it_keeps_a_signature_with_the_connection(self, throttle):
         def endpoint(a: int, request: Request, *rest: str): ...
 
         assert inspect.signature(throttled(throttle)(endpoint)) == inspect.signature(endpoint, eval_str=True)
 
-    def test_a_signature_with_an_added_parameter_for_it(self, throttle):
+    def test_it_adds_a_parameter_for_the_connection_to_other_signatures(self, throttle):
         def endpoint(a: int, **rest: str): ...
 
         assert list(inspect.signature(throttled(throttle)(endpoint)).parameters) == ["a", "traffik_request", "rest"]

@@ -88,7 +88,7 @@ async def test_a_websocket_is_throttled(uid):
     assert (opened, denied) == ("websocket.accept", "websocket.http.response.start")
 
 
-async def test_one_that_is_used_twice_is_hit_once(uid):
+async def test_a_throttle_used_twice_is_hit_once(uid):
     throttle = HTTPThrottle(uid, "2/min")
     app = app_with(Depends(throttle), dependencies=[Depends(throttle)])
     assert await statuses(app, "/1", "/1", "/1") == [200, 200, 429]
@@ -113,14 +113,14 @@ class TestAllOf:
     def both(self, uid):
         return AllOf(HTTPThrottle(f"{uid}-wide", "10/min"), HTTPThrottle(f"{uid}-narrow", "2/min"))
 
-    async def test_takes_from_all_or_from_none(self, both):
+    async def test_it_takes_from_all_limits_or_from_none(self, both):
         app = app_with(Depends(both))
         answers = [await get(app, "/1") for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200] * 2 + [429] * 3
         assert '-wide";r=8;' in answers[-1].headers["RateLimit"]
         assert answers[-1].headers.get_list("Retry-After") == ["60"]
 
-    async def test_hands_over_the_connection_in_async_and_in_sync_code(self, both):
+    async def test_it_returns_the_connection_in_async_and_sync_code(self, both):
         app = FastAPI()
 
         @app.get("/")
@@ -129,18 +129,18 @@ class TestAllOf:
 
         assert (await get(app)).json() is True
 
-    def test_adds_nothing_to_openapi(self, both):
+    def test_the_openapi_document_does_not_show_it(self, both):
         assert app_with().openapi() == app_with(Depends(both)).openapi() == app_with(Depends(both.sync)).openapi()
 
-    async def test_lets_no_client_give_the_cost(self, both):
+    async def test_clients_cannot_set_the_cost(self, both):
         paths = ["/1?cost=0&context=1&connection=1"] * 3
         assert await statuses(app_with(Depends(both)), *paths) == [200, 200, 429]
 
     @pytest.mark.parametrize("method", ["hit", "check", "reserve"])
-    def test_has_no_method_that_is_a_dependency(self, both, method):
+    def test_its_methods_are_no_dependencies(self, both, method):
         with pytest.raises(ConfigurationError, match="choose the cost in the query"):
             check_app(app_with(Depends(getattr(both, method))))
 
-    def test_is_not_for_websockets_on_a_route_for_http(self, uid):
+    def test_one_for_websockets_on_an_http_route_is_an_error(self, uid):
         with pytest.raises(ConfigurationError, match="use an HTTPThrottle there"):
             check_app(app_with(Depends(AllOf(WebSocketThrottle(uid, "1/min")))))

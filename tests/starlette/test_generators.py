@@ -63,7 +63,7 @@ class TestAnEndpoint:
     def fastapi(self):
         pytest.importorskip("fastapi.sse", reason="this FastAPI does not stream what an endpoint yields")
 
-    async def test_streams_until_it_is_refused(self, throttle, make):
+    async def test_it_streams_until_it_is_refused(self, throttle, make):
         app = FastAPI()
         app.get("/", response_class=StreamingResponse)(make(throttle))
         answers = [await get(app, "/?q=3") for _ in range(3)]
@@ -71,7 +71,7 @@ class TestAnEndpoint:
         assert answers[2].status_code == 429
         assert "Retry-After" in answers[2].headers
 
-    async def test_is_refused_with_the_response_of_an_async_handler(self, uid, make):
+    async def test_it_is_refused_with_the_response_of_an_async_handler(self, uid, make):
         async def busy(connection):
             await anyio.lowlevel.checkpoint()
             return PlainTextResponse("busy", 503, {"X-Why": "full"})
@@ -120,11 +120,11 @@ class TestADependency:
 
         return app
 
-    async def test_is_refused_before_it_begins(self, app, steps):
+    async def test_it_is_refused_before_it_begins(self, app, steps):
         assert await statuses(app, "/", "/", "/") == [200, 200, 429]
         assert steps == ["begun", "ended"] * 2
 
-    async def test_gets_the_error_of_the_endpoint(self, app, steps):
+    async def test_it_gets_the_error_of_the_endpoint(self, app, steps):
         async with calling(app, raising=False) as caller:
             assert (await caller.get("/?bad=true")).status_code == 500
         assert steps == ["begun", "failed", "ended"]

@@ -22,7 +22,7 @@ class Member(BaseUser):
 
 
 class ByName(AuthenticationBackend):
-    """A client has the name that it says."""
+    """Authenticates a client by the name in its request, without a check."""
 
     async def authenticate(self, conn):
         name = conn.headers.get("x-name")
@@ -54,7 +54,7 @@ async def test_it_is_the_user_that_the_middleware_has_found(app, name, expected)
     assert (await get(app, peer="192.0.2.1", headers=headers)).text == expected
 
 
-async def test_without_the_middleware_it_is_the_address(throttle):
+async def test_without_the_middleware_the_address_is_used(throttle):
     async def endpoint(request):
         return PlainTextResponse((await throttle.stat(request)).key.partition("{")[2][:-1])
 

@@ -45,7 +45,7 @@ async def test_no_header_is_read(app, header):
     assert [answer.status_code for answer in answers] == [200, 429]
 
 
-async def test_the_path_the_method_and_the_port_are_no_part_of_it(app):
+async def test_path_method_and_port_are_not_part_of_it(app):
     await get(app, "/")
     assert (await get(app, "/?other=1")).status_code == 429
     assert (await get(app, "//")).status_code in {404, 429}
@@ -77,7 +77,7 @@ def test_a_unix_socket_has_no_address(app, tmp_path):
     assert (answer.status_code, "give the throttle an identifier" in answer.text) == (500, True)
 
 
-def test_clients_of_a_real_server_are_told_apart(app):
+def test_clients_of_a_real_server_have_separate_quotas(app):
     with serve(app, lifespan="off") as address:
         assert [ask(address, f"127.0.0.{last}") for last in (1, 2, 1)] == [200, 200, 429]
 

@@ -27,11 +27,11 @@ def told(connection, *throttle):
     return is_throttled(connection, *throttle), get_wait(connection, *throttle)
 
 
-async def test_without_a_hit_nothing_was_refused(request_, tight):
+async def test_without_a_hit_they_report_no_refusal(request_, tight):
     assert (told(request_), told(request_, tight)) == ((False, 0), (False, 0))
 
 
-async def test_they_tell_of_the_most_recent_hit(request_, tight, wide):
+async def test_they_are_about_the_most_recent_hit(request_, tight, wide):
     seen = []
     for throttle in (tight, tight, wide, tight):
         await throttle.hit(request_)
@@ -39,7 +39,7 @@ async def test_they_tell_of_the_most_recent_hit(request_, tight, wide):
     assert seen == [(False, 0), (True, 60_000), (False, 0), (True, 60_000)]
 
 
-async def test_they_tell_of_the_most_recent_hit_of_one_throttle(request_, tight, wide):
+async def test_with_a_throttle_they_are_about_its_most_recent_hit(request_, tight, wide):
     for throttle in (tight, tight, wide):
         await throttle.hit(request_)
     assert (told(request_, tight), told(request_, wide)) == ((True, 60_000), (False, 0))

@@ -41,7 +41,7 @@ def routed(throttle, cost=1):
 
 
 def below(prefix, app):
-    """The application on a server that was told the prefix which a proxy takes away."""
+    """The application on a server whose root path is the prefix that a proxy removes."""
 
     async def served(scope, receive, send):
         await app({**scope, "root_path": prefix}, receive, send)
@@ -50,39 +50,39 @@ def below(prefix, app):
 
 
 class TestAnAdmittedRequest:
-    async def test_has_the_headers_of_the_draft(self, uid):
+    async def test_it_has_the_headers_of_the_draft(self, uid):
         answer = await get(app_behind(HTTPThrottle(uid, "5/min")))
         assert (answer.status_code, answer.text) == (200, "home")
         assert answer.headers["RateLimit-Policy"] == f'"{uid}";q=5;w=60'
         assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
-    async def test_has_those_of_throttles_inside(self, uid):
+    async def test_it_has_those_of_throttles_inside(self, uid):
         outer, inner = HTTPThrottle(f"{uid}-o", "5/min"), HTTPThrottle(f"{uid}-i", "3/min")
         answer = await get(app_behind(outer, routes=routed(inner)))
         assert answer.headers["RateLimit-Policy"] == f'"{outer.uid}";q=5;w=60, "{inner.uid}";q=3;w=60'
         assert answer.headers["RateLimit"] == f'"{outer.uid}";r=4;t=60, "{inner.uid}";r=2;t=60'
 
-    async def test_has_only_those_of_throttles_inside(self, uid):
+    async def test_without_throttles_of_its_own_it_has_only_those_inside(self, uid):
         answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"))))
         assert answer.headers["RateLimit"] == f'"{uid}";r=2;t=60'
 
-    async def test_has_none_if_nothing_was_counted(self, uid):
+    async def test_it_has_none_if_nothing_was_counted(self, uid):
         answer = await get(app_behind(routes=routed(HTTPThrottle(uid, "3/min"), cost=0)))
         assert not {"RateLimit", "RateLimit-Policy"} & set(answer.headers)
 
-    async def test_has_none_if_they_are_switched_off(self, uid):
+    async def test_it_has_none_if_they_are_switched_off(self, uid):
         answer = await get(app_behind(HTTPThrottle(uid, "3/min"), headers=False))
         assert "RateLimit" not in answer.headers
 
     @pytest.mark.parametrize("status", [404, 418])
-    async def test_has_them_with_an_error_too(self, uid, status):
+    async def test_an_error_has_the_headers(self, uid, status):
         async def endpoint(request):
             raise HTTPException(status)
 
         answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
         assert (answer.status_code, answer.headers["RateLimit"]) == (status, f'"{uid}";r=2;t=60')
 
-    async def test_streams(self, uid):
+    async def test_it_may_be_a_stream(self, uid):
         async def parts():
             for part in "abc":
                 await anyio.lowlevel.checkpoint()
@@ -94,7 +94,7 @@ class TestAnAdmittedRequest:
         answer = await get(app_behind(HTTPThrottle(uid, "3/min"), routes=[Route("/", endpoint)]))
         assert (answer.text, answer.headers["RateLimit"]) == ("abc", f'"{uid}";r=2;t=60')
 
-    async def test_that_fails_raises_the_same_error(self, uid):
+    async def test_an_error_of_the_application_is_raised_unchanged(self, uid):
         async def endpoint(request):
             raise ZeroDivisionError
 
@@ -103,7 +103,7 @@ class TestAnAdmittedRequest:
 
 
 class TestARefusedRequest:
-    async def test_is_answered_without_the_application(self, uid):
+    async def test_it_does_not_reach_the_application(self, uid):
         calls = []
 
         async def endpoint(request):
@@ -114,7 +114,7 @@ class TestARefusedRequest:
         assert await statuses(app, "/", "/", "/nowhere") == [200, 429, 429]
         assert len(calls) == 1
 
-    async def test_has_the_body_and_the_headers_of_every_rejection(self, uid):
+    async def test_it_has_the_body_and_headers_of_every_rejection(self, uid):
         app = app_behind(HTTPThrottle(uid, "1/min"))
         refused = [await get(app) for _ in range(2)][1]
         assert refused.headers["Content-Type"] == "application/problem+json"
@@ -125,13 +125,13 @@ class TestARefusedRequest:
             "RateLimit-Policy": f'"{uid}";q=1;w=60',
         }
 
-    async def test_of_a_route_keeps_its_own_headers(self, uid):
+    async def test_a_refusal_of_a_route_keeps_its_headers(self, uid):
         app = app_behind(routes=routed(HTTPThrottle(uid, "1/min")))
         refused = [await get(app) for _ in range(2)][1]
         assert refused.status_code == 429
         assert refused.headers.get_list("RateLimit-Policy") == [f'"{uid}";q=1;w=60']
 
-    async def test_stops_at_the_first_throttle_that_refuses(self, uid):
+    async def test_only_the_first_throttle_that_refuses_is_reported(self, uid):
         one, two = HTTPThrottle(f"{uid}-1", "1/min"), HTTPThrottle(f"{uid}-2", "5/min")
         app = app_behind([one, two])
         await statuses(app, "/", "/", "/")
@@ -139,7 +139,7 @@ class TestARefusedRequest:
 
 
 class TestAHandlerOfTheThrottle:
-    async def test_that_returns_lets_the_request_pass(self, uid):
+    async def test_if_it_returns_nothing_the_request_passes(self, uid):
         seen = []
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda _, decision: seen.append(decision.allowed))
         assert await statuses(app_behind(throttle), "/") == [200]
@@ -219,7 +219,7 @@ class TestAFunctionThatReadsTheBody:
                 return await caller.post("/", content=content)
 
     @pytest.mark.parametrize("option", ["identifier", "cost", "rules", "handle_throttled"])
-    async def test_leaves_the_body_to_the_application(self, uid, option):
+    async def test_the_application_still_gets_the_body(self, uid, option):
         async def function(request):
             return len(await request.body())
 
@@ -228,7 +228,7 @@ class TestAFunctionThatReadsTheBody:
         throttles += [HTTPThrottle(uid, "0/min", handle_throttled=function)] * (option == "handle_throttled")
         assert (await self.post(self.app_behind(throttles), b"a body")).text == "a body"
 
-    async def test_may_read_a_part_of_it(self, uid):
+    async def test_it_may_read_a_part_of_the_body(self, uid):
         async def identifier(request):
             async with aclosing(request.stream()) as parts:
                 return (await anext(parts)).decode()
@@ -240,7 +240,7 @@ class TestAFunctionThatReadsTheBody:
         app = self.app_behind(HTTPThrottle(uid, "1/min", identifier=identifier))
         assert (await self.post(app, parts())).text == "abc"
 
-    async def test_that_reads_nothing_changes_nothing(self, uid):
+    async def test_a_function_that_reads_nothing_changes_nothing(self, uid):
         given = []
 
         async def bare(scope, receive, send):
@@ -267,35 +267,35 @@ class TestAWebSocket:
 
         return app_behind(throttle, routes=[WebSocketRoute("/", endpoint)])
 
-    async def test_is_denied_with_a_status_if_the_server_supports_it(self, uid):
+    async def test_it_is_denied_with_a_status_if_the_server_supports_it(self, uid):
         app = self.app_behind(WebSocketThrottle(uid, "1/min"))
         (opened,), (start, body) = [await converse(app, **DENIAL) for _ in range(2)]
         assert (opened["type"], start["type"]) == ("websocket.accept", "websocket.http.response.start")
         assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"60")
         assert body["body"] == problem("Too many requests. Retry in 60 seconds.", uid)
 
-    async def test_is_closed_if_the_server_cannot_send_a_status(self, uid):
+    async def test_it_is_closed_if_the_server_cannot_send_a_status(self, uid):
         (close,) = await converse(self.app_behind(WebSocketThrottle(uid, "0/min")))
         assert (close["type"], close["code"]) == ("websocket.close", 1008)
 
-    async def test_is_not_counted_with_requests(self, uid):
+    async def test_http_throttles_do_not_count_it(self, uid):
         (opened,) = await converse(self.app_behind(HTTPThrottle(uid, "0/min")))
         assert opened["type"] == "websocket.accept"
 
-    async def test_is_denied_with_the_response_of_a_handler(self, uid):
+    async def test_it_is_denied_with_the_response_of_a_handler(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: PlainTextResponse("busy", 503))
         start, body = await converse(self.app_behind(throttle), **DENIAL)
         (close,) = await converse(self.app_behind(throttle))
         assert (start["status"], body["body"], close["type"]) == (503, b"busy", "websocket.close")
 
-    async def test_is_admitted_if_the_handler_returns_nothing(self, uid):
+    async def test_it_is_admitted_if_the_handler_returns_nothing(self, uid):
         throttle = WebSocketThrottle(uid, "0/min", handle_throttled=lambda: None)
         (opened,) = await converse(self.app_behind(throttle))
         assert opened["type"] == "websocket.accept"
 
 
 class TestCountedOnce:
-    async def test_a_websocket_by_the_middleware_and_by_a_decorator(self, uid):
+    async def test_a_websocket_with_a_middleware_and_a_decorator(self, uid):
         throttle = WebSocketThrottle(uid, "1/min")
 
         @throttled(throttle)
@@ -308,7 +308,7 @@ class TestCountedOnce:
             "websocket.http.response.start",
         ]
 
-    async def test_except_for_messages_of_a_websocket(self, uid):
+    async def test_but_each_message_of_a_websocket_is_counted(self, uid):
         lines = WebSocketThrottle(uid, "2/min")
 
         class Chat(WebSocketEndpoint):
@@ -326,20 +326,20 @@ class TestCountedOnce:
             '{"type":"rate_',
         ]
 
-    async def test_in_nested_middlewares(self, uid):
+    async def test_with_nested_middlewares(self, uid):
         one, two = HTTPThrottle(f"{uid}-1", "5/min"), HTTPThrottle(f"{uid}-2", "5/min")
         inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware, throttles=[one, two])])
         answer = await get(app_behind(one, routes=[inner]), "/in/")
         assert answer.headers["RateLimit"] == f'"{one.uid}";r=4;t=60, "{two.uid}";r=4;t=60'
 
-    async def test_and_the_inner_middleware_writes_headers_if_the_outer_does_not(self, uid):
+    async def test_the_inner_middleware_writes_headers_if_the_outer_does_not(self, uid):
         inner = Mount("/in", routes=HOME, middleware=[Middleware(ThrottleMiddleware)])
         answer = await get(app_behind(HTTPThrottle(uid, "5/min"), routes=[inner], headers=False), "/in/")
         assert answer.headers["RateLimit"] == f'"{uid}";r=4;t=60'
 
 
 class TestThePlaceOfTheMiddleware:
-    async def test_around_the_whole_application_even_a_crash_has_the_headers(self, uid):
+    async def test_around_the_application_even_a_crash_has_the_headers(self, uid):
         async def endpoint(request):
             raise ZeroDivisionError
 
@@ -348,20 +348,20 @@ class TestThePlaceOfTheMiddleware:
             answer = await caller.get("/")
         assert (answer.status_code, answer.headers["RateLimit"]) == (500, f'"{uid}";r=4;t=60')
 
-    async def test_around_an_application_that_it_does_not_know(self, uid):
+    async def test_it_may_wrap_any_asgi_application(self, uid):
         async def bare(scope, receive, send):
             await PlainTextResponse("bare")(scope, receive, send)
 
         app = ThrottleMiddleware(bare, HTTPThrottle(uid, "1/min"))
         assert await statuses(app, "/", "/") == [200, 429]
 
-    async def test_in_an_application_with_its_own_store(self, uid):
+    async def test_with_several_open_stores_a_wrapped_function_is_an_error(self, uid):
         app = ThrottleMiddleware(home, HTTPThrottle(uid, "1/min"))
         async with InMemoryBackend(namespace="another"):
             with pytest.raises(BackendNotFoundError, match=r"several stores are open: .*'another'"):
                 await get(app)
 
-    async def test_around_a_mounted_application(self, uid):
+    async def test_it_may_wrap_a_mounted_application(self, uid):
         guard = Middleware(ThrottleMiddleware, throttles=HTTPThrottle(uid, "1/min"))
         routes = [Mount("/in", routes=[Route("/", home)], middleware=[guard]), Route("/", home)]
         assert await statuses(Starlette(routes=routes), "/in/", "/in/", "/", "/") == [200, 429, 200, 200]
@@ -380,14 +380,14 @@ class TestThePlaceOfTheMiddleware:
         app.mount("/in", inner)
         assert await statuses(below("/v1", app), "/v1/in/a") == [429]
 
-    async def test_before_a_route_that_hits_the_same_throttle(self, uid):
+    async def test_a_route_that_hits_the_same_throttle_counts_again(self, uid):
         throttle = HTTPThrottle(uid, "3/min")
         app = app_behind(throttle, routes=routed(throttle))
         first, second = [await get(app) for _ in range(2)]
         assert (first.status_code, first.headers["RateLimit"]) == (200, f'"{uid}";r=1;t=60')
         assert (second.status_code, second.headers["RateLimit"]) == (429, f'"{uid}";r=0;t=60')
 
-    async def test_its_decision_is_known_inside(self, uid):
+    async def test_an_endpoint_sees_its_decision(self, uid):
         throttle = HTTPThrottle(uid, "0/min", handle_throttled=lambda: None)
 
         async def endpoint(request):
@@ -408,7 +408,7 @@ class TestThePlaceOfTheMiddleware:
         assert got == [("lifespan", {"type": "lifespan.startup"})]
 
 
-async def test_requests_at_the_same_time_get_exactly_the_limit(uid):
+async def test_concurrent_requests_get_exactly_the_limit(uid):
     app = app_behind(HTTPThrottle(uid, "7/min"))
     answers = []
 
@@ -421,6 +421,6 @@ async def test_requests_at_the_same_time_get_exactly_the_limit(uid):
     assert sorted(answers) == [200] * 7 + [429] * 13
 
 
-def test_an_object_that_is_no_throttle_is_an_error_that_names_it():
+def test_an_invalid_throttle_is_an_error_that_names_it():
     with pytest.raises(TypeError, match=r"takes throttles.*not '5/s'"):
         ThrottleMiddleware(None, "5/s")

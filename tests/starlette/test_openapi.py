@@ -34,7 +34,7 @@ def one(uid):
 
 
 def app_of(*throttles, handled=True, **options):
-    """An application with a throttled route and a free one, whose document says so."""
+    """Make an application with a throttled route and a free one, and a documented 429."""
     app = FastAPI(**options)
     if handled:
         app.add_exception_handler(Throttled, answer_throttled)
@@ -55,7 +55,7 @@ async def responses(app, path="/limited", method="get"):
 
 
 class TestARoute:
-    async def test_that_is_throttled_has_a_429(self, one):
+    async def test_a_throttled_route_has_a_429(self, one):
         told = (await responses(app_of(one)))["429"]
         assert (told["description"], told["content"]) == ("Too Many Requests", PROBLEM)
         assert {name: field["schema"]["type"] for name, field in told["headers"].items()} == {
@@ -64,10 +64,10 @@ class TestARoute:
             "RateLimit": "string",
         }
 
-    async def test_that_is_not_throttled_is_not_changed(self, one):
+    async def test_a_route_without_throttles_does_not_change(self, one):
         assert set(await responses(app_of(one), "/free")) == {"200"}
 
-    async def test_is_found_by_a_dependency_of_a_dependency(self, one):
+    async def test_a_throttle_in_a_nested_dependency_is_found(self, one):
         async def user(hit: Annotated[object, Depends(one.hit)]):
             return hit
 
@@ -75,7 +75,7 @@ class TestARoute:
         app.get("/deep", dependencies=[Depends(user)])(lambda: "in")
         assert "429" in await responses(app, "/deep")
 
-    async def test_is_found_by_its_router(self, one):
+    async def test_a_throttle_of_its_router_is_found(self, one):
         inner, outer, app = APIRouter(), APIRouter(dependencies=[Depends(one)]), app_of()
         for add in (inner.get, inner.post):
             add("/{item}")(lambda item: item)
@@ -84,10 +84,10 @@ class TestARoute:
         for method in ("get", "post"):
             assert "429" in await responses(app, "/out/in/{item}", method)
 
-    async def test_is_found_by_the_application_s_own_dependencies(self, one):
+    async def test_a_throttle_of_the_application_is_found(self, one):
         assert "429" in await responses(app_of(dependencies=[Depends(one)]), "/free")
 
-    async def test_is_found_by_its_decorator(self, one):
+    async def test_a_throttle_of_its_decorator_is_found(self, one):
         def audited(endpoint):
             @functools.wraps(endpoint)
             def audited(*args, **kwargs):
@@ -101,7 +101,7 @@ class TestARoute:
         for path in ("/plain", "/audited"):
             assert "429" in await responses(app, path)
 
-    async def test_is_not_found_by_a_hit_inside(self, one):
+    async def test_a_hit_in_the_endpoint_is_not_found(self, one):
         app = app_of()
 
         @app.get("/direct")
@@ -110,29 +110,29 @@ class TestARoute:
 
         assert "429" not in await responses(app, "/direct")
 
-    async def test_with_its_own_description_is_not_changed(self, one):
+    async def test_a_429_of_the_route_does_not_change(self, one):
         app = app_of()
         own = {429: {"description": "Slow down"}, 503: {"description": "Away"}}
         app.get("/own", dependencies=[Depends(one)], responses=own)(lambda: "in")
         told = await responses(app, "/own")
         assert (told["429"], told["503"]) == ({"description": "Slow down"}, {"description": "Away"})
 
-    async def test_that_is_hidden_stays_hidden(self, one):
+    async def test_a_hidden_route_stays_hidden(self, one):
         app = app_of()
         app.get("/hidden", dependencies=[Depends(one)], include_in_schema=False)(lambda: "in")
         assert "/hidden" not in (await document_of(app))["paths"]
 
-    async def test_that_is_added_later_is_found(self, one):
+    async def test_a_route_added_later_is_found(self, one):
         app = app_of()
         await document_of(app)
-        app.openapi_schema = None  # as FastAPI wants it to be made anew
+        app.openapi_schema = None  # FastAPI makes the document again after this
         app.get("/later", dependencies=[Depends(one)])(lambda: "in")
         assert "429" in await responses(app, "/later")
 
 
 class TestTheMiddleware:
     @pytest.mark.parametrize("given", ["one", "list", "keyword"])
-    async def test_throttles_every_route(self, one, given):
+    async def test_every_route_behind_it_has_a_429(self, one, given):
         app = app_of()
         if given == "keyword":
             app.add_middleware(ThrottleMiddleware, throttles=one)
@@ -152,18 +152,18 @@ class TestTheMiddleware:
             (Rule("/free", when=lambda request: True), {"/free"}),
         ],
     )
-    async def test_throttles_the_routes_that_its_rules_can_match(self, uid, rules, documented):
+    async def test_only_routes_that_its_rules_can_match_have_a_429(self, uid, rules, documented):
         app = app_of()
         app.get("/users/{number}")(lambda number: number)
         app.add_middleware(ThrottleMiddleware, HTTPThrottle(uid, "5/min", rules=rules))
         paths = (await document_of(app))["paths"]
         assert {path for path in paths if "429" in paths[path]["get"]["responses"]} == documented
 
-    async def test_throttles_none_if_it_has_none_for_requests(self, uid):
+    async def test_without_http_throttles_no_route_has_a_429(self, uid):
         middleware = [Middleware(ThrottleMiddleware), Middleware(ThrottleMiddleware, WebSocketThrottle(uid, "1/s"))]
         assert "429" not in await responses(app_of(middleware=middleware), "/free")
 
-    async def test_of_others_adds_nothing(self):
+    async def test_other_middlewares_add_nothing(self):
         def other(app):
             return app
 
@@ -185,14 +185,14 @@ async def test_a_403_is_added_for_denied_clients(uid, identifier, told):
 
 
 class TestTheBody:
-    async def test_is_that_of_fastapi_without_our_handler(self, one):
+    async def test_without_our_handler_it_is_that_of_fastapi(self, one):
         app = app_of(one, handled=False)
         told = (await responses(app))["429"]["content"]
         assert told["application/json"]["schema"]["required"] == ["detail"]
         refused = [await get(app, "/limited") for _ in range(6)][5]
         assert (list(refused.json()), refused.headers["Content-Type"]) == (["detail"], *told)
 
-    async def test_is_the_actual_one_with_our_handler(self, one):
+    async def test_with_our_handler_it_is_the_actual_one(self, one):
         app = app_of(one)
         document = await document_of(app)
         (kind,) = document["paths"]["/limited"]["get"]["responses"]["429"]["content"]
@@ -202,11 +202,11 @@ class TestTheBody:
         assert set(schema["required"]) <= set(refused.json()) == set(schema["properties"])
         assert refused.json()["type"] in schema["properties"]["type"]["enum"]
 
-    async def test_is_the_detail_alone_with_that_option(self, uid):
+    async def test_it_may_be_the_detail_alone(self, uid):
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(problem=False))
         assert list((await responses(app_of(throttle)))["429"]["content"]) == ["application/json"]
 
-    async def test_is_left_out_with_another_handler(self, uid, one):
+    async def test_with_another_handler_it_is_left_out(self, uid, one):
         async def other(request, error):
             return await http_exception_handler(request, error)
 
@@ -227,19 +227,19 @@ class TestA503:
     @pytest.mark.parametrize(
         ("on_error", "told"), [("throttle", True), (lambda _: "allow", True), ("fallback", False), ("allow", False)]
     )
-    async def test_is_added_for_a_store_that_may_refuse_with_it(self, uid, on_error, told):
+    async def test_it_is_added_for_a_store_that_may_answer_503(self, uid, on_error, told):
         store = RedisBackend("redis://127.0.0.1:1", on_error=on_error)
         app = app_of(HTTPThrottle(uid, "5/min", backend=store))
         assert ("503" in await responses(app)) is told
 
-    async def test_is_added_for_the_store_of_the_application(self, uid):
+    async def test_it_is_added_for_the_store_of_the_application(self, uid):
         from traffik.backends import binding
 
         app = app_of(HTTPThrottle(uid, "5/min"))
         with binding.bound(RedisBackend("redis://127.0.0.1:1", on_error="throttle"), app, ()):
             assert "503" in await responses(app)
 
-    async def test_is_left_out_if_the_store_is_not_known(self, uid):
+    async def test_it_is_left_out_if_the_store_is_not_known(self, uid):
         with InMemoryBackend(namespace="one"), InMemoryBackend(namespace="two"):
             assert "503" not in await responses(app_of(HTTPThrottle(uid, "5/min")))
 
@@ -250,7 +250,7 @@ def test_the_document_is_extended_once(one):
     assert app.openapi() == app.openapi_schema
 
 
-async def test_throttles_that_are_hit_as_one_are_told_of(uid):
+async def test_throttles_that_decide_as_one_are_in_the_document(uid):
     both = AllOf(HTTPThrottle(f"{uid}-wide", "10/min"), HTTPThrottle(f"{uid}-narrow", "2/min"))
     paths = (await document_of(app_of(both)))["paths"]
     assert "429" in paths["/limited"]["get"]["responses"]

@@ -27,7 +27,7 @@ KINDS = ["threads", *(["nginx"] if forwarders.NGINX else [])]
 
 @pytest.fixture(scope="module")
 def application():
-    """Answers with the identity of its client."""
+    """An application that returns the identity of its client."""
     store = InMemoryBackend()
     throttle = HTTPThrottle("proxies", "1000/min", backend=store)
 
@@ -46,7 +46,7 @@ def upstream(application):
 
 @pytest.fixture(scope="module", params=KINDS)
 def chain(request, upstream, tmp_path_factory):
-    """The first of three proxies."""
+    """The address of the first of three proxies."""
     if request.param == "nginx":
         with forwarders.nginx(upstream, 3, tmp_path_factory.mktemp("nginx")) as address:
             yield address
@@ -56,7 +56,7 @@ def chain(request, upstream, tmp_path_factory):
 
 
 def ask(address, headers=(), client=CLIENT):
-    """Who that client is, asking with these headers."""
+    """Send a request from this address with these headers; the identity."""
     with httpx.Client(transport=httpx.HTTPTransport(local_address=client)) as session:
         answer = session.get(f"http://{address}/", headers=[*headers])
     assert answer.status_code == 200, answer.text
@@ -69,24 +69,24 @@ PROXIES = [forwarders.address(place) for place in range(3)]
 @pytest.mark.parametrize("headers", [[], FORGED], ids=["honest", "forged"])
 class TestAClientBehindAChain:
     @pytest.mark.parametrize("trusted", [PROXIES, 3], ids=["networks", "count"])
-    def test_has_the_address_that_the_outermost_trusted_proxy_saw(self, chain, headers, trusted):
+    def test_it_has_the_address_that_the_outermost_trusted_proxy_saw(self, chain, headers, trusted):
         trust_proxies(trusted)
         assert ask(chain, headers) == CLIENT
 
     @pytest.mark.parametrize("trusted", [PROXIES[1:], 2], ids=["networks", "count"])
-    def test_is_the_outermost_proxy_if_that_is_not_trusted(self, chain, headers, trusted):
+    def test_it_is_the_outermost_proxy_if_that_is_not_trusted(self, chain, headers, trusted):
         trust_proxies(trusted)
         assert ask(chain, headers) == PROXIES[0]
 
-    def test_is_the_innermost_proxy_if_none_is(self, chain, headers):
+    def test_it_is_the_innermost_proxy_if_none_is_trusted(self, chain, headers):
         assert ask(chain, headers) == PROXIES[2]
 
-    def test_cannot_choose_an_address_without_the_chain(self, upstream, headers):
+    def test_without_the_chain_it_cannot_choose_its_address(self, upstream, headers):
         trust_proxies(PROXIES)
         assert ask(upstream, headers) == CLIENT
 
 
-def test_forwarded_says_the_same(upstream):
+def test_forwarded_gives_the_same_address(upstream):
     trust_proxies(PROXIES, header="Forwarded")
     with forwarders.threaded(upstream, 3) as address:
         assert ask(address, [("Forwarded", 'for=198.51.100.1;host="'), ("Forwarded", "for=127.0.0.11")]) == CLIENT
@@ -94,7 +94,7 @@ def test_forwarded_says_the_same(upstream):
 
 def test_a_header_with_one_address_is_trusted_from_every_proxy(chain, request):
     trust_proxies(PROXIES, header="X-Real-IP")
-    # nginx sets it at every hop, so that the innermost proxy speaks of the one before it; the other lets it pass.
+    # Each nginx sets it, so the last one names the proxy before it. The simple proxies do not change it.
     expected = PROXIES[1] if "nginx" in request.node.name else "8.8.8.8"
     assert ask(chain, FORGED) == expected
 
@@ -119,7 +119,7 @@ def test_plain_uvicorn_lets_a_client_choose_its_address_which_is_reported(applic
 class TestOnAUnixSocket:
     @pytest.fixture
     def over_unix(self, application, tmp_path):
-        """Asks on a Unix socket, as the proxy in front would."""
+        """Sends requests on a Unix socket, as a proxy in front would."""
         path = str(tmp_path / "socket")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)

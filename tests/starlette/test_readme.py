@@ -18,14 +18,14 @@ def client():
         yield client
 
 
-def test_a_program_is_answered_by_a_problem_with_the_standard_fields(client):
+def test_a_program_gets_problem_details_and_the_standard_fields(client):
     refused = client.get("/data")
     assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
     assert {"retry-after", "ratelimit", "ratelimit-policy"} <= refused.headers.keys()
     assert refused.json()["violated-policies"] == ["api:data"]
 
 
-def test_a_browser_is_answered_by_a_page(client):
+def test_a_browser_gets_a_page(client):
     refused = client.get("/data", headers={"Accept": "text/html"})
     assert (refused.status_code, refused.headers["content-type"].partition(";")[0]) == (429, "text/html")
 

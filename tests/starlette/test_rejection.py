@@ -28,7 +28,7 @@ async def refused(app):
     return await get(app)
 
 
-def test_it_is_an_error_of_traffik_and_of_starlette():
+def test_it_is_an_exception_of_traffik_and_of_starlette():
     assert issubclass(traffik_starlette.Throttled, traffik.Throttled)
     assert issubclass(traffik_starlette.Throttled, HTTPException)
 
@@ -62,7 +62,7 @@ async def test_it_is_json_in_fastapi(uid):
     assert (answer.status_code, answer.json()) == (429, {"detail": "Too many requests. Retry in 60 seconds."})
 
 
-async def test_it_has_no_wait_if_waiting_does_not_help(uid):
+async def test_a_cost_above_the_capacity_has_no_wait(uid):
     answer = await get(throttled_app(HTTPThrottle(uid, "5/min"), cost=6))
     assert (answer.status_code, "Retry-After" in answer.headers) == (429, False)
     assert answer.text == "Too many requests. This one costs more than the limit of 5 can ever admit."

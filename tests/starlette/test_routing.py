@@ -53,7 +53,7 @@ def scope_of(path, *, kind="http", method="GET", host="example.org", app=None, *
         ("/", None),
     ],
 )
-def test_the_route_is_the_template_of_all_that_matches(path, route):
+def test_the_route_is_the_whole_template_with_mounts(path, route):
     assert route_of(scope_of(path)) == route
 
 
@@ -119,7 +119,7 @@ def statuses(app, **options):
         return [client.get(path).status_code for path in ("/in/7/x", "/in/7/y", "/in/7")]
 
 
-def test_a_rule_by_route_is_known_in_middlewares_at_every_level(uid, backend):
+def test_a_rule_by_route_works_in_middlewares_at_every_level(uid, backend):
     throttle, routes = shut(uid), [Route("/x", endpoint), Route("/y", endpoint)]
     guard = Middleware(ThrottleMiddleware, throttle)
     apps = [
@@ -131,7 +131,7 @@ def test_a_rule_by_route_is_known_in_middlewares_at_every_level(uid, backend):
     assert [statuses(app) for app in apps] == [[429, 200, 404]] * 4
 
 
-def test_a_rule_by_route_is_known_in_dependencies(uid, backend):
+def test_a_rule_by_route_works_in_dependencies(uid, backend):
     app, inner = FastAPI(), FastAPI(dependencies=[Depends(shut(uid))])
     for path in ("/x", "/y"):
         inner.get(path)(lambda: None)
@@ -140,7 +140,7 @@ def test_a_rule_by_route_is_known_in_dependencies(uid, backend):
 
 
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
-def test_a_prefix_that_only_fastapi_knows_is_known_around_it_too(uid, backend):
+def test_a_root_path_set_in_fastapi_works_in_a_middleware_around_it(uid, backend):
     app = FastAPI(root_path="/proxy")
     app.get("/x")(lambda: None)
     guarded = ThrottleMiddleware(app, HTTPThrottle(uid, "0/min", rules=Rule("/x")))

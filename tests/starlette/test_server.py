@@ -1,4 +1,4 @@
-"""Under load, over real connections."""
+"""Exact limits under load, over real connections."""
 
 import anyio
 import httpx
@@ -32,7 +32,7 @@ def app_of(throttle):
 
 
 async def ask_at_once(address, *paths):
-    """The statuses of `TASKS` requests, each on a task of its own, sorted."""
+    """Send `TASKS` concurrent requests; the sorted statuses."""
     answers = []
 
     async def ask(caller, path):

@@ -58,9 +58,9 @@ def socket(name):
 
 
 def telling(app, prefix):
-    """The application, with the throttles of all resources around it, which answers which of them applied.
+    """Wrap the application in the throttles of all resources. Responses name those that applied.
 
-    A proxy is known to take `prefix` away; routes are found with it and without.
+    The root path is `prefix`, as for a proxy that removes it; routes are found with and without it.
     """
     guarded = ThrottleMiddleware(app, [throttle for each in EVERYTHING for throttle in each.throttles()], headers=False)
 

@@ -28,7 +28,7 @@ def app_of(throttle, cost=None):
     return Starlette(routes=[Route("/", hit), Route("/check", check), Route("/reset", reset)])
 
 
-async def test_hit_stat_check_and_reset(uid):
+async def test_hit_stat_check_and_reset_work(uid):
     app = app_of(HTTPThrottle(uid, "2/min"), cost=2)
     assert [(await get(app, path)).text for path in ("/check", "/", "/check")] == ["True", "0", "False"]
     assert await statuses(app, "/", "/reset", "/") == [429, 200, 200]

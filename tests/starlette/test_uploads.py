@@ -1,4 +1,4 @@
-"""Uploads that are counted in front of a Starlette or FastAPI application."""
+"""`UploadMiddleware` in front of a Starlette or FastAPI application."""
 
 import json
 from contextlib import nullcontext
@@ -30,7 +30,7 @@ def app_of(endpoint, throttles, **options):
 
 
 class Answer(NamedTuple):
-    """What a client gets."""
+    """The response to a client."""
 
     status: int
     headers: Headers
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 async def post(app, *sizes, **scope):
-    """The answer to a body without a length, in pieces."""
+    """Post a body in pieces, without a length; the response."""
     incoming = [{"type": "http.request", "body": bytes(size), "more_body": True} for size in sizes]
     incoming += [{"type": "http.request"}, {"type": "http.disconnect"}]
     got = []
@@ -60,7 +60,7 @@ def limit(uid):
 
 
 class TestAnEndpoint:
-    async def test_cannot_replace_a_refusal(self, limit):
+    async def test_it_cannot_replace_a_refusal(self, limit):
         async def swallow(request):
             try:
                 await request.body()
@@ -71,7 +71,7 @@ class TestAnEndpoint:
         assert (answer.status, answer.headers["connection"]) == (429, "close")
         assert json.loads(answer.body)["violated-policies"] == [limit.uid]
 
-    async def test_gets_no_more_after_a_refusal(self, limit):
+    async def test_it_gets_no_bytes_after_a_refusal(self, limit):
         got = []
 
         async def insist(request):
@@ -85,7 +85,7 @@ class TestAnEndpoint:
         assert (await post(app_of(insist, limit), 600, 600, 10)).status == 429
         assert got == [bytes(600), None, None]
 
-    async def test_that_fails_after_a_refusal_fails(self, limit):
+    async def test_an_error_after_a_refusal_is_raised(self, limit):
         async def fail(request):
             try:
                 await request.body()
@@ -96,7 +96,7 @@ class TestAnEndpoint:
             await post(app_of(fail, limit), 1200)
 
     @pytest.mark.parametrize("others", [[], [KeyError()]])
-    async def test_may_be_stopped_in_a_group_of_tasks(self, limit, others):
+    async def test_a_refusal_in_a_group_of_tasks_is_found(self, limit, others):
         async def grouped(scope, receive, send):
             try:
                 await receive()
@@ -106,7 +106,7 @@ class TestAnEndpoint:
         with pytest.raises(ExceptionGroup) if others else nullcontext():
             assert (await post(UploadMiddleware(grouped, limit), 1200)).status == 429
 
-    async def test_that_has_begun_its_response_is_cut(self, limit):
+    async def test_a_refusal_cuts_a_response_that_has_begun(self, limit):
         async def echo(scope, receive, send):
             await send({"type": "http.response.start", "status": 200})
             while True:
@@ -128,16 +128,16 @@ class TestFastAPI:
 
         return app
 
-    async def test_that_parses_the_body_by_itself_is_counted_too(self, app, limit):
+    async def test_a_body_parsed_by_fastapi_is_counted(self, app, limit):
         async with calling(app) as client:
             answers = [await client.post("/", json="x" * 598) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 429]
         assert (answers[0].json(), answers[1].json()["title"]) == (598, "Quota Exceeded")
 
-    async def test_is_refused_while_it_parses(self, app):
+    async def test_a_refusal_stops_the_parser(self, app):
         assert (await post(app, 600, 600)).status == 429
 
-    async def test_is_refused_behind_a_middleware_that_is_a_function(self, app):
+    async def test_a_refusal_passes_a_middleware_that_is_a_function(self, app):
         @app.middleware("http")
         async def pass_on(request, call_next):
             return await call_next(request)
@@ -146,19 +146,19 @@ class TestFastAPI:
 
 
 class TestTheThrottle:
-    async def test_may_have_rules_and_exempt_clients(self, uid):
+    async def test_it_may_have_rules_and_exempt_clients(self, uid):
         rules = [Rule("/", methods=["PUT"])]
         elsewhere = HTTPThrottle(f"{uid}-rules", "10/min", rules=rules)
         staff = HTTPThrottle(f"{uid}-staff", "10/min", identifier=lambda _: EXEMPTED)
         assert (await post(app_of(length, [elsewhere, staff]), 600, 600)).body == b"1200"
 
     @pytest.mark.parametrize("sizes", [(600, 600), (1200,)])
-    async def test_may_answer_with_a_response(self, uid, sizes):
+    async def test_its_handler_may_return_a_response(self, uid, sizes):
         throttle = HTTPThrottle(uid, "1000/min", handle_throttled=lambda: Response("too large", 413))
         answer = await post(app_of(length, throttle), *sizes)
         assert (answer.status, answer.body, answer.headers["connection"]) == (413, b"too large", "close")
 
-    async def test_may_answer_with_an_http_exception(self, uid):
+    async def test_its_handler_may_raise_an_http_exception(self, uid):
         def refuse():
             raise HTTPException(413, "too large")
 
@@ -177,7 +177,7 @@ class TestTheThrottle:
         with pytest.raises(KeyError, match="of the handler"):
             await post(app_of(swallow, HTTPThrottle(uid, "1000/min", handle_throttled=fail)), 1200)
 
-    async def test_may_let_the_upload_continue(self, uid):
+    async def test_its_handler_may_let_the_upload_continue(self, uid):
         throttle = HTTPThrottle(uid, "1000/min", handle_throttled=lambda: None)
         assert (await post(app_of(length, throttle), 600, 600)).body == b"1200"
 
@@ -204,7 +204,7 @@ async def test_websockets_are_not_counted(limit):
     assert (await converse(app))[1]["text"] == "hello"
 
 
-def test_an_invalid_argument_is_an_error_at_once(limit):
+def test_an_invalid_argument_is_an_error(limit):
     with pytest.raises(ValueError, match="step"):
         UploadMiddleware(length, limit, step=0)
     with pytest.raises(TypeError, match="HTTPThrottle"):

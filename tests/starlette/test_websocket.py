@@ -70,11 +70,11 @@ class TestAfterItsAccept:
         one, *told = texts(got)
         assert (one, list(map(json.loads, told))) == ("one", [TOLD, TOLD])
 
-    async def test_there_is_no_wait_if_waiting_does_not_help(self, uid):
+    async def test_a_cost_above_the_capacity_has_no_wait(self, uid):
         (told,) = texts(await converse(echo(WebSocketThrottle(uid, "1/min"), cost=2), "dear"))
         assert json.loads(told)["retry_after"] is None
 
-    async def test_a_client_that_has_gone_is_not_an_error_of_the_hit(self, uid):
+    async def test_a_hit_after_the_client_has_gone_raises_nothing(self, uid):
         throttle = WebSocketThrottle(uid, "0/min")
 
         async def gone(message):
@@ -86,10 +86,10 @@ class TestAfterItsAccept:
         )
         await websocket.accept()
         assert await throttle.hit(websocket) is websocket
-        assert WebSocketState.CONNECTED is websocket.application_state  # so that the next `receive` tells
+        assert WebSocketState.CONNECTED is websocket.application_state  # so that the next `receive` reports it
 
     @pytest.mark.parametrize("floods", [None, FloodPolicy(pause=True), FloodPolicy(close_after=1)])
-    async def test_a_client_that_has_gone_ends_the_loop_and_is_no_error(self, uid, floods):
+    async def test_a_client_that_leaves_ends_the_loop_without_an_error(self, uid, floods):
         throttle = WebSocketThrottle(uid, "0/min", floods=floods)
         incoming = [{"type": f"websocket.{kind}", "code": 1001, "text": "a"} for kind in ENDING]
 
@@ -128,7 +128,7 @@ class TestAfterItsAccept:
         await listening(throttle)(scope, receive, send)
         assert sent == ["websocket.accept", "websocket.send", "websocket.close"]
 
-    async def test_nothing_is_sent_after_the_program_has_closed_it(self, uid):
+    async def test_nothing_is_sent_after_the_endpoint_has_closed_it(self, uid):
         throttle = WebSocketThrottle(uid, "0/min")
 
         async def endpoint(websocket):
@@ -139,7 +139,7 @@ class TestAfterItsAccept:
         got = await converse(app_of(endpoint))
         assert [message["type"] for message in got] == ["websocket.accept", "websocket.close"]
 
-    async def test_sync_code_gets_an_error_that_it_cannot_send(self, uid):
+    async def test_sync_code_gets_an_error_since_it_cannot_send(self, uid):
         throttle, errors = WebSocketThrottle(uid, "0/min"), []
 
         async def endpoint(websocket):
@@ -166,7 +166,7 @@ class TestBeforeItsAccept:
         (close,) = await converse(door(WebSocketThrottle(uid, "0/min")))
         assert (close["type"], close["code"]) == ("websocket.close", 1008)
 
-    async def test_a_close_is_an_error_of_traffik_too(self, uid):
+    async def test_the_exception_that_closes_is_one_of_traffik(self, uid):
         throttle, caught = WebSocketThrottle(uid, "0/min"), []
 
         async def endpoint(websocket):

@@ -1,7 +1,7 @@
-"""Histories of hits from which units can be taken afterwards: when they admit a cost, worked out anew each time.
+"""Slow models of strategies that settle. They compute the quota from all admitted units each time.
 
-Times are µs and rates are small, so that every tick is one µs. A history keeps what was admitted, less what has been
-given back; a strategy that settles must never be more generous than its history.
+Times are in µs, and rates are so small that every tick is one µs. A history keeps the admitted units, minus those given
+back. A strategy that settles must never be more generous than its history.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class History:
             units -= given
 
     def begin_anew(self):
-        """Nothing is in use, so that the next hit opens a window."""
+        """Called if no unit is in use, so that the next hit opens a window."""
 
     def remaining(self, now):
         return max(0, self.limit - self.used(now))
@@ -61,7 +61,7 @@ class CellHistory(History):
 
 
 class WindowHistory(History):
-    """Windows from the first hit on. One that opened with units given back since stays, while others are in it."""
+    """Windows that begin with their first hit. While a window has units it keeps its start."""
 
     def windows(self, now):
         """The start of the window at `now`, its units, and those of the one before."""
@@ -84,7 +84,7 @@ class WindowHistory(History):
 
 
 class CounterHistory(WindowHistory):
-    """The sliding window counter: the window before fades."""
+    """The sliding window counter: the previous window fades out."""
 
     follows = True
 
@@ -95,7 +95,7 @@ class CounterHistory(WindowHistory):
 
 
 class MeterHistory(History):
-    """The meter: p drain in one µs, one unit is q."""
+    """The meter of the bucket strategies: each µs drains p, and a unit is q."""
 
     def __init__(self, strategy, rate):
         super().__init__(strategy, rate)

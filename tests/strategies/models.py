@@ -1,7 +1,7 @@
-"""Each strategy once more, slow and exact, written from its definition.
+"""A slow and exact model of each strategy, written from its definition.
 
-A model says only when a cost is admitted at a time (`admits`) and what taking it changes (`take`). What remains and how
-long the waits are is not worked out but searched for: the largest cost, the first instant, that is admitted.
+A model defines whether a cost is admitted at a time (`admits`) and what a hit changes (`take`). The quota left and the
+wait are found by a search for the largest cost and the first instant that are admitted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def tick_of(period, fits):
 
 
 class Model:
-    """A key under one rate, from its first hit on; time does not go back."""
+    """A key under one rate, from its first hit on. Its time never goes back."""
 
     def __init__(self, rate, capacity=None):
         self.rate, self.limit, self.period = rate, rate.limit, rate.period
@@ -41,7 +41,7 @@ class Model:
         return NEVER if found is None else found
 
     def hit(self, cost, now):
-        """The decision, and its effect."""
+        """Decide and count a hit; the decision."""
         wait = self.wait(cost, now)
         if wait == 0:
             self.take(cost, now)
@@ -125,7 +125,7 @@ class Meter(Model):
 
 
 def first(holds, most):
-    """The least of 0, 1, … for which it holds, as it then does for all larger ones; None if it never does."""
+    """The least of 0, 1, … for which it is true, if it is then true for all larger ones; None if it never is."""
     if not holds(most):
         return None
     low, high = 0, most
@@ -136,6 +136,6 @@ def first(holds, most):
 
 
 def last(holds, most):
-    """The largest from 0 to `most` for which it holds, as it then does for all smaller ones."""
+    """The largest from 0 to `most` for which it is true, if it is then true for all smaller ones."""
     found = first(lambda number: number > most or not holds(number), most + 1)
     return max(0, found - 1)

@@ -9,7 +9,7 @@ from traffik.strategies import plan, probe
 
 
 class SettledKey:
-    """A key under one rate, with the reservations that have not been settled yet."""
+    """A key under one rate, with its open reservations."""
 
     def __init__(self, strategy, rate, chance):
         self.plan = plan(strategy, [rate])
@@ -18,7 +18,7 @@ class SettledKey:
         self.state, self.now, self.open = None, START, []
 
     def step(self):
-        """Do something at random; what was applied if it was a settlement, with what was asked for."""
+        """Take a random step; for a settlement, the units requested and applied."""
         self.now += self.chance.choice([0, 0, 1, self.chance.randint(0, 3), self.chance.randint(0, self.rate.period)])
         act = self.chance.choice([self.hit, self.hit, self.give_back, self.give_back, self.charge, self.refund])
         return act() or (0, 0)

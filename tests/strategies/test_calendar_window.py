@@ -1,4 +1,4 @@
-"""Calendar windows: whole quota at midnight, in every store."""
+"""Calendar windows: the whole quota at midnight, in every store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def store(request, tmp_path):
     return LMDBBackend(tmp_path / "quota", clock=clock, on_error="raise"), clock
 
 
-def test_a_month_has_its_limit_and_the_next_one_a_whole_one(store):
+def test_each_month_has_the_whole_limit(store):
     backend, clock = store
     with backend:
         limiter = Limiter("plan", "3/month tz=Europe/Berlin", backend=backend).sync
@@ -50,7 +50,7 @@ def test_a_day_on_which_the_clocks_change_is_shorter(store):
         assert limiter.check("ada").retry_after == 23 * HOUR
 
 
-def test_it_stands_beside_other_rates(store):
+def test_it_can_be_combined_with_other_rates(store):
     backend, clock = store
     with backend:
         limiter = Limiter("plan", "2/s; 3/month", backend=backend).sync
@@ -74,7 +74,7 @@ def test_units_are_given_back_in_the_window_in_which_they_were_taken(store):
         assert limiter.stat("ada").hits_remaining == 0
 
 
-def test_a_store_on_a_monotonic_clock_knows_the_calendar():
+def test_a_store_on_a_monotonic_clock_uses_the_calendar():
     with InMemoryBackend() as store:
         wait = Limiter("plan", "1/day tz=UTC", backend=store).sync.plan("ada", [1, 1])[1].retry_after
     midnight = -(time.time_ns() // 1000) % (24 * HOUR)
@@ -82,17 +82,17 @@ def test_a_store_on_a_monotonic_clock_knows_the_calendar():
 
 
 class TestAClockThatGoesBack:
-    def test_by_less_than_a_window_leaves_the_later_window(self):
+    def test_by_less_than_a_window_it_keeps_the_later_window(self):
         _, state, _ = KERNEL(None, 3, APRIL + 1)
         decision, changed, _ = KERNEL(state, 1, APRIL - 1)
         assert (decision.allowed, changed) == (False, None)
 
-    def test_by_more_keeps_the_count(self):
+    def test_by_more_it_keeps_the_count(self):
         _, state, _ = KERNEL(None, 2, APRIL)
         assert KERNEL(state, 0, APRIL - 100 * 24 * HOUR)[0].remaining == 1
 
 
-def test_another_unit_keeps_what_was_used_in_the_window_before():
+def test_a_change_of_the_unit_keeps_the_usage():
     _, state, _ = KERNEL(None, 3, NOON)
     day = CalendarWindow().prepare(Rate.parse("3/day tz=Europe/Berlin"))
     assert not day(state, 1, NOON + 24 * HOUR)[0].allowed
@@ -102,12 +102,12 @@ def test_the_header_states_no_window_since_months_differ():
     assert HTTPThrottle("plan", "3/month")._own_policies.field == '"plan";q=3'
 
 
-def test_a_rate_without_a_calendar_period_is_not_for_it():
+def test_a_rate_without_a_calendar_period_is_an_error():
     with pytest.raises(RateError, match=r"counts calendar periods, not '3/min'"):
         plan(CalendarWindow(), [Rate.parse("3/min")])
     assert plan(SlidingWindow(), [MONTH]).twins is None
 
 
-def test_bans_are_not_for_calendar_periods():
+def test_bans_with_calendar_periods_are_an_error():
     with pytest.raises(RateError, match=r"Penalty\(.*cannot count the calendar period of '3/month tz=UTC'"):
         Limiter("wrong", "3/month", strategy=Penalty())

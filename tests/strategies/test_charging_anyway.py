@@ -1,4 +1,4 @@
-"""Charging in any case: its bound, the waits that follow, and lowered limits with an overdraft."""
+"""Charging in any case: its bound, the waits afterwards, and lowered limits with an overdraft."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_it_reduces_the_remaining_quota(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_while_there_is_room_it_is_a_hit(strategy, data):
+def test_within_the_quota_it_equals_a_hit(strategy, data):
     rate = data.draw(can_count)
     key = data.draw(keys(strategy, rate))
     cost = data.draw(st.integers(1, strategy.capacity(rate)))
@@ -134,7 +134,7 @@ def test_without_an_overdraft_a_lowered_limit_cuts_the_usage(strategy):
 
 
 @pytest.mark.parametrize("strategy", [SlidingCounter(), TokenBucket()], ids=repr)
-def test_a_state_has_the_mark_of_an_overdraft_only_while_there_is_one(strategy):
+def test_a_state_is_marked_only_while_it_has_an_overdraft(strategy):
     made = plan(strategy, [RATE])
     state = overdrawn(strategy, RATE, None, 15, START)
     assert state[0] < 0

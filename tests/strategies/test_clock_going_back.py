@@ -38,7 +38,7 @@ def test_no_wait_is_longer_than_two_full_drains(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_a_little_back_the_wait_stays_exact(strategy, data):
+def test_after_a_small_step_back_the_wait_is_exact(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     drain = key.kernel(None, strategy.capacity(rate), key.now)[0].reset_after
@@ -51,7 +51,7 @@ def test_a_little_back_the_wait_stays_exact(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_the_ttl_of_a_state_written_then_is_still_exact(strategy, data):
+def test_the_ttl_of_a_state_written_after_a_step_back_is_exact(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     key.now -= data.draw(st.integers(1, 2 * rate.period))
@@ -64,7 +64,7 @@ def test_the_ttl_of_a_state_written_then_is_still_exact(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_over_any_stretch_of_forward_time_no_more_than_the_envelope_is_admitted(strategy, data):
+def test_while_time_moves_forward_no_more_than_the_bound_is_admitted(strategy, data):
     rate = data.draw(small_rates)
     moves = st.lists(st.tuples(st.integers(-3 * rate.period, rate.period), st.integers(1, 3)), max_size=40)
     key, forward, log = Key(strategy.prepare(rate)), 0, []
@@ -79,7 +79,7 @@ def test_over_any_stretch_of_forward_time_no_more_than_the_envelope_is_admitted(
 
 
 @every_built_in
-def test_a_little_back_it_stands_still_until_it_has_caught_up(strategy):
+def test_after_a_small_step_back_time_stands_still_until_the_clock_has_caught_up(strategy):
     key = Key(strategy.prepare(Rate(4, 1000)))
     key.hit(4)
     wait = key.ask(1).retry_after
@@ -87,7 +87,7 @@ def test_a_little_back_it_stands_still_until_it_has_caught_up(strategy):
 
 
 @every_built_in
-def test_far_back_it_continues_from_the_new_time(strategy):
+def test_after_a_large_step_back_it_continues_from_the_new_time(strategy):
     key = Key(strategy.prepare(Rate(4, 1000)))
     key.hit(4)
     wait = key.ask(1).retry_after
@@ -96,7 +96,7 @@ def test_far_back_it_continues_from_the_new_time(strategy):
 
 @every_strategy
 @given(data=st.data())
-def test_far_back_the_announced_wait_is_enough(strategy, data):
+def test_after_a_large_step_back_the_announced_wait_is_enough(strategy, data):
     rate = data.draw(rates(strategy))
     key = data.draw(keys(strategy, rate))
     key.now -= data.draw(st.integers(50, 100)) * rate.period
@@ -105,7 +105,7 @@ def test_far_back_the_announced_wait_is_enough(strategy, data):
     assert decision.allowed or key.ask(cost, key.now + decision.retry_after).allowed
 
 
-def test_far_back_several_rates_continue_from_the_new_time_together():
+def test_after_a_large_step_back_several_rates_continue_from_the_new_time_together():
     plan = plan_of(SlidingWindow(), [Rate(2, 1000), Rate(3, 5000)])
     key = Key(plan.kernel)
     assert [key.hit(1).allowed for _ in range(3)] == [True, True, False]

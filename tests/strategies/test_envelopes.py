@@ -1,4 +1,4 @@
-"""The most that is admitted in any window: all sequences of hits are tried, with small limits."""
+"""The most that is admitted in any window, found by trying all sequences of hits with small limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ small = pytest.mark.parametrize(("limit", "period"), SMALL)
 
 
 def most_admitted(strategy, rate, window):
-    """The most admitted in any stretch of `window` µs, over every way to hit at every µs."""
+    """The most units admitted in any stretch of `window` µs, over all sequences of hits."""
     kernel = strategy.prepare(rate)
     ways = {(None, (0,) * window)}
     most = 0
@@ -55,7 +55,7 @@ def test_sliding_window_admits_the_limit(resolution, limit, period):
 
 
 class Adversary:
-    """A client that comes at random, costs what is left or little, and remembers what it was given."""
+    """A client that hits at random times with all of the quota left or a part, and records its admitted units."""
 
     def __init__(self, strategy, rate, seed):
         self.kernel, self.rate, self.chance = strategy.prepare(rate), rate, random.Random(seed)
@@ -79,7 +79,7 @@ class Adversary:
         return self
 
     def most(self):
-        """The most admitted in any window."""
+        """The most units admitted in any window."""
         most = used = first = 0
         for now, cost in self.admitted:
             used += cost
@@ -107,7 +107,7 @@ def test_no_wait_of_a_sliding_window_is_longer_than_the_window(data):
 
 
 def polled(strategy, rate, pause):
-    """What a client is given in a hundred windows that comes every `pause` µs, whether it is told to wait or not."""
+    """The units of a client in a hundred windows, which hits every `pause` µs and ignores waits."""
     key = Key(strategy.prepare(rate), 0)
     admitted = 0
     for key.now in range(0, 100 * rate.period, pause):
@@ -118,7 +118,7 @@ def polled(strategy, rate, pause):
 @pytest.mark.parametrize("limit", [1, 2, 10, 17, 50, 100])
 @pytest.mark.parametrize("resolution", [2, 4, 16])
 @pytest.mark.parametrize("part", [7, 16, 17, 50, 301])
-def test_a_client_that_polls_gets_nearly_as_much_as_from_a_log(resolution, limit, part):
+def test_a_polling_client_gets_nearly_as_much_as_from_a_log(resolution, limit, part):
     rate = Rate(limit, 1_000_000)
     given_by_log = polled(SlidingLog(), rate, rate.period // part)
     share = polled(SlidingWindow(resolution), rate, rate.period // part) / given_by_log
@@ -147,7 +147,7 @@ def test_the_bound_is_larger_by_the_debt():
 def test_an_adversary_gets_almost_twice_the_limit_out_of_a_sliding_counter():
     limit, period = 100, 1_000_000
     kernel = SlidingCounter().prepare(Rate(limit, period))
-    # One hit opens the grid; all but it come just before the end of the first window and fade in the second.
+    # One hit opens the first window. The others come just before its end and fade out in the second.
     _, state, _ = kernel(None, 1, 0)
     admitted = 0
     for now in range(period - 1000, 2 * period - 1000, 1000):

@@ -18,13 +18,13 @@ RATE = Rate(10, 1000)
 
 
 def kernel_answers(strategy, rate, state, now):
-    """What is left now and at each of some later moments."""
+    """The quota left now and at some later times."""
     kernel = strategy.prepare(rate)
     return [kernel(state, 0, now + rate.period * part // 7)[0].remaining for part in range(16)]
 
 
 def hit_and_give_back(strategy, rate, key, cost):
-    """The state after an admitted hit all of which is given back at once."""
+    """The state after an admitted hit whose units are all given back at once."""
     made = plan(strategy, [rate])
     key.now += made.kernel(key.state, cost, key.now)[0].retry_after
     _, changed, _ = made.kernel(key.state, cost, key.now)
@@ -43,7 +43,7 @@ def test_giving_a_hit_back_at_once_restores_the_quota(strategy, data):
 
 
 @given(data=st.data())
-def test_a_window_of_moments_frees_the_rest_of_the_cell_a_cell_later_at_most(data):
+def test_other_units_of_the_cell_are_free_at_most_one_cell_later(data):
     rate = data.draw(CAN_COUNT)
     key = data.draw(keys(SlidingWindow(), rate))
     state = hit_and_give_back(SlidingWindow(), rate, key, data.draw(st.integers(1, rate.limit)))
@@ -55,7 +55,7 @@ def test_a_window_of_moments_frees_the_rest_of_the_cell_a_cell_later_at_most(dat
 
 @every_strategy
 @given(data=st.data())
-def test_a_new_key_that_is_given_everything_back_is_new_again(strategy, data):
+def test_after_giving_everything_back_a_key_is_as_new(strategy, data):
     rate, made = data.draw(rates(strategy)), None
     made = plan(strategy, [rate])
     cost = data.draw(st.integers(1, made.capacity))
@@ -104,7 +104,7 @@ def moves_within(period):
 
 
 class World:
-    """A key to which a hit happens, or does not; all else is the same."""
+    """A key with or without one additional hit."""
 
     def __init__(self, strategy, rate):
         self.strategy, self.made, self.state = strategy, plan(strategy, [rate]), None
@@ -132,7 +132,7 @@ def test_a_rate_that_changes_in_between_makes_it_no_more_generous(strategy, data
     cost = data.draw(st.integers(1, worlds[0].made.capacity))
     receipts = worlds[0].hit(cost, now)
     assume(receipts is not None)
-    worlds[1].hit(0, now)  # What has drained by now has done so at the first rate in both.
+    worlds[1].hit(0, now)  # Until now, both have drained at the first rate.
     now = hit_both(worlds, data.draw(moves), now)
     now = hit_both([world.change(second) for world in worlds], data.draw(moves), now)
     worlds[0].give_back(cost, receipts, now)
@@ -141,11 +141,11 @@ def test_a_rate_that_changes_in_between_makes_it_no_more_generous(strategy, data
 
 
 def test_with_larger_cells_units_of_a_later_hit_are_not_given_back():
-    world = World(SlidingWindow(resolution=2), Rate(2, 30))  # a moment for each hit
+    world = World(SlidingWindow(resolution=2), Rate(2, 30))  # one moment for each hit
     now = START - START % 16
     receipts = world.hit(1, now + 1)
     world.hit(1, now + 5)
-    world.change(Rate(3, 32))  # one for each 16 µs
+    world.change(Rate(3, 32))  # one moment for each 16 µs
     world.give_back(1, receipts, now + 31)
     assert world.made.kernel(world.state, 0, now + 31)[0].remaining == 2
 
@@ -169,7 +169,7 @@ def test_no_more_is_given_back_than_the_moment_of_the_hit_holds(strategy):
 
 
 def hit_both(worlds, moves, now):
-    """Take the hits that the first world admits, in both; the time after them."""
+    """Make the hits that the first world admits in both; the time afterwards."""
     for pause, cost in moves:
         now += pause
         if worlds[0].hit(cost, now) is not None:

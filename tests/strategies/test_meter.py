@@ -1,4 +1,4 @@
-"""The settings of token bucket, leaky bucket and GCRA, and debt."""
+"""The options of token bucket, leaky bucket and GCRA, and debt."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_burst_of_one_spaces_hits_evenly():
 
 @pytest.fixture
 def indebted():
-    """A bucket of two tokens at ten a second, which may be overdrawn by four."""
+    """A bucket of two tokens at ten a second with a debt of up to four."""
     return Key(TokenBucket(2, debt=4).prepare(RATE))
 
 
@@ -83,7 +83,7 @@ def test_debt_lets_one_hit_overdraw_the_remaining_units(indebted):
     assert indebted.hit(5).allowed
 
 
-def test_in_debt_nothing_is_admitted_until_it_is_paid_back(indebted):
+def test_in_debt_nothing_is_admitted_until_the_debt_has_drained(indebted):
     indebted.hit(6)
     refused = indebted.ask(1)
     assert (refused.allowed, refused.remaining) == (False, 0)

@@ -1,4 +1,4 @@
-"""A cost above the capacity is refused without a store, and no wait is long enough."""
+"""A cost above the capacity is refused without the store, with the wait NEVER."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from traffik import Limiter
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
-def test_it_leaves_the_whole_quota_of_an_unused_key(strategy, store):
+def test_the_whole_quota_remains(strategy, store):
     limiter = Limiter("never", "5/min", strategy=strategy, backend=store)
     capacity = limiter.own_plan.capacity
     decision = limiter.sync.hit("ada", capacity + 1)

@@ -1,4 +1,4 @@
-"""`Penalty`: bans that grow, are forgotten, and are lifted when the units that started them are given back."""
+"""`Penalty`: bans grow, are forgotten, and are lifted if the units that started them are given back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Key:
         return decision
 
     def ban(self):
-        """Use the window up; the seconds of the ban."""
+        """Use up the window; the seconds of the ban."""
         assert [self.hit().allowed for _ in range(3)] == [True] * 3
         return self.hit().retry_after / SECOND
 
@@ -55,7 +55,7 @@ class Key:
         return probe(self.plan.kernel, self.state, self.now).retry_after / SECOND
 
 
-def test_each_ban_is_longer_than_the_one_before_up_to_the_longest():
+def test_each_ban_is_longer_than_the_previous_one_up_to_the_maximum():
     key, bans = Key(), []
     for _ in range(5):
         bans.append(key.ban())
@@ -63,7 +63,7 @@ def test_each_ban_is_longer_than_the_one_before_up_to_the_longest():
     assert bans == [10, 30, 60, 60, 60]
 
 
-def test_bans_are_forgotten_after_a_time_without_one():
+def test_earlier_bans_are_forgotten_after_a_time_without_a_ban():
     key = Key()
     assert key.ban() == 10
     key.now += 110 * SECOND - 1
@@ -72,7 +72,7 @@ def test_bans_are_forgotten_after_a_time_without_one():
     assert key.ban() == 10
 
 
-def test_a_refused_hit_makes_a_ban_no_longer():
+def test_a_refused_hit_does_not_lengthen_a_ban():
     key = Key()
     key.ban()
     key.now += 4 * SECOND
@@ -86,13 +86,13 @@ def test_units_within_the_limit_start_no_ban():
         key.now += 10 * SECOND
 
 
-def test_a_window_that_is_still_full_when_the_ban_is_over_is_waited_for():
+def test_if_the_window_is_still_full_after_the_ban_the_wait_is_longer():
     key = Key(Penalty(base="1s"))
     key.ban()
     assert key.hit().retry_after == 10 * SECOND
 
 
-def test_the_first_ban_is_as_long_as_the_period_if_nothing_is_said():
+def test_by_default_the_first_ban_is_as_long_as_the_period():
     assert Key(Penalty()).ban() == 10
     assert Key(Penalty(longest="5s"), Rate(3, 2 * SECOND)).ban() == 2
 
@@ -104,7 +104,7 @@ def test_giving_back_any_unit_that_counted_lifts_the_ban_and_forgets_it(place):
     settled = key.settle(-1, key.receipts[place])
     assert (settled.applied, settled.decision.remaining, key.wait()) == (-1, 1, 0)
     assert key.hit().allowed
-    assert key.wait() == 10  # and not 30
+    assert key.wait() == 10  # not 30
 
 
 def test_a_unit_that_has_left_the_window_lifts_nothing():
@@ -169,13 +169,13 @@ STEPS = st.lists(
 
 
 class Model:
-    """The hits that count, and the rule, worked out from the whole history each time."""
+    """A slow model that computes bans and usage from the whole history each time."""
 
     def __init__(self):
         self.hits = []
 
     def free_at(self, now):
-        """The units that are free, by the hits that came until `now`."""
+        """The units that are free at `now`."""
         bans, until = 0, -1
         for place, (time, _) in enumerate(self.hits):
             if bans and time >= until + 100:
@@ -189,7 +189,7 @@ class Model:
 
 
 @given(STEPS)
-def test_it_decides_as_the_rule_says(steps):
+def test_it_decides_as_its_model(steps):
     key, model, start = Key(), Model(), Key().now
     for _, cost, pause in steps:
         now = (key.now - start) // SECOND

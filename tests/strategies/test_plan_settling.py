@@ -16,7 +16,7 @@ costs = st.lists(st.integers(1, 14), max_size=6)
 
 
 class Total:
-    """A strategy of a user's, which counts and never forgets; it settles."""
+    """A user's strategy that counts, never forgets, and settles."""
 
     def decide(self, state, rate, cost, now):
         used = (state or (0,))[0] + cost
@@ -31,14 +31,14 @@ class Total:
 
 
 class Plain:
-    """A strategy of a user's that only decides."""
+    """A user's strategy that only decides."""
 
     def decide(self, state, rate, cost, now):
         return Transition(Decision(True, rate.limit, 0), None, 0)
 
 
 class Kinder(SlidingWindow):
-    """A strategy of a user's, made of ours, that decides anew."""
+    """A user's subclass of our strategy that overrides `decide`."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ class Kinder(SlidingWindow):
 
 
 class Stubborn(SlidingWindow):
-    """A strategy of a user's, made of ours, that settles nothing."""
+    """A user's subclass of our strategy whose `settle` does nothing."""
 
     __slots__ = ()
 
@@ -91,7 +91,7 @@ def test_a_state_settled_by_a_users_strategy_expires_after_its_ttl():
     assert made.kernel(state, 1, START + 1000)[0].allowed
 
 
-def test_each_rate_is_given_back_to_by_its_own_receipt():
+def test_each_rate_gives_back_by_its_own_receipt():
     made = plan(FixedWindow(), PAIR)
     _, state, _ = made.kernel(None, 3, START)
     receipts = made.receipt(None, state)
@@ -108,7 +108,7 @@ def test_a_rate_whose_window_has_ended_does_not_affect_the_others():
     assert settled.state[1][2] == 1
 
 
-def test_a_rate_that_the_hit_was_not_counted_on_has_nothing_to_give_back():
+def test_a_rate_that_did_not_count_the_hit_gives_nothing_back():
     one, two = plan(FixedWindow(), PAIR[:1], varying=True), plan(FixedWindow(), PAIR, varying=True)
     _, state, _ = one.kernel(None, 3, START)
     receipts = one.receipt(None, state)
@@ -118,7 +118,7 @@ def test_a_rate_that_the_hit_was_not_counted_on_has_nothing_to_give_back():
     assert [part[2] for part in two.settle(state, 1, receipts, START).state] == [4, 4]
 
 
-def test_the_parts_of_other_rates_stay():
+def test_the_state_of_other_rates_is_kept():
     one, two = plan(FixedWindow(), PAIR[:1], varying=True), plan(FixedWindow(), PAIR, varying=True)
     _, state, _ = two.kernel(None, 3, START)
     assert one.settle(state, -1, None, START).state[1] == state[1]

@@ -1,4 +1,4 @@
-"""Several rates as one decision, and users' own strategies."""
+"""Several rates as one decision, and users' strategies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ walks = st.lists(st.builds(Step, st.integers(0, 80), st.integers(1, 6)), max_siz
 
 
 class Coin:
-    """A strategy of a user's: no state, no wait."""
+    """A user's strategy without state and waits."""
 
     stats = False
 
@@ -25,7 +25,7 @@ class Coin:
 
 
 class Idle:
-    """A strategy of a user's: whole again once nobody has hit for a period."""
+    """A user's strategy: the quota is whole again after a period without a hit."""
 
     def decide(self, state, rate, cost, now):
         used = (state or (0,))[0] + cost

@@ -64,7 +64,7 @@ def test_under_any_other_rate_the_wait_is_exact(strategy, data):
 
 @every_strategy
 @given(data=st.data())
-def test_going_back_to_the_old_rate_without_a_hit_has_changed_nothing(strategy, data):
+def test_changing_a_rate_and_back_without_a_hit_changes_nothing(strategy, data):
     rate, other = data.draw(rates), data.draw(rates)
     key = data.draw(keys(strategy, rate))
     before = key.ask(0)
@@ -72,7 +72,7 @@ def test_going_back_to_the_old_rate_without_a_hit_has_changed_nothing(strategy, 
     assert key.ask(0) == before
 
 
-def test_a_shorter_period_ends_a_window_no_later():
+def test_a_shorter_period_never_ends_a_window_later():
     _, state, _ = FixedWindow().decide(None, Rate(1, 1000), 1, START)
     assert FixedWindow().decide(state, Rate(1, 100), 1, START + 950).decision.retry_after == 50
 
@@ -85,7 +85,7 @@ def test_a_sliding_counter_carries_usage_over_to_another_period(pause, left):
 
 @pytest.mark.parametrize("strategy", [SlidingWindow(), SlidingWindow(resolution=2), SlidingLog()], ids=repr)
 @given(data=st.data())
-def test_under_any_other_rate_a_window_that_its_store_has_forgotten_decides_like_none(strategy, data):
+def test_under_another_rate_an_expired_state_decides_like_none(strategy, data):
     rate, other = data.draw(rates), data.draw(rates)
     key = data.draw(keys(strategy, rate))
     later = key.lapses + data.draw(st.integers(0, 3 * other.period))
@@ -94,12 +94,12 @@ def test_under_any_other_rate_a_window_that_its_store_has_forgotten_decides_like
 
 
 @pytest.mark.parametrize(("period", "pause", "wait"), [(500, 100, 400), (500, 499, 1), (5000, 100, 900)])
-def test_under_another_period_a_moment_counts_for_the_shorter_one(period, pause, wait):
+def test_under_another_period_a_unit_counts_for_the_shorter_period(period, pause, wait):
     _, state, _ = SlidingWindow().decide(None, Rate(4, 1000), 4, START)
     assert SlidingWindow().decide(state, Rate(4, period), 1, START + pause).decision.retry_after == wait
 
 
-def test_once_a_hit_is_admitted_under_a_longer_period_all_that_counts_does_so_for_the_longer():
+def test_after_a_hit_under_a_longer_period_all_units_count_for_the_longer_period():
     _, state, _ = SlidingWindow().decide(None, Rate(4, 1000), 3, START)
     _, state, ttl = SlidingWindow().decide(state, Rate(4, 5000), 1, START + 900)
     assert ttl == 5000

@@ -15,7 +15,7 @@ WALKS, LENGTH = 150, 60
 
 
 def settled_keys(strategy):
-    """Keys with random rates, each at every step of a random walk, and what that step asked for and applied."""
+    """Keys with random rates at every step of a random walk, with the units that the step requested and applied."""
     for number in range(WALKS):
         chance = random.Random(f"{strategy} {number}")
         key = SettledKey(strategy, Rate(chance.randint(1, 12), chance.randint(1, 60)), chance)

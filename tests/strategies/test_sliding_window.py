@@ -14,14 +14,14 @@ PERIOD = 1000
 
 
 class Log:
-    """The definition: the costs later than now - period and this one come to at most the limit."""
+    """The definition: a hit is admitted if its cost and the costs after now - period add up to at most the limit."""
 
     def __init__(self, limit):
         self.limit = limit
         self.hits = deque()
 
     def hit(self, cost, now):
-        """Whether the cost is admitted, what remains, and the wait."""
+        """Hit; whether it is admitted, the quota left, and the wait."""
         while self.hits and self.hits[0][0] <= now - PERIOD:
             self.hits.popleft()
         left = self.limit - sum(taken for _, taken in self.hits)
@@ -63,7 +63,7 @@ def test_a_clock_going_back_keeps_a_long_log_in_order():
     assert kernel(state, 1, 10_000 + PERIOD)[0].allowed
 
 
-def test_a_hit_copies_a_block_at_most_not_the_whole_log():
+def test_a_hit_copies_at_most_one_block_of_the_log():
     kernel = SlidingLog().prepare(Rate(10_000, 10**9))
     state = None
     for now in range(5000):
@@ -96,7 +96,7 @@ def test_a_window_never_has_more_moments_than_its_resolution_and_one(resolution,
 
 
 def moments(older):
-    """How many there are, with the last."""
+    """The number of moments, the last one included."""
     if older and isinstance(older[1], tuple):
         _, tail, skip, blocks = older
         return (len(tail) + sum(map(len, blocks)) - skip) // 2 + 1

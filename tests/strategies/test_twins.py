@@ -27,7 +27,7 @@ MINUTE = Rate(100, 60_000_000)
 
 
 class PythonOnly:
-    """A strategy of a user's."""
+    """A user's strategy, without a Lua twin."""
 
     def decide(self, state, rate, cost, now):
         return Transition(Decision(True, rate.limit, 0), None, 0)
@@ -64,7 +64,7 @@ def test_a_plan_carries_a_twin_for_each_rate(strategy):
     assert plan(strategy, [MINUTE, Rate(7, 1000)]).twins == (strategy.twin(MINUTE), strategy.twin(Rate(7, 1000)))
 
 
-def test_a_strategy_in_python_alone_has_none():
+def test_a_users_strategy_has_no_twin():
     assert plan(PythonOnly(), [MINUTE]).twins is None
 
 
@@ -78,7 +78,7 @@ def test_a_rate_that_python_cannot_count_exactly_has_no_twin(strategy):
 
 
 class Kinder(SlidingWindow):
-    """A strategy of a user's, made of ours."""
+    """A user's subclass of our strategy that overrides `prepare`."""
 
     __slots__ = ()
 
@@ -87,7 +87,7 @@ class Kinder(SlidingWindow):
 
 
 class Renamed(SlidingWindow):
-    """Decides as ours does."""
+    """A user's subclass of our strategy that overrides nothing."""
 
     __slots__ = ()
 

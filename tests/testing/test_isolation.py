@@ -1,4 +1,4 @@
-"""Fresh quotas and a clock for tests of an application, and the plugin, as its page shows it."""
+"""Fresh quotas and a virtual clock for tests of applications, and the pytest plugin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from traffik.testing import VirtualClock, fresh_quota, use_clock, wall_clock
 
 @pytest.fixture
 def mails():
-    """A limit of a program, on a store that the test has no hand on."""
+    """A limit of an application, on a store that the test cannot reach."""
     with InMemoryBackend():
         yield Limiter("mails", "1/min").sync
 
@@ -56,7 +56,7 @@ def test_stores_use_the_given_clock(mails):
     assert mails.hit("ada")
 
 
-def test_stores_made_in_the_context_use_it_too():
+def test_stores_made_in_the_context_use_the_clock():
     with use_clock(VirtualClock()) as clock:
         store = InMemoryBackend()
         limiter = Limiter("mails", "1/min", backend=store).sync
@@ -77,7 +77,7 @@ def test_a_store_keeps_the_clock_it_was_given():
         assert limiter.hit("ada")
 
 
-def test_clocks_nest(mails):
+def test_contexts_with_clocks_can_be_nested(mails):
     with use_clock(VirtualClock()) as outer, use_clock(VirtualClock()) as inner:
         mails.hit("ada")
         outer.advance(seconds=120)

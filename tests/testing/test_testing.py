@@ -1,4 +1,4 @@
-"""The tools for tests. Broken strategies show what the contract finds."""
+"""The tools for tests. The contract tests of strategies find broken strategies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_clock_alone_imports_neither_pytest_nor_hypothesis():
 
 @dataclass(frozen=True)
 class Broken(FixedWindow):
-    """A fixed window with one thing spoilt."""
+    """A fixed window with one mistake."""
 
     part: str = ""
 
@@ -67,7 +67,7 @@ class Broken(FixedWindow):
 
 
 class Impure:
-    """Every other answer is no."""
+    """A strategy that refuses every second hit, and so depends on more than its arguments."""
 
     asked = 0
 

@@ -1,4 +1,4 @@
-"""Following a file of limits."""
+"""Following a file of limits: changes of the file apply while the application runs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ second = guards_for(handler, ["1/min"], {})[0].uid
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """Import a module with this text, under a name that no other test has."""
+    """Imports a module with this text, under a name that no other test uses."""
     monkeypatch.syspath_prepend(tmp_path)
     name = f"naming_{next(_numbers)}"
 
@@ -43,7 +43,7 @@ def make():
     return guards_for(endpoint, ["1/min"], {})[0].uid
 
 
-def test_a_factory_that_runs_twice_makes_two_uids():
+def test_two_functions_of_a_factory_have_two_uids():
     one, two = make(), make()
     assert one != two
     assert two.startswith(f"{__name__}.make.<locals>.endpoint#")

@@ -1,4 +1,4 @@
-"""A decorator above a route is reported, and one below it is not, whatever other decorators there are."""
+"""A decorator above a route is reported, and one below it is not, also among other decorators."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_two_nested_guards_are_not_reported(endpoint):
     assert said() == []
 
 
-def test_both_on_routes_are_not_reported(endpoint):
+def test_the_function_and_the_guard_on_two_routes_are_not_reported(endpoint):
     report_misplaced([endpoint, guarded(endpoint)])
     assert said() == []
 
@@ -84,13 +84,13 @@ def test_a_function_that_is_decorated_for_each_request_takes_no_more_memory(endp
 
 
 class TestAThrottleAsADecorator:
-    def test_in_place_of_the_endpoint_is_an_error_that_shows_the_right_form(self, endpoint):
+    def test_it_is_an_error_that_shows_the_right_form(self, endpoint):
         replaced = HTTPThrottle("decorator", "1/min")(endpoint)
         with pytest.raises(ConfigurationError, match=r"decorates .*endpoint, .*: write @throttled\(throttle\)"):
             report_misplaced([replaced])
         replaced.close()
 
-    def test_above_the_route_is_one_too(self, monkeypatch):
+    def test_above_a_route_it_is_an_error_too(self, monkeypatch):
         replaced = HTTPThrottle("decorator", "1/min")(handler)
         monkeypatch.setitem(globals(), "handler", replaced)
         with pytest.raises(ConfigurationError, match="decorates handler, and replaces it"):

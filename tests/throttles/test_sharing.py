@@ -1,4 +1,4 @@
-"""The first hits of a throttle check whether its identifier tells clients apart."""
+"""The first hits of a throttle check whether its identifier distinguishes clients."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_async_identifier_in_sync_code_is_the_usual_error(throttled):
 
     with pytest.raises(TypeError, match=r"the identifier .*identify is async"):
         hit(throttled(identify), 1)
-    gc.collect()  # a coroutine that was not closed would warn
+    gc.collect()  # a coroutine that is not closed would warn
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_an_async_identifier_in_sync_code_is_the_usual_error(throttled):
         lambda request: request.scope["peer"],
         lambda _: EXEMPTED,
     ],
-    ids=["shared", "shared but some", "one each", "nobody"],
+    ids=["shared", "shared except for some", "one each", "exempted"],
 )
 def test_an_identifier_that_is_shared_on_purpose_is_not_reported(throttled, identifier):
     hit(throttled(identifier), 150)

@@ -45,7 +45,7 @@ async def test_sync_code_has_the_same_slots(throttle):
         pass
 
 
-async def test_clients_have_slots_of_their_own_and_some_need_none(throttle, store):
+async def test_each_client_has_its_own_slots_and_exempted_ones_need_none(throttle, store):
     exempt = HTTPThrottle("exempt", "1/60s", identifier=lambda _: EXEMPTED, strategy=SlidingLog(), backend=store)
     slots = [throttle.slot(toy.Request("a")), throttle.slot(toy.Request("b"))]
     slots += [exempt.slot(toy.Request()), exempt.slot(toy.Request())]
@@ -58,7 +58,7 @@ async def test_a_cost_above_the_limit_is_rejected_at_once(throttle):
         await throttle.slot(toy.Request(), 2, wait=True).__aenter__()
 
 
-async def test_a_websocket_that_has_been_told_has_a_false_slot(store):
+async def test_a_websocket_that_got_the_message_has_a_false_slot(store):
     throttle = WebSocketThrottle("chat", "1/60s", strategy=SlidingLog(), backend=store)
     messages = []
     async with throttle.slot(toy.Socket(messages)), throttle.slot(toy.Socket(messages)) as slot:
@@ -66,12 +66,12 @@ async def test_a_websocket_that_has_been_told_has_a_false_slot(store):
     assert [message["type"] for message in messages] == ["rate_limit"]
 
 
-async def test_the_strategy_is_a_log(store):
+async def test_a_throttle_with_slots_needs_the_sliding_log(store):
     with pytest.raises(ConfigurationError, match="need the strategy SlidingLog"):
         await HTTPThrottle("reports", "1/60s", backend=store).slot(toy.Request()).__aenter__()
 
 
-async def test_a_throttle_in_the_shadow_rejects_nothing_and_reports(store):
+async def test_a_shadow_throttle_rejects_nothing_and_reports(store):
     throttle = HTTPThrottle("reports", "1/60s", strategy=SlidingLog(), backend=store, shadow=True)
     async with throttle.slot(toy.Request()), throttle.slot(toy.Request()) as slot:
         assert slot

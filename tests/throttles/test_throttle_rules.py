@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def shut(store):
-    """Makes a throttle with rules that refuses all it is for."""
+    """Makes a throttle with rules that refuses every request they match."""
     return lambda *rules, **options: HTTPThrottle("rules", "0/min", rules=rules, backend=store, **options)
 
 
@@ -27,7 +27,7 @@ async def admitted(throttle, *connections, context=None):
     return [(await throttle.decide(each, context=context)).allowed for each in connections]
 
 
-async def test_a_throttle_is_for_the_paths_and_methods_of_its_rules(shut):
+async def test_a_throttle_applies_to_the_paths_and_methods_of_its_rules(shut):
     throttle = shut(Rule("/api/**", methods=["POST"]), Rule("/admin"), Rule("/api/free", bypass=True))
     asked = [
         request("/api/a", "POST"),
@@ -50,7 +50,7 @@ async def test_a_request_that_no_rule_matches_is_not_counted_and_remembered_as_a
 
 
 @pytest.mark.parametrize("cost", [-1, True, 1.0])
-async def test_an_invalid_cost_is_an_error_there_too(cost, shut):
+async def test_an_invalid_cost_is_an_error_even_if_no_rule_matches(cost, shut):
     for rules in ([Rule("/a")], [Rule("/a", when=lambda: True)]):
         with pytest.raises((TypeError, ValueError), match="cost"):
             await shut(*rules).hit(request("/b"), cost)
@@ -93,7 +93,7 @@ async def test_a_predicate_decides_with_the_context(is_async, bypass, shut):
     assert plans == [bypass, not bypass]
 
 
-async def test_a_predicate_is_called_only_if_it_decides(shut):
+async def test_a_predicate_is_called_only_if_its_result_matters(shut):
     asked = []
 
     def ask(name, answer):
@@ -193,7 +193,7 @@ def test_rules_do_not_make_another_definition(store):
 
 
 @pytest.mark.parametrize("rules", ["/a", ["/a"], 5])
-def test_an_object_that_is_no_rule_is_an_error_at_once(rules, store):
+def test_an_object_that_is_no_rule_is_an_error(rules, store):
     with pytest.raises(TypeError, match=r"rules are made as Rule\('/api/\*\*'\), not"):
         HTTPThrottle("rules", "1/min", rules=rules, backend=store)
     throttle = HTTPThrottle("rules", "1/min", backend=store)

@@ -1,4 +1,4 @@
-"""Throttles, with a toy framework."""
+"""Throttles with the toy framework of `tests.toy`."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_rejection_that_must_be_awaited_is_an_error_in_sync_code(store):
         throttle.sync.hit(toy.Socket([]))
 
 
-async def test_a_cost_that_never_fits_is_rejected_without_a_time(throttle):
+async def test_a_cost_above_the_capacity_is_rejected_without_a_wait(throttle):
     connection = toy.Request()
     error = await refused(throttle, connection, 2)
     assert error.rejection.retry_after is None
@@ -193,7 +193,7 @@ async def test_a_refusal_can_be_sent_later(throttle):
     assert caught.value.decision == decision
 
 
-async def test_a_disabled_throttle_admits_and_remembers_that(throttle):
+async def test_a_disabled_throttle_admits_and_remembers_the_decision(throttle):
     connection = toy.Request()
     await throttle.hit(connection)
     await refused(throttle, connection)
@@ -212,13 +212,13 @@ async def test_the_store_of_its_application_is_used(store):
     assert store.keys == 0
 
 
-def test_the_signature_for_dependency_injection_has_the_connection_alone(throttle):
+def test_the_signature_for_dependency_injection_has_only_the_connection(throttle):
     parameters = inspect.signature(throttle).parameters
     assert list(parameters) == ["connection"]
     assert isinstance(parameters["connection"].annotation, type)
 
 
-def test_an_option_that_is_no_function_is_an_error_at_once(store):
+def test_an_option_that_is_no_function_is_an_error(store):
     for option in ("identifier", "handle_throttled"):
         with pytest.raises(TypeError):
             HTTPThrottle("throttles", "1/min", **{option: 5}, backend=store)

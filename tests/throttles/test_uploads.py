@@ -35,7 +35,7 @@ def used(throttle):
 
 
 async def read(upload, *sizes):
-    """Upload pieces until one is refused; how many the application got."""
+    """Upload pieces until one is refused; the number of pieces that the application got."""
     for place, size in enumerate(sizes):
         try:
             await upload.count(size)
@@ -45,11 +45,11 @@ async def read(upload, *sizes):
 
 
 class TestAnAnnouncedLength:
-    async def test_charges_nothing(self, limit):
+    async def test_it_charges_nothing(self, limit):
         await Upload(request(1000), [limit]).announce()
         assert used(limit) == 0
 
-    async def test_above_the_remaining_quota_is_refused(self, limit):
+    async def test_one_above_the_remaining_quota_is_refused(self, limit):
         await limit.hit(toy.Request(), 500)
         connection = request(501)
         with pytest.raises(Throttled) as refused:
@@ -58,59 +58,59 @@ class TestAnAnnouncedLength:
         assert refused.value.decision == await limit.check(toy.Request(), 501)
 
     @pytest.mark.parametrize("declared", [1001, 2**31, 2**80, "9" * 5000])
-    async def test_above_the_limit_is_always_refused(self, limit, declared):
+    async def test_one_above_the_limit_is_always_refused(self, limit, declared):
         with pytest.raises(Throttled) as refused:
             await Upload(request(declared), [limit]).announce()
         assert refused.value.decision.retry_after == NEVER
 
     @pytest.mark.parametrize("declared", [None, 0, "", "-1", "1e9", "²", "5000, 5000"])
-    async def test_that_is_missing_or_malformed_is_ignored(self, limit, declared):
+    async def test_a_missing_or_malformed_one_is_ignored(self, limit, declared):
         upload = Upload(request(declared), [limit])
         await upload.announce()
         assert (await read(upload, 600, 600), used(limit)) == (1, 600)
 
-    async def test_is_not_trusted(self, limit):
+    async def test_a_wrong_one_is_not_trusted(self, limit):
         upload = Upload(request(1), [limit], step=1)
         await upload.announce()
         assert await read(upload, *[100] * 20) == 10
 
 
 class TestTheCount:
-    async def test_admits_the_limit_and_not_a_byte_more(self, limit):
+    async def test_it_admits_the_limit_and_not_a_byte_more(self, limit):
         assert await read(Upload(request(), [limit]), *[1] * 1001) == 1000
 
-    async def test_continues_after_the_upload_before(self, limit):
+    async def test_it_continues_after_the_previous_upload(self, limit):
         for admitted in (6, 4, 0):
             upload = Upload(request(), [limit])
             assert await read(upload, *[100] * 6) == admitted
             await upload.finish()
 
-    async def test_charges_the_first_bytes_at_once_and_then_in_steps(self, limit):
+    async def test_it_charges_the_first_bytes_at_once_and_then_in_steps(self, limit):
         upload, charged = Upload(request(), [limit], step=30), []
         for _ in range(9):
             await upload.count(10)
             charged.append(used(limit))
         assert charged == [10, 10, 10, 40, 40, 40, 70, 70, 70]
 
-    async def test_has_steps_of_a_sixteenth_of_the_limit_at_most(self, limit):
+    async def test_its_steps_are_at_most_a_sixteenth_of_the_limit(self, limit):
         upload = Upload(request(), [limit])
         await read(upload, *[10] * 8)
         assert used(limit) == 10 + 70
 
-    async def test_goes_beyond_the_limit_by_a_step_for_each_upload_at_most(self, limit):
+    async def test_each_upload_exceeds_the_limit_by_at_most_a_step(self, limit):
         uploads = [Upload(request(), [limit], step=50) for _ in range(5)]
         admitted = 0
         for _ in range(100):
             admitted += sum([10 * await read(each, 10) for each in uploads])
         assert 1000 <= admitted < 1000 + 5 * 50
 
-    async def test_charges_everything_with_the_last_bytes(self, limit):
+    async def test_the_last_bytes_charge_the_rest(self, limit):
         upload = Upload(request(), [limit])
         await read(upload, 100, 5)
         await upload.count(5, last=True)
         assert used(limit) == 110
 
-    async def test_charges_everything_with_the_last_bytes_that_were_announced(self, limit):
+    async def test_the_last_announced_bytes_charge_the_rest(self, limit):
         upload = Upload(request(30), [limit])
         await upload.announce()
         await read(upload, 10, 10)
@@ -118,27 +118,27 @@ class TestTheCount:
         await upload.count(10)
         assert used(limit) == 30
 
-    async def test_charges_the_rest_of_a_body_that_breaks_off(self, limit):
+    async def test_a_body_that_breaks_off_is_charged(self, limit):
         upload = Upload(request(), [limit], step=60)
         await read(upload, 100, 5, 5)
         await upload.finish()
         await upload.finish()
         assert used(limit) == 110
 
-    async def test_charges_all_bytes_read_even_above_the_remaining_quota(self, limit):
+    async def test_all_bytes_read_are_charged_even_above_the_remaining_quota(self, limit):
         upload = Upload(request(), [limit])
         await read(upload, 1, 60)
         await limit.hit(toy.Request(), 980)
         await upload.finish()
         assert used(limit) == 1000
 
-    async def test_charges_the_bytes_read_before_the_refused_ones(self, limit):
+    async def test_bytes_read_before_the_refused_ones_are_charged(self, limit):
         upload = Upload(request(), [limit])
         assert (await read(upload, 900, 50, 500), used(limit)) == (2, 950)
 
-    async def test_charges_the_bytes_read_of_a_cancelled_request(self, store):
+    async def test_bytes_read_of_a_cancelled_request_are_charged(self, store):
         async def who(_):
-            await lowlevel.checkpoint()  # as a store does that is asked over a network
+            await lowlevel.checkpoint()  # as a store on a network does
             return "ada"
 
         limit = HTTPThrottle("uploads", "1000/min", backend=store, identifier=who)
@@ -149,7 +149,7 @@ class TestTheCount:
             await upload.finish()
         assert (await limit.stat(toy.Request())).hits_remaining == 895
 
-    async def test_of_no_bytes_calls_no_store(self, limit, store):
+    async def test_an_empty_body_calls_no_store(self, limit, store):
         upload = Upload(request(), [limit])
         await read(upload, 0, 0)
         await upload.finish()
@@ -177,14 +177,14 @@ def test_the_usage_is_the_number_of_bytes_read_however_uploads_interleave(pieces
 
 
 class TestARefusal:
-    async def test_is_raised_again_and_charges_nothing_more(self, limit):
+    async def test_it_is_raised_again_and_charges_nothing_more(self, limit):
         upload = Upload(request(), [limit])
         assert await read(upload, 900, 200) == 1
         with pytest.raises(Throttled) as again:
             await upload.count(0)
         assert (again.value is upload.refusal, used(limit)) == (True, 900)
 
-    async def test_tells_the_wait_for_the_whole_body_that_was_read(self, limit, clock):
+    async def test_its_wait_is_that_for_the_whole_body_read(self, limit, clock):
         await read(Upload(request(), [limit]), 500)
         upload = Upload(request(), [limit])
         await read(upload, 400, 200)
@@ -193,24 +193,24 @@ class TestARefusal:
         clock.advance(microseconds=1)
         assert await limit.check(toy.Request(), 600)
 
-    async def test_of_more_than_the_limit_has_no_wait(self, limit):
+    async def test_more_bytes_than_the_limit_have_no_wait(self, limit):
         upload = Upload(request(), [limit])
         await read(upload, *[400] * 3)
         assert "Retry-After" not in dict(upload.refusal.rejection.headers)
 
-    async def test_by_one_of_several_throttles_ends_the_upload(self, store, limit):
+    async def test_one_of_several_throttles_ends_the_upload(self, store, limit):
         other = HTTPThrottle("uploads:all", "150/min", backend=store)
         upload = Upload(request(), [limit, other])
         assert (await read(upload, 100, 100), used(limit)) == (1, 200)
         await upload.finish()
         assert used(limit) == 200
 
-    async def test_calls_the_handler_which_may_let_the_upload_continue(self, store):
+    async def test_it_calls_the_handler_which_may_let_the_upload_continue(self, store):
         calls = []
         tried = HTTPThrottle("uploads", "100/min", backend=store, handle_throttled=lambda: calls.append(1))
         assert (await read(Upload(request(), [tried]), *[60] * 9), calls) == (9, [1])
 
-    async def test_keeps_the_response_of_the_handler(self, store):
+    async def test_it_keeps_the_response_of_the_handler(self, store):
         shut = HTTPThrottle("uploads", "0/min", backend=store, handle_throttled=lambda: "too large")
         upload = Upload(request(), [shut], response=str)
         assert (await read(upload, 1), upload.answer) == (0, "too large")
@@ -223,7 +223,7 @@ async def test_exempted_clients_have_no_limit(store):
     assert await read(upload, *[1000] * 5) == 5
 
 
-def test_sync_code_steps_the_same_upload(limit):
+def test_sync_code_counts_uploads_in_the_same_way(limit):
     upload = Upload(request(), [limit], sync=True)
     for size in (1000, 0):
         run_sync(upload.count(size))
@@ -234,7 +234,7 @@ def test_sync_code_steps_the_same_upload(limit):
 
 
 class TestTheArguments:
-    def test_are_throttles_for_requests(self, store, limit):
+    def test_they_are_http_throttles(self, store, limit):
         assert check_uploads(limit, 1) == (limit,)
         socket = WebSocketThrottle("uploads:socket", "5/min", backend=store)
         for wrong in ([], socket, [limit, socket], "uploads"):
@@ -242,7 +242,7 @@ class TestTheArguments:
                 check_uploads(wrong, 1)
 
     @pytest.mark.parametrize("step", [0, -1, 1.5, True])
-    def test_are_a_step_of_whole_bytes(self, limit, step):
+    def test_the_step_is_a_number_of_bytes(self, limit, step):
         with pytest.raises((TypeError, ValueError), match=f"step is .*{step}"):
             check_uploads(limit, step)
 

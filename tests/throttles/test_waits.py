@@ -47,7 +47,7 @@ async def test_sync_code_waits_in_the_same_quota(throttle, pauses):
     assert pauses == [60_000_000]
 
 
-async def test_a_timeout_is_raised_remembered_and_can_be_answered(throttle):
+async def test_a_timeout_is_raised_remembered_and_can_become_a_response(throttle):
     await throttle.hit(toy.Request(), 2)
     connection = toy.Request()
     with pytest.raises(WaitTimeoutError) as caught:
@@ -83,7 +83,7 @@ async def test_clients_do_not_wait_for_each_other(throttle, pauses):
     assert pauses == []
 
 
-async def test_a_connection_that_no_rule_is_for_does_not_wait(store, pauses):
+async def test_a_connection_that_no_rule_matches_does_not_wait(store, pauses):
     throttle = HTTPThrottle("ruled", "0/min", rules=Rule(methods={"POST"}), backend=store)
     assert await throttle.wait(toy.Request(method="GET"))
     with pytest.raises(NeverAdmittedError):

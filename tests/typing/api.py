@@ -1,4 +1,4 @@
-"""What a type checker must see in programs that use traffik; nothing here runs."""
+"""Programs that use traffik, checked by type checkers. Nothing here runs."""
 
 import re
 from ipaddress import ip_network

@@ -1,4 +1,4 @@
-"""aiohttp, under its own server."""
+"""Serves a service with aiohttp and its own server."""
 
 from aiohttp import web
 

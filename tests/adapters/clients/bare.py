@@ -1,4 +1,4 @@
-"""The framework of a few lines, under the WSGI server of the standard library: all of it is sync."""
+"""Serves a service with the sync framework of `tests.adapters.bare`, on the WSGI server of the standard library."""
 
 from contextlib import contextmanager
 from io import StringIO
@@ -17,7 +17,7 @@ from traffik.throttles.guards import hit_each
 
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    request_queue_size = 64  # with the five of the class, callers at the same time wait for a second try
+    request_queue_size = 64  # with the default of 5, some of several concurrent clients have to connect again
 
 
 class Quiet(WSGIRequestHandler):
@@ -25,7 +25,7 @@ class Quiet(WSGIRequestHandler):
         pass
 
     def get_stderr(self):
-        return StringIO()  # tracebacks of what fails on purpose
+        return StringIO()  # hides the tracebacks of errors that tests cause on purpose
 
 
 class BareClient(Framework):

@@ -34,7 +34,7 @@ def forbid(_):
 def chat_of(socket, guards):
     class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer):
         async def connect(self):
-            for guard in guards:  # the middleware of Django is for requests alone
+            for guard in guards:  # Django's middleware does not see WebSockets
                 await guard.hit(self)
             await carry_out(self, socket.door)
             await self.accept()

@@ -28,7 +28,7 @@ class StarletteClient(Framework):
         handlers = {Throttled: answer_throttled} if service.handled else {}
         options = {"middleware": middleware, "exception_handlers": handlers, "lifespan": service.backend.lifespan}
         app = Starlette(routes=routes, **options)
-        return serve(app, proxy_headers=False)  # uvicorn believes them from its own machine
+        return serve(app, proxy_headers=False)  # by default uvicorn reads them if the peer is 127.0.0.1
 
     def route(self, path, calls, throttles=None, then=JSONResponse):
         async def endpoint(request):

@@ -1,4 +1,4 @@
-"""The fixtures for the tests of the store in LMDB: a directory, and stores in it that are closed afterwards."""
+"""Fixtures for the tests of the LMDB store: a directory, and stores in it that are closed afterwards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def clock():
 
 @pytest.fixture
 def directory(tmp_path):
-    """Where the files are; closed in this process when the test is over."""
+    """The directory of the files. This process closes them after the test."""
     directory = tmp_path / "quota"
     yield directory
     reopened(directory)
@@ -30,13 +30,13 @@ def store(directory, clock):
 
 @pytest.fixture
 def one_file(monkeypatch):
-    """All keys in one file, so that its content is known."""
+    """Keep all keys in one file, so that a test knows where they are."""
     divided(monkeypatch, 1)
     monkeypatch.setattr(backend, "_SMALLEST_MAP", 1 << 20)
 
 
 def reopened(directory):
-    """Close the files, so that this process opens them again like one that has just started."""
+    """Close the files, so that this process opens them again as a new process would."""
     for path, environment in list(environments._environments.items()):
         if path.parent == directory:
             environment.close()
@@ -49,12 +49,12 @@ def divided(monkeypatch, count):
 
 
 def environment_of(store, number=0):
-    """What a store has open."""
+    """The open environment of a store."""
     return store._files[number]
 
 
 def keys_in(store):
-    """How many states there are, all buckets among them."""
+    """The number of states, overflow buckets included."""
     count = 0
     for environment in store._files:
         with environment.file.env.begin() as transaction, transaction.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The application of the test servers: one limit, which the workers share or each count alone."""
+"""The application of the test servers: one limit, in a store that the workers share, or in one store for each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ app = Starlette(routes=[Route("/", index)], lifespan=lifespan)
 
 
 def wsgi(environ, start_response):
-    """The same limit for a server that forks workers of sync code; the store has been used before by then."""
+    """The same limit as a WSGI application, for a server that forks its workers after the store was used."""
     allowed = limiter.sync.hit("client")
     start_response("200 OK" if allowed else "429 Too Many Requests", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]

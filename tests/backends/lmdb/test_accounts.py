@@ -1,4 +1,4 @@
-"""Promise 25 in LMDB, over processes: what is left is what was not used, in all limits of a decision."""
+"""Promise 25 in LMDB, across processes: for each limit, the quota left is the limit minus what was used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def make_store(directory):
     return LMDBBackend(directory, on_error="raise", deadline=10)
 
 
-def test_four_processes_keep_the_books_in_order(directory):
+def test_the_units_of_four_processes_add_up(directory):
     used = book_in_processes("tests.backends.lmdb.test_accounts:make_store", directory)
     assert 0 < used <= LIMIT
     assert left_in(make_store(directory)) == [LIMIT - used] * 2

@@ -1,4 +1,4 @@
-"""The store passes the contract of stores, on the machine's clock and on a virtual one."""
+"""The store passes the contract tests of stores, on the machine's clock and on a virtual one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def limiter_on(store):
 
 @pytest.fixture
 def used(directory, clock):
-    """A directory in which quota was used, and which this process has closed."""
+    """A directory in which quota was used, and whose files this process has closed."""
 
     def use(*identities, **options):
         for identity in identities:
@@ -30,7 +30,7 @@ def used(directory, clock):
 
 
 def forgotten(directory):
-    """Let this process know nothing of a directory, as one that has just started."""
+    """Make this process forget a directory, as if it had just started."""
     reopened(directory)
     gc.collect()
     assert [path for path in environments._environments if path.parent == directory] == []
@@ -65,7 +65,7 @@ def test_an_empty_directory_is_an_error(guest, directory):
     assert list(directory.iterdir()) == []
 
 
-def test_a_refused_directory_is_refused(guest, directory):
+def test_an_unsafe_directory_is_refused(guest, directory):
     directory.mkdir(0o777)
     directory.chmod(0o777)
     with pytest.raises(ConfigurationError, match="others may write to it"), guest():

@@ -1,4 +1,4 @@
-"""Several limits and reservations while the files cannot be used: by each policy."""
+"""Several limits and reservations while the files cannot be used, under each error policy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_policy_decides_for_all(make_limits, policy, allowed):
     assert limits[0].backend.degraded.total() == 3
 
 
-async def test_raise_raises_and_gives_back_what_another_store_has_counted(make_limits):
+async def test_raise_raises_and_gives_back_the_units_taken_in_another_store(make_limits):
     (away, _), memory = make_limits("raise"), Limiter("fault:3", "9/day", backend=InMemoryBackend())
     for limits in ((memory, away), (away, memory)):
         with pytest.raises(BackendError):

@@ -19,7 +19,7 @@ from traffik.backends.lmdb import LMDBBackend
 from traffik.strategies import plan as plan_of
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # the tests fork
     pytest.mark.usefixtures("one_file"),
 ]
 
@@ -58,13 +58,13 @@ def test_a_fork_among_busy_threads_leaves_a_store_that_works(limiter):
 
 
 def test_a_parent_that_dies_releases_its_lock(limiter, directory):
-    """A child has forked while its parent was in the file, and outlives it: the lock is not the child's."""
+    """A child that was forked while its parent held the lock does not keep the lock after the parent's death."""
     limiter.hit("ada")
     environment = environment_of(limiter._limit.backend)
 
     def die_inside():
         environment.enter(time.monotonic_ns, True)
-        environment.lock.release()  # so that the fork below need not wait for it
+        environment.lock.release()  # so that the fork below does not wait for it
         if os.fork() == 0:
             os.execvp("sleep", ["sleep", "3"])
         return environment.transaction is not None

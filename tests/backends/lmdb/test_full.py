@@ -21,7 +21,7 @@ def limiter_on(store, rate="5/s", **options):
 
 @pytest.fixture
 def full(directory, clock):
-    """A store with room for two keys, full of two that have used up their quota."""
+    """A store with room for two keys, which holds two that are out of quota."""
     store = LMDBBackend(directory, max_keys=2, clock=clock, on_error="raise")
     for identity in ("a", "b"):
         assert limiter_on(store).hit(identity, 5).degraded is None
@@ -153,7 +153,7 @@ def test_on_a_full_device_the_map_cannot_grow(store, monkeypatch):
 
 @pytest.fixture
 def cramped(directory):
-    """A store of the smallest map, whose file cannot hold the keys of a day; opened as an application has it."""
+    """An open store with the smallest map, whose file cannot hold the keys of a day."""
     with LMDBBackend(directory, map_size=1 << 20) as store:
         yield store
 
@@ -207,7 +207,7 @@ def test_a_key_whose_bucket_gets_finer_gains_no_quota(full, monkeypatch):
 
 @dataclass(frozen=True)
 class Hoarder:
-    """Keeps more than fits."""
+    """A strategy whose state does not fit into the file."""
 
     def decide(self, state, rate, cost, now):
         return Transition(Decision(True, rate.limit, 0), ("x" * 6_000_000,), rate.period)
@@ -241,7 +241,7 @@ def test_a_state_that_cannot_be_stored_is_an_error_before_the_write(store, part)
 
 @dataclass(frozen=True)
 class Last:
-    """Keeps any given state for ever, and returns the number of decisions."""
+    """A strategy that keeps a given state for ever. Its decisions have the number of calls as `remaining`."""
 
     leaves: tuple = ("ü", "\ud800", 1.5, None, True, (2**70, (-1,)))
 

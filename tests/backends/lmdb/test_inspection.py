@@ -24,7 +24,7 @@ def limiter_on(store, uid="looks", rate="5/s"):
 
 
 def charged(store, scope, identity):
-    """The local key of a client in a scope, which has used something."""
+    """Use some quota of a client; its local key."""
     key = local_key(scope, identity)
     store.apply_sync([Charge("looks", plan(FixedWindow(), parse_rates("5/s")), key, 1)])
     return key
@@ -35,7 +35,7 @@ def listed(store, uid="looks", most=1000):
     return found._replace(keys=sorted(found.keys))
 
 
-def test_it_is_a_store_that_can_be_inspected(store):
+def test_the_store_can_be_inspected(store):
     assert isinstance(store, InspectableBackend)
 
 
@@ -72,7 +72,7 @@ def test_expired_states_are_neither_shown_nor_listed(store, clock):
     assert keys_in(store) == 2
 
 
-def test_only_this_throttle_in_this_namespace_is_listed(store, directory, clock):
+def test_only_keys_of_one_throttle_and_namespace_are_listed(store, directory, clock):
     limiter_on(store).hit("ada")
     limiter_on(store, "other").hit("bob")
     limiter_on(LMDBBackend(directory, namespace="elsewhere", clock=clock)).hit("eve")
@@ -89,7 +89,7 @@ def test_every_key_is_listed_once_over_several_pages(store, monkeypatch, count):
 
 
 @pytest.mark.parametrize(("most", "complete"), [(1, False), (39, False), (40, True), (41, True)])
-def test_at_most_the_requested_number_is_listed_and_the_page_says_so(store, most, complete):
+def test_a_page_has_at_most_the_requested_number_and_says_that_it_is_cut(store, most, complete):
     names = {f"client:{number}" for number in range(40)}
     for name in names:
         limiter_on(store).hit(name)
@@ -146,7 +146,7 @@ def test_a_file_that_stays_busy_is_an_error_and_not_an_empty_answer(store, monke
 
 
 def in_a_thread(*calls):
-    """What each of some calls raises in another thread."""
+    """Make calls in another thread; what each of them raised."""
     raised = []
 
     def run():
@@ -182,7 +182,7 @@ def test_keys_that_change_during_a_listing_leave_the_others_listed_once(store, d
     assert len(found.keys) == len(set(found.keys))
 
 
-def test_a_process_that_has_just_started_sees_the_same(store, directory):
+def test_a_new_process_lists_the_same_keys(store, directory):
     limiter_on(store).hit("ada")
     before = store.inspect_sync("looks", "ada"), store.list_keys_sync("looks", 10)
     reopened(directory)

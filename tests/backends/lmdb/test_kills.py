@@ -19,17 +19,17 @@ from traffik import BackendTimeoutError, FixedWindow, Limiter
 from traffik.backends.lmdb import Breaker, LMDBBackend, environments, ledger
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # it forks
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # the tests fork
     pytest.mark.usefixtures("one_file"),
 ]
 
-BUSY = 0.5  # seconds by which a machine that does other things too may be late
+BUSY = 0.5  # seconds of delay on a busy machine
 LIMIT = 10_000_000
 
 
 @dataclass(frozen=True)
 class Struck:
-    """A fixed window in whose decision the process gets a signal, if the cost says so."""
+    """A fixed window. A decision about the cost `at` sends a signal to its own process."""
 
     signal: int
     at: int = 2
@@ -74,10 +74,10 @@ def test_a_worker_killed_at_the_commit_has_consumed_all_or_nothing(directory, mo
 
 
 class Tally:
-    """How often each of some processes was admitted, in memory that outlives them."""
+    """Counts the admitted hits of each process, in shared memory."""
 
     def __init__(self, processes):
-        # Written in one go: `struct.pack_into` makes it 0 first, and who is killed then has never been admitted.
+        # Each write is one step. `struct.pack_into` would write 0 first, and a process killed then would count as 0.
         self._counts = memoryview(mmap.mmap(-1, 8 * processes)).cast("Q")
 
     def note(self, place):
@@ -138,7 +138,7 @@ def test_repeated_kills_under_load_leave_the_others_working_and_every_hit_counte
 
 @pytest.fixture
 def stopped(directory):
-    """A worker that has been stopped in the file, where it is about to take two of three."""
+    """A worker that was stopped in the middle of a hit for two of three units."""
     with Worker(directory, strategy=Struck(signal.SIGSTOP), uid="stopped") as worker:
         worker.begin(cost=2)
         worker.wait_stopped()
@@ -150,7 +150,7 @@ def fallen_back(directory, **options):
     return store, Limiter("stopped", "3/day", strategy=Struck(0), backend=store)
 
 
-def test_while_a_worker_is_stopped_in_the_file_hits_end_by_their_deadline(directory, stopped):
+def test_while_a_worker_is_stopped_during_a_hit_others_end_by_their_deadline(directory, stopped):
     store, limiter = fallen_back(directory)
     start = time.monotonic()
     decision = limiter.sync.hit("ada")
@@ -158,7 +158,7 @@ def test_while_a_worker_is_stopped_in_the_file_hits_end_by_their_deadline(direct
     assert (decision.allowed, decision.degraded, store.degraded) == (True, "fallback", {"fallback": 1})
 
 
-def test_while_a_worker_is_stopped_in_the_file_the_event_loop_runs(directory, stopped):
+def test_while_a_worker_is_stopped_during_a_hit_the_event_loop_runs(directory, stopped):
     _, limiter = fallen_back(directory)
     late = []
 
@@ -208,7 +208,7 @@ def test_hits_on_keys_in_other_files_continue(directory, monkeypatch):
     assert 0 < degraded.count("fallback") < degraded.count(None)
 
 
-def test_a_store_that_does_not_answer_is_not_asked(directory, stopped, caplog):
+def test_an_open_breaker_does_not_ask_the_store(directory, stopped, caplog):
     _, limiter = fallen_back(directory, breaker=Breaker(failures=2, recovery=60))
     for _ in range(2):
         limiter.sync.hit("ada")
@@ -218,7 +218,7 @@ def test_a_store_that_does_not_answer_is_not_asked(directory, stopped, caplog):
     assert time.monotonic() - start < BUSY
     assert [record.message.partition("> ")[2][:30] for record in caplog.records] == [
         "does not answer as it should: ",
-        "is spared for 60 s at a time",
+        "is not called for 60 s",
     ]
 
 
@@ -240,7 +240,7 @@ def test_the_error_policy_decides(directory, stopped, on_error, expected):
 
 
 @pytest.mark.parametrize(("on_error", "expected"), [("fallback", False), ("throttle", True), (lambda: "allow", True)])
-def test_it_tells_whether_it_may_answer_503(directory, on_error, expected):
+def test_a_store_says_whether_it_may_answer_503(directory, on_error, expected):
     assert LMDBBackend(directory, on_error=on_error).may_answer_unavailable is expected
 
 
@@ -301,7 +301,7 @@ def test_a_hit_runs_as_soon_as_the_file_is_free(directory, stopped):
 
     async def main():
         hit = asyncio.ensure_future(limiter.hit("ada"))
-        await asyncio.sleep(0.02)  # the hit waits for a process that really is stopped
+        await asyncio.sleep(0.02)  # the hit waits in real time for a stopped process
         stopped.cont()
         return await hit
 

@@ -1,4 +1,4 @@
-"""What metrics say of a store in LMDB."""
+"""The metrics of an LMDB store."""
 
 from tests.events.workers import counts_of_four
 

@@ -56,7 +56,7 @@ def test_a_directory_that_others_can_replace_is_refused(directory):
         opened(directory)
 
 
-def test_a_directory_that_others_can_replace_further_up_is_refused(directory):
+def test_a_directory_below_one_that_others_can_replace_is_refused(directory):
     (directory / "own").mkdir(parents=True, mode=0o700)
     directory.chmod(0o700)
     directory.parent.chmod(0o777)
@@ -115,14 +115,14 @@ def test_a_file_instead_of_a_directory_is_refused(directory):
         opened(directory)
 
 
-def test_a_file_that_leads_elsewhere_is_refused(directory, tmp_path):
+def test_a_file_that_is_a_symbolic_link_is_refused(directory, tmp_path):
     directory.mkdir(0o700)
     (directory / "quota-0.mdb").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match=r"quota-0\.mdb.*it is a symbolic link"):
         opened(directory)
 
 
-def test_a_file_with_another_name_elsewhere_is_refused(directory, tmp_path):
+def test_a_file_with_a_second_hard_link_is_refused(directory, tmp_path):
     assert opened(directory)
     os.link(directory / "quota-0.mdb", tmp_path / "another")
     with pytest.raises(ConfigurationError, match="it is not a plain file with one name"):
@@ -144,7 +144,7 @@ def test_a_link_above_the_directory_is_followed(tmp_path):
 
 @pytest.fixture
 def bases(monkeypatch, tmp_path):
-    """Two empty places for the default directory."""
+    """Two empty parents for the default directory."""
     found = [tmp_path / "first", tmp_path / "second"]
     for base in found:
         base.mkdir()
@@ -152,7 +152,7 @@ def bases(monkeypatch, tmp_path):
     return found
 
 
-def test_the_default_is_in_the_first_existing_place(bases):
+def test_the_default_is_in_the_first_parent_that_exists(bases):
     assert paths.resolve_directory(None) == bases[0] / f"traffik-{os.geteuid()}"
     bases[0].rmdir()
     assert paths.resolve_directory(None) == bases[1] / f"traffik-{os.geteuid()}"

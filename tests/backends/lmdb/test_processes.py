@@ -1,4 +1,4 @@
-"""Promises 1 and 2 in LMDB, over processes: exactly the limit, and an order of the hits that explains every result."""
+"""Promises 1 and 2 in LMDB, across processes: exactly the limit, and one order of the hits explains all decisions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from traffik import FixedWindow, Rate, SlidingLog, SlidingWindow
 from traffik.backends.lmdb import LMDBBackend
 
 LIMIT = 200
-COSTS = [(1, 2, 1) * 34] * 4  # more than twice as much as there is, from four processes
+COSTS = [(1, 2, 1) * 34] * 4  # four processes ask for more than twice the limit
 
 every_strategy = pytest.mark.parametrize("strategy", [*STRATEGIES, Budget()], ids=lambda each: type(each).__name__)
 
 
 def store(path):
-    """What each process counts in."""
+    """The store of each process."""
     return LMDBBackend(path, on_error="raise", deadline=10)
 
 
 def check(record, directory, strategy, tasks):
-    """Let four processes hit, and see that they have had the limit in one order."""
+    """Let four processes hit. Assert that they got exactly the limit, and that one order explains their decisions."""
     order = Order("tests.backends.lmdb.test_processes:store", str(directory), strategy, Rate(LIMIT, DAY), tasks=tasks)
     histories = record(order, COSTS)
     debt = getattr(strategy, "debt", 0)
@@ -39,7 +39,7 @@ def test_four_processes_admit_the_limit_in_one_order(directory, strategy, tasks)
 
 
 @pytest.mark.parametrize("tasks", [0, 8], ids=["sync", "async"])
-def test_four_spawned_processes_do_too(directory, tasks):
+def test_four_spawned_processes_admit_the_limit_in_one_order(directory, tasks):
     check(record, directory, FixedWindow(), tasks)
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("one_file")
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A signal comes while this decides; it tells whether the file is still this process's afterwards."""
+    """Raises a signal while it decides. It admits if this process still has the lock of the file afterwards."""
 
     path: str
 
@@ -36,7 +36,7 @@ class Interrupted:
 
 @pytest.fixture
 def handled():
-    """The function that the signal calls, and its results."""
+    """A list for the function that the signal calls, and a list of its results."""
     calls, answers = [], []
     before = signal.signal(signal.SIGUSR1, lambda *_: answers.append(calls[0]()))
     yield calls, answers
@@ -49,7 +49,7 @@ def limiters_on(directory, **options):
     return store, Limiter("inner", "5/day", backend=store), Limiter("outer", "5/day", strategy=strategy, backend=store)
 
 
-def test_it_is_decided_by_the_error_policy_at_once(directory, handled, caplog):
+def test_the_hit_of_a_handler_is_decided_by_the_error_policy_at_once(directory, handled, caplog):
     store, inner, outer = limiters_on(directory, deadline=60)
     inner.sync.hit("ada")
     handled[0].append(lambda: inner.sync.hit("ada").degraded)
@@ -61,7 +61,7 @@ def test_it_is_decided_by_the_error_policy_at_once(directory, handled, caplog):
     assert inner.sync.hit("ada").remaining == 3
 
 
-def test_with_raise_it_is_an_error_with_the_reason(directory, handled):
+def test_with_raise_the_hit_of_a_handler_is_an_error_with_the_reason(directory, handled):
     _, inner, outer = limiters_on(directory, on_error="raise")
 
     def handler():
@@ -77,7 +77,7 @@ def test_a_handler_may_hit_while_its_own_thread_counts_a_degraded_hit(directory,
     store, inner, outer = limiters_on(directory)
     handled[0].append(lambda: inner.sync.hit("ada").degraded)
     with store._lock:
-        assert store._lock.acquire(blocking=False)  # else the next line would wait for ever
+        assert store._lock.acquire(blocking=False)  # otherwise the next line would wait for ever
         assert outer.sync.hit("ada")
         store._lock.release()
     assert (handled[1], store.degraded) == (["fallback"], {"fallback": 1})

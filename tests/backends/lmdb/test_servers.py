@@ -25,7 +25,7 @@ GUNICORN = [
 
 
 def answers(address, requests):
-    """The statuses of so many requests, several at a time, each on a connection of its own."""
+    """Send requests, several at a time, each on a new connection; their statuses."""
 
     def get(_):
         with closing(HTTPConnection(address, timeout=20)) as connection:
@@ -45,7 +45,7 @@ def test_two_workers_admit_exactly_the_limit(command, directory):
     assert (found.count(200), found.count(429)) == (LIMIT, 2 * LIMIT)
 
 
-def test_workers_that_count_separately_log_a_warning(tmp_path):
+def test_workers_with_separate_stores_log_a_warning(tmp_path):
     with (tmp_path / "stderr").open("w+") as stderr:
         with serve_by(UVICORN, stderr) as address:
             answers(address, 10)

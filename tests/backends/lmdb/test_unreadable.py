@@ -12,15 +12,15 @@ from traffik.backends.lmdb.states import FIRST
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("one_file")]
 
 
-async def in_the_quick_way(limiter):
+async def in_async_code(limiter):
     return await limiter.hit("ada")
 
 
-async def in_the_long_way(limiter):
+async def in_sync_code(limiter):
     return limiter.sync.hit("ada")
 
 
-each_way = pytest.mark.parametrize("hit", [in_the_quick_way, in_the_long_way])
+each_way = pytest.mark.parametrize("hit", [in_async_code, in_sync_code])
 
 
 def damaged(store, change):
@@ -33,7 +33,7 @@ def damaged(store, change):
 
 @each_way
 async def test_another_strategy_starts_afresh(directory, clock, hit):
-    # Two stores, as of two processes of which one has been deployed anew.
+    # Two stores, like an old and a new process during a deployment.
     old, new = (LMDBBackend(directory, clock=clock, on_error="raise") for _ in range(2))
     with old, new:
         before = Limiter("changed", "2/day", strategy=FixedWindow(), backend=old)

@@ -1,4 +1,4 @@
-"""Worker processes that share files, run commands from the tests, and can be stopped and killed."""
+"""Worker processes that share files, run commands of the tests, and can be stopped and killed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PATIENCE = 20  # seconds for an answer
 
 
 class Worker:
-    """A process with a limiter on the file.
+    """A process with a limiter on the files of a directory.
 
     Args:
-        directory: where the file is.
+        directory: of the files.
         rate: the limiter's.
         strategy: the limiter's.
         uid: the limiter's.
@@ -46,7 +46,7 @@ class Worker:
         return self.process.pid
 
     def hit(self, key="ada", cost=1):
-        """The decision, or the error that came instead."""
+        """Hit; the decision, or the error that was raised."""
         self.begin(key, cost)
         return self.answer()
 
@@ -58,7 +58,7 @@ class Worker:
         return self._pipe.recv()
 
     def wait_stopped(self):
-        """Wait until the process has been stopped."""
+        """Wait until a signal has stopped the process."""
         assert os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT) is not None
 
     def cont(self):

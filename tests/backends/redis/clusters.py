@@ -1,4 +1,4 @@
-"""A cluster on loopback, made of the servers of `servers`. Its slots can be moved step by step."""
+"""A Redis cluster on the loopback interface. Tests can move its slots step by step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ cluster-allow-replica-migration no
 
 
 class Cluster:
-    """Primaries that share the slots evenly, and perhaps a replica of each.
+    """Primaries that share the slots evenly, with or without a replica of each.
 
     Attributes:
-        nodes: all servers, whatever their roles are now; those that began as primaries come first.
+        nodes: all servers, the first primaries first. Their roles may have changed since.
     """
 
     def __init__(self, nodes: Sequence[Server]) -> None:
@@ -33,12 +33,12 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """Of a node that runs; it tells clients about the others."""
+        """The URL of a running node. Clients learn the other nodes from it."""
         return self._any.url
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Of all nodes."""
+        """The addresses of all nodes."""
         return [(node.host, node.port) for node in self.nodes]
 
     @property
@@ -60,16 +60,16 @@ class Cluster:
         return next(node for node in self.nodes if self._leader(node) == primary.port)
 
     def begin_migration(self, slot: int, to: Server) -> None:
-        """From now on the owner of a slot sends those who ask for a key it has not (any more) to ``to``: ASK.
+        """Begin to move a slot: from now on its owner redirects requests for keys it does not have to ``to`` (ASK).
 
-        A command on several keys of which one has moved is answered TRYAGAIN.
+        If a command has several keys and one of them has moved, the reply is TRYAGAIN.
         """
         owner = self.owner(slot)
         to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", self._ids[owner])
         owner.command("CLUSTER", "SETSLOT", slot, "MIGRATING", self._ids[to])
 
     def migrate(self, slot: int, to: Server, *keys: bytes | str) -> None:
-        """Move keys of a slot whose migration has begun; all of them, if none are named."""
+        """Move keys of a slot whose migration has begun; all of them if none are given."""
         owner = self.owner(slot)
         while batch := keys or owner.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
             owner.command("MIGRATE", to.host, to.port, "", 0, 5000, "KEYS", *batch)
@@ -77,7 +77,7 @@ class Cluster:
                 return
 
     def finish_migration(self, slot: int, to: Server) -> None:
-        """Move the keys that are left, and then the slot; over when every node knows: MOVED."""
+        """Move the remaining keys and then the slot. Returns when every node knows the new owner (MOVED)."""
         self.migrate(slot, to)
         owner = self.owner(slot)
         for node in (to, owner, *(node for node in self.primaries if node not in {to, owner})):
@@ -91,12 +91,12 @@ class Cluster:
             self.finish_migration(slot, to)
 
     def failover(self, primary: Server, *, by_killing: bool = False) -> Server:
-        """Make the replica of a primary a primary; it, when every node knows.
+        """Promote the replica of a primary. Returns it when every node knows.
 
         Args:
-            primary: with a replica.
-            by_killing: kill the primary, which stays dead until it is restarted (as a replica, since what it knows of
-                the cluster is in a file), and let the cluster find out; else the two agree about it.
+            primary: one that has a replica.
+            by_killing: kill the primary and wait until the cluster notices; it stays dead until a restart (then it is a
+                replica, since its configuration file says so). If false, primary and replica swap roles.
         """
         replica = self.replica_of(primary)
         if by_killing:
@@ -106,7 +106,7 @@ class Cluster:
         asked = time.monotonic()
 
         def elected() -> bool:
-            # Primaries vote in the same shard only once in two timeouts of a node; after that it must be asked again.
+            # Primaries vote only once per shard within two node timeouts. After that, ask again.
             nonlocal asked
             if not by_killing and time.monotonic() > asked + 2 * _TIMEOUT_MS / 1000:
                 replica.command("CLUSTER", "FAILOVER")
@@ -118,7 +118,7 @@ class Cluster:
         return replica
 
     def wait_settled(self) -> None:
-        """Wait until all nodes that run call the cluster well, agree on who has which slots, and replicas follow."""
+        """Wait until all running nodes report a healthy cluster with the same owners, and replicas are in sync."""
         until(self._ok, "the cluster to agree")
 
     def _ok(self) -> bool:
@@ -143,14 +143,14 @@ class Cluster:
 
     @staticmethod
     def _owners(node: Server) -> list[tuple[range, str]]:
-        """The ids of the owners of ranges of slots, as one node sees it."""
+        """The ranges of slots and the ids of their owners, according to one node."""
         ranges = node.command("CLUSTER", "SLOTS")
         return sorted(((range(first, last + 1), owner[2].decode()) for first, last, owner, *_ in ranges), key=str)
 
 
 @contextmanager
 def cluster(*options: str, binary: Path | None = None, primaries: int = 3, replicas: bool = False) -> Iterator[Cluster]:
-    """A cluster that is well; each primary has a replica if `replicas`; the options are those of every server."""
+    """A healthy cluster. With `replicas`, each primary has one. The options are passed to every server."""
     binary = binary or resolve()
     count = primaries * 2 if replicas else primaries
     with ExitStack() as stack:
@@ -164,7 +164,7 @@ def cluster(*options: str, binary: Path | None = None, primaries: int = 3, repli
 
 
 def _acquaint(nodes: Sequence[Server], primaries: int) -> None:
-    """Give the first nodes their slots, and make all nodes known to all."""
+    """Give the first nodes their slots, and introduce all nodes to each other."""
     bounds = [SLOTS * number // primaries for number in range(primaries + 1)]
     for epoch, node in enumerate(nodes, 1):
         node.command("CLUSTER", "SET-CONFIG-EPOCH", epoch)

@@ -1,6 +1,6 @@
-"""The fixtures of the tests of the Redis store. Tests with a service run on each server program that is installed.
+"""Fixtures of the tests of the Redis store. Tests with a service run on each installed server program.
 
-A test that changes the configuration of a server starts one of its own, which takes 50 ms.
+A test that changes the configuration of a server starts its own server, which takes 50 ms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.backends.redis.shared import Shared
 from tests.backends.redis.ways import Shop, way_of
 from traffik.backends.redis import Breaker, RedisBackend
 
-PROGRAMS = binaries() or [None]  # without any, the tests that want a server fail, and not the collecting of all tests
+PROGRAMS = binaries() or [None]  # without a program, only the tests that need one fail
 
 
 def replicated_cluster(*, binary):
@@ -26,7 +26,7 @@ def replicated_cluster(*, binary):
 
 @pytest.fixture
 def anyio_backend():
-    """A client of redis-py belongs to asyncio."""
+    """redis-py runs on asyncio only."""
     return "asyncio"
 
 
@@ -45,14 +45,14 @@ def shared():
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_key_stays_for_ever(shared):
-    """After every module: no key without a time to live."""
+    """After each module, assert that no key was left without a time to live."""
     yield
     shared.check()
 
 
 @pytest.fixture
 def serving(shared, binary, request):
-    """A service that is up and empty, by what makes it."""
+    """Gets the service that a function makes, running and empty."""
 
     @contextmanager
     def serve(make):
@@ -67,42 +67,42 @@ def serving(shared, binary, request):
 
 @pytest.fixture
 def redis_server(serving):
-    """A server, up and empty."""
+    """A running, empty server."""
     with serving(server) as one:
         yield one
 
 
 @pytest.fixture
 def sentinels(serving):
-    """A primary with its replica under sentinels, settled and empty."""
+    """A primary with a replica, watched by sentinels; settled and empty."""
     with serving(sentinel) as service:
         yield service
 
 
 @pytest.fixture
 def redis_cluster(serving):
-    """A cluster of three primaries with a replica each, settled and empty."""
+    """A cluster of three primaries with one replica each; settled and empty."""
     with serving(replicated_cluster) as one:
         yield one
 
 
 @pytest.fixture
 def proxy(redis_server):
-    """A proxy before `redis_server`, which behaves until it is told not to."""
+    """A proxy before `redis_server`, at first without faults."""
     with Proxy(redis_server.port) as one:
         yield one
 
 
 @pytest.fixture(params=["loop", "threads"])
 def way(request):
-    """Each way to use a store."""
+    """Each way to call a store: threads, and an event loop."""
     with way_of(request.param) as one:
         yield one
 
 
 @pytest.fixture
 def shop(proxy, way):
-    """Makes a store behind the proxy, or at a URL, and a limiter on it; one that fails is soon tried again."""
+    """Makes a store behind the proxy, or at a URL, and a limiter on it. Its breaker closes again soon."""
 
     def shop(where=None, **options):
         breaker = options.pop("breaker", Breaker(recovery=0.05))

@@ -1,7 +1,7 @@
-"""A TCP proxy with faults that tests switch on. Its event loop has a thread of its own, for sync and async tests.
+"""A TCP proxy with faults that tests switch on. Its event loop runs in another thread, for sync and async tests.
 
-It is between a client and a Redis server, counts the traffic, and has the faults of networks. TCP never continues after
-a gap, and neither does it: after a lost byte, it sends nothing more on that connection.
+It stands between a client and a Redis server, counts the traffic, and simulates faults of networks. Like TCP, it never
+continues after a gap: after a lost byte, it sends nothing more on that connection.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import hiredis
 from tests.backends.redis.servers import HOST, PATIENCE, free_port
 
 GARBAGE = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
-_AT_ONCE = struct.pack("ii", 1, 0)  # for SO_LINGER: closing is resetting
+_AT_ONCE = struct.pack("ii", 1, 0)  # for SO_LINGER: close sends a reset
 _CHUNK = 65_536
 
 
 class Fault(Enum):
-    """What is wrong; see the methods of `Proxy`."""
+    """The fault that is switched on; see the methods of `Proxy`."""
 
     BLACK_HOLE = auto()
     TRICKLE = auto()
@@ -36,17 +36,17 @@ class Fault(Enum):
 
 
 class Proxy:
-    """Forwards to a server for as long as the context lasts. Every method has its effect when it returns.
+    """Forwards to a server while the context lasts. Each method has taken effect when it returns.
 
     Args:
-        target: the port of the server, on the loopback interface.
+        target: the port of the server on the loopback interface.
 
     Attributes:
-        port: where it listens; the same after `refuse` and `heal`.
-        latency_ms: milliseconds by which each reply is late; more of them may be on the way at a time.
-        fault: what is wrong now; a fault of the next reply is over when it has happened.
-        connections: how many were accepted so far.
-        commands: how many of each command were forwarded, by name in capitals; ``commands.total()`` of all.
+        port: where the proxy listens; `refuse` and `heal` do not change it.
+        latency_ms: milliseconds of delay for each reply. Several replies may be under way at a time.
+        fault: the current fault. A fault of the next reply ends after that reply.
+        connections: the number accepted so far.
+        commands: the number of each command forwarded, by name in capitals.
         sent: bytes forwarded to the server.
         received: bytes forwarded to clients.
     """
@@ -80,40 +80,40 @@ class Proxy:
 
     @property
     def open(self) -> int:
-        """How many connections there are."""
+        """The number of open connections."""
         return len(self._links)
 
     def black_hole(self) -> None:
-        """Accept connections and all they send, and pass nothing on, either way."""
+        """Accept connections and data, but forward nothing in either direction."""
         self.fault = Fault.BLACK_HOLE
 
     def trickle(self) -> None:
-        """Pass replies on one byte at a time."""
+        """Forward replies one byte at a time."""
         self.fault = Fault.TRICKLE
 
     def garbage(self, instead: bytes = GARBAGE) -> None:
-        """Answer `instead`, whatever the server replies."""
+        """Replace each reply of the server by `instead`."""
         self.instead = instead
         self.fault = Fault.GARBAGE
 
     def drop_next_reply(self) -> None:
-        """Lose the next reply: the command has been executed; its connection stays open, and answers nothing more."""
+        """Lose the next reply. The command is executed; its connection stays open, but nothing more is sent on it."""
         self.fault = Fault.DROP_NEXT
 
     def cut_next_reply(self) -> None:
-        """Reset a connection instead of its next reply: the command has been executed."""
+        """Reset a connection instead of sending the next reply. The command is executed."""
         self.fault = Fault.CUT_NEXT
 
     def reset(self) -> None:
-        """Reset the connections there are."""
+        """Reset all open connections."""
         self._do(self._reset())
 
     def refuse(self) -> None:
-        """Reset the connections there are, and refuse new ones."""
+        """Reset all open connections, and refuse new ones."""
         self._do(self._refuse())
 
     def heal(self) -> None:
-        """Behave again, without latency; connections that have lost something are reset."""
+        """End all faults and latency. Connections that have lost data are reset."""
         self.fault = None
         self.latency_ms = 0
         self._do(self._listen())
@@ -152,7 +152,7 @@ class Proxy:
 
 
 class _Link:
-    """One connection of a client, and that to the server for it."""
+    """A connection from a client, and the matching one to the server."""
 
     def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.lost_up = self.lost_down = False
@@ -189,7 +189,7 @@ class _Link:
 
     def _abort(self) -> None:
         client: socket.socket = self._writer.get_extra_info("socket")
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # already closed
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._writer.transport.abort()
 
@@ -232,8 +232,8 @@ class _Link:
     async def _pass_on(self, data: bytes) -> None:
         size = 1 if self._proxy.fault is Fault.TRICKLE else len(data)
         for start in range(0, len(data), size):
-            self._proxy.received += size  # before whoever has them can look
+            self._proxy.received += size  # before the client can read them and a test can check the number
             self._writer.write(data[start : start + size])
             await self._writer.drain()
             if size < len(data):
-                await asyncio.sleep(0.0001)  # or the kernel would hand them over together
+                await asyncio.sleep(0.0001)  # otherwise the kernel would deliver them together

@@ -1,6 +1,6 @@
-"""A primary and its replica under three sentinels, made of the servers of `tests.backends.redis.servers`.
+"""A primary and its replica, watched by three sentinels.
 
-The sentinels' clocks are sped up, so that a failover takes one or two seconds.
+The sentinels' timeouts are shortened, so that a failover takes one or two seconds.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from tests.backends.redis.servers import Server, linked, replica_of, resolve, se
 
 _GIVEN_UP_MS = 500
 
-# After a primary's fall its replica must have been looked at within five periods of a ping, and that is once a second.
+# After a primary has failed, sentinels accept a replica whose INFO is at most five ping periods old, and they read
+# INFO once a second.
 _PERIODS = {"INFO-PERIOD": 100, "PING-PERIOD": 300, "ASK-PERIOD": 100, "MIN-LINK-RECONNECT-PERIOD": 100}
 _ACQUAINTED_IN = {"PUBLISH-PERIOD": 100}
-# A sentinel lets four of these pass, and then takes a replica that has become the primary for a mistake, unless it has
-# heard of the failover; and the one that has ordered it looks at the replica only once a second meanwhile.
+# After four of these, a sentinel that has not heard of the failover makes the new primary a replica again. The sentinel
+# that leads the failover reads the INFO of the replica only once a second.
 _LATER = {"PUBLISH-PERIOD": 500}
 
 
@@ -25,9 +26,9 @@ class Sentinels:
     """A primary, a replica, and three sentinels that watch them.
 
     Attributes:
-        name: of the service.
-        nodes: the two servers that hold data, whatever their roles are now.
-        watchers: the sentinels.
+        name: the name of the service.
+        nodes: the two servers with data. Their roles may have changed.
+        watchers: the three sentinels.
     """
 
     name = "main"
@@ -38,43 +39,43 @@ class Sentinels:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Of the sentinels, as clients take them."""
+        """The addresses of the sentinels, as redis-py takes them."""
         return [(watcher.host, watcher.port) for watcher in self.watchers]
 
     @property
     def primary(self) -> Server:
-        """The one that the first sentinel names."""
+        """The primary, according to the first sentinel."""
         port = self._named(self.watchers[0])
         return next(one for one in self.nodes if one.port == port)
 
     @property
     def replica(self) -> Server:
-        """The other one."""
+        """The replica."""
         primary = self.primary
         return next(one for one in self.nodes if one is not primary)
 
     def failover(self, *, by_killing: bool = False) -> None:
-        """Make the replica the primary; over when all sentinels name it and it takes writes.
+        """Promote the replica. Returns when all sentinels name it and it accepts writes.
 
-        The other one takes writes too, which will be lost, until the sentinels make it a replica two seconds later
+        The old primary accepts writes too, which are lost, until the sentinels make it a replica two seconds later
         (eight outside of tests), or `wait_settled` does.
 
         Args:
-            by_killing: kill the primary, which stays dead until it is restarted, and let the sentinels find out; else
-                they are told to.
+            by_killing: kill the primary, which stays dead until it is restarted, and wait until the sentinels notice.
+                If false, a command starts the failover.
         """
         old, new = self.primary, self.replica
         if by_killing:
             old.kill()
         else:
-            # A sentinel refuses while it is still busy with the last failover, or knows no replica that is well.
+            # A sentinel refuses during another failover, or if it knows no healthy replica.
             until(lambda: self.watchers[0].command("SENTINEL", "FAILOVER", self.name), "a failover to begin")
         until(lambda: self._lead(new), f"{new} to take over from {old}")
 
     def wait_settled(self) -> None:
-        """Wait until the primary has its replica, and every sentinel knows that and the other sentinels.
+        """Wait until the primary has its replica, and each sentinel knows both servers and the other sentinels.
 
-        An old primary is told to follow the new one, rather than waited for.
+        An old primary gets a command to follow the new one, since waiting for the sentinels would take longer.
         """
         until(lambda: self._lead(self.primary), "sentinels to agree on a primary that takes writes")
         primary, replica = self.primary, self.replica
@@ -85,7 +86,7 @@ class Sentinels:
             until(lambda watcher=watcher: self._informed(watcher), f"{watcher} to know all")  # type: ignore[misc]  # as in clusters
 
     def pace(self, periods: Mapping[str, int]) -> None:
-        """How often sentinels look, ask and tell, in ms."""
+        """Set the periods of the sentinels, in ms."""
         for watcher in self.watchers:
             watcher.command("SENTINEL", "DEBUG", *(word for period in periods.items() for word in period))
 
@@ -112,7 +113,7 @@ def _fields(flat: Sequence[bytes] | dict[bytes, bytes]) -> dict[str, str]:
 
 @contextmanager
 def sentinel(*options: str, binary: Path | None = None) -> Iterator[Sentinels]:
-    """A service ``main`` that sentinels watch, settled; the options are those of its two servers."""
+    """A service ``main`` that sentinels watch, settled. The options are passed to its two servers."""
     binary = binary or resolve()
     with ExitStack() as stack:
         primary = stack.enter_context(server(*options, binary=binary))

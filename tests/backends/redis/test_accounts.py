@@ -1,4 +1,4 @@
-"""Promise 25 in Redis, over processes: what is left is what was not used, in all limits of a decision."""
+"""Promise 25 in Redis, across processes: for each limit, the quota left is the limit minus what was used."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def check(url):
         assert left_in(store) == [LIMIT - used] * 2
 
 
-def test_four_processes_keep_the_books_of_one_server_in_order(redis_server):
+def test_the_units_of_four_processes_add_up_on_one_server(redis_server):
     check(redis_server.url)
 
 
-def test_four_processes_keep_the_books_of_a_cluster_in_order(redis_cluster):
+def test_the_units_of_four_processes_add_up_on_a_cluster(redis_cluster):
     host, port = redis_cluster.addresses[0]
     check(f"redis+cluster://{host}:{port}")

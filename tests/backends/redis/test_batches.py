@@ -1,4 +1,4 @@
-"""Batching: the first hit is sent at once, others together, and full calls do not wait for each other."""
+"""Batching: the first hit is sent at once, later ones share calls, and full calls do not wait for each other."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def hits(limiter, count, key=str):
 
 
 @pytest.mark.parametrize("key", [str, lambda _: "hot"], ids=["many keys", "one key"])
-async def test_hits_at_once_share_a_few_calls(redis_server, key):
+async def test_concurrent_hits_share_a_few_calls(redis_server, key):
     async with store(redis_server.url) as one:
         limiter = Limiter("t", "1000/day", backend=one)
         await limiter.hit("first")
@@ -40,7 +40,7 @@ async def test_hits_at_once_share_a_few_calls(redis_server, key):
         assert calls(redis_server) - before <= 3
 
 
-async def test_one_after_another_is_a_call_each(redis_server):
+async def test_each_sequential_hit_is_a_call(redis_server):
     async with store(redis_server.url) as one:
         limiter = Limiter("t", "1000/day", backend=one)
         before = calls(redis_server)
@@ -49,7 +49,7 @@ async def test_one_after_another_is_a_call_each(redis_server):
         assert calls(redis_server) - before == 10
 
 
-async def test_a_call_has_a_bound(redis_server):
+async def test_a_call_has_at_most_max_batch_hits(redis_server):
     async with store(redis_server.url, max_batch=10) as one:
         limiter = Limiter("t", "1000/day", backend=one)
         await limiter.hit("first")
@@ -72,12 +72,12 @@ async def test_full_calls_do_not_wait_for_each_other(proxy):
         under_way = [asyncio.ensure_future(limiter.hit(str(number))) for number in range(61)]
         while proxy.commands["EVALSHA"] - before < 7:
             assert not any(hit.done() for hit in under_way)
-            await asyncio.sleep(0.001)  # the proxy counts what a real socket brings
+            await asyncio.sleep(0.001)  # the proxy reads from a real socket
         assert all(await asyncio.gather(*under_way))
 
 
 class Way:
-    """A connection that notes how many hits each call has; `reply` answers the oldest of them."""
+    """A fake connection that notes the number of hits of each call. `reply` answers the oldest call."""
 
     def __init__(self):
         self.lost, self.calls, self._landed = None, [], []
@@ -96,7 +96,7 @@ class Way:
 
 @pytest.fixture
 async def batcher():
-    """Such a connection, and what lets so many hits more come and answers the calls that there are then."""
+    """A batcher on a `Way`, and a function that makes `count` hits and returns the calls so far."""
     way = Way()
     batcher = AsyncBatcher(Servers(read("redis://"), 128, 1.0, lambda _: None), None)
     batcher._connection = way
@@ -113,12 +113,12 @@ async def batcher():
 async def test_a_second_call_has_eight_hits_and_half_of_those_under_way(batcher):
     way, after = batcher
     assert [after(1)[:], after(7)[:], after(1)[:]] == [[1], [1], [1, 8]]
-    assert after(30) == [1, 8]  # two are under way
+    assert after(30) == [1, 8]  # two calls are under way
     way.reply()
     assert way.calls == [1, 8, 30]
     assert after(14) == [1, 8, 30]
     way.reply()
-    assert way.calls == [1, 8, 30]  # fourteen are not half of thirty
+    assert way.calls == [1, 8, 30]  # 14 hits are fewer than half of the 30 under way
     assert after(1) == [1, 8, 30, 15]
     way.reply()
     way.reply()

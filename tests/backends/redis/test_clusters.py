@@ -1,4 +1,4 @@
-"""Clusters redirect their clients."""
+"""The clusters for the tests redirect their clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.backends.redis.clusters import SLOTS
 
 @pytest.fixture
 def slot(redis_cluster):
-    """The slot of keys with the tag ``{a}``, two of which there are."""
+    """The slot of keys with the tag ``{a}``, with two keys in it."""
     slot = redis_cluster.slot_of("{a}")
     for key in ("{a}1", "{a}2"):
         redis_cluster.owner(slot).command("SET", key, key, "EX", 60)
@@ -24,7 +24,7 @@ def other(redis_cluster, slot):
     return next(node for node in redis_cluster.primaries if node is not redis_cluster.owner(slot))
 
 
-def test_every_slot_has_an_owner_and_keys_go_to_theirs(redis_cluster):
+def test_every_slot_has_an_owner_and_keys_are_stored_there(redis_cluster):
     assert {redis_cluster.owner(slot) for slot in range(0, SLOTS, SLOTS // 9)} == set(redis_cluster.primaries)
     with RedisCluster.from_url(redis_cluster.url) as client:
         for number in range(20):
@@ -33,7 +33,7 @@ def test_every_slot_has_an_owner_and_keys_go_to_theirs(redis_cluster):
             assert owner.command("GET", f"key:{number}") == b"%d" % number
 
 
-def test_a_key_that_has_moved_is_asked_for_elsewhere_and_two_apart_must_be_tried_again(redis_cluster, slot, other):
+def test_during_a_migration_a_moved_key_gives_ask_and_keys_in_two_places_give_tryagain(redis_cluster, slot, other):
     owner = redis_cluster.owner(slot)
     redis_cluster.begin_migration(slot, other)
     assert owner.command("GET", "{a}1") == b"{a}1"
@@ -47,7 +47,7 @@ def test_a_key_that_has_moved_is_asked_for_elsewhere_and_two_apart_must_be_tried
     redis_cluster.finish_migration(slot, other)
 
 
-def test_a_slot_that_has_moved_is_elsewhere_with_its_keys(redis_cluster, slot, other):
+def test_after_a_migration_the_slot_and_its_keys_are_at_the_new_owner(redis_cluster, slot, other):
     owner = redis_cluster.owner(slot)
     redis_cluster.move_slot(slot, other)
     assert redis_cluster.owner(slot) is other

@@ -22,19 +22,19 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 @pytest.fixture
 def binary():
-    """One is enough here."""
+    """One server program is enough here."""
     return resolve()
 
 
 def counts(one):
-    """That a hit is counted, and where."""
+    """Assert that hits are counted; the key that counts them."""
     assert [one.hit().remaining for _ in range(2)] == [LIMIT - 1, LIMIT - 2]
     assert one.store.degraded == {}
     return one.store.partition_key("shop", "ada")
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
-def test_a_url_with_everything(redis_server, shop, scheme):
+def test_a_url_with_login_database_and_client_name(redis_server, shop, scheme):
     redis_server.command("ACL", "SETUSER", "a@b", "on", ">p/w%", "~*", "+@all")
     one = shop(f"{scheme}://a%40b:p%2Fw%25@127.0.0.1:{redis_server.port}/3?client_name=web")
     key = counts(one)
@@ -88,7 +88,7 @@ def test_a_url_of_sentinels(sentinels, shop, where):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for this machine that proves itself, and its key."""
+    """A self-signed certificate for this machine, and its key."""
     home = tmp_path_factory.mktemp("tls")
     cert, key = home / "cert.pem", home / "key.pem"
     if shutil.which("openssl") is None:
@@ -103,7 +103,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def secure(certificate):
-    """A server that speaks TLS, and the port where it does."""
+    """A server with TLS, and its TLS port."""
     cert, key = certificate
     for binary in binaries():
         port = free_port()

@@ -1,4 +1,4 @@
-"""The store passes the contract of all stores: on one server, under sentinels, and on a cluster."""
+"""The store passes the contract tests of stores: on one server, under sentinels, and on a cluster."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LIVES = {"div(ttl, 1000) + MARGIN": "3600000", "'PX', life)": "'PX', 3600000)"}
 
 
 class _OnClock(RedisBackend):
-    """Tells the server what time it is before every step."""
+    """Sends the time of the virtual clock to the server before every step."""
 
     def __init__(self, server, clock, **options):
         super().__init__(server.url, **options)
@@ -76,7 +76,7 @@ class _OnClock(RedisBackend):
 
 
 class TestOnAVirtualClock(_RedisContract):
-    """The same script, but for where its time comes from and how long the server itself keeps a key."""
+    """The same script, except that a key holds the time, and that the server keeps keys for longer."""
 
     virtual_time = True
 

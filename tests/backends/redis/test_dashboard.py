@@ -1,4 +1,4 @@
-"""The dashboard asks for metrics, labels and label values that Prometheus really gets from a service."""
+"""The dashboard queries metrics, labels and label values that a service really exports to Prometheus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REASONS = {"overflow", "cached", "fallback", "allow", "unavailable", "on_error",
 
 
 async def work(url):
-    """Hits that are admitted, refused, and decided without the store."""
+    """Make hits that are admitted, refused, and decided without the store."""
     async with RedisBackend(url, deadline=10) as store:
         limiter = Limiter("mails", "1/min", backend=store)
         await asyncio.gather(*(limiter.hit("ada") for _ in range(3)))
@@ -77,7 +77,7 @@ def test_every_metric_is_on_the_dashboard(scraped):
     assert {re.sub("_(bucket|count|sum)$", "", name) for name in shown} == families
 
 
-def test_panels_have_ids_of_their_own_and_do_not_overlap():
+def test_panels_have_different_ids_and_do_not_overlap():
     cells = [
         (x, y)
         for place in (panel["gridPos"] for panel in PANELS)

@@ -25,7 +25,7 @@ async def store(redis_server):
 
 @pytest.fixture(params=["hit", "check"])
 def flooding(request, store):
-    """A limiter whose quota is spent, and what floods it."""
+    """Makes a limiter whose quota is spent, and a function that floods it."""
 
     async def flooding(limit="3/day", cost=3, **options):
         limiter = Limiter("t", limit, backend=store, **options)
@@ -61,7 +61,7 @@ async def test_a_smaller_cost_than_the_one_refused_asks_the_store(redis_server, 
     assert [(await limiter.hit("a", cost)).allowed for cost in (2, 2, 1, 1)] == [True, False, True, False]
 
 
-async def test_others_are_not_refused(flooding):
+async def test_other_clients_are_not_refused(flooding):
     limiter, _ = await flooding()
     assert await limiter.hit("b")
 
@@ -73,7 +73,7 @@ async def test_sync_code_shares_it(redis_server, flooding):
     assert calls(redis_server) == before
 
 
-async def test_a_reset_is_seen_at_once_where_it_was_made(flooding):
+async def test_a_reset_of_the_same_store_clears_it_at_once(flooding):
     limiter, ask = await flooding()
     await limiter.reset("a")
     assert await ask("a")
@@ -86,7 +86,7 @@ async def test_a_stat_asks_the_store(redis_server, flooding):
     assert calls(redis_server) == before + 1
 
 
-async def test_another_limit_of_the_key_is_not_taken_for_the_one_that_refused(flooding, store):
+async def test_another_rate_for_the_key_is_not_refused_from_the_cache(flooding, store):
     await flooding()
     raised = Limiter("t", lambda _: "5/day", backend=store)
     assert await raised.hit("b")
@@ -105,14 +105,14 @@ async def test_a_refusal_is_forgotten_when_its_time_has_passed(redis_server):
 
 @dataclass(frozen=True)
 class LargeOnly:
-    """A strategy of a user's that refuses small costs only."""
+    """A user's strategy that refuses only small costs."""
 
     def decide(self, state, rate, cost, now):
         allowed = cost > 1
         return Transition(Decision(allowed, rate.limit, 0, 0 if allowed else rate.period), (1,), rate.period)
 
 
-async def test_a_strategy_of_ones_own_may_refuse_a_cost_and_admit_a_larger_one(store):
+async def test_a_users_strategy_may_refuse_a_cost_and_admit_a_larger_one(store):
     limiter = Limiter("t", "9/day", strategy=LargeOnly(), backend=store)
     assert [(await limiter.hit("a", cost)).allowed for cost in (1, 2, 1, 2)] == [False, True, False, True]
 

@@ -1,4 +1,4 @@
-"""An open breaker stops calls: no commands or connections reach the server."""
+"""While the breaker is open, no commands or connections reach the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOR_LONG = 60
 
 @pytest.fixture
 def binary():
-    """Which program it is does not matter to a store that does not ask it."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -24,7 +24,7 @@ def traffic(proxy):
     return proxy.connections, proxy.commands.total()
 
 
-def test_it_opens_after_so_many_failures_and_nothing_reaches_the_server(proxy, shop):
+def test_after_enough_failures_it_opens_and_nothing_reaches_the_server(proxy, shop):
     one = shop(deadline=0.1, breaker=Breaker(failures=3, recovery=FOR_LONG))
     proxy.garbage()
     assert [one.hit().degraded for _ in range(3)] == ["fallback"] * 3
@@ -53,7 +53,7 @@ def test_a_single_probe_tests_the_server(proxy, shop):
     assert (proxy.commands["EVALSHA"], proxy.connections) == probed
 
 
-def test_a_probe_that_succeeds_closes_it_for_all(proxy, shop):
+def test_a_successful_probe_closes_it_for_all_callers(proxy, shop):
     one = shop(breaker=Breaker(failures=1, recovery=0.05))
     proxy.garbage()
     one.hit()
@@ -63,7 +63,7 @@ def test_a_probe_that_succeeds_closes_it_for_all(proxy, shop):
     assert sorted(each.remaining for each in one.hits(*["eve"] * 20)) == list(range(LIMIT - 20, LIMIT))
 
 
-def test_hits_come_back_at_once_while_it_is_open(proxy, shop):
+def test_hits_return_at_once_while_it_is_open(proxy, shop):
     one = shop(deadline=5, breaker=Breaker(failures=1, recovery=FOR_LONG))
     proxy.garbage()
     one.hit()
@@ -82,6 +82,6 @@ def test_each_change_is_logged_once(proxy, shop, caplog):
     proxy.heal()
     one.recovered()
     text = caplog.text
-    assert [text.count(each) for each in ("does not answer as it should", "is spared for 0.05 s", "answers again")] == [
-        1
-    ] * 3
+    assert [
+        text.count(each) for each in ("does not answer as it should", "is not called for 0.05 s", "answers again")
+    ] == [1] * 3

@@ -1,4 +1,4 @@
-"""Several limits and reservations while the store does not answer: by each policy, and when it goes away in between."""
+"""Several limits and reservations under each error policy, while the store is unavailable or if it fails in between."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ quiet_policies = pytest.mark.parametrize(
 
 @pytest.fixture
 def binary():
-    """Which program it is does not matter to what happens without it."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -68,7 +68,7 @@ async def test_the_fallback_takes_all_or_nothing(make_limits, proxy):
     assert await left(wide, narrow) == [LIMIT, LIMIT]
 
 
-async def test_what_the_fallback_has_reserved_is_settled_there(make_limits, proxy):
+async def test_a_reservation_of_the_fallback_is_settled_in_the_fallback(make_limits, proxy):
     limits = make_limits("fallback")
     proxy.refuse()
     async with reserve_all("a", *limits, cost=60) as reservation:
@@ -123,7 +123,7 @@ async def test_a_refusal_of_the_function_leaves_the_fallback_as_it_was(make_limi
 
 
 @quiet_policies
-async def test_what_cannot_be_given_back_stays_taken(make_limits, proxy, policy):
+async def test_units_that_cannot_be_given_back_stay_taken(make_limits, proxy, policy):
     limits = make_limits(policy)
     async with reserve_all("a", *limits, cost=60) as reservation:
         proxy.refuse()
@@ -133,13 +133,13 @@ async def test_what_cannot_be_given_back_stays_taken(make_limits, proxy, policy)
 
 
 @quiet_policies
-async def test_an_error_of_the_work_is_the_one_that_is_seen(make_limits, proxy, policy):
+async def test_an_error_of_the_work_is_raised_and_not_that_of_settling(make_limits, proxy, policy):
     limits = make_limits(policy)
     with pytest.raises(ZeroDivisionError):
         await fail("a", limits, proxy)
 
 
-async def test_raise_raises_what_settling_meets_but_not_over_an_error_of_the_work(make_limits, proxy):
+async def test_raise_raises_an_error_of_settling_but_does_not_replace_one_of_the_work(make_limits, proxy):
     limits = make_limits("raise")
     async with reserve_all("a", *limits, cost=60) as reservation:
         proxy.refuse()
@@ -151,7 +151,7 @@ async def test_raise_raises_what_settling_meets_but_not_over_an_error_of_the_wor
 
 
 async def fail(identity, limits, proxy):
-    """Work that fails after the store has gone away."""
+    """Work that raises after the store has become unavailable."""
     async with reserve_all(identity, *limits, cost=60):
         proxy.refuse()
         raise ZeroDivisionError
@@ -169,7 +169,7 @@ def answers(limit):
         return False
 
 
-async def test_a_store_that_fails_after_another_has_taken_gives_that_back(make_limits, proxy):
+async def test_if_a_store_fails_the_units_taken_in_another_store_are_given_back(make_limits, proxy):
     (away, _), memory = make_limits("raise"), Limiter("fault:3", "9/day", backend=InMemoryBackend())
     proxy.refuse()
     for limits in ((memory, away), (away, memory)):
@@ -178,7 +178,7 @@ async def test_a_store_that_fails_after_another_has_taken_gives_that_back(make_l
     assert await left(memory) == [9]
 
 
-async def test_the_fallback_of_one_store_gives_back_what_another_refuses(make_limits, proxy):
+async def test_the_fallback_gives_its_units_back_if_another_store_refuses(make_limits, proxy):
     (away, _), memory = make_limits("fallback"), Limiter("fault:3", "9/day", backend=InMemoryBackend())
     proxy.refuse()
     await memory.hit("a", 9)
@@ -187,7 +187,7 @@ async def test_the_fallback_of_one_store_gives_back_what_another_refuses(make_li
     assert await left(away) == [LIMIT]
 
 
-async def test_the_fallback_of_one_step_gives_back_what_the_next_refuses(make_limits, proxy):
+async def test_the_fallback_gives_its_units_back_if_the_next_step_refuses(make_limits, proxy):
     first, second = make_limits("fallback", SettlingPeriod())
     await second.hit("a", LIMIT)
     proxy.cut_next_reply()
@@ -199,7 +199,7 @@ async def test_the_fallback_of_one_step_gives_back_what_the_next_refuses(make_li
 
 @pytest.fixture
 def breaks(monkeypatch):
-    """No value can be stored for a key with this in it."""
+    """A text. The server cannot store a value for a key that contains it."""
     begin = "local function keep(key, value, ttl)\n"
     assert begin in SCRIPT.source
     refusal = "if string.find(key, 'broken', 1, true) then return {err = 'ERR no room'} end\n"
@@ -209,7 +209,7 @@ def breaks(monkeypatch):
 
 
 @pytest.mark.parametrize("used", [0, 5])
-async def test_a_value_that_cannot_be_stored_leaves_the_others_as_they_were(redis_server, breaks, used):
+async def test_if_a_value_cannot_be_stored_the_other_keys_do_not_change(redis_server, breaks, used):
     async with RedisBackend(redis_server.url, on_error="raise") as store:
         limits = [Limiter(uid, f"{LIMIT}/day", backend=store) for uid in ("fault:1", "broken", "fault:2")]
         await limits[0].hit("a", used)

@@ -1,4 +1,4 @@
-"""At most once: admitted hits are counted, and nothing else is, whatever fails."""
+"""Hits are counted at most once, and admitted hits exactly once, under any fault."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from traffik.backends.redis import Breaker, RedisBackend
 from traffik.model.errors import BackendError
 
 LIMIT = 2**30
-NEVER = Breaker(failures=10**9)  # opens; so that as much as possible is lost
+NEVER = Breaker(failures=10**9)  # the breaker never opens, so that as many replies as possible are lost
 
 
 @pytest.fixture
 def binary():
-    """Which program it is does not matter to what happens before it."""
+    """One server program is enough here."""
     return resolve()
 
 
 def unwell(proxy, dice):
-    """Something that happens to replies, most often nothing."""
+    """Switch on a random fault of replies; most often none."""
     proxy.fault = dice.choice([None] * 12 + [Fault.DROP_NEXT, Fault.CUT_NEXT])
 
 
 async def counted(uid, proxy, whose):
-    """What the server has counted, asked without the proxy."""
+    """The units the server has counted, read without the proxy."""
     async with RedisBackend(f"redis://{proxy.host}:{proxy.target}", on_error="raise", deadline=10) as store:
         limiter = Limiter(uid, f"{LIMIT}/day", strategy=FixedWindow(), backend=store)
         return [LIMIT - (await limiter.stat(who)).hits_remaining for who in whose]
@@ -49,13 +49,13 @@ async def test_random_cancellations_leave_every_hit_counted_once_or_not_at_all(p
             if dice.random() < 0.4:
                 await asyncio.sleep(dice.random() * 0.004)  # cancel at any point of a real round trip
             if dice.random() < 0.5:
-                tasks[dice.choice(list(tasks)[-30:])].cancel()  # of the last, some of which are under way
+                tasks[dice.choice(list(tasks)[-30:])].cancel()  # one of the last 30, some of which are under way
         results = await asyncio.gather(*tasks.values(), return_exceptions=True)
     check(results, await counted("cancelled", proxy, [f"user:{number}" for number in tasks]))
 
 
 def check(results, counts):
-    """Each hit has its own answer, and has counted all or nothing."""
+    """Assert that each hit has its own answer, and has counted its whole cost or nothing."""
     outcomes = set()
     for number, (result, count) in enumerate(zip(results, counts, strict=True)):
         cost = 2 * number + 1
@@ -83,7 +83,7 @@ async def test_lost_replies_leave_every_hit_counted_once_or_not_at_all(proxy, se
 
 
 def audit(number, outcome, count):
-    """What became of a hit."""
+    """The outcome of a hit."""
     cost = 2 * number + 1
     if isinstance(outcome, BackendError):
         assert count in ({0, cost} if outcome.maybe_executed else {0})
@@ -93,7 +93,7 @@ def audit(number, outcome, count):
 
 
 class Mine:
-    """A strategy that the server does not know: its state is read, and then swapped for another."""
+    """A strategy without a Lua twin: its state is read, decided in Python, and written by compare-and-swap."""
 
     between = staticmethod(lambda: None)
 
@@ -103,7 +103,7 @@ class Mine:
 
 
 @pytest.mark.parametrize(("lost", "counted"), [("read", 0), ("swap", 10)])
-def test_a_strategy_in_python_counts_once_or_not_at_all_too(proxy, way, lost, counted):
+def test_a_strategy_in_python_counts_every_hit_once_or_not_at_all(proxy, way, lost, counted):
     store, mine = RedisBackend(proxy.url, deadline=0.3, on_error="allow", breaker=NEVER), Mine()
     way.open(store)
     one = Shop(way, store, mine)

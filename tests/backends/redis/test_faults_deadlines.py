@@ -1,4 +1,4 @@
-"""Each hit ends by its deadline, whatever hangs: a name lookup, connecting, TLS, the login, a queue."""
+"""Each hit ends by its deadline if a name lookup, the connection, TLS, the login or a queue hangs."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from traffik.backends.redis import Breaker, Cluster, RedisBackend, Sentinel
 from traffik.strategies import SlidingWindow
 
 DEADLINE = 0.2
-NEVER = Breaker(failures=10**9)  # opens; so that every hit has to wait by itself
+NEVER = Breaker(failures=10**9)  # the breaker never opens, so that every hit waits by itself
 
 
 @pytest.fixture
 def binary():
-    """One is enough here."""
+    """One server program is enough here."""
     return resolve()
 
 
 @pytest.fixture
 def deaf():
-    """A port where connections are accepted, by the kernel, and nothing else ever happens."""
+    """A port where the kernel accepts connections, but no program answers."""
     with socket.create_server(("127.0.0.1", 0)) as one:
         yield one.getsockname()[1]
 
 
 @pytest.fixture
 def full():
-    """A port where not even connecting comes to an end: so many wait there already."""
+    """A port where connecting hangs, since the queue of connections is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as one:
         waiting = [socket.socket() for _ in range(3)]
         for each in waiting:
@@ -48,7 +48,7 @@ def full():
 
 @pytest.fixture
 def unopened(way):
-    """A store that nobody has opened, which would wait for longer than a hit."""
+    """Makes a store that is not open, whose connection timeout is longer than the deadline of a hit."""
     stores = []
 
     def unopened(where, strategy=None):
@@ -61,7 +61,7 @@ def unopened(way):
 
 
 def in_time(one, count=12):
-    """That hits which are made at once, and one after them, all end by the deadline, degraded."""
+    """Assert that concurrent hits, and one after them, end by the deadline and are degraded."""
     for whose in (["ada"] * count, ["eve"]):
         start = time.monotonic()
         answers = one.hits(*whose)
@@ -116,7 +116,7 @@ def test_a_strategy_in_python_has_one_deadline_for_all_its_steps(proxy, unopened
 
     one = unopened(proxy.url, Mine())
     assert one.hit().degraded is None
-    proxy.latency_ms = 150  # it takes two steps
+    proxy.latency_ms = 150  # this takes two steps
     in_time(one)
 
 
@@ -135,11 +135,12 @@ async def test_a_hit_that_is_late_does_not_take_its_neighbours_with_it(proxy):
         await limiter.hit("ada")
         proxy.latency_ms = 400
         tasks = []
-        for pause in (0, 0.05, 0.33):  # the last two go together when the first is back, and are answered at 0.8 s
+        # The last two are sent together when the first reply is back, and are answered after 0.8 s.
+        for pause in (0, 0.05, 0.33):
             await asyncio.sleep(pause)
             tasks.append(asyncio.create_task(limiter.hit("ada")))
         assert [each.degraded for each in await asyncio.gather(*tasks)] == [None, "fallback", None]
-        assert proxy.connections == 2  # to look around at the start, and for the hits
+        assert proxy.connections == 2  # one connection for the discovery at the start, the others for the hits
 
 
 def test_many_more_callers_than_connections_are_all_served(proxy, shop):
@@ -157,12 +158,12 @@ def test_many_more_callers_than_connections_all_end_in_time(proxy, shop):
     proxy.black_hole()
     start = time.monotonic()
     answers = one.hits(*["ada"] * 100)
-    assert time.monotonic() - start < DEADLINE + 3 * BUSY  # so many threads take time to start
+    assert time.monotonic() - start < DEADLINE + 3 * BUSY  # starting that many threads takes time
     assert [each.degraded for each in answers] == ["fallback"] * 100
     assert min(each.remaining for each in answers) == LIMIT - 100
 
 
-def test_tls_that_is_none_is_an_error_at_once(proxy, unopened):
+def test_a_server_without_tls_is_an_error_at_once(proxy, unopened):
     one = unopened(proxy.url.replace("redis://", "rediss://"))
     assert one.hit().degraded == "fallback"
     assert isinstance(one.store.settings.login.tls, ssl.SSLContext)

@@ -1,6 +1,6 @@
-"""Servers that change their roles, and slots that move, during continuous hits.
+"""Failovers and moving slots during continuous hits.
 
-A quota is never refilled by it and an answer never invented: what the server admits to one client it counts down.
+No failover refills a quota beyond the loss that the guide names, and every decision is one of the server's counts.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ WHOSE = [f"user:{number}" for number in range(12)]
 
 @pytest.fixture
 def binary():
-    """One is enough here."""
+    """One server program is enough here."""
     return resolve()
 
 
 @pytest.fixture
 def clustered(shop, redis_cluster):
-    """A shop on a cluster, of which one node is known."""
+    """A `Shop` on a cluster. It knows one node at first."""
     host, port = redis_cluster.addresses[0]
     return shop(Cluster([f"{host}:{port}"]), deadline=2, breaker=Breaker(failures=1000))
 
 
 @pytest.fixture
 def guarded(shop, sentinels):
-    """A shop on a primary under sentinels."""
+    """A `Shop` on a primary under sentinels."""
     addresses = [f"{host}:{port}" for host, port in sentinels.addresses]
     return shop(Sentinel(addresses, sentinels.name), deadline=0.5, breaker=Breaker(failures=3, recovery=0.1))
 
 
 @contextmanager
 def load(one, whose):
-    """Hits of all of them, again and again, as long as the context lasts; the decisions of each."""
+    """Hit with all clients in turn, again and again, while the context lasts; yields the decisions of each client."""
     decisions = {who: [] for who in whose}
     over = Event()
 
@@ -64,14 +64,14 @@ def load(one, whose):
 
 
 def undisturbed(decisions):
-    """That the server has decided on every hit, and counted each once."""
+    """Assert that the server has decided every hit and counted each once."""
     for each in decisions.values():
         left = [max(0, LIMIT - count) for count in range(1, len(each) + 1)]
         assert [(one.degraded, one.remaining) for one in each] == [(None, count) for count in left]
 
 
 def continued(decisions):
-    """That the server decided before and after its fall, and forgot what it had counted at most then, and little."""
+    """Assert that the server decided before and after the failover, and that usage was lost at most once."""
     for each in decisions.values():
         left = [one.remaining for one in each if one.degraded is None and one.allowed]
         rises = [after - before for before, after in pairwise(left) if after >= before]
@@ -81,7 +81,7 @@ def continued(decisions):
 
 
 def of_one_slot(one, count):
-    """Clients whose keys share a slot, and that slot."""
+    """`count` clients whose keys share a slot, and that slot."""
     found = {}
     for number in range(1_000_000):
         whose = found.setdefault(slot_of(one.store.partition_key("shop", f"user:{number}")), [])
@@ -102,7 +102,7 @@ def test_clients_do_not_notice_a_moving_slot(clustered, redis_cluster):
     undisturbed(decisions)
 
 
-def test_keys_of_one_slot_in_two_places_are_found(clustered, redis_cluster):
+def test_keys_of_a_moving_slot_are_counted_at_either_owner(clustered, redis_cluster):
     whose, slot = of_one_slot(clustered, 3)
     target = other(redis_cluster, slot)
     with load(clustered, whose) as decisions:
@@ -115,7 +115,7 @@ def test_keys_of_one_slot_in_two_places_are_found(clustered, redis_cluster):
     undisturbed(decisions)
 
 
-def test_a_key_that_is_new_while_its_slot_moves_is_asked_for_where_it_will_be(clustered, redis_cluster):
+def test_a_new_key_of_a_moving_slot_is_counted_at_the_new_owner(clustered, redis_cluster):
     whose, slot = of_one_slot(clustered, 2)
     target = other(redis_cluster, slot)
     redis_cluster.begin_migration(slot, target)
@@ -125,7 +125,7 @@ def test_a_key_that_is_new_while_its_slot_moves_is_asked_for_where_it_will_be(cl
     assert clustered.hit(whose[0]).remaining == LIMIT - 3
 
 
-def test_a_cluster_that_is_down_is_a_store_that_is_away(shop, redis_cluster):
+def test_a_cluster_that_is_down_counts_as_an_unavailable_store(shop, redis_cluster):
     errors = []
     one = shop(redis_cluster_url(redis_cluster), on_error=lambda error: errors.append(str(error)) or "allow")
     slot = slot_of(one.store.partition_key("shop", "ada"))
@@ -142,7 +142,7 @@ def redis_cluster_url(redis_cluster):
     return f"redis+cluster://{','.join(f'{host}:{port}' for host, port in redis_cluster.addresses[:2])}"
 
 
-def test_a_cluster_used_as_a_single_server_is_an_error_that_says_so(shop, redis_cluster):
+def test_a_cluster_used_as_a_single_server_is_an_error_with_the_reason(shop, redis_cluster):
     errors = []
     one = shop(redis_cluster.url, on_error=lambda error: errors.append(str(error)) or "allow")
     one.hits(*WHOSE)
@@ -150,14 +150,14 @@ def test_a_cluster_used_as_a_single_server_is_an_error_that_says_so(shop, redis_
     assert "make the store with a Cluster" in errors[0]
 
 
-def test_a_primary_of_a_cluster_that_hands_over_loses_nothing(clustered, redis_cluster):
+def test_a_planned_failover_of_a_cluster_loses_nothing(clustered, redis_cluster):
     with load(clustered, WHOSE) as decisions:
         redis_cluster.failover(redis_cluster.primaries[0])
     undisturbed(decisions)
 
 
 @pytest.mark.parametrize(("way", "fall"), [("loop", "killed"), ("threads", "stopped")], indirect=["way"])
-def test_a_primary_of_a_cluster_that_falls_is_replaced(clustered, redis_cluster, fall):
+def test_after_a_primary_of_a_cluster_is_killed_its_replica_decides(clustered, redis_cluster, fall):
     owner = redis_cluster.owner(slot_of(clustered.store.partition_key("shop", WHOSE[0])))
     replica = redis_cluster.replica_of(owner)
     with load(clustered, WHOSE) as decisions:
@@ -168,7 +168,7 @@ def test_a_primary_of_a_cluster_that_falls_is_replaced(clustered, redis_cluster,
 
 
 @pytest.mark.parametrize("way", ["loop", "threads"], indirect=True)
-def test_while_a_primary_of_a_cluster_is_away_the_others_go_on(shop, redis_cluster):
+def test_while_one_primary_of_a_cluster_is_down_the_others_decide(shop, redis_cluster):
     one = shop(redis_cluster_url(redis_cluster), breaker=Breaker(failures=1000))
     owner = redis_cluster.owner(slot_of(one.store.partition_key("shop", WHOSE[0])))
     own = [who for who in WHOSE if redis_cluster.owner(slot_of(one.store.partition_key("shop", who))) is owner]
@@ -180,8 +180,8 @@ def test_while_a_primary_of_a_cluster_is_away_the_others_go_on(shop, redis_clust
     assert {who for who, each in decisions.items() if each.degraded} == set(own)
 
 
-@pytest.mark.parametrize("way", ["loop"], indirect=True)  # threads ask one server after the other
-def test_of_several_charges_only_those_of_a_primary_that_is_away_are_degraded(shop, redis_cluster):
+@pytest.mark.parametrize("way", ["loop"], indirect=True)  # sync code asks one server after the other
+def test_only_the_charges_of_the_primary_that_is_down_are_degraded(shop, redis_cluster):
     one = shop(redis_cluster_url(redis_cluster))
     owners = [redis_cluster.owner(slot_of(one.store.partition_key("shop", who))) for who in WHOSE]
     charges = [Charge("shop", one.limiter.own_plan, who, 1) for who in WHOSE]
@@ -197,7 +197,7 @@ def test_of_several_charges_only_those_of_a_primary_that_is_away_are_degraded(sh
     [("loop", "told"), ("threads", "killed"), ("loop", "stopped"), ("threads", "told")],
     indirect=["way"],
 )
-def test_a_primary_under_sentinels_is_replaced(guarded, sentinels, fall):
+def test_after_a_failover_of_sentinels_the_new_primary_decides(guarded, sentinels, fall):
     with load(guarded, WHOSE) as decisions:
         old, new = sentinels.primary, sentinels.replica
         if fall == "stopped":

@@ -1,6 +1,6 @@
-"""Faults of the network between a store and its server: by default, a limiter in this process decides, in time.
+"""Faults of the network between a store and its server: by default, the fallback limiter decides before the deadline.
 
-Each fault comes to a store that has worked before; when it is over the store decides again, and has lost nothing.
+Each fault hits a store that worked before. After the fault the store decides again and has lost no usage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.backends.redis.ways import BUSY, LIMIT
 
 DEADLINE = 0.2
 
-# Everything that can be wrong with a connection while nothing is wrong with the server.
+# All faults of a connection to a healthy server.
 FAULTS = {
     "refused": lambda proxy: proxy.refuse(),
     "slow": lambda proxy: setattr(proxy, "latency_ms", 600),
@@ -33,7 +33,7 @@ FAULTS = {
 
 @pytest.fixture
 def binary():
-    """Which program it is does not matter to what happens before it."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -41,9 +41,9 @@ each_fault = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys()
 
 
 @each_fault
-def test_the_limiter_in_this_process_takes_over_in_time_and_hands_back(fault, proxy, shop):
+def test_the_fallback_takes_over_in_time_and_the_store_decides_again_afterwards(fault, proxy, shop):
     one = shop(deadline=DEADLINE)
-    one.recovered()  # a busy machine may take longer than that to connect
+    one.recovered()  # connecting may take longer on a busy machine
     before = one.store.degraded.get("fallback", 0)
     one.hit()
     fault(proxy)
@@ -55,11 +55,11 @@ def test_the_limiter_in_this_process_takes_over_in_time_and_hands_back(fault, pr
     assert one.store.degraded == {"fallback": before + 3}
     proxy.heal()
     one.recovered()
-    assert 1 <= one.used() <= 4  # what was sent before the fault was seen may have been counted, once each
+    assert 1 <= one.used() <= 4  # hits sent before the fault was noticed may have been counted, once each
 
 
 @pytest.mark.parametrize("garbage", [b"+OK\r\nHTTP/1.1 400 Bad Request\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
-def test_bytes_that_are_no_protocol_are_no_error_of_the_event_loop(proxy, shop, caplog, garbage):
+def test_invalid_replies_raise_nothing_in_the_event_loop(proxy, shop, caplog, garbage):
     one = shop()
     one.hit()
     proxy.garbage(garbage)
@@ -88,7 +88,7 @@ def test_a_hit_whose_reply_is_lost_has_been_counted_once(fault, proxy, shop):
     assert (one.used(), one.store.degraded) == (11, {"fallback": 1})
 
 
-def test_a_reply_that_comes_byte_by_byte_is_a_reply(proxy, shop):
+def test_a_reply_that_arrives_byte_by_byte_is_read(proxy, shop):
     one = shop(deadline=5)
     one.hit()
     proxy.trickle()
@@ -109,7 +109,7 @@ def test_a_reset_connection_costs_the_next_hit_nothing(proxy, shop):
 def test_an_unexpected_reply_is_not_taken_for_an_answer(proxy, shop):
     one = shop()
     one.hit()
-    proxy.garbage(b"*5\r\n:1\r\n:3\r\n:7\r\n:0\r\n:0\r\n" * 2)  # well formed, but one too many
+    proxy.garbage(b"*5\r\n:1\r\n:3\r\n:7\r\n:0\r\n:0\r\n" * 2)  # well formed, but one reply too many
     assert one.hit("eve").remaining == 7
     proxy.heal()
     assert (one.hit("bob").remaining, one.hit("bob").remaining) == (LIMIT - 1, LIMIT - 2)

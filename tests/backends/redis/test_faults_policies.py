@@ -1,6 +1,6 @@
-"""Each policy for a server that does not answer: the decisions on hits, and the counts.
+"""Each error policy while the server does not answer: the decisions and the counts.
 
-A server that cannot be reached stands for all faults; that each of them comes to this is in the other modules.
+An unreachable server stands for all faults. The other modules test that each fault leads to the error policy.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from traffik.model.errors import BackendError
 
 @pytest.fixture
 def binary():
-    """Which program it is does not matter to what happens without it."""
+    """One server program is enough here."""
     return resolve()
 
 
 @pytest.fixture
 def away(proxy, shop):
-    """Makes a shop whose store has answered once, and does no more."""
+    """Makes a `Shop` whose store has answered once and is unreachable since."""
 
     def away(on_error, **options) -> Shop:
         one = shop(on_error=on_error, **options)
@@ -38,7 +38,7 @@ def away(proxy, shop):
     return away
 
 
-def test_fallback_counts_in_this_process_with_the_limit_there_is(away):
+def test_fallback_counts_in_this_process_with_the_same_limit(away):
     one = away("fallback")
     assert [one.hit(cost=600).allowed for _ in range(2)] == [True, False]
     assert one.hit().remaining == LIMIT - 601
@@ -69,7 +69,7 @@ def test_allow_admits_everything_and_counts_nothing(away):
     assert one.store.degraded == {"allow": 3}
 
 
-def test_throttle_refuses_everything_until_the_store_is_asked_again(away):
+def test_throttle_refuses_with_the_wait_until_the_store_is_asked_again(away):
     one = away("throttle", breaker=Breaker(failures=1, recovery=30))
     decisions = [one.hit(), one.hit(), one.way.call(one.limiter, "check", "ada")]
     assert {(each.allowed, each.degraded, each.never) for each in decisions} == {(False, "unavailable", False)}
@@ -92,7 +92,7 @@ def test_raise_raises_at_the_start_too(proxy, way):
 
 
 @pytest.mark.parametrize("policy", ["allow", "throttle", "fallback"])
-def test_a_function_answers_a_policy(away, policy):
+def test_a_function_may_return_a_policy(away, policy):
     seen = []
     one = away(lambda error, charge: seen.append((type(error), charge.uid, charge.key, charge.cost)) or policy)
     reason = {"throttle": "unavailable"}.get(policy, policy)
@@ -100,13 +100,13 @@ def test_a_function_answers_a_policy(away, policy):
     assert (one.store.degraded, seen) == ({reason: 1}, [(BackendError, "shop", "ada", 3)])
 
 
-def test_a_function_answers_a_decision(away):
+def test_a_function_may_return_a_decision(away):
     one = away(lambda: Decision(allowed=True, limit=7, remaining=6))
     assert one.hit() == Decision(allowed=True, limit=7, remaining=6, degraded="on_error")
     assert one.store.degraded == {"on_error": 1}
 
 
-def test_a_function_may_have_it_raised(away):
+def test_a_function_may_choose_to_raise(away):
     with pytest.raises(BackendError, match="cannot connect"):
         away(lambda error: "raise").hit()
 
@@ -137,7 +137,7 @@ def test_an_async_function_is_an_error_in_sync_code(away, proxy):
 
 
 @pytest.mark.parametrize("policy", ["fallback", "allow", "throttle"])
-def test_check_stat_and_a_strategy_of_the_users_are_answered_too(away, policy):
+def test_check_stat_and_a_users_strategy_follow_the_policy(away, policy):
     one = away(policy)
 
     class Mine:
@@ -152,7 +152,7 @@ def test_check_stat_and_a_strategy_of_the_users_are_answered_too(away, policy):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("policy", "status"), [("fallback", 200), ("allow", 200), ("throttle", 503), ("raise", 500)])
-async def test_a_request_is_answered(proxy, policy, status):
+async def test_a_request_gets_a_response_under_each_policy(proxy, policy, status):
     proxy.refuse()
     throttle = HTTPThrottle(f"web-{policy}", "5/min", backend=RedisBackend(proxy.url, on_error=policy))
 

@@ -1,4 +1,4 @@
-"""Event loops in several threads, loops that end, and forks: none blocks another, and no connection is left open."""
+"""Event loops in several threads, event loops that end, and forks: none blocks another or leaves a connection open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT = 10_000
 
 @pytest.fixture
 def binary():
-    """One is enough here."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -31,7 +31,7 @@ def limiter(redis_server):
 
 
 def run(program, *arguments):
-    """What a program prints that is an error to warn in."""
+    """Run a program in which warnings are errors; its output."""
     path = os.pathsep.join(path or os.curdir for path in sys.path)
     command = [sys.executable, "-W", "error", "-c", program, *map(str, arguments)]
     done = subprocess.run(
@@ -160,7 +160,7 @@ def test_a_signal_handler_may_hit_while_its_thread_is_in_a_hit(redis_server):
     assert run(SIGNALS, redis_server.url) == ["True", "True"]
 
 
-def test_a_loop_that_ends_while_hits_are_under_way_leaves_nothing(redis_server):
+def test_a_loop_that_ends_during_hits_leaves_no_connection_open(redis_server):
     assert run(ENDS, redis_server.url) == ["None"]
 
 
@@ -168,7 +168,7 @@ def test_a_forked_child_has_its_own_connections(redis_server):
     assert run(FORK + SYNC, redis_server.url) == ["True", "True"]
 
 
-def test_a_child_forked_under_a_running_loop_has_a_loop_of_its_own(redis_server):
+def test_a_child_forked_under_a_running_loop_can_run_its_own_loop(redis_server):
     assert run(FORK + ASYNC, redis_server.url) == ["True", "0"]
 
 

@@ -1,4 +1,4 @@
-"""Faults of the server itself, and servers with unsuitable settings; all with real servers."""
+"""Faults and unsuitable settings of real servers."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ DEADLINE = 0.25
 
 @pytest.fixture
 def binary(way):
-    """From an event loop the first program that there is, from threads the last."""
+    """An event loop uses the first server program, threads use the last one."""
     return (binaries() or [resolve()])[0 if isinstance(way, Loop) else -1]
 
 
 @pytest.fixture
 def own(binary):
-    """Starts a server of the test's own."""
+    """Starts a server for one test."""
     with ExitStack() as stack:
         yield lambda *options, **more: stack.enter_context(server(*options, binary=binary, **more))
 
 
 def why(one, who="ada"):
-    """The error that comes of a hit."""
+    """Hit; the error that is raised."""
     with pytest.raises(BackendError) as caught:
         one.hit(who)
     return str(caught.value)
 
 
 def loading(one):
-    """Whether a server answers that it is loading its data."""
+    """Whether a server answers that it loads its data."""
     try:
         return one.command("PING") is None
     except BusyLoadingError:
@@ -55,7 +55,7 @@ def test_hits_do_not_wait_for_a_stopped_server(redis_server, shop):
     assert (decision.degraded, seconds < DEADLINE + BUSY) == ("fallback", True)
     redis_server.cont()
     one.recovered()
-    assert one.used() == 2  # what it was sent while it stood, it has carried out
+    assert one.used() == 2  # the server executes what it received while it was stopped
 
 
 def test_hits_do_not_wait_for_a_paused_server(redis_server, shop):
@@ -76,7 +76,7 @@ def test_a_restart_loses_at_most_the_usage_and_causes_no_error(redis_server, sho
     assert (one.hit().remaining, one.store.degraded) == (LIMIT - 1, {})
 
 
-def test_a_server_that_is_down_for_a_while_is_not_missed(redis_server, shop):
+def test_while_a_server_is_down_the_fallback_decides(redis_server, shop):
     one = shop(redis_server.url)
     one.hit()
     redis_server.kill()
@@ -98,7 +98,7 @@ def test_a_server_killed_under_load_costs_as_many_quotas_as_the_guide_says(redis
     assert [each.allowed for each in decisions].count(True) == quotas
 
 
-def test_script_flush_is_not_noticed(redis_server, shop):
+def test_script_flush_causes_no_error(redis_server, shop):
     one = shop(redis_server.url)
     before = one.hit()
     redis_server.command("SCRIPT", "FLUSH")
@@ -122,7 +122,7 @@ def test_hits_do_not_wait_for_a_server_that_loads_its_data(own, shop):
     user.recovered()
 
 
-def test_a_replica_is_no_store_until_it_is_a_primary(redis_server, binary, shop):
+def test_a_replica_is_used_only_after_it_has_become_a_primary(redis_server, binary, shop):
     with replica_of(redis_server) as replica:
         one = shop(replica.url, on_error="raise", breaker=Breaker(failures=1000))
         assert "READONLY" in why(one)
@@ -140,7 +140,7 @@ def test_a_server_without_memory_is_an_error_that_says_so(own, shop):
     one.hit(cost=LIMIT)
     full.command("CONFIG", "SET", "maxmemory", "1")
     assert "OOM" in why(one, "eve")
-    assert not one.hit().allowed  # to refuse takes no memory
+    assert not one.hit().allowed  # a refusal needs no memory
     full.command("CONFIG", "SET", "maxmemory", "0")
     assert one.hit("eve").allowed
 
@@ -176,7 +176,7 @@ def test_a_failed_login_is_an_error_with_the_reason(own, shop, login, words):
     assert "right" not in errors[0]
 
 
-def test_a_server_that_wants_a_password_is_asked_something_short_first(own, shop):
+def test_a_client_without_the_password_never_sends_the_script(own, shop):
     strict = own()
     strict.command("CONFIG", "SET", "requirepass", "right")
     with Proxy(strict.port) as proxy:
@@ -201,7 +201,7 @@ def test_a_changed_password_is_used(own, shop):
     with Redis(port=strict.port, credential_provider=provider) as client:
         one = shop(client)
         assert one.hit().degraded is None
-        strict.command("ACL", "SETUSER", "shop", "resetpass", ">new")  # whoever is connected stays so
+        strict.command("ACL", "SETUSER", "shop", "resetpass", ">new")  # open connections stay logged in
         assert one.hit().degraded is None
         strict.command("CLIENT", "KILL", "USER", "shop")
         one.way.breathe()
@@ -221,7 +221,7 @@ def test_a_key_of_another_program_degrades_only_its_own_hits(redis_server, shop)
     assert redis_server.command("LRANGE", taken, 0, -1) == [b"theirs"]
 
 
-def test_a_value_of_another_program_counts_as_none(redis_server, shop):
+def test_a_value_of_another_program_counts_as_no_state(redis_server, shop):
     one = shop(redis_server.url)
     for value in (b"", b"f", b"f\xff\xff\xff", b"nonsense", b"f" + b"1" * 300):
         redis_server.command("SET", one.store.partition_key("shop", "eve"), value, "EX", 60)
@@ -229,13 +229,13 @@ def test_a_value_of_another_program_counts_as_none(redis_server, shop):
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random", "allkeys-lfu", "volatile-lru", "volatile-ttl"])
-def test_a_server_that_may_forget_keys_is_warned_of(own, shop, caplog, policy):
+def test_a_server_that_may_evict_keys_causes_a_warning(own, shop, caplog, policy):
     with caplog.at_level(logging.WARNING, "traffik"):
         shop(own("--maxmemory-policy", policy).url)
     assert f"has maxmemory-policy {policy}: if memory runs short, it deletes keys" in caplog.text
 
 
-def test_a_server_that_forgets_no_key_is_not(own, shop, caplog):
+def test_a_server_that_evicts_no_keys_causes_no_warning(own, shop, caplog):
     with caplog.at_level(logging.WARNING, "traffik"):
         shop(own("--maxmemory-policy", "noeviction").url).hit()
     assert caplog.text == ""

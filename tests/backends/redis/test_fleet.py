@@ -1,4 +1,4 @@
-"""The tools for promises 1 and 2 over processes: they detect a store that breaks both, and accept a correct one."""
+"""The tools for promises 1 and 2 across processes detect a store that breaks both, and accept a correct one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from traffik import Decision, FixedWindow, Rate, TokenBucket
 from traffik.strategies import plan
 
 LIMIT = 200
-COSTS = [(1,) * 100] * 4  # twice as much as there is, from four processes
+COSTS = [(1,) * 100] * 4  # four processes ask for twice the limit
 
 each_way = pytest.mark.parametrize("tasks", [0, 5], ids=["sync", "async"])
 
 
 @pytest.fixture
 def binary():
-    """One is enough here."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -34,7 +34,7 @@ def order(redis_server):
 
 
 @each_way
-def test_a_racy_store_is_caught(order, tasks):
+def test_a_racy_store_is_detected(order, tasks):
     racy = order("Racy", tasks)
     histories = record(racy, COSTS)
     assert admitted(histories) > LIMIT
@@ -42,7 +42,7 @@ def test_a_racy_store_is_caught(order, tasks):
 
 
 @each_way
-def test_a_careful_store_is_not(order, tasks):
+def test_a_correct_store_is_accepted(order, tasks):
     careful = order("Careful", tasks)
     histories = record(careful, COSTS)
     assert [len(history) for history in histories] == [100] * 4
@@ -51,7 +51,7 @@ def test_a_careful_store_is_not(order, tasks):
 
 
 @pytest.mark.parametrize("second", [Decision(False, 64, 0), Decision(True, 64, 0)])
-def test_whether_a_moment_has_passed_is_left_open(second):
+def test_if_a_decision_depends_on_the_time_between_hits_either_is_accepted(second):
     of_debt = plan(TokenBucket(debt=4), [Rate(60, DAY)])
     assert explained([[Hit(0, 1, 60, Decision(True, 64, 0)), Hit(2, 3, 1, second)]], of_debt)
 

@@ -1,4 +1,4 @@
-"""What metrics say of a store in Redis: its batches, its breaker, and four processes whose sum is right."""
+"""The metrics of a Redis store: its batches, its breaker, and the sum over four processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from traffik.backends.redis import Breaker, RedisBackend
 
 @pytest.fixture
 def binary():
-    """Which program it is does not matter here."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -43,10 +43,10 @@ def test_batches_and_calls_are_measured(one, every_sample):
         scraped = exported.scrape()
     assert scraped["traffik_store_batch_size_sum", "redis"] == 100
     assert scraped["traffik_store_batch_size_count", "redis"] < 50
-    assert scraped["traffik_store_duration_seconds_count", "redis"] == 10  # so many are timed in a row
+    assert scraped["traffik_store_duration_seconds_count", "redis"] == 10  # the first ten calls in a row are timed
 
 
-def test_an_open_breaker_shows(one):
+def test_an_open_breaker_is_in_the_metrics(one):
     store = RedisBackend("redis://127.0.0.1:1", breaker=Breaker(failures=1, recovery=60))
     limiter = Limiter("mails", "2/min", backend=store)
     with exporting() as exported:

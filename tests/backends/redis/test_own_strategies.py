@@ -1,4 +1,4 @@
-"""Users' own strategies in Redis: decided in Python, and written if the key has not changed meanwhile."""
+"""Users' strategies in Redis: decided in Python, and written if the key has not changed meanwhile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def store(redis_server):
 
 @dataclass(frozen=True)
 class Last:
-    """Keeps whatever it is told to, and answers how often it was asked."""
+    """Stores the given state. Its decisions have the number of calls as `remaining`."""
 
     leaves: tuple = ("ü", 1.5, None, True, (2**70, (-1,)))
 
@@ -39,7 +39,7 @@ async def test_a_state_comes_back_as_it_was(store):
     assert [(await limiter.hit("a")).remaining for _ in range(3)] == [0, 1, 2]
 
 
-async def test_hits_at_once_take_turns(store):
+async def test_concurrent_hits_are_decided_one_after_another(store):
     limiter = Limiter("t", "9/day", strategy=Last(), backend=store)
     decisions = await asyncio.gather(*(limiter.hit("a") for _ in range(50)))
     assert sorted(decision.remaining for decision in decisions) == list(range(50))
@@ -54,14 +54,14 @@ async def test_a_state_that_cannot_be_stored_is_an_error_before_anything_is_stor
 
 
 @pytest.mark.parametrize("value", [b"", b"w", b"p", b"\xff", b"garbage", b'p000000000000{"a":1}'])
-async def test_a_value_that_cannot_be_read_counts_as_none(store, redis_server, value):
+async def test_an_unreadable_value_counts_as_no_state(store, redis_server, value):
     limiter = Limiter("t", "9/day", strategy=Last(), backend=store)
     redis_server.client().set("traffik:t:{a}", value, px=60_000)
     assert [(await limiter.hit("a")).remaining for _ in range(2)] == [0, 1]
 
 
 @pytest.mark.parametrize("rest", [b"", b"{}", b"[", b"7", b"[1,{}]"])
-async def test_a_value_with_its_tag_and_no_state_behind_it_counts_as_none(store, redis_server, rest):
+async def test_a_value_with_a_tag_but_no_state_counts_as_no_state(store, redis_server, rest):
     limiter = Limiter("t", "9/day", strategy=Last(), backend=store)
     await limiter.hit("a")
     client = redis_server.client()
@@ -71,14 +71,14 @@ async def test_a_value_with_its_tag_and_no_state_behind_it_counts_as_none(store,
 
 @pytest.mark.parametrize("value", [b"", b"w", b"w\xc1", b"m\x01\x02\x03", b"garbage", b"W\x93"])
 @pytest.mark.parametrize("rate", ["5/day", "5/day; 9/week"])
-async def test_one_that_is_not_of_a_built_in_strategy_does_too(store, redis_server, value, rate):
+async def test_an_unreadable_value_of_a_built_in_strategy_counts_as_no_state(store, redis_server, value, rate):
     redis_server.client().set("traffik:t:{a}", value, px=60_000)
     limiter = Limiter("t", rate, backend=store)
     assert [(await limiter.hit("a")).remaining for _ in range(2)] == [4, 3]
 
 
 class Foreign(SlidingWindow):
-    """Names a kernel that the script has not."""
+    """Names a Lua kernel that the script does not have."""
 
     __slots__ = ()
 
@@ -86,12 +86,12 @@ class Foreign(SlidingWindow):
         return Twin("foreign", ())
 
 
-async def test_a_twin_that_the_script_does_not_know_is_decided_in_python(store):
+async def test_a_strategy_whose_kernel_the_script_lacks_is_decided_in_python(store):
     limiter = Limiter("t", "2/day", strategy=Foreign(), backend=store)
     assert [(await limiter.hit("a")).allowed for _ in range(3)] == [True, True, False]
 
 
-async def test_many_charges_of_all_kinds_are_answered_in_their_order(store):
+async def test_many_charges_of_all_kinds_get_their_decisions_in_order(store):
     built_in, own = plan(SlidingWindow(), [Rate(5, 86_400_000_000)]), plan(Last(), [Rate(9, 86_400_000_000)])
     charges = [Charge("t", built_in, "a", 3), Charge("o", own, "a", 1), Charge("t", built_in, "a", 2)]
     charges += [Charge("o", own, "a", 1), Charge("t", built_in, "a", 1), Charge("t", built_in, "a", 0, read_only=True)]

@@ -1,4 +1,4 @@
-"""Promises 1 and 2 in Redis, over processes: exactly the limit, and one order of hits that explains all decisions."""
+"""Promises 1 and 2 in Redis, across processes: exactly the limit, and one order of hits explains all decisions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from traffik import NEVER, Decision, Rate, SlidingLog, SlidingWindow, Transition
 from traffik.backends.redis import RedisBackend
 
 LIMIT = 200
-COSTS = [(1, 2, 1) * 34] * 4  # more than twice as much as there is, from four processes
+COSTS = [(1, 2, 1) * 34] * 4  # four processes ask for more than twice the limit
 
 
 @dataclass(frozen=True)
 class Budget:
-    """As a user writes one, in Python only: what is used stays used."""
+    """A user's strategy, in Python only: used quota never comes back."""
 
     def decide(self, state, rate, cost, now):
         (used,) = state or (0,)
@@ -34,12 +34,12 @@ every_strategy = pytest.mark.parametrize("strategy", [*STRATEGIES, Budget()], id
 
 @pytest.fixture
 def binary():
-    """The newest is enough here: the script is the same on all."""
+    """The newest server program is enough here, since the script is the same on all."""
     return resolve()
 
 
 def store(url):
-    """What each process counts in."""
+    """The store of each process."""
     return RedisBackend(url, on_error="raise", deadline=10)
 
 

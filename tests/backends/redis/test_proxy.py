@@ -1,4 +1,4 @@
-"""Each fault of the proxy does what its name says."""
+"""Each fault of the proxy works as described."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONCE = {"retry": Retry(NoBackoff(), 0), "socket_timeout": 0.5}
 
 @pytest.fixture
 def binary():
-    """Which server is behind it makes no difference."""
+    """One server program is enough here."""
     return resolve()
 
 
@@ -32,7 +32,7 @@ def client(proxy):
 
 
 def executed(redis_server):
-    """How many times ``INCR n`` was."""
+    """The number of times the server has executed ``INCR n``."""
     return int(redis_server.command("GETEX", "n", "EX", "60") or 0)
 
 
@@ -45,37 +45,37 @@ def test_commands_connections_and_bytes_are_counted(proxy, client):
     assert (proxy.connections, proxy.open) == (1, 1)
 
 
-def test_a_late_reply_is_late(proxy, client):
+def test_latency_delays_a_reply(proxy, client):
     proxy.latency_ms = 30
     start = time.monotonic()
     assert client.ping()
     assert time.monotonic() - start >= 0.03
 
 
-def test_a_black_hole_takes_everything_and_gives_nothing(proxy, client, redis_server):
+def test_a_black_hole_accepts_connections_and_forwards_nothing(proxy, client, redis_server):
     proxy.black_hole()
-    for _ in range(2):  # over the connection there was, and over a new one
+    for _ in range(2):  # on the open connection, and on a new one
         with pytest.raises(TimedOut):
             client.incr("n")
     proxy.heal()
     assert (client.ping(), executed(redis_server), proxy.connections) == (True, 0, 3)
 
 
-def test_a_dropped_reply_is_that_of_a_command_that_was_executed(proxy, client, redis_server):
+def test_the_command_of_a_dropped_reply_was_executed(proxy, client, redis_server):
     proxy.drop_next_reply()
     with pytest.raises(TimedOut):
         client.incr("n")
     assert (executed(redis_server), client.incr("n")) == (1, 2)
 
 
-def test_a_cut_reply_is_that_of_a_command_that_was_executed(proxy, client, redis_server):
+def test_the_command_of_a_cut_reply_was_executed(proxy, client, redis_server):
     proxy.cut_next_reply()
     with pytest.raises(ConnectionFailed):
         client.incr("n")
     assert (executed(redis_server), client.incr("n")) == (1, 2)
 
 
-def test_garbage_is_no_reply(proxy, client):
+def test_garbage_replaces_replies(proxy, client):
     proxy.garbage()
     with pytest.raises(InvalidResponse):
         client.ping()
@@ -92,7 +92,7 @@ def test_a_reset_connection_is_closed_and_a_new_one_works(proxy, client):
     assert (client.ping(), proxy.connections) == (True, 2)
 
 
-def test_a_proxy_that_refuses_does_so_until_it_is_well(proxy, client):
+def test_a_proxy_refuses_connections_until_it_is_healed(proxy, client):
     proxy.refuse()
     with pytest.raises(ConnectionFailed, match="refused"):
         client.ping()
@@ -110,7 +110,7 @@ def test_a_trickle_brings_the_reply_byte_by_byte(proxy, client):
 
 
 @pytest.mark.anyio
-async def test_it_serves_async_clients_too(proxy):
+async def test_async_clients_can_use_it(proxy):
     async with AsyncRedis(port=proxy.port, **ONCE) as client:
         assert await client.ping()
         proxy.drop_next_reply()

@@ -1,4 +1,4 @@
-"""A limit that changes while keys are in use: earlier usage counts, also from one rate to several and back."""
+"""A limit that changes while keys are in use: earlier usage still counts, also between one rate and several."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def store(redis_server):
 
 
 async def left(store, rate, strategy, cost=1):
-    """What is left after one more hit."""
+    """Hit once; the quota left."""
     return (await Limiter("t", rate, strategy=strategy, backend=store).hit("a", cost)).remaining
 
 
@@ -33,11 +33,11 @@ async def test_earlier_usage_still_counts(store, strategy, rates):
 
 
 @every_strategy
-async def test_a_callable_rate_counts_the_usage_under_a_fixed_one(store, strategy):
+async def test_a_callable_rate_counts_earlier_usage_under_a_fixed_one(store, strategy):
     before = await left(store, FIRST, strategy)
     assert await left(store, lambda _: FIRST, strategy) == max(0, before - 1)
 
 
-async def test_a_lower_limit_grants_nothing_and_a_higher_one_the_difference(store):
+async def test_lowering_a_limit_grants_nothing_and_raising_it_grants_the_difference(store):
     remaining = [await left(store, rate, None) for rate in ("9/day", "3/day", "2/day", "12/day")]
     assert remaining == [8, 1, 0, 9]

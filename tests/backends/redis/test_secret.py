@@ -1,4 +1,4 @@
-"""With a secret, no identity and no scope is readable in the server."""
+"""With a secret, identities and scopes are not readable in the server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_key_can_be_forgotten_and_shown(redis_server, shop):
     assert one.used() == 0
 
 
-def test_the_deny_cache_knows_its_own(redis_server, shop):
+def test_the_deny_cache_finds_hashed_keys(redis_server, shop):
     one = shop(redis_server.url, secret=SECRET, deny_cache=DenyCache())
     assert [one.hit(cost=cost).allowed for cost in (1000, 1, 1)] == [True, False, False]
 

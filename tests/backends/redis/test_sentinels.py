@@ -1,4 +1,4 @@
-"""Sentinels move the primary."""
+"""The sentinels for the tests move the primary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from traffik.backends.redis import RedisBackend
 
 @pytest.fixture
 def service(sentinels):
-    """The sentinels' service, as a client finds it."""
+    """A client that finds the service by its sentinels."""
     finder = Sentinel(sentinels.addresses)
     yield finder.master_for(sentinels.name)
     for watcher in finder.sentinels:
@@ -41,7 +41,7 @@ def test_the_replica_of_a_primary_that_is_killed_takes_over(sentinels, service):
         assert client.set("a", 1, ex=60)
 
 
-def test_a_sentinel_that_hangs_leaves_time_to_ask_the_next(sentinels, way):
+def test_if_a_sentinel_hangs_the_next_one_is_asked_in_time(sentinels, way):
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         hosts = ",".join(f"{host}:{port}" for host, port in [hanging.getsockname(), *sentinels.addresses])
         store = RedisBackend(f"redis+sentinel://{hosts}/{sentinels.name}", deadline=2)

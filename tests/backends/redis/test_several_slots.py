@@ -1,4 +1,4 @@
-"""On a cluster, waiting hits share a call over several slots. Hits of other servers are sent there."""
+"""On a cluster, waiting hits for several slots of one node share a call. Hits for other nodes are sent to those."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fleet(redis_cluster, shop):
 
 @pytest.fixture
 def led_astray(monkeypatch):
-    """By the first table of owners, every slot is at the wrong server."""
+    """Make the first table of owners wrong for every slot."""
     read_owners, learnt = discovery.read_owners, []
 
     def misread(ranges, asked):
@@ -44,27 +44,27 @@ def counted_once(decisions):
 
 @pytest.mark.parametrize("way", ["loop"], indirect=True)
 def test_many_keys_are_a_few_calls(redis_cluster, fleet):
-    fleet.hits(*(f"before:{number}" for number in range(60)))  # so that there are connections
+    fleet.hits(*(f"before:{number}" for number in range(60)))  # so that connections are open
     before = calls(redis_cluster)
     assert counted_once(fleet.hits(*CLIENTS))
     assert calls(redis_cluster) - before <= 3 * 3
 
 
-def test_keys_of_other_servers_are_counted_there_once(redis_cluster, led_astray, fleet):
+def test_keys_sent_to_the_wrong_node_are_counted_once_at_the_right_one(redis_cluster, led_astray, fleet):
     assert counted_once(fleet.hits(*CLIENTS))
     assert {fleet.used(who) for who in CLIENTS} == {1}
     assert len(led_astray) > 1
 
 
 def slots(*numbers):
-    """Entries of one operation each, in these slots."""
+    """Entries of one operation each, one for each slot."""
     for number in numbers:
         entry = Entry([Operation(f"traffik:t:{{{number}}}", READ)], 0)
         entry.slot = number
         yield entry
 
 
-def test_a_server_that_has_none_of_them_is_asked_for_each_slot_by_itself():
+def test_if_a_node_has_none_of_the_slots_each_slot_is_asked_for_separately():
     servers = discovery.Servers(read("redis+cluster://a"), 128, 1.0, lambda _: None, owners=[Endpoint("a")])
     together = batch([*slots(1, 2)], servers, by_source=False)
     refused = [b"ERR Script attempted to access a non local key in a cluster node"] * 2

@@ -1,4 +1,4 @@
-"""Throttles with Redis: they work as with the in-memory store, and answer 503 if the server does not answer."""
+"""Throttles with Redis work as with the in-memory store, and answer 503 if the server does not answer."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def test_an_exempted_client_is_not_counted(store):
     assert [(await get(app, "/")).status_code for _ in range(2)] == [200, 200]
 
 
-async def test_an_async_identifier_is_waited_for(store):
+async def test_an_async_identifier_is_awaited(store):
     async def who(request):
         return 7
 
@@ -83,7 +83,7 @@ async def test_an_async_identifier_is_waited_for(store):
 
 
 @pytest.mark.parametrize("outside", [False, True], ids=["in the route", "in the middleware"])
-async def test_a_server_that_does_not_answer_is_not_the_fault_of_the_client(outside):
+async def test_a_server_that_does_not_answer_gives_a_503(outside):
     away = RedisBackend(f"redis://127.0.0.1:{free_port()}", on_error="throttle")
     response = await get(app_of(HTTPThrottle("t", "1/day", backend=away), outside=outside), "/")
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")

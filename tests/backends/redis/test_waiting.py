@@ -1,4 +1,4 @@
-"""Waiting for quota in Redis: on its clock, in order, and while it does not answer."""
+"""Waiting for quota in Redis: on its clock, in order, and while it is unavailable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_tasks_are_admitted_in_order_at_the_rate_of_the_limit(store):
     assert admitted == list(range(12))
 
 
-async def test_callers_of_two_stores_that_compete_for_one_quota_are_all_admitted(store, redis_server):
+async def test_waiting_callers_of_two_stores_with_one_quota_are_all_admitted(store, redis_server):
     admitted = []
 
     async def wait(limiter):
@@ -48,13 +48,13 @@ async def test_callers_of_two_stores_that_compete_for_one_quota_are_all_admitted
     assert admitted == [True] * 10
 
 
-def test_threads_are_all_admitted(redis_server):
+def test_waiting_threads_are_all_admitted(redis_server):
     with RedisBackend(redis_server.url, on_error="raise", deadline=5) as store, ThreadPoolExecutor(8) as pool:
         limiter = Limiter("waiting", "5/100ms", strategy=SlidingLog(), backend=store).sync
         assert all(pool.map(lambda _: limiter.wait("ada"), range(12)))
 
 
-async def test_a_store_that_is_away_is_waited_for_until_the_timeout():
+async def test_a_wait_for_an_unavailable_store_ends_at_the_timeout():
     options = {"on_error": "throttle", "breaker": Breaker(failures=1, recovery=0.05), "deadline": 0.5}
     async with RedisBackend(f"redis://127.0.0.1:{free_port()}/0", **options) as store:
         limiter = Limiter("waiting", "1/s", backend=store)

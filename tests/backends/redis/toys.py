@@ -1,4 +1,4 @@
-"""Toy stores in Redis for testing the test tools: one is wrong, the other is slow."""
+"""Two simple stores in Redis that test the test tools: a wrong one and a slow one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from traffik.strategies import probe
 
 
 class Racy(Backend):
-    """Reads, decides and writes in three steps, between which others have their turn."""
+    """Reads, decides and writes in three separate steps, so concurrent hits are lost."""
 
     def __init__(self, url):
         super().__init__()
@@ -57,7 +57,7 @@ class Racy(Backend):
 
 
 class Careful(Racy):
-    """Takes the same steps again and again, until nobody has had a turn between them."""
+    """Repeats the same steps until the key did not change between them."""
 
     def step_sync(self, charge, key):
         def attempt(pipeline):
@@ -81,7 +81,7 @@ class Careful(Racy):
 
 
 def decide(charge, value):
-    """The decision about a charge on what a key holds, and what to set the key to, if anything."""
+    """Decide a charge on the value of its key; the decision, and the arguments to set the key with, or None."""
     kernel, state, now = charge.plan.kernel, value and pickle.loads(value), time.time_ns() // 1000
     if not charge.cost:
         return probe(kernel, state, now), None

@@ -1,4 +1,4 @@
-"""Two ways to use a store, with the same interface for tests: an event loop that runs all the time, and threads."""
+"""Two ways to call a store, with one interface for tests: from a running event loop, and from threads."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from traffik.backends.redis import RedisBackend
 from traffik.strategies import Strategy
 
 LIMIT = 1000
-BUSY = 0.5  # seconds by which a machine that does other things too may be late
+BUSY = 0.5  # seconds of delay on a busy machine
 
 
 class Way(Protocol):
-    """How a store is called."""
+    """A way to call a store."""
 
     def open(self, store: RedisBackend) -> None: ...
 
     def call(self, limiter: Limiter, method: str, *arguments: Any) -> Any:
-        """What a method of a limiter answers."""
+        """Call a method of a limiter."""
 
     def apply(self, store: RedisBackend, charges: Sequence[Charge]) -> list[Decision]:
-        """What a store answers to several charges."""
+        """Apply several charges to a store."""
 
     def breathe(self) -> None:
-        """See what has arrived."""
+        """Let an event loop handle data that has arrived."""
 
     def all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """What calls answer that are all made at once, each as the arguments of `call`; an error is an answer."""
+        """Make calls concurrently, each given as the arguments of `call`; their results, or the errors raised."""
 
 
 class Threads:
-    """From threads."""
+    """Calls a store from threads."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -55,7 +55,7 @@ class Threads:
         return store.apply_sync(charges)
 
     def breathe(self) -> None:
-        pass  # sync code looks when it hits
+        pass  # sync code reads data when it hits
 
     def all(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         calls = list(calls)
@@ -64,7 +64,7 @@ class Threads:
 
 
 class Loop:
-    """From an event loop in a thread of its own."""
+    """Calls a store from an event loop in another thread."""
 
     def __init__(self, portal: BlockingPortal, stack: ExitStack) -> None:
         self._portal = portal
@@ -101,10 +101,10 @@ class Loop:
 
 
 class Shop:
-    """A store and a limiter on it, used in one way.
+    """A store and a limiter on it, called in one way.
 
     Args:
-        way: the way.
+        way: how to call them.
         store: for a limiter that admits `LIMIT` a day.
         strategy: the limiter's.
     """
@@ -119,16 +119,16 @@ class Shop:
         return decision
 
     def hits(self, *whose: str) -> list[Any]:
-        """The decisions on hits that are all made at once, or the errors instead."""
+        """Make concurrent hits; their decisions, or the errors raised."""
         return self.way.all((self.limiter, "hit", who) for who in whose)
 
     def timed(self, who: str = "ada") -> tuple[Decision, float]:
-        """The decision on a hit, and the seconds it took."""
+        """Hit; the decision, and the seconds it took."""
         start = time.monotonic()
         return self.hit(who), time.monotonic() - start
 
     def used(self, who: str = "ada") -> int:
-        """How much has been counted in the server."""
+        """The units that the server has counted."""
         left = self.way.call(self.limiter, "check", who)
         assert left.degraded is None, "the store is not well again"
         return LIMIT - int(left.remaining) - 1
@@ -140,7 +140,7 @@ class Shop:
 
 @contextmanager
 def way_of(kind: str) -> Iterator[Way]:
-    """The way called ``threads`` or ``loop``; what was opened is closed with the context."""
+    """The way called ``threads`` or ``loop``. Stores it has opened are closed when the context ends."""
     with ExitStack() as stack:
         if kind == "threads":
             yield Threads(stack)

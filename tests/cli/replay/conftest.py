@@ -1,4 +1,4 @@
-"""A replay in a call: blocks of bytes in, reports out, as the command line does it."""
+"""Replays logs given as blocks of bytes, in the same way as the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def replay():
 
 
 def replayed(logs, trials, *, form="auto", window=10_000_000, most=1_000_000):
-    """The report on `logs`, a list of their contents, and how reading them went."""
+    """Replay `logs`, given by their contents; the report, and what was read of each log."""
     trials = [trial_of(trials)] if isinstance(trials, str) else trials
     wanted = wanted_by([trials])
     scenario = Scenario("tried", trials, wanted, most)

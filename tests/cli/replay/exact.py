@@ -1,4 +1,4 @@
-"""A slow and exact model of a replay: the store of production on a clock that follows the log, hit by hit."""
+"""A slow and exact model of a replay: the in-memory store, hit by hit, on a clock that follows the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Found:
 
 
 def replay(hits, plan, cost=1):
-    """What the store decides on `hits`, pairs of µs and an address, in the order of time."""
+    """Let the store decide `hits`, pairs of a time in µs and an address, in the order of time."""
     clock = VirtualClock()
     store = InMemoryBackend.spare()
     store._clock = clock

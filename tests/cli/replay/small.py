@@ -1,4 +1,4 @@
-"""Small logs in every format, from the same hits."""
+"""Writes small logs of the same hits in every format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def at(micros):
 
 
 def combined(hits):
-    """Combined Log Format: whole seconds."""
+    """The Combined Log Format, with times in whole seconds."""
     return b"".join(
         f'{client} - - [{at(now):%d/%b/%Y:%H:%M:%S} +0000] "GET /a?b=c HTTP/1.1" 200 5 "-" "curl/8"\n'.encode()
         for now, client in hits
@@ -24,7 +24,7 @@ def combined(hits):
 
 
 def common(hits):
-    """Common Log Format, in another zone."""
+    """The Common Log Format, in another time zone."""
     return b"".join(
         f'{client} - ada [{at(now) + timedelta(hours=2):%d/%b/%Y:%H:%M:%S} +0200] "GET /a HTTP/1.1" 200 5\n'.encode()
         for now, client in hits

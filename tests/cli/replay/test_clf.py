@@ -1,4 +1,4 @@
-"""Lines as servers write them, and as attackers do."""
+"""Reading lines of the Common and Combined Log Format, also those that attackers shape."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read(lines, *keys, request=False):
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 @pytest.mark.parametrize("before", ["alone", "after a plain line"])
-def test_both_ways_of_reading_find_host_and_time(line, before):
+def test_both_readers_find_host_and_time(line, before):
     lines = [line] if before == "alone" else [LINES["plain"], line, line]
     for batch in (read(lines), read(lines, "ip", "field:user")):
         assert batch.malformed == 0
@@ -58,7 +58,7 @@ def test_both_ways_of_reading_find_host_and_time(line, before):
 
 @pytest.mark.parametrize("line", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("before", ["alone", "after a plain line"])
-def test_both_ways_of_reading_leave_out_what_they_cannot_read(line, before):
+def test_both_readers_skip_malformed_lines(line, before):
     lines = [line] if before == "alone" else [LINES["plain"], line]
     for batch in (read(lines), read(lines, "ip", "field:user")):
         assert [len(lines)] == [shown.line for shown in batch.shown]
@@ -69,7 +69,7 @@ PARTS = [*LINES.values(), *BAD.values(), *(line.replace(b"GET", b"POST") for lin
 
 
 @given(st.lists(st.sampled_from(PARTS)))
-def test_the_quick_way_with_requests_reads_what_the_pattern_reads(lines):
+def test_the_quick_reader_reads_the_same_requests_as_the_pattern(lines):
     quick, slow = read(lines, request=True), read(lines, "ip", "field:host", request=True)
     assert quick[1:] == slow[1:]
     expected = [(now, (host, *asked)) for now, hits in slow.runs for host, _, *asked in hits]
@@ -105,11 +105,11 @@ def test_method_and_path_are_those_of_the_request_line(request_line, expected):
         ("regex:nowhere", None),
     ],
 )
-def test_a_key_is_what_was_chosen(key, expected):
+def test_the_key_is_the_chosen_field(key, expected):
     assert [(NOW, [expected])] == read([LINES["plain"]], key).runs
 
 
 @pytest.mark.parametrize("key", ["header:X-Api-Key", "field:nothing"])
-def test_a_field_that_the_format_does_not_have_is_refused_with_those_it_has(key):
+def test_an_unknown_field_is_an_error_that_lists_the_fields(key):
     with pytest.raises(ConfigurationError, match=r"combined has no (header|field) .*host, ident, user, time"):
         Format("auto", Wanted((selector(key),))).open(LINES["plain"])

@@ -1,4 +1,4 @@
-"""What may be asked of a replay in a pipeline, and how mistakes in it are answered."""
+"""The conditions of `--fail-if`, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ CONTENT = line("GET /") * 4 + line("GET /", client="192.0.2.2") + b"what?\n"
         ("late > 0", False),
     ],
 )
-def test_a_condition_holds_or_not(text, expected, replay):
+def test_a_condition_is_true_or_false(text, expected, replay):
     report, logs = replay([CONTENT], "2/min")
     assert expected == condition(text).holds(report, logs)
 
 
 @pytest.mark.parametrize("trial", [trial_of("2/min", cost=3), trial_of("0/min")], ids=["too dear", "a limit of 0"])
-def test_never_is_longer_than_any_wait(trial, replay):
+def test_a_wait_without_end_exceeds_every_limit(trial, replay):
     report, logs = replay([CONTENT], [trial])
     assert condition("wait > 30s").holds(report, logs)
     assert condition("wait > 999999999999999d").holds(report, logs)
 
 
-def test_a_share_of_nothing_is_none(replay):
+def test_without_requests_no_share_is_exceeded(replay):
     report, logs = replay([b""], "2/min")
     assert not condition("refused > 0%").holds(report, logs)
 
@@ -65,17 +65,17 @@ def test_a_share_of_nothing_is_none(replay):
         ("refused > 1 or 1", "is no condition"),
     ],
 )
-def test_what_is_no_condition_is_refused_with_the_grammar(text, why):
+def test_an_invalid_condition_is_an_error_that_shows_the_grammar(text, why):
     with pytest.raises(ConfigurationError, match=why):
         condition(text)
 
 
-def test_a_unit_of_time_that_is_none():
+def test_an_unknown_unit_of_time_is_an_error():
     with pytest.raises(ConfigurationError, match="not a unit of time"):
         condition("wait > 3 fortnights")
 
 
 @pytest.mark.parametrize("text", ["x", "-1%", "101%", "", "1e3%"])
-def test_what_is_no_share(text):
+def test_an_invalid_share_is_an_error(text):
     with pytest.raises(ConfigurationError, match=r"no share|no number"):
         share(text)

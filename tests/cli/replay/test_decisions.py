@@ -1,4 +1,4 @@
-"""A replay decides as the store of production does, hit for hit."""
+"""A replay makes the same decisions as the in-memory store, hit for hit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ kinds = st.sampled_from(sorted(STRATEGIES))
 
 
 def agree(report, model):
-    """Everything that both know is the same."""
+    """Assert that both reports are equal in all that both contain."""
     limit = report.limits[0]
     assert model.requests.total() == report.requests
     assert model.refused.total() == report.refused == limit.refused
@@ -33,28 +33,28 @@ def agree(report, model):
 
 
 @given(st.lists(st.tuples(seconds, clients), max_size=80), rates, kinds)
-def test_it_decides_as_the_store_does(hits, rate, kind):
+def test_it_makes_the_decisions_of_the_store(hits, rate, kind):
     trial = trial_of(rate, strategy=kind)
     report, _ = replayed([combined(sorted(hits, key=lambda hit: hit[0]))], [trial])
     agree(report, replay(hits, trial.plan))
 
 
 @given(st.lists(st.tuples(micros, clients), max_size=80), rates, kinds)
-def test_it_does_so_between_seconds(hits, rate, kind):
+def test_it_makes_them_for_hits_between_seconds(hits, rate, kind):
     trial = trial_of(rate, strategy=kind)
     report, _ = replayed([json_lines(sorted(hits, key=lambda hit: hit[0]))], [trial], form="json")
     agree(report, replay(hits, trial.plan))
 
 
 @given(st.lists(st.tuples(seconds, clients), max_size=60), st.integers(1, 9))
-def test_it_does_so_with_costs_even_too_high_ones(hits, cost):
+def test_it_makes_them_for_any_cost_even_above_the_capacity(hits, cost):
     trial = trial_of("7/min; 12/3min", cost=cost)
     report, _ = replayed([combined(sorted(hits, key=lambda hit: hit[0]))], [trial])
     agree(report, replay(hits, trial.plan, cost))
 
 
 @given(st.lists(st.tuples(seconds, clients), max_size=60))
-def test_lines_in_any_order_within_the_window_are_decided_in_the_order_of_time(hits):
+def test_lines_that_are_late_within_the_window_are_decided_in_the_order_of_time(hits):
     trial = trial_of("3/10s")
     report, (log,) = replayed([combined(hits)], [trial], window=200_000_000)
     agree(report, replay(hits, trial.plan))

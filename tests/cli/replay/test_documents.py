@@ -1,4 +1,4 @@
-"""JSON in any layout: arrays, objects over several lines, answers of services."""
+"""JSON documents of any layout: arrays, objects over several lines, responses of services."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_a_document_becomes_lines(name, size):
+def test_each_event_of_a_document_becomes_a_line(name, size):
     content = DOCUMENTS[name].encode()
     blocks = [content[:100], *(content[place : place + size] for place in range(100, len(content), size))]
     lines = b"".join(unfolded(blocks)).splitlines()
@@ -35,11 +35,11 @@ def test_a_document_becomes_lines(name, size):
 
 
 @pytest.mark.parametrize("content", [b"", b"[2001:db8::1] - -\n", b"[10/Oct/2025] x", b'{"a": 1}\n{"b": 2}\n', b"a\n"])
-def test_other_logs_are_left_as_they_are(content):
+def test_other_logs_do_not_change(content):
     assert b"".join(unfolded([content])) == content
 
 
-def test_a_document_that_is_cut_short_has_a_malformed_end():
+def test_the_end_of_a_truncated_document_is_malformed():
     lines = b"".join(unfolded([DOCUMENTS["an array over lines"].encode()[:-30]])).splitlines()
     assert list(map(json.loads, lines[:-1])) == EVENTS[:-1]
     assert lines[-1].startswith(b"{")

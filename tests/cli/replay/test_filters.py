@@ -1,4 +1,4 @@
-"""Which requests are looked at: by method and path, by a field, by network."""
+"""Filters of requests: by method and path, by a field, by network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kept(only=(), where=(), ignored=()):
         (["/café"], [2]),
     ],
 )
-def test_requests_by_method_and_path(only, expected):
+def test_only_keeps_requests_by_method_and_path(only, expected):
     assert expected == kept(only=only)
 
 
@@ -48,7 +48,7 @@ def test_requests_by_method_and_path(only, expected):
         (["header:X-Key="], [1, 3]),
     ],
 )
-def test_requests_by_the_value_of_a_field(where, expected):
+def test_where_keeps_requests_by_the_value_of_a_field(where, expected):
     assert expected == kept(where=where)
 
 
@@ -56,20 +56,20 @@ def test_requests_by_the_value_of_a_field(where, expected):
     ("ignored", "expected"),
     [(["10.0.0.0/8"], [1, 2, 3]), (["2001:db8::/32", "192.0.2.1"], [0, 3]), (["10.0.0.9/8"], [1, 2, 3])],
 )
-def test_clients_of_a_network_are_left_out(ignored, expected):
+def test_ignore_leaves_out_the_clients_of_a_network(ignored, expected):
     assert expected == kept(ignored=ignored)
 
 
-def test_all_filters_hold_at_once():
+def test_a_request_must_pass_all_filters():
     assert kept(only=["GET"], where=["field:status=404"], ignored=["2001:db8::/32"]) == []
 
 
-def test_a_filter_on_the_key_alone():
+def test_a_network_can_filter_hits_without_other_fields():
     keep = filters_of((), (), ["10.0.0.0/8"]).keeping(Wanted((IP,)))
     assert keep([b"10.0.0.1", b"192.0.2.1", None]) == [b"192.0.2.1", None]
 
 
-def test_without_filters_nothing_is_looked_at():
+def test_without_filters_no_function_is_made():
     assert filters_of((), (), ()).keeping(Wanted((IP,))) is None
 
 
@@ -83,7 +83,7 @@ def test_without_filters_nothing_is_looked_at():
         ("ignored", "10.0.0.0/99", "is no network"),
     ],
 )
-def test_what_is_no_filter(name, text, message):
+def test_an_invalid_filter_is_an_error(name, text, message):
     given = {"only": (), "where": (), "ignored": ()} | {name: [text]}
     with pytest.raises(ConfigurationError, match=message):
         filters_of(**given)

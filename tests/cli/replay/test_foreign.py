@@ -1,4 +1,4 @@
-"""A limit in the words of other servers."""
+"""A limit in the configuration of other servers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from traffik_cli.replay.trials import trial_of
         ("30/min", "envoy", ["unit: minute, requests_per_unit: 30", "remote_address: {}"]),
     ],
 )
-def test_a_limit_by_address(rate, target, lines):
+def test_a_limit_by_address_is_written_for_each_server(rate, target, lines):
     text = translate(trial_of(rate), target)
     assert [line for line in lines if line not in text] == []
     assert "Differences:" in text
@@ -30,17 +30,17 @@ def test_a_limit_by_address(rate, target, lines):
     ("target", "words"),
     [("nginx", "$http_x_key"), ("haproxy", "req.hdr(X-Key)"), ("envoy", "header_name: X-Key, descriptor_key: x-key")],
 )
-def test_a_limit_by_a_header(target, words):
+def test_a_limit_by_header_is_written_for_each_server(target, words):
     assert words in translate(trial_of("30/min", key="header:X-Key"), target)
 
 
 @pytest.mark.parametrize("target", list(FOREIGN))
 @pytest.mark.parametrize("how", [{"cost": 2}, {"cost": "field:bytes"}, {"key": "field:user"}])
-def test_what_other_servers_cannot_say(target, how):
+def test_limits_that_other_servers_cannot_express_are_errors(target, how):
     with pytest.raises(ConfigurationError, match=f"--as {target} can say"):
         translate(trial_of("30/min", **how), target)
 
 
-def test_envoy_knows_four_periods():
+def test_envoy_accepts_four_periods():
     with pytest.raises(ConfigurationError, match="second, minute, hour or day"):
         translate(trial_of("30/5min"), "envoy")

@@ -1,4 +1,4 @@
-"""The same traffic gives the same report, in whatever format it was logged."""
+"""The same traffic gives the same report in every log format."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_every_format_gives_the_same_report(name, replay):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_log_without_lines_is_no_error(name, replay):
+def test_an_empty_log_is_no_error(name, replay):
     report, _ = replay([FORMATS[name]([])], "5/20s")
     assert (report.requests, report.refused, report.first) == (0, 0, None)
 
 
-def test_what_is_no_log_is_refused_with_its_beginning(replay):
+def test_a_file_that_is_no_log_is_an_error_that_shows_its_beginning(replay):
     with pytest.raises(ConfigurationError, match=r"known format.*begins with b'GIF89a'.*--format"):
         replay([b"GIF89a"], "5/s")
 
@@ -55,7 +55,7 @@ def test_what_is_no_log_is_refused_with_its_beginning(replay):
 @pytest.mark.parametrize(
     "first", [b"[" * 100_000, b"time,ip\r1,2\r", b"a," * 3 + b"b" * 200_000], ids=["[", "CR", "long"]
 )
-def test_junk_to_begin_with_is_refused_too(first, form, replay):
+def test_an_unreadable_beginning_is_an_error(first, form, replay):
     with pytest.raises(ConfigurationError, match=r"known format|names its columns"):
         replay([first + b"\n"], "1/s", form=form)
 
@@ -79,7 +79,7 @@ def test_malformed_lines_are_counted_and_shown_by_number(replay):
         (b"[" * 100_000, "no JSON"),
     ],
 )
-def test_a_malformed_line_of_json_says_what_is_amiss(line, reason, replay):
+def test_a_malformed_line_of_json_is_shown_with_the_reason(line, reason, replay):
     _, (log,) = replay([FORMATS["json"](HITS[:1]) + line + b"\n"], "5/20s", form="json")
     assert [shown.line for shown in log.shown] == [2]
     assert log.shown[0].reason.startswith(reason)
@@ -90,7 +90,7 @@ def test_a_row_with_another_number_of_columns_is_malformed(replay):
     assert log.shown == [(3, "1 columns, not 2")]
 
 
-def test_fields_are_found_where_they_are_said_to_be():
+def test_fields_are_found_by_the_given_names():
     fields = Fields(time="when.start", ip="from")
     wanted = Wanted((Selector("ip"),))
     content = json.dumps({"when": {"start": 1_760_054_400}, "from": "192.0.2.1"}).encode()
@@ -98,7 +98,7 @@ def test_fields_are_found_where_they_are_said_to_be():
     assert batch.runs == [(START, [b"192.0.2.1"])]
 
 
-def test_a_csv_without_the_column_says_which_there_are(replay):
+def test_a_csv_without_the_column_is_an_error_that_lists_the_columns(replay):
     with pytest.raises(
         ConfigurationError, match=r"no field holds the ip .*; there are time, who: name it with --ip-field"
     ):
@@ -107,7 +107,7 @@ def test_a_csv_without_the_column_says_which_there_are(replay):
         replay([b"time,who\n1,2\n"], [trial_of("5/s", key="field:user")])
 
 
-def test_other_delimiters_are_seen(replay):
+def test_other_delimiters_are_detected(replay):
     report, _ = replay([b"time;ip\n1760054400;192.0.2.1\n1760054400;192.0.2.1\n"], "1/s")
     assert (report.requests, report.refused) == (2, 1)
 
@@ -183,7 +183,7 @@ def test_other_keys_are_found_in_records(key, expected):
     assert reader.read(record).runs == [(START, [expected])]
 
 
-def test_a_log_may_name_other_columns_further_on(tmp_path):
+def test_a_log_may_declare_other_columns_later(tmp_path):
     first = "#Software: IIS\n#Fields: date time c-ip cs-uri-stem\n" + "2025-10-10 12:00:00 192.0.2.1 /a\n" * 3
     second = "#Fields: date time cs-method cs-uri-stem c-ip\n" + "2025-10-10 12:00:01 GET /a 192.0.2.2\n" * 3
     (tmp_path / "log").write_text(first + first + second + second + first)

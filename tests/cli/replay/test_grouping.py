@@ -1,4 +1,4 @@
-"""Requests in groups, and a history that groups are joined in."""
+"""Requests in groups, and the groups that are kept or joined."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ IP, PLAN = Selector("ip"), Selector("field", "plan")
         ("/caf%C3%A9", "/café"),
     ],
 )
-def test_numbers_and_identifiers_in_a_path_are_one(path, template):
+def test_numbers_and_identifiers_in_a_path_become_placeholders(path, template):
     assert template == path_template(path)
 
 
@@ -43,24 +43,24 @@ def test_numbers_and_identifiers_in_a_path_are_one(path, template):
         (["field:plan", "method"], (b"a", None, b"GET", b"/"), "plan=none GET"),
     ],
 )
-def test_the_name_of_a_group(by, hit, label):
+def test_a_group_is_named_by_the_chosen_parts(by, hit, label):
     assert label == grouping_of(by).labels(Wanted((IP, PLAN), request=True))(hit)
 
 
-def test_without_a_grouping_there_are_no_names():
+def test_without_a_grouping_there_are_no_groups():
     assert grouping_of([]).labels(Wanted((IP,))) is None
 
 
-def test_what_cannot_be_grouped_by():
+def test_an_invalid_grouping_is_an_error():
     with pytest.raises(ConfigurationError, match="nothing to group by"):
         grouping_of(["plan"])
 
 
-def test_the_groups_with_most_requests_stay():
+def test_the_groups_with_most_requests_are_kept():
     assert busiest(Counter(a=3, b=9, c=1), 2) == {"a": "a", "b": "b", "c": OTHERS}
 
 
-def test_a_client_in_two_groups_is_one_when_they_are_joined():
+def test_a_client_of_two_groups_counts_once_when_they_are_joined():
     history = History(IP)
     for now, group, key in [(1, "a", b"x"), (2, "b", b"x"), (3, "c", b"x"), (3, "b", b"y")]:
         history.add(now, [(group, key)])

@@ -1,4 +1,4 @@
-"""Memory holds what lives; what has lapsed is folded, and said to be."""
+"""A ledger keeps the keys in use, and adds expired ones up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ledger(rate, most, key="ip"):
     return Ledger(trial_of(rate).plan, 1, Selector(key) if key == "ip" else Selector("field", key), most)
 
 
-def test_keys_that_have_lapsed_are_let_go_of():
+def test_expired_keys_are_folded():
     kept = ledger("5/s", 100)
     for second in range(0, 10_000, 10):
         kept.decide(second * SECOND, [b"key %d %d" % (second, each) for each in range(10)])
@@ -23,7 +23,7 @@ def test_keys_that_have_lapsed_are_let_go_of():
     assert 10_000 == kept.requests == len(kept.entries()) + kept.folded.keys
 
 
-def test_keys_that_live_are_all_kept():
+def test_keys_in_use_are_never_folded():
     kept = ledger("5/hour", 10)
     for second in range(1000):
         kept.decide(second * SECOND, [b"%d" % second])
@@ -40,7 +40,7 @@ def test_folding_changes_no_decision():
     assert large.folded.keys == 0
 
 
-def test_the_refused_are_folded_last_and_their_refusals_kept():
+def test_refused_keys_are_folded_last():
     kept = ledger("1/s", 10)
     for second in range(0, 1000, 5):
         kept.decide(second * SECOND, [b"bad", b"bad", b"good %d" % second])
@@ -48,7 +48,7 @@ def test_the_refused_are_folded_last_and_their_refusals_kept():
     assert (refusals.count, refusals.first, kept.folded.touched) == (200, 0, 0)
 
 
-def test_addresses_of_one_network_fold_as_one():
+def test_addresses_of_one_network_are_folded_as_one_key():
     kept = ledger("1/s", 10)
     for second in range(0, 1000, 5):
         kept.decide(second * SECOND, [b"2001:db8:0:%x::%x" % (second, host) for host in range(3)])

@@ -1,4 +1,4 @@
-"""One line of many servers and collectors: the client, the time, the method and the path are found in each."""
+"""Example lines of many servers and collectors: client, time, method and path are found in each."""
 
 from __future__ import annotations
 
@@ -368,7 +368,7 @@ REQUESTS = {"nlb": (None, None), "haproxy of tcp": (None, None)}
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_the_facts_of_a_request_are_found(name):
+def test_client_time_method_and_path_are_found(name):
     head = b"\n".join(lines_of(name)) + b"\n"
     wanted = Wanted((Selector("ip"),), request=True)
     opened = Format("auto", wanted, calendar=Calendar(today=(2025, 10, 11))).open(head)
@@ -381,7 +381,7 @@ def test_the_facts_of_a_request_are_found(name):
 
 
 @pytest.mark.parametrize("name", sorted({*LINES} - NAMELESS))
-def test_other_lines_in_between_are_malformed_and_nothing_else(name):
+def test_other_lines_in_between_only_count_as_malformed(name):
     good = lines_of(name)
     head = b"\n".join([b"Starting up!", good[0], b"a word, and another", *good[1:], b"", b"Shutting down"])
     calendar = Calendar(today=(2025, 10, 11))

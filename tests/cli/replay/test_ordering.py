@@ -1,4 +1,4 @@
-"""Late lines take their places within the window, and are counted."""
+"""Late lines are sorted within the window, and counted."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def arranged(times, window):
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(0, 60))
-def test_what_comes_out_is_in_order_and_complete(times, window):
+def test_the_result_is_in_order_and_complete(times, window):
     _, out = arranged(times, window)
     assert sorted(range(len(times))) == sorted(hit for _, hit in out)
     assert [now for now, _ in out] == sorted(now for now, _ in out)
 
 
 @given(st.lists(st.integers(0, 50)))
-def test_within_the_window_it_is_a_stable_sort(times):
+def test_lines_late_within_the_window_are_sorted_stably(times):
     order, out = arranged(times, 50)
     assert sorted(((now, place) for place, now in enumerate(times)), key=lambda hit: hit[0]) == out
     assert order.late == 0
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(0, 60))
-def test_what_is_out_of_order_is_counted(times, window):
+def test_late_lines_are_counted(times, window):
     order, _ = arranged(times, window)
     behind = [max(times[: place + 1]) - now for place, now in enumerate(times)]
     assert sum(late > 0 for late in behind) == order.disordered
@@ -37,12 +37,12 @@ def test_what_is_out_of_order_is_counted(times, window):
     assert sum(late > window for late in behind) >= order.late
 
 
-def test_what_comes_too_late_is_taken_at_the_time_reached():
+def test_a_line_later_than_the_window_gets_the_time_reached():
     order, out = arranged([0, 10, 30, 5, 31], 10)
     assert out == [(0, 0), (10, 1), (10, 3), (30, 2), (31, 4)]
     assert (order.disordered, order.late, order.worst) == (1, 1, 25)
 
 
-def test_of_several_logs_the_first_goes_first_at_one_instant():
+def test_at_one_instant_lines_of_the_first_log_come_first():
     logs = [iter([(1, ["a"]), (2, ["b"])]), iter([(1, ["c"]), (3, ["d"])]), iter([])]
     assert list(in_time(logs)) == [(1, ["a"]), (1, ["c"]), (2, ["b"]), (3, ["d"])]

@@ -1,4 +1,4 @@
-"""Several throttles, with rules: who is asked, and in which order."""
+"""Several throttles with rules: which of them decide on a request, and in which order."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def policy():
     return trials_of(entries_of("limits.toml", POLICY))
 
 
-def test_each_throttle_decides_on_the_requests_its_rules_say(policy, replay):
+def test_each_throttle_decides_the_requests_that_its_rules_match(policy, replay):
     requests = ["GET /health"] * 9 + ["POST /login?next=/"] * 3 + ["GET /login"] * 2 + ["GET /a"]
     report, _ = replay([b"".join(line(request, agent="curl") for request in requests)], policy)
     everything, logins = report.limits
@@ -60,18 +60,18 @@ def test_each_throttle_decides_on_the_requests_its_rules_say(policy, replay):
     assert (report.requests, report.refused) == (15, 1)
 
 
-def test_a_throttle_behind_the_one_that_refuses_is_not_asked(policy, replay):
+def test_throttles_after_a_refusal_are_not_asked(policy, replay):
     report, _ = replay([line("GET /a") * 6 + line("POST /login") * 3], policy)
     everything, logins = report.limits
     assert (everything.requests, everything.refused, logins.requests) == (9, 3, 0)
 
 
-def test_a_path_is_decoded_before_rules_see_it(policy, replay):
+def test_a_path_is_decoded_before_rules_match_it(policy, replay):
     report, _ = replay([line("POST /%6Cogin") * 3], policy)
     assert report.limits[1].refused == 1
 
 
-def test_one_throttle_with_rules_counts_what_they_say(policy, replay):
+def test_one_throttle_counts_the_requests_that_its_rules_match(policy, replay):
     report, _ = replay([line("POST /login", client="192.0.2.7") * 4 + line("GET /a") * 4], policy[1:])
     assert (report.requests, report.refused, report.limits[0].requests) == (8, 2, 4)
     assert [each.key for each in report.limits[0].worst] == ["192.0.2.7"]
@@ -84,7 +84,7 @@ def test_throttles_of_websockets_are_left_out():
         trials_of(entries_of("limits.toml", chat))
 
 
-def test_throttles_with_other_keys_each_have_their_own(replay):
+def test_throttles_may_have_different_keys(replay):
     trials = [trial_of("2/min", uid="agents", key="field:agent"), trial_of("3/min", uid="hosts")]
     content = b"".join(line("GET /", agent=agent) for agent in "aabbcc")
     report, _ = replay([content], trials)
@@ -92,7 +92,7 @@ def test_throttles_with_other_keys_each_have_their_own(replay):
     assert [limit.clients for limit in report.limits] == [3, 1]
 
 
-def test_throttles_with_one_key_are_asked_in_turn(replay):
+def test_throttles_with_the_same_key_are_asked_in_order(replay):
     trials = [trial_of("2/min", uid="one"), trial_of("1/min", uid="two")]
     report, _ = replay([line("GET /") * 4], trials)
     assert [(limit.requests, limit.refused) for limit in report.limits] == [(4, 2), (2, 1)]

@@ -1,4 +1,4 @@
-"""Whose quota: what may stand after --key."""
+"""The values of `--key`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from traffik_cli.replay.selectors import identity_in, selector
 
 
 @pytest.mark.parametrize("text", ["", "ip:4", "header", "header:", "field:", "regex:", "user:1", "regex:("])
-def test_what_is_no_key_is_refused_with_the_grammar(text):
+def test_an_invalid_key_is_an_error_that_shows_the_grammar(text):
     with pytest.raises(ConfigurationError, match="is no key"):
         selector(text)
 
 
 @pytest.mark.parametrize("text", ["ip", "header:X-Api-Key", "field:user.id", "regex:id=(\\d+)"])
-def test_a_key_is_written_as_it_is_read(text):
+def test_a_key_is_written_in_the_form_in_which_it_is_read(text):
     assert text == str(selector(text))
 
 
@@ -34,5 +34,5 @@ def test_a_key_is_written_as_it_is_read(text):
         ("header:X-Key", b"header:x-key:2001:db8::1", b"header:x-key:2001:db8::1"),
     ],
 )
-def test_only_addresses_are_grouped(key, raw, identity):
+def test_only_addresses_are_grouped_by_network(key, raw, identity):
     assert identity == identity_in(selector(key), raw)

@@ -1,4 +1,4 @@
-"""The limit for a target: the least that holds, and the same as if every request had been decided."""
+"""The suggested limit is the lowest that meets the target, exactly as if every request had been decided."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def suggested(given_hits, target, trial=None, period=PERIOD):
 
 
 def decided(given_hits, trial):
-    """The scenario of one throttle with every request decided."""
+    """Decide every request by one throttle; the scenario."""
     scenario = Scenario("all", [trial], Wanted((trial.selector,)))
     for now, key in given_hits:
         scenario.decide((START + now) * 1_000_000, [key])
@@ -73,7 +73,7 @@ def with_limit(trial, limit):
 
 
 @given(hits, targets, trials)
-def test_the_suggestion_holds_and_the_limit_below_it_does_not(given_hits, target, trial):
+def test_the_suggestion_meets_the_target_and_the_limit_below_it_does_not(given_hits, target, trial):
     rate = suggested(given_hits, target, trial).rate
     if rate is None:
         assert trial.plan.strategy == TokenBucket(burst=2)
@@ -92,7 +92,7 @@ def test_clients_that_need_no_decision_are_never_refused(given_hits, trial, limi
 
 
 @given(hits, trials, st.integers(1, 12))
-def test_the_report_on_a_suggested_limit_is_that_of_a_replay(given_hits, trial, limit):
+def test_the_report_on_a_suggested_limit_equals_that_of_a_replay(given_hits, trial, limit):
     tried, history = with_limit(trial, limit), remembered(given_hits)
     found = report_of(applied("all", history, arrays_of(history), {"": tried}, tried))
     whole = report_of(decided(given_hits, tried))
@@ -110,24 +110,24 @@ def test_the_fullest_period_may_begin_anywhere(given_hits):
 
 
 @pytest.mark.parametrize(("period", "expected"), [(10, 10), (9, 10), (21, 30)])
-def test_a_log_in_parts_is_looked_at_as_a_whole(period, expected, monkeypatch):
+def test_a_log_searched_in_parts_gives_the_periods_of_the_whole(period, expected, monkeypatch):
     monkeypatch.setattr("traffik_cli.replay.fullest._PART", 7)
     history = remembered(sorted((now, key) for now in (0, 10, 20) for key in CLIENTS[:3] for _ in range(10)))
     assert list(arrays_of(history).fullest(period * 1_000_000).once) == [expected] * 3
 
 
 @pytest.mark.parametrize(("most", "expected"), [(1000, 60), (60, 60), (55, 55), (3, 3), (0, 1)])
-def test_no_limit_is_tried_that_the_strategy_cannot_count(most, expected):
+def test_a_limit_the_strategy_cannot_count_is_lowered(most, expected):
     assert expected == countable(60, lambda limit: limit <= most)
 
 
-def test_percentiles_of_the_fullest_periods():
+def test_the_percentiles_are_those_of_the_fullest_periods():
     given_hits = [(0, b"%d" % client) for client in range(1000) for _ in range(1 + client // 10)]
     found = suggested(given_hits, Target(Fraction(0), "clients"))
     assert found.quantiles == {"p50": 50, "p90": 90, "p99": 99, "p99.9": 100, "most": 100}
 
 
-def test_few_limits_are_decided_and_large_ones_have_three_figures():
+def test_few_limits_are_tried_and_large_ones_are_rounded_to_three_digits():
     given_hits = sorted((0, b"%d" % client) for client in range(100) for _ in range(client * 50))
     found = suggested(given_hits, Target(Fraction(5, 100), "requests"))
     assert len(found.tried) < 12
@@ -135,16 +135,16 @@ def test_few_limits_are_decided_and_large_ones_have_three_figures():
 
 
 @pytest.mark.parametrize("text", ["0.1% of nothing", "lots", "200%", "1% clients"])
-def test_what_is_no_target(text):
+def test_an_invalid_target_is_an_error(text):
     with pytest.raises(ConfigurationError, match=r"no target|no share|no number"):
         target_of(text)
 
 
-def test_targets():
+def test_a_target_is_a_share_of_requests_or_clients():
     assert Target(Fraction(1, 1000), "requests") == target_of("0.1%") == target_of("0.1% of requests")
     assert str(target_of("1% of clients")) == "1% of clients"
 
 
-def test_a_target_without_a_percent_sign_is_asked_for_it():
+def test_a_target_without_a_percent_sign_is_an_error_that_shows_it():
     with pytest.raises(ConfigurationError, match=r"'1' has no percent sign: write \"1%\""):
         target_of("1")

@@ -1,4 +1,4 @@
-"""Made-up traffic: the same from the same seed, and like a day of a service."""
+"""Synthetic traffic: the same from the same seed, and like a day of a service."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_the_same_seed_gives_the_same_lines(content):
     assert content != b"".join(Traffic(seed=2, requests=4000, clients=200).blocks())
 
 
-def test_every_line_is_read_and_in_order(content, replay):
+def test_every_line_is_readable_and_in_order(content, replay):
     report, (log,) = replay([content], "unlimited")
     assert (log.malformed, log.disordered) == (0, 0)
     assert report.requests == log.lines == content.count(b"\n")
 
 
-def test_it_has_what_it_says(content, replay):
+def test_it_has_a_scraper_a_storm_in_the_afternoon_and_quiet_mornings(content, replay):
     report, _ = replay([content], "30/min")
     (worst, *others) = report.limits[0].worst
     assert (worst.key, worst.requests) == (SCRAPER, 10_800)
@@ -37,12 +37,12 @@ def test_it_has_what_it_says(content, replay):
     assert by_hour[17] > 3 * by_hour[6]
 
 
-def test_settings_are_read():
+def test_settings_are_parsed():
     assert Traffic(seed=7, hours=2, storm=0) == traffic_of("seed=7, hours=2,storm=0")
     assert Traffic() == traffic_of("default")
 
 
 @pytest.mark.parametrize("text", ["seed", "seed=x", "days=2", "hours=0", "seed=-1", "clients=1.5"])
-def test_what_is_no_setting(text):
+def test_an_invalid_setting_is_an_error(text):
     with pytest.raises(ConfigurationError, match=r"no setting|integer from"):
         traffic_of(text)

@@ -1,4 +1,4 @@
-"""Formats as nginx and Apache are told them, and patterns of one's own."""
+"""Formats of nginx and Apache, and regular expressions of users."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("template", "line"), FORMATS, ids=[each[0] for each in FORMATS])
-def test_a_log_is_read_as_its_format_says(template, line):
+def test_a_log_is_read_by_its_format(template, line):
     opened = Format("auto", WANTED, template=template).open(line)
     assert opened.reader.read(line).runs == [HIT]
     assert opened.detected.format == "log-format"
@@ -60,7 +60,7 @@ def test_a_line_may_have_more_or_end_early():
     ("template", "reason"),
     [("combined", "has no variables"), ("$remote_addr$time_local", r"\$remote_addr and \$time_local touch")],
 )
-def test_a_format_that_cannot_be_read_is_refused(template, reason):
+def test_an_invalid_format_is_an_error(template, reason):
     with pytest.raises(ConfigurationError, match=reason):
         pattern_of(template_of(template))
 
@@ -72,6 +72,6 @@ def test_the_groups_of_a_pattern_are_fields():
 
 
 @pytest.mark.parametrize(("pattern", "reason"), [("(", "does not compile"), (r"(\d+) x", "no named groups")])
-def test_a_pattern_without_groups_is_refused(pattern, reason):
+def test_a_pattern_without_groups_is_an_error(pattern, reason):
     with pytest.raises(ConfigurationError, match=reason):
         Format("auto", WANTED, pattern=pattern).open(b"")

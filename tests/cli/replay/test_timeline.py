@@ -1,4 +1,4 @@
-"""What happened when, however long the log."""
+"""The numbers of requests and refusals over time, for a log of any length."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def test_a_year_fits_in_few_steps():
     assert sum(step.requests for step in steps) == 365 * 24
 
 
-def test_nothing_happened():
+def test_an_empty_log_has_no_steps():
     assert (None, Peak(), []) == (Timeline().first, Timeline().second, Timeline().steps())

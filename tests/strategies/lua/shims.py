@@ -11,7 +11,7 @@ import msgpack
 
 @cache
 def runtime():
-    """A Lua such as Redis has, with shims for the libraries that the twins use."""
+    """A Lua of the version in Redis, with shims for the libraries that the twins use."""
     lua = lupa.lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True)
     libraries = {
         b"cjson": {b"decode": lambda text: lua.table_from(plain(json.loads(text)), recursive=True)},
@@ -56,7 +56,7 @@ def struct_unpack(layout, text, place=1):
 
 
 def plain(value):
-    """A value out of JSON with text as Lua takes it."""
+    """A value parsed from JSON, with its text as bytes for Lua."""
     if isinstance(value, list):
         return [plain(each) for each in value]
     return value.encode() if isinstance(value, str) else value

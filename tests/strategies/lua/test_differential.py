@@ -27,7 +27,7 @@ LENGTH = 100
 # For a longer run: TRAFFIK_DIFFERENTIAL_STEPS=10000000
 STEPS = int(os.environ.get("TRAFFIK_DIFFERENTIAL_STEPS", "350000"))
 SHARE = STEPS // LENGTH // len(STRATEGIES)
-SPARED = 20  # one walk in so many goes to a server as well
+SPARED = 20  # one walk in this number also runs on a server
 
 pytestmark = pytest.mark.timeout(120 + STEPS // 10_000)
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)

@@ -1,4 +1,4 @@
-"""The twin of the sliding log with the largest limit, where a stored log is cut and searched, but never unpacked."""
+"""The twin of the sliding log with the largest limit. It cuts and searches the stored log without unpacking it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAUSE = 3 * PERIOD // 2 // MAX_ENTRIES
 
 
 def long_walk(chance, dearest, length=30_000):
-    """So many hits that the log fills; one in five hundred shows what it has come to, and one is settled."""
+    """A walk with enough hits to fill the log. One in 500 compares the state, and one settles."""
     plans = [plan(SlidingLog(), [Rate(limit, PERIOD)], varying=True) for limit in (MAX_ENTRIES, MAX_ENTRIES - 1000)]
     now, steps = START, []
     for number in range(length):
@@ -31,7 +31,7 @@ def long_walk(chance, dearest, length=30_000):
 
 
 @pytest.mark.parametrize("dearest", [1, 3, 2000])
-def test_a_log_of_thousands_of_entries_answers_the_same(dearest):
+def test_a_log_of_thousands_of_entries_gives_the_same_decisions(dearest):
     walk = long_walk(random.Random(dearest), dearest)
     assert by_lua(walk) == by_python(walk)
 

@@ -1,4 +1,4 @@
-"""One key in two implementations: the Python kernels, and their Lua twins in one script."""
+"""Runs the same steps of a key with the Python kernels and with their Lua twins."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Step(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """Steps of one key; the place of a step says under which of the plans it is taken."""
+    """Steps of one key. The place of a step is the number of its plan."""
 
     plans: list
     steps: list[Step]
 
     @property
     def texts(self):
-        """The plans and the steps, as the script takes them."""
+        """The plans and the steps, as text for the script."""
         twins = json.dumps([plan.twins for plan in self.plans])
         return twins, "".join("{} {} {} {} {}\n".format(*step) for step in self.steps)
 
@@ -68,28 +68,28 @@ def walk_in_lua():
 
 
 def by_lua(walk):
-    """What the twins answer, in Lua without a server."""
+    """Run a walk with the twins, in Lua without a server; the results."""
     plans, steps = walk.texts
     lines, written = walk_in_lua()(plans.encode(), steps.encode(), runtime().table_from(SPOILS)).values()
     return answers(walk, lines, written.values())
 
 
 def by_server(walk, client):
-    """What the twins answer inside a Redis or Valkey server."""
+    """Run a walk with the twins inside a Redis or Valkey server; the results."""
     program = f"{script()}\nreturn walk(ARGV[1], ARGV[2], {{ unpack(ARGV, 3) }})"
     lines, written = client.eval(program, 0, *walk.texts, *SPOILS)
     return answers(walk, lines, written)
 
 
 def answers(walk, lines, parts):
-    """The lines of a script, each with the parts it says it has left; a spoilt one is as good as none."""
+    """The lines of a script, each with the parts of the state that it reports. A damaged part counts as none."""
     decoded = logged if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else bytes
     left = (decoded(b"" if part in SPOILS else part) for part in parts)
     return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
 
 
 def by_python(walk):
-    """What the kernels answer, written as the twins write it."""
+    """Run a walk with the Python kernels; the results in the form of the twins."""
     key = PythonKey(flat if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else packed)
     for step in walk.steps:
         if step.operation == "forget":
@@ -102,7 +102,7 @@ def by_python(walk):
 
 
 class PythonKey:
-    """A key as walk.lua keeps it."""
+    """A key, kept in the same way as in walk.lua."""
 
     def __init__(self, encoded):
         self.encoded, self.state, self.found, self.remembered = encoded, (), [], []
@@ -112,7 +112,7 @@ class PythonKey:
             self.state = (*self.state[: place - 1], None, *self.state[place:])
 
     def take(self, operation, plan, step):
-        # A quiet hit is one that says nothing of what it leaves, which for a long log is much.
+        # A quiet hit does not report the state, which is large for a long log.
         if operation == "probe":
             self.tell(operation, plan, probe(plan.kernel, self.state, step.now), None, 0)
         elif operation == "earliest":
@@ -157,11 +157,11 @@ def as_line(plan, decision, ttl, changed):
 def packed(part):
     if part is None:
         return b""
-    return pack(*(part[:3] if part[3:] == (0,) else part))  # a window without one before it is written shorter
+    return pack(*(part[:3] if part[3:] == (0,) else part))  # without a previous window the form is shorter
 
 
 def flat(part):
-    """The period of a log that is kept in tuples, and its moments with their units."""
+    """The period and the moments with their units of a log kept in tuples."""
     if part is None:
         return []
     period, before, last, count, older = part
@@ -171,7 +171,7 @@ def flat(part):
 
 
 def logged(part):
-    """The same of a log that is kept as text."""
+    """The period and the moments with their units of a log kept as text."""
     if not part:
         return []
     width, period, before = part[0], number(part[1:8]), number(part[8 : 8 + part[0]])
@@ -185,7 +185,7 @@ def batched(numbers):
 
 
 def units(before, moments, modulus=2**99):
-    """Moments with the units of each, for a running count."""
+    """Convert moments with running counts to moments with units."""
     counts = [before, *(count for _, count in moments)]
     return [(time, (after - before) % modulus) for (time, after), before in zip(moments, counts, strict=False)]
 

@@ -1,4 +1,4 @@
-"""Random walks over all situations of a key: changed rates, clocks that go back, damaged states."""
+"""Random walks of a key: changed rates, clocks that go back, damaged states."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def random_plans(chance, strategy):
 
 
 def random_rate(chance, strategy):
-    """Small and easily exhausted, usual, or at the edge of what can be counted."""
+    """A random rate: small and easily exhausted, usual, or at the largest numbers that can be counted."""
     kind = chance.random()
     if kind < 0.3:
         return countable(chance, strategy, chance.randint(0, 12), chance.randint(1, chance.choice([2, 60])))
@@ -55,7 +55,7 @@ def random_rate(chance, strategy):
 
 
 def related_rate(chance, strategy, rate):
-    """What a rate may be changed to."""
+    """A rate that another may be changed to."""
     if chance.random() < 0.3:
         return random_rate(chance, strategy)
     limit, period = chance.choice([1, 1, 2, 3, 10]), chance.choice([1, 1, 2, 10, 60])
@@ -85,7 +85,7 @@ def of_any_size(chance, most):
 
 
 def random_move(chance, rate):
-    """How far the clock moves: mostly on, at times back, and at times far back."""
+    """A move of the clock: usually forward, sometimes back, and sometimes far back."""
     kind = chance.random()
     if kind < 0.3:
         return chance.choice([0, 0, 1])

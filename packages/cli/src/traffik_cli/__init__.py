@@ -1,6 +1,6 @@
-"""The command line: a shell over `traffik_cli.replay` and the stores. It fetches and shows, and decides nothing.
+"""The command line. It reads logs and stores and prints results; `traffik_cli.replay` and the stores do the work.
 
-It is the only place that knows click, rich, matplotlib and zstandard, which the extra ``traffik-core[cli]`` brings.
+Only this package imports click, rich, matplotlib and zstandard, which the extra ``traffik-core[cli]`` installs.
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""``python -m traffik_cli``: the command line."""
+"""``python -m traffik_cli`` runs the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes of a replay: a table or JSON on standard output, pictures and a page in files, and the exit code."""
+"""The output of a replay: tables or JSON on standard output, pictures and a page in files, and the exit code."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _PICTURES = (".png", ".svg", ".pdf")
 
 
 def present(outcome: Found, options: Mapping[str, Any]) -> None:
-    """Show what was found, and write what was asked for.
+    """Print the outcome of a replay, and write the requested files.
 
     Raises:
-        ConfigurationError: a file is of no kind that can be drawn, or cannot be written.
+        ConfigurationError: a file has an unknown format or cannot be written.
     """
     for warning in outcome.warnings:
         where = f"{warning.log}: " if warning.log else ""
@@ -56,7 +56,7 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
 
 
 def _made() -> tuple[str, str]:
-    """The version and the time, and the command as it was typed."""
+    """The version with the time, and the command as it was typed."""
     at = moment(time.time_ns() // 1000)
     arguments = click.get_current_context().find_root().obj or sys.argv[1:]
     return f"traffik {version('traffik-cli')}, {at} UTC", shlex.join(["traffik", *arguments])
@@ -75,36 +75,36 @@ def write_text(path: Path, text: str) -> None:
 
 
 def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
-    """1 if one of the conditions holds for what was asked about, and says which; else 0.
+    """The exit code: 1 if a condition of the first scenario is true, after printing it; otherwise 0.
 
     Raises:
-        ConfigurationError: none holds, and there was no request with a key to judge by.
+        ConfigurationError: no condition is true, and the log had no request with a key.
     """
     main = outcome.reports[0]
     held = [each for each in conditions if each.holds(main, outcome.logs)]
     for each in held:
         click.echo(f"traffik: failed: {each.text}", err=True)
     if not held and not main.requests:
-        raise ConfigurationError("no request was read, so that the result says nothing")
+        raise ConfigurationError("no request was read, so there is no result")
     if not held and all(limit.keyless == limit.requests > 0 for limit in main.limits):
-        raise ConfigurationError("no request has a key, so that the result says nothing")
+        raise ConfigurationError("no request has a key, so there is no result")
     return 1 if held else 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayDocument:
-    """A replay as JSON: instants are µs since the epoch, spans µs, shares from 0 to 1.
+    """A replay as JSON. Times are in µs since the epoch, durations in µs, and shares from 0 to 1.
 
     Attributes:
-        version: of this format. Fields may be added without another version.
-        scenarios: what became of the traffic, first under what was asked about, then under what that is compared with.
+        version: the version of this format. Fields may be added without a new version.
+        scenarios: the results, first with the given limits, then with those they are compared with.
         warnings: reasons why the result cannot be right.
-        logs: how the reading of each log went, and which fields were found for the client, the time and the path.
-        suggestions: limits for the target, if one was given, for each period.
+        logs: what was read of each log, and the fields found for the client, the time and the path.
+        suggestions: the limits that meet the target, for each period, if a target was given.
         left_out: requests that --only, --where or --ignore left out.
-        client: the client that was asked about; null if none was.
-        sentence: what happened to that client, to be sent to it.
-        seconds: how long it took.
+        client: the client given with --client, or null.
+        sentence: a message to that client about its requests and refusals.
+        seconds: the duration of the replay.
     """
 
     version: int
@@ -119,7 +119,7 @@ class ReplayDocument:
 
 
 def document(outcome: Found) -> ReplayDocument:
-    """The outcome as JSON has it."""
+    """The outcome as values for JSON."""
     client = outcome.client
     return ReplayDocument(
         version=1,
@@ -135,15 +135,14 @@ def document(outcome: Found) -> ReplayDocument:
 
 
 def checked(path: str, *, picture: bool) -> Path:
-    """The path of a file to write.
+    """Check the path of a file to write.
 
     Raises:
-        ConfigurationError: it is to be a picture, and its name does not end as a picture's does; or its folder does not
-            exist.
+        ConfigurationError: the name of a picture has an unknown ending, or the folder does not exist.
     """
     found = Path(path)
     if picture and found.suffix.lower() not in _PICTURES:
-        raise ConfigurationError(f"{path} is no picture that can be drawn: end its name in {', '.join(_PICTURES)}")
+        raise ConfigurationError(f"{path} is no picture: the name has to end in {', '.join(_PICTURES)}")
     if not found.parent.is_dir():
         raise ConfigurationError(f"cannot write {path}: there is no folder {found.parent}")
     return found

@@ -1,4 +1,4 @@
-"""Times without a zone or a year, read with the zones of this machine and today's date."""
+"""Calendars for times without a zone or a year, from the time zones of this machine and today's date."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - on a local clock
 
 @dataclass(frozen=True, slots=True)
 class LocalClock:
-    """The clock of a place. It may be sent to another process.
+    """The local clock of a time zone. It can be sent to another process.
 
     Attributes:
         name: the name of the zone, such as ``Europe/Berlin``.
@@ -28,7 +28,7 @@ class LocalClock:
     name: str
 
     def __call__(self, seconds: int) -> int:
-        """Seconds since the epoch of an instant that the local clock shows as so many seconds since 1970."""
+        """Convert local time to UTC, both in seconds since 1970."""
         local = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=_zone(self.name))
         return int(local.timestamp())
 

@@ -1,4 +1,4 @@
-"""The command ``traffik``: its subcommands, and how every error ends: a message and exit code 2, never a traceback."""
+"""The command ``traffik`` and its subcommands. Errors give a message and exit code 2, never a traceback."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["cli", "main", "run"]
 _INTERRUPTED: Final = 130
 
 _COMPLETION: Final = "_TRAFFIK_COMPLETE"
-"""The variable by which a shell asks click for completions; what it exits with then is for the shell."""
+"""The variable with which a shell asks click for completions. Then the exit code is for the shell."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="traffik-cli")
 def cli() -> None:
-    """Rate limits, tried, explained and looked after."""
+    """Try, explain and manage rate limits."""
 
 
 for _command in (
@@ -46,7 +46,7 @@ for _command in (
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit code: 0, 1 where a condition asked for holds, 2 for an error, 130 for an interrupt."""
+    """Run a command. The exit code is 0, 1 if a condition is true, 2 for an error, or 130 for an interrupt."""
     use_any_encoding()
     try:
         code = cli.main(arguments, prog_name="traffik", standalone_mode=False, obj=arguments)
@@ -61,7 +61,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _ended(error: Exception) -> int:
-    with suppress(BrokenPipeError):  # nobody is there to be told
+    with suppress(BrokenPipeError):  # the reader of the output may have gone
         if isinstance(error, click.ClickException):
             error.show()
         else:
@@ -70,9 +70,10 @@ def _ended(error: Exception) -> int:
 
 
 def _left(ended: SystemExit) -> int:
-    """The exit code where click or rich exit by themselves: by 1 where whoever read the output has gone.
+    """The exit code if click or rich exit by themselves, which they do with 1 if the reader of the output has gone.
 
-    That is no error, and 1 has another meaning here. Nor may the interpreter try to write the rest at its end.
+    That is no error, so the exit code is 0. Standard output is replaced, since the interpreter would write the rest at
+    its end.
     """
     if ended.code != 1 or _COMPLETION in os.environ:
         raise ended

@@ -1,6 +1,6 @@
-"""A replay as one page that stands alone: pictures inside, tables that sort, nothing fetched from anywhere.
+"""A replay as one HTML page, with pictures and sortable tables, which loads no other files.
 
-All that comes from a log is escaped: a client chooses its user agent, and may be somebody who likes to see scripts run.
+All text from a log is escaped, since clients choose parts of it, such as the user agent.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def page(outcome: Found, made: str, command: str) -> str:
     """The whole page, as HTML.
 
     Args:
-        outcome: what was found.
-        made: with which version, and when.
-        command: that was called.
+        outcome: the outcome of the replay.
+        made: the version and the time.
+        command: the command as it was typed.
     """
     main = outcome.reports[0]
     body = [
@@ -50,7 +50,7 @@ def page(outcome: Found, made: str, command: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'  # or a browser asks for one
+        '<link rel="icon" href="data:,">\n'  # otherwise a browser requests one
         f"<title>Replay of {escape(main.name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         + "\n".join(body)
         + f"\n<script>\n{script}</script>\n</body>\n</html>\n"
@@ -58,7 +58,7 @@ def page(outcome: Found, made: str, command: str) -> str:
 
 
 def _warnings(warnings: Sequence[ReplayWarning]) -> str:
-    """What cannot be right, before anything else."""
+    """The warnings, at the top of the page."""
     said = "".join(
         f'<li data-id="{warning.id}">{escape(f"{warning.log}: " if warning.log else "")}{escape(warning.text)}</li>'
         for warning in warnings
@@ -94,7 +94,7 @@ def _scenarios(reports: Sequence[ScenarioReport]) -> str:
         for report in reports
     ]
     names = ("limit", "requests", "refused", "share", "clients", "touched", "share", "busiest second", "busiest minute")
-    return _table("What would have been", names, rows)
+    return _table("Simulated results", names, rows)
 
 
 def _suggestion(found: Suggestion) -> str:
@@ -108,7 +108,7 @@ def _suggestion(found: Suggestion) -> str:
         else "None of these refuses at most "
     )
     table = _table(
-        f"Limits that were decided{f' for {found.group}' if found.group else ''}",
+        f"Limits that were tried{f' for {found.group}' if found.group else ''}",
         ("limit", "requests refused", "clients touched", "target"),
         rows,
     )
@@ -132,7 +132,7 @@ def _limit(limit: LimitReport) -> str:
     names = ("client", "requests", "refused", "share", "first refusal", "last refusal", "longest wait", "by")
     about = f"by {escape(limit.key)}, {escape(limit.strategy)}; {clients(limit.touched)} in all"
     if not rows:
-        return f"<h2>{escape(limit.title)}</h2><p>Nobody was refused ({about}).</p>"
+        return f"<h2>{escape(limit.title)}</h2><p>No client was refused ({about}).</p>"
     return _table(f"Worst hit by {limit.title}", names, rows) + f"<p>{about}</p>"
 
 
@@ -172,7 +172,7 @@ def _table(title: str, names: Iterable[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def _cell(text: str, order: float | None = None) -> str:
-    """A cell; with `order` it is a number, and sorted by that."""
+    """A table cell. With `order` it is a number and is sorted by it."""
     return f"<td>{escape(text)}</td>" if order is None else f'<td class="n" data-order="{order}">{escape(text)}</td>'
 
 

@@ -1,4 +1,4 @@
-"""The panels of a picture: each draws one fact of a replay on axes that it is given."""
+"""The panels of a picture. Each draws one part of a replay on the given axes."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _DECADE: Final = (1, 2, 3, 5, 7)
 
 
 def bars(report: ScenarioReport, *, narrow: bool) -> tuple[list[Stretch], int]:
-    """The steps of a report as many as there is room for, and how long they are, µs."""
+    """The steps of a report, merged to fit the width, and their length in µs."""
     return wider(report.steps, report.step, _BARS // (2 if narrow else 1))
 
 
 def requests_panel(axis: Axes, report: ScenarioReport, *, narrow: bool) -> None:
-    """Requests over time."""
+    """Draw the requests over time."""
     steps, width = bars(report, narrow=narrow)
     axis.set_title(f"Requests in {span(width)}", loc="left", color=COLOURS["ink"])
     axis.bar(
@@ -59,7 +59,7 @@ def requests_panel(axis: Axes, report: ScenarioReport, *, narrow: bool) -> None:
 
 
 def refused_panel(axis: Axes, report: ScenarioReport, most: int, *, last: bool, narrow: bool) -> None:
-    """Refusals over time in a strip of their own; `most` is the top of the scale of all strips."""
+    """Draw the refusals of one scenario over time. `most` is the top of the scale of all scenarios."""
     steps, width = bars(report, narrow=narrow)
     name = cut(report.name, _LABEL)
     share = f"{number(report.refused)} refused ({percent(report.refused, report.requests)})"
@@ -76,7 +76,7 @@ def refused_panel(axis: Axes, report: ScenarioReport, most: int, *, last: bool, 
 
 
 def clients_panel(axis: Axes, crests: Crests, outcome: Found, *, narrow: bool) -> None:
-    """Clients by the requests in their fullest period, and the limits that were tried as lines."""
+    """Draw the clients by the requests in their fullest period, with the limits as lines."""
     axis.set_title(f"Clients by requests in their fullest {span(crests.period)}", loc="left", color=COLOURS["ink"])
     edges = _edges(max((peak.requests for peak in crests.peaks), default=1))
     counts = [_between(crests.peaks, low, high) for low, high in pairwise(edges)]
@@ -106,7 +106,7 @@ def clients_panel(axis: Axes, crests: Crests, outcome: Found, *, narrow: bool) -
 
 
 def _lines(axis: Axes, crests: Crests, limits: Sequence[int], edges: list[int]) -> None:
-    """A line for each limit up to a name of its own, which says how many clients are beyond it; no line crosses one."""
+    """Draw a line for each limit, labelled with the number of clients above it. No line crosses a label."""
     everyone = sum(peak.clients for peak in crests.peaks)
     high = axis.get_ylim()[1]
     places = [_place(limit, edges) for limit in limits]
@@ -129,7 +129,7 @@ def _lines(axis: Axes, crests: Crests, limits: Sequence[int], edges: list[int]) 
 
 
 def tried_panel(axis: Axes, found: Suggestion, *, narrow: bool) -> None:
-    """What each limit that was decided would have refused, and the one suggested."""
+    """Draw what each tried limit would have refused, and the suggested one."""
     shown = found.tried[:: max(len(found.tried) // (5 if narrow else 9), 1)]
     chosen = next((each for each in found.tried if each.rate == found.rate), None)
     shown = [each for each in found.tried if each in shown or each is chosen]
@@ -152,7 +152,7 @@ def tried_panel(axis: Axes, found: Suggestion, *, narrow: bool) -> None:
 
 
 def _limits(outcome: Found, period: int) -> list[int]:
-    """The limits of the scenarios for this period, in order, no more than four."""
+    """The limits of the scenarios for this period in order, at most four."""
     found: set[int] = set()
     for report in outcome.reports:
         rates = report.limits[0].rates
@@ -162,7 +162,7 @@ def _limits(outcome: Found, period: int) -> list[int]:
 
 
 def _edges(most: int) -> list[int]:
-    """Beginnings of bins that get wider: 1, 2, 3, 5, 7, 10, 20, …; and the end of the last."""
+    """The edges of bins of increasing width: 1, 2, 3, 5, 7, 10, 20, …."""
     edges = [part * 10**power for power in range(len(str(most)) + 1) for part in _DECADE]
     if most <= 12:
         edges = list(range(1, most + 2))
@@ -175,7 +175,7 @@ def _between(peaks: Sequence[Peaks], low: int, high: int) -> int:
 
 
 def _place(limit: int, edges: list[int]) -> float:
-    """Where on the axis of bins a limit stands: right of the clients that it never refuses."""
+    """The place of a limit on the axis of bins: right of the clients that it never refuses."""
     for place, (low, high) in enumerate(pairwise(edges)):
         if limit < high:
             return place - 0.5 + (limit + 1 - low) / (high - low)
@@ -191,7 +191,7 @@ def _short(count: int) -> str:
 
 
 def _time_axis(axis: Axes, steps: Sequence[Stretch], width: int, *, named: bool, narrow: bool) -> None:
-    """Whole units of time as ticks, the day where it changes; their names under the last panel alone."""
+    """Set ticks at whole units of time, with the date if it changes. Only the last panel has labels."""
     if not steps:
         axis.set_xticks([])
         return

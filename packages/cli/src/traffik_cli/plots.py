@@ -1,6 +1,6 @@
 """A replay as a picture: requests over time, refusals under each limit, and clients by their fullest period.
 
-Drawn with matplotlib's own canvases, without pyplot: no window, no state that is left behind.
+Drawn with matplotlib's canvases and without pyplot, so no window opens and no global state remains.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NARROW: Final = 4.4
 
 
 def save(outcome: Found, path: Path) -> None:
-    """Draw all of it into `path`, in the kind of picture that its name says.
+    """Draw the picture into `path`, in the format of its file name.
 
     Raises:
         ConfigurationError: it cannot be written.
@@ -44,7 +44,7 @@ def save(outcome: Found, path: Path) -> None:
 
 
 def svg(outcome: Found, *, narrow: bool = False) -> str:
-    """The picture as an element of a page, with a title and a description; its colours are the page's."""
+    """The picture as an SVG element with a title and a description, in the colours of the page."""
     buffer = io.BytesIO()
     with rc_context(_SETTINGS):
         figure(outcome, narrow=narrow).savefig(
@@ -63,7 +63,7 @@ def svg(outcome: Found, *, narrow: bool = False) -> str:
 
 
 def figure(outcome: Found, *, narrow: bool = False) -> Figure:
-    """The picture, for a desk or for a phone."""
+    """The picture, for wide screens or for phones."""
     reports = outcome.reports
     suggestions = [each for each in outcome.suggestions if not each.group and each.tried]
     heights = [2.3, *(1.15 for _ in reports), *(2.7 for _ in outcome.crests), *(2.5 for _ in suggestions)]
@@ -88,7 +88,7 @@ def _title(outcome: Found) -> str:
 
 
 def _said(outcome: Found) -> str:
-    """The picture in words."""
+    """The description of the picture."""
     main = outcome.reports[0]
     if main.first is None or main.last is None:
         return "The log holds no request."

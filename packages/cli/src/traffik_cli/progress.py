@@ -1,4 +1,4 @@
-"""How far a replay has come: bytes, rate and time left, on standard error, and only where somebody watches."""
+"""The progress of a replay on standard error: bytes, speed and time left. Shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["with_progress"]
 
 @contextmanager
 def with_progress(sources: Sequence[Readable], what: str) -> Generator[Callable[[int], object]]:
-    """What is to be told the bytes read; shows them while the block runs."""
+    """Show the progress while the block runs. Yields the function to call with the bytes read."""
     console = Console(stderr=True)
     if not console.is_terminal or not sys.stderr.isatty():
         yield _nothing
@@ -36,4 +36,4 @@ def with_progress(sources: Sequence[Readable], what: str) -> Generator[Callable[
 
 
 def _nothing(taken: int) -> None:
-    """Nobody watches."""
+    """Ignore the progress, without a terminal."""

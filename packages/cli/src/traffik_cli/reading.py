@@ -1,6 +1,6 @@
-"""From sources to runs of hits in the order of time, in this process or with others that read while this one decides.
+"""Reads sources into runs of hits in the order of time, in this process or in others while this one decides.
 
-Whoever reads, the runs are the same and come in the same order, so the results are too.
+The runs and their order do not depend on the number of processes, so the results do not either.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ def runs_of(
     *,
     cut: bool = False,
 ) -> tuple[list[Log], Iterator[Run]]:
-    """The logs, which know more as reading goes on, and all their hits in the order of time.
+    """Read the logs; the `Log` objects, which are updated while reading, and all hits in the order of time.
 
     Args:
-        sources: the logs.
-        form: how to read them.
-        window: how late a request may come and still take its place, µs.
-        read: what reads blocks.
+        sources: where the logs are.
+        form: the format of the logs.
+        window: requests late by at most this are sorted, µs.
+        read: a function that reads blocks, from `readers`.
         moved: called with the number of stored bytes read since the last call.
-        cut: whether a source that may hold several logs is cut into them, and those merged.
+        cut: whether to split a source that may contain several logs, and merge the parts.
 
     Raises:
-        ConfigurationError: a log cannot be read, or is in no format that is known. Logs begin to be read at once.
+        ConfigurationError: a log cannot be read or has an unknown format. The beginning of each log is read at once.
     """
     logs: list[Log] = []
     streams: list[Iterator[Run]] = []
@@ -87,7 +87,7 @@ def _opened(form: Format, block: bytes) -> OpenedFormat:
 
 
 def _paired(form: Format, opened: OpenedFormat, blocks: Iterable[bytes]) -> Iterator[tuple[LineReader, bytes]]:
-    """Blocks with their reader. Where a log names other columns from some line on, another one reads on."""
+    """Blocks with their readers. If a later line declares other columns, the next blocks get another reader."""
     if not opened.header:
         yield from ((opened.reader, block) for block in blocks)
         return
@@ -98,7 +98,7 @@ def _paired(form: Format, opened: OpenedFormat, blocks: Iterable[bytes]) -> Iter
         for piece in pieces:
             named = next((line.strip() for line in piece.split(b"\n", 9) if line.startswith(_FIELDS)), header)
             if named != header and piece is pieces[-1] and piece.count(b"\n") < _ROWS:
-                before = piece  # too little to see what the columns hold
+                before = piece  # too few lines to detect the columns
                 continue
             if named != header:
                 header, opened = named, _opened(form, piece)
@@ -108,7 +108,7 @@ def _paired(form: Format, opened: OpenedFormat, blocks: Iterable[bytes]) -> Iter
 
 
 def _pieces(block: bytes) -> Iterator[bytes]:
-    """A block, cut in front of every line that names columns."""
+    """Split a block before every line that declares columns."""
     start = 0
     while (place := block.find(b"\n" + _FIELDS, start)) >= 0:
         yield block[start : place + 1]
@@ -118,21 +118,21 @@ def _pieces(block: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def readers(jobs: int) -> Generator[Readers]:
-    """What reads blocks with so many processes, this one included."""
+    """A function that reads blocks with `jobs` processes, this one included."""
     if jobs == 1:
         yield lambda pairs: (reader.read(block) for reader, block in pairs)
         return
-    # Spawned and not forked: the progress display has a thread.
+    # Spawned instead of forked, since the progress display has a thread.
     with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
         try:
             yield lambda pairs: _ahead(pool, jobs, pairs)
-        except BaseException:  # also Ctrl-C: nobody waits for what has been begun
+        except BaseException:  # also Ctrl-C: do not wait for the blocks being read
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _ahead(pool: Executor, jobs: int, pairs: Iterable[tuple[LineReader, bytes]]) -> Iterator[Parsed]:
-    """Batches in order, of which a few are in the making."""
+    """Read batches ahead in other processes; yields them in order."""
     waiting: deque[Future[Parsed]] = deque()
     for reader, block in pairs:
         with _uninterrupted():
@@ -145,7 +145,7 @@ def _ahead(pool: Executor, jobs: int, pairs: Iterable[tuple[LineReader, bytes]])
 
 @contextmanager
 def _uninterrupted() -> Generator[None]:
-    """An interrupt waits; processes that are begun meanwhile never hear of one, since it is this one's to end them."""
+    """Delay interrupts. Processes started meanwhile ignore them, since this process ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -1,4 +1,4 @@
-"""One replay from end to end: sources in, reports out; and limits that are suggested, on the requests of it."""
+"""One replay from end to end: reads sources, decides, and suggests limits."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ Tries: TypeAlias = Mapping[str, Sequence[Trial]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What to read and how.
+    """The logs and how to read them.
 
     Attributes:
         sources: the logs.
-        form: how to read them; what is wanted of every line is filled in.
-        window: how late a request may come and still take its place, µs.
-        jobs: processes at work.
-        most: keys that are told apart.
-        cut: whether standard input is cut into the logs that it holds.
-        filters: which requests are looked at.
+        form: the format of the logs. The fields to read are filled in.
+        window: requests late by at most this are sorted, µs.
+        jobs: the number of processes.
+        most: the most keys that are counted separately.
+        cut: whether to split standard input into the logs it contains.
+        filters: which requests are decided.
     """
 
     sources: Sequence[Readable]
@@ -56,17 +56,17 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that a replay found.
+    """The outcome of a replay.
 
     Attributes:
-        reports: one for each scenario, the first of them what was asked about.
-        logs: how the reading of each log went.
+        reports: one for each scenario, first that of the given limits.
+        logs: what was read of each log.
         warnings: reasons why the result cannot be right.
-        suggestions: limits for the target, if there was one.
-        seconds: how long it took.
-        left_out: requests that were not looked at, since a filter left them out.
-        client: the client that was followed; None if none was.
-        crests: clients by their fullest periods, for a picture.
+        suggestions: the limits that meet the target, if there was one.
+        seconds: the duration of the replay.
+        left_out: the number of requests that filters left out.
+        client: the client of --client, or None.
+        crests: the clients by their fullest periods, for a picture.
     """
 
     reports: list[ScenarioReport]
@@ -88,15 +88,15 @@ def replayed(
     *,
     pictured: bool = False,
 ) -> Found:
-    """Replay what is read, and look for limits that meet a target.
+    """Replay logs, and search for limits that meet a target.
 
     Args:
         reading: the logs.
-        tries: what to try; may be empty where limits are sought.
-        search: the limits to look for; None if none are to be suggested.
-        worst: how many of the worst-hit clients to report.
-        client: the one to follow; None if none.
-        pictured: whether a picture is to be drawn, which takes more than the tables.
+        tries: the scenarios to try; may be empty if limits are searched.
+        search: the limits to search for, or None.
+        worst: the number of clients with the most refusals to report.
+        client: the client to report in detail, or None.
+        pictured: whether to collect the data of pictures, which need more than tables.
 
     Raises:
         ConfigurationError: a log cannot be read.
@@ -115,7 +115,7 @@ def replayed(
     reports = [report_of(scenario, worst) for scenario in read.scenarios]
     reports += [report_of(scenario, worst, suggested=True) for scenario in added]
     warnings = warnings_of(reports[0], read.logs)
-    if any(each.group for each in suggestions):  # a group may well be one client's
+    if any(each.group for each in suggestions):  # a group may belong to one client
         warnings = [each for each in warnings if each.id != "one-key"]
     traced = None if read.trace is None else read.trace.report()
     model = ask.pictured if search is None else search.model
@@ -124,7 +124,7 @@ def replayed(
 
 
 def _single(tries: Tries) -> Trial | None:
-    """The throttle whose clients are pictured: the first that is for all requests."""
+    """The throttle whose clients are drawn: the first that applies to all requests."""
     return next((trial for trial in next(iter(tries.values())) if trial.applies is None), None)
 
 
@@ -182,7 +182,7 @@ def _tell(
     runs: Iterator[Run],
     keep: Callable[[list[Hit]], list[Hit]] | None,
 ) -> int:
-    """Hand on all runs; how many requests were left out."""
+    """Pass all runs on; the number of requests left out."""
     left_out = 0
     for now, hits in runs:
         kept = hits
@@ -198,7 +198,7 @@ def _tell(
 
 @contextmanager
 def _uncollected() -> Generator[None]:
-    """Without the collector of cycles: a replay makes none, and many objects for it to look at in vain."""
+    """Switch the garbage collector of cycles off. A replay makes many objects and no cycles."""
     was = gc.isenabled()
     gc.disable()
     try:

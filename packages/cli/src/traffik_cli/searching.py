@@ -1,4 +1,4 @@
-"""Limits that are looked for on the requests of a replay: one for each period and each group of requests."""
+"""Searches for limits on the requests of a replay: one for each period and each group of requests."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _GROUPS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class LimitSearch:
-    """Limits to look for.
+    """The limits to search for.
 
     Attributes:
-        target: how much they may refuse.
-        periods: of the limits, µs.
-        model: how they count, and whose quota it is; its rates do not matter.
-        by: how requests are grouped.
+        target: the share that they may refuse.
+        periods: the periods of the limits, µs.
+        model: their strategy, cost and key. Its rates are not used.
+        by: the grouping of requests.
     """
 
     target: Target
@@ -38,7 +38,7 @@ class LimitSearch:
 
 
 def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
-    """What keeps hits that hold what is `wanted`, in groups, with what they cost."""
+    """The history, and a function that adds hits to it with their groups and costs."""
     label, weight = by.labels(wanted), model.weight
     if wanted.bare:
         if label is None:
@@ -55,7 +55,7 @@ def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Ca
 
 
 def suggested(history: History, search: LimitSearch, there: Collection[str]) -> tuple[list[Suggestion], list[Scenario]]:
-    """The limits, and what becomes of the requests under them, unless a scenario of their name is already there."""
+    """The suggested limits with their results, except those that are already among the scenarios."""
     from traffik_cli.replay.applied import applied, trials_suggested
     from traffik_cli.replay.fullest import arrays_of
     from traffik_cli.replay.suggesting import suggest
@@ -78,7 +78,7 @@ def suggested(history: History, search: LimitSearch, there: Collection[str]) -> 
 
 
 def crests_found(history: History, model: Trial, suggestions: Sequence[Suggestion]) -> list[Crests]:
-    """Clients by their fullest periods: for each period of a suggestion, or of the limit that was given."""
+    """The clients by their fullest periods, for each period of a suggestion or of the given limit."""
     from traffik_cli.replay.suggesting import crests_of
 
     if any(history.groups):
@@ -89,7 +89,7 @@ def crests_found(history: History, model: Trial, suggestions: Sequence[Suggestio
 
 
 def _groups(history: History) -> dict[str, str]:
-    """The group that each group is counted in, those with the most requests first and all others last."""
+    """The group in which each group is counted: the busiest ones separately, and all others as one."""
     if not any(history.groups):
         return {"": ""}
     requests: Counter[str] = Counter()

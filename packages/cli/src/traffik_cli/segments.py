@@ -1,7 +1,7 @@
-"""Several logs in one stream, as ``zcat -f access.log*`` writes them: the newest first, then one from the day before.
+"""Splits a stream of several logs, such as that of ``zcat -f access.log*``, which begins with the newest log.
 
-A stream is cut where time falls back by more than the window. Each part is in order within the window; all are kept in
-a temporary file, and merged as several files are.
+A stream is split where the time goes back by more than the window. The parts are kept in a temporary file and merged
+like several files.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _RUNS: Final = 5_000
 
 @dataclass(slots=True)
 class Segments:
-    """Cuts one stream into parts.
+    """Splits one stream into parts.
 
     Args:
-        window: how far time may fall back within a part, µs.
+        window: the time may go back by this within a part, µs.
     """
 
     window: int
@@ -37,7 +37,7 @@ class Segments:
     _waiting: list[Run] = field(default_factory=list)
 
     def cut(self, runs: Iterable[Run]) -> list[Iterator[Run]]:
-        """The parts, in the order in which they stand."""
+        """The parts, in the order of the stream."""
         newest = -(2**63)
         for run in runs:
             if not self._parts or (run[0] < newest - self.window and len(self._parts) < _MOST):

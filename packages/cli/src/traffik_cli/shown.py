@@ -41,13 +41,13 @@ _LONG: Final = 60
 
 
 def console() -> Console:
-    """Standard output; as wide as the terminal, or wide enough where there is none."""
+    """Standard output, as wide as the terminal, or wide without one."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(width=_WIDE, highlight=False)
 
 
 def show(outcome: Found, top: int) -> None:
-    """Print what was found, with so many of the worst-hit clients."""
+    """Print the outcome, with `top` of the clients with the most refusals."""
     out = console()
     _logs(out, outcome)
     _keys(out, outcome)
@@ -106,7 +106,7 @@ def _detected(out: Console, detected: Detected) -> None:
 
 
 def _keys(out: Console, outcome: Found) -> None:
-    """Shares of keys that are addresses, and counts of requests and lines that are missing."""
+    """Print the share of keys that are addresses, and the numbers of requests and lines left out."""
     main = outcome.reports[0]
     for limit in main.limits:
         keys = limit.keys
@@ -131,8 +131,8 @@ def _trouble(out: Console, log: LogReport) -> None:
             out.print(f"    … and {number(log.malformed - len(log.shown))} more")
     if log.disordered:
         out.print(
-            f"  {number(log.disordered)} requests stood behind later ones, by up to {span(log.worst)}, "
-            f"and took their places" + (f"; {number(log.late)} of them came too late for that" if log.late else "")
+            f"  {number(log.disordered)} requests were late by up to {span(log.worst)}, "
+            f"and were sorted" + (f"; {number(log.late)} of them came too late for that" if log.late else "")
         )
 
 
@@ -171,13 +171,13 @@ def _summary(reports: list[ScenarioReport], width: int) -> Table:
     table = Table(
         "",
         *(escape(report.name) for report in reports),
-        title="What would have been (times in UTC)",
+        title="Simulated results (times in UTC)",
         title_justify="left",
     )
     room = (width - _LABELS) // len(reports) - 3
     for name, cell in _ROWS:
         cells = [cell(report) for report in reports]
-        if any(len(word) > room for text in cells for word in text.split()):  # an address is whole or not there
+        if any(len(word) > room for text in cells for word in text.split()):  # an address is never shortened
             cells = [text.partition(", ")[0] for text in cells]
         table.add_row(name, *map(escape, cells))
     return table
@@ -228,7 +228,7 @@ def _shares(by: dict[str, int]) -> str:
 
 
 def _groups(suggestions: Sequence[Suggestion]) -> Table:
-    """A row for each group of requests, with the limit suggested for it."""
+    """Print a row for each group of requests, with its suggested limit."""
     title = f"Limits for at most {suggestions[0].target}; requests in the fullest {span(suggestions[0].period)}"
     table = Table("requests to", "limit", *_COLUMNS, title=title, title_justify="left")
     for each in suggestions:
@@ -247,7 +247,7 @@ def _groups(suggestions: Sequence[Suggestion]) -> Table:
 
 def _suggest(out: Console, found: Suggestion) -> None:
     table = Table(
-        "limit", "refused requests", "touched clients", "", title="Limits that were decided", title_justify="left"
+        "limit", "refused requests", "touched clients", "", title="Limits that were tried", title_justify="left"
     )
     for each in found.tried:
         verdict = "[green]within[/]" if each.met else "above"

@@ -1,6 +1,6 @@
 """Logs as blocks of whole lines in UTF-8, from files and standard input.
 
-Compression (gzip, bzip2, xz, zstd) and encoding (UTF-8, UTF-16) are told by how a log begins.
+The compression (gzip, bzip2, xz, zstd) and the encoding (UTF-8, UTF-16) are detected by the first bytes.
 """
 
 from __future__ import annotations
@@ -45,37 +45,37 @@ _STDIN: Final = "-"
 
 
 class Readable(Protocol):
-    """Something to read a log from; again and again, if it is asked to."""
+    """A source of a log, which can be read several times."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the log."""
         ...
 
     @property
     def size(self) -> int | None:
-        """Bytes as they are stored; None if nobody knows."""
+        """The stored bytes; None if unknown."""
         ...
 
     @property
     def in_parts(self) -> bool:
-        """Whether it can be read again and may hold several logs, one after the other."""
+        """Whether it can be read again and may contain several logs, one after another."""
         ...
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
-        """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since."""
+        """Read the content in blocks of whole lines. `moved` gets the stored bytes read since its last call."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A log that is made up.
+    """A synthetic log.
 
     Attributes:
-        traffic: what it holds.
-        name: what it is called.
-        size: nobody knows.
-        in_parts: it is one log, in order.
+        traffic: its requests.
+        name: its name.
+        size: unknown, so None.
+        in_parts: False, since it is one log in order.
     """
 
     traffic: Traffic
@@ -95,7 +95,7 @@ class Source:
 
     Attributes:
         name: the path, or ``-`` for standard input.
-        spool: a file that holds what came from standard input, to be read again; None to read it once.
+        spool: a file with the content of standard input, to read it again; None to read it once.
     """
 
     name: str
@@ -103,18 +103,18 @@ class Source:
 
     @property
     def size(self) -> int | None:
-        """Bytes as they are stored; None if nobody knows."""
+        """The stored bytes; None if unknown."""
         if self.spool is not None:
             return self.spool.seek(0, io.SEEK_END)
         return None if self.name == _STDIN else Path(self.name).stat().st_size
 
     @property
     def in_parts(self) -> bool:
-        """Whether it is standard input, to which several logs may have been written one after the other."""
+        """Whether it is standard input, which may contain several logs one after another."""
         return self.spool is not None
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
-        """The content in blocks that end where a line ends; `moved` is told the stored bytes taken since.
+        """Read the content in blocks of whole lines. `moved` gets the stored bytes read since its last call.
 
         Raises:
             ConfigurationError: it cannot be read.
@@ -137,7 +137,7 @@ class Source:
 
 
 class _Counted(io.RawIOBase):
-    """A file that knows how much of it has been read, and that is closed with this unless it is to be kept."""
+    """A file that counts the bytes read. Closing this closes the file, unless it is to be kept."""
 
     def __init__(self, file: IO[bytes], *, keep: bool) -> None:
         super().__init__()
@@ -162,12 +162,12 @@ class _Counted(io.RawIOBase):
 
 
 def spooled(names: list[str]) -> list[Source]:
-    """Sources that can be read more than once: what comes from standard input is kept in a temporary file."""
+    """Sources that can be read more than once. Standard input is copied to a temporary file."""
     return [Source(name, _spool() if name == _STDIN else None) for name in names]
 
 
 def _spool() -> IO[bytes]:
-    """Standard input in a temporary file: as it is if it is compressed, else compressed a little."""
+    """Copy standard input to a temporary file, and compress it if it is not compressed."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source that holds it
     first = sys.stdin.buffer.read(_BLOCK)
     if first.startswith((_GZIP, _BZIP2, _XZ, _ZSTD)):
@@ -185,14 +185,14 @@ class _Plain(Protocol):
 
 
 class _Unpacked:
-    """What is in a file of zstd; unlike zstandard's own reader, it minds that the last frame is cut short."""
+    """Decompresses zstd. Unlike the reader of zstandard, it raises if the last frame is truncated."""
 
     def __init__(self, file: _Plain) -> None:
         self._file = file
         self._frame: zstandard.ZstdDecompressionObj | None = None
 
     def read(self, size: int) -> bytes:
-        """About so many bytes; none at the end."""
+        """Read about `size` bytes; none at the end."""
         parts: list[bytes] = []
         while size > 0 and (packed := self._file.read(_PACKED)):
             for part in self._unpacked(packed):
@@ -213,7 +213,7 @@ class _Unpacked:
 
 
 def _plain(raw: _Counted) -> _Plain:
-    """What is in the file, taken out of its compression."""
+    """Decompress the file, if it is compressed."""
     buffered = io.BufferedReader(raw, _BLOCK)
     head = buffered.peek(len(_XZ))
     if head.startswith(_GZIP):
@@ -232,7 +232,7 @@ _MARKS: Final = ((codecs.BOM_UTF8, None), (codecs.BOM_UTF16_LE, "utf-16-le"), (c
 
 
 class _Text:
-    """Text without a byte order mark, and in UTF-8 whatever it was in."""
+    """Converts text to UTF-8 without a byte order mark."""
 
     def __init__(self, file: _Plain) -> None:
         self._file = file
@@ -240,7 +240,7 @@ class _Text:
         self._begun = False
 
     def read(self, size: int, /) -> bytes:
-        """About so many bytes; none at the end."""
+        """Read about `size` bytes; none at the end."""
         data = self._file.read(size)
         if not self._begun:
             self._begun = True
@@ -255,7 +255,7 @@ class _Text:
     def _begin(self, data: bytes) -> bytes:
         mark, encoding = next((each for each in _MARKS if data.startswith(each[0])), (b"", None))
         head = data[:64]
-        if not mark and head.count(b"\x00") * 3 > len(head):  # ASCII in UTF-16, without a mark
+        if not mark and head.count(b"\x00") * 3 > len(head):  # ASCII in UTF-16 without a byte order mark
             encoding = "utf-16-be" if head[:1] == b"\x00" else "utf-16-le"
         if encoding is not None:
             self._decoder = codecs.getincrementaldecoder(encoding)("replace")

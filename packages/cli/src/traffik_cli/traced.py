@@ -1,4 +1,4 @@
-"""One client of a replay, in a terminal and in a sentence that can be sent to it."""
+"""One client of a replay, as tables and as a message that can be sent to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["sentence", "show_client"]
 
 
 def show_client(out: Console, found: ClientReport, top: int) -> None:
-    """Print the minutes, the paths and the refusals of a client, so many of each; and the sentence."""
+    """Print the minutes, paths and refusals of a client, `top` of each, and the message."""
     if found.requests and top:
         minutes = nlargest(top, found.minutes, key=lambda minute: (minute.requests, -minute.at))
         rows = [(moment(each.at)[:-3], each) for each in sorted(minutes, key=lambda minute: minute.at)]
@@ -30,7 +30,7 @@ def show_client(out: Console, found: ClientReport, top: int) -> None:
 
 
 def sentence(found: ClientReport) -> str:
-    """What happened to a client, to be sent to it."""
+    """The message to a client about its requests and refusals."""
     if found.first is None or found.last is None:
         return f"No request of {found.client} is in the log."
     busiest = max(found.minutes, key=lambda minute: minute.requests)

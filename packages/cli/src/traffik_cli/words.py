@@ -1,4 +1,4 @@
-"""Numbers, shares, spans and instants as people read them."""
+"""Formats numbers, shares, durations and times for people."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_unicode() -> bool:
 
 
 def use_any_encoding() -> None:
-    """Let both standard streams write what their encoding does not have: our own signs in ASCII, others escaped."""
+    """Let standard output and error write any text: our symbols in ASCII, other characters escaped."""
     codecs.register_error("traffik", _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -64,7 +64,7 @@ def clients(count: int) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """``0.12 %`` of `whole`; a little is not written as nothing."""
+    """``0.12 %`` of `whole`. A small share is never written as 0."""
     share = 100 * part / whole if whole else 0.0
     if 0 < share < 0.001:
         return "< 0.001 %"
@@ -72,17 +72,17 @@ def percent(part: float, whole: float) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """A text that is too long, cut in the middle."""
+    """Shorten a long text in the middle."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 + 1 :]}"
 
 
 def printable(text: str) -> str:
-    """`text` without what a terminal would obey: a client may have written it."""
+    """`text` with control characters escaped, since a client may have written it."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def span(micros: int | None) -> str:
-    """``1 min 2 s``, to two units; a wait without end is ``never admitted``."""
+    """``1 min 2 s``, in at most two units; a wait without end is ``never admitted``."""
     if micros is None:
         return "never admitted"
     parts: list[str] = []

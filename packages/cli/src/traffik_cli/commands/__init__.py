@@ -1,3 +1,3 @@
-"""The commands, a file for each kind."""
+"""The commands, one file for each group."""
 
 __all__: list[str] = []

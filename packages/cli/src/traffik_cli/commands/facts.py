@@ -1,4 +1,4 @@
-"""Commands about what is installed and written: ``adapters``, ``rate``, ``schema``, ``synthetic``, ``completion``."""
+"""Commands without a log or a store: ``adapters``, ``rate``, ``schema``, ``synthetic``, ``completion``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VARIABLE: Final = "_TRAFFIK_COMPLETE"
 
 @click.command(short_help="List the installed adapters and the stores.")
 def adapters() -> None:
-    """List the adapters that are installed, the connections they are for, and what each store can do here."""
+    """List the installed adapters with their connections, and what commands can do with each store."""
     table = Table("connection", "adapter", "framework", title="Adapters", title_justify="left")
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         package = entry.name.partition(".")[0]
@@ -50,9 +50,9 @@ def adapters() -> None:
 
 @click.command(short_help="Explain a rate, and how each strategy counts it.")
 @click.argument("text")
-@click.option("--burst", type=click.IntRange(min=1), help="Of the meters.")
+@click.option("--burst", type=click.IntRange(min=1), help="The burst of token-bucket, leaky-bucket and gcra.")
 def rate(text: str, burst: int | None) -> None:
-    """Say what TEXT means as a rate, and what each strategy makes of it."""
+    """Explain what TEXT means as a rate, and how each strategy counts it."""
     rates = parse_rates(text)
     out = console()
     if not rates:
@@ -63,14 +63,14 @@ def rate(text: str, burst: int | None) -> None:
             even = f", one every {span(each.period // each.limit)} if evenly"
         counted = f"{number(each.limit)}{unit_of([each])}"
         out.print(f"[bold]{escape(str(each))}[/]: {counted} in {span(each.period)}{even}")
-        table = Table("strategy", "at once", "the next after a burst of that", "")
+        table = Table("strategy", "at once", "wait after that burst", "")
         for name in STRATEGIES:
             table.add_row(name, *_burst(name, each, burst))
         out.print(table)
 
 
 def _burst(name: str, rate: Rate, burst: int | None) -> tuple[str, str, str]:
-    """What a strategy admits at once and the wait after that; or why it cannot count the rate."""
+    """The burst that a strategy admits and the wait after it, or why it cannot count the rate."""
     meter = name in {"token-bucket", "leaky-bucket", "gcra"}
     try:
         made = plan(STRATEGIES[name](**({"burst": burst} if burst and meter else {})), (rate,))
@@ -85,17 +85,17 @@ def _burst(name: str, rate: Rate, burst: int | None) -> tuple[str, str, str]:
 @click.command(short_help="Print the JSON Schema of limits.toml, or of replay --json.")
 @click.argument("what", type=click.Choice(["limits", "replay"]), default="limits")
 def schema(what: str) -> None:
-    """Print the JSON Schema of limits.toml, or with "replay" that of what replay --json prints."""
+    """Print the JSON Schema of limits.toml, or with "replay" that of the output of replay --json."""
     if what == "limits":
         click.echo(SCHEMA.read_text(encoding="utf-8"), nl=False)
     else:
         click.echo(json.dumps(schema_of(ReplayDocument, "A replay (traffik replay --json)"), indent=2))
 
 
-@click.command(short_help="Write made-up traffic in Combined Log Format.")
+@click.command(short_help="Write synthetic traffic in Combined Log Format.")
 @click.argument("settings", default="default")
 def synthetic(settings: str) -> None:
-    """Write made-up traffic in Combined Log Format, the same for the same SETTINGS.
+    """Write synthetic traffic in Combined Log Format, the same for the same SETTINGS.
 
     SETTINGS is "default" or NAME=NUMBER,… with seed, hours, requests, clients, scraper and storm.
     """
@@ -107,7 +107,7 @@ def synthetic(settings: str) -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete this command: eval "$(traffik completion bash)"."""
+    """Print the completion script for SHELL. To load it: eval "$(traffik completion bash)"."""
     kind = get_completion_class(shell)
     if kind is not None:
         click.echo(kind(context.find_root().command, {}, "traffik", _VARIABLE).source())

@@ -1,8 +1,8 @@
-"""Calls of throttles that are never awaited, found in the source of modules that have been imported.
+"""Finds calls of throttles that are never awaited, in the source of imported modules.
 
-`throttle.hit(request)` without ``await`` makes a coroutine and runs nothing, so it limits nothing. Python warns of each
-when it happens; here they are found before. A name is looked up in its module, so that only methods of real throttles
-and limiters are reported.
+`throttle.hit(request)` without ``await`` only makes a coroutine, so it limits nothing. Python warns of each when it
+happens; this module finds them before. Names are looked up in their modules, so only methods of real throttles and
+limiters are reported.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Forgotten(NamedTuple):
 
     Attributes:
         kind: ``forgotten-await``, or ``throttle-as-decorator``.
-        uid: the throttle's.
+        uid: the uid of the throttle.
         place: the file and line.
-        sentence: what was seen, and what mends it.
+        sentence: the mistake and how to fix it.
     """
 
     kind: str
@@ -49,7 +49,7 @@ def forgotten_in(module: ModuleType) -> list[Forgotten]:
 
 
 def _calls(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:
-    """Calls whose coroutine is dropped, or taken for an answer: a coroutine is always true."""
+    """Calls whose coroutine is dropped or used as a condition, which is always true."""
     for node in ast.walk(tree):
         for call in _used_at_once(node):
             if not isinstance(call, ast.Call):
@@ -64,7 +64,7 @@ def _calls(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:
 
 
 def _uid_of(owner: object) -> str:
-    """The uid of a limit, or of several that are hit as one; empty for anything else."""
+    """The uid of a limit or of an `AllOf`; empty for other objects."""
     if isinstance(owner, AllOf):
         return ", ".join(part.limit.uid for part in owner.parts)
     return owner.uid if isinstance(owner, Limit) else ""
@@ -82,7 +82,7 @@ def _decorators(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgot
 
 
 def _used_at_once(node: ast.AST) -> list[ast.expr]:
-    """The expressions in `node` whose value is dropped or tested there."""
+    """The expressions in `node` whose value is dropped or tested."""
     match node:
         case ast.Expr(value):
             return [value]
@@ -97,7 +97,7 @@ def _used_at_once(node: ast.AST) -> list[ast.expr]:
 
 
 def _value_of(expression: ast.expr, module: ModuleType) -> Any:
-    """What a dotted name stands for at the top of the module."""
+    """The object that a dotted name has at the top level of a module."""
     match expression:
         case ast.Name(name):
             return getattr(module, name, _MISSING)

@@ -38,12 +38,12 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """What a command is about.
+    """The limit of a command.
 
     Attributes:
-        uid: the throttle's.
-        plan: how it counts.
-        entry: what a file says of it; None where its rate was given.
+        uid: the uid of the throttle.
+        plan: its rates and strategy.
+        entry: its entry in the file of limits; None if --rate was given.
     """
 
     uid: str
@@ -54,8 +54,8 @@ class _Limit:
 def _key(store: Backend, uid: str, entry: LimitEntry | None, identity: str, scope: str | None) -> str:
     """The local key of a client.
 
-    A file says what the keys of a throttle look like. Without one the identity is taken as it is; if nothing is held
-    for that, and something is for the network that a throttle by address puts it in, that is meant.
+    A file describes the keys of a throttle. Without a file the identity is the key; if the store has no state for it,
+    but has one for the network of this address, that network is the key.
     """
     plain, grouped = local_key(scope, identity), local_key(scope, client_identity(identity))
     if entry is None:
@@ -70,12 +70,12 @@ def _key(store: Backend, uid: str, entry: LimitEntry | None, identity: str, scop
 
 
 def _held(store: Backend, uid: str, key: str) -> bool:
-    """Whether the store holds something for a key; True where it cannot say."""
+    """Whether the store has a state for a key; True if the store cannot be inspected."""
     return not isinstance(store, InspectableBackend) or store.inspect_sync(uid, key).value is not None
 
 
 def _is_used(store: Backend, uid: str, key: str) -> bool:
-    """Whether the store holds anything for the throttle; if it does not, a warning says that the uid may be wrong."""
+    """Whether the store has any key of the throttle. If not, print a warning that the uid may be wrong."""
     if _held(store, uid, key):
         return True
     page = store.list_keys_sync(uid, 1) if isinstance(store, InspectableBackend) else None
@@ -86,7 +86,7 @@ def _is_used(store: Backend, uid: str, key: str) -> bool:
 
 
 def _of_store(command: _F, *, named: bool = True) -> _F:
-    """The options of all commands about a store; without `named` the throttle may be left out."""
+    """Add the options of all commands about a store. Without `named`, --throttle is optional."""
     for option in (
         click.option("--throttle", "uid", required=named, help="The uid of the throttle."),
         click.option("--namespace", default="traffik", show_default=True, help="As given to the store."),
@@ -103,29 +103,29 @@ def _of_store(command: _F, *, named: bool = True) -> _F:
 
 
 def _of_limit(command: _F) -> _F:
-    """The options that say how a throttle counts."""
+    """Add the options that describe how a throttle counts."""
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="For machines."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option("--burst", type=click.IntRange(min=1), help="As in the application."),
         click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="As in the application."),
         click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle."),
-        click.option("--rate", "rates", multiple=True, metavar="RATE", help="Its rate, as in the application."),
+        click.option("--rate", "rates", multiple=True, metavar="RATE", help="The rate, as in the application."),
     ):
         command = option(command)
     return command
 
 
-@click.command(short_help="Show what the store knows of one client.")
+@click.command(short_help="Show the state and quota of one client.")
 @partial(_of_store, named=False)
 @_of_limit
-@click.option("--id", "identity", required=True, help="The client, as its identifier answers: an address, a user.")
+@click.option("--id", "identity", required=True, help="The client, as its identifier returns it: an address, a user.")
 @click.option("--scope", help="The scope, if the application gives one.")
 def explain(
     url: str, namespace: str, uid: str | None, identity: str, scope: str | None, as_json: bool, **how: Any
 ) -> None:
-    """Say what the store knows of one client, and what it would answer to hits of cost 1, 10 and 100. Takes nothing.
+    """Show the state of one client, and whether hits of cost 1, 10 and 100 would be admitted. Consumes nothing.
 
-    Without --throttle it explains all throttles of the --policy.
+    Without --throttle, all throttles in the --policy are explained.
     """
     limits = _limits(how) if uid is None else [_limit(uid, **how)]
     with open_store(url, namespace) as store:
@@ -167,10 +167,10 @@ def _explained(store: Backend, limit: _Limit, identity: str, scope: str | None) 
 @click.command("stat")
 @_of_store
 @_of_limit
-@click.option("--id", "identity", required=True, help="The client, as its identifier answers.")
+@click.option("--id", "identity", required=True, help="The client, as its identifier returns it.")
 @click.option("--scope", help="The scope, if the application gives one.")
 def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | None, as_json: bool, **how: Any) -> None:
-    """Say what is left of one client's quota, in a line. Takes nothing."""
+    """Print the quota left of one client, in one line. Consumes nothing."""
     limit = _limit(uid, **how)
     with open_store(url, namespace) as store:
         key = _key(store, uid, limit.entry, identity, scope)
@@ -188,14 +188,13 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
 @click.command(short_help="Show the clients that have used most of their quota.")
 @_of_store
 @_of_limit
-@click.option("--most", type=click.IntRange(min=1), default=100_000, show_default=True, help="Keys to look at.")
+@click.option("--most", type=click.IntRange(min=1), default=100_000, show_default=True, help="Keys to read.")
 @click.option("--top", "shown", type=click.IntRange(1, 1000), default=10, show_default=True, help="Keys to show.")
 def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool, **how: Any) -> None:
     """Show the clients of a throttle that have used most of their quota.
 
-    Walks through the keys of the store, a page at a time (SCAN in Redis), until it has looked at --most of this
-    throttle's; some stores do not know the names of all. A store in the memory of a process cannot be looked into
-    from outside.
+    Reads the keys of the store, a page at a time (SCAN in Redis), until it has seen --most keys of this throttle. Some
+    stores do not have the names of all keys. An in-memory store cannot be read from another process.
     """
     limit = _limit(uid, **how)
     with open_store(url, namespace) as store:
@@ -220,16 +219,16 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
     console().print(table)
 
 
-@click.command("reset", short_help="Forget what one client, or every client, has used.")
+@click.command("reset", short_help="Forget the usage of one client or of all clients.")
 @_of_store
-@click.option("--id", "identity", help="The client, as its identifier answers; all of the throttle's if left out.")
+@click.option("--id", "identity", help="The client, as its identifier returns it. Default: all clients.")
 @click.option("--scope", help="The scope, if the application gives one.")
-@click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle, and so its keys.")
-@click.option("--yes", is_flag=True, help="Do not ask before all clients are forgotten.")
+@click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle and its keys.")
+@click.option("--yes", is_flag=True, help="Do not ask before all keys are forgotten.")
 def reset_keys(
     url: str, namespace: str, uid: str, identity: str | None, scope: str | None, policy: str | None, yes: bool
 ) -> None:
-    """Forget what one client, or every client of a throttle, has used."""
+    """Forget the usage of one client, or of all clients of a throttle."""
     check_uid(uid)
     entry = None if policy is None else _entry(uid, policy)
     if identity is None and not yes:
@@ -262,7 +261,7 @@ def _limit(uid: str, rates: tuple[str, ...], policy: str | None, strategy: str |
 
 
 def _limits(how: dict[str, Any]) -> list[_Limit]:
-    """All throttles of a policy."""
+    """The throttles in a file of limits."""
     if how["policy"] is None:
         raise ConfigurationError("which throttle? give --throttle, or --policy limits.toml for all that it describes")
     return [_limit(entry.uid, **how) for entry in read_limits(how["policy"])]
@@ -276,7 +275,7 @@ def _entry(uid: str, policy: str) -> LimitEntry:
 
 
 def _asked(store: Backend, limit: _Limit, questions: list[tuple[str, int]]) -> list[Decision]:
-    """The decisions about keys and costs, read only."""
+    """The decisions on some keys and costs, without counting them."""
     found: list[Decision] = []
     for start in range(0, len(questions), _BATCH):
         part = questions[start : start + _BATCH]
@@ -320,7 +319,7 @@ def _told(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _binding(facts: dict[str, Any]) -> str:
-    """Of several rates, the one that what is said is about."""
+    """Which of several rates binds, as text."""
     return f" (by {facts['binding']})" if len(facts["rates"]) > 1 else ""
 
 

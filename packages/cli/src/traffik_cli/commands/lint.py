@@ -1,7 +1,7 @@
-"""``traffik lint module:app``: what is set up in an application in a way that works, and does not do what was meant.
+"""``traffik lint module:app`` finds mistakes in the limits of an application.
 
-Its sources are the notices that the library gave while the module was imported and the application was checked as at
-its start, the throttles that are alive then, and the source of the modules in the current folder.
+It imports the module and checks the application as at its start. It reports the notices of the library, mistakes in the
+throttles that exist then, and mistakes in the source of modules in the current folder.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = ["Finding", "findings_of", "lint"]
 
 
 class Finding(NamedTuple):
-    """Something worth mending.
+    """A mistake that was found.
 
     Attributes:
-        kind: which kind of thing.
-        about: the uid it is about, or whatever else.
-        place: where that was made; empty if nobody knows.
-        sentence: what was seen, and what mends it.
+        kind: the kind of mistake.
+        about: the uid of the limit, or the name of another object.
+        place: the file and line where it was made; empty if unknown.
+        sentence: the mistake and how to fix it.
     """
 
     kind: str
@@ -48,12 +48,12 @@ class Finding(NamedTuple):
     sentence: str
 
 
-@click.command(short_help="Find limits that cannot work as they are set up.")
+@click.command(short_help="Find mistakes in the limits of an application or a file.")
 @click.argument("target", metavar="MODULE[:APP]|FILE.toml")
 def lint(target: str) -> int:
-    """Import an application and say what is set up in it in a way that cannot be meant. Exits with 1 if anything is.
+    """Import an application and report mistakes in its limits. Exits with 1 if there are any.
 
-    Of a file of limits, its throttles are looked at, and nothing is imported.
+    A file of limits is read without an application.
     """
     if target.endswith(".toml"):
         found, count = _of_file(target), len(read_limits(target))
@@ -74,13 +74,13 @@ def _of_app(target: str) -> list[Finding]:
 
 
 def _noticed(notice: notices.Notice) -> Finding:
-    """A notice as a finding; one about a limit has the place where that is made."""
+    """A notice as a finding. If it is about a limit, it has the place where the limit is made."""
     limit = uids.holder(notice.about)
     return Finding(notice.id, notice.about, "" if limit is None else limit.place, notice.sentence)
 
 
 def _check(app: object) -> list[Finding]:
-    """What would keep the application from starting."""
+    """The errors that would stop the application at its start."""
     try:
         check_app(app)
     except ConfigurationError as error:
@@ -89,7 +89,7 @@ def _check(app: object) -> list[Finding]:
 
 
 def _mistakes_in_source() -> list[Finding]:
-    """Forgotten awaits and the like in the modules that were imported from the current folder."""
+    """Missing awaits and similar mistakes in the modules imported from the current folder."""
     here = Path.cwd()
     modules = [
         module
@@ -107,7 +107,7 @@ def _is_own(file: Path, here: Path) -> bool:
 
 
 def findings_of(limits: list[Limit]) -> list[Finding]:
-    """What can be seen of limits without a hit."""
+    """The mistakes that can be found without a hit."""
     found = [finding for limit in limits for finding in _of_one(limit)]
     if limits and not list(binding._made) and all(limit.backend is None for limit in limits):
         sentence = "no throttle names a store and none has been made: make one and open it, or every hit is an error"
@@ -156,7 +156,7 @@ def _of_rates(uid: str, place: str, rates: tuple[Rate, ...]) -> Iterator[Finding
 
 
 def _idle(loose: Rate, tight: Rate) -> bool:
-    """Whether `loose` cannot refuse what `tight` admits in the long run, nor in its own period."""
+    """Whether `loose` never refuses a hit that `tight` admits, in the long run and within its period."""
     windows = -(-loose.period // tight.period) + 1
     return loose.limit > 0 and tight.limit * windows <= loose.limit
 
@@ -168,7 +168,7 @@ def _alive() -> list[Limit]:
 
 @contextmanager
 def _printed_once() -> Generator[None]:
-    """What is noticed is printed as a finding, and not in the log as well."""
+    """Keep notices out of the log, since they are printed as findings."""
     log = logging.getLogger("traffik.notices")
     level = log.level
     log.setLevel(logging.CRITICAL)

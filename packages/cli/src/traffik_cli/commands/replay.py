@@ -1,4 +1,4 @@
-"""``traffik replay``: what a limit would have done to traffic that has been."""
+"""``traffik replay``: tries limits on recorded traffic."""
 
 from __future__ import annotations
 
@@ -45,44 +45,50 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.argument("files", nargs=-1, type=click.Path(path_type=str))
 @click.option("--rate", "rates", multiple=True, metavar="RATE", help=_RATE)
 @click.option("--strategy", type=click.Choice(list(STRATEGIES)), help="How the rate is counted.")
-@click.option("--burst", type=click.IntRange(min=1), help="How much at once: of token-bucket, leaky-bucket and gcra.")
-@click.option("--cost", default="1", show_default=True, metavar="UNITS", help="What a request takes; or field:NAME.")
+@click.option("--burst", type=click.IntRange(min=1), help="The burst of token-bucket, leaky-bucket and gcra.")
+@click.option("--cost", default="1", show_default=True, metavar="UNITS", help="The cost of a request, or field:NAME.")
 @click.option("--key", default="ip", show_default=True, help="ip, header:NAME, field:NAME or regex:PATTERN.")
 @click.option("--policy", type=click.Path(), help="A limits.toml with throttles and rules, instead of --rate.")
-@click.option("--compare", "compared", multiple=True, metavar="RATE|FILE", help="Try this too, side by side.")
+@click.option("--compare", "compared", multiple=True, metavar="RATE|FILE", help="Also try this, and compare.")
 @click.option("--target-refused", "target", metavar="SHARE", help='Suggest a limit: "0.1%", "1% of clients".')
 @click.option("--by", multiple=True, metavar="path|method|field:NAME", help="Suggest a limit for each of these.")
 @click.option("--write", type=click.Path(), metavar="FILE", help="Write the suggested limits as a limits.toml.")
-@click.option("--only", multiple=True, metavar="REQUESTS", help='Look at these alone: "POST /login", "/api/**".')
-@click.option("--where", multiple=True, metavar="CONDITION", help='And at those alone: "field:status=200", "!=", "*".')
+@click.option("--only", multiple=True, metavar="REQUESTS", help='Only these requests: "POST /login", "/api/**".')
+@click.option("--where", multiple=True, metavar="CONDITION", help='Only these: "field:status=200", "!=", "*".')
 @click.option("--ignore", "ignored", multiple=True, metavar="NETWORK", help="Leave these clients out: 10.0.0.0/8.")
-@click.option("--as", "target_server", type=click.Choice(list(FOREIGN)), help="Say the limit in its words, too.")
+@click.option("--as", "target_server", type=click.Choice(list(FOREIGN)), help="Also print the limit for this server.")
 @click.option("--client", metavar="KEY", help="Explain one client: its minutes, refusals, waits and paths.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="auto", show_default=True)
-@click.option("--time-field", help="Of JSON and CSV: where the time stands.")
-@click.option("--ip-field", help="Where the address stands.")
-@click.option("--method-field", help="Where the method stands.")
-@click.option("--path-field", help="Where the path stands.")
-@click.option("--forwarded-field", help="Where X-Forwarded-For stands.")
+@click.option("--time-field", help="In JSON and CSV: the field with the time.")
+@click.option("--ip-field", help="The field with the address.")
+@click.option("--method-field", help="The field with the method.")
+@click.option("--path-field", help="The field with the path.")
+@click.option("--forwarded-field", help="The field with X-Forwarded-For.")
 @click.option("--log-format", "template", metavar="FORMAT", help="As in nginx's log_format or Apache's LogFormat.")
 @click.option("--pattern", metavar="REGEX", help="A pattern with groups named ip, time, request, …")
 @click.option("--trusted-proxies", "trusted", multiple=True, metavar="NETWORK|NUMBER|none", help=_TRUSTED)
-@click.option("--timezone", metavar="NAME", help="Of times that name none: Europe/Berlin. UTC if not given.")
-@click.option("--every", metavar="TIME", help="How far apart requests are in a log without times: 100ms.")
-@click.option("--window", default="1h", show_default=True, help="How late a line may stand and still be put in order.")
-@click.option("--synthetic", metavar="SETTINGS", help='Made-up traffic instead of files: "default", "seed=7,hours=6".')
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes at work.")
+@click.option("--timezone", metavar="NAME", help="For times without one: Europe/Berlin. Default: UTC.")
+@click.option("--every", metavar="TIME", help="Time between requests in a log without times: 100ms.")
+@click.option("--window", default="1h", show_default=True, help="Lines late by at most this are sorted.")
+@click.option("--synthetic", metavar="SETTINGS", help='Synthetic traffic instead of files: "seed=7,hours=6".')
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of processes.")
 @click.option("--top", type=click.IntRange(0, 1000), default=10, show_default=True, help="Worst-hit clients to show.")
-@click.option("--most-clients", type=click.IntRange(min=1), default=MOST, show_default=True, help="Told apart at most.")
-@click.option("--plot", type=click.Path(), help="Draw what happened: a .png, .svg or .pdf.")
-@click.option("--html", type=click.Path(), help="Write a page that stands alone.")
-@click.option("--json", "as_json", is_flag=True, help="For machines, on standard output.")
-@click.option("--fail-if", "conditions", multiple=True, metavar="CONDITION", help='Exit with 1: "refused > 1%".')
+@click.option(
+    "--most-clients",
+    type=click.IntRange(min=1),
+    default=MOST,
+    show_default=True,
+    help="Counted separately.",
+)
+@click.option("--plot", type=click.Path(), help="Draw a picture: a .png, .svg or .pdf.")
+@click.option("--html", type=click.Path(), help="Write an HTML page without other files.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--fail-if", "conditions", multiple=True, metavar="CONDITION", help='Exit with 1 if "refused > 1%".')
 def replay(files: tuple[str, ...], **options: Any) -> int:
-    """Replay access logs and say whom a limit would have refused, when, and for how long.
+    """Replay access logs and show which clients a limit would have refused, when, and for how long.
 
     FILES are access logs of web servers, proxies, load balancers and collectors, plain or compressed (gzip, bzip2, xz,
-    zstd); - is standard input. The format is seen by itself. Several are merged by time.
+    zstd); - is standard input. The format is detected. Several files are merged by time.
     """
     for name in ("plot", "html", "write"):
         if options[name]:
@@ -95,18 +101,18 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
         raise ConfigurationError('--by and --write are about suggested limits: add --target-refused "1% of clients"')
     client = options["client"]
     if client is not None and not (options["rates"] or options["policy"]):
-        raise ConfigurationError('--client is decided by a limit: give --rate "100/min" or --policy limits.toml')
+        raise ConfigurationError('--client needs a limit: give --rate "100/min" or --policy limits.toml')
     if options["target_server"] and options["as_json"]:
-        raise ConfigurationError("--as is no JSON: leave one of --as and --json out")
+        raise ConfigurationError("--as cannot be combined with --json: leave one of them out")
     if options["target_server"] and options["policy"]:
-        raise ConfigurationError("--as says one limit: give --rate or --target-refused, not a --policy")
+        raise ConfigurationError("--as is for one limit: give --rate or --target-refused instead of --policy")
     filters = filters_of(options["only"], options["where"], options["ignored"])
     tries = _tries(options)
     search = None if target is None else _search(target, options)
     if search is not None and options["write"]:
         check_writable(search.model)
     form, window = _format(options), period_of(options["window"])
-    # Standard input is read here, after everything that can be wrong with the command.
+    # Standard input is read here, after all options have been checked.
     sources = _sources(files, options["synthetic"])
     reading = Reading(sources, form, window, options["jobs"], options["most_clients"], filters=filters)
     worst, pictured = max(options["top"], WORST if options["html"] else 0), bool(options["plot"] or options["html"])
@@ -120,7 +126,7 @@ def replay(files: tuple[str, ...], **options: Any) -> int:
 
 
 def _format(options: dict[str, Any]) -> Format:
-    """How the logs are to be read."""
+    """The format of the logs."""
     described = [name for name in ("template", "pattern") if options[name] is not None]
     if len(described) + (options["form"] != "auto") > 1:
         raise ConfigurationError("--format, --log-format and --pattern each describe the log: give one of them")
@@ -138,14 +144,14 @@ def _format(options: dict[str, Any]) -> Format:
 
 
 def _proxies(given: tuple[str, ...]) -> Proxies:
-    """Trust in the networks that are given, or in a number of proxies in a row."""
+    """The trusted proxies: networks, or a number of proxies."""
     if len(given) == 1 and given[0].isdigit():
         return proxies(int(given[0]))
     return proxies([network for text in given for network in text.replace(",", " ").split()])
 
 
 def _tries(options: dict[str, Any]) -> Tries:
-    """What is asked about, and what it is compared with, by name."""
+    """The scenarios by name: the given limits, and those they are compared with."""
     rates: tuple[str, ...] = options["rates"]
     if (not rates and options["policy"] is None and options["target"] is None) or (rates and options["policy"]):
         raise ConfigurationError(
@@ -174,7 +180,7 @@ def _policy(path: str) -> list[Trial]:
 
 
 def _search(target: Target, options: dict[str, Any]) -> LimitSearch:
-    """The limits to look for: one for the period of each rate, or for a minute."""
+    """The search for limits: one for the period of each rate, or one for a minute."""
     model = _trial(options["rates"], options)
     return LimitSearch(
         target, [rate.period for rate in model.plan.rates] or [_MINUTE], model, grouping_of(options["by"])
@@ -182,7 +188,7 @@ def _search(target: Target, options: dict[str, Any]) -> LimitSearch:
 
 
 def _translated(outcome: Found, tries: Tries, search: LimitSearch | None, server: str) -> str:
-    """The limit that is suggested, or else the one that is tried, in the words of another server."""
+    """The suggested limit, or otherwise the given one, as configuration of another server."""
     if search is None:
         return translate(next(iter(tries.values()))[0], server)
     from traffik_cli.replay.applied import trials_suggested
@@ -213,7 +219,7 @@ def _trial(rates: tuple[str, ...], options: dict[str, Any]) -> Trial:
 def _sources(files: tuple[str, ...], synthetic: str | None) -> list[Readable]:
     if synthetic is not None:
         if files:
-            raise ConfigurationError("--synthetic makes the traffic up: leave the files out, or it")
+            raise ConfigurationError("--synthetic cannot be combined with files: leave one of them out")
         return [Made(traffic_of(synthetic))]
     if not files:
         raise ConfigurationError("which log? give one or more files, - for standard input, or --synthetic default")

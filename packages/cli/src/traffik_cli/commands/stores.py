@@ -1,4 +1,4 @@
-"""The stores that a command can open by a URL, and what each of them can do for it. No command makes a store."""
+"""The stores that commands can open by URL, and what each of them can do. Commands never create a store."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DEADLINE: Final = 2.0
 
 
 def open_store(url: str, namespace: str) -> Backend:
-    """The store at `url`; its errors are errors here, nobody takes its place.
+    """Open the store at `url`. Its errors are raised, without a fallback.
 
     Raises:
-        ConfigurationError: no store has such a URL, or what it needs is not installed.
+        ConfigurationError: no store has such a URL, or its package is not installed.
     """
     scheme, colon, rest = url.partition(":")
     try:
@@ -44,15 +44,15 @@ def open_store(url: str, namespace: str) -> Backend:
         if scheme in _REDIS and rest.startswith("//"):
             return _redis(url, namespace)
     except ImportError as error:
-        raise ConfigurationError(str(error)) from None  # it names the pip line
+        raise ConfigurationError(str(error)) from None  # the error has the pip line
     known = "; ".join(f"{name}: {urls}" for name, urls, _ in ABILITIES)
-    raise ConfigurationError(f"no store that a command can open has the URL {url!r}; there are {known}")
+    raise ConfigurationError(f"a command cannot open the store {url!r}; it can open {known}")
 
 
 def _redis(url: str, namespace: str) -> Backend:
     from traffik.backends.redis import RedisBackend
 
-    secret = os.environ.get("TRAFFIK_SECRET")  # no option: other users of the machine see those
+    secret = os.environ.get("TRAFFIK_SECRET")  # not an option, since other users of the machine can see those
     return RedisBackend(url, namespace=namespace, secret=secret, deadline=_DEADLINE, on_error="raise")
 
 
@@ -64,10 +64,10 @@ def _lmdb(url: str, namespace: str) -> Backend:
 
 
 def _directory(url: str) -> str | None:
-    """The directory that a URL of LMDB's names; None for the default one.
+    """The directory in a URL of LMDB; None for the default one.
 
     Raises:
-        ConfigurationError: it names none.
+        ConfigurationError: it has none.
     """
     rest = url.removeprefix("lmdb:")
     if not rest:

@@ -1,4 +1,4 @@
-"""Samples of how long a store takes, and how many hits share a call to it. Taken only while something asks for them.
+"""Samples of the duration of store calls, and of the number of hits in a call. Taken only while a sink wants them.
 
 Of the charges of a limit a few are timed, then none until the sink has taken the samples and calls `StoreProbe.resume`.
 While none is timed, a charge costs nothing more. Of the other calls, at most a hundred a second are sampled.

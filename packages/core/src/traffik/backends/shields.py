@@ -1,4 +1,4 @@
-"""Work that is not to be cut short, since its outcome would not be known."""
+"""Work that has to be completed under cancellation, since its outcome would be unknown otherwise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def shielded(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 async def _in_a_task(asyncio: Any, work: Coroutine[Any, Any, _T]) -> _T:
-    """Run `work` in a task of its own, which is waited for even if this one is cancelled."""
+    """Run `work` in another task, and wait for that even if this task is cancelled."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait((task,))
@@ -40,7 +40,7 @@ async def _in_a_task(asyncio: Any, work: Coroutine[Any, Any, _T]) -> _T:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait((task,))
         if not task.cancelled():
-            task.exception()  # it has been looked at
+            task.exception()  # so that asyncio does not log it
         raise
     result: _T = task.result()
     return result

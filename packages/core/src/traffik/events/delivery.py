@@ -1,4 +1,4 @@
-"""Hands items from the path of a hit to slow code: a bounded queue and a thread that empties it.
+"""Passes items from the path of a hit to slow code: a bounded queue, and a thread that empties it.
 
 `Delivery.put` never waits. The thread starts with the first item. It sleeps while there are no items. While
 there are, it takes all that have come every tenth of a second. After a fork, the child begins with an empty queue.
@@ -47,7 +47,7 @@ lost: Final[Counter[str]] = Counter()
 
 
 class _Barrier:
-    """Put into a queue to see when all before it has been delivered."""
+    """An item in a queue that shows when all items before it have been delivered."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -87,7 +87,7 @@ class Delivery(Generic[_T]):
         self.mark = 0
         self._thread: Thread | None = None
         self._lock = RLock()  # a signal handler may hit while its thread holds it
-        self._wake = threading.Lock()  # held while there is nothing to wake the thread for
+        self._wake = threading.Lock()  # held while the thread need not wake
         self._wake.acquire()
         self._told = 0
         self._quiet_until = 0.0
@@ -146,7 +146,7 @@ class Delivery(Generic[_T]):
         return True
 
     def _rouse(self) -> None:
-        with suppress(RuntimeError):  # it has been roused already
+        with suppress(RuntimeError):  # it has been woken already
             self._wake.release()
 
     def _work(self) -> None:
@@ -156,7 +156,7 @@ class Delivery(Generic[_T]):
                 items = [self.queue.popleft() for _ in range(len(self.queue))]
                 self.mark = self.capacity // 2
                 run(self._deliver(items))
-                del items  # which would be kept until the next ones come
+                del items  # otherwise the items would be kept until the next ones come
                 self._busy = bool(self.queue)
                 self._tell_of_drops()
 

@@ -1,4 +1,4 @@
-"""Who watches which limit. A limit asks `recorder_of` when it prepares its calls, so that a hit asks nothing.
+"""The observers of limits. A limit calls `recorder_of` when it prepares its calls, so a hit looks nothing up.
 
 An observer gives a limit a recorder, which is called with every decision of it. This is in the path of a hit, so it
 neither waits nor fails, and does as little as it can.
@@ -53,13 +53,13 @@ def stop_observing(observer: Observer) -> None:
 
 
 def observers() -> tuple[Observer, ...]:
-    """All who observe now."""
+    """All current observers."""
     with binding.lock:
         return tuple(_observers)
 
 
 def recorder_of(uid: str, name_of: NameOf) -> Recorder | None:
-    """The recorders of all who watch the limit `uid`, as one; None if there are none."""
+    """The recorders of all observers of the limit `uid`, as one function; None if there are none."""
     recorder: Recorder | None = None
     for observer in _observers:
         recorder = observer.recorder_for(uid, name_of, recorder)

@@ -1,4 +1,4 @@
-"""What is recorded of a decision: a plain, immutable value."""
+"""The record of a decision: a plain, immutable value."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class DecisionEvent(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        """Units that are left."""
+        """The quota left, in units."""
         return self.decision.remaining
 
     @property

@@ -1,4 +1,4 @@
-"""Listeners: functions that get an event for each decision, in a thread of their own."""
+"""Listeners: functions that get an event for each decision, in another thread."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ class Subscription:
 
     @property
     def delivered(self) -> int:
-        """How many events the listener has taken."""
+        """The number of events that the listener has handled."""
         return self._delivery.delivered
 
     @property
     def dropped(self) -> int:
-        """How many events were dropped because the listener was too slow."""
+        """The number of events dropped because the listener was too slow."""
         return self._delivery.dropped
 
     @property
     def errors(self) -> int:
-        """For how many events the listener raised an error."""
+        """The number of events for which the listener raised an error."""
         return self._delivery.errors
 
     def flush(self, timeout: float = _TIMEOUT) -> bool:
@@ -141,14 +141,14 @@ class Subscription:
         return record
 
     def _gap(self) -> int:
-        """How many decisions to pass by until the next one of the sample."""
-        # As if each were drawn by itself, at a fraction of the time.
+        """The number of decisions to skip until the next one of the sample."""
+        # The same distribution as drawing each decision, but much faster.
         return int(log(1.0 - random()) / self._log)  # noqa: S311 - no secret
 
     def _receive(self, item: _Item) -> object:
-        """Make an event of what a recorder queued, and hand it on."""
+        """Make an event of a queued decision, and pass it to the listener."""
         source, decision, cost, when, action, key = item
-        if decision.rate is not source.rate:  # to look the name up takes longer than all the rest
+        if decision.rate is not source.rate:  # looking up the name takes longer than all the rest
             source.rate, source.policy = decision.rate, source.name_of(decision)
         if key is not None and self._seal is not None:
             key = sealed(key, self._seal)

@@ -1,4 +1,4 @@
-"""How many decisions each limit has made, by outcome. Counted in the path of a hit, with no queue, so none is lost."""
+"""Counts the decisions of each limit by outcome. Counted in the path of a hit without a queue, so none is lost."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Tally:
     """The decisions of one limit.
 
     Attributes:
-        counts: how many there were of each outcome, in the order of `OUTCOMES`.
-        degraded: how many were not exact, by the reason in `Decision.degraded`.
+        counts: the number of each outcome, in the order of `OUTCOMES`.
+        degraded: the number of decisions that were not exact, by the reason in `Decision.degraded`.
     """
 
     __slots__ = ("counts", "degraded")

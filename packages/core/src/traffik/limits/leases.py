@@ -39,7 +39,7 @@ _AWAY: Final = frozenset({UNAVAILABLE, "fallback", "on_error"})
 
 
 class Lease:
-    """Units in use of one key. They are given back once at most, whatever is cancelled.
+    """Units in use of one key. They are given back at most once, even under cancellation.
 
     Args:
         limit: the throttle, limiter or slots.

@@ -106,7 +106,7 @@ class QuotaLimit(Limit):
         return await composing.take_up_to(Hit(self), subject, most, context, False)
 
     async def plan(self, subject: Any, costs: Sequence[int], *, context: Context | None = None) -> list[Decision]:
-        """When hits of these costs, one after the other, would be admitted if nobody else hits. Takes nothing.
+        """The decisions for hits of these costs, one after another, without other hits. Takes nothing.
 
         Returns:
             A decision for each: true if there is no wait, else with the wait from now, as `wait_ms` or `wait_seconds`.

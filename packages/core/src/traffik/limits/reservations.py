@@ -39,7 +39,7 @@ _REFUSED: Final = "refused"
 
 
 class _Account:
-    """The units of one reservation. They are settled once at most, whatever is cancelled."""
+    """The units of one reservation. They are settled at most once, even under cancellation."""
 
     def __init__(
         self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool

@@ -35,7 +35,7 @@ UNAVAILABLE: Final = "unavailable"
 """The `degraded` of a decision that refuses because the store does not answer. The client is not at fault."""
 
 FORBIDDEN: Final = "denied"
-"""The `degraded` of a decision that refuses a denied client, whatever its quota is."""
+"""The `degraded` of a decision that refuses a denied client, regardless of its quota."""
 
 
 # A named tuple and not a dataclass, since one is made for every hit and a tuple is the fastest to make.

@@ -1,7 +1,7 @@
 """Calendar window: at most `limit` in a day, week, month or year that begins at midnight in a time zone.
 
 The way in which plans are billed: ``"10000/month tz=Europe/Berlin"``. A rate with a calendar period is counted like
-this whatever the strategy of its limit, so it may stand beside others: ``"10/s; 10000/month"``.
+this for any strategy of its limit, so it may be combined with others: ``"10/s; 10000/month"``.
 
 State ``(period, start, count)``: `start` is the beginning of the window, `period` the longest period of its unit. In a
 new window the key is fresh. A charge of N is admitted iff ``count + N <= limit``. A refused one waits for the end of

@@ -5,9 +5,9 @@ nothing is admitted until it ends. The first ban lasts `base`, each later one `f
 and none longer than `longest`. When no ban has been in force for `forget`, the bans are forgotten, and the next one is
 a first one.
 
-Promises no more than the limit in any window, as `SlidingWindow` does, whatever the length of the bans; and at least
-the length of the n-th ban between the hit that starts it and the next hit that is admitted. Waits are exact: until the
-ban is over and the window has room.
+Admits no more than the limit in any window, as `SlidingWindow` does, for bans of any length. Between the hit that
+starts the n-th ban and the next admitted hit, at least the length of that ban passes. Waits are exact: until the ban is
+over and the window has room.
 
 State ``(bans, since, until, window)``: the number of bans that are remembered, when the latest one began and ends, and
 the state of the window. If the clock goes back so far that a ban would last longer than `longest`, it ends `longest`

@@ -1,4 +1,4 @@
-"""What the decorators `throttled` of all frameworks have in common: their arguments, and the function they return."""
+"""The common part of the decorators `throttled` of all frameworks: their arguments, and the function they return."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 _SHORTEST: Final = 0.000_05
 _LONGEST: Final = 0.005  # seconds of the longest wait
-_TIMER: Final = 0.000_2  # seconds below which an event loop is given one turn: its timers take a millisecond at least
+_TIMER: Final = 0.000_2  # s; shorter waits yield to the event loop once, since its timers take 1 ms or more
 _DAMAGED: Final = (lmdb.BadTxnError, lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.PanicError)
 
 
@@ -39,7 +39,7 @@ async def run(
     sync: bool,
     write: bool = False,
 ) -> _T:
-    """What `work` returns while this thread has some files to itself, each with a transaction.
+    """Run `work` while this thread has exclusive use of some files, each with a transaction; its result.
 
     The transactions are committed unless there is an error. Once a file has grown, `work` is called again.
 

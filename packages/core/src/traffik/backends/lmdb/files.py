@@ -36,7 +36,7 @@ class FileBusyError(Exception):
 
 
 class FileSettings(NamedTuple):
-    """What the stores of one process must have in common to share a directory."""
+    """The settings that the stores of one process must share to use the same directory."""
 
     map_size: int  # bytes to which all files of the directory may grow together
     durable: bool  # whether they still count after a restart of the machine

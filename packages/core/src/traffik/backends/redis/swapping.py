@@ -52,7 +52,7 @@ async def swap_in(
     *,
     write: bool = True,
 ) -> Sequence[Any]:
-    """What `work` makes of the state of a key, in Python; or what went wrong.
+    """Run `work` on the state of a key, in Python; its result, or the error.
 
     If another process has stored a state meanwhile, it begins again. Only one caller of a client at a time decides on a
     key, since only one could store its state.

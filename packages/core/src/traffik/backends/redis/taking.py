@@ -143,7 +143,7 @@ class Taking:
         return posted
 
     async def _unless_spared(self, ask: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
-        """What the servers answer, unless the breaker is open."""
+        """Call the servers, unless the breaker is open; their answers."""
         if not self.charging.circuit.closed and not self.charging.circuit.admits(monotonic()):
             return [spared()]
         return await ask()

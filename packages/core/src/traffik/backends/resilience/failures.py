@@ -105,7 +105,7 @@ class Failures:
     def take(
         self, answers: Sequence[object], error: BackendError, takes: Sequence[Take], kind: int, wait: int
     ) -> Taken:
-        """What `Backend.take` answers without the store. Takes that the fallback decides are one decision here too.
+        """The result of `Backend.take` without the store. The fallback decides its takes as one decision.
 
         Args:
             answers: for each take the policy, or what the function has answered.
@@ -136,7 +136,7 @@ class Failures:
     def post(
         self, answers: Sequence[object], error: BackendError, postings: Sequence[Posting], wait: int
     ) -> list[Posted]:
-        """What `Backend.post` answers without the store; arguments and errors as of `take`.
+        """The result of `Backend.post` without the store. Arguments and errors are those of `take`.
 
         What was taken in the store cannot be given back without it, so it stays taken.
         """

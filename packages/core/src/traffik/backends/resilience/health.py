@@ -55,4 +55,4 @@ class Health:
             self._unwell, self._quiet_until = True, now + _QUIET
             self._log.warning("%r does not answer as it should: %s", store, error)
         if self._circuit.failed(now) and self._unwell:
-            self._log.warning("%r is spared for %s s at a time", store, self._circuit.breaker.recovery)
+            self._log.warning("%r is not called for %s s", store, self._circuit.breaker.recovery)
