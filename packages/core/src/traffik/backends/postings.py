@@ -135,6 +135,12 @@ Keep: TypeAlias = "Callable[[Any, str, State, int, int], None]"
 """A function that writes the new state of a key of an account, with its ttl and the time, both in µs."""
 
 
+_Change: TypeAlias = tuple[Any, str, Any, Any, int]
+"""The effect of a take: the account, the key, the state before and after it, and the ttl of the new state."""
+
+_new = tuple.__new__
+
+
 def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep: Keep) -> Taken:
     """Decide on takes, each with the quota that those before it leave. If one is refused, none of them counts.
 
@@ -146,14 +152,13 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
         keep: writes a new state. Called after all decisions have been made.
     """
     decisions: list[Decision] = []
-    changes: list[tuple[Any, str, Any, Any, int]] = []
-    uids: set[str] = set()
+    changes: list[_Change] = []
     refused = False
+    repeated = len({take[0].uid for take in takes}) < len(takes)
     for account, key, units in takes:
         before = fetch(account, key)
-        if account.uid in uids:
+        if repeated:
             before = _drafted(changes, decisions, account.uid, key, before)
-        uids.add(account.uid)
         decision, after, ttl = account.plan.kernel(before, units, now)
         decisions.append(decision)
         changes.append((account, key, before, after, ttl))
@@ -166,14 +171,14 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
             if after is not None:
                 keep(account, key, after, ttl, now)
     if kind != HOLD:
-        return Taken(decisions)
+        return _new(Taken, (decisions, ()))
     return Taken(
         decisions, [(account, account.plan.receipt(before, after)) for account, _, before, after, _ in changes]
     )
 
 
 def _drafted(
-    changes: Sequence[tuple[Any, str, Any, Any, int]],
+    changes: Sequence[_Change],
     decisions: Sequence[Decision],
     uid: str,
     key: str,
@@ -190,7 +195,7 @@ def _drafted(
 def _refused(
     takes: Sequence[Take],
     decisions: list[Decision],
-    changes: Sequence[tuple[Any, str, Any, Any, int]],
+    changes: Sequence[_Change],
     kind: int,
     now: int,
     fetch: Fetch,

@@ -9,7 +9,7 @@ As in `traffik.limits.hits`, async code awaits these coroutine functions, and sy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,10 +30,11 @@ from traffik.events.records import CHARGE_ALWAYS, HIT, REFUND, RESERVE, SILENT, 
 from traffik.limits.hits import Ask, account_of, applies, decide, read_only, refuse
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
-from traffik.model.decisions import ADMITTED, Decision, SettledDecision
+from traffik.model.decisions import ADMITTED, UNBOUNDED, Decision, SettledDecision
 from traffik.model.descriptions import describe
 
 if TYPE_CHECKING:
+    from traffik.adapters import Memory
     from traffik.backends.base import Backend, Calls
     from traffik.backends.postings import LimitAccount, Posted, Take
     from traffik.model.callables import Context
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from traffik.strategies import Receipt
 
 __all__ = [
+    "Group",
     "Hit",
     "Hold",
     "Verdict",
@@ -48,7 +50,6 @@ __all__ = [
     "give_back",
     "hit_together",
     "hold_on",
-    "parts_of",
     "settle_all",
     "take_all",
     "take_up_to",
@@ -56,6 +57,24 @@ __all__ = [
 
 _ACTIONS: Final = {TAKE: HIT, HOLD: RESERVE, TRY: SILENT}
 """What each kind of taking is recorded as."""
+
+_new = tuple.__new__
+
+
+def _note(calls: Calls, key: str, cost: int) -> Take:
+    return calls.account, key, cost
+
+
+def _note_if_it_can_tell(calls: Calls, key: str, cost: int) -> Take | Decision:
+    return _note(calls, key, cost) if calls.account.plan.stats else ADMITTED
+
+
+_NOTING: Final[Mapping[int, Ask[Any]]] = {
+    TAKE: Ask(_note, HIT),
+    HOLD: Ask(_note, RESERVE),
+    TRY: Ask(_note_if_it_can_tell, SILENT),
+}
+"""What `decide` does for each kind of taking: it returns a take, and the store is asked when there is one of each."""
 
 
 class Hit(NamedTuple):
@@ -100,20 +119,62 @@ class Hold(NamedTuple):
     receipt: tuple[Receipt, ...] | None = None
 
 
-class Verdict(NamedTuple):
-    """What several limits say together.
+class Group:
+    """Limits that are hit as one, prepared once.
+
+    Args:
+        limits: the limits. A `Hit` gives one of them options of its own.
+
+    Raises:
+        TypeError, ValueError: there are none, something else is among them, or one has a bad cost or context.
 
     Attributes:
         parts: the limits.
-        decisions: of each; if another one refuses, what is left untaken.
-        holds: what was taken of each; None where nothing is counted, and everywhere if one refuses.
+        alike: for each part, the place of the first one that gives a subject the same key, so that it need not be
+            identified again; None if there is none before it.
+        rejects: whether a throttle is among them, which rejects the connection if one of them refuses.
+    """
+
+    __slots__ = ("alike", "parts", "rejects")
+
+    def __init__(self, limits: Sequence[Limit | Hit]) -> None:
+        if not limits:
+            raise TypeError("one decision takes at least one throttle or limiter")
+        self.parts = tuple([each if isinstance(each, Hit) else _new(Hit, (each, None, None, None)) for each in limits])
+        self.rejects = False
+        alike: list[int | None] = []
+        sources: list[object] = []
+        for limit, cost, context, subject in self.parts:
+            if not isinstance(limit, Limit):
+                raise TypeError(f"one decision takes throttles and limiters, not {describe(limit)}")
+            if cost is not None:
+                check_cost(cost)
+            own = check_context(context) is not None or subject is not None or limit.context
+            source = object() if own else limit.identity_source
+            alike.append(sources.index(source) if source in sources else None)
+            sources.append(source)
+            self.rejects = self.rejects or limit.rejects
+        self.alike = tuple(alike)
+
+
+class Verdict:
+    """The decisions of several limits.
+
+    Attributes:
+        group: the limits.
+        decisions: of each; if another one refuses, with what is left untaken.
+        holds: the units taken from each, if they are to be settled; None where nothing is counted, and everywhere if one
+            refuses.
         binding: the place of the one that refuses longest or, if all admit, has the least left.
     """
 
-    parts: Sequence[Hit]
-    decisions: list[Decision]
-    holds: list[Hold | None]
-    binding: int
+    __slots__ = ("binding", "decisions", "group", "holds")
+
+    def __init__(self, group: Group, decisions: Sequence[Decision], holds: Sequence[Hold | None] = ()) -> None:
+        self.group = group
+        self.decisions = decisions
+        self.holds = holds or (None,) * len(decisions)
+        self.binding = _binding(decisions)
 
     @property
     def decision(self) -> Decision:
@@ -123,39 +184,23 @@ class Verdict(NamedTuple):
     @property
     def others(self) -> list[tuple[PreparedPolicies, Decision]]:
         """The policies and decisions of all but the one that binds."""
-        pairs = zip(self.parts, self.decisions, strict=True)
-        binding = self.parts[self.binding]
+        pairs = zip(self.group.parts, self.decisions, strict=True)
+        binding = self.group.parts[self.binding]
         return [(part.limit.policies(decision), decision) for part, decision in pairs if part is not binding]
 
     def remember(self, subject: Any, usual: bool) -> None:
-        """Keep the decisions of throttles with the connection; the one that binds as the most recent."""
-        _, decisions, _, binding = self
-        for place, (limit, _, _, _) in enumerate(self.parts):
-            if place != binding:
-                limit.remember(subject, decisions[place], usual)
-        self.parts[binding].limit.remember(subject, decisions[binding], usual)
-
-
-def parts_of(limits: Sequence[Limit | Hit]) -> tuple[Hit, ...]:
-    """Limits as hits.
-
-    Raises:
-        TypeError, ValueError: there are none, something else is among them, or one has a bad cost or context.
-    """
-    if not limits:
-        raise TypeError("one decision takes at least one throttle or limiter")
-    parts = tuple(each if isinstance(each, Hit) else Hit(each) for each in limits)
-    for limit, cost, context, _ in parts:
-        if not isinstance(limit, Limit):
-            raise TypeError(f"one decision takes throttles and limiters, not {describe(limit)}")
-        if cost is not None:
-            check_cost(cost)
-        check_context(context)
-    return parts
+        """Store the decisions of throttles on the connection; the one that binds as the most recent."""
+        if not self.group.rejects:
+            return
+        memory: Memory | None = None
+        for place, (limit, _, _, _) in enumerate(self.group.parts):
+            if place != self.binding:
+                memory = limit.remember(subject, self.decisions[place], usual, memory) or memory
+        self.group.parts[self.binding].limit.remember(subject, self.decision, usual, memory)
 
 
 async def take_all(
-    parts: Sequence[Hit],
+    group: Group,
     subject: Any,
     cost: int | None,
     context: Context | None,
@@ -165,7 +210,7 @@ async def take_all(
     """Take units from several limits, all or nothing.
 
     Args:
-        parts: the limits.
+        group: the limits.
         subject: the connection or identity.
         cost: for those without a cost of their own, and so is `context`.
         sync: for sync code.
@@ -175,58 +220,56 @@ async def take_all(
         ConfigurationError: a hold is asked of a strategy that cannot settle, or the limits count in different stores,
             and what the first has handed out could not be given back.
     """
-    decisions: list[Decision] = []
+    noting = _NOTING[kind]
+    answers: list[Any] = []
     takes: list[Take] = []
-    places: list[int] = []
-    refused = beside = finished = False
-
-    def note(calls: Calls, key: str, units: int) -> Decision:
-        if kind == TRY and not calls.account.plan.stats:
-            return ADMITTED
-        takes.append((calls.account, key, units))
-        places.append(len(decisions))
-        return ADMITTED
-
-    taking = Ask(note, _ACTIONS[kind])
-    for limit, price, own, whose in parts:
-        ask: Ask | None = taking
+    refused = shadowed = watched = False
+    for (limit, price, own, whose), like in zip(group.parts, group.alike):  # noqa: B905 - they are of one length
+        ask: Ask[Any] | None = noting
         if limit.shadow is not None:
-            beside = True
+            shadowed = True
             if limit.in_shadow:  # it decides by itself, since it must not refuse the others
                 ask = read_only if kind == TRY else None
+        key = answers[like][1] if like is not None and type(answers[like]) is tuple else None
         whom, units = subject if whose is None else whose, cost if price is None else price
-        decision = await decide(limit, whom, units, context if own is None else own, sync, ask)
-        decisions.append(decision)
-        refused = refused or not decision[0]
-        finished = finished or limit.finish is not None
-    holds: list[Hold | None] = [None] * len(parts)
-    if takes and not refused:
-        answers, all_held = await _take(takes, kind, sync)
-        for place, (_, key, taken), held in zip(places, takes, all_held, strict=False):
-            holds[place] = held and Hold(parts[place], held[0], key, taken, held[1])
-        if not finished and len(takes) == len(parts):
-            decisions = answers
-        else:
-            _finish(parts, takes, places, decisions, answers, _ACTIONS[kind])
-        if beside and kind != TRY:
-            await _charge_shadows([(parts[place].limit, decisions[place]) for place in places], takes, holds, sync)
-    return Verdict(parts, decisions, holds, _binding(decisions))
+        answer = await decide(limit, whom, units, context if own is None else own, sync, ask, key)
+        answers.append(answer)
+        if type(answer) is tuple:
+            takes.append(answer)
+            watched = watched or limit.finish is not None
+        elif not answer.allowed:
+            refused = True
+    if refused or not takes:
+        return Verdict(group, [ADMITTED if type(answer) is tuple else answer for answer in answers])
+    answer = _take(takes, kind, sync)
+    decisions, held = answer if isinstance(answer, Taken) else await answer
+    if len(takes) == len(answers) and not (watched or shadowed or held):
+        return Verdict(group, decisions)
+    places = [place for place, answer in enumerate(answers) if type(answer) is tuple]
+    _finish(group, places, takes, decisions, answers, _ACTIONS[kind])
+    holds: list[Hold | None] = [None] * len(answers)
+    for place, (_, key, taken), each in zip(places, takes, held, strict=False):
+        holds[place] = each and Hold(group.parts[place], each[0], key, taken, each[1])
+    if shadowed and kind != TRY:
+        decided = [(group.parts[place].limit, answers[place]) for place in places]
+        await _charge_shadows(decided, takes, holds, sync)
+    return Verdict(group, answers, holds)
 
 
 def _finish(
-    parts: Sequence[Hit],
-    takes: Sequence[Take],
+    group: Group,
     places: Sequence[int],
-    decisions: list[Decision],
-    answers: Sequence[Decision],
+    takes: Sequence[Take],
+    decisions: Sequence[Decision],
+    answers: list[Any],
     action: str,
 ) -> None:
-    """Put the answers of stores among the decisions, recorded and marked."""
-    refused = not all(answers)
-    for place, (_, key, units), decision in zip(places, takes, answers, strict=True):
+    """Replace each take among the answers by the decision of its store, recorded and marked."""
+    refused = not all(decisions)
+    for place, (_, key, units), decision in zip(places, takes, decisions, strict=True):
         # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
         its = SILENT if refused and decision.allowed else action
-        decisions[place] = parts[place].limit.recorded(decision, key, units, its)
+        answers[place] = group.parts[place].limit.recorded(decision, key, units, its)
 
 
 async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
@@ -249,22 +292,18 @@ async def _charge_shadows(
 
 
 async def hit_together(
-    parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, sync: bool, kind: int = TAKE
-) -> tuple[Verdict, object]:
-    """Take units from several limits, remember the decisions of throttles, and reject the connection if one refuses.
-
-    Returns:
-        The verdict; and what the handler of the throttle that refuses answered, None if none was asked.
-    """
+    group: Group, subject: Any, cost: int | None, context: Context | None, sync: bool, kind: int = TAKE
+) -> Verdict:
+    """Take units from several limits, remember the decisions of throttles, and reject the connection if one refuses."""
     if context is not None:
         check_context(context)
-    verdict = await take_all(parts, subject, cost, context, sync, kind)
+    verdict = await take_all(group, subject, cost, context, sync, kind)
     verdict.remember(subject, cost is None and context is None)
     decision = verdict.decision
-    if decision.allowed or not any(part.limit.rejects for part in parts):
-        return verdict, None
-    part = parts[verdict.binding]
-    return verdict, await refuse(part.limit, subject, decision, part.context_in(context), sync, verdict.others)
+    if not decision.allowed and group.rejects:
+        part = group.parts[verdict.binding]
+        await refuse(part.limit, subject, decision, part.context_in(context), sync, verdict.others)
+    return verdict
 
 
 async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[SettledDecision]:
@@ -318,28 +357,32 @@ async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Contex
     return [answer.decision._replace(allowed=wait == 0, retry_after=wait) for wait in answer.waits]
 
 
-async def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
+def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken | Awaitable[Taken]:
     """Take from one store in one step, or from several one after the other."""
     store: Backend = takes[0][0].store
-    by_store: dict[Backend, list[int]] = {}
-    for place, (account, _, _) in enumerate(takes):
+    several = False
+    for account, _, _ in takes:
         if kind == HOLD:
             check_settles(account)
-        if by_store or account.store is not store:
-            by_store = by_store or {store: [*range(place)]}
+        if account.store is not store:
+            several = True
+    if several or (kind == HOLD and not (sync or store.in_process)):
+        by_store: dict[Backend, list[int]] = {}
+        for place, (account, _, _) in enumerate(takes):
             by_store.setdefault(account.store, []).append(place)
-    if by_store or (kind == HOLD and not (sync or store.in_process)):
-        groups = [*by_store.values()] or [[*range(len(takes))]]
-        return await take_in_turn(groups, takes, kind, partial(_take_here, sync=sync), sync)
-    return await _take_here(takes, kind, sync)
+        return take_in_turn([*by_store.values()], takes, kind, partial(_take_here, sync=sync), sync)
+    return _ask_store(store, takes, kind, sync)
 
 
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
     """Take from the one store in which all of them count."""
-    store: Backend = takes[0][0].store
-    take = store.take if store.probe is None else partial(store.probe.call, store.take)
-    answer = take(takes, kind, sync=sync)
+    answer = _ask_store(takes[0][0].store, takes, kind, sync)
     return answer if isinstance(answer, Taken) else await answer
+
+
+def _ask_store(store: Backend, takes: Sequence[Take], kind: int, sync: bool) -> Taken | Awaitable[Taken]:
+    probe = store.probe
+    return store.take(takes, kind, sync=sync) if probe is None else probe.call(store.take, takes, kind, sync=sync)
 
 
 async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list[Posted]:
@@ -349,10 +392,11 @@ async def _post(store: Backend, postings: Sequence[Posting], sync: bool) -> list
 
 def _binding(decisions: Sequence[Decision]) -> int:
     """The place of the decision that refuses longest or, if all admit, has the least left."""
-    found, refused, most = 0, False, -decisions[0][2]
-    for place, (allowed, _, remaining, wait, _, _, _) in enumerate(decisions):
-        if not allowed and (not refused or wait > most):
-            found, refused, most = place, True, wait
-        elif allowed and not refused and -remaining > most:
-            found, most = place, -remaining
+    found, refused, most = 0, False, UNBOUNDED
+    for place, decision in enumerate(decisions):
+        if decision[0]:
+            if not refused and decision[2] < most:
+                found, most = place, decision[2]
+        elif not refused or decision[3] > most:
+            found, refused, most = place, True, decision[3]
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, overload
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.events.records import HIT, SILENT
@@ -33,26 +33,53 @@ if TYPE_CHECKING:
 __all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+_T = TypeVar("_T", bound=tuple[Any, ...])
+
+AskCall: TypeAlias = "Callable[[Calls, str, int], _T | Awaitable[_T]]"
 """A function to call with the calls to the store, the key and the cost, instead of charging the cost."""
 
 
-class Ask(NamedTuple):
+class Ask(NamedTuple, Generic[_T]):
     """What a hit does instead of charging the store.
 
     Attributes:
-        call: returns the decision. The caller records it.
+        call: returns the decision, which the caller records, or another tuple, such as the data for a later charge.
         action: the action to record for a decision that needs no store.
     """
 
-    call: AskCall
+    call: AskCall[_T]
     action: str
 
 
+@overload
+async def decide(limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool) -> Decision: ...
+
+
+@overload
 async def decide(
-    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
-) -> Decision:
-    """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, call that instead."""
+    limit: Limit,
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    ask: Ask[_T] | None,
+    key: str | None = None,
+) -> Decision | _T: ...
+
+
+async def decide(
+    limit: Limit,
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    ask: Ask[Any] | None = None,
+    key: str | None = None,
+) -> Any:
+    """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, return its answer instead.
+
+    If the local key of the subject is known, pass it as `key`. Then the subject is not identified again.
+    """
     scope = limit.scope
     if context is None:
         context = limit.context
@@ -69,12 +96,13 @@ async def decide(
         cost = check_cost(cost)
         if cost == 0:
             return ADMITTED
-    identity = subject if limit.identify is None else limit.identify(subject, context)
-    if type(identity) is not str:
-        identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
-        if isinstance(identity, Decision):
-            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
-    key = local_key(scope, identity)
+    if key is None:
+        identity = subject if limit.identify is None else limit.identify(subject, context)
+        if type(identity) is not str:
+            identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
+            if isinstance(identity, Decision):
+                return limit.note(identity, "", cost, HIT if ask is None else ask.action)
+        key = local_key(scope, identity)
     bound = limit.bound
     if limit.rating is not None:
         rates = limit.rating.call(subject, context)
@@ -85,7 +113,8 @@ async def decide(
     calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
     if ask is not None:
         answer = ask.call(calls, key, cost)
-        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+        answer = answer if isinstance(answer, tuple) else await answer
+        return limit.marked(answer, key) if limit.keyed and isinstance(answer, Decision) else answer
     answer = calls.charge(key, cost)
     decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)

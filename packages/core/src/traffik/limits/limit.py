@@ -34,6 +34,8 @@ from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 if TYPE_CHECKING:
     from typing import Self
 
+    from traffik.adapters import Memory
+
 __all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
@@ -165,7 +167,8 @@ class Limit:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
-        self.finish = self.recorded if responses.keyed else self._record
+        self.keyed = responses.keyed
+        self.finish = self.recorded if self.keyed else self._record
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -251,8 +254,21 @@ class Limit:
         self.enabled = True
         binding.add_watcher(self)
 
-    def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
-        """Store `decision` on a connection as its most recent one. `usual`: the hit gave neither cost nor context."""
+    def remember(
+        self, subject: Any, decision: Decision, usual: bool = False, memory: Memory | None = None
+    ) -> Memory | None:
+        """Store `decision` on a connection as its most recent one.
+
+        Args:
+            subject: the connection.
+            decision: of this limit.
+            usual: whether the hit gave neither cost nor context.
+            memory: the memory of the connection, if it is known.
+
+        Returns:
+            The memory of the connection; None if the limit does not count connections.
+        """
+        return None
 
     def amend(self, subject: Any, decision: Decision) -> None:
         """Replace the decision stored on a connection, since units were given back or charged."""
@@ -262,6 +278,11 @@ class Limit:
 
     def remove_rule(self, rule: Rule) -> None:
         """Remove a rule of a group."""
+
+    @property
+    def identity_source(self) -> object:
+        """What identifies a subject. Limits with equal sources get the same identity, unless a context divides them."""
+        return None
 
     def _identify(self) -> Callable[[Any, Context], object] | None:
         """The function that returns the identity of a subject; None if the subject is the identity."""
@@ -316,8 +337,7 @@ class Limit:
 
     def marked(self, decision: Decision, key: str) -> Decision:
         """`decision`, with the partition of the client if the headers show it."""
-        responses = self._own_policies.responses
-        return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
+        return PartitionedDecision.of(decision, self._own_policies.responses.partition(key)) if self.keyed else decision
 
     def count_by(self, rate: Rates, prepared: Plan) -> None:
         """Count by another rate from now on, for which `prepared` is the plan; see `traffik.limits.changes`."""

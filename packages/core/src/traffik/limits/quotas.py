@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from traffik.limits import changes, composing
-from traffik.limits.composing import Hit
+from traffik.limits.composing import Group, Hit
 from traffik.limits.limit import Limit, check_context
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
@@ -46,7 +46,7 @@ class QuotaLimit(Limit):
         Raises:
             ConfigurationError: the strategy cannot settle, or the store cannot.
         """
-        return Reservation((Hit(self),), subject, cost, context, keep_on_error)
+        return Reservation(Group((self,)), subject, cost, context, keep_on_error)
 
     def slot(
         self,
@@ -152,7 +152,7 @@ class SyncQuotaLimit:
         self, subject: Any, cost: int | None = None, *, context: Context | None = None, keep_on_error: bool = False
     ) -> SyncReservation:
         """As `QuotaLimit.reserve`, for ``with``."""
-        return SyncReservation((Hit(self._limit),), subject, cost, context, keep_on_error)
+        return SyncReservation(Group((self._limit,)), subject, cost, context, keep_on_error)
 
     def slot(
         self,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.postings import HOLD
 from traffik.limits import composing
-from traffik.limits.composing import Hit, Hold
+from traffik.limits.composing import Group, Hold
 from traffik.limits.limit import Limit
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
@@ -42,9 +42,9 @@ class _Account:
     """The units of one reservation. They are settled at most once, even under cancellation."""
 
     def __init__(
-        self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
+        self, group: Group, subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
     ) -> None:
-        self.parts = parts
+        self.group = group
         self.subject = subject
         self.cost = cost
         self.context = context
@@ -57,12 +57,12 @@ class _Account:
         if self.state != _NEW:
             raise RuntimeError("this reservation has been used: call reserve() for each piece of work")
         self.state = _REFUSED
-        verdict, _ = await composing.hit_together(self.parts, self.subject, self.cost, self.context, sync, HOLD)
+        verdict = await composing.hit_together(self.group, self.subject, self.cost, self.context, sync, HOLD)
         self.verdict = verdict
         if not verdict.decision.allowed:
             return
         try:
-            for part, hold in zip(verdict.parts, verdict.holds, strict=True):
+            for part, hold in zip(self.group.parts, verdict.holds, strict=True):
                 found = hold or await composing.hold_on(part, self.subject, self.context, sync)
                 if found is not None:
                     self.holds.append(found)
@@ -111,7 +111,7 @@ class _Account:
             check_cost(actual)
             shared = [hold for hold in self.holds if hold.part.cost is None]
             return [(hold, actual) for hold in (shared or self.holds)]
-        limits = [part.limit for part in self.parts]
+        limits = [part.limit for part in self.group.parts]
         for limit, units in actual.items():
             if limit not in limits:
                 raise ValueError(f"{limit!r} is not part of this reservation: {limits!r} are")
@@ -139,9 +139,9 @@ class Reservation:
     __slots__ = ("_account",)
 
     def __init__(
-        self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
+        self, group: Group, subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
     ) -> None:
-        self._account = _Account(parts, subject, cost, context, keep_on_error)
+        self._account = _Account(group, subject, cost, context, keep_on_error)
 
     @property
     def decision(self) -> Decision:
@@ -189,9 +189,9 @@ class SyncReservation:
     __slots__ = ("_account",)
 
     def __init__(
-        self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
+        self, group: Group, subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
     ) -> None:
-        self._account = _Account(parts, subject, cost, context, keep_on_error)
+        self._account = _Account(group, subject, cost, context, keep_on_error)
 
     @property
     def decision(self) -> Decision:

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from traffik.adapters import adapter_of
 from traffik.limits import hits
-from traffik.limits.composing import Hit, take_all
+from traffik.limits.composing import Group, take_all
 from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
 from traffik.responses.headers import PreparedPolicies
@@ -75,7 +75,7 @@ async def hit_each(
         decision = await hits.decide(throttle, connection, cost, context, sync)
         throttle.remember(connection, decision, usual)
     else:
-        verdict = await take_all([Hit(throttle) for throttle in chosen], connection, cost, context, sync)
+        verdict = await take_all(Group(chosen), connection, cost, context, sync)
         verdict.remember(connection, usual)
         throttle, decision, others = chosen[verdict.binding], verdict.decision, verdict.others
     if decision.allowed:

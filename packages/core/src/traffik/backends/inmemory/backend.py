@@ -257,7 +257,8 @@ class InMemoryBackend(Backend):
         return False
 
     def take(self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()) -> Taken:
-        with self._lock:
+        try:  # as in `charge`
+            self._lock.acquire()
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
             self._moving = True
@@ -271,7 +272,9 @@ class InMemoryBackend(Backend):
             for place, (account, key, _) in enumerate(takes):
                 if account.table.overflow and account.table.shares(key):
                     taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
-        return taken
+            return taken
+        finally:
+            self._lock.release()
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
         with self._lock:
