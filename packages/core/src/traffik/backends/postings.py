@@ -26,6 +26,7 @@ __all__ = [
     "TAKE",
     "TAKE_UP_TO",
     "TRY",
+    "Change",
     "Fetch",
     "Held",
     "Keep",
@@ -35,6 +36,7 @@ __all__ = [
     "Take",
     "Taken",
     "check_settles",
+    "decide_takes",
     "post_each",
     "settle_surely",
     "take_in_turn",
@@ -135,8 +137,8 @@ Keep: TypeAlias = "Callable[[Any, str, State, int, int], None]"
 """A function that writes the new state of a key of an account, with its ttl and the time, both in µs."""
 
 
-_Change: TypeAlias = tuple[Any, str, Any, Any, int]
-"""The effect of a take: the account, the key, the state before and after it, and the ttl of the new state."""
+Change: TypeAlias = tuple[Any, str, Any, int]
+"""What a take leaves: the account, the key, the new state or None to keep the stored one, and its ttl."""
 
 _new = tuple.__new__
 
@@ -151,64 +153,83 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
         fetch: returns a stored state.
         keep: writes a new state. Called after all decisions have been made.
     """
+    taken, changes = decide_takes(takes, [fetch(account, key) for account, key, _ in takes], kind, now)
+    for account, key, after, ttl in changes:
+        if after is not None:
+            keep(account, key, after, ttl, now)
+    return taken
+
+
+def decide_takes(
+    takes: Sequence[Take], states: list[State | None], kind: int, now: int
+) -> tuple[Taken, Sequence[Change]]:
+    """`take_together` without a store: the decisions, and what to write.
+
+    Args:
+        takes: the takes, and so is `kind`.
+        states: the stored state for each of them.
+        now: µs on the store's clock.
+    """
     decisions: list[Decision] = []
-    changes: list[_Change] = []
+    changes: list[Change] = []
     refused = False
-    repeated = len({take[0].uid for take in takes}) < len(takes)
-    for account, key, units in takes:
-        before = fetch(account, key)
-        if repeated:
-            before = _drafted(changes, decisions, account.uid, key, before)
-        decision, after, ttl = account.plan.kernel(before, units, now)
+    if len(takes) > 1 and len({take[0].uid for take in takes}) < len(takes):
+        return _decide_drafts(takes, states, kind, now)
+    for (account, key, units), state in zip(takes, states):  # noqa: B905 - they are of one length
+        decision, after, ttl = account.plan.kernel(state, units, now)
         decisions.append(decision)
-        changes.append((account, key, before, after, ttl))
+        changes.append((account, key, after, ttl))
         if not decision[0]:
             refused = True
-    if refused:
-        return _refused(takes, decisions, changes, kind, now, fetch, keep)
-    if kind != TRY:
-        for account, key, _, after, ttl in changes:
-            if after is not None:
-                keep(account, key, after, ttl, now)
-    if kind != HOLD:
-        return _new(Taken, (decisions, ()))
-    return Taken(
-        decisions, [(account, account.plan.receipt(before, after)) for account, _, before, after, _ in changes]
-    )
+    if refused or kind != TAKE:
+        return _finish_takes(takes, states, decisions, changes, kind, now)
+    return _new(Taken, (decisions, ())), changes
 
 
-def _drafted(
-    changes: Sequence[_Change],
-    decisions: Sequence[Decision],
-    uid: str,
-    key: str,
-    stored: State | None,
-) -> State | None:
-    """The state of a key after the takes before, of which one may have taken from it."""
-    found = stored
-    for (account, other, _, after, _), decision in zip(changes, decisions, strict=True):
-        if other == key and account.uid == uid and after is not None and decision.allowed:
-            found = after
-    return found
+def _decide_drafts(
+    takes: Sequence[Take], states: list[State | None], kind: int, now: int
+) -> tuple[Taken, Sequence[Change]]:
+    """`decide_takes` for takes of which several may be of one key: each sees what those before it leave."""
+    decisions: list[Decision] = []
+    changes: list[Change] = []
+    befores: list[State | None] = []
+    drafts: dict[tuple[str, str], State] = {}
+    for (account, key, units), state in zip(takes, states, strict=True):
+        before = drafts.get((account.uid, key), state)
+        decision, after, ttl = account.plan.kernel(before, units, now)
+        befores.append(before)
+        decisions.append(decision)
+        changes.append((account, key, after, ttl))
+        if after is not None and decision.allowed:
+            drafts[account.uid, key] = after
+    if all(decisions):
+        return _finish_takes(takes, befores, decisions, changes, kind, now)
+    return _finish_takes(takes, states, decisions, changes, kind, now)
 
 
-def _refused(
+def _finish_takes(
     takes: Sequence[Take],
+    states: Sequence[State | None],
     decisions: list[Decision],
-    changes: Sequence[_Change],
+    changes: Sequence[Change],
     kind: int,
     now: int,
-    fetch: Fetch,
-    keep: Keep,
-) -> Taken:
-    """The result if a take is refused: its refusal, and for each other take the quota that remains without it."""
-    for place, (account, key, _) in enumerate(takes):
-        after, ttl = changes[place][3:]
+) -> tuple[Taken, Sequence[Change]]:
+    """The receipts of takes; or if one is refused, for each other one the quota that remains without it."""
+    if all(decisions):
+        held: list[Held] = []
+        if kind == HOLD:
+            afters = [after for _, _, after, _ in changes]
+            triples = zip(takes, states, afters, strict=True)
+            held = [(account, account.plan.receipt(before, after)) for (account, _, _), before, after in triples]
+        return Taken(decisions, held), () if kind == TRY else changes
+    left: list[Change] = []
+    for place, (account, _, _) in enumerate(takes):
         if decisions[place].allowed:
-            decisions[place] = account.plan.kernel(fetch(account, key), 0, now)[0]
-        elif after is not None and kind != TRY:
-            keep(account, key, after, ttl, now)  # the clock has gone far back, so the state continues from here
-    return Taken(decisions)
+            decisions[place] = account.plan.kernel(states[place], 0, now)[0]
+        elif kind != TRY:
+            left.append(changes[place])  # with a state if the clock has gone far back: it continues from here
+    return Taken(decisions), left
 
 
 async def take_in_turn(

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from traffik.adapters import adapter_of
 from traffik.backends.postings import (
     FORESEE,
     HOLD,
@@ -34,9 +35,8 @@ from traffik.model.decisions import ADMITTED, UNBOUNDED, Decision, SettledDecisi
 from traffik.model.descriptions import describe
 
 if TYPE_CHECKING:
-    from traffik.adapters import Memory
     from traffik.backends.base import Backend, Calls
-    from traffik.backends.postings import LimitAccount, Posted, Take
+    from traffik.backends.postings import Held, LimitAccount, Posted, Take
     from traffik.model.callables import Context
     from traffik.responses.headers import PreparedPolicies
     from traffik.strategies import Receipt
@@ -50,6 +50,7 @@ __all__ = [
     "give_back",
     "hit_together",
     "hold_on",
+    "remember",
     "settle_all",
     "take_all",
     "take_up_to",
@@ -130,19 +131,20 @@ class Group:
 
     Attributes:
         parts: the limits.
-        alike: for each part, the place of the first one that gives a subject the same key, so that it need not be
-            identified again; None if there is none before it.
+        steps: the fields of each part, and the place of the first part that gives a subject the same key, so that it
+            need not be identified again; None if there is none before it.
         rejects: whether a throttle is among them, which rejects the connection if one of them refuses.
+        throttles: the throttles and their places.
+        limits: the limits, if all of them are throttles that store plain decisions on the connection; else empty.
     """
 
-    __slots__ = ("alike", "parts", "rejects")
+    __slots__ = ("limits", "parts", "rejects", "steps", "throttles")
 
     def __init__(self, limits: Sequence[Limit | Hit]) -> None:
         if not limits:
             raise TypeError("one decision takes at least one throttle or limiter")
         self.parts = tuple([each if isinstance(each, Hit) else _new(Hit, (each, None, None, None)) for each in limits])
-        self.rejects = False
-        alike: list[int | None] = []
+        self.steps: list[tuple[Limit, int | None, Context | None, Any, int | None]] = []
         sources: list[object] = []
         for limit, cost, context, subject in self.parts:
             if not isinstance(limit, Limit):
@@ -151,30 +153,29 @@ class Group:
                 check_cost(cost)
             own = check_context(context) is not None or subject is not None or limit.context
             source = object() if own else limit.identity_source
-            alike.append(sources.index(source) if source in sources else None)
+            like = sources.index(source) if source in sources else None
+            self.steps.append((limit, cost, context, subject, like))
             sources.append(source)
-            self.rejects = self.rejects or limit.rejects
-        self.alike = tuple(alike)
+        self.throttles = [(place, part[0]) for place, part in enumerate(self.parts) if part[0].rejects]
+        self.rejects = len(self.throttles) > 0
+        plain = all([limit.rejects and limit.floods is None for limit, *_ in self.steps])
+        self.limits = [limit for limit, *_ in self.steps] if plain else []
 
 
-class Verdict:
+class Verdict(NamedTuple):
     """The decisions of several limits.
 
     Attributes:
         group: the limits.
         decisions: of each; if another one refuses, with what is left untaken.
-        holds: the units taken from each, if they are to be settled; None where nothing is counted, and everywhere if one
-            refuses.
         binding: the place of the one that refuses longest or, if all admit, has the least left.
+        holds: the units taken from each, if they are to be settled; None where nothing is counted. Empty if one refuses.
     """
 
-    __slots__ = ("binding", "decisions", "group", "holds")
-
-    def __init__(self, group: Group, decisions: Sequence[Decision], holds: Sequence[Hold | None] = ()) -> None:
-        self.group = group
-        self.decisions = decisions
-        self.holds = holds or (None,) * len(decisions)
-        self.binding = _binding(decisions)
+    group: Group
+    decisions: Sequence[Decision]
+    binding: int
+    holds: Sequence[Hold | None] = ()
 
     @property
     def decision(self) -> Decision:
@@ -188,15 +189,23 @@ class Verdict:
         binding = self.group.parts[self.binding]
         return [(part.limit.policies(decision), decision) for part, decision in pairs if part is not binding]
 
-    def remember(self, subject: Any, usual: bool) -> None:
-        """Store the decisions of throttles on the connection; the one that binds as the most recent."""
-        if not self.group.rejects:
-            return
-        memory: Memory | None = None
-        for place, (limit, _, _, _) in enumerate(self.group.parts):
-            if place != self.binding:
-                memory = limit.remember(subject, self.decisions[place], usual, memory) or memory
-        self.group.parts[self.binding].limit.remember(subject, self.decision, usual, memory)
+
+def remember(verdict: Verdict, subject: Any, usual: bool) -> Decision:
+    """Store the decisions of throttles on the connection, the one that binds as the most recent. Returns that one."""
+    group, decisions, binding, _ = verdict
+    decision = decisions[binding]
+    if group.rejects:
+        memory = adapter_of(subject).memory(subject)
+        last = group.parts[binding][0]
+        if group.limits and not memory:
+            memory.update(zip(group.limits, decisions, strict=True))
+            memory[last] = memory.pop(last)
+        else:
+            for place, throttle in group.throttles:
+                if place != binding:
+                    throttle.remember(subject, decisions[place], usual, memory)
+            last.remember(subject, decision, usual, memory)
+    return decision
 
 
 async def take_all(
@@ -220,56 +229,66 @@ async def take_all(
         ConfigurationError: a hold is asked of a strategy that cannot settle, or the limits count in different stores,
             and what the first has handed out could not be given back.
     """
-    noting = _NOTING[kind]
+    noting, calls = _NOTING[kind], 4 if sync else 3
+    usual = cost is None and context is None and kind != TRY
     answers: list[Any] = []
-    takes: list[Take] = []
-    refused = shadowed = watched = False
-    for (limit, price, own, whose), like in zip(group.parts, group.alike):  # noqa: B905 - they are of one length
-        ask: Ask[Any] | None = noting
-        if limit.shadow is not None:
-            shadowed = True
-            if limit.in_shadow:  # it decides by itself, since it must not refuse the others
-                ask = read_only if kind == TRY else None
-        key = answers[like][1] if like is not None and type(answers[like]) is tuple else None
-        whom, units = subject if whose is None else whose, cost if price is None else price
-        answer = await decide(limit, whom, units, context if own is None else own, sync, ask, key)
+    store: Any = None
+    refused = divided = beside = partial = False
+    for limit, price, own, whose, like in group.steps:
+        key = None
+        if like is not None and type(answers[like]) is tuple:
+            key = answers[like][1]
+        if key is not None and usual and price is None and limit.usual is not None and not limit.watched:
+            answer = limit.usual[calls].account, key, limit.usual[2]  # there is nothing left to ask
+        else:
+            ask: Ask[Any] | None = noting
+            if limit.watched:
+                beside = True
+                if limit.in_shadow:  # it decides by itself, since it must not refuse the others
+                    ask = read_only if kind == TRY else None
+            whom, units = subject if whose is None else whose, cost if price is None else price
+            answer = await decide(limit, whom, units, context if own is None else own, sync, ask, key)
         answers.append(answer)
-        if type(answer) is tuple:
-            takes.append(answer)
-            watched = watched or limit.finish is not None
-        elif not answer.allowed:
-            refused = True
+        if type(answer) is not tuple:
+            partial, refused = True, refused or not answer.allowed
+        elif store is not answer[0].store:
+            divided, store = divided or store is not None, answer[0].store
+    takes = [answer for answer in answers if type(answer) is tuple] if partial else answers
     if refused or not takes:
-        return Verdict(group, [ADMITTED if type(answer) is tuple else answer for answer in answers])
-    answer = _take(takes, kind, sync)
-    decisions, held = answer if isinstance(answer, Taken) else await answer
-    if len(takes) == len(answers) and not (watched or shadowed or held):
-        return Verdict(group, decisions)
-    places = [place for place, answer in enumerate(answers) if type(answer) is tuple]
-    _finish(group, places, takes, decisions, answers, _ACTIONS[kind])
-    holds: list[Hold | None] = [None] * len(answers)
-    for place, (_, key, taken), each in zip(places, takes, held, strict=False):
-        holds[place] = each and Hold(group.parts[place], each[0], key, taken, each[1])
-    if shadowed and kind != TRY:
-        decided = [(group.parts[place].limit, answers[place]) for place in places]
-        await _charge_shadows(decided, takes, holds, sync)
-    return Verdict(group, answers, holds)
+        decisions: list[Decision] = [ADMITTED if type(answer) is tuple else answer for answer in answers]
+        return _new(Verdict, (group, decisions, _binding(decisions), ()))
+    if divided or kind == HOLD:
+        decisions, held = await _take_held(takes, kind, sync)
+    else:
+        taken = _ask_store(store, takes, kind, sync)
+        decisions, held = taken if type(taken) is Taken else await taken
+    if partial or beside or held:
+        return await _finish(group, takes, decisions, held, [*answers], kind, sync)
+    return _new(Verdict, (group, decisions, _binding(decisions), ()))
 
 
-def _finish(
+async def _finish(
     group: Group,
-    places: Sequence[int],
     takes: Sequence[Take],
     decisions: Sequence[Decision],
+    held: Sequence[Held],
     answers: list[Any],
-    action: str,
-) -> None:
-    """Replace each take among the answers by the decision of its store, recorded and marked."""
+    kind: int,
+    sync: bool,
+) -> Verdict:
+    """Replace the takes among the answers by the decisions of the store, and do for each limit what belongs to it."""
+    places = [place for place, answer in enumerate(answers) if type(answer) is tuple]
     refused = not all(decisions)
     for place, (_, key, units), decision in zip(places, takes, decisions, strict=True):
         # If another limit refuses, one that would have admitted has taken nothing, so there is nothing to record.
-        its = SILENT if refused and decision.allowed else action
+        its = SILENT if refused and decision.allowed else _ACTIONS[kind]
         answers[place] = group.parts[place].limit.recorded(decision, key, units, its)
+    holds: list[Hold | None] = [None] * len(answers)
+    for place, (_, key, units), each in zip(places, takes, held, strict=False):
+        holds[place] = each and Hold(group.parts[place], each[0], key, units, each[1])
+    if kind != TRY:
+        await _charge_shadows([(group.parts[place].limit, answers[place]) for place in places], takes, holds, sync)
+    return Verdict(group, answers, _binding(answers), holds)
 
 
 async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
@@ -298,8 +317,7 @@ async def hit_together(
     if context is not None:
         check_context(context)
     verdict = await take_all(group, subject, cost, context, sync, kind)
-    verdict.remember(subject, cost is None and context is None)
-    decision = verdict.decision
+    decision = remember(verdict, subject, cost is None and context is None)
     if not decision.allowed and group.rejects:
         part = group.parts[verdict.binding]
         await refuse(part.limit, subject, decision, part.context_in(context), sync, verdict.others)
@@ -357,21 +375,16 @@ async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Contex
     return [answer.decision._replace(allowed=wait == 0, retry_after=wait) for wait in answer.waits]
 
 
-def _take(takes: Sequence[Take], kind: int, sync: bool) -> Taken | Awaitable[Taken]:
-    """Take from one store in one step, or from several one after the other."""
-    store: Backend = takes[0][0].store
-    several = False
-    for account, _, _ in takes:
+async def _take_held(takes: Sequence[Take], kind: int, sync: bool) -> Taken:
+    """Take what may have to be given back: from several stores one after the other, or to settle it later."""
+    by_store: dict[Backend, list[int]] = {}
+    for place, (account, _, _) in enumerate(takes):
         if kind == HOLD:
             check_settles(account)
-        if account.store is not store:
-            several = True
-    if several or (kind == HOLD and not (sync or store.in_process)):
-        by_store: dict[Backend, list[int]] = {}
-        for place, (account, _, _) in enumerate(takes):
-            by_store.setdefault(account.store, []).append(place)
-        return take_in_turn([*by_store.values()], takes, kind, partial(_take_here, sync=sync), sync)
-    return _ask_store(store, takes, kind, sync)
+        by_store.setdefault(account.store, []).append(place)
+    if len(by_store) == 1 and (sync or takes[0][0].store.in_process):
+        return await _take_here(takes, kind, sync)
+    return await take_in_turn([*by_store.values()], takes, kind, partial(_take_here, sync=sync), sync)
 
 
 async def _take_here(takes: Sequence[Take], kind: int, sync: bool) -> Taken:

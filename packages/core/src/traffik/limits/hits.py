@@ -80,22 +80,24 @@ async def decide(
 
     If the local key of the subject is known, pass it as `key`. Then the subject is not identified again.
     """
-    scope = limit.scope
-    if context is None:
-        context = limit.context
+    calls: Calls | None = None
+    if cost is None and context is None and limit.usual is not None:
+        context, scope, cost, calls, sync_calls = limit.usual
+        if sync:
+            calls = sync_calls
     else:
-        context, scope = limit.merged(context)
-    if limit.gated and not await applies(limit, subject, cost, context, sync):
-        return ADMITTED
-    if cost is None:
-        cost = limit.cost
-        if limit.price is not None:
-            cost = limit.price.call(subject, context)
-            cost = (await cost) if must_wait(cost, limit.price.name, sync) else cost
-    if type(cost) is not int or not 0 < cost <= MAX_COST:
-        cost = check_cost(cost)
-        if cost == 0:
+        context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
+        if limit.gated and not await applies(limit, subject, cost, context, sync):
             return ADMITTED
+        if cost is None:
+            cost = limit.cost
+            if limit.price is not None:
+                cost = limit.price.call(subject, context)
+                cost = (await cost) if must_wait(cost, limit.price.name, sync) else cost
+        if type(cost) is not int or not 0 < cost <= MAX_COST:
+            cost = check_cost(cost)
+            if cost == 0:
+                return ADMITTED
     if key is None:
         identity = subject if limit.identify is None else limit.identify(subject, context)
         if type(identity) is not str:
@@ -103,14 +105,15 @@ async def decide(
             if isinstance(identity, Decision):
                 return limit.note(identity, "", cost, HIT if ask is None else ask.action)
         key = local_key(scope, identity)
-    bound = limit.bound
-    if limit.rating is not None:
-        rates = limit.rating.call(subject, context)
-        bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
-    plan = bound.plan
-    if cost > plan.ceiling:
-        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
-    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+    if calls is None:
+        bound = limit.bound
+        if limit.rating is not None:
+            rates = limit.rating.call(subject, context)
+            bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
+        plan = bound.plan
+        if cost > plan.ceiling:
+            return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
     if ask is not None:
         answer = ask.call(calls, key, cost)
         answer = answer if isinstance(answer, tuple) else await answer

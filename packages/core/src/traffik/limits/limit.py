@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
@@ -61,6 +61,24 @@ class BoundPlan:
     sync_calls: Calls | None
 
 
+class UsualHit(NamedTuple):
+    """What a hit without a cost or context of its own needs, apart from the identity.
+
+    Attributes:
+        context: the context of the limit.
+        scope: its scope.
+        cost: its cost.
+        calls: the calls for async code.
+        sync_calls: the calls for sync code.
+    """
+
+    context: Context
+    scope: str | None
+    cost: int
+    calls: Calls
+    sync_calls: Calls
+
+
 _REMEMBERED: Final = 256
 """How many plans, policies and calls are cached for a callable rate. Others are prepared again."""
 
@@ -98,6 +116,10 @@ class Limit:
 
     finish: Recorder | None
     """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
+
+    usual: UsualHit | None
+    """Prepared if such hits are all alike, but for the identity; None if one has to look at rules, functions or the
+    application."""
 
     if not TYPE_CHECKING:  # type checkers see only the constructor
 
@@ -169,6 +191,7 @@ class Limit:
         self._record = recorder_of(self.uid, self._name_of)
         self.keyed = responses.keyed
         self.finish = self.recorded if self.keyed else self._record
+        self.watched = self.finish is not None or self.shadow is not None
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -179,6 +202,14 @@ class Limit:
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
         self.bound = self._bound(self.own_plan)
+        self.usual = self._usual()
+
+    def _usual(self) -> UsualHit | None:
+        plan, calls, sync_calls = self.bound.plan, self.bound.calls, self.bound.sync_calls
+        asks = self.gated or self.price is not None or self.rating is not None
+        if asks or calls is None or sync_calls is None or not 0 < self.cost <= plan.ceiling:
+            return None
+        return UsualHit(self.context, self.scope, self.cost, calls, sync_calls)
 
     def _bound(self, plan: Plan) -> BoundPlan:
         store, asked = self._store, plan

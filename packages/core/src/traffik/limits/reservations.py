@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.postings import HOLD
@@ -62,7 +63,7 @@ class _Account:
         if not verdict.decision.allowed:
             return
         try:
-            for part, hold in zip(self.group.parts, verdict.holds, strict=True):
+            for part, hold in zip_longest(self.group.parts, verdict.holds):
                 found = hold or await composing.hold_on(part, self.subject, self.context, sync)
                 if found is not None:
                     self.holds.append(found)

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from traffik.adapters import adapter_of
 from traffik.limits import hits
-from traffik.limits.composing import Group, take_all
+from traffik.limits.composing import Group, remember, take_all
 from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
 from traffik.responses.headers import PreparedPolicies
@@ -76,8 +76,8 @@ async def hit_each(
         throttle.remember(connection, decision, usual)
     else:
         verdict = await take_all(Group(chosen), connection, cost, context, sync)
-        verdict.remember(connection, usual)
-        throttle, decision, others = chosen[verdict.binding], verdict.decision, verdict.others
+        decision = remember(verdict, connection, usual)
+        throttle, others = chosen[verdict.binding], verdict.others
     if decision.allowed:
         return None
     if respond is not None and throttle.handler is None:

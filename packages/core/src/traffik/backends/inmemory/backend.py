@@ -22,14 +22,14 @@ from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
 from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
-from traffik.backends.postings import Posted, Taken, post_each, take_together
+from traffik.backends.postings import Posted, Taken, decide_takes, post_each
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
-    from traffik.backends.postings import Posting, Take
+    from traffik.backends.postings import Change, Posting, Take
     from traffik.strategies import Plan, State
 
 __all__ = ["InMemoryBackend", "set_default_clock", "stores"]
@@ -263,18 +263,43 @@ class InMemoryBackend(Backend):
                 return Taken([_busy(account.plan) for account, _, _ in takes])
             self._moving = True
             try:
-                now = self._now()
-                if back:
-                    post_each(back, now, fetch_state, self._write)
-                taken = take_together(takes, kind, now, fetch_state, self._write)
+                return self._take(takes, kind, self._now(), back)
             finally:
                 self._moving = False
-            for place, (account, key, _) in enumerate(takes):
-                if account.table.overflow and account.table.shares(key):
-                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
-            return taken
         finally:
             self._lock.release()
+
+    def _take(self, takes: Sequence[Take], kind: int, now: int, back: Sequence[Posting]) -> Taken:
+        if back:
+            post_each(back, now, fetch_state, self._write)
+        states: list[State | None] = []
+        known = True
+        for account, key, _ in takes:
+            table = account.table
+            state = table.newest.get(key)
+            if state is None or table.plan is not account.plan:
+                known, state = False, fetch_state(account, key)
+            states.append(state)
+        taken, changes = decide_takes(takes, states, kind, now)
+        for account, key, state, ttl in changes:
+            if state is None:
+                continue
+            table = account.table
+            if known:  # all of them are in the newest generation
+                table.newest[key] = state
+                if ttl > table.longest:
+                    table.longest = ttl
+            else:
+                self._write(account, key, state, ttl, now)
+        if not known:
+            self._mark_shared(takes, taken.decisions)
+        return taken
+
+    def _mark_shared(self, takes: Sequence[Take], decisions: list[Decision]) -> None:
+        """Mark the decisions on keys that are counted in an overflow bucket."""
+        for place, (account, key, _) in enumerate(takes):
+            if account.table.overflow and account.table.shares(key):
+                decisions[place] = decisions[place]._replace(degraded="overflow")
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
         with self._lock:
@@ -290,15 +315,13 @@ class InMemoryBackend(Backend):
         return now
 
     def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
-        """Keep the state of a key."""
+        """Write the state of a key."""
         table = account.table
         if table.plan is not account.plan:
             self._adopt(table, account.plan)
-        newest = table.newest
-        if key in newest:
-            newest[key] = state
-            if ttl > table.longest:
-                table.longest = ttl
+        if key in table.newest:
+            table.newest[key] = state
+            table.longest = max(table.longest, ttl)
         else:
             self._move_up(table, table.find(key)[0], key, state, ttl, now)
 
