@@ -19,7 +19,8 @@ from traffik import (
 )
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.limits.composing import TRY, Group, take_all
+from traffik.limits.combinations import Combination
+from traffik.limits.composing import TRY, take_all
 from traffik.model.coroutines import run_sync
 from traffik.model.errors import ConfigurationError
 
@@ -73,7 +74,7 @@ async def test_a_disabled_limit_or_a_cost_of_zero_is_left_out(two, store):
 
 async def test_a_check_is_true_for_a_strategy_without_stats(two, store):
     never = Limiter("two:never", "5/min", strategy=Never(), backend=store)
-    verdict = await take_all(Group([two[0], never]), "a", None, None, False, TRY)
+    verdict = await take_all(Combination([two[0], never]), "a", None, None, False, TRY)
     assert verdict.decision.allowed
     assert not await hit_all("a", two[0], never)
     assert await left(two[0]) == [10]
@@ -163,7 +164,7 @@ async def test_a_store_that_cannot_compose_says_so():
 
 def test_a_rate_among_the_limits_is_an_error(two):
     with pytest.raises(TypeError, match="one decision takes throttles and limiters, not"):
-        run_sync(take_all(Group([two[0], "1/min"]), "a", None, None, True))
+        run_sync(take_all(Combination([two[0], "1/min"]), "a", None, None, True))
 
 
 async def test_a_copy_counts_in_the_same_quota(two):

@@ -6,8 +6,8 @@ Options that may be a value or a function are normalized here, once. The path of
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
@@ -17,6 +17,7 @@ from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
+from traffik.limits.prepared import BoundPlan, UsualHit
 from traffik.limits.shadows import shadow_of
 from traffik.model.callables import Callback, Context, callback
 from traffik.model.costs import MAX_COST, check_cost
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from traffik.adapters import Memory
 
-__all__ = ["BoundPlan", "CostOption", "Limit", "RateOption", "check_context"]
+__all__ = ["CostOption", "Limit", "RateOption", "check_context"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 """The type of arguments named `cost`: an integer, or a function of the connection and the context, sync or async."""
@@ -44,39 +45,6 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """The type of arguments named `rate`: one rate or several, or a function of the connection and the context that
 returns them, sync or async."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoundPlan:
-    """A plan and the calls for it to one store.
-
-    Attributes:
-        plan: the strategy, prepared for the rates.
-        calls: the calls for async code; None if the store depends on the application of each connection.
-        sync_calls: the calls for sync code.
-    """
-
-    plan: Plan
-    calls: Calls | None
-    sync_calls: Calls | None
-
-
-class UsualHit(NamedTuple):
-    """What a hit without a cost or context of its own needs, apart from the identity.
-
-    Attributes:
-        context: the context of the limit.
-        scope: its scope.
-        cost: its cost.
-        calls: the calls for async code.
-        sync_calls: the calls for sync code.
-    """
-
-    context: Context
-    scope: str | None
-    cost: int
-    calls: Calls
-    sync_calls: Calls
 
 
 _REMEMBERED: Final = 256
@@ -172,6 +140,7 @@ class Limit:
         self._own_responses = responses
         self._own_policies = policies(self.uid, self.own_plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
+        self.combinations: dict[tuple[Any, ...], Any] = {}  # see `traffik.limits.combinations.combination_of`
         self.place = place_of_caller()
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
@@ -285,21 +254,8 @@ class Limit:
         self.enabled = True
         binding.add_watcher(self)
 
-    def remember(
-        self, subject: Any, decision: Decision, usual: bool = False, memory: Memory | None = None
-    ) -> Memory | None:
-        """Store `decision` on a connection as its most recent one.
-
-        Args:
-            subject: the connection.
-            decision: of this limit.
-            usual: whether the hit gave neither cost nor context.
-            memory: the memory of the connection, if it is known.
-
-        Returns:
-            The memory of the connection; None if the limit does not count connections.
-        """
-        return None
+    def remember(self, subject: Any, decision: Decision, usual: bool = False, memory: Memory | None = None) -> None:
+        """Store `decision` on a connection as its most recent one. `usual`: the hit gave neither cost nor context."""
 
     def amend(self, subject: Any, decision: Decision) -> None:
         """Replace the decision stored on a connection, since units were given back or charged."""

@@ -269,7 +269,7 @@ class Throttle(QuotaLimit, Generic[C]):
 
     def remember(
         self, subject: C, decision: Decision, usual: bool = False, memory: adapters.Memory | None = None
-    ) -> adapters.Memory:
+    ) -> None:
         if memory is None:
             memory = adapter_of(subject).memory(subject)
         before = None
@@ -278,7 +278,6 @@ class Throttle(QuotaLimit, Generic[C]):
             if usual and not self.websocket and (before is not None or self.shares_uid):
                 self._see_twice(subject, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
-        return memory
 
     def amend(self, subject: C, decision: Decision) -> None:
         memory = adapter_of(subject).memory(subject)

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from traffik.backends.postings import LimitAccount
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from traffik.backends.base import Backend
     from traffik.backends.inmemory.tables import KeyTable
+    from traffik.backends.postings import Take
+    from traffik.model.decisions import Decision
     from traffik.strategies import Plan, State
 
-__all__ = ["MemoryAccount", "fetch_state"]
+__all__ = ["MemoryAccount", "fetch_state", "mark_shared"]
 
 
 class MemoryAccount(LimitAccount):
@@ -33,3 +37,10 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
     if state is None or table.plan is plan or table.plan.family == plan.family:
         return state
     return plan.from_sibling(state) if table.plan.family == plan.sibling else None
+
+
+def mark_shared(takes: Sequence[Take], decisions: list[Decision]) -> None:
+    """Mark the decisions on keys that are counted in an overflow bucket."""
+    for place, (account, key, _) in enumerate(takes):
+        if account.table.overflow and account.table.shares(key):
+            decisions[place] = decisions[place]._replace(degraded="overflow")

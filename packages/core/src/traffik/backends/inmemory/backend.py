@@ -20,7 +20,7 @@ from weakref import WeakSet, WeakValueDictionary
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
-from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, mark_shared
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
 from traffik.backends.postings import Posted, Taken, decide_takes, post_each
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
@@ -29,7 +29,7 @@ from traffik.notices import notify
 from traffik.strategies import probe
 
 if TYPE_CHECKING:
-    from traffik.backends.postings import Change, Posting, Take
+    from traffik.backends.postings import Posting, Take
     from traffik.strategies import Plan, State
 
 __all__ = ["InMemoryBackend", "set_default_clock", "stores"]
@@ -292,14 +292,8 @@ class InMemoryBackend(Backend):
             else:
                 self._write(account, key, state, ttl, now)
         if not known:
-            self._mark_shared(takes, taken.decisions)
+            mark_shared(takes, taken.decisions)
         return taken
-
-    def _mark_shared(self, takes: Sequence[Take], decisions: list[Decision]) -> None:
-        """Mark the decisions on keys that are counted in an overflow bucket."""
-        for place, (account, key, _) in enumerate(takes):
-            if account.table.overflow and account.table.shares(key):
-                decisions[place] = decisions[place]._replace(degraded="overflow")
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
         with self._lock:
