@@ -26,7 +26,6 @@ __all__ = [
     "TAKE",
     "TAKE_UP_TO",
     "TRY",
-    "Change",
     "Fetch",
     "Held",
     "Keep",
@@ -36,7 +35,6 @@ __all__ = [
     "Take",
     "Taken",
     "check_settles",
-    "decide_takes",
     "post_each",
     "settle_surely",
     "take_in_turn",
@@ -137,10 +135,8 @@ Keep: TypeAlias = "Callable[[Any, str, State, int, int], None]"
 """A function that writes the new state of a key of an account, with its ttl and the time, both in µs."""
 
 
-Change: TypeAlias = tuple[Any, str, Any, int]
+_Change: TypeAlias = tuple[Any, str, Any, int]
 """What a take leaves: the account, the key, the new state or None to keep the stored one, and its ttl."""
-
-_new = tuple.__new__
 
 
 def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep: Keep) -> Taken:
@@ -153,46 +149,10 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
         fetch: returns a stored state.
         keep: writes a new state. Called after all decisions have been made.
     """
-    taken, changes = decide_takes(takes, [fetch(account, key) for account, key, _ in takes], kind, now)
-    for account, key, after, ttl in changes:
-        if after is not None:
-            keep(account, key, after, ttl, now)
-    return taken
-
-
-def decide_takes(
-    takes: Sequence[Take], states: list[State | None], kind: int, now: int
-) -> tuple[Taken, Sequence[Change]]:
-    """`take_together` without a store: the decisions, and what to write.
-
-    Args:
-        takes: the takes, and so is `kind`.
-        states: the stored state for each of them.
-        now: µs on the store's clock.
-    """
-    decisions: list[Decision] = []
-    changes: list[Change] = []
-    refused = False
-    if len(takes) > 1 and len({take[0].uid for take in takes}) < len(takes):
-        return _decide_drafts(takes, states, kind, now)
-    for (account, key, units), state in zip(takes, states):  # noqa: B905 - they are of one length
-        decision, after, ttl = account.plan.kernel(state, units, now)
-        decisions.append(decision)
-        changes.append((account, key, after, ttl))
-        if not decision[0]:
-            refused = True
-    if refused or kind != TAKE:
-        return _finish_takes(takes, states, decisions, changes, kind, now)
-    return _new(Taken, (decisions, ())), changes
-
-
-def _decide_drafts(
-    takes: Sequence[Take], states: list[State | None], kind: int, now: int
-) -> tuple[Taken, Sequence[Change]]:
-    """`decide_takes` for takes of which several may be of one key: each sees what those before it leave."""
-    decisions: list[Decision] = []
-    changes: list[Change] = []
+    states = [fetch(account, key) for account, key, _ in takes]
     befores: list[State | None] = []
+    decisions: list[Decision] = []
+    changes: list[_Change] = []
     drafts: dict[tuple[str, str], State] = {}
     for (account, key, units), state in zip(takes, states, strict=True):
         before = drafts.get((account.uid, key), state)
@@ -203,33 +163,31 @@ def _decide_drafts(
         if after is not None and decision.allowed:
             drafts[account.uid, key] = after
     if all(decisions):
-        return _finish_takes(takes, befores, decisions, changes, kind, now)
-    return _finish_takes(takes, states, decisions, changes, kind, now)
+        held = [_held(change, before) for change, before in zip(changes, befores, strict=True)] if kind == HOLD else ()
+    else:
+        held, changes = (), _refuse(states, decisions, changes, now)
+    for account, key, after, ttl in changes:
+        if after is not None and kind != TRY:
+            keep(account, key, after, ttl, now)
+    return Taken(decisions, held)
 
 
-def _finish_takes(
-    takes: Sequence[Take],
-    states: Sequence[State | None],
-    decisions: list[Decision],
-    changes: Sequence[Change],
-    kind: int,
-    now: int,
-) -> tuple[Taken, Sequence[Change]]:
-    """The receipts of takes; or if one is refused, for each other one the quota that remains without it."""
-    if all(decisions):
-        held: list[Held] = []
-        if kind == HOLD:
-            afters = [after for _, _, after, _ in changes]
-            triples = zip(takes, states, afters, strict=True)
-            held = [(account, account.plan.receipt(before, after)) for (account, _, _), before, after in triples]
-        return Taken(decisions, held), () if kind == TRY else changes
-    left: list[Change] = []
-    for place, (account, _, _) in enumerate(takes):
+def _held(change: _Change, before: State | None) -> Held:
+    account, _, after, _ = change
+    return account, account.plan.receipt(before, after)
+
+
+def _refuse(
+    states: Sequence[State | None], decisions: list[Decision], changes: Sequence[_Change], now: int
+) -> list[_Change]:
+    """Replace the decisions that admit by the quota that remains without the takes. Returns the changes to keep."""
+    kept: list[_Change] = []
+    for place, change in enumerate(changes):
         if decisions[place].allowed:
-            decisions[place] = account.plan.kernel(states[place], 0, now)[0]
-        elif kind != TRY:
-            left.append(changes[place])  # with a state if the clock has gone far back: it continues from here
-    return Taken(decisions), left
+            decisions[place] = change[0].plan.kernel(states[place], 0, now)[0]
+        else:
+            kept.append(change)  # with a state if the clock has gone far back: it continues from here
+    return kept
 
 
 async def take_in_turn(

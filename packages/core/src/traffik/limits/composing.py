@@ -53,6 +53,11 @@ _NOTING: Final[Mapping[int, Ask[Any]]] = {
 """What `decide` does for each kind of taking: it returns a take, and the store is asked when there is one of each."""
 
 
+def _noting_in_shadow(kind: int) -> Ask[Any] | None:
+    """The same for a shadow limit: it decides by itself, since it must not refuse the others."""
+    return read_only if kind == TRY else None
+
+
 class Verdict(NamedTuple):
     """The decisions of several limits.
 
@@ -100,12 +105,7 @@ def remember(verdict: Verdict, subject: Any, usual: bool) -> Decision:
 
 
 async def take_all(
-    combination: Combination,
-    subject: Any,
-    cost: int | None,
-    context: Context | None,
-    sync: bool,
-    kind: int = TAKE,
+    combination: Combination, subject: Any, cost: int | None, context: Context | None, sync: bool, kind: int = TAKE
 ) -> Verdict:
     """Take units from several limits, all or nothing.
 
@@ -120,23 +120,18 @@ async def take_all(
         ConfigurationError: a hold is asked of a strategy that cannot settle, or the limits count in different stores,
             and what the first has handed out could not be given back.
     """
-    noting, calls = _NOTING[kind], 4 if sync else 3
-    usual = cost is None and context is None and kind != TRY
+    noting, calls, usual = _NOTING[kind], 4 if sync else 3, cost is None and context is None and kind != TRY
     answers: list[Any] = []
     store: Any = None
     refused = divided = beside = incomplete = False
     for limit, price, own, whose, like in combination.steps:
-        key = None
-        if like is not None and type(answers[like]) is tuple:
-            key = answers[like][1]
+        key = answers[like][1] if like is not None and type(answers[like]) is tuple else None
         if key is not None and usual and price is None and limit.usual is not None and not limit.watched:
             answer = limit.usual[calls].account, key, limit.usual[2]  # there is nothing left to ask
         else:
             ask: Ask[Any] | None = noting
             if limit.watched:
-                beside = True
-                if limit.in_shadow:  # it decides by itself, since it must not refuse the others
-                    ask = read_only if kind == TRY else None
+                beside, ask = True, _noting_in_shadow(kind) if limit.in_shadow else noting
             whom, units = subject if whose is None else whose, cost if price is None else price
             answer = await decide(limit, whom, units, context if own is None else own, sync, ask, key)
         answers.append(answer)
@@ -236,11 +231,11 @@ def _ask_store(store: Backend, takes: Sequence[Take], kind: int, sync: bool) -> 
 
 def _binding(decisions: Sequence[Decision]) -> int:
     """The place of the decision that refuses longest or, if all admit, has the least left."""
-    found, refused, most = 0, False, UNBOUNDED
-    for place, decision in enumerate(decisions):
+    found, refused, most = decisions[0], False, UNBOUNDED
+    for decision in decisions:
         if decision[0]:
-            if not refused and decision[2] < most:
-                found, most = place, decision[2]
+            if decision[2] < most and not refused:
+                found, most = decision, decision[2]
         elif not refused or decision[3] > most:
-            found, refused, most = place, True, decision[3]
-    return found
+            found, refused, most = decision, True, decision[3]
+    return decisions.index(found)

@@ -68,35 +68,25 @@ async def decide(
 
 
 async def decide(
-    limit: Limit,
-    subject: Any,
-    cost: int | None,
-    context: Context | None,
-    sync: bool,
-    ask: Ask[Any] | None = None,
-    key: str | None = None,
+    limit: Limit, subject: Any, cost: Any, context: Any, sync: bool, ask: Any = None, key: str | None = None
 ) -> Any:
     """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, return its answer instead.
 
     If the local key of the subject is known, pass it as `key`. Then the subject is not identified again.
     """
-    calls: Calls | None = None
+    calls = sync_calls = None
     if cost is None and context is None and limit.usual is not None:
         context, scope, cost, calls, sync_calls = limit.usual
-        if sync:
-            calls = sync_calls
     else:
         context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
         if limit.gated and not await applies(limit, subject, cost, context, sync):
             return ADMITTED
         if cost is None:
-            cost = limit.cost
-            if limit.price is not None:
-                cost = limit.price.call(subject, context)
-                cost = (await cost) if must_wait(cost, limit.price.name, sync) else cost
+            cost = limit.cost if limit.price is None else limit.price.call(subject, context)
+            if limit.price is not None and must_wait(cost, limit.price.name, sync):
+                cost = await cost
         if type(cost) is not int or not 0 < cost <= MAX_COST:
-            cost = check_cost(cost)
-            if cost == 0:
+            if (cost := check_cost(cost)) == 0:
                 return ADMITTED
     if key is None:
         identity = subject if limit.identify is None else limit.identify(subject, context)
@@ -110,10 +100,10 @@ async def decide(
         if limit.rating is not None:
             rates = limit.rating.call(subject, context)
             bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
-        plan = bound.plan
-        if cost > plan.ceiling:
-            return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
-        calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+        if cost > bound.plan.ceiling:
+            return limit.recorded(bound.plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+        calls = sync_calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, bound.plan, sync)
+    calls = sync_calls if sync else calls
     if ask is not None:
         answer = ask.call(calls, key, cost)
         answer = answer if isinstance(answer, tuple) else await answer

@@ -20,9 +20,9 @@ from weakref import WeakSet, WeakValueDictionary
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
-from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, mark_shared
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, mark_shared, take_known
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
-from traffik.backends.postings import Posted, Taken, decide_takes, post_each
+from traffik.backends.postings import TAKE, Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
@@ -263,36 +263,19 @@ class InMemoryBackend(Backend):
                 return Taken([_busy(account.plan) for account, _, _ in takes])
             self._moving = True
             try:
-                return self._take(takes, kind, self._now(), back)
+                return self._take(takes, kind, back)
             finally:
                 self._moving = False
         finally:
             self._lock.release()
 
-    def _take(self, takes: Sequence[Take], kind: int, now: int, back: Sequence[Posting]) -> Taken:
-        if back:
-            post_each(back, now, fetch_state, self._write)
-        states: list[State | None] = []
-        known = True
-        for account, key, _ in takes:
-            table = account.table
-            state = table.newest.get(key)
-            if state is None or table.plan is not account.plan:
-                known, state = False, fetch_state(account, key)
-            states.append(state)
-        taken, changes = decide_takes(takes, states, kind, now)
-        for account, key, state, ttl in changes:
-            if state is None:
-                continue
-            table = account.table
-            if known:  # all of them are in the newest generation
-                table.newest[key] = state
-                if ttl > table.longest:
-                    table.longest = ttl
-            else:
-                self._write(account, key, state, ttl, now)
-        if not known:
-            mark_shared(takes, taken.decisions)
+    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
+        now = self._now()
+        if kind == TAKE and not back and (known := take_known(takes, now)) is not None:
+            return known
+        post_each(back, now, fetch_state, self._write)
+        taken = take_together(takes, kind, now, fetch_state, self._write)
+        mark_shared(takes, taken.decisions)
         return taken
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
