@@ -85,9 +85,8 @@ async def decide(
             cost = limit.cost if limit.price is None else limit.price.call(subject, context)
             if limit.price is not None and must_wait(cost, limit.price.name, sync):
                 cost = await cost
-        if type(cost) is not int or not 0 < cost <= MAX_COST:
-            if (cost := check_cost(cost)) == 0:
-                return ADMITTED
+        if (type(cost) is not int or not 0 < cost <= MAX_COST) and (cost := check_cost(cost)) == 0:
+            return ADMITTED
     if key is None:
         identity = subject if limit.identify is None else limit.identify(subject, context)
         if type(identity) is not str:

@@ -90,7 +90,7 @@ async def take_up_to(part: Hit, subject: Any, most: int, context: Context | None
 
 
 async def foresee(part: Hit, subject: Any, costs: Sequence[int], context: Context | None, sync: bool) -> list[Decision]:
-    """When each of `costs`, one after the other, would be admitted if nobody else hits."""
+    """The times at which hits of `costs`, one after another, would be admitted without other hits."""
     checked = tuple(map(check_cost, costs))
     hold = await hold_on(part, subject, check_context(context), sync)
     if hold is None:
