@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple
 
 from traffik.limits.limit import Limit, check_context
 from traffik.model.costs import check_cost
 from traffik.model.descriptions import describe
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from traffik.model.callables import Context
+
+    L_co = TypeVar("L_co", bound=Limit, default=Limit, covariant=True)
+else:
+    from typing import TypeVar
+
+    L_co = TypeVar("L_co", covariant=True)
 
 __all__ = ["Combination", "Hit", "combination_of"]
 
@@ -20,7 +28,7 @@ _KEPT: Final = 64
 _new = tuple.__new__
 
 
-class Hit(NamedTuple):
+class Hit(NamedTuple, Generic[L_co]):
     """One limit in a decision over several, with options of its own.
 
     Attributes:
@@ -30,10 +38,10 @@ class Hit(NamedTuple):
         subject: the connection or identity to count; if None, that of the whole hit.
     """
 
-    limit: Limit
+    limit: L_co
     cost: int | None = None
-    context: Context | None = None
-    subject: Any = None
+    context: Mapping[str, object] | None = None
+    subject: object = None
 
     def subject_in(self, whole: Any) -> Any:
         """Its own subject, or else that of the whole hit."""

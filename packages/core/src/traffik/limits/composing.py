@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from traffik.backends.postings import Held, Take
     from traffik.limits.combinations import Combination
     from traffik.limits.limit import Limit
+    from traffik.limits.prepared import UsualHit
     from traffik.model.callables import Context
     from traffik.responses.headers import PreparedPolicies
 
@@ -56,6 +57,12 @@ _NOTING: Final[Mapping[int, Ask[Any]]] = {
 def _noting_in_shadow(kind: int) -> Ask[Any] | None:
     """The same for a shadow limit: it decides by itself, since it must not refuse the others."""
     return read_only if kind == TRY else None
+
+
+def _known_take(usual: UsualHit, key: str, sync: bool) -> Take:
+    _, _, cost, bound = usual
+    calls: Any = bound.sync_calls if sync else bound.calls
+    return calls.account, key, cost
 
 
 class Verdict(NamedTuple):
@@ -120,14 +127,15 @@ async def take_all(
         ConfigurationError: a hold is asked of a strategy that cannot settle, or the limits count in different stores,
             and what the first has handed out could not be given back.
     """
-    noting, calls, usual = _NOTING[kind], 4 if sync else 3, cost is None and context is None and kind != TRY
+    noting, usual = _NOTING[kind], cost is None and context is None and kind != TRY
     answers: list[Any] = []
+    answer: Any
     store: Any = None
     refused = divided = beside = incomplete = False
     for limit, price, own, whose, like in combination.steps:
         key = answers[like][1] if like is not None and type(answers[like]) is tuple else None
         if key is not None and usual and price is None and limit.usual is not None and not limit.watched:
-            answer = limit.usual[calls].account, key, limit.usual[2]  # there is nothing left to ask
+            answer = _known_take(limit.usual, key, sync)  # there is nothing left to ask
         else:
             ask: Ask[Any] | None = noting
             if limit.watched:
@@ -147,7 +155,7 @@ async def take_all(
         decisions, held = await _take_held(takes, kind, sync)
     else:
         taken = _ask_store(store, takes, kind, sync)
-        decisions, held = taken if type(taken) is Taken else await taken
+        decisions, held = taken if isinstance(taken, Taken) else await taken
     if incomplete or beside or held:
         return await _finish(combination, takes, decisions, held, [*answers], kind, sync)
     return _new(Verdict, (combination, decisions, _binding(decisions), ()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, overload
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.events.records import HIT, SILENT
@@ -24,22 +24,29 @@ from traffik.model.rates import UNLIMITED
 from traffik.responses.rejections import reject
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
+    from traffik.limits.prepared import BoundPlan
     from traffik.model.callables import Callback, Context
     from traffik.responses.headers import PreparedPolicies
     from traffik.strategies import Plan
 
+    T = TypeVar("T", bound=tuple[Any, ...], default=Decision)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 __all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-_T = TypeVar("_T", bound=tuple[Any, ...])
-
-AskCall: TypeAlias = "Callable[[Calls, str, int], _T | Awaitable[_T]]"
+AskCall: TypeAlias = "Callable[[Calls, str, int], T | Awaitable[T]]"
 """A function to call with the calls to the store, the key and the cost, instead of charging the cost."""
 
 
-class Ask(NamedTuple, Generic[_T]):
+class Ask(NamedTuple, Generic[T]):
     """What a hit does instead of charging the store.
 
     Attributes:
@@ -47,7 +54,7 @@ class Ask(NamedTuple, Generic[_T]):
         action: the action to record for a decision that needs no store.
     """
 
-    call: AskCall[_T]
+    call: AskCall[T]
     action: str
 
 
@@ -62,9 +69,9 @@ async def decide(
     cost: int | None,
     context: Context | None,
     sync: bool,
-    ask: Ask[_T] | None,
+    ask: Ask[T] | None,
     key: str | None = None,
-) -> Decision | _T: ...
+) -> Decision | T: ...
 
 
 async def decide(
@@ -74,9 +81,9 @@ async def decide(
 
     If the local key of the subject is known, pass it as `key`. Then the subject is not identified again.
     """
-    calls = sync_calls = None
+    bound: BoundPlan | None = None
     if cost is None and context is None and limit.usual is not None:
-        context, scope, cost, calls, sync_calls = limit.usual
+        context, scope, cost, bound = limit.usual
     else:
         context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
         if limit.gated and not await applies(limit, subject, cost, context, sync):
@@ -94,15 +101,14 @@ async def decide(
             if isinstance(identity, Decision):
                 return limit.note(identity, "", cost, HIT if ask is None else ask.action)
         key = local_key(scope, identity)
-    if calls is None:
+    if bound is None:
         bound = limit.bound
         if limit.rating is not None:
             rates = limit.rating.call(subject, context)
             bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
         if cost > bound.plan.ceiling:
             return limit.recorded(bound.plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
-        calls = sync_calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, bound.plan, sync)
-    calls = sync_calls if sync else calls
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, bound.plan, sync)
     if ask is not None:
         answer = ask.call(calls, key, cost)
         answer = answer if isinstance(answer, tuple) else await answer

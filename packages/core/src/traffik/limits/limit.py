@@ -174,11 +174,10 @@ class Limit:
         self.usual = self._usual()
 
     def _usual(self) -> UsualHit | None:
-        plan, calls, sync_calls = self.bound.plan, self.bound.calls, self.bound.sync_calls
-        asks = self.gated or self.price is not None or self.rating is not None
-        if asks or calls is None or sync_calls is None or not 0 < self.cost <= plan.ceiling:
+        asks = self.gated or self.price is not None or self.rating is not None or self.bound.calls is None
+        if asks or not 0 < self.cost <= self.bound.plan.ceiling:
             return None
-        return UsualHit(self.context, self.scope, self.cost, calls, sync_calls)
+        return UsualHit(self.context, self.scope, self.cost, self.bound)
 
     def _bound(self, plan: Plan) -> BoundPlan:
         store, asked = self._store, plan

@@ -35,12 +35,10 @@ class UsualHit(NamedTuple):
         context: the context of the limit.
         scope: its scope.
         cost: its cost.
-        calls: the calls for async code.
-        sync_calls: the calls for sync code.
+        bound: its plan, with the calls to the store.
     """
 
     context: Context
     scope: str | None
     cost: int
-    calls: Calls
-    sync_calls: Calls
+    bound: BoundPlan

@@ -9,6 +9,7 @@ from traffik.model.errors import ConfigurationError
 from traffik.strategies.base import Strategy
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
+from traffik.strategies.penalty import Penalty
 from traffik.strategies.sliding_counter import SlidingCounter
 from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
@@ -22,6 +23,7 @@ STRATEGIES: Final[Mapping[str, type[Any]]] = {
     "token-bucket": TokenBucket,
     "leaky-bucket": LeakyBucket,
     "gcra": GCRA,
+    "penalty": Penalty,
 }
 """All built-in strategies, the default first."""
 

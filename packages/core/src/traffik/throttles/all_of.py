@@ -144,7 +144,7 @@ class SyncAllOf(Generic[_C]):
 
 @overload
 async def hit_all(
-    subject: object, *limits: Limiter, cost: int | None = None, context: Context | None = None
+    subject: object, *limits: Limiter | Hit[Limiter], cost: int | None = None, context: Context | None = None
 ) -> Decision: ...
 
 
@@ -163,7 +163,7 @@ async def hit_all(subject: Any, *limits: Limit | Hit, cost: int | None = None, c
 
 @overload
 def hit_all_sync(
-    subject: object, *limits: Limiter, cost: int | None = None, context: Context | None = None
+    subject: object, *limits: Limiter | Hit[Limiter], cost: int | None = None, context: Context | None = None
 ) -> Decision: ...
 
 
