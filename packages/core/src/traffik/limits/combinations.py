@@ -77,8 +77,9 @@ class Combination:
             raise TypeError("one decision takes at least one throttle or limiter")
         self.parts = tuple([each if isinstance(each, Hit) else _new(Hit, (each, None, None, None)) for each in limits])
         self.steps: list[tuple[Limit, int | None, Context | None, Any, int | None]] = []
+        self.throttles: list[tuple[int, Limit]] = []
         sources: list[object] = []
-        for limit, cost, context, subject in self.parts:
+        for place, (limit, cost, context, subject) in enumerate(self.parts):
             if not isinstance(limit, Limit):
                 raise TypeError(f"one decision takes throttles and limiters, not {describe(limit)}")
             if cost is not None:
@@ -86,12 +87,13 @@ class Combination:
             own = check_context(context) is not None or subject is not None or limit.context
             source = object() if own else limit.identity_source
             like = sources.index(source) if source in sources else None
-            self.steps.append((limit, cost, context, subject, like))
             sources.append(source)
-        self.throttles = [(place, part[0]) for place, part in enumerate(self.parts) if part[0].rejects]
+            self.steps.append((limit, cost, context, subject, like))
+            if limit.rejects:
+                self.throttles.append((place, limit))
         self.rejects = len(self.throttles) > 0
-        plain = all(limit.rejects and limit.floods is None for limit, *_ in self.steps)
-        self.limits = [limit for limit, *_ in self.steps] if plain else []
+        plain = [limit for _, limit in self.throttles if limit.floods is None]
+        self.limits = plain if len(plain) == len(self.parts) else []
 
 
 def combination_of(limits: tuple[Limit | Hit, ...]) -> Combination:
