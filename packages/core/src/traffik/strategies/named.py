@@ -46,7 +46,7 @@ def strategy_named(name: str | None, *, burst: int | None = None, debt: int | No
     kind = STRATEGIES.get(plain)
     if kind is None:
         raise ConfigurationError(f"there is no strategy {name!r}; the strategies are {', '.join(STRATEGIES)}")
-    settings: dict[str, int] = {}
+    settings: dict[str, Any] = {}
     if burst is not None:
         if plain not in _METERS:
             raise ConfigurationError(f"{plain} has no burst; {', '.join(_METERS)} have one")
