@@ -18,7 +18,7 @@ from measure import Result, Work, awaiting_each, interleaved, judged
 from request import scope_for
 from starlette.requests import Request
 
-from traffik import AllOf, HTTPThrottle, Limiter
+from traffik import AllOf, HTTPThrottle, Limiter, hit_all
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
@@ -55,7 +55,10 @@ def _forms(store: Backend) -> dict[str, Form]:
         async with one.reserve(request, cost=3) as reservation:
             await reservation.commit(2)
 
-    return {"one": one.hit, "three": together.hit, "separate": separately, "reserved": reserve}
+    async def listed(request: Request) -> None:
+        await hit_all(request, *three)
+
+    return {"one": one.hit, "three": together.hit, "listed": listed, "separate": separately, "reserved": reserve}
 
 
 async def _in_memory() -> list[Result]:
@@ -66,6 +69,7 @@ async def _in_memory() -> list[Result]:
     times = await interleaved(works, ROUNDS)
     return [
         judged("memory, AllOf.hit of three", times["three"], times["one"], 2.2),
+        judged("memory, hit_all of three", times["listed"], times["one"], None),
         judged("memory, three separate hits", times["separate"], times["one"], None),
         judged("memory, reserve and commit", times["reserved"], times["one"], None),
     ]

@@ -11,7 +11,7 @@ def test_a_rate_is_explained_for_every_strategy(traffik):
     said = traffik("rate", "100/min")
     assert (said.code, said.err) == (0, "")
     assert "100 in 1 min, one every 600 ms if evenly" in said.out
-    for name in ("sliding-window", "fixed-window", "sliding-log", "token-bucket", "leaky-bucket", "gcra"):
+    for name in ("sliding-window", "fixed-window", "sliding-log", "token-bucket", "leaky-bucket", "gcra", "penalty"):
         assert name in said.out
 
 

@@ -10,6 +10,7 @@ import pytest
 from traffik import (
     Decision,
     Hit,
+    HTTPThrottle,
     Limiter,
     SettledDecision,
     Transition,
@@ -19,7 +20,8 @@ from traffik import (
 )
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
-from traffik.limits.composing import TRY, parts_of, take_all
+from traffik.limits.combinations import Combination
+from traffik.limits.composing import TRY, take_all
 from traffik.model.coroutines import run_sync
 from traffik.model.errors import ConfigurationError
 
@@ -73,7 +75,7 @@ async def test_a_disabled_limit_or_a_cost_of_zero_is_left_out(two, store):
 
 async def test_a_check_is_true_for_a_strategy_without_stats(two, store):
     never = Limiter("two:never", "5/min", strategy=Never(), backend=store)
-    verdict = await take_all(parts_of([two[0], never]), "a", None, None, False, TRY)
+    verdict = await take_all(Combination([two[0], never]), "a", None, None, False, TRY)
     assert verdict.decision.allowed
     assert not await hit_all("a", two[0], never)
     assert await left(two[0]) == [10]
@@ -163,10 +165,39 @@ async def test_a_store_that_cannot_compose_says_so():
 
 def test_a_rate_among_the_limits_is_an_error(two):
     with pytest.raises(TypeError, match="one decision takes throttles and limiters, not"):
-        run_sync(take_all(parts_of([two[0], "1/min"]), "a", None, None, True))
+        run_sync(take_all(Combination([two[0], "1/min"]), "a", None, None, True))
 
 
 async def test_a_copy_counts_in_the_same_quota(two):
     assert not await hit_all("a", two[0], copy.copy(two[0]), cost=6)
     assert await hit_all("a", two[0], copy.copy(two[0]), cost=5)
     assert await left(two[0]) == [0]
+
+
+async def test_limits_with_one_identifier_identify_a_connection_once(store):
+    asked = []
+
+    async def identify(connection):
+        asked.append(connection)
+        return "ada"
+
+    limits = [HTTPThrottle(f"once:{place}", "9/min", identifier=identify, backend=store) for place in range(3)]
+    scoped = HTTPThrottle("once:scoped", "9/min", identifier=identify, context={"scope": "s"}, backend=store)
+    connection = object()
+    await take_all(Combination([*limits, scoped]), connection, 2, None, False)
+    assert len(asked) == 2  # the context of the last one may make it another identity
+    assert [(await limit.stat(connection)).hits_remaining for limit in (*limits, scoped)] == [7] * 4
+    await take_all(Combination([limits[0], Hit(limits[1], subject="other")]), connection, None, None, False)
+    assert asked[-1] == "other"
+
+
+async def test_a_combination_follows_what_becomes_of_its_limits(two, store):
+    third = Limiter("two:3", "5/min", backend=store)
+    both = Combination([*two, third])
+    assert (await take_all(both, "a", None, None, False)).decision
+    two[1].disable()
+    third.update(rate="2/min")
+    verdicts = [await take_all(both, "a", None, None, False) for _ in range(2)]
+    assert [verdict.decision.allowed for verdict in verdicts] == [True, False]
+    two[1].enable()
+    assert await left(*two, third) == [8, 4, 0]

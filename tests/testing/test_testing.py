@@ -76,6 +76,24 @@ class Impure:
         return Transition(Decision(bool(self.asked % 2), 5, 5), None, 0)
 
 
+@dataclass(frozen=True)
+class Unsettled(FixedWindow):
+    """A fixed window that settles wrongly in one way."""
+
+    part: str = ""
+
+    def settle(self, state, rate, delta, receipt, now):
+        settled = super().settle(state, rate, delta, receipt, now)
+        start, count = (now, 0) if state is None else state[1:]
+        spoilt = {
+            "generous": settled._replace(state=(rate.period, start, max(-5, count + 2 * delta)), ttl=rate.period),
+            "fresh": settled._replace(applied=delta - 1),
+            "unbounded": settled._replace(state=(rate.period, start, count + delta), ttl=rate.period, applied=delta),
+            "silent": settled._replace(decision=settled.decision._replace(remaining=0)),
+        }
+        return spoilt[self.part]
+
+
 FOUND = {
     "wait": StrategyContract.test_the_wait_is_exact,
     "remaining": StrategyContract.test_what_remains_is_the_largest_cost_that_is_admitted,
@@ -90,6 +108,22 @@ def test_the_contract_of_strategies_finds_a_broken_strategy(part, contract):
     broken = type("Contract", (StrategyContract,), {"strategy": Broken(part)})()
     with pytest.raises(AssertionError):
         contract(broken)
+
+
+MISSETTLED = {
+    "generous": StrategyContract.test_units_given_back_leave_no_more_quota_than_if_they_had_not_been_taken,
+    "fresh": StrategyContract.test_a_refund_without_a_receipt_leaves_no_more_than_the_whole_quota,
+    "unbounded": StrategyContract.test_a_charge_in_any_case_is_bounded_and_wears_off,
+    "silent": StrategyContract.test_what_is_settled_says_what_remains_and_changes_no_argument,
+}
+
+
+@pytest.mark.parametrize(("part", "contract"), MISSETTLED.items(), ids=MISSETTLED)
+def test_the_contract_of_strategies_finds_one_that_settles_wrongly(part, contract):
+    broken = type("Contract", (StrategyContract,), {"strategy": Unsettled(part)})()
+    with pytest.raises(AssertionError):
+        contract(broken)
+    contract(type("Contract", (StrategyContract,), {"strategy": FixedWindow()})())
 
 
 def test_the_contract_of_strategies_finds_an_impure_one():

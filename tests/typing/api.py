@@ -18,6 +18,7 @@ from traffik import (
     DecisionEvent,
     EventLog,
     FloodPolicy,
+    Hit,
     HTTPThrottle,
     Limiter,
     Penalty,
@@ -31,6 +32,7 @@ from traffik import (
     WebSocketThrottle,
     get_wait,
     group,
+    hit_all,
     is_throttled,
     load_throttles,
     set_default_responses,
@@ -256,3 +258,9 @@ def watch() -> None:
     assert_type(subscribe(async_listener), Subscription)
     subscribe(EventLog())
     unsubscribe(listener)
+
+
+async def hit_several(request: Request, one: Limiter) -> None:
+    assert_type(await hit_all("ada", one, Hit(one, 2)), Decision)
+    assert_type(await hit_all("ada", Hit(one, 2)), Decision)
+    assert_type(await hit_all(request, Hit(throttle), one), Request)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from traffik.events.subscriptions import Subscription, subscribe, unsubscribe
     from traffik.identities.proxies import DENIED, EXEMPTED
     from traffik.identities.trust import trust_no_proxies, trust_proxies
-    from traffik.limits.composing import Hit
+    from traffik.limits.combinations import Hit
     from traffik.limits.defaults import set_default_responses
     from traffik.limits.floods import FloodPolicy
     from traffik.limits.groups import group
@@ -143,7 +143,7 @@ _HOMES = {
         "TraffikError",
         "WaitTimeoutError",
     ),
-    "limits.composing": ("Hit",),
+    "limits.combinations": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
     "limits.slots": ("Slots",),

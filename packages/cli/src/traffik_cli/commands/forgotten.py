@@ -66,7 +66,7 @@ def _calls(tree: ast.AST, module: ModuleType, file: str) -> Iterator[Forgotten]:
 def _uid_of(owner: object) -> str:
     """The uid of a limit or of an `AllOf`; empty for other objects."""
     if isinstance(owner, AllOf):
-        return ", ".join(part.limit.uid for part in owner.parts)
+        return ", ".join(part.limit.uid for part in owner.combination.parts)
     return owner.uid if isinstance(owner, Limit) else ""
 
 

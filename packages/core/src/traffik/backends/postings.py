@@ -135,6 +135,10 @@ Keep: TypeAlias = "Callable[[Any, str, State, int, int], None]"
 """A function that writes the new state of a key of an account, with its ttl and the time, both in µs."""
 
 
+_Change: TypeAlias = tuple[Any, str, Any, int]
+"""What a take leaves: the account, the key, the new state or None to keep the stored one, and its ttl."""
+
+
 def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep: Keep) -> Taken:
     """Decide on takes, each with the quota that those before it leave. If one is refused, none of them counts.
 
@@ -145,65 +149,45 @@ def take_together(takes: Sequence[Take], kind: int, now: int, fetch: Fetch, keep
         fetch: returns a stored state.
         keep: writes a new state. Called after all decisions have been made.
     """
+    states = [fetch(account, key) for account, key, _ in takes]
+    befores: list[State | None] = []
     decisions: list[Decision] = []
-    changes: list[tuple[Any, str, Any, Any, int]] = []
-    uids: set[str] = set()
-    refused = False
-    for account, key, units in takes:
-        before = fetch(account, key)
-        if account.uid in uids:
-            before = _drafted(changes, decisions, account.uid, key, before)
-        uids.add(account.uid)
+    changes: list[_Change] = []
+    drafts: dict[tuple[str, str], State] = {}
+    for (account, key, units), state in zip(takes, states, strict=True):
+        before = drafts.get((account.uid, key), state)
         decision, after, ttl = account.plan.kernel(before, units, now)
+        befores.append(before)
         decisions.append(decision)
-        changes.append((account, key, before, after, ttl))
-        if not decision[0]:
-            refused = True
-    if refused:
-        return _refused(takes, decisions, changes, kind, now, fetch, keep)
-    if kind != TRY:
-        for account, key, _, after, ttl in changes:
-            if after is not None:
-                keep(account, key, after, ttl, now)
-    if kind != HOLD:
-        return Taken(decisions)
-    return Taken(
-        decisions, [(account, account.plan.receipt(before, after)) for account, _, before, after, _ in changes]
-    )
+        changes.append((account, key, after, ttl))
+        if after is not None and decision.allowed:
+            drafts[account.uid, key] = after
+    if all(decisions):
+        held = [_held(change, before) for change, before in zip(changes, befores, strict=True)] if kind == HOLD else ()
+    else:
+        held, changes = (), _refuse(states, decisions, changes, now)
+    for account, key, after, ttl in changes:
+        if after is not None and kind != TRY:
+            keep(account, key, after, ttl, now)
+    return Taken(decisions, held)
 
 
-def _drafted(
-    changes: Sequence[tuple[Any, str, Any, Any, int]],
-    decisions: Sequence[Decision],
-    uid: str,
-    key: str,
-    stored: State | None,
-) -> State | None:
-    """The state of a key after the takes before, of which one may have taken from it."""
-    found = stored
-    for (account, other, _, after, _), decision in zip(changes, decisions, strict=True):
-        if other == key and account.uid == uid and after is not None and decision.allowed:
-            found = after
-    return found
+def _held(change: _Change, before: State | None) -> Held:
+    account, _, after, _ = change
+    return account, account.plan.receipt(before, after)
 
 
-def _refused(
-    takes: Sequence[Take],
-    decisions: list[Decision],
-    changes: Sequence[tuple[Any, str, Any, Any, int]],
-    kind: int,
-    now: int,
-    fetch: Fetch,
-    keep: Keep,
-) -> Taken:
-    """The result if a take is refused: its refusal, and for each other take the quota that remains without it."""
-    for place, (account, key, _) in enumerate(takes):
-        after, ttl = changes[place][3:]
+def _refuse(
+    states: Sequence[State | None], decisions: list[Decision], changes: Sequence[_Change], now: int
+) -> list[_Change]:
+    """Replace the decisions that admit by the quota that remains without the takes. Returns the changes to keep."""
+    kept: list[_Change] = []
+    for place, change in enumerate(changes):
         if decisions[place].allowed:
-            decisions[place] = account.plan.kernel(fetch(account, key), 0, now)[0]
-        elif after is not None and kind != TRY:
-            keep(account, key, after, ttl, now)  # the clock has gone far back, so the state continues from here
-    return Taken(decisions)
+            decisions[place] = change[0].plan.kernel(states[place], 0, now)[0]
+        else:
+            kept.append(change)  # with a state if the clock has gone far back: it continues from here
+    return kept
 
 
 async def take_in_turn(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, overload
 
 from traffik.adapters import adapter_of, socket_adapter_of
 from traffik.events.records import HIT, SILENT
@@ -24,68 +24,95 @@ from traffik.model.rates import UNLIMITED
 from traffik.responses.rejections import reject
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from traffik.backends.base import Calls
     from traffik.limits.limit import Limit
+    from traffik.limits.prepared import BoundPlan
     from traffik.model.callables import Callback, Context
     from traffik.responses.headers import PreparedPolicies
     from traffik.strategies import Plan
 
+    T = TypeVar("T", bound=tuple[Any, ...], default=Decision)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
 __all__ = ["Ask", "AskCall", "account_of", "applies", "decide", "read_only", "refuse", "reset", "stat"]
 
 
-AskCall: TypeAlias = "Callable[[Calls, str, int], Decision | Awaitable[Decision]]"
+AskCall: TypeAlias = "Callable[[Calls, str, int], T | Awaitable[T]]"
 """A function to call with the calls to the store, the key and the cost, instead of charging the cost."""
 
 
-class Ask(NamedTuple):
+class Ask(NamedTuple, Generic[T]):
     """What a hit does instead of charging the store.
 
     Attributes:
-        call: returns the decision. The caller records it.
+        call: returns the decision, which the caller records, or another tuple, such as the data for a later charge.
         action: the action to record for a decision that needs no store.
     """
 
-    call: AskCall
+    call: AskCall[T]
     action: str
 
 
+@overload
+async def decide(limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool) -> Decision: ...
+
+
+@overload
 async def decide(
-    limit: Limit, subject: Any, cost: int | None, context: Context | None, sync: bool, ask: Ask | None = None
-) -> Decision:
-    """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, call that instead."""
-    scope = limit.scope
-    if context is None:
-        context = limit.context
+    limit: Limit,
+    subject: Any,
+    cost: int | None,
+    context: Context | None,
+    sync: bool,
+    ask: Ask[T] | None,
+    key: str | None = None,
+) -> Decision | T: ...
+
+
+async def decide(
+    limit: Limit, subject: Any, cost: Any, context: Any, sync: bool, ask: Any = None, key: str | None = None
+) -> Any:
+    """Decide on a hit of `subject`, and charge the cost if it is admitted; with `ask`, return its answer instead.
+
+    If the local key of the subject is known, pass it as `key`. Then the subject is not identified again.
+    """
+    bound: BoundPlan | None = None
+    if cost is None and context is None and limit.usual is not None:
+        context, scope, cost, bound = limit.usual
     else:
-        context, scope = limit.merged(context)
-    if limit.gated and not await applies(limit, subject, cost, context, sync):
-        return ADMITTED
-    if cost is None:
-        cost = limit.cost
-        if limit.price is not None:
-            cost = limit.price.call(subject, context)
-            cost = (await cost) if must_wait(cost, limit.price.name, sync) else cost
-    if type(cost) is not int or not 0 < cost <= MAX_COST:
-        cost = check_cost(cost)
-        if cost == 0:
+        context, scope = (limit.context, limit.scope) if context is None else limit.merged(context)
+        if limit.gated and not await applies(limit, subject, cost, context, sync):
             return ADMITTED
-    identity = subject if limit.identify is None else limit.identify(subject, context)
-    if type(identity) is not str:
-        identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
-        if isinstance(identity, Decision):
-            return limit.note(identity, "", cost, HIT if ask is None else ask.action)
-    key = local_key(scope, identity)
-    bound = limit.bound
-    if limit.rating is not None:
-        rates = limit.rating.call(subject, context)
-        bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
-    plan = bound.plan
-    if cost > plan.ceiling:
-        return limit.recorded(plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
-    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, plan, sync)
+        if cost is None:
+            cost = limit.cost if limit.price is None else limit.price.call(subject, context)
+            if limit.price is not None and must_wait(cost, limit.price.name, sync):
+                cost = await cost
+        if (type(cost) is not int or not 0 < cost <= MAX_COST) and (cost := check_cost(cost)) == 0:
+            return ADMITTED
+    if key is None:
+        identity = subject if limit.identify is None else limit.identify(subject, context)
+        if type(identity) is not str:
+            identity = _checked(limit, (await identity) if must_wait(identity, limit.identified_by, sync) else identity)
+            if isinstance(identity, Decision):
+                return limit.note(identity, "", cost, HIT if ask is None else ask.action)
+        key = local_key(scope, identity)
+    if bound is None:
+        bound = limit.bound
+        if limit.rating is not None:
+            rates = limit.rating.call(subject, context)
+            bound = limit.bound_for((await rates) if must_wait(rates, limit.rating.name, sync) else rates)
+        if cost > bound.plan.ceiling:
+            return limit.recorded(bound.plan.without_store(cost), key, cost, HIT if ask is None else ask.action)
+    calls = (bound.sync_calls if sync else bound.calls) or limit.calls_for(subject, bound.plan, sync)
     if ask is not None:
         answer = ask.call(calls, key, cost)
-        return limit.marked(answer if isinstance(answer, Decision) else await answer, key)
+        answer = answer if isinstance(answer, tuple) else await answer
+        return limit.marked(answer, key) if limit.keyed and isinstance(answer, Decision) else answer
     answer = calls.charge(key, cost)
     decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
     return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)

@@ -6,7 +6,7 @@ Options that may be a value or a function are normalized here, once. The path of
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from traffik.backends import binding
@@ -17,6 +17,7 @@ from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_options
+from traffik.limits.prepared import BoundPlan, UsualHit
 from traffik.limits.shadows import shadow_of
 from traffik.limits.tiers import Tiers
 from traffik.model.callables import Callback, Context, callback, check_context
@@ -35,7 +36,9 @@ from traffik.strategies import Plan, SlidingWindow, Strategy, plan
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["BoundPlan", "CostOption", "Limit", "RateOption"]
+    from traffik.adapters import Memory
+
+__all__ = ["CostOption", "Limit", "RateOption"]
 
 CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 """The type of arguments named `cost`: an integer, or a function of the connection and the context, sync or async."""
@@ -43,21 +46,6 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """The type of arguments named `rate`: one rate or several, or a function of the connection and the context that
 returns them, sync or async."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoundPlan:
-    """A plan and the calls for it to one store.
-
-    Attributes:
-        plan: the strategy, prepared for the rates.
-        calls: the calls for async code; None if the store depends on the application of each connection.
-        sync_calls: the calls for sync code.
-    """
-
-    plan: Plan
-    calls: Calls | None
-    sync_calls: Calls | None
 
 
 _REMEMBERED: Final = 256
@@ -100,6 +88,10 @@ class Limit:
 
     finish: Recorder | None
     """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
+
+    usual: UsualHit | None
+    """Prepared if such hits are all alike, but for the identity; None if one has to look at rules, functions or the
+    application."""
 
     if not TYPE_CHECKING:  # type checkers see only the constructor
 
@@ -149,11 +141,10 @@ class Limit:
             rate.check(self.strategy)
         self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         self.shadow = shadow_of(self.strategy, shadow, shadow_rate)
-        if not isinstance(responses, ResponseOptions | None):
-            raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
-        self._own_responses = responses
+        self._own_responses = _checked_responses(responses)
         self._own_policies = policies(self.uid, self.own_plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
+        self.combinations: dict[tuple[Any, ...], Any] = {}  # see `traffik.limits.combinations.combination_of`
         self.place = place_of_caller()
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
@@ -171,7 +162,9 @@ class Limit:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
-        self.finish = self.recorded if responses.keyed else self._record
+        self.keyed = responses.keyed
+        self.finish = self.recorded if self.keyed else self._record
+        self.watched = self.finish is not None or self.shadow is not None
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
@@ -182,6 +175,13 @@ class Limit:
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
         self.bound = self._bound(self.own_plan)
+        self.usual = self._usual()
+
+    def _usual(self) -> UsualHit | None:
+        asks = self.gated or self.price is not None or self.rating is not None or self.bound.calls is None
+        if asks or not 0 < self.cost <= self.bound.plan.ceiling:
+            return None
+        return UsualHit(self.context, self.scope, self.cost, self.bound)
 
     def _bound(self, plan: Plan) -> BoundPlan:
         store, asked = self._store, plan
@@ -257,7 +257,7 @@ class Limit:
         self.enabled = True
         binding.add_watcher(self)
 
-    def remember(self, subject: Any, decision: Decision, usual: bool = False) -> None:
+    def remember(self, subject: Any, decision: Decision, usual: bool = False, memory: Memory | None = None) -> None:
         """Store `decision` on a connection as its most recent one. `usual`: the hit gave neither cost nor context."""
 
     def amend(self, subject: Any, decision: Decision) -> None:
@@ -268,6 +268,11 @@ class Limit:
 
     def remove_rule(self, rule: Rule) -> None:
         """Remove a rule of a group."""
+
+    @property
+    def identity_source(self) -> object:
+        """What identifies a subject. Limits with equal sources get the same identity, unless a context divides them."""
+        return None
 
     def _identify(self) -> Callable[[Any, Context], object] | None:
         """The function that returns the identity of a subject; None if the subject is the identity."""
@@ -328,8 +333,7 @@ class Limit:
 
     def marked(self, decision: Decision, key: str) -> Decision:
         """`decision`, with the partition of the client if the headers show it."""
-        responses = self._own_policies.responses
-        return PartitionedDecision.of(decision, responses.partition(key)) if responses.keyed else decision
+        return PartitionedDecision.of(decision, self._own_policies.responses.partition(key)) if self.keyed else decision
 
     def count_by(self, rate: Rates | Tiers, prepared: Plan) -> None:
         """Count by another rate from now on, for which `prepared` is the plan; see `traffik.limits.changes`."""
@@ -373,6 +377,12 @@ class Limit:
 def _admit(_key: str, _cost: int) -> Decision:
     """The decision on a check if the strategy cannot decide without consuming."""
     return ADMITTED
+
+
+def _checked_responses(responses: object) -> ResponseOptions | None:
+    if not isinstance(responses, ResponseOptions | None):
+        raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
+    return responses
 
 
 def _checked(backend: Backend | None) -> Backend | None:

@@ -1,6 +1,6 @@
 """The calls of throttles and limiters besides hit and check: reserve, refund, charge, take what is left, plan ahead.
 
-Each is written once for async and sync code; see `traffik.limits.composing`.
+Each is written once for async and sync code; see `traffik.limits.settling`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from traffik.limits import changes, composing
-from traffik.limits.composing import Hit
+from traffik.limits import changes, settling
+from traffik.limits.combinations import Combination, Hit
 from traffik.limits.limit import Limit
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
@@ -48,7 +48,7 @@ class QuotaLimit(Limit):
         Raises:
             ConfigurationError: the strategy cannot settle, or the store cannot.
         """
-        return Reservation((Hit(self),), subject, cost, context, keep_on_error)
+        return Reservation(Combination((self,)), subject, cost, context, keep_on_error)
 
     def slot(
         self,
@@ -103,7 +103,7 @@ class QuotaLimit(Limit):
 
     async def take_up_to(self, subject: Any, most: int, *, context: Context | None = None) -> int:
         """Take as many of `most` units as are left, in one step; how many, 0 if there are none."""
-        return await composing.take_up_to(Hit(self), subject, most, context, False)
+        return await settling.take_up_to(Hit(self), subject, most, context, False)
 
     async def plan(self, subject: Any, costs: Sequence[int], *, context: Context | None = None) -> list[Decision]:
         """The decisions for hits of these costs, one after another, without other hits. Takes nothing.
@@ -111,7 +111,7 @@ class QuotaLimit(Limit):
         Returns:
             A decision for each: true if there is no wait, else with the wait from now, as `wait_ms` or `wait_seconds`.
         """
-        return await composing.foresee(Hit(self), subject, costs, context, False)
+        return await settling.foresee(Hit(self), subject, costs, context, False)
 
     def update(self, *, rate: Rates | Tiers) -> None:
         """Count by another rate from the next hit on, in this process. What clients have used stays used.
@@ -155,7 +155,7 @@ class SyncQuotaLimit:
         self, subject: Any, cost: int | None = None, *, context: Context | None = None, keep_on_error: bool = False
     ) -> SyncReservation:
         """As `QuotaLimit.reserve`, for ``with``."""
-        return SyncReservation((Hit(self._limit),), subject, cost, context, keep_on_error)
+        return SyncReservation(Combination((self._limit,)), subject, cost, context, keep_on_error)
 
     def slot(
         self,
@@ -179,17 +179,17 @@ class SyncQuotaLimit:
 
     def take_up_to(self, subject: Any, most: int, *, context: Context | None = None) -> int:
         """As `QuotaLimit.take_up_to`."""
-        return run_sync(composing.take_up_to(Hit(self._limit), subject, most, context, True))
+        return run_sync(settling.take_up_to(Hit(self._limit), subject, most, context, True))
 
     def plan(self, subject: Any, costs: Sequence[int], *, context: Context | None = None) -> list[Decision]:
         """As `QuotaLimit.plan`."""
-        return run_sync(composing.foresee(Hit(self._limit), subject, costs, context, True))
+        return run_sync(settling.foresee(Hit(self._limit), subject, costs, context, True))
 
 
 async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context | None, sync: bool) -> SettledDecision:
-    hold = await composing.hold_on(Hit(limit), subject, check_context(context), sync)
+    hold = await settling.hold_on(Hit(limit), subject, check_context(context), sync)
     if hold is None or units == 0:
         return SettledDecision.of(ADMITTED, 0)
-    (decision,) = await composing.settle_all([(hold, units)], sync)
+    (decision,) = await settling.settle_all([(hold, units)], sync)
     limit.amend(subject, decision)
     return decision

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.postings import HOLD
-from traffik.limits import composing
-from traffik.limits.composing import Hit, Hold
+from traffik.limits import composing, settling
+from traffik.limits.combinations import Combination
 from traffik.limits.limit import Limit
 from traffik.model.coroutines import run_sync
 from traffik.model.costs import check_cost
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from traffik.limits.composing import Verdict
+    from traffik.limits.settling import Hold
     from traffik.model.callables import Context
 
 __all__ = ["Reservation", "SyncReservation"]
@@ -42,9 +44,9 @@ class _Account:
     """The units of one reservation. They are settled at most once, even under cancellation."""
 
     def __init__(
-        self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
+        self, combination: Combination, subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
     ) -> None:
-        self.parts = parts
+        self.combination = combination
         self.subject = subject
         self.cost = cost
         self.context = context
@@ -57,17 +59,17 @@ class _Account:
         if self.state != _NEW:
             raise RuntimeError("this reservation has been used: call reserve() for each piece of work")
         self.state = _REFUSED
-        verdict, _ = await composing.hit_together(self.parts, self.subject, self.cost, self.context, sync, HOLD)
+        verdict = await composing.hit_together(self.combination, self.subject, self.cost, self.context, sync, HOLD)
         self.verdict = verdict
         if not verdict.decision.allowed:
             return
         try:
-            for part, hold in zip(verdict.parts, verdict.holds, strict=True):
-                found = hold or await composing.hold_on(part, self.subject, self.context, sync)
+            for part, hold in zip_longest(self.combination.parts, verdict.holds):
+                found = hold or await settling.hold_on(part, self.subject, self.context, sync)
                 if found is not None:
                     self.holds.append(found)
         except BaseException:
-            await composing.give_back(verdict.holds, sync)
+            await settling.give_back(verdict.holds, sync)
             raise
         self.state = _OPEN
 
@@ -111,7 +113,7 @@ class _Account:
             check_cost(actual)
             shared = [hold for hold in self.holds if hold.part.cost is None]
             return [(hold, actual) for hold in (shared or self.holds)]
-        limits = [part.limit for part in self.parts]
+        limits = [part.limit for part in self.combination.parts]
         for limit, units in actual.items():
             if limit not in limits:
                 raise ValueError(f"{limit!r} is not part of this reservation: {limits!r} are")
@@ -122,7 +124,7 @@ class _Account:
         asked = [(hold, units) for hold, units in moves if units]
         if not asked:
             return SettledDecision.of(self.decision, 0)
-        decisions = await composing.settle_all(asked, sync)
+        decisions = await settling.settle_all(asked, sync)
         for (hold, _), decision in zip(asked, decisions, strict=True):
             hold.part.limit.amend(hold.part.subject_in(self.subject), decision)
         return min(decisions, key=lambda decision: decision.remaining)
@@ -139,9 +141,9 @@ class Reservation:
     __slots__ = ("_account",)
 
     def __init__(
-        self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
+        self, combination: Combination, subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
     ) -> None:
-        self._account = _Account(parts, subject, cost, context, keep_on_error)
+        self._account = _Account(combination, subject, cost, context, keep_on_error)
 
     @property
     def decision(self) -> Decision:
@@ -189,9 +191,9 @@ class SyncReservation:
     __slots__ = ("_account",)
 
     def __init__(
-        self, parts: Sequence[Hit], subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
+        self, combination: Combination, subject: Any, cost: int | None, context: Context | None, keep_on_error: bool
     ) -> None:
-        self._account = _Account(parts, subject, cost, context, keep_on_error)
+        self._account = _Account(combination, subject, cost, context, keep_on_error)
 
     @property
     def decision(self) -> Decision:

@@ -9,6 +9,7 @@ from traffik.model.errors import ConfigurationError
 from traffik.strategies.base import Strategy
 from traffik.strategies.fixed_window import FixedWindow
 from traffik.strategies.meter import GCRA, LeakyBucket, TokenBucket
+from traffik.strategies.penalty import Penalty
 from traffik.strategies.sliding_counter import SlidingCounter
 from traffik.strategies.sliding_window import SlidingLog, SlidingWindow
 
@@ -22,6 +23,7 @@ STRATEGIES: Final[Mapping[str, type[Any]]] = {
     "token-bucket": TokenBucket,
     "leaky-bucket": LeakyBucket,
     "gcra": GCRA,
+    "penalty": Penalty,
 }
 """All built-in strategies, the default first."""
 
@@ -44,7 +46,7 @@ def strategy_named(name: str | None, *, burst: int | None = None, debt: int | No
     kind = STRATEGIES.get(plain)
     if kind is None:
         raise ConfigurationError(f"there is no strategy {name!r}; the strategies are {', '.join(STRATEGIES)}")
-    settings: dict[str, int] = {}
+    settings: dict[str, Any] = {}
     if burst is not None:
         if plain not in _METERS:
             raise ConfigurationError(f"{plain} has no burst; {', '.join(_METERS)} have one")

@@ -6,7 +6,7 @@ from itertools import cycle
 
 import pytest
 
-from traffik.limits.composing import Hit
+from traffik.limits.combinations import Hit
 from traffik.limits.limiter import Limiter
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import islice
 from random import Random
 from typing import ClassVar, Final, NamedTuple
 
 from traffik.model.decisions import Decision
 from traffik.model.rates import Rate
-from traffik.strategies import Prepared, State, Strategy, Transition
+from traffik.strategies import Prepared, Settled, Settling, State, Strategy, Transition
 
 __all__ = ["StrategyContract"]
 
 _WALKS: Final = 20
 _STEPS: Final = 25
+_EVERY: Final = 7
+"""Settling is tested at every so many of the steps."""
+
+_CHARGES: Final = 8
+"""Charges of the whole capacity after which no more can be charged."""
+
 _START: Final = 1_700_000_000_000_000
 """A time as stores with wall-clock time have it: µs since the epoch."""
 
@@ -27,8 +34,15 @@ class _Moment(NamedTuple):
     lapses: int
 
 
+def _settled(moment: _Moment, settled: Settled) -> _Moment:
+    """A moment after settling."""
+    return moment if settled.state is None else _Moment(settled.state, moment.now, moment.now + settled.ttl)
+
+
 class StrategyContract:
     """The contract of strategies. Subclass it under a name that begins with ``Test``, and set `strategy`.
+
+    If it can settle (`traffik.strategies.Settling`), that is tested too.
 
     It tries decisions out without keeping them, so it is not for strategies with ``stats = False``.
 
@@ -104,6 +118,63 @@ class StrategyContract:
             left = self._decide(state, 0, now).remaining
             for back in (1, period // 2, period, 2 * period + 1, 100 * period):
                 assert state is None or self._decide(state, 0, now - back).remaining <= left
+
+    def test_units_given_back_leave_no_more_quota_than_if_they_had_not_been_taken(self) -> None:
+        for moment, cost, after, settled in self._given_back():
+            assert -cost <= settled.applied <= 0
+            for later in (0, self.rate.period // 2, self.rate.period):
+                left = self._later(after, 0, after.now + later).remaining
+                assert left <= self._later(moment, 0, after.now + later).remaining
+
+    def test_a_refund_without_a_receipt_leaves_no_more_than_the_whole_quota(self) -> None:
+        for moment, settling in self._settling_moments():
+            for cost in (*self._costs(), 2 * self._capacity()):
+                settled = settling.settle(moment.state, self.rate, -cost, None, moment.now)
+                assert -cost <= settled.applied <= 0
+                left = self._later(_settled(moment, settled), 0, moment.now).remaining
+                assert self._later(moment, 0, moment.now).remaining <= left <= self._capacity()
+
+    def test_a_charge_in_any_case_is_bounded_and_wears_off(self) -> None:
+        for moment, settling in self._settling_moments():
+            now, charged, applied = moment.now, moment, 0
+            for _ in range(_CHARGES):
+                settled = settling.settle(charged.state, self.rate, self._capacity(), None, now)
+                applied = settled.applied
+                assert 0 <= applied <= self._capacity()
+                charged = _settled(charged, settled)
+            assert applied == 0
+            assert self._later(charged, 0, now).remaining <= self._later(moment, 0, now).remaining
+            wait = self._later(charged, 1, now).retry_after
+            assert self._later(charged, 1, now + wait).allowed
+
+    def test_what_is_settled_says_what_remains_and_changes_no_argument(self) -> None:
+        for moment, settling in self._settling_moments():
+            for units in (-1, 1):
+                untouched = deepcopy(moment.state)
+                settled = settling.settle(moment.state, self.rate, units, None, moment.now)
+                assert settled == settling.settle(untouched, self.rate, units, None, moment.now)
+                assert moment.state == untouched
+                assert settled.decision.allowed
+                left = self._later(_settled(moment, settled), 0, moment.now).remaining
+                assert settled.decision.remaining == left
+
+    def _settling_moments(self) -> Iterator[tuple[_Moment, Settling]]:
+        """Some of the moments, with the strategy; none if it cannot settle, or its rate admits nothing."""
+        if isinstance(self.strategy, Settling) and self._capacity():
+            for moment in islice(self._moments(), 0, None, _EVERY):
+                yield moment, self.strategy
+
+    def _given_back(self) -> Iterator[tuple[_Moment, int, _Moment, Settled]]:
+        """A moment, the cost of a hit at it, the moment at which its units have been given back, and how many were."""
+        for moment, settling in self._settling_moments():
+            for cost in self._costs():
+                decision, taken, ttl = self._ask(moment.state, cost, moment.now)
+                for pause in (0, self.rate.period // 3):
+                    if decision.allowed and taken is not None and pause < ttl:
+                        now = moment.now + pause
+                        receipt = settling.receipt(moment.state, taken, self.rate)
+                        settled = settling.settle(taken, self.rate, -cost, receipt, now)
+                        yield moment, cost, _settled(_Moment(taken, now, moment.now + ttl), settled), settled
 
     def _ask(self, state: State | None, cost: int, now: int) -> Transition:
         return self.strategy.decide(state, self.rate, cost, now)

@@ -10,12 +10,11 @@ different stores, see `traffik.limits.composing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from traffik.backends.postings import TRY
 from traffik.limits import composing
-from traffik.limits.composing import Hit, parts_of
+from traffik.limits.combinations import Combination, Hit, combination_of
 from traffik.limits.limit import Limit
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.model.coroutines import run_sync
@@ -45,12 +44,12 @@ class AllOf(Generic[_C]):
     """
 
     def __init__(self, *limits: Limit | Hit) -> None:
-        self.parts = parts_of(limits)
-        if not any(part.limit.rejects for part in self.parts):
+        self.combination = Combination(limits)
+        if not self.combination.rejects:
             raise TypeError("AllOf takes at least one throttle; for limiters alone use hit_all and reserve_all")
 
     def __repr__(self) -> str:
-        return f"AllOf({', '.join(part.limit.uid for part in self.parts)})"
+        return f"AllOf({', '.join(part.limit.uid for part in self.combination.parts)})"
 
     async def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
         """Consume `cost` units of each throttle's quota, or reject the connection and consume nothing.
@@ -69,7 +68,7 @@ class AllOf(Generic[_C]):
             Throttled: a throttle refuses, as in `Throttle.hit`, whose other errors are raised too.
             ConfigurationError: the throttles count in different stores, and the strategy of one cannot give units back.
         """
-        await composing.hit_together(self.parts, connection, cost, context, False)
+        await composing.hit_together(self.combination, connection, cost, context, False)
         return connection
 
     async def __call__(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
@@ -78,7 +77,7 @@ class AllOf(Generic[_C]):
 
     async def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
         """The decision that a hit would get now, from the binding throttle. Consumes nothing."""
-        return (await composing.take_all(self.parts, connection, cost, context, False, TRY)).decision
+        return (await composing.take_all(self.combination, connection, cost, context, False, TRY)).decision
 
     def reserve(
         self,
@@ -89,12 +88,12 @@ class AllOf(Generic[_C]):
         keep_on_error: bool = False,
     ) -> Reservation:
         """Reserve an estimated cost in each quota, or in none, and settle it later; see `Throttle.reserve`."""
-        return Reservation(self.parts, connection, cost, context, keep_on_error)
+        return Reservation(self.combination, connection, cost, context, keep_on_error)
 
     @property
     def throttles(self) -> tuple[Throttle[Any], ...]:
         """The throttles among its limits."""
-        return tuple(part.limit for part in self.parts if isinstance(part.limit, Throttle))
+        return tuple(part.limit for part in self.combination.parts if isinstance(part.limit, Throttle))
 
     @property
     def sync(self) -> SyncAllOf[_C]:
@@ -117,14 +116,14 @@ class SyncAllOf(Generic[_C]):
 
     def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
         """As `AllOf.hit`."""
-        run_sync(composing.hit_together(self._all.parts, connection, cost, context, True))
+        run_sync(composing.hit_together(self._all.combination, connection, cost, context, True))
         return connection
 
     __call__ = hit
 
     def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `AllOf.check`."""
-        return run_sync(composing.take_all(self._all.parts, connection, cost, context, True, TRY)).decision
+        return run_sync(composing.take_all(self._all.combination, connection, cost, context, True, TRY)).decision
 
     def reserve(
         self,
@@ -135,7 +134,7 @@ class SyncAllOf(Generic[_C]):
         keep_on_error: bool = False,
     ) -> SyncReservation:
         """As `AllOf.reserve`, for ``with``."""
-        return SyncReservation(self._all.parts, connection, cost, context, keep_on_error)
+        return SyncReservation(self._all.combination, connection, cost, context, keep_on_error)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -145,7 +144,7 @@ class SyncAllOf(Generic[_C]):
 
 @overload
 async def hit_all(
-    subject: object, *limits: Limiter, cost: int | None = None, context: Context | None = None
+    subject: object, *limits: Limiter | Hit[Limiter], cost: int | None = None, context: Context | None = None
 ) -> Decision: ...
 
 
@@ -164,7 +163,7 @@ async def hit_all(subject: Any, *limits: Limit | Hit, cost: int | None = None, c
 
 @overload
 def hit_all_sync(
-    subject: object, *limits: Limiter, cost: int | None = None, context: Context | None = None
+    subject: object, *limits: Limiter | Hit[Limiter], cost: int | None = None, context: Context | None = None
 ) -> Decision: ...
 
 
@@ -185,7 +184,7 @@ def reserve_all(
     keep_on_error: bool = False,
 ) -> Reservation:
     """Reserve units of several throttles or limiters, all or nothing; see `Throttle.reserve`."""
-    return Reservation(parts_of(limits), subject, cost, context, keep_on_error)
+    return Reservation(combination_of(limits), subject, cost, context, keep_on_error)
 
 
 def reserve_all_sync(
@@ -196,12 +195,12 @@ def reserve_all_sync(
     keep_on_error: bool = False,
 ) -> SyncReservation:
     """`reserve_all` for sync code, for ``with``."""
-    return SyncReservation(parts_of(limits), subject, cost, context, keep_on_error)
+    return SyncReservation(combination_of(limits), subject, cost, context, keep_on_error)
 
 
 async def _hit(
-    limits: Sequence[Limit | Hit], subject: Any, cost: int | None, context: Context | None, sync: bool
+    limits: tuple[Limit | Hit, ...], subject: Any, cost: int | None, context: Context | None, sync: bool
 ) -> Any:
-    parts = parts_of(limits)
-    verdict, _ = await composing.hit_together(parts, subject, cost, context, sync)
-    return subject if any(part.limit.rejects for part in parts) else verdict.decision
+    combination = combination_of(limits)
+    verdict = await composing.hit_together(combination, subject, cost, context, sync)
+    return subject if combination.rejects else verdict.decision

@@ -11,7 +11,8 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from traffik.adapters import adapter_of
 from traffik.limits import hits
-from traffik.limits.composing import Hit, take_all
+from traffik.limits.combinations import combination_of
+from traffik.limits.composing import remember, take_all
 from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
 from traffik.responses.headers import PreparedPolicies
@@ -75,9 +76,9 @@ async def hit_each(
         decision = await hits.decide(throttle, connection, cost, context, sync)
         throttle.remember(connection, decision, usual)
     else:
-        verdict = await take_all([Hit(throttle) for throttle in chosen], connection, cost, context, sync)
-        verdict.remember(connection, usual)
-        throttle, decision, others = chosen[verdict.binding], verdict.decision, verdict.others
+        verdict = await take_all(combination_of(tuple(chosen)), connection, cost, context, sync)
+        decision = remember(verdict, connection, usual)
+        throttle, others = chosen[verdict.binding], verdict.others
     if decision.allowed:
         return None
     if respond is not None and throttle.handler is None:

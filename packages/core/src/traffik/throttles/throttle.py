@@ -253,6 +253,10 @@ class Throttle(QuotaLimit, Generic[C]):
         """The same throttle for sync code."""
         return SyncThrottle(self)
 
+    @property
+    def identity_source(self) -> object:
+        return Address if self.identifier is None else self.identifier.function
+
     def _identify(self) -> Callable[[Any, Context], object]:
         return self._address.__call__ if self.identifier is None else self.identifier.call
 
@@ -263,14 +267,16 @@ class Throttle(QuotaLimit, Generic[C]):
         advice: str = getattr(adapter_of(subject), "store_advice", binding.ADVICE)
         return advice
 
-    def remember(self, subject: C, decision: Decision, usual: bool = False) -> None:
-        adapter = adapter_of(subject)
-        memory = adapter.memory(subject)
+    def remember(
+        self, subject: C, decision: Decision, usual: bool = False, memory: adapters.Memory | None = None
+    ) -> None:
+        if memory is None:
+            memory = adapter_of(subject).memory(subject)
         before = None
         if memory:
             before = memory.pop(self, None)  # the most recent decision comes last
             if usual and not self.websocket and (before is not None or self.shares_uid):
-                self._see_twice(adapter, self._of_twin(memory) if before is None else before, decision)
+                self._see_twice(subject, self._of_twin(memory) if before is None else before, decision)
         memory[self] = decision if self.floods is None else follow(before, decision)
 
     def amend(self, subject: C, decision: Decision) -> None:
@@ -283,9 +289,9 @@ class Throttle(QuotaLimit, Generic[C]):
         twins = (each for each in memory if each.uid == self.uid and each.backend is self.backend)
         return next((memory[each] for each in twins), None)
 
-    def _see_twice(self, adapter: adapters.Adapter, before: Decision | None, decision: Decision) -> None:
+    def _see_twice(self, subject: C, before: Decision | None, decision: Decision) -> None:
         """Warn if a request was counted twice in this quota."""
-        if before is None or self._seen_twice or adapter.websocket:
+        if before is None or self._seen_twice or adapter_of(subject).websocket:
             return
         if before.allowed and decision.allowed and ADMITTED not in {before, decision}:
             self._seen_twice = True

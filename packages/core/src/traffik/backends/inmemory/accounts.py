@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
 
-from traffik.backends.postings import LimitAccount
+from traffik.backends.postings import LimitAccount, Taken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from traffik.backends.base import Backend
     from traffik.backends.inmemory.tables import KeyTable
+    from traffik.backends.postings import Take
+    from traffik.model.decisions import Decision
     from traffik.strategies import Plan, State
 
-__all__ = ["MemoryAccount", "fetch_state"]
+__all__ = ["MemoryAccount", "fetch_state", "mark_shared", "take_known"]
+
+
+_table_of: Final = itemgetter(0)
+_new = tuple.__new__
 
 
 class MemoryAccount(LimitAccount):
@@ -33,3 +42,36 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
     if state is None or table.plan is plan or table.plan.family == plan.family:
         return state
     return plan.from_sibling(state) if table.plan.family == plan.sibling else None
+
+
+def take_known(takes: Sequence[Take], now: int) -> Taken | None:
+    """Take units of keys in the newest generations of different throttles. None, and nothing, if one is refused.
+
+    None too if a key has to be moved first; then `traffik.backends.postings.take_together` decides.
+    """
+    decisions: list[Decision] = []
+    writes: list[tuple[KeyTable, str, State, int]] = []
+    for account, key, units in takes:
+        table = account.table
+        state = table.newest.get(key)
+        if state is None or table.plan is not account.plan:
+            return None
+        decision, after, ttl = table.plan.kernel(state, units, now)
+        if after is None or not decision[0]:
+            return None
+        decisions.append(decision)
+        writes.append((table, key, after, ttl))
+    if len({*map(_table_of, writes)}) < len(writes):
+        return None
+    for table, key, after, ttl in writes:
+        table.newest[key] = after
+        if ttl > table.longest:
+            table.longest = ttl
+    return _new(Taken, (decisions, ()))
+
+
+def mark_shared(takes: Sequence[Take], decisions: list[Decision]) -> None:
+    """Mark the decisions on keys that are counted in an overflow bucket."""
+    for place, (account, key, _) in enumerate(takes):
+        if account.table.overflow and account.table.shares(key):
+            decisions[place] = decisions[place]._replace(degraded="overflow")

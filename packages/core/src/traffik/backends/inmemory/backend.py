@@ -20,9 +20,9 @@ from weakref import WeakSet, WeakValueDictionary
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
-from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state
+from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, mark_shared, take_known
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
-from traffik.backends.postings import Posted, Taken, post_each, take_together
+from traffik.backends.postings import TAKE, Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
 from traffik.notices import notify
@@ -257,20 +257,25 @@ class InMemoryBackend(Backend):
         return False
 
     def take(self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()) -> Taken:
-        with self._lock:
+        try:  # as in `charge`
+            self._lock.acquire()
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
             self._moving = True
             try:
-                now = self._now()
-                if back:
-                    post_each(back, now, fetch_state, self._write)
-                taken = take_together(takes, kind, now, fetch_state, self._write)
+                return self._take(takes, kind, back)
             finally:
                 self._moving = False
-            for place, (account, key, _) in enumerate(takes):
-                if account.table.overflow and account.table.shares(key):
-                    taken.decisions[place] = taken.decisions[place]._replace(degraded="overflow")
+        finally:
+            self._lock.release()
+
+    def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
+        now = self._now()
+        if kind == TAKE and not back and (known := take_known(takes, now)) is not None:
+            return known
+        post_each(back, now, fetch_state, self._write)
+        taken = take_together(takes, kind, now, fetch_state, self._write)
+        mark_shared(takes, taken.decisions)
         return taken
 
     def post(self, postings: Sequence[Posting], *, sync: bool) -> list[Posted]:
@@ -287,15 +292,13 @@ class InMemoryBackend(Backend):
         return now
 
     def _write(self, account: MemoryAccount, key: str, state: State, ttl: int, now: int) -> None:
-        """Keep the state of a key."""
+        """Write the state of a key."""
         table = account.table
         if table.plan is not account.plan:
             self._adopt(table, account.plan)
-        newest = table.newest
-        if key in newest:
-            newest[key] = state
-            if ttl > table.longest:
-                table.longest = ttl
+        if key in table.newest:
+            table.newest[key] = state
+            table.longest = max(table.longest, ttl)
         else:
             self._move_up(table, table.find(key)[0], key, state, ttl, now)
 

@@ -130,7 +130,7 @@ end
 local function parts_for(plan, stored)
     local tag = plan[1]
     local stored_tag = stored and sub(stored, 1, 1)
-    if stored_tag == string.lower(tag) then
+    if stored_tag == tag and not plan[3] or stored_tag == string.lower(tag) then
         return {sub(stored, 2)}
     end
     return stored_tag == string.upper(tag) and parts_of(stored) or {}
@@ -145,22 +145,22 @@ end
 local takes, drafts = {}, {}
 
 local function decide_take(key, stored, plan, cost, operation)
-    local take = {key = key, plan = plan, stored = stored, operation = operation}
-    takes[#takes + 1] = take
     if type(stored) == 'table' then
-        take.error = stored
+        takes[#takes + 1] = {error = stored}
         return
     end
-    take.parts = parts_for(plan, drafts[key] or stored)
-    local changed
-    take.allowed, take.remaining, take.retry_after, take.reset_after, take.binding, changed, take.ttl =
-        decide(take.parts, plan[2], cost, now)
-    if changed then
-        take.changed, take.value = changed, value_of(plan, changed)
-        if take.allowed == 1 then
-            drafts[key] = take.value
-        end
+    local parts = parts_for(plan, drafts[key] or stored)
+    local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, plan[2], cost, now)
+    local value = changed and value_of(plan, changed)
+    if value and allowed == 1 then
+        drafts[key] = value
     end
+    -- All fields at once, so that the table does not grow.
+    takes[#takes + 1] = {
+        key = key, plan = plan, stored = stored, operation = operation, parts = parts, allowed = allowed,
+        remaining = remaining, retry_after = retry_after, reset_after = reset_after, binding = binding,
+        changed = changed, value = value, ttl = ttl
+    }
 end
 
 -- Keep what takes leave; the error if that fails, and then all is as it was before.

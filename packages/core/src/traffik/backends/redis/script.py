@@ -148,22 +148,23 @@ def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[
         key, kind, plan, cost, more = operations[0]
         return ["1", key, f"[[{_in_json(plan)}],[1,{cost},{kind}]]", *more]
     places: dict[Plan | None, int] = {}
+    plans: dict[str, int] = {}
     asked: list[str] = []
     texts: list[str | bytes] = []
     for _, kind, plan, cost, more in operations:
         place = places.get(plan)
         if place is None:
-            place = places[plan] = len(places) + 1
+            place = places[plan] = plans.setdefault(_in_json(plan), len(plans) + 1)
         asked.append(f"{place},{cost},{kind}")
         if more:
             texts += more
-    plans = ",".join(map(_in_json, places))
+    listed = ",".join(plans)
     keys = [operation[0] for operation in operations]
     if across:
         # keys are printable ASCII without quotes, so they need no escaping in JSON
-        listed = '","'.join(keys)
-        return ["0", f'[[{plans}],[{",".join(asked)}],["{listed}"]]', *texts]
-    return [str(len(operations)), *keys, f"[[{plans}],[{','.join(asked)}]]", *texts]
+        names = '","'.join(keys)
+        return ["0", f'[[{listed}],[{",".join(asked)}],["{names}"]]', *texts]
+    return [str(len(operations)), *keys, f"[[{listed}],[{','.join(asked)}]]", *texts]
 
 
 def answers(reply: list[Any], operations: Sequence[Operation]) -> list[Answer]:

@@ -56,6 +56,8 @@ class Taking:
         Takes in different slots of a cluster, and those of strategies that the script does not know, come one after
         the other.
         """
+        if not client.divided and all(account.target.scripted for account, _, _ in takes):
+            return await self._take_here(takes, kind, back, client)
         groups: dict[object, list[int]] = {}
         for place, (account, key, _) in enumerate(takes):
             target: Target = account.target
@@ -86,8 +88,11 @@ class Taking:
 
             answers = await self._unless_spared(lambda: swap_in(whole, target.plan, deadline, client, work))
         else:
-            operations = [*map(_operation, back), *_operations(takes, kind)]
-            answers = (await self._unless_spared(lambda: client.ask(operations, deadline)))[len(back) :]
+            operations = _operations(takes, kind)
+            if back:
+                operations = [*map(_operation, back), *operations]
+            answers = [spared()] if self._spared() else await client.ask(operations, deadline)
+            answers = answers[len(back) :] or answers
         error = next((answer for answer in answers if isinstance(answer, BackendError)), None)
         if error is not None:
             reactions = [await self.charging.reaction(error, charge, client) for charge in charges_of(takes, kind)]
@@ -96,7 +101,7 @@ class Taking:
                 self.charging.count(decision.degraded or "on_error")
             return taken
         taken = answers[0] if isinstance(answers[0], Taken) else _taken(takes, answers)
-        if kind != TRY and all(taken.decisions):
+        if self.charging.denials is not None and kind != TRY and all(taken.decisions):
             self._admitted(takes)
         return taken
 
@@ -144,9 +149,11 @@ class Taking:
 
     async def _unless_spared(self, ask: Callable[[], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
         """Call the servers, unless the breaker is open; their answers."""
-        if not self.charging.circuit.closed and not self.charging.circuit.admits(monotonic()):
-            return [spared()]
-        return await ask()
+        return [spared()] if self._spared() else await ask()
+
+    def _spared(self) -> bool:
+        """Whether the breaker is open, so that the servers are not asked."""
+        return not self.charging.circuit.closed and not self.charging.circuit.admits(monotonic())
 
     def _admitted(self, takes: Sequence[Take]) -> None:
         """Let the deny cache forget keys that have got units, or given some back."""
@@ -155,11 +162,15 @@ class Taking:
                 self.charging.denials.admitted(account.target.key_of(key))
 
 
+_new = tuple.__new__
+
+
 def _operations(takes: Sequence[Take], kind: int) -> list[Operation]:
     """The operations of takes that are decided together."""
-    kinds = [POSTINGS + kind] * (len(takes) - 1) + [POSTINGS + kind + LAST]
-    pairs = zip(takes, kinds, strict=True)
-    return [Operation(account.target.key_of(key), its, account.plan, units) for (account, key, units), its in pairs]
+    kind += POSTINGS
+    operations = [_new(Operation, (take[0].target.key_of(take[1]), kind, take[0].plan, take[2], ())) for take in takes]
+    operations[-1] = operations[-1]._replace(kind=kind + LAST)
+    return operations
 
 
 def _operation(posting: Posting) -> Operation:

@@ -1,0 +1,44 @@
+"""What a limit prepares for its hits, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from traffik.backends.base import Calls
+    from traffik.model.callables import Context
+    from traffik.strategies import Plan
+
+__all__ = ["BoundPlan", "UsualHit"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPlan:
+    """A plan and the calls for it to one store.
+
+    Attributes:
+        plan: the strategy, prepared for the rates.
+        calls: the calls for async code; None if the store depends on the application of each connection.
+        sync_calls: the calls for sync code.
+    """
+
+    plan: Plan
+    calls: Calls | None
+    sync_calls: Calls | None
+
+
+class UsualHit(NamedTuple):
+    """What a hit without a cost or context of its own needs, apart from the identity.
+
+    Attributes:
+        context: the context of the limit.
+        scope: its scope.
+        cost: its cost.
+        bound: its plan, with the calls to the store.
+    """
+
+    context: Context
+    scope: str | None
+    cost: int
+    bound: BoundPlan
