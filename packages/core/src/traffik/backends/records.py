@@ -88,7 +88,7 @@ class SharedRecord:
         self._lock = RLock()
         self._over = Event()
         self._read = Event()
-        store = self._store()
+        store: _Store = self._store()
         self.followed = self._pause is None or store.in_process or not isinstance(store, RecordBackend)
 
     def follow(self) -> None:

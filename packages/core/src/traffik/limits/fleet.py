@@ -46,13 +46,15 @@ def changed_rate(store: Backend | None, limit: _Limit) -> tuple[str, Plan] | Non
     if change is None or change.rate is None:
         return None
     if limit.rating is not None:
-        return _refuse(limit, change, "its rate comes from a function")
+        _refuse(limit, change, "its rate comes from a function")
+        return None
     try:
         rates = parse_rates(change.rate)
         # the plan it has already, if there is one: a store would take another one for a change
         return change.rate, limit.own_plan if limit.own_plan.rates == rates else plan(limit.strategy, rates)
     except (TraffikError, ValueError, TypeError) as error:
-        return _refuse(limit, change, str(error))
+        _refuse(limit, change, str(error))
+        return None
 
 
 def _refuse(limit: _Limit, change: RateChange, why: str) -> None:

@@ -5,6 +5,7 @@ It lies before all states, so neither sweeping nor a reset finds it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -44,6 +45,8 @@ class FileRecord:
             transaction = self._file.transaction
             return None if transaction is None else transaction.lmdb.get(self._name)
 
+        if self._file.file is None and not os.path.lexists(self._file.path):
+            return None  # reading makes no file
         return run_sync(run((self._file,), work, self._clock, _PATIENCE, True))
 
     def swap(self, before: bytes | None, after: bytes) -> bool:
