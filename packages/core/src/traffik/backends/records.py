@@ -113,7 +113,7 @@ class SharedRecord:
             self._read.wait(_PATIENCE)
 
     def stop(self) -> None:
-        """Do not follow the record any more. A store calls this before it closes its connections."""
+        """Do not follow the record any more. A store that can keep one calls this first when it is closed."""
         with self._lock:
             thread, self._thread = self._thread, None
             self._over.set()

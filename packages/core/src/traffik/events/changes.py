@@ -49,7 +49,8 @@ class RateChange(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """The change as plain values, for JSON and structured logs."""
         fields = self._asdict()
-        return {**fields, "when_us": fields.pop("when")}
+        fields["when_us"] = fields.pop("when")
+        return fields
 
 
 ChangeListener: TypeAlias = Callable[[RateChange], object]

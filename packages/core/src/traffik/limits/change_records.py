@@ -58,7 +58,7 @@ class ChangeRecord(NamedTuple):
             raise ValueError("it is not an object with a format")
         if found["format"] != _FORMAT:
             raise OtherFormatError(
-                f"the changes of limits in this store have format {found['format']}, which another version of traffik "
+                f"they have format {found['format']}, which another version of traffik "
                 f"has written: use that version here too"
             )
         version, in_force, recent = (found.get(name) for name in ("version", "in_force", "recent"))

@@ -33,36 +33,33 @@ _log: Final = logging.getLogger("traffik.limits")
 
 _records: Final[WeakKeyDictionary[Backend, ChangeRecord]] = WeakKeyDictionary()
 
-_refused: Final[set[tuple[str, int]]] = set()
-"""The uids and versions of changes that a limit could not follow, so that each is logged once."""
-
-_MOST_REFUSED: Final = 1_000
+_refused: Final[WeakKeyDictionary[Backend, set[RateChange]]] = WeakKeyDictionary()
+"""The changes in force that a limit could not follow, so that each is logged once."""
 
 
 def changed_rate(store: Backend | None, limit: _Limit) -> tuple[str, Plan] | None:
     """The rate of `limit` that was changed in `store`, and its plan; None if it was not, or cannot be followed."""
     record = None if store is None else _records.get(store)
     change = None if record is None else record.in_force.get(limit.uid)
-    if change is None or change.rate is None:
+    if store is None or change is None or change.rate is None:
         return None
     if limit.rating is not None:
-        _refuse(limit, change, "its rate comes from a function")
+        _refuse(store, limit, change, "its rate comes from a function")
         return None
     try:
         rates = parse_rates(change.rate)
         # the plan it has already, if there is one: a store would take another one for a change
         return change.rate, limit.own_plan if limit.own_plan.rates == rates else plan(limit.strategy, rates)
     except (TraffikError, ValueError, TypeError) as error:
-        _refuse(limit, change, str(error))
+        _refuse(store, limit, change, str(error))
         return None
 
 
-def _refuse(limit: _Limit, change: RateChange, why: str) -> None:
+def _refuse(store: Backend, limit: _Limit, change: RateChange, why: str) -> None:
     """Log, once, that a limit cannot follow a change."""
-    if (change.uid, change.version) not in _refused:
-        if len(_refused) >= _MOST_REFUSED:
-            _refused.clear()
-        _refused.add((change.uid, change.version))
+    refused = _refused.setdefault(store, set())
+    if change not in refused:
+        refused.add(change)
         _log.error("%r cannot follow change %d to %r: %s", limit, change.version, change.rate, why)
 
 
@@ -76,6 +73,8 @@ def _follow(store: Backend, value: bytes | None) -> None:
     with binding.lock:
         known = _records.get(store, ChangeRecord())
         _records[store] = record
+        if store in _refused:
+            _refused[store].intersection_update(record.in_force.values())
         uids_changed = {
             uid
             for uid in known.in_force.keys() | record.in_force.keys()

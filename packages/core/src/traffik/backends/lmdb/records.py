@@ -55,7 +55,9 @@ class FileRecord:
         def work() -> bool:
             transaction = self._file.transaction
             if transaction is None:
-                raise BackendError(f"{str(self._file.path)!r} is missing, and this store makes no files")
+                raise BackendError(
+                    f"{str(self._file.path)!r} is missing, and this store makes no files: let the application open its store first"
+                )
             if transaction.lmdb.get(self._name) != before:
                 return False
             transaction.lmdb.put(self._name, after)
