@@ -56,7 +56,8 @@ class FileRecord:
             transaction = self._file.transaction
             if transaction is None:
                 raise BackendError(
-                    f"{str(self._file.path)!r} is missing, and this store makes no files: let the application open its store first"
+                    f"{str(self._file.path)!r} is missing, and this store makes no files: let the application open its "
+                    f"store first"
                 )
             if transaction.lmdb.get(self._name) != before:
                 return False
