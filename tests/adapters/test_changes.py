@@ -20,9 +20,8 @@ def directory(tmp_path):
 
 @pytest.fixture
 def elsewhere(directory):
-    """The store of another process."""
-    with LMDBBackend(directory, changes_within=None) as store:
-        yield store
+    """The store of another process. It is not open here, so that the application's is the only one."""
+    return LMDBBackend(directory, changes_within=None)
 
 
 def test_a_change_made_elsewhere_counts_for_the_next_request(serve, uid, directory, elsewhere):

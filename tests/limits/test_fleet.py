@@ -200,6 +200,13 @@ class TestABadRecord:
         assert caplog.text.count("cannot follow change 1") == 1
         assert why in caplog.text
 
+    def test_a_limit_whose_store_is_unclear_stays_as_it_is(self, store, caplog):
+        api = Limiter("api", "2/min")
+        with InMemoryBackend():
+            change_in_store(store, "api", "5/min")
+            assert api.own_plan.capacity == 2
+        assert "several stores are open, and it has no backend" in caplog.text
+
     def test_the_next_change_replaces_an_unreadable_one_but_none_of_another_version(self, store):
         store.record.swap(None, b"rubbish")
         with pytest.raises(ConfigurationError, match="the next change replaces them"):

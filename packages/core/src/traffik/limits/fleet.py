@@ -63,6 +63,11 @@ def _refuse(store: Backend, limit: _Limit, change: RateChange, why: str) -> None
         _log.error("%r cannot follow change %d to %r: %s", limit, change.version, change.rate, why)
 
 
+def _is_unclear(store: Backend) -> bool:
+    """Whether a limit without a backend may count in `store`, or in another one."""
+    return binding.is_open(store) and binding.open_one() is None
+
+
 def _follow(store: Backend, value: bytes | None) -> None:
     """Let the limits that count in `store` follow a new value of its record. One that is invalid changes nothing."""
     try:
@@ -83,6 +88,8 @@ def _follow(store: Backend, value: bytes | None) -> None:
         limits = [limit for limit in uids.held() if limit.uid in uids_changed]
         told: set[str] = set()
         for limit in limits:
+            if limit.backend is None and _is_unclear(store) and limit.uid in record.in_force:
+                _refuse(store, limit, record.in_force[limit.uid], "several stores are open, and it has no backend")
             before = limit.rate_text
             binding.add_watcher(limit)
             if limit.rate_text != before and limit.uid not in told:
