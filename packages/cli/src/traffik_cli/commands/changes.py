@@ -12,6 +12,8 @@ from rich.table import Table
 from traffik.events.changes import RateChange
 from traffik.limits.changes import change_in_store, changes_in
 from traffik.model.errors import ConfigurationError
+from traffik.model.keys import check_uid
+from traffik.model.rates import parse_rates
 from traffik_cli.commands.keys import of_store
 from traffik_cli.commands.stores import open_store
 from traffik_cli.shown import console
@@ -35,6 +37,9 @@ def change(url: str, namespace: str, uid: str, rate: str | None, withdraw: bool,
     """
     if (rate is None) is not withdraw:
         raise ConfigurationError(f'give either a rate, such as "200/min", or --withdraw, for the limit {uid!r}')
+    check_uid(uid)
+    if rate is not None:
+        parse_rates(rate)
     with open_store(url, namespace) as store:
         made = change_in_store(store, uid, rate, by=_user() if by is None else by, reason=reason)
     click.echo(f"change {number(made.version)}: {printable(_told(made))}")

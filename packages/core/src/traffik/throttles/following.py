@@ -73,8 +73,20 @@ class FollowedLimits:
             if old.rates != new.rates:
                 self.throttles[uid].update(rate=new.rates or "unlimited")
                 changed.append(uid)
-                _log.info("%s:%d: the rate of %r is now %s", self.path, new.line, uid, "; ".join(map(str, new.rates)))
+                self._tell(new)
         return sorted(changed)
+
+    def _tell(self, entry: LimitEntry) -> None:
+        """Log the new rate of a throttle. A rate that was changed for all processes stays in force."""
+        text = "; ".join(map(str, entry.rates)) or "unlimited"
+        now = self.throttles[entry.uid].rate_text
+        if now == text:
+            _log.info("%s:%d: the rate of %r is now %s", self.path, entry.line, entry.uid, text)
+        else:
+            _log.warning(
+                "%s:%d: the rate of %r stays %s, which was set for all processes: %s counts once that is withdrawn",
+                *(self.path, entry.line, entry.uid, now, text),
+            )
 
     def refresh_if_changed(self) -> None:
         """`refresh` if the time or size of the file has changed. An error is logged, and changes nothing."""
