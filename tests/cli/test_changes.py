@@ -28,12 +28,16 @@ def call(limiter, monkeypatch, shell):
     return lambda *arguments: shell(*arguments, TRAFFIK_STORE=url, USER="", LOGNAME="ada")
 
 
+def wait_for(limiter, limit):
+    end = time.monotonic() + PATIENCE
+    while limiter.sync.stat("bob").hits_remaining != limit:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def test_a_change_is_followed_listed_and_withdrawn(call, limiter):
     assert call("change", "api", "200/min", "--reason", "sale").out == "change 1: api: 200/min\n"
-    end = time.monotonic() + PATIENCE
-    while limiter.own_plan.capacity != 200 and time.monotonic() < end:
-        time.sleep(0.005)
-    assert limiter.sync.stat("bob").hits_remaining == 200
+    wait_for(limiter, 200)
     back = call("change", "api", "--withdraw", "--by", "ops")
     assert back.out == "change 2: api: the rate of the application instead of 200/min\n"
     listed = json.loads(call("changes", "--json").out)
@@ -41,9 +45,7 @@ def test_a_change_is_followed_listed_and_withdrawn(call, limiter):
         (2, None, "ops", ""),
         (1, "200/min", "ada", "sale"),
     ]
-    table = call("changes", "--throttle", "api").out
-    assert table.startswith("2 changes")
-    assert "sale" in table
+    assert call("changes", "--throttle", "api").out.startswith("2 changes")
 
 
 @pytest.mark.parametrize(
