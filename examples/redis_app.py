@@ -5,6 +5,11 @@ From the root of the repository, with a Redis or Valkey on this machine or where
     uvicorn examples.redis_app:app --workers 4
     curl -i -H "X-API-Key: ada-key" localhost:8000/quotes
     curl localhost:8000/health
+
+Change a limit in all processes, and return to the rate below:
+
+    traffik change quotes 24/min --namespace quotes --store redis://localhost:6379/0
+    traffik change quotes --withdraw --namespace quotes --store redis://localhost:6379/0
 """
 
 from __future__ import annotations

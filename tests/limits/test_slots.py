@@ -126,13 +126,19 @@ async def test_another_strategy_has_none(store):
         limiter.sync.slot("ada").__enter__()
 
 
-@pytest.mark.parametrize("change", [Slots.disable, lambda slots: setattr(slots, "cost", 0)])
-async def test_without_a_limit_no_slot_is_counted(exports, change):
-    change(exports)
+async def test_a_disabled_limit_counts_no_slot(exports):
+    exports.disable()
     async with exports.slot(), exports.slot(), exports.slot() as slot:
         assert slot
         exports.enable()
         assert (await exports.stat()).in_use == 0
+
+
+async def test_a_slot_of_cost_0_is_not_counted(store):
+    free = Slots("free", 2, cost=0, backend=store)
+    async with free.slot(), free.slot(), free.slot() as slot:
+        assert slot
+        assert (await free.stat()).in_use == 0
 
 
 @pytest.mark.parametrize("lease", ["60s", "1 min", "1min", timedelta(minutes=1)])

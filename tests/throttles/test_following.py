@@ -52,6 +52,17 @@ def test_a_file_with_an_error_changes_nothing_and_the_error_is_logged(path, thro
     assert left(throttles["api"]) == 2
 
 
+def test_a_rate_that_was_changed_for_all_processes_stays_until_it_is_withdrawn(path, throttles, caplog):
+    limits = FollowedLimits(path, throttles)
+    throttles["api"].sync.update_everywhere(rate="9/min")
+    path.write_text(LIMITS.format("5/min"))
+    limits.refresh()
+    assert "the rate of 'api' stays 9/min, which was set for all processes: 5/min counts once" in caplog.text
+    assert left(throttles["api"]) == 9
+    throttles["api"].sync.update_everywhere(rate=None)
+    assert left(throttles["api"]) == 5
+
+
 def test_a_missing_file_changes_nothing(path, throttles, caplog):
     limits = FollowedLimits(path, throttles)
     path.unlink()

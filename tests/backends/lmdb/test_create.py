@@ -23,7 +23,9 @@ def used(directory, clock):
 
     def use(*identities, **options):
         for identity in identities:
-            limiter_on(LMDBBackend(directory, clock=clock, on_error="raise", **options)).hit(identity, 2)
+            limiter_on(LMDBBackend(directory, clock=clock, on_error="raise", changes_within=None, **options)).hit(
+                identity, 2
+            )
         forgotten(directory)
 
     return use

@@ -97,7 +97,7 @@ def hammering(directory, tally, place):
     if pid:
         return pid
     try:
-        limiter = limiter_on(LMDBBackend(directory, on_error="raise", deadline=10), f"{LIMIT}/day")
+        limiter = limiter_on(LMDBBackend(directory, on_error="raise", deadline=10, changes_within=None), f"{LIMIT}/day")
         while limiter.hit("hot"):
             tally.note(place)
     finally:
@@ -146,7 +146,7 @@ def stopped(directory):
 
 
 def fallen_back(directory, **options):
-    store = LMDBBackend(directory, deadline=0.1, **options)
+    store = LMDBBackend(directory, deadline=0.1, changes_within=None, **options)
     return store, Limiter("stopped", "3/day", strategy=Struck(0), backend=store)
 
 
@@ -297,7 +297,9 @@ def test_trio_waits_like_asyncio(directory, stopped):
 
 
 def test_a_hit_runs_as_soon_as_the_file_is_free(directory, stopped):
-    limiter = Limiter("stopped", "3/day", strategy=Struck(0), backend=LMDBBackend(directory, deadline=10))
+    limiter = Limiter(
+        "stopped", "3/day", strategy=Struck(0), backend=LMDBBackend(directory, deadline=10, changes_within=None)
+    )
 
     async def main():
         hit = asyncio.ensure_future(limiter.hit("ada"))

@@ -29,7 +29,7 @@ class Worker:
         context = multiprocessing.get_context("fork")
         self._pipe, there = context.Pipe()
         strategy = strategy or FixedWindow()
-        options = {"on_error": "raise", "deadline": 10, **options}
+        options = {"on_error": "raise", "deadline": 10, "changes_within": None, **options}
         self.process = context.Process(target=_work, args=(there, directory, uid, rate, strategy, options), daemon=True)
 
     def __enter__(self):

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from traffik.model.errors import TraffikError
-from traffik_cli.commands import facts, keys
+from traffik_cli.commands import changes, facts, keys
 from traffik_cli.commands.lint import lint
 from traffik_cli.commands.replay import replay
 from traffik_cli.words import use_any_encoding
@@ -35,6 +35,8 @@ for _command in (
     keys.stat_key,
     keys.top,
     keys.reset_keys,
+    changes.change,
+    changes.changes,
     facts.adapters,
     facts.rate,
     facts.schema,

@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from traffik.events.changes import RateChange, subscribe_changes
     from traffik.events.logs import EventLog
     from traffik.events.records import DecisionEvent
     from traffik.events.subscriptions import Subscription, subscribe, unsubscribe
@@ -86,6 +87,7 @@ __all__ = [
     "NeverAdmittedError",
     "Penalty",
     "Rate",
+    "RateChange",
     "RateError",
     "ResponseOptions",
     "Rule",
@@ -116,12 +118,14 @@ __all__ = [
     "reserve_all_sync",
     "set_default_responses",
     "subscribe",
+    "subscribe_changes",
     "trust_no_proxies",
     "trust_proxies",
     "unsubscribe",
 ]
 
 _HOMES = {
+    "events.changes": ("RateChange", "subscribe_changes"),
     "events.logs": ("EventLog",),
     "events.records": ("DecisionEvent",),
     "events.subscriptions": ("Subscription", "subscribe", "unsubscribe"),

@@ -27,7 +27,7 @@ from traffik_cli.replay.trials import trial_of
 from traffik_cli.shown import console
 from traffik_cli.words import number, printable, span, unit_of
 
-__all__ = ["explain", "reset_keys", "stat_key", "top"]
+__all__ = ["explain", "of_store", "reset_keys", "stat_key", "top"]
 
 _COSTS: Final = (1, 10, 100)
 _BATCH: Final = 100
@@ -85,10 +85,9 @@ def _is_used(store: Backend, uid: str, key: str) -> bool:
     return False
 
 
-def _of_store(command: _F, *, named: bool = True) -> _F:
-    """Add the options of all commands about a store. Without `named`, --throttle is optional."""
+def of_store(command: _F) -> _F:
+    """Add the options of all commands about a store."""
     for option in (
-        click.option("--throttle", "uid", required=named, help="The uid of the throttle."),
         click.option("--namespace", default="traffik", show_default=True, help="As given to the store."),
         click.option(
             "--store",
@@ -100,6 +99,11 @@ def _of_store(command: _F, *, named: bool = True) -> _F:
     ):
         command = option(command)
     return command
+
+
+def _of_throttle(command: _F, *, named: bool = True) -> _F:
+    """Add the options of commands about a throttle in a store. Without `named`, --throttle is optional."""
+    return of_store(click.option("--throttle", "uid", required=named, help="The uid of the throttle.")(command))
 
 
 def _of_limit(command: _F) -> _F:
@@ -116,7 +120,7 @@ def _of_limit(command: _F) -> _F:
 
 
 @click.command(short_help="Show the state and quota of one client.")
-@partial(_of_store, named=False)
+@partial(_of_throttle, named=False)
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier returns it: an address, a user.")
 @click.option("--scope", help="The scope, if the application gives one.")
@@ -165,7 +169,7 @@ def _explained(store: Backend, limit: _Limit, identity: str, scope: str | None) 
 
 
 @click.command("stat")
-@_of_store
+@_of_throttle
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier returns it.")
 @click.option("--scope", help="The scope, if the application gives one.")
@@ -186,7 +190,7 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
 
 
 @click.command(short_help="Show the clients that have used most of their quota.")
-@_of_store
+@_of_throttle
 @_of_limit
 @click.option("--most", type=click.IntRange(min=1), default=100_000, show_default=True, help="Keys to read.")
 @click.option("--top", "shown", type=click.IntRange(1, 1000), default=10, show_default=True, help="Keys to show.")
@@ -220,7 +224,7 @@ def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool
 
 
 @click.command("reset", short_help="Forget the usage of one client or of all clients.")
-@_of_store
+@_of_throttle
 @click.option("--id", "identity", help="The client, as its identifier returns it. Default: all clients.")
 @click.option("--scope", help="The scope, if the application gives one.")
 @click.option("--policy", type=click.Path(), help="The limits.toml that describes the throttle and its keys.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from traffik.backends.base import Backend
@@ -17,18 +17,18 @@ ABILITIES: Final = (
     (
         "Redis, Valkey",
         ", ".join(f"{scheme}://" for scheme in _REDIS),
-        "explain, stat, reset, top (walks keys with SCAN)",
+        "explain, stat, reset, change, changes, top (walks keys with SCAN)",
     ),
     (
         "LMDB",
         "lmdb:///DIRECTORY, or lmdb: for the default one",
-        "explain, stat, reset, top (walks the throttle's keys in its files)",
+        "explain, stat, reset, change, changes, top (walks the throttle's keys in its files)",
     ),
     ("in memory", "none", "nothing from outside: its keys are in the process that made it"),
 )
 """Each store: its name, its URLs, and the commands that it can serve."""
 
-_DEADLINE: Final = 2.0
+_OPTIONS: Final[dict[str, Any]] = {"deadline": 2.0, "on_error": "raise", "changes_within": None}
 
 
 def open_store(url: str, namespace: str) -> Backend:
@@ -53,14 +53,14 @@ def _redis(url: str, namespace: str) -> Backend:
     from traffik.backends.redis import RedisBackend
 
     secret = os.environ.get("TRAFFIK_SECRET")  # not an option, since other users of the machine can see those
-    return RedisBackend(url, namespace=namespace, secret=secret, deadline=_DEADLINE, on_error="raise")
+    return RedisBackend(url, namespace=namespace, secret=secret, **_OPTIONS)
 
 
 def _lmdb(url: str, namespace: str) -> Backend:
     path = _directory(url)
     from traffik.backends.lmdb import LMDBBackend
 
-    return LMDBBackend(path, namespace=namespace, create=False, deadline=_DEADLINE, on_error="raise")
+    return LMDBBackend(path, namespace=namespace, create=False, **_OPTIONS)
 
 
 def _directory(url: str) -> str | None:

@@ -16,6 +16,7 @@ from traffik import adapters
 from traffik.backends import binding
 from traffik.backends.postings import LimitAccount
 from traffik.backends.probes import probe_for
+from traffik.backends.records import SharedRecord
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import partition_key
@@ -84,6 +85,8 @@ class Backend(ABC):
 
     Args:
         namespace: the first part of every key. Applications that share a store need different ones.
+        changes_within: seconds above 0 within which the limits of this process follow a change of their rate that was
+            made for all processes; None to not follow changes.
     """
 
     kind: ClassVar[str] = "custom"
@@ -92,10 +95,11 @@ class Backend(ABC):
     in_process: ClassVar[bool] = False
     """Whether it is in the memory of this process, so its calls never wait."""
 
-    def __init__(self, *, namespace: str = "traffik") -> None:
+    def __init__(self, *, namespace: str = "traffik", changes_within: float | None = 2.0) -> None:
         if not isinstance(namespace, str):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
+        self.record = SharedRecord(self, changes_within)
         self.place = place_of_caller()
         self.probe = probe_for(self)
         binding.made(self)
@@ -206,6 +210,11 @@ class Backend(ABC):
             except BaseException:
                 binding.closed(self)
                 raise
+            self.record.follow()
+            if self.record.pending:
+                import anyio.to_thread  # here, since it is slow to import
+
+                await anyio.to_thread.run_sync(self.record.wait)
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -220,6 +229,8 @@ class Backend(ABC):
             except BaseException:
                 binding.closed(self)
                 raise
+            self.record.follow()
+            self.record.wait()
         return self
 
     def __exit__(self, *error: object) -> None:

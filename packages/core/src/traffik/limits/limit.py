@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.events.observers import Recorder, recorder_of
-from traffik.limits import defaults, uids
+from traffik.limits import defaults, fleet, uids
 from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
-from traffik.limits.options import check_options
+from traffik.limits.options import check_backend, check_options, check_responses
 from traffik.limits.prepared import BoundPlan, UsualHit
 from traffik.limits.shadows import shadow_of
 from traffik.limits.tiers import Tiers
@@ -131,7 +131,7 @@ class Limit:
         self.uid = check_uid(uid)
         self.rate = rate
         self.strategy: Strategy = SlidingWindow() if strategy is None else strategy
-        self.backend = _checked(backend)
+        self.backend = check_backend(backend)
         self.context: Context = dict(check_context(context) or {})
         self.enabled = True
         self.cost = 1 if callable(cost) else check_cost(cost)
@@ -140,8 +140,9 @@ class Limit:
         if isinstance(rate, Tiers):
             rate.check(self.strategy)
         self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self._given: tuple[RateOption, Plan] = rate, self.own_plan
         self.shadow = shadow_of(self.strategy, shadow, shadow_rate)
-        self._own_responses = _checked_responses(responses)
+        self._own_responses = check_responses(responses)
         self._own_policies = policies(self.uid, self.own_plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.combinations: dict[tuple[Any, ...], Any] = {}  # see `traffik.limits.combinations.combination_of`
@@ -157,8 +158,11 @@ class Limit:
 
     def refresh(self) -> None:
         """Prepare everything that a hit needs. Called when a store opens or closes, and when a setting changes."""
-        responses = self.responses
-        if self._own_policies.responses != responses:
+        # if only one store is open, every application uses it
+        self._store = binding.open_one() if self.backend is None else self.backend
+        counted, responses = self.own_plan, self.responses
+        self.rate, self.own_plan = fleet.changed_rate(self._store, self) or self._given
+        if self.own_plan is not counted or self._own_policies.responses != responses:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
@@ -169,8 +173,6 @@ class Limit:
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
         self.identify = self._identify()
-        # if only one store is open, every application uses it
-        self._store = binding.open_one() if self.backend is None else self.backend
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
@@ -187,7 +189,7 @@ class Limit:
         store, asked = self._store, plan
         if self.in_shadow:
             asked = replace(plan, ceiling=MAX_COST)  # no cost is refused
-        if store is None or self.contested:
+        if store is None or self.contested or not store.record.followed:
             return BoundPlan(asked, None, None)
         return BoundPlan(asked, self._calls_to(store, plan, sync=False), self._calls_to(store, plan, sync=True))
 
@@ -199,6 +201,10 @@ class Limit:
             DuplicateUidError: a limit with this uid and another definition counts in that store.
         """
         backend = self.store(subject)
+        if not backend.record.followed:
+            backend.record.follow()
+        if backend is self._store and not self.contested:
+            binding.add_watcher(self)  # from the next hit on, the calls are in `bound`
         found = self._calls.get((backend, plan, sync))
         if found is None:
             if self.contested:
@@ -337,10 +343,8 @@ class Limit:
 
     def count_by(self, rate: Rates | Tiers, prepared: Plan) -> None:
         """Count by another rate from now on, for which `prepared` is the plan; see `traffik.limits.changes`."""
-        self.rate, self.own_plan = rate, prepared
+        self._given = rate, prepared
         self.rating = self._callback("the rate", rate) if callable(rate) else None
-        self._own_policies = policies(self.uid, prepared.rates, self.responses)
-        self._policies = {}
         binding.add_watcher(self)
 
     @property
@@ -363,12 +367,16 @@ class Limit:
     def definition(self) -> tuple[object, ...]:
         """Two limits with equal definitions are the same limit. Functions are compared by their place in the source."""
         options = (self.rating, self.price, self.identifier)
-        rates = self.own_plan.rates if self.rating is None else ()
+        rates = self._given[1].rates if self.rating is None else ()
         return (type(self), rates, self.strategy, self.cost, *(option and option.written for option in options))
 
+    @property
+    def rate_text(self) -> str:
+        """The rate by which it counts now, as text; the name of its rate function, if it has one."""
+        return self.rating.name if self.rating else "; ".join(map(str, self.own_plan.rates)) or "unlimited"
+
     def __repr__(self) -> str:
-        rate = self.rating.name if self.rating else "; ".join(map(str, self.own_plan.rates)) or "unlimited"
-        return f"<{type(self).__name__} uid={self.uid!r} rate={rate!r} strategy={describe(self.strategy)}>"
+        return f"<{type(self).__name__} uid={self.uid!r} rate={self.rate_text!r} strategy={describe(self.strategy)}>"
 
     def _callback(self, what: str, function: Callable[..., Any]) -> Callback:
         return callback(what, function, (self.subject, "context"))
@@ -377,18 +385,6 @@ class Limit:
 def _admit(_key: str, _cost: int) -> Decision:
     """The decision on a check if the strategy cannot decide without consuming."""
     return ADMITTED
-
-
-def _checked_responses(responses: object) -> ResponseOptions | None:
-    if not isinstance(responses, ResponseOptions | None):
-        raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
-    return responses
-
-
-def _checked(backend: Backend | None) -> Backend | None:
-    if not isinstance(backend, Backend | None):
-        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {describe(backend)}")
-    return backend
 
 
 def _remember(table: dict[Any, Any], key: object, value: object) -> None:

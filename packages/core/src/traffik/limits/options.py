@@ -1,4 +1,4 @@
-"""Error messages for options of other rate limiters, which name the option to use instead."""
+"""Checks of the options of limits. For those of other rate limiters the error names the option to use instead."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from traffik.backends.base import Backend
 from traffik.model.descriptions import describe
+from traffik.responses.options import ResponseOptions
 
-__all__ = ["check_options"]
+__all__ = ["check_backend", "check_options", "check_responses"]
 
 _RATE: Final = 'a rate is written as text, such as rate="5/min"'
 _CLIENT: Final = "identifier= takes a function of the request that returns which client it belongs to"
@@ -73,3 +75,17 @@ def _options_of(kind: type) -> tuple[str, ...] | None:
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return None
     return tuple(each.name for each in parameters)
+
+
+def check_backend(backend: object) -> Backend | None:
+    """The store of a limit. Raises a TypeError if it is no store."""
+    if not isinstance(backend, Backend | None):
+        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {describe(backend)}")
+    return backend
+
+
+def check_responses(responses: object) -> ResponseOptions | None:
+    """The response options of a limit. Raises a TypeError if they are something else."""
+    if not isinstance(responses, ResponseOptions | None):
+        raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
+    return responses

@@ -6,6 +6,7 @@ Each is written once for async and sync code; see `traffik.limits.settling`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from traffik.limits import changes, settling
@@ -21,6 +22,7 @@ from traffik.model.costs import check_cost
 from traffik.model.decisions import ADMITTED, SettledDecision
 
 if TYPE_CHECKING:
+    from traffik.events.changes import RateChange
     from traffik.model.callables import Context
     from traffik.model.decisions import Decision
     from traffik.model.rates import Rates
@@ -117,7 +119,8 @@ class QuotaLimit(Limit):
         """Count by another rate from the next hit on, in this process. What clients have used stays used.
 
         Lowering a limit never grants fresh quota, and raising one keeps no client out for longer. All limits of this
-        process with the same uid and definition change together.
+        process with the same uid and definition change together. A rate set by `update_everywhere` stays in force until
+        it is withdrawn.
 
         Args:
             rate: the new rate; text, a `Rate` or several, or `Tiers` for a limit that has tiers. Nothing is changed if
@@ -128,6 +131,40 @@ class QuotaLimit(Limit):
             ConfigurationError: the limit has a rate function.
         """
         changes.change_rate(self, rate)
+
+    async def update_everywhere(self, *, rate: Rates | None, by: str = "", reason: str = "") -> RateChange:
+        """Count by another rate in all processes that count in the same store. What clients have used stays used.
+
+        This process counts by it when the call returns. The others follow within the `changes_within` of their store, 2
+        seconds by default. Processes that start later begin with it. It goes before the rate in the code and in
+        `limits.toml`, until it is withdrawn.
+
+        Args:
+            rate: the new rate; text, a `Rate` or several. None withdraws the change, so that each process returns to
+                the rate that it gives the limit.
+            by: who makes the change, for the list of changes, up to 500 characters.
+            reason: why, likewise.
+
+        Returns:
+            The change with its version. Of two changes at once, the one with the higher version counts everywhere.
+
+        Raises:
+            RateError: it is not a rate, or the strategy cannot count it exactly.
+            ConfigurationError: the limit has a rate function, or its store cannot keep changes.
+            BackendNotFoundError: no store is open, or it is unclear which one to use.
+            BackendError: the store does not answer. The change may have been made.
+        """
+        return await changes.in_thread(partial(changes.change_everywhere, self, rate, by, reason))
+
+    async def changes(self) -> list[RateChange]:
+        """The changes of this limit that are among the last 50 in its store, the last one first.
+
+        Raises:
+            ConfigurationError: the store cannot keep changes.
+            BackendNotFoundError: no store is open, or it is unclear which one to use.
+            BackendError: the store does not answer.
+        """
+        return await changes.in_thread(partial(changes.changes_of, self))
 
     def promote(self) -> None:
         """Let the shadow be live: ``shadow=True`` refuses from now on, ``shadow_rate`` becomes the rate.
@@ -184,6 +221,14 @@ class SyncQuotaLimit:
     def plan(self, subject: Any, costs: Sequence[int], *, context: Context | None = None) -> list[Decision]:
         """As `QuotaLimit.plan`."""
         return run_sync(settling.foresee(Hit(self._limit), subject, costs, context, True))
+
+    def update_everywhere(self, *, rate: Rates | None, by: str = "", reason: str = "") -> RateChange:
+        """As `QuotaLimit.update_everywhere`."""
+        return changes.change_everywhere(self._limit, rate, by, reason)
+
+    def changes(self) -> list[RateChange]:
+        """As `QuotaLimit.changes`."""
+        return changes.changes_of(self._limit)
 
 
 async def _settled(limit: QuotaLimit, subject: Any, units: int, context: Context | None, sync: bool) -> SettledDecision:

@@ -76,6 +76,7 @@ class FollowedLimits:
             if same_kind and updated != old:
                 self._update(self.throttles[uid], new)
                 changed.append(uid)
+                self._tell(self.throttles[uid], new)
         return sorted(changed)
 
     def _update(self, throttle: Throttle[Any], new: LimitEntry) -> None:
@@ -83,8 +84,18 @@ class FollowedLimits:
             throttle.update(rate=tiers_of(new, throttle.rate.tier.function))
         else:
             throttle.update(rate=new.rates or "unlimited")
-        rate = throttle.rate if new.tiers else "; ".join(map(str, new.rates))
-        _log.info("%s:%d: the rate of %r is now %s", self.path, new.line, new.uid, rate)
+
+    def _tell(self, throttle: Throttle[Any], new: LimitEntry) -> None:
+        """Log the new rate of a throttle. A rate that was changed for all processes stays in force."""
+        text = "; ".join(map(str, new.rates)) or "unlimited"
+        if new.tiers or throttle.rate_text == text:
+            rate = throttle.rate if new.tiers else text
+            _log.info("%s:%d: the rate of %r is now %s", self.path, new.line, new.uid, rate)
+        else:
+            _log.warning(
+                "%s:%d: the rate of %r stays %s, which was set for all processes: %s counts once that is withdrawn",
+                *(self.path, new.line, new.uid, throttle.rate_text, text),
+            )
 
     def refresh_if_changed(self) -> None:
         """`refresh` if the time or size of the file has changed. An error is logged, and changes nothing."""

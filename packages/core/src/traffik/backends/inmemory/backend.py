@@ -64,6 +64,7 @@ class InMemoryBackend(Backend):
                 f"a clock is a function that returns nanoseconds, such as time.monotonic_ns, not {describe(clock)}"
             )
         super().__init__(namespace=namespace)
+        self._record: bytes | None = None
         self.max_keys = max_keys
         self._clock = _default_clock if clock is None else clock
         self._lock = RLock()
@@ -283,6 +284,16 @@ class InMemoryBackend(Backend):
             if self._moving:
                 return [Posted(_busy(posting.account.plan)) for posting in postings]
             return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
+
+    def read_record_sync(self) -> bytes | None:
+        return self._record
+
+    def swap_record_sync(self, before: bytes | None, after: bytes) -> bool:
+        with self._lock:
+            if self._record != before:
+                return False
+            self._record = after
+        return True
 
     def _now(self) -> int:
         """The time in µs. Frees expired keys first, if that is due."""

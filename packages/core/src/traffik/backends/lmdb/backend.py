@@ -26,6 +26,7 @@ from traffik.backends.lmdb.files import FileSettings, Transaction
 from traffik.backends.lmdb.inspection import NOTHING, read_keys, read_state
 from traffik.backends.lmdb.ledger import LedgerEntry, LedgerStep, decide_entries, forget_keys
 from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_directory
+from traffik.backends.lmdb.records import FileRecord
 from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
 from traffik.backends.postings import FORESEE, TRY, Posted, Taken, post_each, take_together
@@ -69,6 +70,8 @@ class LMDBBackend(Backend):
         fallback_share: the part of each limit that the fallback admits in this process, above 0, at most 1.
         breaker: when to stop using files that fail, and for how long.
         clock: a function that returns nanoseconds that never go back, the same in all processes. For tests.
+        changes_within: seconds above 0 within which the limits of this process follow a change of their rate that was
+            made for all processes; None to not follow changes.
 
     Raises:
         ConfigurationError: another store of this process uses the directory with other settings.
@@ -91,6 +94,7 @@ class LMDBBackend(Backend):
         fallback_share: float = 1.0,
         breaker: Breaker | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
+        changes_within: float | None = 2.0,
     ) -> None:
         if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
             raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
@@ -112,7 +116,8 @@ class LMDBBackend(Backend):
         self._files = [environment_at(self.directory / file_name(number), self._settings) for number in range(FILES)]
         self._max_keys = -(-max_keys // FILES)
         self._clock = clock
-        super().__init__(namespace=namespace)
+        self._record = FileRecord(self._files, namespace, clock)
+        super().__init__(namespace=namespace, changes_within=changes_within)
         _stores.add(self)
 
     def __repr__(self) -> str:
@@ -306,6 +311,7 @@ class LMDBBackend(Backend):
         self.close_sync()
 
     def close_sync(self) -> None:
+        self.record.stop()
         for file in self._files:
             file.close()
 
@@ -353,6 +359,12 @@ class LMDBBackend(Backend):
                 keys += [key for key in page if key is not None]
                 unnamed += page.count(None)
         return KeyPage(keys[:most], len(keys) <= most, unnamed)
+
+    def read_record_sync(self) -> bytes | None:
+        return self._record.read()
+
+    def swap_record_sync(self, before: bytes | None, after: bytes) -> bool:
+        return self._record.swap(before, after)
 
     async def _run_in(
         self, file: Environment, work: Callable[[Transaction], _T], sync: bool, write: bool = False

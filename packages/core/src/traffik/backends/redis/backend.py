@@ -26,6 +26,7 @@ from traffik.backends.redis.client import Client
 from traffik.backends.redis.concurrency import Tasks, Threads
 from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.handshake import PATIENCE
+from traffik.backends.redis.records import RedisRecord, record_key
 from traffik.backends.redis.script import CHARGE, PEEK, PROBE
 from traffik.backends.redis.settings import Where, read
 from traffik.backends.redis.taking import RedisAccount, Taking
@@ -71,6 +72,8 @@ class RedisBackend(Backend):
         breaker: when to stop calling a server that fails, and for how long.
         deny_cache: a cache of refusals in this process; None for no cache.
         max_batch: the most hits in one call, at least 1.
+        changes_within: seconds above 0 within which the limits of this process follow a change of their rate that was
+            made for all processes; None to not follow changes.
 
     Raises:
         ConfigurationError: `where` is none of the above.
@@ -91,6 +94,7 @@ class RedisBackend(Backend):
         breaker: Breaker | None = None,
         deny_cache: DenyCache | None = None,
         max_batch: int = 128,
+        changes_within: float | None = 2.0,
     ) -> None:
         if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
             raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
@@ -108,8 +112,9 @@ class RedisBackend(Backend):
         self._health = Health(self._circuit, _log)
         self._charging = Charging(self._keys_of, deadline, self._circuit, self._failures, self._denials, self._count)
         self._taking = Taking(self._charging)
+        super().__init__(namespace=namespace, changes_within=changes_within)
+        self._record = RedisRecord(self.settings, namespace)
         self._begin()
-        super().__init__(namespace=namespace)
         _stores.add(self)
 
     def _begin(self) -> None:
@@ -117,6 +122,7 @@ class RedisBackend(Backend):
         self._lock = RLock()  # a signal handler may hit while its thread holds it
         self._clients: dict[AbstractEventLoop | None, Client] = {}
         self._threads = Client(Threads(), self._servers())
+        self._record.begin()
 
     def _servers(self) -> Servers:
         return Servers(self.settings, self.max_batch, max(PATIENCE, self.deadline), self._report, self._sent)
@@ -197,6 +203,8 @@ class RedisBackend(Backend):
         self.close_sync()
 
     def close_sync(self) -> None:
+        self.record.stop()
+        self._record.close()
         here = _running()
         with self._lock:
             clients, self._clients = self._clients, {}
@@ -236,9 +244,15 @@ class RedisBackend(Backend):
         keys, complete = self._blocking(partial(Client.inquire, work=work))
         return KeyPage([local_of(key.decode()) for key in keys], complete)
 
+    def read_record_sync(self) -> bytes | None:
+        return self._record.read()
+
+    def swap_record_sync(self, before: bytes | None, after: bytes) -> bool:
+        return self._record.swap(before, after)
+
     def _forgetting(self, uid: str | None, key: str | None) -> maintenance.Work[None]:
         if key is None:
-            return partial(maintenance.forget_all, self._pattern(uid))
+            return partial(maintenance.forget_all, self._pattern(uid), spared=record_key(self.namespace).encode())
         if uid is None:
             raise ValueError(f"to reset the key {key!r}, give the uid of its throttle too")
         return partial(maintenance.forget, self.partition_key(uid, key))
@@ -313,7 +327,7 @@ _inherited: Final[list[object]] = []
 def _after_fork_in_child() -> None:
     # The connections belong to the parent. They are kept, since closing them here would disturb the parent.
     for store in tuple(_stores):
-        _inherited.extend((store._clients, store._threads))
+        _inherited.extend((store._clients, store._threads, store._record.client))
         store._begin()
         store._circuit.after_fork()
         if store._denials is not None:

@@ -46,12 +46,13 @@ async def forget(key: str, session: Session[Any]) -> None:
     await session.ask(endpoint, ("UNLINK", key))
 
 
-async def forget_all(pattern: str, session: Session[Any]) -> None:
-    """Forget all keys that match a pattern."""
+async def forget_all(pattern: str, session: Session[Any], *, spared: bytes) -> None:
+    """Forget all keys that match a pattern, but the one that is `spared`."""
 
     async def unlink(endpoint: Endpoint, keys: list[bytes]) -> bool:
-        if keys:
-            await session.ask(endpoint, *(("UNLINK", key) for key in keys))
+        commands = [("UNLINK", key) for key in keys if key != spared]
+        if commands:
+            await session.ask(endpoint, *commands)
         return False
 
     await _scan(session, pattern, unlink)
