@@ -47,7 +47,7 @@ def test_groups_of_requests_have_a_panel_and_a_table(traffik, access_log, tmp_pa
     assert {"/login", "/search", "/api/items/*"} <= {text.strip() for text in wide.itertext()}
     assert "Suggested for /login: " in list(wide)[1].text
     page = (tmp_path / "a.html").read_text()
-    assert page.index("Limits for at most 1% of requests") < page.index("Limits that were decided for")
+    assert page.index("Limits for at most 1% of requests") < page.index("Limits that were tried for")
 
 
 def test_clients_beyond_each_limit_are_counted_on_its_line(traffik, access_log, tmp_path):
