@@ -2,18 +2,22 @@
 
 The log has five million lines in Combined Log Format from 100,000 clients, some of which come often. The baseline takes
 the first word of each line and counts it in a dict. The log is decided with two limits: one for which most clients have
-a fresh quota when they come again, and one for which almost none has.
+a fresh quota when they come again, and one for which almost none has. The same requests as JSON, with times to the
+millisecond, are read once from these clients and once with another client in every line. A limit is suggested for the
+same log as is replayed.
 
 The memory is the peak of the process minus its memory at the start. It depends on the number of clients, not of lines.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+from ipaddress import IPv4Address
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -24,8 +28,10 @@ from measure import Result
 
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.ledgers import MOST
+from traffik_cli.replay.targets import target_of
 from traffik_cli.replay.trials import trial_of
 from traffik_cli.runs import Reading, replayed
+from traffik_cli.searching import LimitSearch
 from traffik_cli.sources import Source
 
 TITLE = "reading and deciding an access log, a line"
@@ -48,7 +54,12 @@ def measure() -> list[Result]:
             compared(part, "100/min", "most of the quota fresh, 100/min : a loop that counts first words", 4.0),
             compared(part, "5000/day", "the hardest, hardly any fresh, 5000/day : the same loop", None),
             compared(part, "100/min", "most of the quota fresh : a loop that splits at every space", None, split=True),
+            *(suggested(part, target) for target in ("0.1%", "1% of clients")),
         ]
+        for name, clients in (("100,000 clients", CLIENTS), ("another client in every line", min(PART, LINES))):
+            path = Path(folder) / "log.json"
+            write_json(path, min(PART, LINES), clients)
+            results += as_json(path, name)
         return [*results, *whole(log)]
 
 
@@ -72,6 +83,66 @@ def _line(address: str, number: int, tails: list[str]) -> str:
     second = number // 50
     clock = f"{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}"
     return f"{address} - - [{10 + second // 86400:02}/Oct/2025:{clock} +0000] {tails[number % 500]}"
+
+
+def write_json(path: Path, lines: int, clients: int) -> None:
+    """The same as objects of JSON, with so many clients."""
+    chance = Random(1)
+    addresses = [str(IPv4Address(chance.randrange(1 << 24, 224 << 24))) for _ in range(clients)]
+    with path.open("w") as file:
+        for number in range(lines):
+            second = number // 50
+            clock = f"{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}.{number * 20 % 1000:03}"
+            record = {
+                "time": f"2025-10-{10 + second // 86400:02}T{clock}Z",
+                "remote_addr": addresses[number] if clients == lines else chance.choice(addresses),
+                "method": "GET",
+                "path": f"/api/items/{number % 500}",
+                "status": 200,
+                "bytes": number * 13 % 5000,
+                "referer": "https://example.org/",
+                "user_agent": "Mozilla/5.0 (X11; Linux x86_64)",
+            }
+            file.write(json.dumps(record) + "\n")
+
+
+def as_json(log: Path, name: str) -> list[Result]:
+    """A log of JSON: to a loop that decodes each line, and by itself."""
+    ratios, rates = [], []
+    lines = min(PART, LINES)
+    for _ in range(ROUNDS):
+        floor, ours = decoding(log), deciding(log, "100/min")
+        ratios.append(ours / floor)
+        rates.append(lines / ours / 1e3)
+    gain = alone(log, 1, "json").wall / alone(log, 2, "json").wall
+    return [
+        Result(f"JSON, {name} : a loop that only decodes", median(ratios), min(ratios), max(ratios)),
+        Result(f"JSON, {name}, thousands of lines", median(rates), min(rates), max(rates), "k/s", 300, at_least=True),
+        Result(f"JSON, {name}: the time of one process : that of --jobs 2", gain, gain, gain),
+    ]
+
+
+def decoding(log: Path) -> float:
+    """Seconds of a loop that decodes each line with Python's own decoder."""
+    start = process_time()
+    with log.open("rb") as file:
+        for line in file:
+            json.loads(line)
+    return process_time() - start
+
+
+def suggested(log: Path, target: str) -> Result:
+    """The ratio of a suggestion to a plain replay."""
+    ratios = []
+    for _ in range(ROUNDS):
+        plain = deciding(log, "100/min")
+        reading = Reading([Source(str(log))], Format("auto"), 3_600_000_000, 1, MOST)
+        start = process_time()
+        replayed(reading, {}, LimitSearch(target_of(target), [60_000_000], trial_of("100/min")), 10)
+        ratios.append((process_time() - start) / plain)
+    return Result(
+        f"a limit suggested for {target} : a plain replay", median(ratios), min(ratios), max(ratios), goal=2.0
+    )
 
 
 def compared(log: Path, rate: str, subject: str, goal: float | None, *, split: bool = False) -> Result:
@@ -139,9 +210,9 @@ class Run(NamedTuple):
     peak: int
 
 
-def alone(log: Path, jobs: int) -> Run:
-    """Replay `log` in another process; its costs."""
-    command = [sys.executable, __file__, str(log), str(jobs)]
+def alone(log: Path, jobs: int, form: str = "combined") -> Run:
+    """What a process takes that replays `log`."""
+    command = [sys.executable, __file__, str(log), str(jobs), form]
     wall, busy, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return Run(float(wall), float(busy), int(peak))
 
@@ -149,7 +220,7 @@ def alone(log: Path, jobs: int) -> Run:
 def main() -> None:
     """Replay the given log, and print the costs."""
     wall, busy = perf_counter(), process_time()
-    reading = Reading([Source(sys.argv[1])], Format("combined"), 3_600_000_000, int(sys.argv[2]), MOST)
+    reading = Reading([Source(sys.argv[1])], Format(sys.argv[3]), 3_600_000_000, int(sys.argv[2]), MOST)
     replayed(reading, {"100/min": [trial_of("100/min")]}, None, 10)
     print(perf_counter() - wall, process_time() - busy, _peak())
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from tests.cli.browser import MISSING, find, open_page
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = '</script><script>document.title="taken"</script><img src=x onerror=alert(1)>&"\''
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 PRESS = "<script>document.querySelectorAll('table')[{table}].querySelectorAll('button')[{column}].click()</script>"
@@ -82,7 +85,13 @@ def test_text_of_clients_is_escaped(page):
     assert "&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#x27; 3" in text
 
 
-def test_a_browser_opens_it_without_messages(page, chromium, tmp_path):
+def test_a_long_key_is_cut_in_the_middle_and_whole_where_it_is_pointed_at(page):
+    cells = re.findall(r'<td title="([^"]*)">([^<]*)</td>', page.read_text())
+    assert {len(unescape(shown)) for _, shown in cells} <= {48}
+    assert {f"{HOSTILE} {place}" for place in range(4)} <= {unescape(whole) for whole, _ in cells}
+
+
+def test_it_opens_in_a_browser_without_complaints(page, chromium, tmp_path):
     opened = open_page(chromium, page, tmp_path)
     assert opened.console == []
     assert "<title>Replay of 20/min</title>" in opened.document
@@ -103,3 +112,12 @@ def test_a_click_on_a_column_sorts_the_table(page, chromium, tmp_path):
 def test_messages_of_a_browser_are_detected(chromium, tmp_path):
     (tmp_path / "broken.html").write_text("<!doctype html><script>nothing.at.all()</script>")
     assert "nothing is not defined" in open_page(chromium, tmp_path / "broken.html", tmp_path / "profile").console[0]
+
+
+def test_a_page_explains_the_client_and_each_throttle_that_were_asked_about(traffik, access_log, tmp_path):
+    call = ("--policy", ROOT / "examples" / "limits.toml", "--client", "198.51.100.23", "--html", tmp_path / "a.html")
+    assert traffik("replay", access_log, *call).code == 0
+    text = (tmp_path / "a.html").read_text()
+    assert "<p>198.51.100.23 sent 7,200 requests from " in text
+    assert all(f"<h2>{title}" in text for title in ("Minutes of 198.", "Requests of 198.", "By throttle"))
+    assert "everything: clients by requests in their fullest 1 min" in text

@@ -40,6 +40,16 @@ def test_each_limit_has_a_strip_and_the_suggestion_a_panel(traffik, access_log, 
     assert [panels(each) for each in drawn(traffik, access_log, tmp_path, *how)] == [6, 6]
 
 
+def test_groups_of_requests_have_a_panel_and_a_table(traffik, access_log, tmp_path):
+    wide, narrow = drawn(traffik, access_log, tmp_path, "--target-refused", "1%", "--by", "path")
+    # Requests, refusals under the suggested limits, the groups.
+    assert [panels(wide), panels(narrow)] == [3, 3]
+    assert {"/login", "/search", "/api/items/*"} <= {text.strip() for text in wide.itertext()}
+    assert "Suggested for /login: " in list(wide)[1].text
+    page = (tmp_path / "a.html").read_text()
+    assert page.index("Limits for at most 1% of requests") < page.index("Limits that were tried for")
+
+
 def test_clients_beyond_each_limit_are_counted_on_its_line(traffik, access_log, tmp_path):
     wide, _ = drawn(traffik, access_log, tmp_path, "--rate", "60/min", "--compare", "30/min")
     text = " ".join(wide.itertext())

@@ -52,6 +52,7 @@ CALLS = {
     "a rate": ("clf.log", "--rate", "10/min", "--compare", "100/min"),
     "a policy and a warning": ("absolute-url.json", "--policy", LOGS / "pol-order.toml"),
     "a suggestion": ("clf.log", "--target-refused", "5%"),
+    "two logs": ("clf.log", "--rate", "10/min", "--before", LOGS / "tz.log"),
     "malformed lines": ("nginx-error-mixed.log", "--rate", "1/min"),
     "nothing": ("dashes.log", "--rate", "1/min"),
 }

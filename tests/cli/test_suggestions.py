@@ -109,7 +109,7 @@ def test_a_field_may_be_the_cost_of_a_request(traffik, plans):
     [
         (("--by", "path", "--rate", "5/min"), "--target-refused"),
         (("--write", "x.toml", "--target-refused", "1%", "--key", "field:user"), "cannot say --key"),
-        (("--cost", "much", "--rate", "5/min"), "is no cost"),
+        (("--cost", "much", "--rate", "5/min"), "is not a cost"),
         (("--write", "missing/x.toml", "--target-refused", "1%"), "missing"),
     ],
 )

@@ -52,17 +52,17 @@ def test_without_requests_no_share_is_exceeded(replay):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "is no condition"),
-        ("refused", "is no condition"),
-        ("refused > ", "is no condition"),
-        ("refused => 1", "is no condition"),
-        ("refused > 1.2.3", "is no number"),
-        ("refused > 9999999999999999", "is no number"),
-        ("load > 1", "nothing is measured as 'load'"),
+        ("", "is not a condition"),
+        ("refused", "is not a condition"),
+        ("refused > ", "is not a condition"),
+        ("refused => 1", "is not a condition"),
+        ("refused > 1.2.3", "is not a number"),
+        ("refused > 9999999999999999", "is not a number"),
+        ("load > 1", "there is no measure 'load'"),
         ("wait > 1%", "wait has no percentage"),
-        ("peak > 1s", "'s' is no unit of peak"),
-        ("__import__('os') > 1", "is no condition"),
-        ("refused > 1 or 1", "is no condition"),
+        ("peak > 1s", "'s' is not a unit of peak"),
+        ("__import__('os') > 1", "is not a condition"),
+        ("refused > 1 or 1", "is not a condition"),
     ],
 )
 def test_an_invalid_condition_is_an_error_that_shows_the_grammar(text, why):
@@ -76,6 +76,6 @@ def test_an_unknown_unit_of_time_is_an_error():
 
 
 @pytest.mark.parametrize("text", ["x", "-1%", "101%", "", "1e3%"])
-def test_an_invalid_share_is_an_error(text):
-    with pytest.raises(ConfigurationError, match=r"no share|no number"):
+def test_what_is_no_share(text):
+    with pytest.raises(ConfigurationError, match=r"not a share|not a number"):
         share(text)

@@ -80,7 +80,7 @@ def test_without_filters_no_function_is_made():
         ("only", "", "matches no requests"),
         ("only", "lo gin", "POST /login"),
         ("where", "status=200", "field:NAME=VALUE"),
-        ("ignored", "10.0.0.0/99", "is no network"),
+        ("ignored", "10.0.0.0/99", "is not a network"),
     ],
 )
 def test_an_invalid_filter_is_an_error(name, text, message):

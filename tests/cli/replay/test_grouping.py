@@ -51,8 +51,8 @@ def test_without_a_grouping_there_are_no_groups():
     assert grouping_of([]).labels(Wanted((IP,))) is None
 
 
-def test_an_invalid_grouping_is_an_error():
-    with pytest.raises(ConfigurationError, match="nothing to group by"):
+def test_what_cannot_be_grouped_by():
+    with pytest.raises(ConfigurationError, match="cannot group requests"):
         grouping_of(["plan"])
 
 

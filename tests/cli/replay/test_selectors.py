@@ -9,8 +9,8 @@ from traffik_cli.replay.selectors import identity_in, selector
 
 
 @pytest.mark.parametrize("text", ["", "ip:4", "header", "header:", "field:", "regex:", "user:1", "regex:("])
-def test_an_invalid_key_is_an_error_that_shows_the_grammar(text):
-    with pytest.raises(ConfigurationError, match="is no key"):
+def test_what_is_no_key_is_refused_with_the_grammar(text):
+    with pytest.raises(ConfigurationError, match="is not a key"):
         selector(text)
 
 

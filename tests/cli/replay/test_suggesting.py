@@ -136,7 +136,7 @@ def test_few_limits_are_tried_and_large_ones_are_rounded_to_three_digits():
 
 @pytest.mark.parametrize("text", ["0.1% of nothing", "lots", "200%", "1% clients"])
 def test_an_invalid_target_is_an_error(text):
-    with pytest.raises(ConfigurationError, match=r"no target|no share|no number"):
+    with pytest.raises(ConfigurationError, match=r"not a target|not a share|not a number"):
         target_of(text)
 
 

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ import click
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.conditions import Condition
+from traffik_cli.replay.drifts import LimitDrift
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.replay_warnings import ReplayWarning
 from traffik_cli.replay.reports import ScenarioReport
@@ -32,8 +33,8 @@ __all__ = ["ReplayDocument", "checked", "document", "failed", "present", "write_
 _PICTURES = (".png", ".svg", ".pdf")
 
 
-def present(outcome: Found, options: Mapping[str, Any]) -> None:
-    """Print the outcome of a replay, and write the requested files.
+def present(outcome: Found, options: Mapping[str, Any], shown: Callable[[str], str] = str) -> None:
+    """Show what was found, and write what was asked for; the command is `shown` as that makes it.
 
     Raises:
         ConfigurationError: a file has an unknown format or cannot be written.
@@ -52,14 +53,14 @@ def present(outcome: Found, options: Mapping[str, Any]) -> None:
     if options["html"]:
         from traffik_cli.pages import page
 
-        write_text(Path(options["html"]), page(outcome, *_made()))
+        write_text(Path(options["html"]), page(outcome, *_made(shown)))
 
 
-def _made() -> tuple[str, str]:
-    """The version with the time, and the command as it was typed."""
+def _made(shown: Callable[[str], str]) -> tuple[str, str]:
+    """The version and the time, and the command as it was typed."""
     at = moment(time.time_ns() // 1000)
     arguments = click.get_current_context().find_root().obj or sys.argv[1:]
-    return f"traffik {version('traffik-cli')}, {at} UTC", shlex.join(["traffik", *arguments])
+    return f"traffik {version('traffik-cli')}, {at} UTC", shown(shlex.join(["traffik", *arguments]))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -81,9 +82,11 @@ def failed(outcome: Found, conditions: Sequence[Condition]) -> int:
         ConfigurationError: no condition is true, and the log had no request with a key.
     """
     main = outcome.reports[0]
-    held = [each for each in conditions if each.holds(main, outcome.logs)]
+    held = [each for each in conditions if each.holds(main, outcome.logs, outcome.drifts)]
     for each in held:
         click.echo(f"traffik: failed: {each.text}", err=True)
+    if not held and outcome.before is not None and not outcome.before.reports[0].requests:
+        raise ConfigurationError("no request was read in the log given with --before, so there is nothing to compare")
     if not held and not main.requests:
         raise ConfigurationError("no request was read, so there is no result")
     if not held and all(limit.keyless == limit.requests > 0 for limit in main.limits):
@@ -102,9 +105,12 @@ class ReplayDocument:
         logs: what was read of each log, and the fields found for the client, the time and the path.
         suggestions: the limits that meet the target, for each period, if a target was given.
         left_out: requests that --only, --where or --ignore left out.
-        client: the client given with --client, or null.
-        sentence: a message to that client about its requests and refusals.
-        seconds: the duration of the replay.
+        client: the client that was asked about; null if none was.
+        sentence: what happened to that client, to be sent to it.
+        before: what became of the traffic of the log given with --before, under what was asked about; null without it.
+        before_logs: how the reading of that log went.
+        drifts: what has changed since that log, for each throttle.
+        seconds: how long it took.
     """
 
     version: int
@@ -115,6 +121,9 @@ class ReplayDocument:
     left_out: int
     client: ClientReport | None
     sentence: str | None
+    before: ScenarioReport | None
+    before_logs: list[LogReport]
+    drifts: list[LimitDrift]
     seconds: float
 
 
@@ -130,6 +139,9 @@ def document(outcome: Found) -> ReplayDocument:
         left_out=outcome.left_out,
         client=client,
         sentence=None if client is None else sentence(client),
+        before=None if outcome.before is None else outcome.before.reports[0],
+        before_logs=[] if outcome.before is None else outcome.before.logs,
+        drifts=outcome.drifts,
         seconds=round(outcome.seconds, 3),
     )
 
@@ -142,7 +154,7 @@ def checked(path: str, *, picture: bool) -> Path:
     """
     found = Path(path)
     if picture and found.suffix.lower() not in _PICTURES:
-        raise ConfigurationError(f"{path} is no picture: the name has to end in {', '.join(_PICTURES)}")
+        raise ConfigurationError(f"{path} is not a picture: end its name in {', '.join(_PICTURES)}")
     if not found.parent.is_dir():
         raise ConfigurationError(f"cannot write {path}: there is no folder {found.parent}")
     return found

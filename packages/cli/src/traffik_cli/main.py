@@ -26,7 +26,7 @@ _COMPLETION: Final = "_TRAFFIK_COMPLETE"
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="traffik-cli")
 def cli() -> None:
-    """Try, explain and manage rate limits."""
+    """Try rate limits on access logs, look into stores, and check limits."""
 
 
 for _command in (
@@ -63,7 +63,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _ended(error: Exception) -> int:
-    with suppress(BrokenPipeError):  # the reader of the output may have gone
+    with suppress(BrokenPipeError):  # the reader has closed the pipe
         if isinstance(error, click.ClickException):
             error.show()
         else:
@@ -72,7 +72,7 @@ def _ended(error: Exception) -> int:
 
 
 def _left(ended: SystemExit) -> int:
-    """The exit code if click or rich exit by themselves, which they do with 1 if the reader of the output has gone.
+    """The exit code where click or rich exit by themselves: they use 1 if the reader has closed the pipe.
 
     That is no error, so the exit code is 0. Standard output is replaced, since the interpreter would write the rest at
     its end.

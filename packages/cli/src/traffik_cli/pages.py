@@ -1,25 +1,36 @@
 """A replay as one HTML page, with pictures and sortable tables, which loads no other files.
 
-All text from a log is escaped, since clients choose parts of it, such as the user agent.
+All that comes from a log is escaped: a client chooses its user agent, and may write a script there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from heapq import nlargest
 from html import escape
 from importlib.resources import files
 from typing import Final
 
+from traffik_cli.drifted import change_of, name_of, title_of, value_of
 from traffik_cli.plots import svg
 from traffik_cli.replay.detected import DetectedField
+from traffik_cli.replay.drifts import LimitDrift
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.replay_warnings import ReplayWarning
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
 from traffik_cli.replay.targets import Suggestion
+from traffik_cli.replay.tracing import ClientReport, Minute, Route
 from traffik_cli.runs import Found
-from traffik_cli.words import clients, moment, number, percent, span
+from traffik_cli.traced import sentence
+from traffik_cli.words import clients, cut, moment, number, percent, span
 
 __all__ = ["page"]
+
+_LONG: Final = 48
+"""Characters of a cell that are shown."""
+
+_MINUTES: Final = 20
+"""Minutes and requests of a client that are shown."""
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -40,9 +51,13 @@ def page(outcome: Found, made: str, command: str) -> str:
         f'<p class="made">{escape(made)}: <code>{escape(command)}</code></p>',
         f'<figure class="wide">{svg(outcome)}</figure><figure class="narrow">{svg(outcome, narrow=True)}</figure>',
         _scenarios(outcome.reports),
+        "" if outcome.client is None else _client(outcome.client),
+        _throttles(main),
+        *(_drift(each) for each in outcome.drifts),
+        _groups([each for each in outcome.suggestions if each.group]),
         *(_suggestion(each) for each in outcome.suggestions),
         *(_limit(limit) for report in outcome.reports if report is main or report.suggested for limit in report.limits),
-        _logs(outcome.logs),
+        _logs([*outcome.logs, *(outcome.before.logs if outcome.before is not None else ())]),
     ]
     resources = files("traffik_cli")
     style, script = (resources.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
@@ -58,7 +73,7 @@ def page(outcome: Found, made: str, command: str) -> str:
 
 
 def _warnings(warnings: Sequence[ReplayWarning]) -> str:
-    """The warnings, at the top of the page."""
+    """The warnings, at the top."""
     said = "".join(
         f'<li data-id="{warning.id}">{escape(f"{warning.log}: " if warning.log else "")}{escape(warning.text)}</li>'
         for warning in warnings
@@ -72,7 +87,7 @@ def _lead(main: ScenarioReport) -> str:
     return (
         f"<p><strong>{number(main.refused)}</strong> of {number(main.requests)} requests "
         f"({percent(main.refused, main.requests)}) would have been refused, and "
-        f"<strong>{number(main.touched)}</strong> of {number(main.clients)} clients "
+        f"<strong>{number(main.touched)}</strong> of {clients(main.clients)} "
         f"({percent(main.touched, main.clients)}) at least once, "
         f"from {moment(main.first)} to {moment(main.last)} UTC.</p>"
     )
@@ -97,6 +112,57 @@ def _scenarios(reports: Sequence[ScenarioReport]) -> str:
     return _table("Simulated results", names, rows)
 
 
+def _client(found: ClientReport) -> str:
+    """What happened to the client that was asked about."""
+    counted: tuple[tuple[str, str, list[Minute] | list[Route]], ...] = (
+        ("Minutes", "minute (UTC)", nlargest(_MINUTES, found.minutes, key=lambda each: each.requests)),
+        ("Requests", "request", found.paths[:_MINUTES]),
+    )
+    tables = [
+        _table(f"{title} of {cut(found.client, _LONG)}", (name, "requests", "refused", "share"), map(_row, each))
+        for title, name, each in counted
+        if each
+    ]
+    return f"<p>{escape(sentence(found))}</p>{''.join(tables)}"
+
+
+def _row(counted: Minute | Route) -> tuple[str, ...]:
+    name = _time(counted.at) if isinstance(counted, Minute) else _cell(counted.request)
+    return name, _count(counted.requests), _count(counted.refused), _share(counted.refused, counted.requests)
+
+
+def _throttles(main: ScenarioReport) -> str:
+    """A row for each throttle of a policy."""
+    if len(main.limits) < 2 or main.suggested:
+        return ""
+    rows = [
+        (
+            _cell(limit.uid),
+            _cell(limit.rates),
+            _count(limit.requests),
+            _count(limit.refused),
+            _share(limit.refused, limit.requests),
+            _count(limit.clients),
+            _count(limit.touched),
+        )
+        for limit in main.limits
+    ]
+    return _table("By throttle", ("throttle", "rate", "decided", "refused", "share", "clients", "touched"), rows)
+
+
+def _drift(drift: LimitDrift) -> str:
+    rows = [
+        (
+            _cell(name_of(each)),
+            _cell(value_of(each, each.before), each.before),
+            _cell(value_of(each, each.after), each.after),
+            _cell(change_of(each.change), 2.0**63 if each.change is None else each.change),
+        )
+        for each in drift.changes
+    ]
+    return _table(title_of(drift), ("number", "before", "after", "change"), rows)
+
+
 def _suggestion(found: Suggestion) -> str:
     rows = [
         (_cell(each.rate), _share(each.refused, 1), _share(each.touched, 1), _cell("within" if each.met else "above"))
@@ -113,6 +179,30 @@ def _suggestion(found: Suggestion) -> str:
         rows,
     )
     return f"{table}<p>{said}{escape(found.target)}.</p>"
+
+
+def _groups(groups: Sequence[Suggestion]) -> str:
+    """A row for each group of requests, with the limit suggested for it."""
+    if not groups:
+        return ""
+    names = ("requests to", "limit", "period", "requests", "clients", *groups[0].quantiles, "refused", "touched")
+    rows = []
+    for each in groups:
+        found = next((tried for tried in each.tried if tried.rate == each.rate), None)
+        asked = (_count(each.quantiles.get(name, 0)) for name in groups[0].quantiles)
+        shares = (0.0, 0.0) if found is None else (found.refused, found.touched)
+        rows.append(
+            (
+                _cell(each.group),
+                _cell(each.rate or "none"),
+                _cell(span(each.period), each.period),
+                _count(each.requests),
+                _count(each.clients),
+                *asked,
+                *(_share(share, 1) for share in shares),
+            )
+        )
+    return _table(f"Limits for at most {groups[0].target}", names, rows)
 
 
 def _limit(limit: LimitReport) -> str:
@@ -172,8 +262,11 @@ def _table(title: str, names: Iterable[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def _cell(text: str, order: float | None = None) -> str:
-    """A table cell. With `order` it is a number and is sorted by it."""
-    return f"<td>{escape(text)}</td>" if order is None else f'<td class="n" data-order="{order}">{escape(text)}</td>'
+    """A cell; with `order` it is a number, and sorted by that. A long text is cut, and whole where it is pointed at."""
+    if order is not None:
+        return f'<td class="n" data-order="{order}">{escape(text)}</td>'
+    whole = f' title="{escape(text)}"' if len(text) > _LONG else ""
+    return f"<td{whole}>{escape(cut(text, _LONG))}</td>"
 
 
 def _count(value: int) -> str:

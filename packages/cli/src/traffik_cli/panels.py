@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from traffik.model.rates import parse_rates
 from traffik_cli.replay.reports import ScenarioReport
@@ -19,7 +19,7 @@ from traffik_cli.words import clients, cut, moment, number, percent, span
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "bars", "clients_panel", "refused_panel", "requests_panel", "tried_panel"]
+__all__ = ["COLOURS", "bars", "clients_panel", "groups_panel", "refused_panel", "requests_panel", "tried_panel"]
 
 COLOURS: Final = {
     "ink": "#1f2328",
@@ -33,6 +33,8 @@ COLOURS: Final = {
 
 _BARS: Final = 120
 _LABEL: Final = 34
+_GROUP: Final = 18
+"""Characters of the names of limits and groups; of groups on a phone."""
 _SECOND: Final = 1_000_000
 _DAY: Final = 86_400_000_000
 _SPANS: Final = (1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_419_200, 31_536_000)
@@ -61,7 +63,7 @@ def requests_panel(axis: Axes, report: ScenarioReport, *, narrow: bool) -> None:
 def refused_panel(axis: Axes, report: ScenarioReport, most: int, *, last: bool, narrow: bool) -> None:
     """Draw the refusals of one scenario over time. `most` is the top of the scale of all scenarios."""
     steps, width = bars(report, narrow=narrow)
-    name = cut(report.name, _LABEL)
+    name = cut(report.name, _GROUP if narrow else _LABEL)
     share = f"{number(report.refused)} refused ({percent(report.refused, report.requests)})"
     axis.set_title(f"{name}: {share}", loc="left", color=COLOURS["ink"])
     axis.bar(
@@ -76,8 +78,9 @@ def refused_panel(axis: Axes, report: ScenarioReport, most: int, *, last: bool, 
 
 
 def clients_panel(axis: Axes, crests: Crests, outcome: Found, *, narrow: bool) -> None:
-    """Draw the clients by the requests in their fullest period, with the limits as lines."""
-    axis.set_title(f"Clients by requests in their fullest {span(crests.period)}", loc="left", color=COLOURS["ink"])
+    """Clients by the requests in their fullest period, and the limits that were tried as lines."""
+    about = f"{cut(crests.uid, _GROUP)}: clients" if crests.uid else "Clients"
+    axis.set_title(f"{about} by requests in their fullest {span(crests.period)}", loc="left", color=COLOURS["ink"])
     edges = _edges(max((peak.requests for peak in crests.peaks), default=1))
     counts = [_between(crests.peaks, low, high) for low, high in pairwise(edges)]
     axis.bar(range(len(counts)), counts, 0.86, color=COLOURS["requests"])
@@ -106,7 +109,7 @@ def clients_panel(axis: Axes, crests: Crests, outcome: Found, *, narrow: bool) -
 
 
 def _lines(axis: Axes, crests: Crests, limits: Sequence[int], edges: list[int]) -> None:
-    """Draw a line for each limit, labelled with the number of clients above it. No line crosses a label."""
+    """A line for each limit, with the number of clients above it; no line crosses a label."""
     everyone = sum(peak.clients for peak in crests.peaks)
     high = axis.get_ylim()[1]
     places = [_place(limit, edges) for limit in limits]
@@ -149,6 +152,46 @@ def tried_panel(axis: Axes, found: Suggestion, *, narrow: bool) -> None:
     axis.set_ylim(0, max(*(100 * max(each.refused, each.touched) for each in shown), 0.001) * 1.25)
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
     _plain(axis)
+
+
+def groups_panel(axis: Axes, groups: Sequence[Suggestion], *, narrow: bool) -> None:
+    """For each group of requests what clients ask for in their fullest period, and the limit suggested for it."""
+    axis.set_title(
+        f"Requests of a client in its fullest {span(groups[0].period)}:{chr(10) if narrow else ' '}"
+        f"p50 to p99, the most, and the limit",
+        loc="left",
+        color=COLOURS["ink"],
+    )
+    most = max((each.quantiles.get("most", 1) for each in groups), default=1)
+    for place, each in enumerate(reversed(groups)):
+        found = each.quantiles
+        if found:
+            axis.plot([found["p50"], found["most"]], [place, place], color=COLOURS["quiet"], linewidth=1)
+            axis.plot([found["p50"], found["p99"]], [place, place], color=COLOURS["requests"], linewidth=7)
+            axis.plot([found["most"]], [place], "|", color=COLOURS["quiet"], markersize=9)
+        if each.rate is not None:
+            limit = parse_rates(each.rate)[0].limit
+            most = max(most, limit)
+            axis.plot([limit], [place], "D", color=COLOURS["refused"], markersize=5)
+            axis.annotate(
+                each.rate,
+                (max(limit, found.get("most", 1)), place),
+                (6, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+                color=COLOURS["refused"],
+            )
+    names = [cut(each.group, _GROUP if narrow else _LABEL) for each in reversed(groups)]
+    axis.set_yticks(range(len(groups)), names, fontsize=8 if narrow else 8.5)
+    axis.set_ylim(-0.7, len(groups) - 0.3)
+    axis.set_xscale("log")
+    axis.set_xlim(0.8, most * (3 if narrow else 1.6))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value))))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    _plain(axis)
+    axis.grid(axis="y", visible=False)
+    axis.grid(axis="x", color=COLOURS["grid"], linewidth=0.6)
 
 
 def _limits(outcome: Found, period: int) -> list[int]:

@@ -16,9 +16,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from traffik.model.errors import ConfigurationError
-from traffik_cli.panels import COLOURS, bars, clients_panel, refused_panel, requests_panel, tried_panel
+from traffik_cli.panels import COLOURS, bars, clients_panel, groups_panel, refused_panel, requests_panel, tried_panel
+from traffik_cli.replay.targets import Suggestion
 from traffik_cli.runs import Found
-from traffik_cli.words import moment, number, percent
+from traffik_cli.words import clients, moment, number, percent
 
 __all__ = ["figure", "save", "svg"]
 
@@ -66,7 +67,9 @@ def figure(outcome: Found, *, narrow: bool = False) -> Figure:
     """The picture, for wide screens or for phones."""
     reports = outcome.reports
     suggestions = [each for each in outcome.suggestions if not each.group and each.tried]
+    groups = _groups(outcome)
     heights = [2.3, *(1.15 for _ in reports), *(2.7 for _ in outcome.crests), *(2.5 for _ in suggestions)]
+    heights += [0.8 + 0.26 * len(each) for each in groups]
     drawn = Figure(figsize=(_NARROW if narrow else _WIDE, sum(heights) + 0.4), layout="constrained")
     FigureCanvasAgg(drawn)
     axes = drawn.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -80,7 +83,15 @@ def figure(outcome: Found, *, narrow: bool = False) -> Figure:
             clients_panel(next(places), crests, outcome, narrow=narrow)
         for suggestion in suggestions:
             tried_panel(next(places), suggestion, narrow=narrow)
+        for each in groups:
+            groups_panel(next(places), each, narrow=narrow)
     return drawn
+
+
+def _groups(outcome: Found) -> list[list[Suggestion]]:
+    """The suggestions for groups of requests, for each period."""
+    periods = dict.fromkeys(each.period for each in outcome.suggestions if each.group)
+    return [[each for each in outcome.suggestions if each.group and each.period == period] for period in periods]
 
 
 def _title(outcome: Found) -> str:
@@ -96,6 +107,9 @@ def _said(outcome: Found) -> str:
     for report in outcome.reports:
         said += (
             f" Under {report.name} {number(report.refused)} ({percent(report.refused, report.requests)}) are refused, "
-            f"of {number(report.touched)} clients ({percent(report.touched, report.clients)})."
+            f"of {clients(report.touched)} ({percent(report.touched, report.clients)})."
         )
+    for each in outcome.suggestions:
+        about = f" for {each.group}" if each.group else ""
+        said += f" Suggested{about}: {each.rate or 'no limit'}."
     return said

@@ -1,4 +1,4 @@
-"""The progress of a replay on standard error: bytes, speed and time left. Shown on a terminal only."""
+"""How far a replay has come: bytes, rate and time left, on standard error, and only if that is a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["with_progress"]
 
 @contextmanager
 def with_progress(sources: Sequence[Readable], what: str) -> Generator[Callable[[int], object]]:
-    """Show the progress while the block runs. Yields the function to call with the bytes read."""
+    """Give a function to call with the bytes read, and show them while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal or not sys.stderr.isatty():
         yield _nothing
@@ -36,4 +36,4 @@ def with_progress(sources: Sequence[Readable], what: str) -> Generator[Callable[
 
 
 def _nothing(taken: int) -> None:
-    """Ignore the progress, without a terminal."""
+    """Show nothing."""

@@ -1,6 +1,6 @@
 """Reads sources into runs of hits in the order of time, in this process or in others while this one decides.
 
-The runs and their order do not depend on the number of processes, so the results do not either.
+The runs and their order do not depend on the number of processes, so neither do the results.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from traffik_cli.sources import Readable
 __all__ = ["Readers", "readers", "runs_of"]
 
 Readers = Callable[[Iterable[tuple[LineReader, bytes]]], Iterator[Parsed]]
-"""Reads blocks, each with a reader of its own, in order."""
+"""Reads pairs of a reader and a block, in order."""
 
 _FIELDS: Final = b"#Fields:"
 """How W3C's Extended Log Format names its columns, again and again in one log."""
@@ -126,7 +126,7 @@ def readers(jobs: int) -> Generator[Readers]:
     with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
         try:
             yield lambda pairs: _ahead(pool, jobs, pairs)
-        except BaseException:  # also Ctrl-C: do not wait for the blocks being read
+        except BaseException:  # also Ctrl-C: do not wait for blocks in progress
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

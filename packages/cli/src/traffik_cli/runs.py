@@ -5,30 +5,36 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import readers, runs_of
 from traffik_cli.replay.batches import Hit, Run, Wanted
+from traffik_cli.replay.drifts import Demand, LimitDrift, drifts_of
 from traffik_cli.replay.filters import Filters
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.grouping import Grouping
 from traffik_cli.replay.history import History
 from traffik_cli.replay.logs import LogReport
+from traffik_cli.replay.pseudonyms import Pseudonyms
 from traffik_cli.replay.replay_warnings import ReplayWarning, warnings_of
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.targets import Crests, Suggestion
 from traffik_cli.replay.tracing import ClientReport, Trace
-from traffik_cli.searching import LimitSearch, crests_found, recorder, suggested
+from traffik_cli.searching import LimitSearch, crests_found, demands, recorder, suggested
 from traffik_cli.sources import Readable
 
-__all__ = ["Found", "Reading", "Tries", "replayed"]
+__all__ = ["Found", "Reading", "Tries", "Watch", "replayed", "since"]
 
 Tries: TypeAlias = Mapping[str, Sequence[Trial]]
 """What is tried side by side: throttles by the name of the scenario they make."""
+
+
+Watch: TypeAlias = Callable[[Sequence[Scenario]], AbstractContextManager[Callable[[int], object]]]
+"""Makes of scenarios what is to be called as reading goes on, with the bytes read since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,13 @@ class Reading:
 
     Attributes:
         sources: the logs.
-        form: the format of the logs. The fields to read are filled in.
-        window: requests late by at most this are sorted, µs.
-        jobs: the number of processes.
-        most: the most keys that are counted separately.
-        cut: whether to split standard input into the logs it contains.
-        filters: which requests are decided.
+        form: how to read them; what is wanted of every line is filled in.
+        window: how late a request may come and still take its place, µs.
+        jobs: processes at work.
+        most: keys that are told apart.
+        cut: whether standard input is cut into the logs that it holds.
+        filters: which requests are looked at.
+        watch: shows what the scenarios have found while a log is followed; None for how far the reading has come.
     """
 
     sources: Sequence[Readable]
@@ -52,6 +59,7 @@ class Reading:
     most: int
     cut: bool = False
     filters: Filters = field(default_factory=Filters)
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +70,14 @@ class Found:
         reports: one for each scenario, first that of the given limits.
         logs: what was read of each log.
         warnings: reasons why the result cannot be right.
-        suggestions: the limits that meet the target, if there was one.
-        seconds: the duration of the replay.
-        left_out: the number of requests that filters left out.
-        client: the client of --client, or None.
-        crests: the clients by their fullest periods, for a picture.
+        suggestions: limits for the target, if there was one.
+        seconds: how long it took.
+        left_out: requests that were not looked at, since a filter left them out.
+        client: the client that was followed; None if none was.
+        crests: clients by their fullest periods, for a picture.
+        demands: what clients ask of each throttle that was asked about, to be compared with another log.
+        before: what was found in the log that this one is compared with; None if it is compared with none.
+        drifts: what has changed since that log, for each throttle.
     """
 
     reports: list[ScenarioReport]
@@ -77,6 +88,17 @@ class Found:
     left_out: int = 0
     client: ClientReport | None = None
     crests: list[Crests] = field(default_factory=list)
+    demands: list[Demand] = field(default_factory=list)
+    before: Found | None = None
+    drifts: list[LimitDrift] = field(default_factory=list)
+
+
+def since(before: Found, after: Found) -> Found:
+    """What was found, with what has changed since an earlier log; its warnings are told too."""
+    warnings = [replace(each, log=each.log or before.logs[0].name) for each in before.warnings]
+    old, new = before.reports[0], after.reports[0]
+    drifts = drifts_of((old.limits, before.demands), (new.limits, after.demands))
+    return replace(after, before=before, drifts=drifts, warnings=[*after.warnings, *warnings])
 
 
 def replayed(
@@ -87,23 +109,29 @@ def replayed(
     client: str | None = None,
     *,
     pictured: bool = False,
+    compared: bool = False,
+    pseudonyms: Pseudonyms | None = None,
 ) -> Found:
     """Replay logs, and search for limits that meet a target.
 
     Args:
         reading: the logs.
-        tries: the scenarios to try; may be empty if limits are searched.
-        search: the limits to search for, or None.
-        worst: the number of clients with the most refusals to report.
-        client: the client to report in detail, or None.
-        pictured: whether to collect the data of pictures, which need more than tables.
+        tries: what to try; may be empty where limits are sought.
+        search: the limits to look for; None if none are to be suggested.
+        worst: how many of the worst-hit clients to report.
+        client: the one to follow; None if none.
+        pictured: whether a picture is to be drawn, which takes more than the tables.
+        pseudonyms: what stands in the place of clients and addresses; None to show them.
+        compared: whether this is compared with another log, which takes what clients ask of each throttle.
 
     Raises:
         ConfigurationError: a log cannot be read.
     """
     began = time.perf_counter()
 
-    ask = _Ask(tries, search, client, _single(tries) if pictured and search is None else None)
+    measured = next(iter(tries.values())) if compared else ()
+    first = next(iter(tries.values()))[0] if pictured and search is None else None
+    ask = _Ask(tries, search, client, first, measured)
     read = _decided(reading, ask, "replay")
     if any(log.late and source.in_parts for log, source in zip(read.logs, reading.sources, strict=True)):
         read = _decided(replace(reading, cut=True), ask, "replay, sorted")
@@ -114,18 +142,23 @@ def replayed(
             suggestions, added = suggested(read.history, search, {*tries})
     reports = [report_of(scenario, worst) for scenario in read.scenarios]
     reports += [report_of(scenario, worst, suggested=True) for scenario in added]
-    warnings = warnings_of(reports[0], read.logs)
-    if any(each.group for each in suggestions):  # a group may belong to one client
-        warnings = [each for each in warnings if each.id != "one-key"]
     traced = None if read.trace is None else read.trace.report()
     model = ask.pictured if search is None else search.model
     crests = [] if read.history is None or model is None else crests_found(read.history, model, suggestions)
-    return Found(reports, read.logs, warnings, suggestions, time.perf_counter() - began, read.left_out, traced, crests)
+    if search is None and len(reports[0].limits) > 1:
+        crests = [replace(each, uid=reports[0].limits[0].uid) for each in crests]
+    asked = demands(read.measured)
+    found = Found(reports, read.logs, [], suggestions, 0.0, read.left_out, traced, crests, asked)
+    if pseudonyms is not None:
+        found = pseudonyms.told(found)
+    return replace(found, warnings=_warnings(found), seconds=time.perf_counter() - began)
 
 
-def _single(tries: Tries) -> Trial | None:
-    """The throttle whose clients are drawn: the first that applies to all requests."""
-    return next((trial for trial in next(iter(tries.values())) if trial.applies is None), None)
+def _warnings(found: Found) -> list[ReplayWarning]:
+    warnings = warnings_of(found.reports[0], found.logs)
+    if any(each.group for each in found.suggestions):  # a group may well be one client's
+        return [each for each in warnings if each.id != "one-key"]
+    return warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +167,7 @@ class _Ask:
     search: LimitSearch | None
     client: str | None
     pictured: Trial | None
+    measured: Sequence[Trial]
 
 
 @dataclass(slots=True)
@@ -143,6 +177,7 @@ class _Read:
     logs: list[LogReport] = field(default_factory=list)
     left_out: int = 0
     trace: Trace | None = None
+    measured: list[tuple[Trial, History]] = field(default_factory=list)
 
 
 def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
@@ -155,11 +190,16 @@ def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
         by = Grouping() if ask.search is None else ask.search.by
         done.history = History(model.selector)
         told.append(recorder(done.history, by, model, wanted))
+    for trial in ask.measured:
+        kept = History(trial.selector)
+        done.measured.append((trial, kept))
+        told.append(recorder(kept, Grouping(), trial, wanted))
     if ask.client is not None:
         done.trace = Trace(ask.client, next(iter(ask.tries.values())))
         told.append(done.trace.follower(wanted))
     form = replace(reading.form, wanted=wanted)
-    with _uncollected(), with_progress(reading.sources, what) as moved, readers(reading.jobs) as read:
+    watched = with_progress(reading.sources, what) if reading.watch is None else reading.watch(scenarios)
+    with _uncollected(), watched as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
         done.left_out = _tell(told, runs, reading.filters.keeping(wanted))
     done.logs = [log.report() for log in logs]

@@ -9,12 +9,13 @@ from typing import Final
 
 from traffik.strategies import plan
 from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.drifts import Demand
 from traffik_cli.replay.grouping import OTHERS, Grouping, busiest
 from traffik_cli.replay.history import History
-from traffik_cli.replay.scenarios import Scenario, Trial, units_in
+from traffik_cli.replay.scenarios import Routes, Scenario, Trial, units_in
 from traffik_cli.replay.targets import Crests, Suggestion, Target
 
-__all__ = ["LimitSearch", "crests_found", "recorder", "suggested"]
+__all__ = ["LimitSearch", "crests_found", "demands", "recorder", "suggested"]
 
 _GROUPS: Final = 20
 """Groups that have a limit of their own."""
@@ -38,7 +39,16 @@ class LimitSearch:
 
 
 def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
-    """The history, and a function that adds hits to it with their groups and costs."""
+    """What keeps those hits that the model applies to, in groups, with what they cost; hits hold what is `wanted`."""
+    if model.applies is not None:
+        keep, applies = recorder(history, by, replace(model, applies=None), wanted), Routes([model])
+
+        def record_applying(now: int, hits: list[Hit]) -> None:
+            mine = [hit for hit in hits if applies.places(hit[-2:])]
+            if mine:
+                keep(now, mine)
+
+        return record_applying
     label, weight = by.labels(wanted), model.weight
     if wanted.bare:
         if label is None:
@@ -75,6 +85,13 @@ def suggested(history: History, search: LimitSearch, there: Collection[str]) -> 
         return found, []
     unlimited = replace(search.model, plan=plan(search.model.plan.strategy, ()))
     return found, [applied(name, history, arrays, trials, unlimited)]
+
+
+def demands(histories: Sequence[tuple[Trial, History]]) -> list[Demand]:
+    """What clients ask of each throttle, from the requests it applies to."""
+    from traffik_cli.replay.suggesting import demand_of
+
+    return [demand for trial, history in histories for demand in demand_of(history, trial)]
 
 
 def crests_found(history: History, model: Trial, suggestions: Sequence[Suggestion]) -> list[Crests]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from traffik_cli.drifted import show_drifts
 from traffik_cli.replay.detected import Detected
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
@@ -18,9 +19,10 @@ from traffik_cli.runs import Found
 from traffik_cli.traced import show_client
 from traffik_cli.words import clients, cut, moment, number, percent, printable, span
 
-__all__ = ["console", "show"]
+__all__ = ["console", "show", "summary", "worst_hit"]
 
 _WIDE: Final = 120
+_TITLE: Final = "What would have been (times in UTC)"
 _PROXIES: Final = {
     "given": " (the client before the proxies)",
     "assumed": " (the last address that is not private; --trusted-proxies says otherwise)",
@@ -51,7 +53,8 @@ def show(outcome: Found, top: int) -> None:
     out = console()
     _logs(out, outcome)
     _keys(out, outcome)
-    out.print(_summary(outcome.reports, out.width))
+    out.print(summary(outcome.reports, out.width))
+    show_drifts(out, outcome)
     if outcome.client is not None:
         show_client(out, outcome.client, top)
         return
@@ -70,7 +73,7 @@ def _limits(out: Console, report: ScenarioReport, top: int) -> None:
         out.print(_policies(report))
     for limit in sorted(report.limits, key=lambda each: -each.refused)[:_LIMITS] if report.suggested else report.limits:
         if top and limit.worst:
-            out.print(_worst(limit, top, out.width))
+            out.print(worst_hit(limit, top, out.width))
 
 
 def _logs(out: Console, outcome: Found) -> None:
@@ -167,11 +170,12 @@ _ROWS: tuple[tuple[str, Callable[[ScenarioReport], str]], ...] = (
 )
 
 
-def _summary(reports: list[ScenarioReport], width: int) -> Table:
+def summary(reports: Sequence[ScenarioReport], width: int, title: str = _TITLE) -> Table:
+    """A column for each scenario."""
     table = Table(
         "",
         *(escape(report.name) for report in reports),
-        title="Simulated results (times in UTC)",
+        title=title,
         title_justify="left",
     )
     room = (width - _LABELS) // len(reports) - 3
@@ -199,7 +203,8 @@ def _policies(found: ScenarioReport) -> Table:
     return table
 
 
-def _worst(limit: LimitReport, top: int, width: int) -> Table:
+def worst_hit(limit: LimitReport, top: int, width: int) -> Table:
+    """The worst-hit clients of a limit, so many of them."""
     title = f"Worst hit by {escape(limit.title)} ({clients(limit.touched)} in all)"
     several = len(limit.refused_by) > 1
     table = Table(title=title, title_justify="left")

@@ -27,11 +27,11 @@ from traffik_cli.replay.synthetic import Traffic
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Made", "Readable", "Source", "spooled"]
+__all__ = ["Bytes", "Made", "Readable", "Source", "Taken", "Text", "is_compressed", "lines_in", "spooled"]
 
 _BLOCK: Final = 1 << 20
 _LONGEST: Final = 1 << 23
-"""A line longer than this loses its end; a file without lines is not to fill the memory."""
+"""A line longer than this loses its end; so a file without lines does not fill the memory."""
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -45,16 +45,16 @@ _STDIN: Final = "-"
 
 
 class Readable(Protocol):
-    """A source of a log, which can be read several times."""
+    """A log that can be read, more than once if needed."""
 
     @property
     def name(self) -> str:
-        """The name of the log."""
+        """Its name in reports."""
         ...
 
     @property
     def size(self) -> int | None:
-        """The stored bytes; None if unknown."""
+        """Bytes as they are stored; None if unknown."""
         ...
 
     @property
@@ -63,7 +63,7 @@ class Readable(Protocol):
         ...
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
-        """Read the content in blocks of whole lines. `moved` gets the stored bytes read since its last call."""
+        """The content in blocks that end where a line ends; `moved` is called with the stored bytes read since."""
         ...
 
 
@@ -72,10 +72,10 @@ class Made:
     """A synthetic log.
 
     Attributes:
-        traffic: its requests.
-        name: its name.
-        size: unknown, so None.
-        in_parts: False, since it is one log in order.
+        traffic: what it holds.
+        name: what it is called.
+        size: unknown.
+        in_parts: it is one log, in order.
     """
 
     traffic: Traffic
@@ -103,7 +103,7 @@ class Source:
 
     @property
     def size(self) -> int | None:
-        """The stored bytes; None if unknown."""
+        """Bytes as they are stored; None if unknown."""
         if self.spool is not None:
             return self.spool.seek(0, io.SEEK_END)
         return None if self.name == _STDIN else Path(self.name).stat().st_size
@@ -114,7 +114,7 @@ class Source:
         return self.spool is not None
 
     def blocks(self, moved: Callable[[int], object]) -> Iterator[bytes]:
-        """Read the content in blocks of whole lines. `moved` gets the stored bytes read since its last call.
+        """The content in blocks that end where a line ends; `moved` is called with the stored bytes read since.
 
         Raises:
             ConfigurationError: it cannot be read.
@@ -122,7 +122,7 @@ class Source:
         try:
             raw = self._open()
             with raw:
-                yield from _lines(_Text(_plain(raw)), raw, moved)
+                yield from lines_in(Text(_plain(raw)), raw, moved)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"cannot read {self.name}: {reason}") from None
@@ -161,6 +161,11 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether a file begins as a compressed one does."""
+    return head.startswith((_GZIP, _BZIP2, _XZ, _ZSTD))
+
+
 def spooled(names: list[str]) -> list[Source]:
     """Sources that can be read more than once. Standard input is copied to a temporary file."""
     return [Source(name, _spool() if name == _STDIN else None) for name in names]
@@ -170,7 +175,7 @@ def _spool() -> IO[bytes]:
     """Copy standard input to a temporary file, and compress it if it is not compressed."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source that holds it
     first = sys.stdin.buffer.read(_BLOCK)
-    if first.startswith((_GZIP, _BZIP2, _XZ, _ZSTD)):
+    if is_compressed(first):
         file.write(first)
         shutil.copyfileobj(sys.stdin.buffer, file, _BLOCK)
         return file
@@ -180,14 +185,24 @@ def _spool() -> IO[bytes]:
     return file
 
 
-class _Plain(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+class Bytes(Protocol):
+    """Something to read bytes from."""
+
+    def read(self, size: int, /) -> bytes:
+        """About so many bytes; none at the end."""
+        ...
+
+
+class Taken(Protocol):
+    """What is read from, and how much of it has been."""
+
+    taken: int
 
 
 class _Unpacked:
     """Decompresses zstd. Unlike the reader of zstandard, it raises if the last frame is truncated."""
 
-    def __init__(self, file: _Plain) -> None:
+    def __init__(self, file: Bytes) -> None:
         self._file = file
         self._frame: zstandard.ZstdDecompressionObj | None = None
 
@@ -212,8 +227,8 @@ class _Unpacked:
                 self._frame = None
 
 
-def _plain(raw: _Counted) -> _Plain:
-    """Decompress the file, if it is compressed."""
+def _plain(raw: _Counted) -> Bytes:
+    """What is in the file, taken out of its compression."""
     buffered = io.BufferedReader(raw, _BLOCK)
     head = buffered.peek(len(_XZ))
     if head.startswith(_GZIP):
@@ -228,13 +243,13 @@ def _plain(raw: _Counted) -> _Plain:
 
 
 _MARKS: Final = ((codecs.BOM_UTF8, None), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-"""How text says its encoding; None for UTF-8, which logs are taken to be in."""
+"""Byte order marks and their encodings; None for UTF-8, which is assumed without a mark."""
 
 
-class _Text:
-    """Converts text to UTF-8 without a byte order mark."""
+class Text:
+    """Text in UTF-8 without a byte order mark, from any encoding."""
 
-    def __init__(self, file: _Plain) -> None:
+    def __init__(self, file: Bytes) -> None:
         self._file = file
         self._decoder: codecs.IncrementalDecoder | None = None
         self._begun = False
@@ -262,7 +277,8 @@ class _Text:
         return data[len(mark) :]
 
 
-def _lines(plain: _Plain, raw: _Counted, moved: Callable[[int], object]) -> Iterator[bytes]:
+def lines_in(plain: Bytes, raw: Taken, moved: Callable[[int], object]) -> Iterator[bytes]:
+    """Text in blocks that end where a line ends; `moved` is called with the stored bytes read since."""
     rest, told = b"", 0
     while block := plain.read(_BLOCK):
         if len(rest) > _LONGEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -9,7 +10,7 @@ from traffik.identities.forwarding import host_of
 from traffik.identities.networks import address_number, networks
 from traffik.identities.proxies import client_identity
 
-__all__ = ["PRIVATE", "address_in", "identity_of", "is_private"]
+__all__ = ["PRIVATE", "address_in", "identity_of", "is_plain", "is_private"]
 
 PRIVATE: Final = networks(
     (
@@ -21,10 +22,24 @@ PRIVATE: Final = networks(
 
 _REMEMBERED: Final = 4096
 
+_PLAIN: Final = re.compile(
+    r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
+).fullmatch
+"""Matches an address of IPv4 and nothing else, as nearly all logs write it."""
 
-@lru_cache(_REMEMBERED)
+
+def is_plain(text: str) -> bool:
+    """Whether `text` is an address of IPv4 and nothing else."""
+    return _PLAIN(text) is not None
+
+
 def address_in(text: str) -> str | None:
     """The address in `text` without port and brackets; None if there is none."""
+    return text if _PLAIN(text) else _address_in(text)
+
+
+@lru_cache(_REMEMBERED)
+def _address_in(text: str) -> str | None:
     host = host_of(text.strip())
     return host if host and address_number(host) is not None else None
 

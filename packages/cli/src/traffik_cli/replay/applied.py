@@ -47,7 +47,7 @@ def applied(name: str, history: History, arrays: RequestArrays, trials: Mapping[
         trials: throttles by the group that each is for.
         model: a throttle without a limit, which stands there if there is none with one.
     """
-    # To the throttles a group is a path of its own.
+    # Each group stands for a path, so that a throttle applies to one group.
     paths = {group: b"%d" % place for place, group in enumerate(dict.fromkeys((*trials, *history.groups)))}
     tried = [replace(each, applies=_only(paths[group]) if any(trials) else None) for group, each in trials.items()]
     selectors = (model.selector,) if model.weight is None else (model.selector, model.weight)

@@ -29,7 +29,7 @@ class Malformed(NamedTuple):
 
     Attributes:
         line: its number, from 1.
-        reason: what was amiss.
+        reason: what is wrong with it.
     """
 
     line: int

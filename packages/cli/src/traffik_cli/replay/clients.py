@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from traffik.identities.forwarding import hops
 from traffik.identities.proxies import NETWORK_PREFIX, Proxies
-from traffik_cli.replay.addresses import PRIVATE, address_in
+from traffik_cli.replay.addresses import PRIVATE, address_in, is_plain
 from traffik_cli.replay.records import NOTHING, text_of
 
 __all__ = ["PRIVATE_PROXIES", "Clients"]
@@ -31,20 +31,21 @@ class Clients:
 
     def key(self, peer: Any, forwarded: Any = None) -> bytes | None:
         """The client's address as a key, without port and brackets; None if the log says none."""
-        if isinstance(peer, list):
-            peer = text_of(peer)
-        if isinstance(forwarded, list):
-            forwarded = text_of(forwarded)
         pair = peer if forwarded is None else (peer, forwarded)
         try:
-            return self._known[pair]
-        except KeyError:
+            found = self._known.get(pair)
+        except TypeError:  # a list of JSON, or an object, which is no address
+            return None if isinstance(peer, dict) or isinstance(forwarded, dict) else self._listed(peer, forwarded)
+        if found is None:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            found = self._known[pair] = self._found(peer, forwarded)
-            return found
-        except TypeError:  # an object of JSON is no address
-            return None
+            plain = forwarded is None and peer.__class__ is str and is_plain(peer)
+            found = self._known[pair] = peer.encode() if plain else self._found(peer, forwarded)
+        return found
+
+    def _listed(self, peer: Any, forwarded: Any) -> bytes | None:
+        texts = (text_of(each) if isinstance(each, list) else each for each in (peer, forwarded))
+        return self.key(*texts)
 
     def _found(self, peer: Any, forwarded: Any) -> bytes | None:
         text = None if peer in NOTHING else text_of(peer).strip()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from traffik.model.errors import ConfigurationError
 from traffik.model.rates import Rate
+from traffik_cli.replay.drifts import CHANGES, LimitDrift
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import ScenarioReport
 
@@ -42,18 +43,33 @@ _WHOLES: Final = {
 }
 """What a percentage of each measure is of."""
 
-_MEASURES: Final = ("refused", "touched", "keyless", "malformed", "late", "requests", "clients", "peak", "wait")
-_TEXT: Final = re.compile(r"\s*(?P<measure>[a-z]+)\s*(?P<sign>[<>=!]=?)\s*(?P<value>[0-9.]+)\s*(?P<unit>%|[a-zµ]*)\s*")
+_MEASURES: Final = (
+    "refused",
+    "touched",
+    "keyless",
+    "malformed",
+    "late",
+    "requests",
+    "clients",
+    "peak",
+    "wait",
+    "drift",
+)
+_DRIFT: Final = "drift"
+_TEXT: Final = re.compile(
+    r"\s*(?P<measure>[a-z]+)(?: +of +(?P<part>[a-z0-9.]+))?\s*"
+    r"(?P<sign>[<>=!]=?)\s*(?P<value>[0-9.]+)\s*(?P<unit>%|[a-zµ]*)\s*"
+)
 _GRAMMAR: Final = (
-    f'write "<measure> <comparison> <number>": the measure is one of {", ".join(_MEASURES)}; the comparison one of '
-    f"{' '.join(_COMPARISONS)}; the number a plain one, a percentage (of {', '.join(_WHOLES)}), or a time for wait: "
-    f'"refused > 1%", "touched >= 5", "wait > 30s"'
+    f'write "<measure> <comparison> <number>": the measure is one of {", ".join((*_MEASURES, _DRIFT))}; the comparison '
+    f"one of {' '.join(_COMPARISONS)}; the number a plain one, a percentage (of {', '.join(_WHOLES)}, drift), or a "
+    f'time for wait: "refused > 1%", "touched >= 5", "wait > 30s", "drift > 10%", "drift of p99 > 20%"'
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that a replay may find.
+    """A condition of ``--fail-if``.
 
     Attributes:
         text: as it was written.
@@ -61,6 +77,7 @@ class Condition:
         sign: how.
         bound: with what: a share where `percent`, µs for a wait.
         percent: whether it is a share.
+        part: the number whose drift is compared; None for the largest.
     """
 
     text: str
@@ -68,9 +85,12 @@ class Condition:
     sign: str
     bound: Fraction
     percent: bool
+    part: str | None = None
 
-    def holds(self, found: ScenarioReport, logs: list[LogReport]) -> bool:
-        """Whether it is so."""
+    def holds(self, found: ScenarioReport, logs: list[LogReport], drifts: Sequence[LimitDrift] = ()) -> bool:
+        """Whether the condition holds; `drifts` are what has changed since another log."""
+        if self.measure == _DRIFT:
+            return _COMPARISONS[self.sign](_drift(drifts, self.part), self.bound)
         values = _values(found, logs)
         value = Fraction(values[self.measure])
         if self.percent:
@@ -80,26 +100,35 @@ class Condition:
 
 
 def condition(text: str) -> Condition:
-    """The condition that `text` spells.
+    """Parse a condition.
 
     Raises:
-        ConfigurationError: it spells none; the message shows the grammar.
+        ConfigurationError: `text` is not a condition; the message shows the grammar.
     """
     match = _TEXT.fullmatch(text)
     if match is None or match["sign"] not in _COMPARISONS:
-        raise ConfigurationError(f"{text!r} is no condition: {_GRAMMAR}")
+        raise ConfigurationError(f"{text!r} is not a condition: {_GRAMMAR}")
     measure, unit = match["measure"], match["unit"]
-    if measure not in _MEASURES:
-        raise ConfigurationError(f"{text!r} is no condition, since nothing is measured as {measure!r}: {_GRAMMAR}")
+    if measure not in {*_MEASURES, _DRIFT}:
+        raise ConfigurationError(f"{text!r} is not a condition, since there is no measure {measure!r}: {_GRAMMAR}")
+    part = match["part"]
+    if part is not None and (measure != _DRIFT or part not in CHANGES):
+        raise ConfigurationError(
+            f"{text!r} is not a condition: only drift is that of a number, and the numbers are {', '.join(CHANGES)}"
+        )
     number = _number(match["value"], text)
+    if measure == _DRIFT:
+        if unit != "%":
+            raise ConfigurationError(f'{text!r} is not a condition: drift is a percentage, such as "drift > 10%"')
+        return Condition(text, measure, match["sign"], number / 100, percent=True, part=part)
     if unit == "%":
         if measure not in _WHOLES:
-            raise ConfigurationError(f"{text!r} is no condition, since {measure} has no percentage: {_GRAMMAR}")
+            raise ConfigurationError(f"{text!r} is not a condition, since {measure} has no percentage: {_GRAMMAR}")
         return Condition(text, measure, match["sign"], number / 100, percent=True)
     if measure == "wait":
         number *= Rate.parse(f"1/{unit or 's'}").period
     elif unit:
-        raise ConfigurationError(f"{text!r} is no condition, since {unit!r} is no unit of {measure}: {_GRAMMAR}")
+        raise ConfigurationError(f"{text!r} is not a condition, since {unit!r} is not a unit of {measure}: {_GRAMMAR}")
     return Condition(text, measure, match["sign"], number, percent=False)
 
 
@@ -107,21 +136,27 @@ def share(text: str) -> Fraction:
     """A share such as ``0.1%`` as a number from 0 to 1.
 
     Raises:
-        ConfigurationError: it is none, or has no percent sign.
+        ConfigurationError: `text` is not a share, or has no percent sign.
     """
     digits = text.strip().removesuffix("%").strip()
     found = _number(digits, text) / 100
     if not text.strip().endswith("%"):
         raise ConfigurationError(f'{text!r} has no percent sign: write "{digits}%" for {digits} in a hundred')
     if not 0 <= found <= 1:
-        raise ConfigurationError(f"{text!r} is no share: give one from 0% to 100%")
+        raise ConfigurationError(f"{text!r} is not a share: give one from 0% to 100%")
     return found
 
 
 def _number(digits: str, text: str) -> Fraction:
     if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", digits):
-        raise ConfigurationError(f"{digits!r} in {text!r} is no number")
+        raise ConfigurationError(f"{digits!r} in {text!r} is not a number")
     return Fraction(digits)
+
+
+def _drift(drifts: Sequence[LimitDrift], part: str | None) -> Fraction:
+    """The largest change, up or down, of a number of any throttle, or of all numbers."""
+    changes = [each.change for drift in drifts for each in drift.changes if part in {None, each.name}]
+    return max((Fraction(_FOREVER) if each is None else abs(Fraction(each)) for each in changes), default=Fraction(0))
 
 
 def _values(found: ScenarioReport, logs: list[LogReport]) -> dict[str, int]:

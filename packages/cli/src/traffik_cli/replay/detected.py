@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from traffik_cli.replay.clients import Clients
-from traffik_cli.replay.reader import RecordReader
+from traffik_cli.replay.reader import RecordReader, stamp_of
 from traffik_cli.replay.records import Record, first_of, text_of
-from traffik_cli.replay.requests import request_of
+from traffik_cli.replay.requests import request_finder
 
 __all__ = ["Detected", "DetectedField", "detected_of"]
 
@@ -71,7 +71,7 @@ def _first(found: Iterable[DetectedField | None]) -> DetectedField | None:
 
 def _client(reader: RecordReader, record: Record) -> DetectedField | None:
     layout = reader.layout
-    key = reader.client(record, Clients(reader.proxies))
+    key = reader.client_finder(Clients(reader.proxies))(record)
     peer = _said(record, layout.client)
     forwarded = None if reader.proxies is None else _said(record, layout.forwarded)
     name, text = forwarded or peer or ("", "")
@@ -79,13 +79,13 @@ def _client(reader: RecordReader, record: Record) -> DetectedField | None:
 
 
 def _time(reader: RecordReader, record: Record, stamp: Any) -> DetectedField | None:
-    names, value = reader.stamp(record, stamp)
+    names, value = stamp_of(reader.layout, record, stamp)
     now = reader.instant(value)
     return None if now is None else DetectedField(" + ".join(names) or "around the line", text_of(value), now)
 
 
 def _path(reader: RecordReader, record: Record) -> DetectedField | None:
-    path = request_of(record, reader.layout)[1]
+    path = request_finder(reader.layout)(record)[1]
     found = _said(record, (*reader.layout.path, *reader.layout.request))
     return None if path is None or found is None else DetectedField(*found, text_of(path))
 

@@ -105,7 +105,7 @@ def filters_of(only: Sequence[str], where: Sequence[str], ignored: Sequence[str]
         try:
             networks.append(ip_network(text.strip(), strict=False))
         except ValueError:
-            raise ConfigurationError(f"{text!r} is no network: write 10.0.0.0/8 or 2001:db8::/32") from None
+            raise ConfigurationError(f"{text!r} is not a network: write 10.0.0.0/8 or 2001:db8::/32") from None
     return Filters(tuple(map(only_of, only)), tuple(map(where_of, where)), tuple(networks))
 
 
@@ -133,7 +133,7 @@ def where_of(text: str) -> Where:
     """
     match = re.fullmatch(r"((?:field|header):[^=!]+)(!?=)(.*)", text, re.DOTALL)
     if match is None:
-        raise ConfigurationError(f"{text!r} is no condition on a request: write field:NAME=VALUE or header:NAME!=VALUE")
+        raise ConfigurationError(f"{text!r} is not a condition: write field:NAME=VALUE or header:NAME!=VALUE")
     return Where(selector(match[1].strip()), match[3].strip(), match[2] == "=")
 
 

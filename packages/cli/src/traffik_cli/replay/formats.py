@@ -1,4 +1,4 @@
-"""Which format a log is in: told, or seen at its first lines."""
+"""The format of a log: named by the user, or detected from the first lines."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Format:
         if only or not search.lines:
             return search.seen(_default(only or "combined"))
         raise ConfigurationError(
-            f"this is no log in a known format: it begins with {first[:80]!r}; name the format with --format, or "
+            f"the format of this log is unknown: it begins with {first[:80]!r}; name the format with --format, or "
             f"describe it with --log-format or --pattern"
         )
 

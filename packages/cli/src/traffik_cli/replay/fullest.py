@@ -1,6 +1,6 @@
 """How many requests each client makes within any period, and the requests of a few clients, by numpy.
 
-A client's fullest period is the most that any stretch of that length holds, wherever it begins.
+A client's fullest period is the stretch of that length with the most requests; it may begin at any instant.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def grouping_of(texts: Sequence[str]) -> Grouping:
         if text in {"path", "method"}:
             continue
         if not text.startswith(("field:", "header:")):
-            raise ConfigurationError(f"{text!r} is nothing to group by: give path, method, field:NAME or header:NAME")
+            raise ConfigurationError(f"{text!r} cannot group requests: give path, method, field:NAME or header:NAME")
         fields.append(selector(text))
     return Grouping("path" in texts, "method" in texts, tuple(dict.fromkeys(fields)))
 

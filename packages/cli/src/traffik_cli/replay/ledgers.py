@@ -84,6 +84,7 @@ class Ledger:
     """
 
     __slots__ = (
+        "_aliases",
         "_cost",
         "_groups",
         "_kernel",
@@ -113,6 +114,7 @@ class Ledger:
         self.never = False
         self.refusal: Decision | None = None
         self._groups: dict[bytes, Tally] = {}
+        self._aliases = False
         self._room = most
         self._cost = cost
         self._kernel = self._kernel_of(cost)
@@ -125,19 +127,17 @@ class Ledger:
             keys: those of the hits.
             units: of quota that each of them takes; None for the cost of the limit.
         """
-        table, kernel, cost = self.table, self._kernel, self._cost
+        known, kernel, cost = self.table.get, self._kernel, self._cost
         if units is not None:
             kernel, cost = self._kernel_of(units), units
         self.requests += len(keys)
         fresh, until, born, refused = None, now, None, 0
         for key in keys:
-            try:
-                entry = table[key]
-            except KeyError:
-                found = self._arrive(key, now)
-                if found is None:
+            entry = known(key)
+            if entry is None:
+                entry = self._arrive(key, now)
+                if entry is None:
                     continue
-                entry = found
             entry.requests += 1
             if now >= entry.lapses:
                 if fresh is None:
@@ -173,6 +173,8 @@ class Ledger:
 
     def entries(self) -> list[tuple[bytes, Tally]]:
         """Every key that is told apart, with its entry, once."""
+        if not self._aliases:
+            return list(self.table.items())
         plain = [(key, entry) for key, entry in self.table.items() if not self._shared(key)]
         return plain + list(self._groups.items())
 
@@ -186,15 +188,19 @@ class Ledger:
             return None
         if len(self.table) >= self._room:
             self._make_room(now)
-        return self._entry(key)
+        if b":" in key or key[:1] == b"[":
+            return self._entry(key)
+        entry = self.table[key] = Tally()  # not an address that others are the same as
+        return entry
 
     def _entry(self, key: bytes) -> Tally:
-        known = self.table.get(key)
-        if known is not None:
-            return known
+        entry = self.table.get(key)
+        if entry is not None:
+            return entry
         if not self._shared(key):
             entry = self.table[key] = Tally()
             return entry
+        self._aliases = True
         # Several addresses may be one client: a network of IPv6, or an address of IPv4 written as one of IPv6.
         identity = identity_in(self.selector, key)
         home = self._groups if b":" in identity else self.table

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from traffik_cli.replay.records import Record
 
 __all__ = ["Columns", "JsonObject", "Pairs", "Pattern", "Words", "columns_of"]
@@ -30,10 +32,19 @@ class JsonObject:
 
     def __call__(self, line: bytes) -> Record | str:
         try:
-            found = _DECODE(line.decode("utf-8", "replace"))
-        except (ValueError, RecursionError) as error:
-            return f"no JSON: {error}"
+            found = orjson.loads(line)
+        except orjson.JSONDecodeError:  # also for what Python's reader takes: NaN, broken UTF-8, a comma behind it
+            return _patient(line)
         return found if isinstance(found, dict) else "no object"
+
+
+def _patient(line: bytes) -> Record | str:
+    """An object that is not strictly JSON, or what is wrong with it."""
+    try:
+        found = _DECODE(line.rstrip().removesuffix(b",").decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        return f"no JSON: {error}"
+    return found if isinstance(found, dict) else "no object"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class LogReport:
         lines: all of them.
         requests: those that are requests.
         malformed: those that could not be read.
-        shown: the first of them: number and what was amiss.
+        shown: the first of them: number and what is wrong.
         disordered: requests that stood behind a later one.
         late: those of them that came later than the window allows, and were taken at the time reached by then.
         worst: by how much the latest of them came late, µs.

@@ -6,6 +6,7 @@ before them has come; what comes later than the window is taken at the time reac
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush, merge
@@ -34,33 +35,43 @@ class Sorter:
     late: int = 0
     worst: int = 0
     _waiting: dict[int, list[Hit]] = field(default_factory=dict)
-    _times: list[int] = field(default_factory=list)
+    _times: deque[int] = field(default_factory=deque)
+    _behind: list[int] = field(default_factory=list)
 
     def arrange(self, runs: Iterable[Run]) -> Iterator[Run]:
         """The same hits, in order; those of one instant stay as they came."""
         waiting, times, window = self._waiting, self._times, self.window
         newest = reached = -(2**63)
         for now, hits in runs:
+            if now > newest:  # as nearly all of a log's
+                newest = now
+                waiting[now] = hits
+                times.append(now)
+                while times[0] < newest - window:
+                    reached = self._earliest()
+                    yield reached, waiting.pop(reached)
+                continue
             if now < newest:
                 self.disordered += len(hits)
                 self.worst = max(self.worst, newest - now)
                 if now < reached:
                     self.late += len(hits)
                     now = reached  # noqa: PLW2901 - it is too late for its own
-            else:
-                newest = now
             there = waiting.get(now)
             if there is None:
                 waiting[now] = hits
-                heappush(times, now)
+                heappush(self._behind, now)
             else:
                 there += hits
-            while times[0] < newest - window:
-                reached = heappop(times)
-                yield reached, waiting.pop(reached)
-        while times:
-            reached = heappop(times)
+        while waiting:
+            reached = self._earliest()
             yield reached, waiting.pop(reached)
+
+    def _earliest(self) -> int:
+        """Take the earliest of the instants: of those that came in order, and of those that came behind a later one."""
+        if self._behind and (not self._times or self._behind[0] < self._times[0]):
+            return heappop(self._behind)
+        return self._times.popleft()
 
 
 def in_time(logs: list[Iterator[Run]]) -> Iterator[Run]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from traffik.identities.proxies import Proxies
 from traffik_cli.replay.addresses import address_in
-from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Wanted, grouped
+from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Run, Wanted
 from traffik_cli.replay.clients import Clients
-from traffik_cli.replay.records import Layout, Parse, Record, field_of, first_of, text_of
-from traffik_cli.replay.requests import request_of
+from traffik_cli.replay.records import Layout, Parse, Record, field_of, finder, first_of, text_of
+from traffik_cli.replay.requests import request_finder
 from traffik_cli.replay.selectors import Selector, header_fields, header_key
 from traffik_cli.replay.times import UTC, Calendar, instant
 from traffik_cli.replay.wrappers import Wrapper, peeled
 
-__all__ = ["RecordReader"]
+__all__ = ["RecordReader", "stamp_of"]
 
 _MOST_TIMES: Final = 4096
+_MOST_ZONES: Final = 100
+_FRACTION: Final = re.compile(r"\.(\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,97 +53,134 @@ class RecordReader:
         if lines and not lines[-1]:
             lines.pop()
         bad: list[Malformed] = []
-        hits = list(self._hits(lines, bad))
-        return Parsed(grouped(hits), len(lines), len(bad), bad[:SHOWN])
+        return Parsed(self._runs(lines, bad), len(lines), len(bad), bad[:SHOWN])
 
-    def _hits(self, lines: list[bytes], bad: list[Malformed]) -> Iterator[tuple[int, Hit]]:
-        clients, times = Clients(self.proxies), _Times(self.calendar)
-        wanted, layout, wrappers = self.wanted, self.layout, self.wrappers
-        bare, selectors = wanted.bare, wanted.selectors
+    def _runs(self, lines: list[bytes], bad: list[Malformed]) -> list[Run]:
+        runs: list[Run] = []
+        hits: list[Hit] = []
+        last = None
+        clients, times = _memory(self)
+        wrappers, parse, bare, request = self.wrappers, self.parse, self.wanted.bare, self.wanted.request
+        find_time, find_request = finder(self.layout.time[0] if self._one_time else ()), request_finder(self.layout)
+        picks = [self._pick(chosen, clients) for chosen in self.wanted.selectors]
+        (pick, *_) = picks
         for number, raw in enumerate(lines, 1):
             line, stamp = raw.strip(), None
             if wrappers:
                 line, stamp = peeled(line, wrappers)
             if not line:
                 continue
-            record = self.parse(line)
+            record = parse(line)
             if isinstance(record, str):
                 if record:
                     bad.append(Malformed(number, record))
                 continue
-            now = self._now(record, stamp, number, times)
+            now = times.read(find_time(record))
             if now is None:
-                bad.append(Malformed(number, self._complaint(record, stamp)))
-                continue
-            if bare:
-                yield now, self._pick(selectors[0], record, line, clients)
-                continue
-            keys = tuple(self._pick(chosen, record, line, clients) for chosen in selectors)
-            yield now, (*keys, *request_of(record, layout)) if wanted.request else keys
+                now = self._now(record, stamp, number, times)
+                if now is None:
+                    bad.append(Malformed(number, self._complaint(record, stamp)))
+                    continue
+            hit: Hit = pick(record, line)
+            if not bare:
+                hit = tuple([each(record, line) for each in picks])
+                hit = (*hit, *find_request(record)) if request else hit
+            if now == last:
+                hits.append(hit)
+            else:
+                last, hits = now, [hit]
+                runs.append((now, hits))
+        return runs
+
+    @property
+    def _one_time(self) -> bool:
+        """Whether the time stands in one field, and is not counted."""
+        return self.spacing is None and len(self.layout.time) > 0 and len(self.layout.time[0]) == 1
 
     def _now(self, record: Record, stamp: Any, number: int, times: _Times) -> int | None:
         if self.spacing is not None:
             return (number - 1) * self.spacing
-        return times.read(self.stamp(record, stamp)[1])
-
-    def stamp(self, record: Record, stamp: Any) -> tuple[tuple[str, ...], Any]:
-        """The time of a record as it stands there, and in which fields; that of the wrappers if it has none."""
-        for names in self.layout.time:
-            if len(names) == 1:
-                value = first_of(record, names)
-                if value is not None:
-                    return names, value
-            else:
-                values = [first_of(record, (name,)) for name in names]
-                if None not in values:
-                    return names, " ".join(text_of(value).strip("[]") for value in values)
-        return (), stamp
+        return times.read(stamp_of(self.layout, record, stamp)[1])
 
     def instant(self, value: Any) -> int | None:
         """µs since the epoch of a time as it stands in a record; None if it is none."""
         return _Times(self.calendar).read(value)
 
     def _complaint(self, record: Record, stamp: Any) -> str:
-        value = self.stamp(record, stamp)[1]
+        value = stamp_of(self.layout, record, stamp)[1]
         return "no time" if value is None else f"not a time: {text_of(value)[:40]!r}"
 
-    def _pick(self, chosen: Selector, record: Record, line: bytes, clients: Clients) -> bytes | None:
-        if chosen.kind == "ip":
-            return self.client(record, clients)
+    def _pick(self, chosen: Selector, clients: Clients) -> Callable[[Record, bytes], bytes | None]:
+        """What picks a key of a record and its line."""
+        find_client = self.client_finder(clients)
         if chosen.kind == "regex":
-            found = re.search(chosen.name.encode(), line)
-            return None if found is None else (found[1] if found.re.groups else found[0])
+            pattern = re.compile(chosen.name.encode())
+            return lambda record, line: _matched(pattern, line)  # noqa: ARG005 - a pick sees both
         if chosen.kind == "field":
-            return _key(field_of(record, chosen.name))
-        if chosen.kind == "header":
-            value = _key(_header(record, chosen.name))
-            if value and value != b"-":
-                return header_key(chosen.name, value)
-        return self.client(record, clients)
+            return lambda record, line: _key(field_of(record, chosen.name))  # noqa: ARG005 - see above
+        if chosen.kind == "ip":
+            return lambda record, line: find_client(record)  # noqa: ARG005 - see above
 
-    def client(self, record: Record, clients: Clients) -> bytes | None:
-        """The client of a record as a key; None if it says none."""
-        peer = first_of(record, self.layout.client)
-        return clients.key(peer, None if self.proxies is None else first_of(record, self.layout.forwarded))
+        def pick(record: Record, line: bytes) -> bytes | None:  # noqa: ARG001 - see above
+            value = _key(_header(record, chosen.name))
+            return header_key(chosen.name, value) if value and value != b"-" else find_client(record)
+
+        return pick
+
+    def client_finder(self, clients: Clients) -> Callable[[Record], bytes | None]:
+        """What finds the client of a record as a key; None if it says none."""
+        key, find_peer = clients.key, finder(self.layout.client)
+        if self.proxies is None:
+            return lambda record: key(find_peer(record))
+        find_forwarded = finder(self.layout.forwarded)
+        return lambda record: key(find_peer(record), find_forwarded(record))
+
+
+def stamp_of(layout: Layout, record: Record, stamp: Any) -> tuple[tuple[str, ...], Any]:
+    """The time of a record as it stands there, and in which fields; that of the wrappers if it has none."""
+    for names in layout.time:
+        if len(names) == 1:
+            value = first_of(record, names)
+            if value is not None:
+                return names, value
+        else:
+            values = [first_of(record, (name,)) for name in names]
+            if None not in values:
+                return names, " ".join(text_of(value).strip("[]") for value in values)
+    return (), stamp
+
+
+@lru_cache(8)
+def _memory(reader: RecordReader) -> tuple[Clients, _Times]:
+    """The clients and times that a reader has seen in the blocks before, in each process."""
+    return Clients(reader.proxies), _Times(reader.calendar)
+
+
+def _matched(pattern: re.Pattern[bytes], line: bytes) -> bytes | None:
+    found = pattern.search(line)
+    return None if found is None else (found[1] if pattern.groups else found[0])
 
 
 class _Times:
     """Reads times, and remembers them: many lines have the same."""
 
-    __slots__ = ("_calendar", "_known")
+    __slots__ = ("_calendar", "_fractions", "_known", "_seconds")
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
         self._known: dict[Any, int | None] = {}
+        self._fractions: dict[str, tuple[int, dict[str, int]]] = {}
+        self._seconds: dict[str, dict[str, int]] = {}
 
     def read(self, value: Any) -> int | None:
         """µs since the epoch of a time as it stands in a record; None if it is none."""
-        # Times to the millisecond hardly come again, but their seconds do.
-        if isinstance(value, str) and value[19:20] == "." and value[-1] == "Z":
-            fraction = value[20:-1]
-            if fraction.isdecimal() and fraction.isascii() and len(fraction) < 10:
-                second = self.read(value[:19] + "Z")
-                return None if second is None else second + int(fraction[:6].ljust(6, "0"))
+        if value.__class__ is str and value[19:20] == ".":
+            # Fractions to the millisecond come again, and so do their seconds.
+            fraction, known = self._fractions.get(value[19:]) or self._fraction(value[19:])
+            begun = known.get(value[:19])
+            return self._second(value, known) if begun is None else begun + fraction
+        if value.__class__ is float:  # a number since the epoch, of which hardly two are the same
+            return instant(value, self._calendar)
         try:
             return self._known[value]
         except KeyError:
@@ -151,6 +191,25 @@ class _Times:
             return found
         except TypeError:  # a list or an object of JSON
             return None
+
+    def _fraction(self, rest: str) -> tuple[int, dict[str, int]]:
+        """The µs in what stands behind a second, and the seconds that are known of its zone."""
+        match = _FRACTION.fullmatch(rest)
+        micros, zone = (0, rest) if match is None else (int(match[1][:6].ljust(6, "0")), match[2])
+        if len(self._fractions) >= _MOST_TIMES or len(self._seconds) >= _MOST_ZONES:
+            self._fractions.clear()
+            self._seconds.clear()
+        found = self._fractions[rest] = micros, self._seconds.setdefault(zone, {})
+        return found
+
+    def _second(self, value: str, known: dict[str, int]) -> int | None:
+        """The µs of a time in a second that is not known."""
+        now = instant(value, self._calendar)
+        if now is not None:
+            if len(known) >= _MOST_TIMES:
+                known.clear()
+            known[value[:19]] = now - self._fractions[value[19:]][0]
+        return now
 
 
 def _key(value: Any) -> bytes | None:

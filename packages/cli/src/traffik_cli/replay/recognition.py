@@ -43,7 +43,7 @@ class Parser(Protocol):
         ...
 
     def __call__(self, line: bytes) -> Record | str:
-        """The record of a line, or what is amiss; an empty text for a line that is none of the log's."""
+        """The record of a line, or what is wrong with it; an empty text for a line to pass over."""
         ...
 
 

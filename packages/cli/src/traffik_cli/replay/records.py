@@ -7,13 +7,28 @@ is text, and whatever JSON holds where it is JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-__all__ = ["NOTHING", "Fields", "Layout", "Parse", "Record", "field_of", "first_of", "flattened", "text_of"]
+__all__ = [
+    "NOTHING",
+    "Fields",
+    "Find",
+    "Layout",
+    "Parse",
+    "Record",
+    "field_of",
+    "finder",
+    "first_of",
+    "flattened",
+    "text_of",
+]
 
 Record: TypeAlias = Mapping[str, Any]
+
+Find: TypeAlias = Callable[[Record], Any]
+"""Finds a value in a record."""
 
 Parse: TypeAlias = Callable[[bytes], "Record | str"]
 """Makes a record of a line, or says why it cannot. It may be sent to another process."""
@@ -21,6 +36,7 @@ Parse: TypeAlias = Callable[[bytes], "Record | str"]
 NOTHING: Final = frozenset([None, "", "-", b"", b"-"])
 """Values by which logs say that there is none."""
 
+_HOLDERS: Final = (list, dict)
 _DEPTH: Final = 5
 _MOST: Final = 200
 """Fields of a record that are looked at when a layout is sought."""
@@ -76,16 +92,45 @@ def field_of(record: Record, name: str) -> Any:
     return found
 
 
-def first_of(record: Record, names: Iterable[str]) -> Any:
-    """The value of the first of the fields that says something; None if none does."""
-    for name in names:
-        found = field_of(record, name)
-        if isinstance(found, list | dict):
-            if found:
+def finder(names: Sequence[str]) -> Find:
+    """What finds the value of the first of the fields that says something; None if none does."""
+    finds = [_finder(name) for name in names]
+    if len(finds) == 1:
+        return finds[0]
+
+    def find(record: Record) -> Any:
+        for each in finds:
+            found = each(record)
+            if found is not None:
                 return found
-        elif found not in NOTHING:
-            return found
-    return None
+        return None
+
+    return find
+
+
+def first_of(record: Record, names: Sequence[str]) -> Any:
+    """The value of the first of the fields that says something; None if none does."""
+    return finder(names)(record)
+
+
+def _finder(name: str) -> Find:
+    if "." in name:
+        return lambda record: _said(field_of(record, name))
+
+    def find(record: Record) -> Any:
+        found = record.get(name)
+        if found.__class__ is str:
+            return found if found and found != "-" else None
+        return _said(found)
+
+    return find
+
+
+def _said(value: Any) -> Any:
+    """A value, or None if it says that there is none."""
+    if isinstance(value, _HOLDERS):
+        return value or None
+    return None if value in NOTHING else value
 
 
 def flattened(record: Record) -> dict[str, Any]:

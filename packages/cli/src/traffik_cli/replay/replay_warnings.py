@@ -12,10 +12,10 @@ from traffik_cli.replay.reports import LimitReport, ScenarioReport
 __all__ = ["ReplayWarning", "wait_of", "warnings_of"]
 
 _MUCH: Final = 0.1
-"""The share of malformed lines, or of requests without a key, that is said aloud."""
+"""The share of malformed lines, or of requests without a key, that makes a warning."""
 
 _MOST: Final = 0.9
-"""The share of requests from private addresses that is said aloud."""
+"""The share of requests from private addresses that makes a warning."""
 
 _FEW: Final = 20
 """So many requests of one client may be all there were."""

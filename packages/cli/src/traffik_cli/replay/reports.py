@@ -120,7 +120,7 @@ class LimitReport:
 
     @property
     def title(self) -> str:
-        """What it is called: by its uid, if somebody gave it one, and by its rates."""
+        """Its uid, if it has one, and its rates."""
         return self.rates if self.uid == UNNAMED else f"{self.uid}, {self.rates}"
 
 
@@ -185,7 +185,12 @@ def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False
 
 
 def _once(ledgers: list[Ledger]) -> tuple[int, int]:
-    """How many clients there were, and how many of them were refused; of those folded nobody knows who is who."""
+    """How many clients there were, and how many of them were refused; folded ones may be counted twice."""
+    if len(ledgers) == 1:
+        (ledger,) = ledgers
+        entries = ledger.entries()
+        hit = sum(entry.refusals is not None for _, entry in entries)
+        return len(entries) + ledger.folded.keys, hit + ledger.folded.touched
     clients: set[bytes] = set()
     touched: set[bytes] = set()
     for ledger in ledgers:

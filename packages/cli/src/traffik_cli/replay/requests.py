@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
-from traffik_cli.replay.records import NOTHING, Layout, Record, first_of, text_of
+from traffik_cli.replay.records import NOTHING, Layout, Record, finder, text_of
 
-__all__ = ["asked_in", "path_in", "request_of"]
+__all__ = ["asked_in", "path_in", "request_finder"]
 
 _LINE: Final = re.compile(rb"(?P<method>[!#$%&'*+.^_`|~0-9A-Za-z-]+) (?P<target>\S+)(?: HTTP/[0-9.]+)?")
 
@@ -26,14 +27,19 @@ def path_in(target: bytes) -> bytes:
     return path
 
 
-def request_of(record: Record, layout: Layout) -> tuple[bytes | None, bytes | None]:
-    """Method and path of a record; None for what it does not say."""
-    method, path = first_of(record, layout.method), first_of(record, layout.path)
-    if method is None or path is None:
-        line = first_of(record, layout.request)
+def request_finder(layout: Layout) -> Callable[[Record], tuple[bytes | None, bytes | None]]:
+    """What finds method and path of a record; None for what it does not say."""
+    find_method, find_path, find_line = finder(layout.method), finder(layout.path), finder(layout.request)
+
+    def find(record: Record) -> tuple[bytes | None, bytes | None]:
+        method, path = find_method(record), find_path(record)
+        if method is not None and path is not None:
+            return _bytes(method), path_in(_bytes(path))
+        line = find_line(record)
         asked = (None, None) if line is None else asked_in(_bytes(line))
         return (method and _bytes(method)) or asked[0], path_in(_bytes(path)) if path else asked[1]
-    return _bytes(method), path_in(_bytes(path))
+
+    return find
 
 
 def _bytes(value: Any) -> bytes:

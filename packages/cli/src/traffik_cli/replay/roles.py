@@ -238,7 +238,7 @@ def says_time(sample: Sample, layout: Layout, calendar: Calendar) -> bool:
 
 
 def _pair(sample: Sample) -> tuple[str, ...]:
-    """Two fields that are a time together: a date, and a clock right behind it or with a name of its own."""
+    """Two fields that are a time together: a date, and a clock right behind it or named as a time."""
     names = list(sample.columns)
     dates = [name for name in names if sample.share(name, _whole(_DATE)) >= 0.8]
     clocks = [name for name in names if sample.share(name, _whole(_TIME)) >= 0.8]

@@ -18,7 +18,7 @@ from traffik_cli.replay.ledgers import MOST, Ledger
 from traffik_cli.replay.selectors import Selector
 from traffik_cli.replay.timeline import Timeline
 
-__all__ = ["Applies", "Scenario", "Trial", "units_in", "wanted_by"]
+__all__ = ["Applies", "Routes", "Scenario", "Trial", "units_in", "wanted_by"]
 
 Applies: TypeAlias = Callable[[str, str], bool]
 """Whether a throttle applies to a request of this method and path."""
@@ -60,6 +60,30 @@ def wanted_by(scenarios: Sequence[Sequence[Trial]], more: Sequence[Selector] = (
 
 
 @dataclass(slots=True)
+class Routes:
+    """Which throttles apply to a request, remembered by its method and path.
+
+    Args:
+        trials: the throttles.
+    """
+
+    trials: Sequence[Trial]
+    _known: dict[tuple[bytes | None, bytes | None], list[int]] = field(default_factory=dict)
+
+    def places(self, request: tuple[bytes | None, bytes | None]) -> list[int]:
+        """The throttles that apply, by their places."""
+        found = self._known.get(request)
+        if found is None:
+            if len(self._known) >= _ROUTES:
+                self._known.clear()
+            method, path = _text(request[0]), unquote(_text(request[1]))
+            found = self._known[request] = [
+                place for place, trial in enumerate(self.trials) if trial.applies is None or trial.applies(method, path)
+            ]
+        return found
+
+
+@dataclass(slots=True)
 class Scenario:
     """Some throttles at once, and what became of the traffic.
 
@@ -81,9 +105,10 @@ class Scenario:
     ledgers: list[Ledger] = field(init=False)
     _places: list[int] = field(init=False)
     _weights: list[int | None] = field(init=False)
-    _routes: dict[tuple[bytes | None, bytes | None], list[int]] = field(default_factory=dict)
+    _routes: Routes = field(init=False)
 
     def __post_init__(self) -> None:
+        self._routes = Routes(self.trials)
         self.ledgers = [Ledger(trial.plan, trial.cost, trial.selector, self.most) for trial in self.trials]
         place = self.wanted.selectors.index
         self._places = [place(trial.selector) for trial in self.trials]
@@ -127,15 +152,7 @@ class Scenario:
         """The throttles that apply to a request, by their places."""
         request = hit[-2:]
         self.pathless += request[1] is None
-        found = self._routes.get(request)
-        if found is None:
-            if len(self._routes) >= _ROUTES:
-                self._routes.clear()
-            method, path = _text(request[0]), unquote(_text(request[1]))
-            found = self._routes[request] = [
-                place for place, trial in enumerate(self.trials) if trial.applies is None or trial.applies(method, path)
-            ]
-        return found
+        return self._routes.places(request)
 
 
 def units_in(value: bytes | int | None) -> int:

@@ -1,8 +1,8 @@
 """Whose quota a logged request takes: the text after ``--key``, and what it picks out of a line.
 
 ``ip`` is the address, grouped as a throttle does it. ``header:NAME`` is a header, or the address where there is none,
-so that nobody gains by leaving it out. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first group (or
-all) of what matches in the line. An address is an address wherever it stands: without its port, and IPv6 by /64. A line
+so leaving it out gains nothing. ``field:NAME`` is a field as it stands; ``regex:PATTERN`` the first group (or
+all) of what matches in the line. An address in any of them loses its port, and IPv6 counts by /64. A line
 without a key is not limited.
 """
 
@@ -45,12 +45,12 @@ def selector(text: str) -> Selector:
     """
     kind, _, name = text.partition(":")
     if kind not in _KINDS or (kind == "ip") != (not name):
-        raise ConfigurationError(f"{text!r} is no key: {_GRAMMAR}")
+        raise ConfigurationError(f"{text!r} is not a key: {_GRAMMAR}")
     if kind == "regex":
         try:
             re.compile(name.encode())
         except re.error as error:
-            raise ConfigurationError(f"{text!r} is no key: the pattern does not compile: {error}") from None
+            raise ConfigurationError(f"{text!r} is not a key: the pattern does not compile: {error}") from None
     return Selector(kind, name)
 
 

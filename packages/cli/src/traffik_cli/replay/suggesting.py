@@ -23,6 +23,7 @@ import numpy as np
 from traffik.model.errors import RateError
 from traffik.model.rates import Rate
 from traffik.strategies import plan
+from traffik_cli.replay.drifts import Demand
 from traffik_cli.replay.fullest import Fullest, Integers, RequestArrays, arrays_of
 from traffik_cli.replay.history import History
 from traffik_cli.replay.ledgers import Ledger
@@ -32,7 +33,7 @@ from traffik_cli.replay.targets import Crests, Peaks, Suggestion, Target, Tried
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["countable", "crests_of", "refusable", "suggest"]
+__all__ = ["countable", "crests_of", "demand_of", "refusable", "suggest"]
 
 _Flags: TypeAlias = "NDArray[np.bool_]"
 
@@ -94,6 +95,14 @@ def crests_of(history: History, period: int) -> Crests:
     """The clients of a history by their fullest periods."""
     named = np.fromiter(map(bool, history.names), np.bool_, len(history.names))
     return Crests(period, _counted(arrays_of(history).fullest(period).once[named]))
+
+
+def demand_of(history: History, trial: Trial) -> list[Demand]:
+    """What the clients of a history ask of a throttle, for each of its periods."""
+    named = np.fromiter(map(bool, history.names), np.bool_, len(history.names))
+    arrays = arrays_of(history)
+    periods = dict.fromkeys(rate.period for rate in trial.plan.rates)
+    return [Demand(trial.uid, each, _quantiles(arrays.fullest(each).once[named])) for each in periods]
 
 
 def countable(most: int, counts: Callable[[int], bool]) -> int:

@@ -123,7 +123,7 @@ def traffic_of(text: str) -> Traffic:
         name, _, value = (piece.strip() for piece in part.partition("="))
         if name not in names or not value.isascii() or not value.isdigit() or len(value) > 12:
             raise ConfigurationError(
-                f"{part!r} is no setting of synthetic traffic: write NAME=NUMBER,… with {', '.join(names)}; or default"
+                f"{part!r} is not a setting of --synthetic: write NAME=NUMBER,… with {', '.join(names)}; or default"
             )
         settings[name] = int(value)
     return Traffic(**settings)

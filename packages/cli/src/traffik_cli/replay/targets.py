@@ -64,10 +64,12 @@ class Crests:
     Attributes:
         period: µs.
         peaks: how many clients there are for each number of requests, in order.
+        uid: the throttle whose clients they are; empty if there is only one.
     """
 
     period: int
     peaks: list[Peaks]
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,13 @@ class Suggestion:
 
 
 def target_of(text: str) -> Target:
-    """The target that `text` spells: ``0.1%``, ``0.1% of requests`` or ``1% of clients``.
+    """Parse a target: ``0.1%``, ``0.1% of requests`` or ``1% of clients``.
 
     Raises:
-        ConfigurationError: it spells none.
+        ConfigurationError: `text` is not a target.
     """
     part, _, of = text.partition(" of ")
     of = of.strip() or "requests"
     if of not in {"requests", "clients"}:
-        raise ConfigurationError(f'{text!r} is no target: write "0.1%", "0.1% of requests" or "1% of clients"')
+        raise ConfigurationError(f'{text!r} is not a target: write "0.1%", "0.1% of requests" or "1% of clients"')
     return Target(share(part), of)

@@ -54,7 +54,7 @@ def trial_of(
 
 def _cost(given: int | str) -> int:
     if isinstance(given, str) and not (given.isascii() and given.isdigit()):
-        raise ConfigurationError(f"{given!r} is no cost: give a number of units, or field:NAME")
+        raise ConfigurationError(f"{given!r} is not a cost: give a number of units, or field:NAME")
     if check_cost(int(given)) == 0:
         raise ConfigurationError("a cost of 0 takes nothing, so there is nothing to try: give 1 or more")
     return int(given)
