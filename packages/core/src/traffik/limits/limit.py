@@ -13,6 +13,7 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, uids
+from traffik.limits.bans import guarded
 from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
@@ -166,10 +167,14 @@ class Limit:
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
         self.finish = self.recorded if responses.keyed else self._record
+        if self.shadow is not None:
+            self.shadow.record = self._record
+            if self.in_shadow:  # its decisions are recorded as those of the shadow
+                self.finish = self._unrecorded if responses.keyed else None
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
-        self.identify = self._identify()
+        self.identify = guarded(self, self._identify())
         # if only one store is open, every application uses it
         self._store = binding.open_one() if self.backend is None else self.backend
         self.settled = self.settled & {self.backend}
@@ -333,6 +338,9 @@ class Limit:
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """`decision`, noted and marked."""
         return self.marked(self.note(decision, key, cost, action), key)
+
+    def _unrecorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        return self.marked(decision, key)
 
     def _name_of(self, decision: Decision) -> str | None:
         return self.policies(decision).name(decision)
