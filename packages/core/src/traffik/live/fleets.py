@@ -78,21 +78,29 @@ class Fleet:
         self._viewed = now
         return [self._own, *(each for each in self._others if each["at"] > now - _ALIVE)]
 
-    def exchange(self, store: Backend | None, report: dict[str, Any], now: float) -> None:
-        """Write the report of this worker, and read those of the others while somebody looks at the page."""
-        self._own = report
+    def exchange(self, store: Backend | None, report: Callable[[], dict[str, Any]], now: float) -> None:
+        """Write the report of this worker, and read those of the others while somebody looks at the page.
+
+        Args:
+            store: the shared store; None if there is none.
+            report: makes the report. Called once, when the secret is known.
+            now: seconds since 1970.
+        """
         if store is None:
+            self._own = report()
             self.shared, self.problem, self._others = False, None, []
             self._changes.clear()
             return
         try:
             board = self._write_board(store, now)
-            _swap(store, self.id, lambda _: report)
+            own = self._own = report()
+            _swap(store, self.id, lambda _: own)
             if now - self._viewed < _VIEWED:
                 alive = [each for each, seen in board["workers"].items() if seen > now - _ALIVE and each != self.id]
                 self._others = [found for each in sorted(alive) if (found := _swap(store, each)) is not None]
         except (TraffikError, OSError) as error:
             self.shared, self.problem, self._others = False, str(error), []
+            self._own = report()
         else:
             self.shared, self.problem = True, None
 

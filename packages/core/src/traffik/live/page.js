@@ -56,8 +56,9 @@ function showThrottles(throttles) {
   const labels = ["", "Rate", "Admitted/s", "Refused/s", "Admitted", "Refused", "State"];
   list($("throttles"), throttles, (each) => each.throttle, row(labels), (tr, each) => {
     const cells = [...tr.children];
-    const state = [each.enabled ? "" : "disabled", each.shadow ? "on trial" : ""];
-    if (each.trials[0] + each.trials[1]) state.push(`trial: ${number(each.trials[1])} of ${number(each.trials[0] + each.trials[1])} refused`);
+    const [fits, over] = each.trials, tried = fits + over;
+    const trial = tried ? `on trial: ${number(over)} of ${number(tried)} would be refused` : each.shadow ? "on trial" : "";
+    const state = [each.enabled ? "" : "disabled", trial];
     for (const [why, count] of Object.entries(each.degraded)) state.push(`${why}: ${number(count)}`);
     const texts = [each.throttle, each.rate, number(each.per_second[0]), number(each.per_second[1]), number(each.admitted), number(each.refused)];
     texts.forEach((text, place) => setText(cells[place], text));

@@ -97,9 +97,12 @@ class LivePage:
         """Take the latest counts, and exchange them with the other workers. A thread calls this once a second."""
         now = time.time()
         self._monitor.collect(now)
-        report = self._monitor.report(now, self._bans.mark_of, self._show_keys)
+
+        def report() -> dict[str, Any]:
+            self._bans.seal = self._fleet.seal  # which the board may have changed
+            return self._monitor.report(now, self._bans.mark_of, self._show_keys)
+
         self._fleet.exchange(self._shared_store(), report, now)
-        self._bans.seal = self._fleet.seal
         self._actions.follow(self._fleet.orders)
 
     def close(self) -> None:
