@@ -118,8 +118,10 @@ def test_it_fits_and_can_be_read(look, opened, monkeypatch, tmp_path):
 
 def contrast(tab):
     """The smallest contrast of text to the paper, as WCAG 2 computes it."""
-    colours = tab.run("['body', 'th', '.some, .problem'].map((each) => getComputedStyle("
-                      "document.querySelector(each) || document.body).color)")
+    colours = tab.run(
+        "['body', 'th', '.some, .problem'].map((each) => getComputedStyle("
+        "document.querySelector(each) || document.body).color)"
+    )
     paper = tab.run("getComputedStyle(document.body).backgroundColor")
     return min(_ratio(colour, paper) for colour in colours)
 

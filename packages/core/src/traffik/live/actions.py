@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import glob
 import json
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from traffik.events.audits import AuditEvent, record_audit
 from traffik.limits import groups, uids
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ MOST_SECONDS: Final = 31 * 86_400
 """The longest ban."""
 
 _KEPT: Final = 20
-
-_log: Final = logging.getLogger("traffik.audit")
 
 _Answer = tuple[int, dict[str, Any]]
 
@@ -46,7 +44,6 @@ class Actions:
         self._monitor = monitor
         self._fleet = fleet
         self._followed: dict[str, list[Any]] = {}
-        self._resets: dict[str, float] = {}
         self._audit: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
     def audit(self) -> list[dict[str, Any]]:
@@ -122,10 +119,9 @@ class Actions:
         return bool(keys and stores)
 
     def _note(self, action: str, uid: str, client: str, seconds: int) -> None:
-        entry = {"at": time.time(), "action": action, "throttle": uid, "client": client, "seconds": seconds}
-        self._audit.append(entry)
-        extra = {f"traffik_{name}": value for name, value in entry.items()}
-        _log.warning("%s of %s %s %s", action, uid, client, f"for {seconds} s" if seconds else "", extra=extra)
+        now = time.time()
+        self._audit.append({"at": now, "action": action, "throttle": uid, "client": client, "seconds": seconds})
+        record_audit(AuditEvent(action, uid, client, seconds, int(now * 1_000_000)))
 
 
 def _switch_here(uid: str, *, on: bool) -> None:
