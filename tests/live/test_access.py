@@ -64,6 +64,7 @@ CSRF = {"cookie": "traffik_live_csrf=value", "x-traffik-csrf": "value", "host": 
         (CSRF | {"origin": "https://evil.example"}, False),
         (CSRF | {"origin": "null"}, False),
         (CSRF | {"sec-fetch-site": "same-site"}, False),
+        (CSRF | {"origin": "https://shop.example", "host": "10.0.0.1:8000", "sec-fetch-site": "same-origin"}, True),
         (CSRF | {"x-traffik-csrf": "other"}, False),
         ({"x-traffik-csrf": ""}, False),
         ({}, False),

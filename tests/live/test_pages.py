@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -104,3 +105,24 @@ def test_there_is_nothing_else(page):
 def test_a_closed_page_counts_nothing_more(page, limiter):
     page.close()
     assert limiter.finish is None
+
+
+def test_a_worker_that_starts_later_follows_the_orders_to_disable(page, limiter):
+    def follow(on, when):
+        page._actions.follow({"switches": {"mails[1]": [on, when]}})
+        return limiter.enabled
+
+    assert (follow(False, 1), follow(True, 2), follow(True, 2**40)) == (False, False, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_worker_counts_from_nothing_with_a_thread_of_its_own(page, limiter):
+    limiter.sync.hit("ada")
+    assert shown(page)["admitted"] == 1
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        limiter.sync.hit("bob")
+        os.write(write, json.dumps([shown(page)["admitted"], page._ticker._thread.is_alive()]).encode())
+        os._exit(0)
+    assert json.loads(os.read(read, 100)) == [1, True]
+    os.waitpid(child, 0)

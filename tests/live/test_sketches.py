@@ -22,7 +22,7 @@ def test_frequent_keys_survive_many_rare_ones():
     top = sketch.top()
     assert len(top) == 50
     assert {key for key, _ in exact.most_common(5)} <= {each.key for each in top}
-    assert all(each.count - each.error <= exact[each.key] <= each.count for each in top)
+    assert all(each.times - each.error <= exact[each.key] <= each.times for each in top)
 
 
 def test_old_counts_are_forgotten():

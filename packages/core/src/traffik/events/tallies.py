@@ -108,7 +108,8 @@ class Tallies:
         """Count from zero in this process, since the parent still has the counts so far."""
         self._lock = RLock()
         for tally in self._tallies.values():
-            tally.counts[:] = [0] * len(OUTCOMES)
+            tally.counts.clear()  # recorders that hold this list ask for the tally again
+            tally.counts = [0] * len(OUTCOMES)
             tally.degraded.clear()
             tally.trials[:] = [0, 0]
 

@@ -69,7 +69,7 @@ class Bans:
         wanted = {uid: each for uid, each in wanted.items() if each}
         changed = wanted.keys() ^ self._ends.keys()
         self._ends = wanted
-        if self not in _all:
+        if wanted and self not in _all:
             _all.append(self)
         if changed:
             binding.notify_subscribers()

@@ -129,10 +129,10 @@ class Access:
 
 def same_origin(request: LiveRequest) -> bool:
     """Whether a browser says that the request comes from this site, or says nothing."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:  # also right behind a proxy that changes the host
+        return site in {"same-origin", "none"}
     origin = request.headers.get("origin")
-    if site not in {"same-origin", "none"} or origin == "null":
-        return False
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from traffik.events.audits import AuditEvent, record_audit
 from traffik.limits import groups, uids
+from traffik.limits.bans import MOST_BANS
 
 if TYPE_CHECKING:
     from traffik.limits.bans import Bans
@@ -44,6 +45,7 @@ class Actions:
         self._monitor = monitor
         self._fleet = fleet
         self._followed: dict[str, list[Any]] = {}
+        self._began = time.time()
         self._audit: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
     def audit(self) -> list[dict[str, Any]]:
@@ -87,9 +89,11 @@ class Actions:
     def follow(self, orders: Mapping[str, Any]) -> None:
         """Follow the orders of all workers, as far as they have changed."""
         for uid, order in orders.get("switches", {}).items():
+            on, when = order
             if self._followed.get(uid) != order:
                 self._followed[uid] = order
-                _switch_here(uid, on=order[0])
+                if not on or when >= self._began:  # an old order enables nothing that this process has disabled itself
+                    _switch_here(uid, on=on)
         self._bans.replace(orders.get("bans", {}))
 
     def _switch(self, uid: str, *, on: bool) -> None:
@@ -103,13 +107,17 @@ class Actions:
             ends[mark] = end
             for old in [each for each, until in ends.items() if until <= time.time()]:
                 del ends[old]
+            while len(ends) > MOST_BANS:
+                del ends[min(ends, key=lambda each: ends[each])]
 
         self._fleet.order(change)
         self.follow(self._fleet.orders)
 
     async def _reset(self, uid: str, mark: str, *, sync: bool) -> bool:
         keys = self._monitor.key_of(uid, mark, self._bans.mark_of, time.time())
-        stores = {limit._store for limit in uids.held() if limit.uid == uid and limit._store is not None}
+        limits = [limit for limit in uids.held() if limit.uid == uid]
+        stores = {limit._store for limit in limits if limit._store is not None}
+        stores |= {store for limit in limits for store, _, _ in limit._calls}
         for store in stores if keys else ():
             for key in keys:
                 if sync:

@@ -37,6 +37,9 @@ __all__ = ["LivePage"]
 _STREAM: Final = 15
 """Seconds after which a stream ends, and the browser asks again; so a server that stops need not wait for longer."""
 
+_LIMITS: Final = 1_000
+"""The most limits that are shown, with those that have decided."""
+
 _STREAMS: Final = 64
 """Streams at a time. Beyond these, a page asks for the data every two seconds."""
 
@@ -152,7 +155,7 @@ class LivePage:
         now = time.time()
         summed = add_reports(self._fleet.reports(now), self._minutes * 60, now)
         shared = self._shared_store()
-        limits = [limit for limit in uids.held() if self._monitor.watches(limit.uid)]
+        limits = [limit for limit in uids.held() if self._monitor.watches(limit.uid)][:_LIMITS]
         stores = sorted(binding.stores_made(), key=lambda store: store.kind)
         return {
             "at": now,

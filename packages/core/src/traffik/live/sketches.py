@@ -20,12 +20,12 @@ class Heavy(NamedTuple, Generic[_K]):
 
     Attributes:
         key: the key.
-        count: how often it came, at most.
-        error: by how much `count` can be too high.
+        times: how often it came, at most.
+        error: by how much `times` can be too high.
     """
 
     key: _K
-    count: int
+    times: int
     error: int
 
 
@@ -53,7 +53,7 @@ class SpaceSaving(Generic[_K]):
     def top(self) -> list[Heavy[_K]]:
         """The keys that are kept, the most frequent first."""
         found = [Heavy(key, count, error) for key, (count, error) in self._counts.items()]
-        return sorted(found, key=lambda each: -each.count)
+        return sorted(found, key=lambda each: -each.times)
 
 
 class RecentSketch(Generic[_K]):
@@ -83,7 +83,7 @@ class RecentSketch(Generic[_K]):
             counted, wrong = found.get(key, (0, 0))
             found[key] = counted + count, wrong + error
         heavy = [Heavy(key, count, error) for key, (count, error) in found.items()]
-        return sorted(heavy, key=lambda each: -each.count)[:most]
+        return sorted(heavy, key=lambda each: -each.times)[:most]
 
     def _turn(self, now: float) -> None:
         if self._since is None:
