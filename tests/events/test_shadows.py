@@ -3,7 +3,7 @@
 import pytest
 
 from tests.events.scraping import exporting
-from traffik import Limiter, subscribe
+from traffik import Limiter, SlidingLog, subscribe
 
 pytestmark = pytest.mark.anyio
 
@@ -48,3 +48,11 @@ async def test_metrics_count_trials_apart(store):
         scraped = exported.scrape()
     counts = {name[1]: value for name, value in scraped.items() if name[0] == "traffik_decisions_total"}
     assert counts == {"shadow-admitted": 1, "shadow-refused": 2}
+
+
+async def test_waits_and_slots_make_one_event_each(store, told):
+    limiter = Limiter("trial", "1/min", shadow=True, strategy=SlidingLog(), backend=store)
+    await limiter.wait("ada")
+    async with limiter.slot("ada"):
+        pass
+    assert [each for each in told() if each[1] != "refund"] == [("admitted", "hit", True), ("refused", "hit", True)]

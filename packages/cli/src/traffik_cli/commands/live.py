@@ -34,8 +34,10 @@ _MOST: Final = 2**24
 class _NoRedirect(HTTPRedirectHandler):
     """Follows no redirect, since the token would go with it."""
 
-    def redirect_request(self, *_arguments: Any) -> None:
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> None:
         return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def follow_live(address: str, token: str | None, *, once: bool, as_json: bool, shown: int) -> None:

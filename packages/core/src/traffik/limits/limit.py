@@ -332,8 +332,10 @@ class Limit:
         binding.add_watcher(self)
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
-        """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
-        return self._record(decision, key, cost, action) if action and self._record is not None else decision
+        """Tell those who watch this limit of `decision`, unless the action is `SILENT` or the shadow has told them."""
+        if not action or self._record is None or (key and self.in_shadow and decision == ADMITTED):
+            return decision
+        return self._record(decision, key, cost, action)
 
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """`decision`, noted and marked."""

@@ -120,7 +120,7 @@ class Access:
 
     def _of_token(self, request: LiveRequest) -> Permission:
         bearer, session = _bearer(request), request.cookie(_SESSION)
-        found: Permission = None
+        found = None
         for known, allowed in self._tokens:  # each is compared, so that the time tells nothing
             if _equal(bearer, known) | _equal(session, _hashed(known)):
                 found = allowed

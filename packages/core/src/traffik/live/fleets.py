@@ -106,7 +106,7 @@ class Fleet:
 
     def _write_board(self, store: Backend, now: float) -> dict[str, Any]:
         """Read the board; write to it if this worker has something to say."""
-        board = _swap(store, _BOARD)
+        board: dict[str, Any] | None = _swap(store, _BOARD)
         if board is None or self._changes or board["workers"].get(self.id, 0) < now - 1:
             changes, self._changes = self._changes, []
             try:
@@ -123,7 +123,7 @@ class Fleet:
 
     def _changed(self, board: Any, changes: list[Callable[[dict[str, Any]], None]], now: float) -> dict[str, Any]:
         """The board after this worker has signed it, and made its changes."""
-        before = board or {"secret": secrets.token_hex(32), "orders": self.orders, "workers": {}}
+        before: dict[str, Any] = board or {"secret": secrets.token_hex(32), "orders": self.orders, "workers": {}}
         orders = json.loads(json.dumps(before["orders"]))
         for change in changes:
             change(orders)
