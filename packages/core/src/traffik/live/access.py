@@ -21,7 +21,7 @@ from traffik.model.errors import ConfigurationError
 if TYPE_CHECKING:
     from traffik.live.messages import LiveRequest
 
-__all__ = ["CSRF_FIELD", "Access", "Authorize", "Permission", "Waiter", "cookie", "same_origin"]
+__all__ = ["CSRF_FIELD", "Access", "Authorize", "Permission", "WaitFor", "same_origin", "set_cookie"]
 
 Permission: TypeAlias = Literal["read", "act"] | None
 """Whether a request may read, or also act; None for neither."""
@@ -29,7 +29,7 @@ Permission: TypeAlias = Literal["read", "act"] | None
 Authorize: TypeAlias = Callable[[Any], Permission | Awaitable[Permission]]
 """A function of the framework's request, sync or async."""
 
-Waiter: TypeAlias = Callable[[Awaitable[Any]], Any]
+WaitFor: TypeAlias = Callable[[Awaitable[Any]], Any]
 """How sync code waits for an async `authorize`."""
 
 CSRF_FIELD: Final = "x-traffik-csrf"
@@ -68,14 +68,14 @@ class Access:
             raise TypeError(f"authorize is a function of a request, not {describe(authorize)}")
         self._authorize = authorize
         tokens: list[tuple[str | None, Permission]] = [(token, "read"), (act_token, "act")]
-        self._tokens = [(each, allowed) for each, allowed in tokens if each is not None]
+        self._tokens: list[tuple[str, Permission]] = [(each, allowed) for each, allowed in tokens if each is not None]
 
     @property
     def has_form(self) -> bool:
         """Whether a token can be typed into a form."""
         return bool(self._tokens)
 
-    async def permission(self, request: LiveRequest, wait: Waiter | None) -> Permission:
+    async def permission(self, request: LiveRequest, wait: WaitFor | None) -> Permission:
         """What a request may do.
 
         Raises:
@@ -112,11 +112,11 @@ class Access:
         if found:
             return found, ()
         made = secrets.token_urlsafe(16)
-        return made, (cookie(_CSRF, made, request.secure),)
+        return made, (set_cookie(_CSRF, made, request.secure),)
 
     def session_cookie(self, value: str, request: LiveRequest) -> tuple[str, str]:
         """The header field that sets the cookie of a session; an empty value ends it."""
-        return cookie(_SESSION, value, request.secure)
+        return set_cookie(_SESSION, value, request.secure)
 
     def _of_token(self, request: LiveRequest) -> Permission:
         bearer, session = _bearer(request), request.cookie(_SESSION)
@@ -136,7 +136,7 @@ def same_origin(request: LiveRequest) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
-def cookie(name: str, value: str, secure: bool) -> tuple[str, str]:
+def set_cookie(name: str, value: str, secure: bool) -> tuple[str, str]:
     """The header field that sets a cookie. Without a path it goes to where the page is mounted, and nowhere else."""
     end = "" if value else "; Max-Age=0"
     return "Set-Cookie", f"{name}={value}; HttpOnly; SameSite=Strict{end}{'; Secure' if secure else ''}"

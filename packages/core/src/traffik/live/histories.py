@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from itertools import starmap
 from typing import Final, NamedTuple
 
-__all__ = ["STEP", "Bucket", "History", "add_up", "rates_of"]
+__all__ = ["BUCKET_SECONDS", "Bucket", "History", "add_up", "rates_of"]
 
-STEP: Final = 5
+BUCKET_SECONDS: Final = 5
 """Seconds in a bucket."""
 
 
 class Bucket(NamedTuple):
-    """What happened in `STEP` seconds.
+    """What happened in `BUCKET_SECONDS` seconds.
 
     Attributes:
         start: seconds since 1970.
@@ -37,15 +37,15 @@ class History:
     """
 
     def __init__(self, seconds: int) -> None:
-        self._most = max(1, seconds // STEP)
+        self._most = max(1, seconds // BUCKET_SECONDS)
         self._buckets: dict[int, Bucket] = {}
 
     def add(self, admitted: int, refused: int, now: float) -> None:
         """Count hits at the time `now`."""
-        start = int(now) // STEP * STEP
+        start = int(now) // BUCKET_SECONDS * BUCKET_SECONDS
         _, before, against = self._buckets.get(start, Bucket(start, 0, 0))
         self._buckets[start] = Bucket(start, before + admitted, against + refused)
-        for old in [each for each in self._buckets if each <= start - self._most * STEP]:
+        for old in [each for each in self._buckets if each <= start - self._most * BUCKET_SECONDS]:
             del self._buckets[old]
 
     def buckets(self) -> list[Bucket]:
@@ -55,8 +55,8 @@ class History:
 
 def add_up(histories: Iterable[Iterable[Sequence[int]]], seconds: int, now: float) -> list[Bucket]:
     """The sum of several histories: each bucket of the last `seconds`, the oldest first."""
-    last = int(now) // STEP * STEP
-    starts = range(last - (seconds // STEP - 1) * STEP, last + 1, STEP)
+    last = int(now) // BUCKET_SECONDS * BUCKET_SECONDS
+    starts = range(last - (seconds // BUCKET_SECONDS - 1) * BUCKET_SECONDS, last + 1, BUCKET_SECONDS)
     sums = {start: [0, 0] for start in starts}
     for bucket in (each for history in histories for each in history):
         start, admitted, refused = bucket

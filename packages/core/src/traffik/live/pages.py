@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from traffik.backends.base import Backend
-    from traffik.live.access import Authorize, Permission, Waiter
+    from traffik.live.access import Authorize, Permission, WaitFor
     from traffik.live.messages import LiveRequest
 
 __all__ = ["LivePage"]
@@ -122,7 +122,7 @@ class LivePage:
     ) -> None:
         self.close()
 
-    async def answer(self, request: LiveRequest, wait: Waiter | None = None) -> LiveResponse:
+    async def answer(self, request: LiveRequest, wait: WaitFor | None = None) -> LiveResponse:
         """The response to a request. Adapters call this.
 
         Args:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from traffik.live.histories import STEP, add_up
+from traffik.live.histories import BUCKET_SECONDS, add_up
 from traffik.model.descriptions import describe
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_reports(reports: Sequence[Mapping[str, Any]], seconds: int, now: float) 
         "workers": len(reports),
         "series": {
             "start": series[0].start,
-            "step": STEP,
+            "step": BUCKET_SECONDS,
             "admitted": [each.admitted for each in series],
             "refused": [each.refused for each in series],
         },
