@@ -95,6 +95,8 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
     stamp.write_text(wanted)
 
 
+BROWSER = "tests/live/test_browser.py"  # needs Chromium, which no package index has
+
 # Tests that start no servers and almost no processes.
 QUICK = (
     *("model", "strategies", "identities", "rules", "responses", "limits", "throttles", "notices", "testing", "seed"),
@@ -122,9 +124,17 @@ def tests(session: nox.Session) -> None:
     # Much of the time is spent waiting for servers, so there is room for more processes than processors.
     processes = 1 + (os.cpu_count() or 1)
     coverage = ["--cov", "--cov-report="] if measured else []
-    session.run("pytest", *coverage, f"--numprocesses={processes}", "--dist=loadfile")
+    session.run("pytest", *coverage, f"--ignore={BROWSER}", f"--numprocesses={processes}", "--dist=loadfile")
     if measured:
         session.run("coverage", "report")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The tests of the live page in a Chromium of this machine; `-- pictures` renews the pictures in the docs."""
+    equip(session, "tests", *PACKAGES)
+    pictures = {"TRAFFIK_PICTURES": "1"} if session.posargs == ["pictures"] else {}
+    session.run("pytest", "-q", BROWSER, env=pictures)
 
 
 @nox.session

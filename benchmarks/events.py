@@ -33,6 +33,7 @@ from traffik import FixedWindow, HTTPThrottle, Limiter, subscribe
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import RedisBackend
 from traffik.events.otel import export_metrics
+from traffik.live.pages import LivePage
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from tests.backends.redis.servers import server
@@ -71,6 +72,18 @@ def _metrics() -> ExitStack:
     return stack
 
 
+def _page() -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(LivePage(token="a token of readers"))
+    return stack
+
+
+def _page_and_refusals() -> ExitStack:
+    stack = _page()
+    stack.enter_context(subscribe(_ignore, outcomes=["refused", "denied", "unavailable"]))
+    return stack
+
+
 def _refusals() -> ExitStack:
     stack = _metrics()
     stack.enter_context(subscribe(_ignore, outcomes=["refused", "denied", "unavailable"]))
@@ -98,6 +111,8 @@ def _everything() -> ExitStack:
 FORMS: dict[str, tuple[Callable[[], ExitStack], float | None, float | None]] = {
     "off": (_nothing, None, None),
     "switched off": (_ended, 1.02, 1.02),
+    "live page": (_page, 1.15, 1.03),
+    "live page, events of refusals": (_page_and_refusals, 1.15, 1.03),
     "metrics": (_metrics, 1.15, 1.03),
     "metrics, events of refusals": (_refusals, 1.15, 1.03),
     "metrics, 5 % of the events": (_sample, 1.15, 1.03),

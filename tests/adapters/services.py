@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from traffik import Throttled, get_wait, is_throttled
 from traffik.backends.base import Backend
+from traffik.live.pages import LivePage
 from traffik.model.decisions import Decision, StrategyStat
 from traffik.throttles import SyncThrottle, Throttle
 from traffik.throttles.all_of import AllOf, SyncAllOf
@@ -58,6 +59,7 @@ class Service:
             which does not read it.
         received: how many bytes of each upload the endpoint ``/upload`` has read.
         handled: whether to register our exception handler for refusals, in frameworks that need it.
+        live: a live page, mounted below ``/limits``.
     """
 
     backend: Backend
@@ -71,6 +73,7 @@ class Service:
     uploads: Sequence[Throttle[Any]] = ()
     received: list[int] = field(default_factory=list)
     handled: bool = False
+    live: LivePage | None = None
 
 
 class Framework(ABC):
@@ -80,6 +83,15 @@ class Framework(ABC):
     asynchronous: ClassVar[bool] = True
     answers: ClassVar[bool] = True
     """Whether it has streams and HTTP errors."""
+
+    live: ClassVar[bool] = True
+    """Whether a live page can be mounted in it."""
+
+    adds_slash: ClassVar[bool] = True
+    """Whether a page is also found without the slash at its end, with no more than the mount."""
+
+    live_streams: ClassVar[bool] = True
+    """Whether it sends a stream of what the page shows."""
 
     uploads: ClassVar[bool] = True
     """Whether it counts uploads."""

@@ -40,7 +40,18 @@ def test_a_wheel_contains_the_license_and_its_types(package, root, tmp_path):
     assert "py.typed" in inside
 
 
-@pytest.mark.parametrize(("package", "kind"), [("core", "lua"), ("core", "json"), ("cli", "css"), ("cli", "js")])
+@pytest.mark.parametrize(
+    ("package", "kind"),
+    [
+        ("core", "lua"),
+        ("core", "json"),
+        ("core", "html"),
+        ("core", "css"),
+        ("core", "js"),
+        ("cli", "css"),
+        ("cli", "js"),
+    ],
+)
 def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, tmp_path):
     sources = {path.name: path.read_bytes() for path in root.glob(f"packages/{package}/src/**/*.{kind}")}
     inside = wheel_of(package, root, tmp_path)

@@ -6,6 +6,7 @@ from tests.adapters.services import Framework, carry_out
 from tests.aiohttp_server import serve_aiohttp
 from traffik import is_throttled
 from traffik_aiohttp import WebSocketConnection, count_uploads, setup, throttled
+from traffik_aiohttp.live import live_subapp
 
 
 class AiohttpClient(Framework):
@@ -24,6 +25,8 @@ class AiohttpClient(Framework):
         app.add_subapp("/in", inner)
         app.router.add_post("/upload", self.uploading(service))
         app.router.add_post("/ignore", self.handler([]))
+        if service.live is not None:
+            app.add_subapp("/limits", live_subapp(service.live))
         setup(app, service.guards, backend=service.backend)
         if service.uploads:
             app.middlewares.append(count_uploads(service.uploads))

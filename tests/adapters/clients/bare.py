@@ -29,7 +29,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class BareClient(Framework):
-    websockets = asynchronous = answers = uploads = False
+    websockets = asynchronous = answers = uploads = live = False
     tells_names_apart = False
 
     @contextmanager

@@ -19,6 +19,7 @@ from traffik import is_throttled
 from traffik_django import throttled
 from traffik_django.asgi import get_asgi_application
 from traffik_django.consumers import ThrottledConsumerMixin
+from traffik_django.live import live_urls
 
 set_up()
 
@@ -51,6 +52,7 @@ def chat_of(socket, guards):
 
 class DjangoASGIClient(Framework):
     reads_all = True
+    adds_slash = False
 
     @contextmanager
     def serving(self, service):
@@ -61,6 +63,7 @@ class DjangoASGIClient(Framework):
             *(self.route(where, calls, then=forbid) for where, calls in service.forbidden.items()),
             *(self.route(where, calls, then=self.stream) for where, calls in service.streams.items()),
             path("in/", include(inner)),
+            *([path("limits/", include(live_urls(service.live)))] if service.live is not None else []),
             path("upload", self.uploading(service)),
             path("ignore", lambda _: answer(0)),
         ]
@@ -111,7 +114,7 @@ class DjangoASGIClient(Framework):
 
 
 class DjangoWSGIClient(DjangoASGIClient):
-    websockets = asynchronous = reads_all = streams = False
+    websockets = asynchronous = reads_all = streams = live_streams = False
 
     def server(self, service):
         return serve_by_threads(WSGIHandler())

@@ -9,6 +9,7 @@ from tests.adapters.clients.starlette import endpoint_of, forbid, ignore, stream
 from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik_starlette import Throttled, ThrottleMiddleware, UploadMiddleware, answer_throttled, throttled
+from traffik_starlette.live import live_app
 
 
 class FastAPIClient(Framework):
@@ -25,6 +26,8 @@ class FastAPIClient(Framework):
         if service.handled:
             app.add_exception_handler(Throttled, answer_throttled)
         app.mount("/in", inner)
+        if service.live is not None:
+            app.mount("/limits", live_app(service.live))
         for path, calls in service.routes.items():
             self.route(app, path, calls, service.decorated.get(path))
         for path, calls in service.mounted.items():

@@ -10,6 +10,7 @@ from tests.adapters.services import Framework, carry_out
 from tests.servers import serve
 from traffik import is_throttled
 from traffik_starlette import Throttled, ThrottleMiddleware, UploadMiddleware, answer_throttled, throttled
+from traffik_starlette.live import live_app
 
 
 class StarletteClient(Framework):
@@ -23,6 +24,7 @@ class StarletteClient(Framework):
         routes += [self.route(path, calls, then=stream) for path, calls in service.streams.items()]
         routes += [self.socket(*each) for each in service.sockets.items()]
         routes += [Route("/upload", uploading(service), methods=["POST"]), Route("/ignore", ignore, methods=["POST"])]
+        routes += [Mount("/limits", live_app(service.live))] if service.live is not None else []
         middleware = [Middleware(ThrottleMiddleware, service.guards)]
         middleware += [Middleware(UploadMiddleware, service.uploads)] if service.uploads else []
         handlers = {Throttled: answer_throttled} if service.handled else {}

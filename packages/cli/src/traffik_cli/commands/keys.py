@@ -22,6 +22,7 @@ from traffik.strategies import Plan
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.entries import LimitEntry
 from traffik.throttles.files import read_limits
+from traffik_cli.commands.live import follow_live
 from traffik_cli.commands.stores import open_store
 from traffik_cli.replay.trials import trial_of
 from traffik_cli.shown import console
@@ -85,14 +86,14 @@ def _is_used(store: Backend, uid: str, key: str) -> bool:
     return False
 
 
-def of_store(command: _F) -> _F:
-    """Add the options of all commands about a store."""
+def of_store(command: _F, *, needed: bool = True) -> _F:
+    """Add the options of all commands about a store. Without `needed`, --store is optional."""
     for option in (
         click.option("--namespace", default="traffik", show_default=True, help="As given to the store."),
         click.option(
             "--store",
             "url",
-            required=True,
+            required=needed,
             envvar="TRAFFIK_STORE",
             help="Such as redis://localhost:6379/0 or lmdb:///dev/shm/shop.",
         ),
@@ -101,9 +102,10 @@ def of_store(command: _F) -> _F:
     return command
 
 
-def _of_throttle(command: _F, *, named: bool = True) -> _F:
+def _of_throttle(command: _F, *, named: bool = True, needed: bool = True) -> _F:
     """Add the options of commands about a throttle in a store. Without `named`, --throttle is optional."""
-    return of_store(click.option("--throttle", "uid", required=named, help="The uid of the throttle.")(command))
+    command = click.option("--throttle", "uid", required=named, help="The uid of the throttle.")(command)
+    return of_store(command, needed=needed)
 
 
 def _of_limit(command: _F) -> _F:
@@ -189,22 +191,46 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
     click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)}{counted} left{wait}")
 
 
-@click.command(short_help="Show the clients that have used most of their quota.")
-@_of_throttle
+@click.command(short_help="Show the clients that have used most of their quota, or a live page.")
+@partial(_of_throttle, named=False, needed=False)
 @_of_limit
+@click.option("--live", "address", metavar="URL", help="A live page to show instead of a store.")
+@click.option("--token", envvar="TRAFFIK_LIVE_TOKEN", help="The token of the live page.")
+@click.option("--once", is_flag=True, help="Show the live page once, without following it.")
 @click.option("--most", type=click.IntRange(min=1), default=100_000, show_default=True, help="Keys to read.")
 @click.option("--top", "shown", type=click.IntRange(1, 1000), default=10, show_default=True, help="Keys to show.")
-def top(url: str, namespace: str, uid: str, most: int, shown: int, as_json: bool, **how: Any) -> None:
+def top(
+    url: str | None,
+    namespace: str,
+    uid: str | None,
+    most: int,
+    shown: int,
+    as_json: bool,
+    address: str | None,
+    token: str | None,
+    once: bool,
+    **how: Any,
+) -> None:
     """Show the clients of a throttle that have used most of their quota.
 
     Reads the keys of the store, a page at a time (SCAN in Redis), until it has seen --most keys of this throttle. Some
     stores do not have the names of all keys. An in-memory store cannot be read from another process.
+
+    With --live it shows what a live page of the application shows, until you press Ctrl+C.
     """
-    limit = _limit(uid, **how)
+    if address is not None:
+        follow_live(address, token, once=once, as_json=as_json, shown=shown)
+        return
+    if url is None or uid is None:
+        raise click.UsageError("top needs --store and --throttle, or --live with the address of a live page")
+    _show_worst(url, namespace, _limit(uid, **how), most, shown, as_json)
+
+
+def _show_worst(url: str, namespace: str, limit: _Limit, most: int, shown: int, as_json: bool) -> None:
     with open_store(url, namespace) as store:
         if not isinstance(store, InspectableBackend):
             raise ConfigurationError(f"{url} cannot list its keys; `traffik adapters` says which stores can")
-        listing = store.list_keys_sync(uid, most)
+        listing = store.list_keys_sync(limit.uid, most)
         answers = _asked(store, limit, [(key, 0) for key in listing.keys])
     worst = sorted(zip(listing.keys, answers, strict=True), key=lambda pair: (pair[1].remaining, -pair[1].reset_after))
     if as_json:

@@ -31,6 +31,8 @@ class EventLog:
         text = f"{event.uid}: {event.outcome} {event.action} of cost {event.cost}, {event.remaining} left"
         if event.wait:
             text += ", never admitted" if event.decision.never else f", wait {event.wait / 1e6} s"
+        if event.shadow:
+            text += ", on trial"
         extra = {f"traffik_{name}": value for name, value in event.as_dict().items()}
         self.logger.log(level, "%s", text, extra=extra)
 

@@ -42,7 +42,7 @@ __all__ = ["Metrics", "export_metrics"]
 
 _SECONDS: Final = (0.000_01, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _HITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-_REASONS: Final = frozenset({"overflow", "cached", "fallback", "allow", "unavailable", "on_error", "denied"})
+_REASONS: Final = frozenset({"overflow", "cached", "fallback", "allow", "unavailable", "on_error", "denied", "banned"})
 _SAMPLES: Final = 4_096
 
 
@@ -113,6 +113,9 @@ class Metrics:
     def _decisions(self, options: CallbackOptions) -> Iterable[Observation]:
         for uid, tally in self._open_tallies():
             for outcome, count in zip(OUTCOMES, tally.counts, strict=True):
+                if count:
+                    yield Observation(count, {"throttle": uid, "outcome": outcome})
+            for outcome, count in zip(("shadow-admitted", "shadow-refused"), tally.trials, strict=True):
                 if count:
                     yield Observation(count, {"throttle": uid, "outcome": outcome})
 

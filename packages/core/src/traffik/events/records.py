@@ -14,6 +14,7 @@ __all__ = [
     "RESERVE",
     "SILENT",
     "TAKE_SOME",
+    "TRIAL",
     "WAIT",
     "DecisionEvent",
     "outcome_of",
@@ -26,6 +27,9 @@ TAKE_SOME: Final = "take"
 """The `action` of a `take_up_to`."""
 REFUND: Final = "refund"
 CHARGE_ALWAYS: Final = "charge"
+
+TRIAL: Final = "trial"
+"""What recorders get as the action of a hit that a shadow decides on. Events say ``"hit"``, and `shadow` is True."""
 
 SILENT: Final = ""
 """The action of a decision that changes nothing, such as that of a check. It is not recorded."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from traffik.events.delivery import Delivery
 from traffik.events.observers import NameOf, observe, observers, stop_observing
-from traffik.events.records import HIT, OUTCOMES, DecisionEvent, outcome_of
+from traffik.events.records import HIT, OUTCOMES, TRIAL, DecisionEvent, outcome_of
 from traffik.model.descriptions import describe
 from traffik.model.keys import check_pattern, seal, sealed
 
@@ -152,7 +152,8 @@ class Subscription:
             source.rate, source.policy = decision.rate, source.name_of(decision)
         if key is not None and self._seal is not None:
             key = sealed(key, self._seal)
-        fields = source.uid, decision, cost, when // 1000, action, source.policy, key, False
+        trial = action is TRIAL
+        fields = source.uid, decision, cost, when // 1000, HIT if trial else action, source.policy, key, trial
         return self.listener(_new(DecisionEvent, fields))
 
 

@@ -133,7 +133,8 @@ async def take_all(
     store: Any = None
     refused = divided = beside = incomplete = False
     for limit, price, own, whose, like in combination.steps:
-        key = answers[like][1] if like is not None and type(answers[like]) is tuple else None
+        before = None if like is None or limit.bans else answers[like]
+        key = before[1] if type(before) is tuple else None
         if key is not None and usual and price is None and limit.usual is not None and not limit.watched:
             answer = _known_take(limit.usual, key, sync)  # there is nothing left to ask
         else:

@@ -237,11 +237,13 @@ async def account_of(limit: Limit, subject: Any, context: Context | None, sync: 
 
 
 def _checked(limit: Limit, identity: object) -> str | Decision:
-    """An identity as text; the decision if it is exempted or denied."""
+    """An identity as text; the decision if it is exempted, denied or banned."""
     if identity is EXEMPTED:
         return ADMITTED
     if identity is DENIED:
         return REFUSED
+    if isinstance(identity, Decision):  # of a banned client
+        return identity
     return as_text(identity, limit.identified_by)
 
 

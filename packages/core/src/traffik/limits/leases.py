@@ -192,7 +192,7 @@ class Lease:
         shadow = self._limit.shadow
         if shadow is None or shadow.plan is not None:
             return decision
-        shadow.note(decision, decision)
+        shadow.note(decision, decision, key, cost)
         if not decision.allowed:
             self._account = None  # nothing is held
         return ADMITTED

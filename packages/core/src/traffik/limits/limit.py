@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, fleet, uids
+from traffik.limits.bans import guarded
 from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_backend, check_options, check_responses
-from traffik.limits.prepared import BoundPlan, UsualHit
+from traffik.limits.prepared import BoundPlan, UsualHit, keep
 from traffik.limits.shadows import shadow_of
 from traffik.limits.tiers import Tiers
 from traffik.model.callables import Callback, Context, callback, check_context
@@ -46,10 +47,6 @@ CostOption: TypeAlias = int | Callable[..., int | Awaitable[int]]
 RateOption: TypeAlias = Rates | Callable[..., Rates | Awaitable[Rates]]
 """The type of arguments named `rate`: one rate or several, or a function of the connection and the context that
 returns them, sync or async."""
-
-
-_REMEMBERED: Final = 256
-"""How many plans, policies and calls are cached for a callable rate. Others are prepared again."""
 
 
 class Limit:
@@ -168,11 +165,17 @@ class Limit:
         self._record = recorder_of(self.uid, self._name_of)
         self.keyed = responses.keyed
         self.finish = self.recorded if self.keyed else self._record
+        if self.shadow is not None:
+            self.shadow.record = self._record
+            if self.in_shadow:  # its decisions are recorded as those of the shadow
+                self.finish = self._unrecorded if self.keyed else None
         self.watched = self.finish is not None or self.shadow is not None
         scope = self.context.get("scope")
         self.scope = None if scope is None else as_text(scope, "the scope")
         self.gated = not self.enabled or self.rules is not None
-        self.identify = self._identify()
+        identify = self._identify()
+        self.identify = guarded(self, identify)
+        self.bans = self.identify is not identify
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
@@ -211,7 +214,7 @@ class Limit:
                 uids.settle(self, backend)
             found = self._calls_to(backend, plan, sync=sync)
             if backend is self.backend or binding.is_open(backend):
-                _remember(self._calls, (backend, plan, sync), found)
+                keep(self._calls, (backend, plan, sync), found)
         return found
 
     def _calls_to(self, backend: Backend, plan: Plan, *, sync: bool) -> Calls:
@@ -307,7 +310,7 @@ class Limit:
         found = self._by_rates.get(rates)
         if found is None:
             found = self._bound(plan(self.strategy, () if rates == () else parse_rates(rates), varying=True))
-            _remember(self._by_rates, rates, found)
+            keep(self._by_rates, rates, found)
         return found
 
     def policies(self, decision: Decision) -> PreparedPolicies:
@@ -318,7 +321,7 @@ class Limit:
         found = table.get(decision.rate)
         if found is None:
             found = policies(self.uid, (decision.rate,), self._own_policies.responses)
-            _remember(table, decision.rate, found)
+            keep(table, decision.rate, found)
         return found
 
     @property
@@ -353,12 +356,17 @@ class Limit:
         return self.rate.all_rates if isinstance(self.rate, Tiers) else self.own_plan.rates
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
-        """Tell those who watch this limit of `decision`, unless the action is `SILENT`."""
-        return self._record(decision, key, cost, action) if action and self._record is not None else decision
+        """Tell those who watch this limit of `decision`, unless the action is `SILENT` or the shadow has told them."""
+        if not action or self._record is None or (key and self.in_shadow and decision == ADMITTED):
+            return decision
+        return self._record(decision, key, cost, action)
 
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """`decision`, noted and marked."""
         return self.marked(self.note(decision, key, cost, action), key)
+
+    def _unrecorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
+        return self.marked(decision, key)
 
     def _name_of(self, decision: Decision) -> str | None:
         return self.policies(decision).name(decision)
@@ -385,9 +393,3 @@ class Limit:
 def _admit(_key: str, _cost: int) -> Decision:
     """The decision on a check if the strategy cannot decide without consuming."""
     return ADMITTED
-
-
-def _remember(table: dict[Any, Any], key: object, value: object) -> None:
-    if len(table) >= _REMEMBERED:
-        table.clear()
-    table[key] = value

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from traffik.backends.base import Calls
     from traffik.model.callables import Context
     from traffik.strategies import Plan
 
-__all__ = ["BoundPlan", "UsualHit"]
+__all__ = ["BoundPlan", "UsualHit", "keep"]
+
+_KEPT: Final = 256
+"""How many plans, policies and calls are kept for a callable rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +45,10 @@ class UsualHit(NamedTuple):
     scope: str | None
     cost: int
     bound: BoundPlan
+
+
+def keep(table: dict[Any, Any], key: object, value: object) -> None:
+    """Keep what was prepared for a callable rate. A table with too many is emptied, and its entries prepared again."""
+    if len(table) >= _KEPT:
+        table.clear()
+    table[key] = value

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from traffik.backends.base import Calls, Charge
+from traffik.events.records import TRIAL
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import ADMITTED, Decision
 from traffik.model.descriptions import describe
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from traffik.backends.base import Backend
     from traffik.backends.postings import LimitAccount
+    from traffik.events.observers import Recorder
     from traffik.strategies import Plan
 
 __all__ = ["Shadow", "ShadowReport", "shadow_of", "shadow_uid"]
@@ -51,11 +53,13 @@ class Shadow:
 
     Attributes:
         plan: the plan for the shadow rate; None if the whole limit is a shadow.
+        record: what those who watch the limit get of its decisions; None if there are none.
     """
 
     plan: Plan | None
     _lock: Lock
     _report: ShadowReport
+    record: Recorder | None = None
 
     @classmethod
     def of(cls, plan: Plan | None) -> Shadow:
@@ -67,8 +71,10 @@ class Shadow:
         """The decisions so far."""
         return self._report
 
-    def note(self, live: Decision, shadow: Decision) -> None:
-        """Count one hit, by the live decision and the decision of the shadow."""
+    def note(self, live: Decision, shadow: Decision, key: str, cost: int) -> None:
+        """Count one hit, by the live decision and the decision of the shadow, and record that of the shadow."""
+        if self.record is not None:
+            self.record(shadow, key, cost, TRIAL)
         with self._lock:
             admitted, refused, stricter, looser = self._report
             if live.allowed:
@@ -84,11 +90,11 @@ class Shadow:
         async def charge(key: str, cost: int) -> Decision:
             if self.plan is None:
                 decision = await self._decided(calls, key, cost)
-                self.note(decision, decision)
+                self.note(decision, decision, key, cost)
                 return ADMITTED
             both = self._charges(account, key, cost)
             live, *shadow = store.apply_sync(both) if sync or store.in_process else await store.apply(both)
-            return self._noted(live, shadow, cost)
+            return self._noted(live, shadow, key, cost)
 
         async def read(key: str, cost: int) -> Decision:
             if self.plan is None and cost:
@@ -109,7 +115,7 @@ class Shadow:
         """Charge the shadow rate after the live decision `live` was made together with others, and count both."""
         charges = self._charges(account, key, cost)[1:]
         store: Backend = account.store
-        self._noted(live, store.apply_sync(charges) if sync else await store.apply(charges), cost)
+        self._noted(live, store.apply_sync(charges) if sync else await store.apply(charges), key, cost)
 
     async def _decided(self, calls: Calls, key: str, cost: int) -> Decision:
         """The decision of a limit that is a shadow as a whole."""
@@ -125,9 +131,9 @@ class Shadow:
             return [live]
         return [live, Charge(shadow_uid(account.uid), self.plan, key, cost)]
 
-    def _noted(self, live: Decision, shadow: Sequence[Decision], cost: int) -> Decision:
+    def _noted(self, live: Decision, shadow: Sequence[Decision], key: str, cost: int) -> Decision:
         if self.plan is not None:
-            self.note(live, shadow[0] if shadow else self.plan.without_store(cost))
+            self.note(live, shadow[0] if shadow else self.plan.without_store(cost), key, cost)
         return live
 
 

@@ -61,6 +61,7 @@ class Decision(NamedTuple):
             - ``"unavailable"``: the store does not answer, and the hit is refused.
             - ``"on_error"``: the store does not answer, and the function given as `on_error` has decided.
             - ``"denied"``: the identifier returned `DENIED`, and no store was asked.
+            - ``"banned"``: an operator has banned the client for a time, and no store was asked.
     """
 
     allowed: bool

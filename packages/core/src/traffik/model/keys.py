@@ -28,11 +28,13 @@ __all__ = [
     "partition_key",
     "seal",
     "sealed",
+    "without_scope",
 ]
 
 MAX_LENGTH: Final = 128
 """Characters of the longest scope, identity or uid that appears in a key as it is. A longer one is hashed."""
 
+_DIGEST: Final = 40  # characters of a hash
 _LEAST: Final = 16  # bytes of a secret; a shorter one can be tried out
 
 # Everything that is not a plain identity begins with "\0", so a plain identity that begins with it is marked too.
@@ -57,6 +59,19 @@ def local_key(scope: str | None, identity: str) -> str:
     if len(scope) > MAX_LENGTH:
         return f"{_MARK}{kind.upper()}h{_digest(scope)}{identity}"
     return f"{_MARK}{kind.upper()}{len(scope)}:{scope}{identity}"
+
+
+def without_scope(local: str) -> str:
+    """The local key of the same identity without a scope."""
+    kind, rest = local[1:2], local[2:]
+    if local[:1] != _MARK or kind not in {"I", "H"}:
+        return local
+    if rest.startswith("h"):
+        identity = rest[1 + _DIGEST :]
+    else:
+        length, _, both = rest.partition(":")
+        identity = both[int(length) :]
+    return f"{_MARK}h{identity}" if kind == "H" else local_key(None, identity)
 
 
 def partition_key(namespace: str, uid: str, local: str) -> str:

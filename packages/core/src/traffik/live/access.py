@@ -1,0 +1,155 @@
+"""Who may read the live page, and who may act on it.
+
+A token comes as ``Authorization: Bearer`` or, after the form, in a cookie that holds a hash of it. Requests that change
+something also need the value of a second cookie in a header field, and no foreign origin: another site can make a
+browser send cookies, and can do neither.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from hmac import compare_digest
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from traffik.model.descriptions import describe
+from traffik.model.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from traffik.live.messages import LiveRequest
+
+__all__ = ["CSRF_FIELD", "Access", "Authorize", "Permission", "WaitFor", "same_origin", "set_cookie"]
+
+Permission: TypeAlias = Literal["read", "act"] | None
+"""Whether a request may read, or also act; None for neither."""
+
+Authorize: TypeAlias = Callable[[Any], Permission | Awaitable[Permission]]
+"""A function of the framework's request, sync or async."""
+
+WaitFor: TypeAlias = Callable[[Awaitable[Any]], Any]
+"""How sync code waits for an async `authorize`."""
+
+CSRF_FIELD: Final = "x-traffik-csrf"
+"""The header field of requests that change something."""
+
+_SESSION: Final = "traffik_live"
+_CSRF: Final = "traffik_live_csrf"
+_LEAST: Final = 16
+
+
+class Access:
+    """The rules of access.
+
+    Args:
+        token: lets its holder read.
+        act_token: lets its holder read and act.
+        authorize: the application's own rules.
+
+    Raises:
+        ConfigurationError: none of these is given, or a token is short.
+        TypeError: one is something else.
+    """
+
+    def __init__(self, token: str | None, act_token: str | None, authorize: Authorize | None) -> None:
+        if token is None and act_token is None and authorize is None:
+            raise ConfigurationError(
+                "the live page is closed until you say who may read it: give token=…, such as "
+                "secrets.token_urlsafe(), or authorize=…, a function of a request that returns None, 'read' or 'act'"
+            )
+        for name, each in (("token", token), ("act_token", act_token)):
+            if each is not None and (not isinstance(each, str) or len(each) < _LEAST):
+                raise ConfigurationError(f"{name} is text of {_LEAST} characters or more")
+        if token is not None and token == act_token:
+            raise ConfigurationError("token and act_token are equal: leave token out, since act_token lets read too")
+        if authorize is not None and not callable(authorize):
+            raise TypeError(f"authorize is a function of a request, not {describe(authorize)}")
+        self._authorize = authorize
+        tokens: list[tuple[str | None, Permission]] = [(token, "read"), (act_token, "act")]
+        self._tokens: list[tuple[str, Permission]] = [(each, allowed) for each, allowed in tokens if each is not None]
+
+    @property
+    def has_form(self) -> bool:
+        """Whether a token can be typed into a form."""
+        return bool(self._tokens)
+
+    async def permission(self, request: LiveRequest, wait: WaitFor | None) -> Permission:
+        """What a request may do.
+
+        Raises:
+            TypeError: `authorize` returned something else than None, ``"read"`` and ``"act"``.
+        """
+        found = self._of_token(request)
+        if found is not None or self._authorize is None:
+            return found
+        answer = self._authorize(request.native)
+        if isawaitable(answer):
+            answer = await answer if wait is None else wait(answer)
+        if answer not in {None, "read", "act"}:
+            raise TypeError(f"authorize returns None, 'read' or 'act', not {answer!r}")
+        return answer
+
+    def session_for(self, token: str) -> str | None:
+        """The cookie for a token that was typed into the form; None if it is wrong."""
+        found = None
+        for known, _ in self._tokens:
+            if _equal(token, known):
+                found = _hashed(known)
+        return found
+
+    def is_own_request(self, request: LiveRequest) -> bool:
+        """Whether a request that changes something comes from the page itself, or from a program with a token."""
+        if _bearer(request):
+            return True
+        csrf = request.cookie(_CSRF)
+        return bool(csrf) and _equal(request.headers.get(CSRF_FIELD, ""), csrf) and same_origin(request)
+
+    def csrf_of(self, request: LiveRequest) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The value that the page sends back, and the header field that sets its cookie if it has none."""
+        found = request.cookie(_CSRF)
+        if found:
+            return found, ()
+        made = secrets.token_urlsafe(16)
+        return made, (set_cookie(_CSRF, made, request.secure),)
+
+    def session_cookie(self, value: str, request: LiveRequest) -> tuple[str, str]:
+        """The header field that sets the cookie of a session; an empty value ends it."""
+        return set_cookie(_SESSION, value, request.secure)
+
+    def _of_token(self, request: LiveRequest) -> Permission:
+        bearer, session = _bearer(request), request.cookie(_SESSION)
+        found = None
+        for known, allowed in self._tokens:  # each is compared, so that the time tells nothing
+            if _equal(bearer, known) | _equal(session, _hashed(known)):
+                found = allowed
+        return found
+
+
+def same_origin(request: LiveRequest) -> bool:
+    """Whether a browser says that the request comes from this site, or says nothing."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:  # also right behind a proxy that changes the host
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+def set_cookie(name: str, value: str, secure: bool) -> tuple[str, str]:
+    """The header field that sets a cookie. Without a path it goes to where the page is mounted, and nowhere else."""
+    end = "" if value else "; Max-Age=0"
+    return "Set-Cookie", f"{name}={value}; HttpOnly; SameSite=Strict{end}{'; Secure' if secure else ''}"
+
+
+def _bearer(request: LiveRequest) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _hashed(token: str) -> str:
+    return blake2b(token.encode(), person=b"traffik-live", digest_size=24).hexdigest()
+
+
+def _equal(one: str, other: str) -> bool:
+    return compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))

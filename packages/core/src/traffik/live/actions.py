@@ -1,0 +1,138 @@
+"""What an operator may do on the page: disable a limit, reset or ban a client. Each is logged and kept in a list.
+
+An action holds in all workers that share the store: it is put on their board as an order, which each follows.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from traffik.events.audits import AuditEvent, record_audit
+from traffik.limits import groups, uids
+from traffik.limits.bans import MOST_BANS
+
+if TYPE_CHECKING:
+    from traffik.limits.bans import Bans
+    from traffik.live.fleets import Fleet
+    from traffik.live.monitors import Monitor
+
+__all__ = ["MOST_SECONDS", "Actions"]
+
+MOST_SECONDS: Final = 31 * 86_400
+"""The longest ban."""
+
+_KEPT: Final = 20
+
+_Answer = tuple[int, dict[str, Any]]
+
+
+class Actions:
+    """The actions of one page.
+
+    Args:
+        bans: the bans of the page.
+        monitor: knows the clients that were refused.
+        fleet: carries the orders to the other workers.
+    """
+
+    def __init__(self, bans: Bans, monitor: Monitor, fleet: Fleet) -> None:
+        self._bans = bans
+        self._monitor = monitor
+        self._fleet = fleet
+        self._followed: dict[str, list[Any]] = {}
+        self._began = time.time()
+        self._audit: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+
+    def audit(self) -> list[dict[str, Any]]:
+        """The latest actions, the newest first."""
+        return [*reversed(self._audit)]
+
+    def bans(self, now: float) -> list[dict[str, Any]]:
+        """The bans in force."""
+        return [
+            {"throttle": uid, "client": mark, "left": int(end - now)}
+            for uid, ends in self._bans
+            for mark, end in sorted(ends.items())
+            if end > now
+        ]
+
+    async def carry_out(self, body: bytes, *, sync: bool) -> _Answer:
+        """Carry out an action, given as JSON; the HTTP status and what to answer."""
+        try:
+            asked = json.loads(body)
+            action, uid = asked["action"], asked["throttle"]
+            client, seconds = asked.get("client", ""), asked.get("seconds", 0)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return 400, {"problem": "an action is JSON with action, throttle, and for clients client and seconds"}
+        if not (isinstance(uid, str) and isinstance(client, str)) or uids.holder(uid) is None:
+            return 404, {"problem": f"there is no throttle {uid!r}"}
+        match action:
+            case "disable" | "enable":
+                self._switch(uid, on=action == "enable")
+            case "ban" if type(seconds) is int and 0 < seconds <= MOST_SECONDS and client:
+                self._order_ban(uid, client, time.time() + seconds)
+            case "lift" if client:
+                self._order_ban(uid, client, 0)
+            case "reset" if client:
+                if not await self._reset(uid, client, sync=sync):
+                    return 404, {"problem": "this worker has not seen that client lately"}
+            case _:
+                return 400, {"problem": f"{action!r} is not possible with {seconds!r} seconds and client {client!r}"}
+        self._note(action, uid, client, seconds)
+        return 200, {"done": action}
+
+    def follow(self, orders: Mapping[str, Any]) -> None:
+        """Follow the orders of all workers, as far as they have changed."""
+        for uid, order in orders.get("switches", {}).items():
+            on, when = order
+            if self._followed.get(uid) != order:
+                self._followed[uid] = order
+                if not on or when >= self._began:  # an old order enables nothing that this process has disabled itself
+                    _switch_here(uid, on=on)
+        self._bans.replace(orders.get("bans", {}))
+
+    def _switch(self, uid: str, *, on: bool) -> None:
+        order = [on, time.time()]
+        self._fleet.order(lambda orders: orders.setdefault("switches", {}).update({uid: order}))
+        self.follow(self._fleet.orders)
+
+    def _order_ban(self, uid: str, mark: str, end: float) -> None:
+        def change(orders: dict[str, Any]) -> None:
+            ends = orders.setdefault("bans", {}).setdefault(uid, {})
+            ends[mark] = end
+            for old in [each for each, until in ends.items() if until <= time.time()]:
+                del ends[old]
+            while len(ends) > MOST_BANS:
+                del ends[min(ends, key=lambda each: ends[each])]
+
+        self._fleet.order(change)
+        self.follow(self._fleet.orders)
+
+    async def _reset(self, uid: str, mark: str, *, sync: bool) -> bool:
+        keys = self._monitor.key_of(uid, mark, self._bans.mark_of, time.time())
+        limits = [limit for limit in uids.held() if limit.uid == uid]
+        stores = {limit._store for limit in limits if limit._store is not None}
+        stores |= {store for limit in limits for store, _, _ in limit._calls}
+        for store in stores if keys else ():
+            for key in keys:
+                if sync:
+                    store.reset_sync(uid, key)
+                else:
+                    await store.reset(uid, key)
+        return bool(keys and stores)
+
+    def _note(self, action: str, uid: str, client: str, seconds: int) -> None:
+        now = time.time()
+        self._audit.append({"at": now, "action": action, "throttle": uid, "client": client, "seconds": seconds})
+        record_audit(AuditEvent(action, uid, client, seconds, int(now * 1_000_000)))
+
+
+def _switch_here(uid: str, *, on: bool) -> None:
+    """Enable or disable the limits with a uid, also those made later."""
+    named: Callable[[], None] = getattr(groups.group(glob.escape(uid)), "enable" if on else "disable")
+    named()
