@@ -1,0 +1,91 @@
+"""The pytest plugin, in projects of users: the tests on its page, and what it costs those who do not use it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.pages import ROOT, blocks
+
+PAGE = [block.text for block in blocks(ROOT / "docs" / "testing.md")]
+FILES = {text.split()[1].rpartition("/")[2]: text for text in PAGE if text.split()[1].endswith(".py")}
+
+MARKED = """
+import pytest
+from traffik import Limiter
+
+early = Limiter("api:early", "0/min")
+free = Limiter("other", "0/min")
+
+
+def admits(*limits):
+    return [bool(limit.sync.hit("ada")) for limit in limits]
+
+
+@pytest.mark.unthrottled("api:*", "late")
+class TestOfSomeLimits:
+    def test_early_and_late(self, traffik_store):
+        assert admits(early, Limiter("late", "0/min"), free) == [True, True, False]
+
+    @pytest.mark.unthrottled
+    def test_of_all_limits(self, traffik_store):
+        assert admits(early, Limiter("late", "0/min"), free) == [True, True, True]
+
+
+def test_without_the_marker(traffik_store, traffik_clock):
+    one = Limiter("one", "1/min")
+    assert admits(early, Limiter("late", "0/min"), free, one, one) == [False, False, False, True, False]
+    traffik_clock.advance(seconds=60)
+    assert admits(one) == [True]
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs pytest on a file of tests, in a project without any configuration."""
+
+    def run(name, text, *options):
+        (tmp_path / name).write_text(text)
+        environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-p", "no:cacheprovider", *options]
+        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "tests"), [("test_orders.py", 4), ("test_rates.py", 2), ("test_login.py", 2), ("test_prices.py", 2)]
+)
+def test_the_tests_on_the_page_pass(run, name, tests):
+    done = run(name, FILES[name])
+    assert (done.returncode, f"{tests} passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_every_file_on_the_page_is_run():
+    assert sorted(FILES) == ["test_login.py", "test_orders.py", "test_prices.py", "test_rates.py"]
+
+
+def test_the_marker_disables_limits_in_its_tests_only(run):
+    done = run("test_marked.py", MARKED)
+    assert (done.returncode, "3 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_plugin_imports_nothing_before_a_test_needs_it(run):
+    text = """
+import sys
+
+def test_imports():
+    ours = sorted(name for name in sys.modules if name.partition(".")[0].startswith("traffik"))
+    assert ours == ["traffik", "traffik.testing", "traffik.testing.plugin"]
+    assert not {"aiohttp", "anyio", "django", "starlette"} & set(sys.modules)
+"""
+    done = run("test_imports.py", text, "-p", "no:anyio")
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_the_plugin_can_be_left_out(run):
+    done = run("test_clock.py", "def test_clock(traffik_clock): ...", "-p", "no:traffik")
+    assert (done.returncode, "fixture 'traffik_clock' not found" in done.stdout) == (1, True), done.stdout
