@@ -16,7 +16,9 @@ FILES = {text.split()[1].rpartition("/")[2]: text for text in PAGE if text.split
 MARKED = """
 import pytest
 from traffik import Limiter
+from traffik.backends.inmemory import InMemoryBackend
 
+kept = Limiter("kept", "1/min", backend=InMemoryBackend())
 early = Limiter("api:early", "0/min")
 free = Limiter("other", "0/min")
 
@@ -33,6 +35,14 @@ class TestOfSomeLimits:
     @pytest.mark.unthrottled
     def test_of_all_limits(self, traffik_store):
         assert admits(early, Limiter("late", "0/min"), free) == [True, True, True]
+
+
+def test_quota_is_used():
+    assert admits(kept, kept) == [True, False]
+
+
+def test_quota_is_whole_again():
+    assert admits(kept, kept) == [True, False]
 
 
 def test_without_the_marker(traffik_store, traffik_clock):
@@ -64,7 +74,7 @@ def test_the_tests_of_an_application_on_the_page_pass(run, name):
     assert run({name: FILES[name]}).startswith(f"{FILES[name].count('def test_')} passed")
 
 
-def test_the_other_tests_on_the_page_pass_and_the_marker_disables_limits_in_its_tests_only(run):
+def test_the_other_tests_on_the_page_and_tests_of_fixtures_and_markers_pass(run):
     files = {"test_marked.py": MARKED, **{name: FILES[name] for name in ("test_prices.py", "test_rates.py")}}
     assert run(files).startswith(f"{sum(text.count('def test_') for text in files.values())} passed")
 

@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_network
 from typing import Any, assert_type
+from wsgiref.types import StartResponse
 
 import httpx
 from aiohttp import ClientSession, web
@@ -13,6 +14,7 @@ from starlette.requests import HTTPConnection
 import traffik_aiohttp
 import traffik_django
 import traffik_starlette
+import traffik_wsgi
 from traffik import (
     Decision,
     DecisionEvent,
@@ -248,3 +250,16 @@ def watch() -> None:
     assert_type(subscribe(async_listener), Subscription)
     subscribe(EventLog())
     unsubscribe(listener)
+
+
+of_wsgi = traffik_wsgi.HTTPThrottle("wsgi", "100/min")
+
+
+def wsgi_view(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    assert_type(of_wsgi.sync.hit(traffik_wsgi.WSGIRequest(environ)), traffik_wsgi.WSGIRequest)
+    of_wsgi.sync.hit(environ)  # type: ignore[arg-type]  # refused: an environ is no request
+    start_response("200 OK", [])
+    return []
+
+
+wsgi_app = traffik_wsgi.ThrottleMiddleware(traffik_wsgi.ThrottleMiddleware(wsgi_view), [of_wsgi, throttle])

@@ -43,10 +43,17 @@ def ask(app, **environ):
     environ = {"REMOTE_ADDR": "192.0.2.1", "PATH_INFO": "/", "SCRIPT_NAME": "", "QUERY_STRING": "", **environ}
     setup_testing_defaults(environ)
     started = []
-    body = validator(app)(environ, lambda *start: started.append(start) or print)
+
+    def start_response(status, fields, error=None):
+        assert not started or error, "only an error may start a response again"
+        started.append((int(status[:3]), dict(fields)))
+        assert len(started[-1][1]) == len(fields), "a field is there twice"
+        return print
+
+    body = validator(app)(environ, start_response)
     content = b"".join(body)
     body.close()
-    return int(started[-1][0][:3]), dict(started[-1][1]), content
+    return *started[-1], content
 
 
 def statuses(app, times=2, **environ):
