@@ -14,6 +14,7 @@ from tests.adapters.clients.bare import BareClient
 from tests.adapters.clients.django import DjangoASGIClient, DjangoWSGIClient
 from tests.adapters.clients.fastapi import FastAPIClient
 from tests.adapters.clients.starlette import StarletteClient
+from tests.adapters.clients.wsgi import WSGIClient
 from tests.adapters.services import Call, Framework, Service
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
@@ -25,6 +26,7 @@ FRAMEWORKS: dict[str, type[Framework]] = {
     "Django WSGI": DjangoWSGIClient,
     "FastAPI": FastAPIClient,
     "Starlette": StarletteClient,
+    "WSGI": WSGIClient,
 }
 
 _numbers = count()

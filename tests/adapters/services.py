@@ -102,6 +102,9 @@ class Framework(ABC):
     streams: ClassVar[bool] = True
     """Whether its server calls the application before the whole body is there."""
 
+    routes: ClassVar[bool] = True
+    """Whether it knows which route matches a request. If not, a rule by route is an error."""
+
     tells_names_apart: ClassVar[bool] = True
     """Whether the server distinguishes ``X_Name`` from ``X-Name``, or drops headers with an underscore."""
 

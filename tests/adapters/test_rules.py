@@ -57,11 +57,17 @@ class TestRules:
     def test_they_match_the_route_found_by_the_framework(self, framework, served, shut):
         rule = Rule(route=framework.template("/in/a"))
         client = served(guards=[shut(rule)], mounted={"/a": (), "/b": ()})
+        if not framework.routes:
+            assert client.get("/in/b").status_code == 500
+            return
         assert refused(client, "/in/a", "/in/b", "/in/nowhere", "/nowhere") == ["/in/a"]
 
     def test_a_hit_in_an_endpoint_matches_the_route_too(self, framework, served, shut):
         hit = [Call("hit", shut(Rule(route=framework.template("/in/a"))))]
         client = served(*hit, mounted={"/a": hit, "/b": hit})
+        if not framework.routes:
+            assert client.get("/in/b").status_code == 500
+            return
         assert refused(client, "/", "/in/a", "/in/b") == ["/in/a"]
 
     def test_a_bypass_does_not_match_another_spelling(self, served, shut):

@@ -9,7 +9,13 @@ import zipfile
 
 import pytest
 
-ADAPTERS = {"aiohttp": "aiohttp_adapter", "cli": "cli", "django": "django_adapter", "starlette": "starlette_adapter"}
+ADAPTERS = {
+    "aiohttp": "aiohttp_adapter",
+    "cli": "cli",
+    "django": "django_adapter",
+    "starlette": "starlette_adapter",
+    "wsgi": "wsgi_adapter",
+}
 PACKAGES = ["core", *ADAPTERS.values()]
 
 

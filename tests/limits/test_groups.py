@@ -75,6 +75,25 @@ def test_a_call_on_a_group_applies_to_later_limits(make):
     assert admitted(make("reg:d")) == [False]
 
 
+def test_a_group_can_be_disabled_for_a_while(make):
+    on, off, other = make("reg:on"), make("reg:off"), make("other")
+    off.disable()
+    with group("reg:*").disabled():
+        made = make("reg:made")
+        assert admitted(on, off, made, other) == [True, True, True, False]
+    assert admitted(on, off, made, other, make("reg:later")) == [False, True, False, False, False]
+
+
+def test_earlier_calls_on_groups_apply_again_afterwards(make):
+    group("reg:*").disable()
+    on, off = make("reg:on"), make("reg:off")
+    on.enable()
+    with group("*").disabled():
+        made = make("reg:made")
+        group("*").enable()
+    assert admitted(on, off, made, make("reg:later")) == [False, True, True, True]
+
+
 def test_a_call_on_all_limits_overrides_earlier_calls(make):
     group("reg:*").disable()
     group("*").enable()

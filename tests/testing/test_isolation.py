@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
-from tests.docs.pages import ROOT, blocks
 from traffik import DuplicateUidError, Limiter
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock, fresh_quota, use_clock, wall_clock
@@ -94,15 +90,3 @@ def test_an_object_that_is_no_clock_is_an_error():
 def test_the_wall_clock_has_the_current_time(monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: 42)
     assert wall_clock() == 42
-
-
-def test_the_tests_on_the_page_pass_in_a_project_with_the_plugin(tmp_path):
-    page = [block.text for block in blocks(ROOT / "docs" / "testing.md")]
-    files = {text.split()[1]: text for text in page if text.startswith(("# conftest.py", "# test_"))}
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-    assert (done.returncode, sorted(files)) == (0, ["conftest.py", "test_orders.py"]), done.stdout + done.stderr
-    assert "3 passed" in done.stdout

@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_network
 from typing import Any, assert_type
+from wsgiref.types import StartResponse
 
 import httpx
 from aiohttp import ClientSession, web
@@ -13,6 +14,7 @@ from starlette.requests import HTTPConnection
 import traffik_aiohttp
 import traffik_django
 import traffik_starlette
+import traffik_wsgi
 from traffik import (
     Decision,
     DecisionEvent,
@@ -264,3 +266,16 @@ async def hit_several(request: Request, one: Limiter) -> None:
     assert_type(await hit_all("ada", one, Hit(one, 2)), Decision)
     assert_type(await hit_all("ada", Hit(one, 2)), Decision)
     assert_type(await hit_all(request, Hit(throttle), one), Request)
+
+
+of_wsgi = traffik_wsgi.HTTPThrottle("wsgi", "100/min")
+
+
+def wsgi_view(environ: dict[str, Any], start_response: StartResponse) -> list[bytes]:
+    assert_type(of_wsgi.sync.hit(traffik_wsgi.WSGIRequest(environ)), traffik_wsgi.WSGIRequest)
+    of_wsgi.sync.hit(environ)  # type: ignore[arg-type]  # refused: an environ is no request
+    start_response("200 OK", [])
+    return []
+
+
+wsgi_app = traffik_wsgi.ThrottleMiddleware(traffik_wsgi.ThrottleMiddleware(wsgi_view), [of_wsgi, throttle])

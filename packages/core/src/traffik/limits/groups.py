@@ -6,7 +6,8 @@ A call applies to existing limits and to those made later, so it does not matter
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from threading import RLock
 from typing import TYPE_CHECKING, Final
@@ -76,6 +77,22 @@ class Group:
         """Enable every limit of the group, also limits that were disabled on their own. Earlier usage still counts."""
         self._switch(on=True)
 
+    @contextmanager
+    def disabled(self) -> Generator[None, None, None]:
+        """Within the context, the group is disabled, also limits made in it. Afterwards, all is as it was before."""
+        with _lock:
+            switches, before = dict(_switches), {limit: limit.enabled for limit in self}
+            self.disable()
+        try:
+            yield
+        finally:
+            with _lock:
+                _switches.clear()
+                _switches.update(switches)
+                for limit in self:
+                    on = before.get(limit, not _is_switched_off(limit.uid))
+                    (limit.enable if on else limit.disable)()
+
     def _switch(self, *, on: bool) -> None:
         with _lock:
             if self.pattern == "*":
@@ -108,9 +125,14 @@ def join(limit: Limit) -> None:
         for pattern, rule in _rules:
             if fnmatchcase(limit.uid, pattern):
                 limit.add_rule(rule)
-        switched = [on for pattern, on in _switches.items() if fnmatchcase(limit.uid, pattern)]
-        if switched and not switched[-1]:
+        if _is_switched_off(limit.uid):
             limit.disable()
+
+
+def _is_switched_off(uid: str) -> bool:
+    """Whether the last call that applies to a limit with this uid disabled it."""
+    switched = [on for pattern, on in _switches.items() if fnmatchcase(uid, pattern)]
+    return bool(switched) and not switched[-1]
 
 
 def forget_groups() -> None:

@@ -1,4 +1,4 @@
-"""For tests: a clock that a test moves, fresh quotas, and contract tests for strategies, stores and adapters.
+"""For tests: a clock to move, fresh quotas, assertions, and contract tests for strategies, stores and adapters.
 
 A contract is a class of pytest tests. Subclass it and name the subject of the tests:
 
@@ -7,7 +7,7 @@ A contract is a class of pytest tests. Subclass it and name the subject of the t
 
 The contracts need pytest, and those of stores and adapters run on the event loops of anyio's fixture `anyio_backend`:
 asyncio and trio, unless the class has a fixture of that name. The rest works without pytest. `traffik.testing.plugin`
-is a pytest plugin.
+is a plugin that pytest finds by itself.
 """
 
 import sys
@@ -15,6 +15,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from traffik.testing.adapters import AdapterContract
+    from traffik.testing.assertions import assert_allows, assert_throttled
     from traffik.testing.backends import BackendContract
     from traffik.testing.clock import VirtualClock
     from traffik.testing.composing import ComposingContract
@@ -27,6 +28,8 @@ __all__ = [
     "ComposingContract",
     "StrategyContract",
     "VirtualClock",
+    "assert_allows",
+    "assert_throttled",
     "fresh_quota",
     "use_clock",
     "wall_clock",
@@ -38,6 +41,8 @@ _HOME_OF = {
     "ComposingContract": "composing",
     "StrategyContract": "strategies",
     "VirtualClock": "clock",
+    "assert_allows": "assertions",
+    "assert_throttled": "assertions",
     "fresh_quota": "isolation",
     "use_clock": "isolation",
     "wall_clock": "isolation",

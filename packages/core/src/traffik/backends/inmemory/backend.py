@@ -79,9 +79,9 @@ class InMemoryBackend(Backend):
         _stores.add(self)
 
     @classmethod
-    def spare(cls) -> InMemoryBackend:
-        """A fallback for another store. Throttles without a `backend` never use it."""
-        backend = cls()
+    def spare(cls, *, clock: Callable[[], int] | None = None) -> InMemoryBackend:
+        """A store that throttles without a `backend` never use, such as the fallback of another store."""
+        backend = cls(clock=clock)
         binding.hide(backend)
         return backend
 
