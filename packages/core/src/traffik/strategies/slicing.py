@@ -89,7 +89,7 @@ def slicing_of(whole: Plan, share: float, life: float) -> Slicing | None:
         return None
     counting, counted, lives, lasts = found
     prepared = plan(counting, (counted,))
-    largest = int(prepared.capacity * share)
+    largest = int(whole.capacity * share)
     if lives < SHORTEST_LIFE or largest < SMALLEST_SLICE:
         return None
     return Slicing(_named(prepared, rate, whole.strategy), lives, largest, lasts)
@@ -100,7 +100,8 @@ def _smaller(
 ) -> tuple[Strategy, Rate, int, Callable[[Decision], int]] | None:
     """A meter with a burst that is smaller by the units that drain in the life of a slice."""
     burst = strategy.capacity(rate)
-    if type(strategy) not in (GCRA, LeakyBucket, TokenBucket) or getattr(strategy, "debt", 0) or not burst:
+    has_debt = isinstance(strategy, TokenBucket) and strategy.debt
+    if type(strategy) not in (GCRA, LeakyBucket, TokenBucket) or has_debt or not burst:
         return None
     lives = min(int(rate.period * burst / rate.limit * life), LONGEST_LIFE)
     tick = strategy.twin(rate).numbers[4]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, ClassVar, Final
 from weakref import WeakSet, WeakValueDictionary
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["SlicedBackend"]
 
 
-def _boottime() -> Callable[[], int]:
-    """A clock in ns that never goes back, and on Linux also runs while the machine is suspended, as the store's does."""
+def _usual_clock() -> Callable[[], int]:
+    """A clock in ns that never goes back. On Linux it goes on while the machine is suspended, as that of a store."""
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic_ns if boottime is None else lambda: time.clock_gettime_ns(boottime)
+    return time.monotonic_ns if boottime is None else partial(time.clock_gettime_ns, boottime)
 
 
 class SlicedBackend(Backend):
@@ -73,7 +73,7 @@ class SlicedBackend(Backend):
         self.store = store
         self._share = share
         self._life = life
-        self._process = ProcessSlices(clock or _boottime())
+        self._process = ProcessSlices(clock or _usual_clock())
         self._slicing = lru_cache(1024)(self._slicing_of)
         self._limits: WeakValueDictionary[tuple[object, ...], SlicedLimit] = WeakValueDictionary()
         binding.hide(store)

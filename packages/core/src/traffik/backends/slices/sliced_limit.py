@@ -66,7 +66,8 @@ class SlicedLimit:
             return run_sync(work) if sync else work
 
         def read(key: str, cost: int) -> Decision | Awaitable[Decision]:
-            return finished(self._read(inner, key, cost))
+            decision: Decision | Awaitable[Decision] = finished(self._read(inner, key, cost))
+            return decision
 
         def reset(key: str) -> Awaitable[None] | None:
             self.forget(key)
@@ -88,22 +89,24 @@ class SlicedLimit:
             if hot is not None:
                 # as in the store in memory: acquired inside the try, so that it is released whatever a signal handler
                 # does; and there is no call between the comparison and the subtraction, so no handler runs there
+                left, due = -1, False
                 try:
                     acquire()
                     slices = hot.slices
-                    first = slices[0] if slices else None
-                    spent = first is not None and now < first.until and cost <= first.left
-                    if spent:
-                        first.left -= cost
-                        left, due = first.left, first.left <= first.low and not hot.refilling
+                    if slices:
+                        first = slices[0]
+                        if now < first.until and cost <= first.left:
+                            first.left -= cost
+                            left, due = first.left, first.left <= first.low and not hot.refilling
                 finally:
                     release()
-                if spent:
+                if left >= 0:
                     reset = hot.reset_at - now
                     values = (True, limit, left + hot.beyond, 0, reset if reset > 0 else 1, rate, None)
                     decision = _new(Decision, values)
                     return finished(self._refilled(hot, key, decision, sync)) if due else decision
-            return refuse(key, plan, cost, now) or finished(self._ask(inner, key, cost, sync))
+            refusal = refuse(key, plan, cost, now)
+            return finished(self._ask(inner, key, cost, sync)) if refusal is None else refusal
 
         return charge
 
