@@ -71,7 +71,8 @@ class Process:
         self.skew = offset
         self.link = Link(fleet.store)
         self.backend = SlicedBackend(self.link, share=SHARE, life=LIFE, clock=lambda: fleet.clock() + self.skew)
-        self.limiter = Limiter("fleet", fleet.rate, strategy=fleet.strategy, backend=self.backend).sync
+        self.whole = Limiter("fleet", fleet.rate, strategy=fleet.strategy, backend=self.backend)
+        self.limiter = self.whole.sync
 
     def hit(self, cost=1):
         try:
