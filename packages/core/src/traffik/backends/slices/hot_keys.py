@@ -1,6 +1,6 @@
 """The slices of one key in this process, and how large the next one is. Reads no clock: times are arguments, in µs.
 
-A key that is hit often becomes a hot key. Its first slice is small. The next is twice as large if the last one was
+A key that is hit often becomes a hot key. Its first slice is small. The next is four times as large if the last one was
 spent before half its life was over, and only as large as the spent part if it ended unspent. A slice is at most a
 sixteenth of the quota that is left in the store, so slices become smaller as a limit comes to its end, and its last
 units are taken one by one.
@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 from traffik.backends.postings import SETTLE, Posting
 
 if TYPE_CHECKING:
-    from traffik.backends.postings import LimitAccount
     from traffik.model.decisions import Decision
-    from traffik.strategies import Receipt
 
 __all__ = ["HotKey", "Slice"]
 
 _FIRST: Final = 4
 """The units of the first slice of a key."""
+
+_GROWTH: Final = 4
+"""How many times larger the next slice is, if the last one was spent soon."""
 
 _PART_OF_REST: Final = 16
 """A slice is at most this part of the quota that is left in the store."""
@@ -38,13 +39,11 @@ class Slice:
 
     __slots__ = ("left", "low", "posting", "until")
 
-    def __init__(
-        self, account: LimitAccount, key: str, units: int, receipt: tuple[Receipt, ...] | None, until: int
-    ) -> None:
-        self.posting = Posting(SETTLE, account, key, -units, receipt)
-        self.left = units
+    def __init__(self, posting: Posting, until: int) -> None:
+        self.posting = posting
+        self.left = -posting.units
         self.until = until
-        self.low = units // 4
+        self.low = self.left // 4
 
     @property
     def spent(self) -> int:
@@ -61,48 +60,74 @@ class HotKey:
     """The slices of one key. Each method is called under a lock.
 
     Attributes:
-        slices: those that may have units left, the oldest first: two while the last units of one are spent.
-        size: the units that the next slice should have.
-        beyond: the quota left after the first slice: in the store, as of its last answer, and in the second slice.
+        first: the slice to spend from; one without units if there is none.
+        beyond: the quota left after the first slice: in the store, as of its last answer, and in the next slice.
         reset_at: when the whole quota would be available again, as of the last answer.
         refilling: whether a slice is being taken.
         taken_at: when the last slice was taken; 0 before the first.
     """
 
-    __slots__ = ("_rest", "beyond", "refilling", "reset_at", "size", "slices", "taken_at")
+    __slots__ = ("_rest", "_size", "_slices", "beyond", "first", "refilling", "reset_at", "taken_at")
 
     def __init__(self) -> None:
-        self.slices: list[Slice] = []
-        self.size = _FIRST
-        self._rest = self.beyond = self.reset_at = self.taken_at = 0
+        self._slices: list[Slice] = []  # the oldest first: two while the last units of one are spent
+        self._size = _FIRST
+        self._rest = self.reset_at = self.taken_at = 0
         self.refilling = False
+        self._arrange()
 
     def note(self, decision: Decision, now: int) -> None:
         """Note the quota that is left in the store, as it answered to a question asked at `now`."""
-        self._rest = self.beyond = decision.remaining
-        self.beyond += sum(each.left for each in self.slices[1:])
+        self._rest = decision.remaining
         self.reset_at = now + decision.reset_after
+        self._arrange()
 
     def add(self, taken: Slice, decision: Decision, now: int) -> None:
         """Add a slice that was asked for at `now`."""
-        self.slices.append(taken)
+        self._slices.append(taken)
         self.taken_at = now
         self.note(decision, now)
 
+    @property
+    def left(self) -> int:
+        """The units that have not been spent."""
+        return sum(each.left for each in self._slices)
+
     def drop(self, now: int) -> None:
         """Drop the slices that are spent or have ended."""
-        for each in self.slices:
+        for each in self._slices:
             if each.left and now >= each.until:
-                self.size = min(self.size, each.spent)
-        self.slices = [each for each in self.slices if each.left and now < each.until]
-        self.beyond = self._rest + sum(each.left for each in self.slices[1:])
+                self._size = min(self._size, each.spent)
+        self._slices = [each for each in self._slices if each.left and now < each.until]
+        self._arrange()
+
+    def give_back(self) -> list[Posting]:
+        """The postings that give all units back. From now on they cannot be spent."""
+        postings = [each.give_back() for each in self._slices if each.left]
+        self._slices = []
+        self._arrange()
+        return postings
 
     def next_units(self, now: int, life: int, largest: int) -> int:
-        """The units of the next slice, which is to be taken now; 0 or less for none. Lives last `life` µs."""
+        """The units of the next slice, which is to be taken now; 0 or less for none.
+
+        Args:
+            now: the time.
+            life: µs that a slice lives.
+            largest: the most units of a slice.
+        """
         self.drop(now)
         if self.taken_at and now - self.taken_at < life // 2:
-            self.size *= 2
-        self.size = min(max(self.size, 1), largest)
-        for each in self.slices:
+            self._size *= _GROWTH
+        self._size = min(max(self._size, 1), largest)
+        for each in self._slices:
             each.low = -1
-        return min(self.size - sum(each.left for each in self.slices), self._rest // _PART_OF_REST)
+        return min(self._size - self.left, self._rest // _PART_OF_REST)
+
+    def _arrange(self) -> None:
+        self.first = self._slices[0] if self._slices else _NONE
+        self.beyond = self._rest + sum(each.left for each in self._slices[1:])
+
+
+_NONE: Final = Slice(Posting(SETTLE, None, ""), 0)
+"""A slice without units."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends.base import Backend, Calls
-from traffik.backends.postings import HOLD, TAKE, Taken
+from traffik.backends.postings import HOLD, SETTLE, TAKE, Posting, Taken
 from traffik.backends.resilience.denials import Denials, DenyCache
 from traffik.backends.shields import shielded
 from traffik.backends.slices.hot_keys import HotKey, Slice
@@ -88,23 +88,21 @@ class SlicedLimit:
             hot = hot_keys.get(key)
             if hot is not None:
                 # as in the store in memory: acquired inside the try, so that it is released whatever a signal handler
-                # does; and there is no call between the comparison and the subtraction, so no handler runs there
-                left, due = -1, False
+                # does; and there is no call between reading and writing what is left, so no handler runs there
                 try:
                     acquire()
-                    slices = hot.slices
-                    if slices:
-                        first = slices[0]
-                        if now < first.until and cost <= first.left:
-                            first.left -= cost
-                            left, due = first.left, first.left <= first.low and not hot.refilling
+                    first = hot.first
+                    left = first.left - cost
+                    spent = left >= 0 and now < first.until
+                    if spent:
+                        first.left = left
                 finally:
                     release()
-                if left >= 0:
+                if spent:
                     reset = hot.reset_at - now
                     values = (True, limit, left + hot.beyond, 0, reset if reset > 0 else 1, rate, None)
                     decision = _new(Decision, values)
-                    return finished(self._refilled(hot, key, decision, sync)) if due else decision
+                    return decision if left > first.low else finished(self._refilled(hot, key, decision, sync))
             refusal = refuse(key, plan, cost, now)
             return finished(self._ask(inner, key, cost, sync)) if refusal is None else refusal
 
@@ -119,11 +117,11 @@ class SlicedLimit:
             hot = self._hot.get(key)
             if hot is not None:
                 hot.drop(now)
-                if hot.slices and cost <= hot.slices[0].left:
-                    hot.slices[0].left -= cost
+                if cost <= hot.first.left:
+                    hot.first.left -= cost
                     return self._admitted(hot, now)
         decision = await self._charged(inner, key, cost, sync)
-        if hot is not None and not decision.allowed and hot.slices:
+        if hot is not None and not decision.allowed and hot.left:
             decision = await self._exchanged(hot, key, cost, sync)
         if decision.degraded is None:
             hot = self._noted(key, cost, decision, now, often)
@@ -147,7 +145,7 @@ class SlicedLimit:
     def _admitted(self, hot: HotKey, now: int) -> Decision:
         """The decision on a hit that a slice admits. What remains is as of the last answer of the store."""
         limit, rate = self._slicing.plan.bounds[0]
-        return Decision(True, limit, hot.slices[0].left + hot.beyond, 0, max(1, hot.reset_at - now), rate)
+        return Decision(True, limit, hot.first.left + hot.beyond, 0, max(1, hot.reset_at - now), rate)
 
     async def _charged(self, inner: Calls, key: str, cost: int, sync: bool) -> Decision:
         answer = inner.charge(key, cost)
@@ -156,8 +154,7 @@ class SlicedLimit:
     async def _exchanged(self, hot: HotKey, key: str, cost: int, sync: bool) -> Decision:
         """Give the slices of a key back, and charge `cost`, in one step."""
         with self._process.lock:
-            back = [each.give_back() for each in hot.slices if each.left]
-            hot.slices = []
+            back = hot.give_back()
         taken = self._store.take([(self._account, key, cost)], TAKE, sync=sync, back=back)
         return (taken if isinstance(taken, Taken) else await taken).decisions[0]
 
@@ -192,13 +189,14 @@ class SlicedLimit:
                 hot.note(decision, asked)
             return
         lives = min(self._slicing.life, self._slicing.lasts(decision))
-        taken = Slice(held[0], key, units, held[1], asked + lives - lives // _DRIFT)
+        back = Posting(SETTLE, held[0], key, -units, held[1])
+        taken = Slice(back, asked + lives - lives // _DRIFT)
         with self._process.lock:
             if decision.degraded is None and self._hot.get(key) is hot:
                 hot.add(taken, decision, asked)
                 self._process.add(taken, partial(self._ended, hot))
                 return
-        await self._process.give_back([taken.give_back()], sync)
+        await self._process.give_back([back], sync)
 
     async def _read(self, inner: Calls, key: str, cost: int) -> Decision:
         """Decide as a hit would, and change nothing: with the units of this process, and those left in the store."""
@@ -208,7 +206,7 @@ class SlicedLimit:
             left = 0
             if hot is not None:
                 hot.drop(now)
-                left = sum(each.left for each in hot.slices)
+                left = hot.left
                 if 0 < cost <= left:
                     return self._admitted(hot, now)
         answer = inner.read(key, max(0, cost - left))
@@ -223,8 +221,8 @@ class SlicedLimit:
         with self._process.lock:
             for each in [*self._hot] if key is None else [key]:
                 hot = self._hot.pop(each, None)
-                for taken in () if hot is None else hot.slices:
-                    taken.left = 0
+                if hot is not None:
+                    hot.give_back()  # to no store
         self._denials.forget(key)
 
     def after_fork(self) -> None:
@@ -243,7 +241,7 @@ class SlicedLimit:
             self._hits.clear()
             for each, hot in list(self._hot.items()):
                 hot.drop(now)
-                if not hot.slices and not hot.refilling and now - hot.taken_at > 2 * self._slicing.life:
+                if not hot.left and not hot.refilling and now - hot.taken_at > 2 * self._slicing.life:
                     del self._hot[each]
         hits = self._hits.get(key, 0) + 1
         if hits > 1 or len(self._hits) < _MOST_KEYS:
