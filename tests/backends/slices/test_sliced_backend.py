@@ -171,7 +171,7 @@ async def cancel_hits(limiter):
 
 @pytest.mark.parametrize("options", [{"share": 0}, {"share": 0.2}, {"life": True}, {"life": "1s"}, {"life": 0.11}])
 def test_parts_out_of_range_are_rejected(options):
-    with pytest.raises(ValueError, match="is a number above 0 and at most 0[.]1, not"):
+    with pytest.raises(ValueError, match=r"is a number above 0 and at most 0\.1, not"):
         SlicedBackend(InMemoryBackend(), **options)
 
 

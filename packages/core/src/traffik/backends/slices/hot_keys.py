@@ -1,9 +1,12 @@
 """The slices of one key in this process, and how large the next one is. Reads no clock: times are arguments, in µs.
 
-A key that is hit often becomes a hot key. Its first slice is small. The next is four times as large if the last one was
-spent before half its life was over, and only as large as the spent part if it ended unspent. A slice is at most a
-sixteenth of the quota that is left in the store, so slices become smaller as a limit comes to its end, and its last
-units are taken one by one.
+A key that is hit often becomes a hot key. Its first slice has as many units as hits went to the store lately. The next
+is four times as large if most of the last one was spent in the first half of the time it could be spent in. If it ended
+unspent, the next is as large as the spent part, but at least a quarter. How long the store takes to answer does not
+count, or slices would stay small while it is slow.
+
+A slice is at most a sixteenth of the quota that is left in the store, so slices become smaller as a limit comes to its
+end, and its last units are taken one by one.
 """
 
 from __future__ import annotations
@@ -17,11 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HotKey", "Slice"]
 
-_FIRST: Final = 4
-"""The units of the first slice of a key."""
-
 _GROWTH: Final = 4
-"""How many times larger the next slice is, if the last one was spent soon."""
+"""How many times larger the next slice is if the last one was spent soon, and how many times smaller at most."""
 
 _PART_OF_REST: Final = 16
 """A slice is at most this part of the quota that is left in the store."""
@@ -64,15 +64,15 @@ class HotKey:
         beyond: the quota left after the first slice: in the store, as of its last answer, and in the next slice.
         reset_at: when the whole quota would be available again, as of the last answer.
         refilling: whether a slice is being taken.
-        taken_at: when the last slice was taken; 0 before the first.
+        taken_at: when the last slice arrived; 0 before the first.
     """
 
-    __slots__ = ("_rest", "_size", "_slices", "beyond", "first", "refilling", "reset_at", "taken_at")
+    __slots__ = ("_grows_until", "_rest", "_size", "_slices", "beyond", "first", "refilling", "reset_at", "taken_at")
 
     def __init__(self) -> None:
         self._slices: list[Slice] = []  # the oldest first: two while the last units of one are spent
-        self._size = _FIRST
-        self._rest = self.reset_at = self.taken_at = 0
+        self._size = 1
+        self._rest = self._grows_until = self.reset_at = self.taken_at = 0
         self.refilling = False
         self._arrange()
 
@@ -82,11 +82,12 @@ class HotKey:
         self.reset_at = now + decision.reset_after
         self._arrange()
 
-    def add(self, taken: Slice, decision: Decision, now: int) -> None:
-        """Add a slice that was asked for at `now`."""
+    def add(self, taken: Slice, decision: Decision, asked: int, now: int) -> None:
+        """Add a slice that was asked for at `asked`, and has arrived at `now`."""
         self._slices.append(taken)
+        self._grows_until = (now + taken.until) // 2
         self.taken_at = now
-        self.note(decision, now)
+        self.note(decision, asked)
 
     @property
     def left(self) -> int:
@@ -97,7 +98,7 @@ class HotKey:
         """Drop the slices that are spent or have ended."""
         for each in self._slices:
             if each.left and now >= each.until:
-                self._size = min(self._size, each.spent)
+                self._size = min(self._size, max(each.spent, self._size // _GROWTH))
         self._slices = [each for each in self._slices if each.left and now < each.until]
         self._arrange()
 
@@ -108,18 +109,21 @@ class HotKey:
         self._arrange()
         return postings
 
-    def next_units(self, now: int, life: int, largest: int) -> int:
-        """The units of the next slice, which is to be taken now; 0 or less for none.
+    def next_units(self, now: int, asking: int, largest: int) -> int:
+        """The units of the next slice, if it is to be taken now. If not, less than two.
 
         Args:
             now: the time.
-            life: µs that a slice lives.
+            asking: the hits on the key that went to the store lately.
             largest: the most units of a slice.
         """
         self.drop(now)
-        if self.taken_at and now - self.taken_at < life // 2:
+        if self._slices and self._slices[-1].left > self._slices[-1].low:
+            return 0
+        if now < self._grows_until:
             self._size *= _GROWTH
-        self._size = min(max(self._size, 1), largest)
+            self._grows_until = 0
+        self._size = min(max(self._size, asking), largest)
         for each in self._slices:
             each.low = -1
         return min(self._size - self.left, self._rest // _PART_OF_REST)

@@ -163,9 +163,9 @@ class SlicedLimit:
         await self._process.give_back_ended(sync)
         with self._process.lock:
             now = self._process.now()
-            units = 0
-            if not hot.refilling:
-                units = hot.next_units(now, self._slicing.life, self._slicing.largest)
+            if hot.refilling:
+                return decision
+            units = hot.next_units(now, self._hits.get(key, 1), self._slicing.largest)
             if units < 2:
                 return decision
             hot.refilling = True
@@ -193,7 +193,7 @@ class SlicedLimit:
         taken = Slice(back, asked + lives - lives // _DRIFT)
         with self._process.lock:
             if decision.degraded is None and self._hot.get(key) is hot:
-                hot.add(taken, decision, asked)
+                hot.add(taken, decision, asked, self._process.now())
                 self._process.add(taken, partial(self._ended, hot))
                 return
         await self._process.give_back([back], sync)
