@@ -187,22 +187,24 @@ _held: Final[list[SlicedBackend]] = []
 
 
 def _before_fork() -> None:
+    # As in the store in memory: while all locks are held, no slice is half taken, and the lock of the bindings is first.
+    binding.lock.acquire()
     for store in tuple(_stores):
         store._process.lock.acquire()
         _held.append(store)
 
 
-def _after_fork_in_parent() -> None:
+def _after_fork() -> None:
     while _held:
         _held.pop()._process.lock.release()
+    binding.lock.release()
 
 
 def _after_fork_in_child() -> None:
-    while _held:
-        store = _held.pop()
+    for store in _held:
         store._after_fork_in_child()
-        store._process.lock.release()
+    _after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
