@@ -187,7 +187,8 @@ _held: Final[list[SlicedBackend]] = []
 
 
 def _before_fork() -> None:
-    # As in the store in memory: while all locks are held, no slice is half taken, and the lock of the bindings is first.
+    # As in the store in memory: while all locks are held, no slice is half taken. A thread may wait for the lock of a
+    # store while it holds that of the bindings, so that one comes first.
     binding.lock.acquire()
     for store in tuple(_stores):
         store._process.lock.acquire()
