@@ -34,7 +34,7 @@ class Slice:
         posting: gives all of them back.
         left: the units that have not been spent.
         until: when they can no longer be spent.
-        low: with this many left it is time for the next slice; -1 once that has been tried.
+        low: with this many left it is time for the next slice, or that is being taken; -1 once it has been tried.
     """
 
     __slots__ = ("left", "low", "posting", "until")
@@ -119,14 +119,20 @@ class HotKey:
         """
         self.drop(now)
         if self._slices and self._slices[-1].left > self._slices[-1].low:
-            return 0
+            return 0  # there is enough, or there was no more
         if now < self._grows_until:
             self._size *= _GROWTH
             self._grows_until = 0
         self._size = min(max(self._size, asking), largest)
         for each in self._slices:
-            each.low = -1
+            each.low = each.left
         return min(self._size - self.left, self._rest // _PART_OF_REST)
+
+    def refilled(self, arrived: bool) -> None:
+        """Called once the next slice has `arrived` or not, so that the ones before do not ask for it again."""
+        self.refilling = False
+        for each in self._slices[:-1] if arrived else self._slices:
+            each.low = -1
 
     def _arrange(self) -> None:
         self.first = self._slices[0] if self._slices else _NONE

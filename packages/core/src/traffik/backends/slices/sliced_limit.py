@@ -1,13 +1,14 @@
 """A limit whose hot keys are spent in slices.
 
 A hit on a key with a slice is admitted here. The hit that leaves only a quarter of a slice takes the next one, while
-other hits spend that quarter. Every other hit goes to the store as always. If the store refuses a hit on a key that is
-hit often, this process refuses too, for as long as the store announced, but asks again after the life of a slice: by
-then, other processes have given back the units that they did not spend.
+other hits spend that quarter, and let each other run. Every other hit goes to the store as always. If the store refuses
+a hit on a key that is hit often, this process refuses too, for as long as the store announced, but asks again after the
+life of a slice: by then, other processes have given back the units that they did not spend.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -160,6 +161,10 @@ class SlicedLimit:
 
     async def _refilled(self, hot: HotKey, key: str, decision: Decision, sync: bool) -> Decision:
         """Take the next slice of a key, if it is time. Returns `decision`, which has been made already."""
+        if hot.refilling:
+            if not sync:
+                await _let_others_run()
+            return decision
         await self._process.give_back_ended(sync)
         with self._process.lock:
             now = self._process.now()
@@ -169,25 +174,31 @@ class SlicedLimit:
             if units < 2:
                 return decision
             hot.refilling = True
-        try:
-            work = self._take(hot, key, units, now, sync)
-            await (work if sync or self._store.in_process else shielded(work))
-        finally:
-            hot.refilling = False
+        work = self._take(hot, key, units, now, sync)
+        await (work if sync or self._store.in_process else shielded(work))
         return decision
 
     async def _take(self, hot: HotKey, key: str, units: int, asked: int, sync: bool) -> None:
         """Take a slice. If the store does not answer, or has not so many units, there is none."""
+        arrived = False
+        try:
+            arrived = await self._arrived(hot, key, units, asked, sync)
+        finally:
+            with self._process.lock:
+                hot.refilled(arrived)
+
+    async def _arrived(self, hot: HotKey, key: str, units: int, asked: int, sync: bool) -> bool:
+        """Ask the store for a slice. Returns whether it can be spent."""
         try:
             answer = self._store.take([(self._account, key, units)], HOLD, sync=sync)
             decisions, helds = answer if isinstance(answer, Taken) else await answer
         except BackendError:
-            return
+            return False
         decision, held = decisions[0], helds[0] if helds else None
         if held is None:
             if decision.degraded is None:
                 hot.note(decision, asked)
-            return
+            return False
         lives = min(self._slicing.life, self._slicing.lasts(decision))
         back = Posting(SETTLE, held[0], key, -units, held[1])
         taken = Slice(back, asked + lives - lives // _DRIFT)
@@ -195,8 +206,9 @@ class SlicedLimit:
             if decision.degraded is None and self._hot.get(key) is hot:
                 hot.add(taken, decision, asked, self._process.now())
                 self._process.add(taken, partial(self._ended, hot))
-                return
+                return True
         await self._process.give_back([back], sync)
+        return False
 
     async def _read(self, inner: Calls, key: str, cost: int) -> Decision:
         """Decide as a hit would, and change nothing: with the units of this process, and those left in the store."""
@@ -247,3 +259,10 @@ class SlicedLimit:
         if hits > 1 or len(self._hits) < _MOST_KEYS:
             self._hits[key] = hits
         return hits >= _HOT
+
+
+async def _let_others_run() -> None:
+    """Let the event loop read the answer with the next slice, before the rest of the last one is spent."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        await asyncio.sleep(0)
