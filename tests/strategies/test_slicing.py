@@ -42,6 +42,12 @@ def test_a_strategy_counts_so_much_more_strictly(strategy, numbers):
     assert (decision.rate, slicing.lasts(decision)) == (Rate.parse("10000/min"), 120_000)
 
 
+def test_a_burst_of_the_rate_is_smaller_too():
+    slicing = sliced(TokenBucket(), "10000/min burst 5000")
+    assert (slicing.largest, slicing.plan.capacity) == (5, 5000 - 11)
+    assert slicing.plan.kernel(None, 1, 0)[0].rate == Rate.parse("10000/min burst 5000")
+
+
 @pytest.mark.parametrize("strategy", [FixedWindow(), SlidingCounter()], ids=str)
 def test_a_slice_ends_with_its_window(strategy):
     slicing = sliced(strategy, "10000/min")

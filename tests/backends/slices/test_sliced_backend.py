@@ -136,6 +136,12 @@ def test_a_lower_limit_counts_what_slices_have_spent(fleet, process):
     assert LIMIT // 2 - 40 - 20 <= sum(fleet.hit(0) for _ in range(LIMIT)) <= LIMIT // 2 - 40
 
 
+def test_a_change_for_all_processes_is_kept_in_the_store_that_counts(fleet):
+    one, other = (SlicedBackend(fleet.store) for _ in range(2))
+    assert one.record.swap(None, b"changes")
+    assert (other.record.load(), fleet.store.record.load()) == (b"changes", b"changes")
+
+
 def test_threads_share_the_slices_of_their_process(fleet, process):
     with ThreadPoolExecutor(8) as pool:
         admitted = sum(pool.map(lambda _: process.hit(), range(2 * LIMIT)))

@@ -106,12 +106,15 @@ def _smaller(
     lives = min(int(rate.period * burst / rate.limit * life), LONGEST_LIFE)
     tick = strategy.twin(rate).numbers[4]
     drained = -(-rate.limit * (lives + tick) // rate.period)
-    return (replace(strategy, burst=burst - drained), rate, lives, lambda _: lives) if burst > drained else None
+    if burst <= drained:
+        return None
+    # a burst of the rate would be used instead of that of the strategy
+    return replace(strategy, burst=burst - drained), Rate(rate.limit, rate.period), lives, lambda _: lives
 
 
 def _named(prepared: Plan, rate: Rate, strategy: Strategy) -> Plan:
     """The same plan, whose decisions have the original rate."""
-    kernel = prepared.kernel if prepared.rates == (rate,) else _naming(prepared.kernel, rate)
+    kernel = prepared.kernel if prepared.rates[0] is rate else _naming(prepared.kernel, rate)
     return replace(
         prepared,
         strategy=strategy,

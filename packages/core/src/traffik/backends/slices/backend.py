@@ -15,6 +15,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge
+from traffik.backends.records import RecordBackend
 from traffik.backends.slices.process import ProcessSlices
 from traffik.backends.slices.sliced_limit import SlicedLimit
 from traffik.model.coroutines import run_sync
@@ -77,7 +78,8 @@ class SlicedBackend(Backend):
         self._slicing = lru_cache(1024)(self._slicing_of)
         self._limits: WeakValueDictionary[tuple[object, ...], SlicedLimit] = WeakValueDictionary()
         binding.hide(store)
-        super().__init__(namespace=store.namespace)
+        follows = isinstance(store, RecordBackend) and not store.in_process
+        super().__init__(namespace=store.namespace, changes_within=store.record.within if follows else None)
         _stores.add(self)
 
     def __repr__(self) -> str:
@@ -153,13 +155,23 @@ class SlicedBackend(Backend):
 
     async def close(self) -> None:
         """Give back all units that have not been spent, and close the store."""
+        self.record.stop()
         await self._process.give_back_all(sync=False)
         await self.store.close()
 
     def close_sync(self) -> None:
         """`close` for sync code."""
+        self.record.stop()
         run_sync(self._process.give_back_all(sync=True))
         self.store.close_sync()
+
+    def read_record_sync(self) -> bytes | None:
+        """The record in the store that counts; see `traffik.backends.records`."""
+        return self.store.record.load()
+
+    def swap_record_sync(self, before: bytes | None, after: bytes) -> bool:
+        """Write the record in the store that counts."""
+        return self.store.record.swap(before, after)
 
     async def reset(self, uid: str | None = None, key: str | None = None) -> None:
         self._forget(uid, key)
