@@ -30,6 +30,7 @@ NAMES = (
     "memory",
     "lmdb_store",
     "redis_store",
+    "slices",
     "events",
     "imports",
     "replay",

@@ -67,6 +67,7 @@ class SharedRecord:
         within: seconds within which this process follows a change of the record; None to not follow.
 
     Attributes:
+        within: as given.
         followed: whether there is nothing to start: a thread follows it, or no other process can change it.
 
     Raises:
@@ -76,6 +77,7 @@ class SharedRecord:
     def __init__(self, store: _Store, within: float | None) -> None:
         if within is not None and (isinstance(within, bool) or not isinstance(within, int | float) or not within > 0):
             raise ValueError(f"changes_within is a number of seconds above 0, or None, not {within!r}")
+        self.within = within
         self._store = ref(store)
         self._pause = None if within is None else within * _PART
         self._value: bytes | None = None
