@@ -22,7 +22,7 @@ from traffik_cli.words import clients, cut, moment, number, percent, printable, 
 __all__ = ["console", "show", "summary", "worst_hit"]
 
 _WIDE: Final = 120
-_TITLE: Final = "What would have been (times in UTC)"
+_TITLE: Final = "Simulated results (times in UTC)"
 _PROXIES: Final = {
     "given": " (the client before the proxies)",
     "assumed": " (the last address that is not private; --trusted-proxies says otherwise)",
