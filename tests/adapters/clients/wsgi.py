@@ -10,7 +10,7 @@ from traffik_wsgi import ThrottleMiddleware, WSGIRequest
 
 
 class WSGIClient(Framework):
-    websockets = asynchronous = answers = uploads = routes = False
+    websockets = asynchronous = answers = uploads = routes = live = False
 
     @contextmanager
     def serving(self, service):

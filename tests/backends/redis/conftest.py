@@ -106,6 +106,7 @@ def shop(proxy, way):
 
     def shop(where=None, **options):
         breaker = options.pop("breaker", Breaker(recovery=0.05))
+        options.setdefault("changes_within", None)  # its connection would be counted too
         store = RedisBackend(where or proxy.url, breaker=breaker, **options)
         way.open(store)
         return Shop(way, store)

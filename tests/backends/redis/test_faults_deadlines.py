@@ -52,7 +52,7 @@ def unopened(way):
     stores = []
 
     def unopened(where, strategy=None):
-        stores.append(RedisBackend(where, deadline=DEADLINE, breaker=NEVER))
+        stores.append(RedisBackend(where, deadline=DEADLINE, breaker=NEVER, changes_within=None))
         return Shop(way, stores[-1], strategy)
 
     yield unopened
@@ -130,7 +130,7 @@ def test_a_reply_that_comes_too_slowly_is_not_waited_for(proxy, shop):
 
 @pytest.mark.anyio
 async def test_a_hit_that_is_late_does_not_take_its_neighbours_with_it(proxy):
-    async with RedisBackend(proxy.url, deadline=0.6) as store:
+    async with RedisBackend(proxy.url, deadline=0.6, changes_within=None) as store:
         limiter = Limiter("neighbours", "9/day", backend=store)
         await limiter.hit("ada")
         proxy.latency_ms = 400

@@ -25,7 +25,7 @@ def binary():
 
 @pytest.fixture
 def limiter(redis_server):
-    store = RedisBackend(redis_server.url, on_error="raise", deadline=10)
+    store = RedisBackend(redis_server.url, on_error="raise", deadline=10, changes_within=None)
     yield Limiter("loops", f"{LIMIT}/day", strategy=FixedWindow(), backend=store)
     store.close_sync()
 

@@ -191,7 +191,7 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
     click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)}{counted} left{wait}")
 
 
-@click.command(short_help="Show the clients that have used most of their quota, or a live page.")
+@click.command(short_help="Show the busiest clients of a throttle, or a live page.")
 @partial(_of_throttle, named=False, needed=False)
 @_of_limit
 @click.option("--live", "address", metavar="URL", help="A live page to show instead of a store.")

@@ -7,6 +7,7 @@ that share a call, and `resilience.failures` for decisions when the server does 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 from asyncio import AbstractEventLoop
@@ -322,6 +323,14 @@ class RedisBackend(Backend):
 
 _stores: WeakSet[RedisBackend] = WeakSet()
 _inherited: Final[list[object]] = []
+
+
+@atexit.register
+def _end_records() -> None:
+    # A program that uses a store without opening it does not close it either.
+    for store in tuple(_stores):
+        store.record.stop()
+        store._record.close()
 
 
 def _after_fork_in_child() -> None:
