@@ -30,7 +30,7 @@ __all__ = ["change", "changes"]
 @click.option("--by", default=None, help="Who changes it; the user of this machine if left out.")
 @click.option("--reason", default="", help="Why, for the list of changes.")
 def change(url: str, namespace: str, uid: str, rate: str | None, withdraw: bool, by: str | None, reason: str) -> None:
-    """Change the rate of the limit UID in all processes that count in a store, such as to "200/min".
+    """Change the rate of the limit UID in all processes that count in a store, for example to "200/min".
 
     They follow within 2 seconds, if they do not say otherwise, and later ones begin with it. What clients have used
     stays used. The change stays until another one, or until it is withdrawn.
