@@ -201,3 +201,21 @@ async def test_a_combination_follows_what_becomes_of_its_limits(two, store):
     assert [verdict.decision.allowed for verdict in verdicts] == [True, False]
     two[1].enable()
     assert await left(*two, third) == [8, 4, 0]
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """A strategy that admits one hit, and then fails."""
+
+    def decide(self, state, rate, cost, now):
+        if state is not None:
+            raise RuntimeError("the strategy failed")
+        return Transition(Decision(True, rate.limit, 1), (1,), 1_000_000)
+
+
+async def test_a_strategy_that_fails_leaves_the_other_limits_as_they_were(two, store):
+    faulty = Limiter("two:faulty", "5/min", strategy=Faulty(), backend=store)
+    await hit_all("a", *two, faulty)
+    with pytest.raises(RuntimeError, match="the strategy failed"):
+        await hit_all("a", *two, faulty)
+    assert await left(*two) == [9, 4]

@@ -68,10 +68,10 @@ class Combination:
             need not be identified again; None if there is none before it.
         rejects: whether a throttle is among them, which rejects the connection if one of them refuses.
         throttles: the throttles and their places.
-        limits: the limits, if all of them are throttles that store plain decisions on the connection; else empty.
+        follows: whether one of the throttles has a policy for floods, so that it stores more than the decision.
     """
 
-    __slots__ = ("limits", "parts", "rejects", "steps", "throttles")
+    __slots__ = ("follows", "parts", "rejects", "steps", "throttles")
 
     def __init__(self, limits: Sequence[Limit | Hit]) -> None:
         if not limits:
@@ -93,8 +93,7 @@ class Combination:
             if limit.rejects:
                 self.throttles.append((place, limit))
         self.rejects = len(self.throttles) > 0
-        plain = [limit for _, limit in self.throttles if limit.floods is None]
-        self.limits = plain if len(plain) == len(self.parts) else []
+        self.follows = any(limit.floods is not None for _, limit in self.throttles)
 
 
 def combination_of(limits: tuple[Limit | Hit, ...]) -> Combination:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from traffik.backends.postings import Held, Take
     from traffik.limits.combinations import Combination
     from traffik.limits.limit import Limit
-    from traffik.limits.prepared import UsualHit
     from traffik.model.callables import Context
     from traffik.responses.headers import PreparedPolicies
 
@@ -57,12 +56,6 @@ _NOTING: Final[Mapping[int, Ask[Any]]] = {
 def _noting_in_shadow(kind: int) -> Ask[Any] | None:
     """The same for a shadow limit: it decides by itself, since it must not refuse the others."""
     return read_only if kind == TRY else None
-
-
-def _known_take(usual: UsualHit, key: str, sync: bool) -> Take:
-    _, _, cost, bound = usual
-    calls: Any = bound.sync_calls if sync else bound.calls
-    return calls.account, key, cost
 
 
 class Verdict(NamedTuple):
@@ -100,14 +93,14 @@ def remember(verdict: Verdict, subject: Any, usual: bool) -> Decision:
     if combination.rejects:
         memory = adapter_of(subject).memory(subject)
         last = combination.parts[binding][0]
-        if combination.limits and not memory:
-            memory.update(zip(combination.limits, decisions, strict=True))
-            memory[last] = memory.pop(last)
-        else:
-            for place, throttle in combination.throttles:
-                if place != binding:
+        known = memory or combination.follows  # what is on the connection already matters
+        for place, throttle in combination.throttles:
+            if place != binding:
+                if known:
                     throttle.remember(subject, decisions[place], usual, memory)
-            last.remember(subject, decision, usual, memory)
+                else:
+                    memory[throttle] = decisions[place]
+        last.remember(subject, decision, usual, memory)
     return decision
 
 
@@ -130,14 +123,16 @@ async def take_all(
     noting, usual = _NOTING[kind], cost is None and context is None and kind != TRY
     answers: list[Any] = []
     answer: Any
+    before: Any
     store: Any = None
     refused = divided = beside = incomplete = False
     for limit, price, own, whose, like in combination.steps:
-        before = None if like is None or limit.bans else answers[like]
-        key = before[1] if type(before) is tuple else None
-        if key is not None and usual and price is None and limit.usual is not None and not limit.watched:
-            answer = _known_take(limit.usual, key, sync)  # there is nothing left to ask
+        before = None if like is None else answers[like]
+        repeated = limit.repeated if usual and price is None and type(before) is tuple else None
+        if repeated is not None:  # there is nothing left to ask
+            answer = repeated[0], before[1], repeated[1]
         else:
+            key = before[1] if type(before) is tuple and not limit.bans else None
             ask: Ask[Any] | None = noting
             if limit.watched:
                 beside, ask = True, _noting_in_shadow(kind) if limit.in_shadow else noting
@@ -240,11 +235,11 @@ def _ask_store(store: Backend, takes: Sequence[Take], kind: int, sync: bool) -> 
 
 def _binding(decisions: Sequence[Decision]) -> int:
     """The place of the decision that refuses longest or, if all admit, has the least left."""
-    found, refused, most = decisions[0], False, UNBOUNDED
-    for decision in decisions:
+    found, refused, most = 0, False, UNBOUNDED
+    for place, decision in enumerate(decisions):
         if decision[0]:
             if decision[2] < most and not refused:
-                found, most = decision, decision[2]
+                found, most = place, decision[2]
         elif not refused or decision[3] > most:
-            found, refused, most = decision, True, decision[3]
-    return decisions.index(found)
+            found, refused, most = place, True, decision[3]
+    return found

@@ -18,7 +18,7 @@ from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_backend, check_options, check_responses
-from traffik.limits.prepared import BoundPlan, UsualHit, keep
+from traffik.limits.prepared import BoundPlan, UsualHit, keep, known_take
 from traffik.limits.shadows import shadow_of
 from traffik.limits.tiers import Tiers
 from traffik.model.callables import Callback, Context, callback, check_context
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from traffik.adapters import Memory
+    from traffik.backends.postings import LimitAccount
 
 __all__ = ["CostOption", "Limit", "RateOption"]
 
@@ -89,6 +90,9 @@ class Limit:
     usual: UsualHit | None
     """Prepared if such hits are all alike, but for the identity; None if one has to look at rules, functions or the
     application."""
+
+    repeated: tuple[LimitAccount, int] | None
+    """The account and the cost of a usual hit whose key is known; None if more has to be looked at."""
 
     if not TYPE_CHECKING:  # type checkers see only the constructor
 
@@ -181,6 +185,7 @@ class Limit:
         self._by_rates: dict[Rates, BoundPlan] = {}
         self.bound = self._bound(self.own_plan)
         self.usual = self._usual()
+        self.repeated = None if self.bans or self.watched else known_take(self.usual)
 
     def _usual(self) -> UsualHit | None:
         asks = self.gated or self.price is not None or self.rating is not None or self.bound.calls is None

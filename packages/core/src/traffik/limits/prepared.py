@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from traffik.backends.base import Calls
+    from traffik.backends.postings import LimitAccount
     from traffik.model.callables import Context
     from traffik.strategies import Plan
 
-__all__ = ["BoundPlan", "UsualHit", "keep"]
+__all__ = ["BoundPlan", "UsualHit", "keep", "known_take"]
 
 _KEPT: Final = 256
 """How many plans, policies and calls are kept for a callable rate."""
@@ -45,6 +46,12 @@ class UsualHit(NamedTuple):
     scope: str | None
     cost: int
     bound: BoundPlan
+
+
+def known_take(usual: UsualHit | None) -> tuple[LimitAccount, int] | None:
+    """The account and the cost of a usual hit, if its limit always counts in the same store."""
+    calls = None if usual is None else usual.bound.calls
+    return None if usual is None or calls is None else (calls.account, usual.cost)
 
 
 def keep(table: dict[Any, Any], key: object, value: object) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from traffik.limits import changes, settling
-from traffik.limits.combinations import Combination, Hit
+from traffik.limits.combinations import Hit, combination_of
 from traffik.limits.limit import Limit
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.limits.shadows import ShadowReport
@@ -50,7 +50,7 @@ class QuotaLimit(Limit):
         Raises:
             ConfigurationError: the strategy cannot settle, or the store cannot.
         """
-        return Reservation(Combination((self,)), subject, cost, context, keep_on_error)
+        return Reservation(combination_of((self,)), subject, cost, context, keep_on_error)
 
     def slot(
         self,
@@ -192,7 +192,7 @@ class SyncQuotaLimit:
         self, subject: Any, cost: int | None = None, *, context: Context | None = None, keep_on_error: bool = False
     ) -> SyncReservation:
         """As `QuotaLimit.reserve`, for ``with``."""
-        return SyncReservation(Combination((self._limit,)), subject, cost, context, keep_on_error)
+        return SyncReservation(combination_of((self._limit,)), subject, cost, context, keep_on_error)
 
     def slot(
         self,

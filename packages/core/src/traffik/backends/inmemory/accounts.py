@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from traffik.backends.postings import LimitAccount, Taken
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["MemoryAccount", "fetch_state", "mark_shared", "take_known"]
 
 
-_table_of: Final = itemgetter(0)
 _new = tuple.__new__
 
 
@@ -45,29 +43,32 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
 
 
 def take_known(takes: Sequence[Take], now: int) -> Taken | None:
-    """Take units of keys in the newest generations of different throttles. None, and nothing, if one is refused.
+    """Take units of keys in the newest generations. None, and nothing, if one is refused.
 
     None too if a key has to be moved first; then `traffik.backends.postings.take_together` decides.
     """
     decisions: list[Decision] = []
-    writes: list[tuple[KeyTable, str, State, int]] = []
-    for account, key, units in takes:
-        table = account.table
-        state = table.newest.get(key)
-        if state is None or table.plan is not account.plan:
-            return None
-        decision, after, ttl = table.plan.kernel(state, units, now)
-        if after is None or not decision[0]:
-            return None
-        decisions.append(decision)
-        writes.append((table, key, after, ttl))
-    if len({*map(_table_of, writes)}) < len(writes):
-        return None
-    for table, key, after, ttl in writes:
-        table.newest[key] = after
-        if ttl > table.longest:
-            table.longest = ttl
-    return _new(Taken, (decisions, ()))
+    befores: list[tuple[dict[str, State], str, State]] = []
+    try:
+        for account, key, units in takes:
+            table = account.table
+            newest = table.newest
+            state = newest.get(key)
+            if state is None or table.plan is not account.plan:
+                return None
+            decision, after, ttl = table.plan.kernel(state, units, now)
+            if after is None or not decision[0]:
+                return None
+            befores.append((newest, key, state))
+            newest[key] = after
+            if ttl > table.longest:
+                table.longest = ttl
+            decisions.append(decision)
+        return _new(Taken, (decisions, ()))
+    finally:
+        if len(decisions) < len(takes):
+            for newest, key, state in reversed(befores):
+                newest[key] = state
 
 
 def mark_shared(takes: Sequence[Take], decisions: list[Decision]) -> None:
