@@ -12,7 +12,7 @@ READ, ACT = "the token of readers", "the token of operators"
 
 def permission(access, native=None, **headers):
     request = LiveRequest("GET", "/", headers, native=native)
-    return run_sync(access.permission(request, wait=None))
+    return run_sync(access.grant(request, wait=None)).permission
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,19 @@ def test_only_the_page_itself_changes_something(headers, own):
 def test_cookies_stay_with_the_page():
     _, (field,) = Access(READ, None, None).csrf_of(LiveRequest("GET", "/", secure=True))
     assert field[1].endswith("; HttpOnly; SameSite=Strict; Secure")
+
+
+@pytest.mark.parametrize(
+    ("answer", "grant"),
+    [("act", ("act", "")), (("act", "ada"), ("act", "ada")), ((None, "ada"), (None, "ada")), (None, (None, ""))],
+)
+def test_the_application_may_say_who_it_is(answer, grant):
+    access = Access(None, None, lambda request: answer)
+    assert run_sync(access.grant(LiveRequest("GET", "/", {}), None)) == grant
+
+
+@pytest.mark.parametrize("answer", [True, "write", ("act", 7), ("act",), ("act", "ada", "eve")])
+def test_an_application_that_says_something_else_is_an_error(answer):
+    access = Access(None, None, lambda request: answer)
+    with pytest.raises(TypeError, match="authorize returns None, 'read' or 'act', or one of these and a name"):
+        run_sync(access.grant(LiveRequest("GET", "/", {}), None))

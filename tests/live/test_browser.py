@@ -29,7 +29,8 @@ def opened(tab):
         tab.look()
         tab.call("Network.clearBrowserCookies")
         tab.open(address)
-        tab.write(TOKEN)  # the field has the focus
+        tab.wait("document.activeElement?.id === 'token'")
+        tab.write(TOKEN)
         tab.press("Enter")
         tab.wait("document.querySelectorAll('#throttles tr').length >= 3")
         tab.complaints.clear()  # the browser notes the 401 of the form
@@ -86,6 +87,17 @@ def test_the_keyboard_bans_a_client(opened):
     assert "from login" in tab.wait("document.querySelector('#bans li')?.textContent")
     assert limiters["login"].sync.hit("ada").degraded == "banned"
     assert focus(tab) == "Ban ada from login"
+
+
+def test_a_client_that_is_not_in_the_list_is_typed_in(opened):
+    tab, limiters, _ = opened
+    limiters["login"].sync.hit("grace", 5)
+    tab.run("document.querySelector('#identity').value = 'grace', document.querySelector('#of').value = 'login'")
+    tab.run("document.querySelector('#another [name=Reset]').click()")
+    assert tab.wait("document.querySelector('dialog[open] #question').textContent") == "Reset grace in login?"
+    tab.run("document.querySelector('#yes').click()")
+    assert "by act_token" in tab.wait("document.querySelector('#audit li')?.textContent")
+    assert limiters["login"].sync.stat("grace").hits_remaining == 5
 
 
 def test_an_action_is_called_off(opened):

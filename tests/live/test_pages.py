@@ -57,14 +57,27 @@ def test_a_shadow_is_shown_as_a_trial(page):
     assert (shown(page)["trials"], shown(page)["refused"]) == ([1, 2], 0)
 
 
+def test_a_client_that_was_never_refused_is_named_by_its_identity(page, limiter):
+    scoped = Limiter("mails[1]", "2/min", context={"scope": "eu"}, backend=limiter.backend)
+    for each in (limiter, scoped):
+        each.sync.hit("2001:db8::/64", 2)
+    about = {"throttle": "mails[1]", "identity": "2001:db8::7"}
+    assert act(page, action="reset", **about) == 200
+    assert [each.sync.stat("2001:db8::/64").hits_remaining for each in (limiter, scoped)] == [2, 2]
+    assert act(page, action="ban", seconds=60, **about) == 200
+    assert limiter.sync.hit("2001:db8::/64").degraded == "banned"
+    assert act(page, action="lift", **about) == 200
+    assert limiter.sync.hit("2001:db8::/64")
+
+
 def test_actions_are_logged_and_told_to_listeners(page, limiter, caplog):
     events = []
     with subscribe_audits(events.append) as audits:
         assert act(page, action="disable", throttle="mails[1]") == 200
         assert audits.flush()
-    assert [(event.action, event.uid) for event in events] == [("disable", "mails[1]")]
+    assert [(event.action, event.uid, event.by) for event in events] == [("disable", "mails[1]", "act_token")]
     assert [record.traffik_action for record in caplog.records] == ["disable"]
-    assert [each["action"] for each in page.state()["audit"]] == ["disable"]
+    assert [(each["action"], each["by"]) for each in page.state()["audit"]] == [("disable", "act_token")]
 
 
 def test_a_disabled_limit_is_enabled_again(page, limiter):

@@ -30,6 +30,7 @@ class AuditEvent(NamedTuple):
         client: a keyed hash of the client's key; empty if it concerns all clients.
         seconds: the length of a ban.
         when: µs since 1970.
+        by: who did it: the name that `authorize` of the page gave, or the name of the option with the token.
     """
 
     action: str
@@ -37,6 +38,7 @@ class AuditEvent(NamedTuple):
     client: str
     seconds: int
     when: int
+    by: str = ""
 
 
 class AuditSubscription:
@@ -86,6 +88,7 @@ def record_audit(event: AuditEvent) -> None:
     """Log an action, and tell the listeners."""
     span = f" for {event.seconds} s" if event.seconds else ""
     extra: dict[str, Any] = {f"traffik_{name}": value for name, value in event._asdict().items()}
-    _log.warning("%s %s %s%s", event.action, event.uid, event.client, span, extra=extra)
+    by = f" by {event.by}" if event.by else ""
+    _log.warning("%s %s %s%s%s", event.action, event.uid, event.client, span, by, extra=extra)
     for each in tuple(_subscriptions):
         each._delivery.put(event)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from hmac import compare_digest
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from traffik.model.descriptions import describe
@@ -21,12 +21,15 @@ from traffik.model.errors import ConfigurationError
 if TYPE_CHECKING:
     from traffik.live.messages import LiveRequest
 
-__all__ = ["CSRF_FIELD", "Access", "Authorize", "Permission", "WaitFor", "same_origin", "set_cookie"]
+__all__ = ["CSRF_FIELD", "Access", "Authorize", "Grant", "Permission", "WaitFor", "same_origin", "set_cookie"]
 
 Permission: TypeAlias = Literal["read", "act"] | None
 """Whether a request may read, or also act; None for neither."""
 
-Authorize: TypeAlias = Callable[[Any], Permission | Awaitable[Permission]]
+Answer: TypeAlias = Permission | tuple[Permission, str]
+"""A permission, perhaps with the name of the person who has it."""
+
+Authorize: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
 """A function of the framework's request, sync or async."""
 
 WaitFor: TypeAlias = Callable[[Awaitable[Any]], Any]
@@ -38,6 +41,18 @@ CSRF_FIELD: Final = "x-traffik-csrf"
 _SESSION: Final = "traffik_live"
 _CSRF: Final = "traffik_live_csrf"
 _LEAST: Final = 16
+
+
+class Grant(NamedTuple):
+    """What a request may do, and for whom.
+
+    Attributes:
+        permission: the permission.
+        by: the name that `authorize` gave with it, or the name of the option with the token.
+    """
+
+    permission: Permission
+    by: str = ""
 
 
 class Access:
@@ -67,29 +82,30 @@ class Access:
         if authorize is not None and not callable(authorize):
             raise TypeError(f"authorize is a function of a request, not {describe(authorize)}")
         self._authorize = authorize
-        tokens: list[tuple[str | None, Permission]] = [(token, "read"), (act_token, "act")]
-        self._tokens: list[tuple[str, Permission]] = [(each, allowed) for each, allowed in tokens if each is not None]
+        grants = ((token, Grant("read", "token")), (act_token, Grant("act", "act_token")))
+        self._tokens = [(each, grant) for each, grant in grants if each is not None]
 
     @property
     def has_form(self) -> bool:
         """Whether a token can be typed into a form."""
         return bool(self._tokens)
 
-    async def permission(self, request: LiveRequest, wait: WaitFor | None) -> Permission:
+    async def grant(self, request: LiveRequest, wait: WaitFor | None) -> Grant:
         """What a request may do.
 
         Raises:
-            TypeError: `authorize` returned something else than None, ``"read"`` and ``"act"``.
+            TypeError: `authorize` returned something else than None, ``"read"``, ``"act"``, or one of these and a name.
         """
         found = self._of_token(request)
-        if found is not None or self._authorize is None:
+        if found.permission is not None or self._authorize is None:
             return found
         answer = self._authorize(request.native)
         if isawaitable(answer):
             answer = await answer if wait is None else wait(answer)
-        if answer not in {None, "read", "act"}:
-            raise TypeError(f"authorize returns None, 'read' or 'act', not {answer!r}")
-        return answer
+        found = Grant(*answer) if isinstance(answer, tuple) and len(answer) == 2 else Grant(answer)
+        if found.permission not in {None, "read", "act"} or not isinstance(found.by, str):
+            raise TypeError(f"authorize returns None, 'read' or 'act', or one of these and a name, not {answer!r}")
+        return found
 
     def session_for(self, token: str) -> str | None:
         """The cookie for a token that was typed into the form; None if it is wrong."""
@@ -118,12 +134,12 @@ class Access:
         """The header field that sets the cookie of a session; an empty value ends it."""
         return set_cookie(_SESSION, value, request.secure)
 
-    def _of_token(self, request: LiveRequest) -> Permission:
+    def _of_token(self, request: LiveRequest) -> Grant:
         bearer, session = _bearer(request), request.cookie(_SESSION)
-        found = None
-        for known, allowed in self._tokens:  # each is compared, so that the time tells nothing
+        found = Grant(None)
+        for known, grant in self._tokens:  # each is compared, so that the time tells nothing
             if _equal(bearer, known) | _equal(session, _hashed(known)):
-                found = allowed
+                found = grant
         return found
 
 

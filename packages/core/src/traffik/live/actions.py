@@ -13,8 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from traffik.events.audits import AuditEvent, record_audit
+from traffik.identities.proxies import NETWORK_PREFIX, client_identity
+from traffik.identities.trust import current
 from traffik.limits import groups, uids
 from traffik.limits.bans import MOST_BANS
+from traffik.model.keys import local_key, without_scope
 
 if TYPE_CHECKING:
     from traffik.limits.bans import Bans
@@ -61,16 +64,25 @@ class Actions:
             if end > now
         ]
 
-    async def carry_out(self, body: bytes, *, sync: bool) -> _Answer:
-        """Carry out an action, given as JSON; the HTTP status and what to answer."""
+    async def carry_out(self, body: bytes, by: str, *, sync: bool) -> _Answer:
+        """Carry out an action, given as JSON; the HTTP status and what to answer.
+
+        Args:
+            body: the JSON. It names a client by `client`, its hash, or by `identity`, as the throttle identifies it.
+            by: who does it.
+            sync: for sync code.
+        """
         try:
             asked = json.loads(body)
             action, uid = asked["action"], asked["throttle"]
-            client, seconds = asked.get("client", ""), asked.get("seconds", 0)
+            client, identity, seconds = (asked.get(name, "") for name in ("client", "identity", "seconds"))
         except (ValueError, KeyError, TypeError, AttributeError):
             return 400, {"problem": "an action is JSON with action, throttle, and for clients client and seconds"}
-        if not (isinstance(uid, str) and isinstance(client, str)) or uids.holder(uid) is None:
+        if not all(isinstance(each, str) for each in (uid, client, identity)) or uids.holder(uid) is None:
             return 404, {"problem": f"there is no throttle {uid!r}"}
+        key = _key_of(identity) if identity else None
+        client = client if key is None else self._bans.mark_of(key)
+        seconds = seconds or 0
         match action:
             case "disable" | "enable":
                 self._switch(uid, on=action == "enable")
@@ -79,11 +91,11 @@ class Actions:
             case "lift" if client:
                 self._order_ban(uid, client, 0)
             case "reset" if client:
-                if not await self._reset(uid, client, sync=sync):
-                    return 404, {"problem": "this worker has not seen that client lately"}
+                if not await self._reset(uid, client, key, sync=sync):
+                    return 404, {"problem": "this worker has not seen that client lately: give its identity"}
             case _:
                 return 400, {"problem": f"{action!r} is not possible with {seconds!r} seconds and client {client!r}"}
-        self._note(action, uid, client, seconds)
+        self._note(action, uid, client, seconds, by)
         return 200, {"done": action}
 
     def follow(self, orders: Mapping[str, Any]) -> None:
@@ -113,23 +125,33 @@ class Actions:
         self._fleet.order(change)
         self.follow(self._fleet.orders)
 
-    async def _reset(self, uid: str, mark: str, *, sync: bool) -> bool:
-        keys = self._monitor.key_of(uid, mark, self._bans.mark_of, time.time())
+    async def _reset(self, uid: str, mark: str, key: str | None, *, sync: bool) -> bool:
         limits = [limit for limit in uids.held() if limit.uid == uid]
+        keys = {*self._monitor.key_of(uid, mark, self._bans.mark_of, time.time())}
+        if key is not None:
+            keys |= {key, *(local_key(limit.scope, without_scope(key)) for limit in limits)}
         stores = {limit._store for limit in limits if limit._store is not None}
         stores |= {store for limit in limits for store, _, _ in limit._calls}
         for store in stores if keys else ():
-            for key in keys:
+            for each in keys:
                 if sync:
-                    store.reset_sync(uid, key)
+                    store.reset_sync(uid, each)
                 else:
-                    await store.reset(uid, key)
+                    await store.reset(uid, each)
         return bool(keys and stores)
 
-    def _note(self, action: str, uid: str, client: str, seconds: int) -> None:
+    def _note(self, action: str, uid: str, client: str, seconds: int, by: str) -> None:
         now = time.time()
-        self._audit.append({"at": now, "action": action, "throttle": uid, "client": client, "seconds": seconds})
-        record_audit(AuditEvent(action, uid, client, seconds, int(now * 1_000_000)))
+        event = AuditEvent(action, uid, client, seconds, int(now * 1_000_000), by)
+        noted = {"at": now, "action": action, "throttle": uid, "client": client, "seconds": seconds, "by": by}
+        self._audit.append(noted)
+        record_audit(event)
+
+
+def _key_of(identity: str) -> str:
+    """The local key of an identity. An address is grouped as those of clients are."""
+    setting = current.proxies
+    return local_key(None, client_identity(identity, NETWORK_PREFIX if setting is None else setting.ipv6_prefix))
 
 
 def _switch_here(uid: str, *, on: bool) -> None:

@@ -87,6 +87,11 @@ function showClients(clients) {
   });
 }
 
+function showAnother(throttles) {
+  $("another").hidden = !mayAct || throttles.length === 0;
+  list($("of"), throttles, (each) => each.throttle, (each) => element("option", each.throttle), () => {});
+}
+
 function showLists(state) {
   const item = () => { const made = element("li"); made.append(element("span"), element("span")); return made; };
   $("bans-section").hidden = state.bans.length === 0;
@@ -105,7 +110,7 @@ function showLists(state) {
   $("audit-section").hidden = state.audit.length === 0;
   list($("audit"), state.audit, (each) => each.at + each.action, item, (li, each) => {
     const whom = each.client ? ` ${each.client.slice(0, 12)} in` : "";
-    setText(li.children[0], `${time(each.at)} ${each.action}${whom} ${each.throttle}${each.seconds ? ` for ${number(each.seconds)} s` : ""}`);
+    setText(li.children[0], `${time(each.at)} ${each.action}${whom} ${each.throttle}${each.seconds ? ` for ${number(each.seconds)} s` : ""}${each.by ? ` by ${each.by}` : ""}`);
   });
 }
 
@@ -157,6 +162,7 @@ function show(state) {
   showChart(state.series);
   showThrottles(state.throttles);
   showClients(state.clients);
+  showAnother(state.throttles);
   showLists(state);
 }
 
@@ -204,6 +210,12 @@ $("pause").onclick = () => {
   $("pause").setAttribute("aria-pressed", String(paused));
   if (latest) show(latest);
   listen();
+};
+$("another").onsubmit = (event) => {
+  event.preventDefault();
+  const identity = $("identity").value.trim(), throttle = $("of").value, name = event.submitter.name;
+  const body = { action: name.toLowerCase(), throttle, identity };
+  ask({ name, about: `${identity} ${name === "Ban" ? "from" : "in"} ${throttle}`, body, span: name === "Ban" });
 };
 $("logout").onclick = async () => {
   await fetch("logout", { method: "POST", headers: { "X-Traffik-CSRF": csrf } });

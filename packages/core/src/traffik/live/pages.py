@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from traffik.backends.base import Backend
-    from traffik.live.access import Authorize, Permission, WaitFor
+    from traffik.live.access import Authorize, Grant, Permission, WaitFor
     from traffik.live.messages import LiveRequest
 
 __all__ = ["LivePage"]
@@ -54,8 +54,8 @@ class LivePage:
         token: 16 characters or more. A browser asks for it; programs send it as ``Authorization: Bearer``. Its holder
             can read.
         act_token: another token, whose holder can also disable throttles, and reset and ban clients.
-        authorize: a function of the framework's request, sync or async, that returns None, ``"read"`` or ``"act"``.
-            It is asked if there is no valid token.
+        authorize: a function of the framework's request, sync or async, that returns None, ``"read"`` or ``"act"``, or
+            one of these and the name of the person, which audit events show. It is asked if there is no valid token.
         limit: a pattern of uids, as for `traffik.group`: the limits to show.
         minutes: how far back the page goes, 1 to 60.
         show_keys: whether the page shows the keys of clients, such as their addresses; if not, a keyed hash.
@@ -132,7 +132,8 @@ class LivePage:
         self._ticker.start()
         if request.method == "POST" and request.path == "/login" and self._access.has_form:
             return self._log_in(request)
-        permission = await self._access.permission(request, wait)
+        grant = await self._access.grant(request, wait)
+        permission = grant.permission
         if permission is None:
             return self._closed(request)
         match request.method, request.path:
@@ -144,7 +145,7 @@ class LivePage:
             case "GET", "/events":
                 return self._stream(request, permission)
             case "POST", "/actions":
-                return await self._act(request, permission, sync=wait is not None)
+                return await self._act(request, grant, sync=wait is not None)
             case "POST", "/logout" if self._access.is_own_request(request):
                 return LiveResponse.of(204, "text/plain", b"", self._access.session_cookie("", request))
             case _:
@@ -194,14 +195,14 @@ class LivePage:
         fields = [("WWW-Authenticate", "Bearer")] if status == 401 else []
         return json_response(status, {"problem": "you may not read this page"}, *fields)
 
-    async def _act(self, request: LiveRequest, permission: Permission, *, sync: bool) -> LiveResponse:
+    async def _act(self, request: LiveRequest, grant: Grant, *, sync: bool) -> LiveResponse:
         if not self._access.is_own_request(request):
             return json_response(403, {"problem": "this request does not come from the page: reload it"})
-        if permission != "act":
+        if grant.permission != "act":
             return json_response(403, {"problem": "you may read this page, and not act"})
         if len(request.body) > MOST_BYTES:
             return json_response(413, {"problem": "the request is too long"})
-        status, answer = await self._actions.carry_out(request.body, sync=sync)
+        status, answer = await self._actions.carry_out(request.body, grant.by, sync=sync)
         self._ticker.hurry()
         return json_response(status, answer)
 
