@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from traffik import (
@@ -85,3 +87,49 @@ class TestUpdateOfAProcess:
     def test_a_rate_function_cannot_be_changed(self):
         with pytest.raises(ConfigurationError, match="comes from a function"):
             Limiter("api", lambda identity: "1/min").update(rate="5/min")
+
+
+RATES = [
+    "10/min",
+    "10/month",
+    "10/min; 20/hour",
+    "10/min; 20/month",
+    "10/month; 20/min",
+    "10/month; 20/year",
+    "20/hour",
+]
+
+
+def test_a_period_of_another_kind_begins_anew_and_the_other_rates_go_on(limiter):
+    for before, after in itertools.product(RATES, RATES):
+        limiter.sync.reset("ada")
+        limiter.update(rate=before)
+        assert limiter.sync.hit("ada", 4)
+        limiter.update(rate=after)
+        pairs = [*zip(after.split("; "), map(is_calendar, before.split("; ")), strict=False)]
+        used = [limit_of(rate) - 4 * (is_calendar(rate) is kind) for rate, kind in pairs]
+        remaining = min(used + [limit_of(rate) for rate in after.split("; ")[len(pairs) :]])
+        assert left(limiter) == remaining, (before, after)
+        assert limiter.sync.hit("ada", 2).remaining == remaining - 2
+        assert limiter.sync.refund("ada", 2).remaining == remaining
+        assert not limiter.sync.hit("ada", remaining + 1)
+
+
+def is_calendar(rate):
+    return rate.endswith(("month", "year"))
+
+
+def limit_of(rate):
+    return int(rate.partition("/")[0])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: type(strategy).__name__)
+def test_a_rate_function_may_mix_lengths_of_time_and_calendar_periods(store, strategy):
+    turns = []
+    with store:
+        limiter = Limiter("api", lambda identity: RATES[turns[-1]], strategy=strategy, backend=store)
+        for turn in [*range(len(RATES)), *reversed(range(len(RATES)))]:
+            turns.append(turn)
+            assert limiter.sync.hit("ada") is not None
+            assert limiter.sync.refund("ada", 1)
+            assert limiter.sync.stat("ada").hits_remaining > 0

@@ -3,9 +3,10 @@
 The way in which plans are billed: ``"10000/month tz=Europe/Berlin"``. A rate with a calendar period is counted like
 this for any strategy of its limit, so it may be combined with others: ``"10/s; 10000/month"``.
 
-State ``(period, start, count)``: `start` is the beginning of the window, `period` the longest period of its unit. In a
-new window the key is fresh. A charge of N is admitted iff ``count + N <= limit``. A refused one waits for the end of
-the window.
+State ``(CALENDAR, period, start, count)``: `start` is the beginning of the window, `period` the longest period of its
+unit. The first item tells it from the states of other strategies, since one of several rates may change from a length
+of time to a calendar period. In a new window the key is fresh. A charge of N is admitted iff ``count + N <= limit``. A
+refused one waits for the end of the window.
 
 Promises at most `limit` in each calendar window, and so at most 2 · limit in any stretch as long. If the clock goes
 back by less than a window, the later window goes on until the clock has caught up; by more, the count is kept in the
@@ -16,7 +17,7 @@ those of the calendar, µs since 1970.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from traffik.model.calendars import CalendarPeriod
 from traffik.model.decisions import NEVER, Decision
@@ -40,7 +41,10 @@ from traffik.strategies.base import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CalendarWindow"]
+__all__ = ["CALENDAR", "CalendarWindow"]
+
+CALENDAR: Final = "calendar"
+"""The first item of every state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,16 @@ class CalendarWindow:
         overdraft = _kernel(rate, 2 * rate.limit, windows)
 
         def receipt_of(_: State | None, after: State) -> Receipt:
-            return (after[1],)
+            return (after[2],)
 
         def settle(state: State | None, delta: int, receipt: Receipt | None, now: int) -> Settlement:
             if delta > 0:
                 return charge_anyway(overdraft, state, delta, now)
-            if state is None or (receipt is not None and receipt[0] != state[1]):
+            if state is None or (receipt is not None and receipt[0] != state[2]):
                 return UNCHANGED
             era, start, used, end, now = _counting(state, windows, now, rate.period)
             given = min(-delta, used)
-            return ((era, start, used - given), end - now, -given) if given else UNCHANGED
+            return ((CALENDAR, era, start, used - given), end - now, -given) if given else UNCHANGED
 
         return Settler(receipt_of, settle)
 
@@ -112,7 +116,7 @@ def _counting(
     start, end = windows(now)
     if state is None:
         return period, start, 0, end, now
-    era, then, used = state
+    _, era, then, used = state
     if then == start:
         return period, start, used, end, now
     if then > now and then - now <= period:  # The clock has gone back: the later window goes on.
@@ -131,7 +135,7 @@ def _kernel(rate: Rate, limit: int, windows: Callable[[int], tuple[int, int]]) -
         total, left = used + cost, end - now
         if total <= limit:
             decision = Decision(True, limit, limit - total, 0, left if total else 0, rate)
-            return decision, (era, start, total), left
+            return decision, (CALENDAR, era, start, total), left
         wait = left if cost <= limit else NEVER
         return Decision(False, limit, max(0, limit - used), wait, left if used else 0, rate), None, 0
 

@@ -30,7 +30,7 @@ from traffik.strategies.base import (
     Twinned,
     settled,
 )
-from traffik.strategies.calendar_window import CalendarWindow
+from traffik.strategies.calendar_window import CALENDAR, CalendarWindow
 from traffik.strategies.settling import (
     earliest_of,
     prepare_settling,
@@ -61,7 +61,7 @@ class Plan:
         twins: the Lua kernels for the rates, in their order; None if the strategy exists only in Python.
         bounds: each rate with the largest cost that it alone can ever admit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
-        family: plans of the same family can read each other's states. States of the `sibling` can be converted. A
+        family: plans of the same family can read each other's states. States of the `siblings` can be converted. A
             state of any other family counts as no state.
     """
 
@@ -85,29 +85,36 @@ class Plan:
         return self.varying or len(self.rates) != 1
 
     @property
-    def sibling(self) -> str:
-        """The family of plans with the same strategy that have one rate, if this one has several; or the reverse."""
-        return _family(self.strategy, several=not self.several)
+    def siblings(self) -> frozenset[str]:
+        """The families of plans with the same strategy that have one rate, if this one has several; or the reverse."""
+        if not self.several:
+            return frozenset([_family(self.strategy, several=True)])
+        return frozenset(_family(each, several=False) for each in (self.strategy, CalendarWindow()))
 
     @property
     def calendar(self) -> bool:
         """Whether it counts calendar periods, so that its times are those of the calendar: µs since 1970."""
-        return any(rate.calendar is not None for rate in self.rates)
+        return any(_calendars(self.rates))
 
     def shifted(self, shift: Callable[[], int]) -> Plan:
-        """The same plan on another clock, which differs from its own by `shift` µs when it is called."""
-        return replace(
-            self,
-            kernel=_shifted(self.kernel, shift),
-            kernels=tuple(_shifted(kernel, shift) for kernel in self.kernels),
-            settlers=self.settlers and tuple(_shifted_settler(settler, shift) for settler in self.settlers),
+        """The same plan with its calendar periods on another clock, which differs by `shift` µs when it is called."""
+        calendars = _calendars(self.rates)
+        kernels = tuple(
+            _shifted(kernel, shift) if calendar else kernel
+            for kernel, calendar in zip(self.kernels, calendars, strict=True)
         )
+        settlers = self.settlers and tuple(
+            _shifted_settler(settler, shift) if calendar else settler
+            for settler, calendar in zip(self.settlers, calendars, strict=True)
+        )
+        kernel = _together(kernels, calendars) if self.several else kernels[0]
+        return replace(self, kernel=kernel, kernels=kernels, settlers=settlers)
 
     def from_sibling(self, state: State) -> State | None:
-        """A state of the `sibling`, converted for this plan. The one rate corresponds to the first of several."""
+        """A state of one of the `siblings`, converted for this plan. The one rate is the first of several."""
         if self.several:
             return (state,)
-        found: State | None = state[0] if state else None
+        found: State | None = _fitting(state, _calendars(self.rates))[0]
         return found
 
     def without_store(self, cost: int) -> Decision:
@@ -132,7 +139,7 @@ class Plan:
             ConfigurationError: the strategy cannot settle.
         """
         settlers = self._settlers()
-        befores = (before or ()) if self.several else (before,)
+        befores = _fitting(before, _calendars(self.rates)) if self.several else (before,)
         afters: tuple[State | None, ...] = after if self.several else (after,)
         pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
         return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
@@ -156,6 +163,7 @@ class Plan:
         if not settlers:
             return Settled(ADMITTED, None, 0, delta)
         if self.several:
+            state = state and _fitting(state, _calendars(self.rates))
             settlement = settle_parts(self.kernels, settlers, state, delta, receipts, now)
         else:
             settlement = settle_place(settlers[0], state, delta, receipts, 0, now)
@@ -211,7 +219,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         strategy=strategy,
         rates=tuple(rates),
         strategies=strategies,
-        kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels),
+        kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels, _calendars(rates)),
         kernels=kernels,
         settlers=_settlers(strategies, rates),
         capacity=capacity,
@@ -236,6 +244,11 @@ def _strategy_for(strategy: Strategy, rate: Rate) -> Strategy:
     if getattr(strategy, "calendar", True):
         return CalendarWindow()
     raise RateError(f"{describe(strategy)} cannot count the calendar period of {str(rate)!r}: give it a length of time")
+
+
+def _calendars(rates: Sequence[Rate]) -> tuple[bool, ...]:
+    """For each rate, whether its period is one of the calendar."""
+    return tuple(rate.calendar is not None for rate in rates)
 
 
 def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin, ...] | None:
@@ -319,7 +332,17 @@ def _moved_back(answers: Sequence[_Answer], state: State | None) -> tuple[State 
     return tuple(old if part is None else part for part, old in olds), max(lives)
 
 
-def _together(kernels: Sequence[Kernel]) -> Kernel:
+def _fitting(state: State | None, calendars: Sequence[bool]) -> State:
+    """The state of each rate, None where there is none or the period was of another kind, and any further ones."""
+    pairs = zip_longest(state or (), calendars)
+    return tuple(old if calendar in {None, _is_calendar(old)} else None for old, calendar in pairs)
+
+
+def _is_calendar(part: State | None) -> bool:
+    return part is not None and part[:1] == (CALENDAR,)
+
+
+def _together(kernels: Sequence[Kernel], calendars: Sequence[bool]) -> Kernel:
     """One kernel for several rates, all or nothing. Its state is a tuple of their states."""
     fresh: State = (None,) * len(kernels)
 
@@ -327,11 +350,14 @@ def _together(kernels: Sequence[Kernel]) -> Kernel:
         olds = fresh if state is None else state if len(state) >= len(fresh) else (*state, *fresh)
         states: list[State | None] = []
         binding, least, longest = ADMITTED, UNBOUNDED, 0
-        for each, old in zip(kernels, olds, strict=False):
+        for each, calendar, old in zip(kernels, calendars, olds, strict=False):
+            if old and (old[0] == CALENDAR) is not calendar:
+                return kernel(_fitting(state, calendars), cost, now)
             decision, changed, ttl = each(old, cost, now)
             if not decision.allowed:
-                answers = [each(old, cost, now) for each, old in zip(kernels, olds, strict=False)]
-                return _refused(answers, state, cost)
+                parts = _fitting(state, calendars)
+                answers = [each(part, cost, now) for each, part in zip(kernels, parts, strict=False)]
+                return _refused(answers, parts, cost)
             states.append(changed)
             remaining = decision.remaining
             if remaining < least:

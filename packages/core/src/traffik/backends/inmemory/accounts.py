@@ -39,7 +39,7 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
         state = table.find(key)[1]
     if state is None or table.plan is plan or table.plan.family == plan.family:
         return state
-    return plan.from_sibling(state) if table.plan.family == plan.sibling else None
+    return plan.from_sibling(state) if table.plan.family in plan.siblings else None
 
 
 def take_known(takes: Sequence[Take], now: int) -> Taken | None:

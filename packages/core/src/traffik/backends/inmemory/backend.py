@@ -315,7 +315,7 @@ class InMemoryBackend(Backend):
 
     def _adopt(self, table: KeyTable, plan: Plan) -> None:
         """Use another plan for a table, and empty the table if that plan cannot read its states."""
-        if table.plan.family == plan.sibling:
+        if table.plan.family in plan.siblings:
             self._keys -= table.convert(plan.from_sibling)
         elif table.plan.family != plan.family:
             self._empty(table, plan)

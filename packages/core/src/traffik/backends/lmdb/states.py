@@ -54,7 +54,7 @@ class Account(LimitAccount):
         self.prefix = prefix_of(store.namespace, uid)
         self.kernel = plan.kernel
         self._tag = _tag_of(plan.family)
-        self._readable = self._tag, _tag_of(plan.sibling)
+        self._readable = self._tag, *map(_tag_of, plan.siblings)
         self._custom = plan.twins is None
 
     def read(self, value: bytes | None) -> State | None:

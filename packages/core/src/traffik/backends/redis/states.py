@@ -49,7 +49,7 @@ def decode(value: bytes | None, plan: Plan) -> State | None:
     """The state in a value; None if it does not belong to this plan."""
     if value is None:
         return None
-    tags = tag_of(plan).encode(), _custom_tag(plan.sibling).encode()
+    tags = [tag_of(plan).encode(), *(_custom_tag(each).encode() for each in plan.siblings)]
     tag = next(filter(value.startswith, tags), None)
     if tag is None:
         return None
