@@ -9,6 +9,8 @@ import zipfile
 
 import pytest
 
+import traffik
+
 ADAPTERS = {
     "aiohttp": "aiohttp_adapter",
     "cli": "cli",
@@ -25,6 +27,10 @@ def test_every_distribution_is_known_here(root):
 
 def test_versions_agree(root):
     assert len({project(root, package)["version"] for package in PACKAGES}) == 1
+
+
+def test_the_module_knows_its_version(root):
+    assert traffik.__version__ == project(root, "core")["version"]
 
 
 @pytest.mark.parametrize("extra", ADAPTERS)

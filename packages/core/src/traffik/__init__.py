@@ -10,6 +10,7 @@ Every name below is loaded when it is first used, so that `import traffik` costs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    __version__: str
     from traffik.events.changes import RateChange, subscribe_changes
     from traffik.events.logs import EventLog
     from traffik.events.records import DecisionEvent
@@ -179,6 +180,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("traffik-core")
     try:
         home = _HOME_OF[name]
     except KeyError:
@@ -190,4 +195,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

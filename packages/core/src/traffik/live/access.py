@@ -26,10 +26,10 @@ __all__ = ["CSRF_FIELD", "Access", "Authorize", "Grant", "Permission", "WaitFor"
 Permission: TypeAlias = Literal["read", "act"] | None
 """Whether a request may read, or also act; None for neither."""
 
-Answer: TypeAlias = Permission | tuple[Permission, str]
+_Answer: TypeAlias = Permission | tuple[Permission, str]
 """A permission, perhaps with the name of the person who has it."""
 
-Authorize: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
+Authorize: TypeAlias = Callable[[Any], _Answer | Awaitable[_Answer]]
 """A function of the framework's request, sync or async."""
 
 WaitFor: TypeAlias = Callable[[Awaitable[Any]], Any]
