@@ -70,6 +70,7 @@ PACKAGES = (
     "packages/core",
     "packages/cli",
     "packages/aiohttp_adapter",
+    "packages/asgi_adapter",
     "packages/django_adapter",
     "packages/starlette_adapter",
     "packages/wsgi_adapter",
@@ -205,8 +206,10 @@ def build(session: nox.Session) -> None:
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), package)
-    names = ("traffik_core", "traffik_aiohttp", "traffik_cli", "traffik_django", "traffik_starlette", "traffik_wsgi")
-    core, aiohttp, cli, django, starlette, wsgi = (str(next(dist.glob(f"{name}-*.whl"))) for name in names)
+    names = ("core", "aiohttp", "asgi", "cli", "django", "starlette", "wsgi")
+    core, aiohttp, asgi, cli, django, starlette, wsgi = (
+        str(next(dist.glob(f"traffik_{name}-*.whl"))) for name in names
+    )
     clean = Path(session.create_tmp()) / "clean"
     python = str(clean / Path(session.bin).name / "python")
     session.run("python", "-m", "venv", "--clear", str(clean))
@@ -221,6 +224,7 @@ def build(session: nox.Session) -> None:
     stranger("starlette_app.py", f"{core}[starlette]", starlette, "httpx2")
     stranger("aiohttp_app.py", f"{core}[aiohttp]", aiohttp)
     stranger("wsgi_app.py", f"{core}[wsgi]", wsgi)
+    stranger("asgi_app.py", f"{core}[asgi]", asgi)
     session.run("python", "-m", "tests.smoke.quick_start", str(Path(session.create_tmp()) / "quick_start"))
 
 

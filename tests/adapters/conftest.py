@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.adapters.clients.aiohttp import AiohttpClient
+from tests.adapters.clients.asgi import ASGIClient
 from tests.adapters.clients.bare import BareClient
 from tests.adapters.clients.django import DjangoASGIClient, DjangoWSGIClient
 from tests.adapters.clients.fastapi import FastAPIClient
@@ -21,6 +22,7 @@ from traffik.testing import VirtualClock
 
 FRAMEWORKS: dict[str, type[Framework]] = {
     "aiohttp": AiohttpClient,
+    "ASGI": ASGIClient,
     "bare WSGI": BareClient,
     "Django ASGI": DjangoASGIClient,
     "Django WSGI": DjangoWSGIClient,

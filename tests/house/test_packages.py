@@ -13,6 +13,7 @@ import traffik
 
 ADAPTERS = {
     "aiohttp": "aiohttp_adapter",
+    "asgi": "asgi_adapter",
     "cli": "cli",
     "django": "django_adapter",
     "starlette": "starlette_adapter",

@@ -11,8 +11,8 @@ from starlette.websockets import WebSocket
 
 from tests.servers import serve
 from tests.spellings import Resource, check, limits_in, make_files
+from traffik.throttles.asgi import MEMORY
 from traffik_starlette import ThrottleMiddleware
-from traffik_starlette.adapter import MEMORY
 
 ROUTES = [
     Resource("items", "/api/items", "/api/items", "/api/items", "/api/items"),

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, WebSocket
 from starlette.requests import HTTPConnection
 
 import traffik_aiohttp
+import traffik_asgi
 import traffik_django
 import traffik_starlette
 import traffik_wsgi
@@ -51,6 +52,7 @@ from traffik.pacing.httpx import AsyncPacedTransport, PacedTransport
 from traffik.responses.options import Policies
 from traffik.responses.rejections import Reply
 from traffik.throttles import Throttle
+from traffik.throttles.asgi import Receive, Send
 from traffik_django import identities
 from traffik_starlette import Throttled, ThrottleMiddleware, answer_throttled, document_throttles, throttled
 from traffik_starlette import identities as of_starlette
@@ -266,6 +268,15 @@ async def hit_several(request: Request, one: Limiter) -> None:
     assert_type(await hit_all("ada", one, Hit(one, 2)), Decision)
     assert_type(await hit_all("ada", Hit(one, 2)), Decision)
     assert_type(await hit_all(request, Hit(throttle), one), Request)
+
+
+of_asgi = traffik_asgi.HTTPThrottle("asgi", "100/min")
+
+
+async def asgi_app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    assert_type(await of_asgi.hit(traffik_asgi.ASGIRequest(scope)), traffik_asgi.ASGIRequest)
+    await of_asgi.hit(scope)  # type: ignore[arg-type]  # refused: a scope is no request
+    await traffik_asgi.ASGIWebSocket(scope, receive, send).send({"type": "websocket.accept"})
 
 
 of_wsgi = traffik_wsgi.HTTPThrottle("wsgi", "100/min")

@@ -15,14 +15,12 @@ from traffik.adapters import Memory
 from traffik.limits.floods import REASON
 from traffik.model.descriptions import describe
 from traffik.responses.rejections import Rejection
+from traffik.throttles.asgi import MEMORY, can_deny
 from traffik_starlette.checks import check_middleware, check_routes
 from traffik_starlette.errors import Throttled, WebSocketThrottled
 from traffik_starlette.routing import path_of, route_of
 
-__all__ = ["MEMORY", "HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
-
-MEMORY: Final = "traffik.model.decisions"
-"""The key of the scope under which the decisions about a connection are kept."""
+__all__ = ["HTTPAdapter", "WebSocketAdapter", "http", "websocket"]
 
 _GONE: Final = "traffik.gone"
 
@@ -102,7 +100,7 @@ class WebSocketAdapter(HTTPAdapter):
             raise TypeError(f"this is the adapter of WebSockets, not of {describe(connection)}")
         if self.accepted(connection):
             return _notify(connection, rejection)
-        if "websocket.http.response" in connection.scope.get("extensions", {}):
+        if can_deny(connection.scope):
             raise Throttled(rejection)
         raise WebSocketThrottled(rejection)
 

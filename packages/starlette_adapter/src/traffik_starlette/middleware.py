@@ -6,8 +6,8 @@ Add it with `app.add_middleware(ThrottleMiddleware, throttle)`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware.cors import CORSMiddleware
@@ -17,21 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from traffik.adapters import Memory, check_app
-from traffik.limits.defaults import fields_of
-from traffik.limits.floods import VIOLATION
 from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
-from traffik.responses.rejections import Rejection
 from traffik.throttles import Throttle
+from traffik.throttles.asgi import MEMORY, WRITES, PreparedAnswer, adding_fields, can_deny, deny
 from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
-from traffik_starlette.adapter import MEMORY
 from traffik_starlette.answers import response_to
 from traffik_starlette.routing import APP
 
 __all__ = ["ThrottleMiddleware"]
-
-_WRITES: Final = "traffik.headers"
-"""The key of the scope that is set once a middleware is going to write the headers."""
 
 
 class ThrottleMiddleware:
@@ -58,7 +52,7 @@ class ThrottleMiddleware:
         self._websocket = [throttle for throttle in each if throttle.websocket]
         self._plain = all(throttle.plain for throttle in each)
         self._headers = headers
-        self._rejections = PreparedRejections(_PreparedAnswer)
+        self._rejections = PreparedRejections(PreparedAnswer)
         if each and _has_cors_inside(app):
             misconfiguration.refusals_without_cors(type(self).__name__, CORSMiddleware.__name__)
 
@@ -97,19 +91,10 @@ class ThrottleMiddleware:
             if tape is not None and tape.messages:
                 receive = tape.replay
         # Only the outermost middleware writes the headers, since it sees all decisions.
-        if not self._headers or scope.get(_WRITES):
-            await self.app(scope, receive, send)
-            return
-        scope[_WRITES] = True
-
-        def sender(message: Message) -> Awaitable[None]:
-            if memory and message["type"] == "http.response.start":
-                fields, status = message.get("headers", ()), message["status"]
-                written = () if status < 400 else {name.lower() for name, _ in fields}
-                message["headers"] = [*fields, *fields_of(memory, written, status=status)]
-            return send(message)
-
-        await self.app(scope, receive, sender)
+        if self._headers and not scope.get(WRITES):
+            scope[WRITES] = True
+            send = adding_fields(send, memory)
+        await self.app(scope, receive, send)
 
     async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether a WebSocket may open or the application may start. If not, the answer has been sent."""
@@ -135,36 +120,14 @@ class ThrottleMiddleware:
         except WebSocketException as error:
             if scope["type"] != "websocket":
                 raise
-            await _close(send, error.code, error.reason)
+            await deny(send, error.code, error.reason)
             return True
         if answer is None:
             return False
         # Only some servers can deny a WebSocket with a status.
-        closes = scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {})
-        await (_close(send) if closes else answer(scope, receive, send))
+        closes = scope["type"] == "websocket" and not can_deny(scope)
+        await (deny(send) if closes else answer(scope, receive, send))
         return True
-
-
-class _PreparedAnswer:
-    """An ASGI application that sends a rejection. The bytes for each media type are kept ready."""
-
-    __slots__ = ("_ready", "_rejection")
-
-    def __init__(self, rejection: Rejection) -> None:
-        self._rejection = rejection
-        self._ready: dict[str, tuple[int, list[tuple[bytes, bytes]], bytes]] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
-        kind = self._rejection.kind(accept)
-        if kind not in self._ready:
-            status, fields, body = self._rejection.reply(accept)
-            raw = [(name.lower().encode(), value.encode()) for name, value in fields]
-            self._ready[kind] = status, [*raw, (b"content-length", b"%d" % len(body))], body
-        status, headers, body = self._ready[kind]
-        message = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-        await send({"type": f"{message}.start", "status": status, "headers": headers.copy()})
-        await send({"type": f"{message}.body", "body": body})
 
 
 class _Tape:
@@ -183,11 +146,6 @@ class _Tape:
 
     async def replay(self) -> Message:
         return self.messages.popleft() if self.messages else await self._receive()
-
-
-def _close(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
-    """Deny a WebSocket by closing it before it is accepted."""
-    return send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
 
 def _has_cors_inside(app: Any) -> bool:

@@ -78,4 +78,4 @@ def numbered(name: str, module: str, origin: Origin) -> str:
     return name[len(suffix) - MAX_LENGTH :] + suffix
 
 
-_OURS: Final = {"traffik", "traffik_aiohttp", "traffik_django", "traffik_starlette", "traffik_wsgi"}
+_OURS: Final = {"traffik", "traffik_aiohttp", "traffik_asgi", "traffik_django", "traffik_starlette", "traffik_wsgi"}

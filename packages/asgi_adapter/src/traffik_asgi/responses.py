@@ -1,0 +1,16 @@
+"""The response to a refused request, for frameworks that handle the exceptions of their endpoints themselves."""
+
+from __future__ import annotations
+
+from traffik.responses.rejections import Reply, Throttled
+from traffik.throttles.asgi import Scope, accepted_kinds
+
+__all__ = ["reply_to"]
+
+
+def reply_to(scope: Scope, error: Throttled) -> Reply:
+    """The response to a hit that was refused in an endpoint: its status, its header fields and its body.
+
+    Its form (JSON, text or a page) is the one that the client prefers.
+    """
+    return error.rejection.reply(accepted_kinds(scope))
