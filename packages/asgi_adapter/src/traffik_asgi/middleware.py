@@ -16,7 +16,7 @@ from traffik.throttles.asgi import (
     Send,
     adding_fields,
     can_deny,
-    deny,
+    close_unopened,
     send_reply,
 )
 from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
@@ -113,7 +113,7 @@ class ThrottleMiddleware:
         if answer is None:
             return False
         if scope["type"] == "websocket" and not can_deny(scope):
-            await deny(send)
+            await close_unopened(send)
         elif isinstance(answer, Reply):
             await send_reply(answer, scope, send)
         else:
@@ -124,6 +124,6 @@ class ThrottleMiddleware:
 async def _answer(rejection: Rejection, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a refusal by the application."""
     if scope["type"] == "websocket" and not can_deny(scope):
-        await deny(send)
+        await close_unopened(send)
     else:
         await PreparedAnswer(rejection)(scope, receive, send)

@@ -20,7 +20,7 @@ from traffik.adapters import Memory, check_app
 from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
 from traffik.throttles import Throttle
-from traffik.throttles.asgi import MEMORY, WRITES, PreparedAnswer, adding_fields, can_deny, deny
+from traffik.throttles.asgi import MEMORY, WRITES, PreparedAnswer, adding_fields, can_deny, close_unopened
 from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
 from traffik_starlette.answers import response_to
 from traffik_starlette.routing import APP
@@ -120,13 +120,13 @@ class ThrottleMiddleware:
         except WebSocketException as error:
             if scope["type"] != "websocket":
                 raise
-            await deny(send, error.code, error.reason)
+            await close_unopened(send, error.code, error.reason)
             return True
         if answer is None:
             return False
         # Only some servers can deny a WebSocket with a status.
         closes = scope["type"] == "websocket" and not can_deny(scope)
-        await (deny(send) if closes else answer(scope, receive, send))
+        await (close_unopened(send) if closes else answer(scope, receive, send))
         return True
 
 

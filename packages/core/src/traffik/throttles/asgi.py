@@ -23,7 +23,7 @@ __all__ = [
     "accepted_kinds",
     "adding_fields",
     "can_deny",
-    "deny",
+    "close_unopened",
     "send_reply",
 ]
 
@@ -71,7 +71,7 @@ def can_deny(scope: Scope) -> bool:
     return "websocket.http.response" in scope.get("extensions", {})
 
 
-def deny(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
+def close_unopened(send: Send, code: int = VIOLATION, reason: str | None = "Too many requests.") -> Awaitable[None]:
     """Deny a WebSocket by closing it before it is accepted."""
     return send({"type": "websocket.close", "code": code, "reason": reason or ""})
 
