@@ -13,8 +13,8 @@ from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
 
-# `TRAFFIK_HYPOTHESIS=deep` runs for hours, `quick` for moments.
-settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `TRAFFIK_HYPOTHESIS=deep` runs for hours, `quick` for moments. Each run tries other examples.
+settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=10)
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))

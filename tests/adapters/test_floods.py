@@ -10,7 +10,6 @@ import pytest
 from uvicorn.config import LOGGING_CONFIG
 
 from tests.adapters.clients.aiohttp import AiohttpClient
-from tests.adapters.clients.asgi import ASGIClient
 from tests.adapters.clients.django import DjangoASGIClient
 from tests.adapters.clients.starlette import StarletteClient
 from tests.adapters.frames import raw_client
@@ -24,7 +23,7 @@ FRAMES_OF_A_READ = 2**18 // 7  # asyncio reads 256 KiB at once, that is so many 
 BOUND = 32 << 20
 """The most bytes that a server may allocate during one flood. Reading the whole flood ahead would need more."""
 
-SIZES = {StarletteClient: 50_000, AiohttpClient: 50_000, ASGIClient: 50_000, DjangoASGIClient: 5_000}
+SIZES = {StarletteClient: 50_000, AiohttpClient: 50_000, DjangoASGIClient: 5_000}
 """Frames of a flood that is read to its end; Channels handles a frame in about a millisecond."""
 
 

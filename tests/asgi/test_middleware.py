@@ -7,8 +7,10 @@ import pytest
 
 from tests.servers import serve
 from traffik import Rule, Throttled, trust_proxies
+from traffik.live.pages import LivePage
 from traffik.responses.rejections import Reply
 from traffik_asgi import ASGIRequest, HTTPThrottle, ThrottleMiddleware, WebSocketThrottle, reply_to
+from traffik_asgi.live import live_app
 
 pytestmark = pytest.mark.anyio
 PREFLIGHT = {"origin": "https://a.example", "access-control-request-method": "PUT"}
@@ -172,3 +174,16 @@ def test_a_framework_serves_a_throttled_endpoint(framework, store):
     assert first.headers["ratelimit"] == '"everything";r=8;t=60, "exports";r=0;t=60'
     assert second.headers["ratelimit"] == '"exports";r=0;t=60'
     assert second.json()["violated-policies"] == ["exports"]
+
+
+def test_the_live_page_is_mounted_in_litestar():
+    from litestar import Litestar, asgi
+
+    with LivePage(token="a token of readers") as page:
+        mounted = asgi("/limits", is_mount=True, copy_scope=True)(live_app(page))
+        with serve(Litestar([mounted], openapi_config=None)) as address:
+            fields = {"Authorization": "Bearer a token of readers"}
+            with httpx.Client(base_url=f"http://{address}", headers=fields) as client:
+                assert client.get("/limits").headers["location"] == "./limits/"
+                assert "<title>Limits</title>" in client.get("/limits/").text
+                assert client.get("/limits/state").json()["minutes"] == 10

@@ -28,6 +28,9 @@ def page_app(page: LivePage, native: Callable[[_Scope], object]) -> _App:
         if scope["type"] != "http":
             await send(dict(_CLOSE))
             return
+        if _lacks_slash(scope):
+            await _respond(_with_slash(scope), receive, send)
+            return
         await _respond(await page.answer(await _translated(scope, receive, native(scope))), receive, send)
 
     return app
@@ -51,7 +54,19 @@ def _path_below(scope: _Scope) -> str:
     """The path below the place where the application is mounted, which may be a part of the path or left out."""
     root, path = scope.get("root_path", ""), scope["path"]
     inside = path.removeprefix(root)
-    return path if inside[:1] not in {"", "/"} else inside or "/"
+    found = path if inside[:1] not in {"", "/"} else inside
+    return found.rstrip("/") or "/"  # Litestar adds a slash at the end
+
+
+def _lacks_slash(scope: _Scope) -> bool:
+    """Whether the page is asked for without the slash at the end, from which its links begin."""
+    written: bytes = scope.get("raw_path") or b"/"
+    return _path_below(scope) == "/" and not written.partition(b"?")[0].endswith(b"/")
+
+
+def _with_slash(scope: _Scope) -> LiveResponse:
+    name = scope["raw_path"].partition(b"?")[0].rpartition(b"/")[2].decode("latin-1")
+    return LiveResponse.of(307, "text/plain", b"", ("Location", f"./{name}/"))
 
 
 async def _respond(response: LiveResponse, receive: _Receive, send: _Send) -> None:
