@@ -52,13 +52,15 @@ def quick_starts() -> list[QuickStart]:
     """The quick starts of the README, one for each row of its table of install lines."""
     text = README.read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| `(pip install .+?)` \| `(pip install .+?)` \|$", text, re.MULTILINE)
-    return [QuickStart(*row, blocks_below(text, f"### {row[0]}\n")) for row in rows]
+    return [QuickStart(*row, blocks_below(text, row[0])) for row in rows]
 
 
-def blocks_below(text: str, heading: str) -> list[Block]:
-    """The README's blocks between a heading and the next one."""
-    first = text.count("\n", 0, text.index(heading))
-    following = re.compile("^##+ ", re.MULTILINE).search(text, text.index(heading) + len(heading))
+def blocks_below(text: str, framework: str) -> list[Block]:
+    """The README's blocks about a framework: below its heading, or in the part that a click unfolds."""
+    heading = re.compile(rf"^### {framework}$|^<details><summary><b>{framework}</b>", re.MULTILINE).search(text)
+    assert heading is not None, f"the README has nothing about {framework}"
+    first = text.count("\n", 0, heading.start())
+    following = re.compile("^##+ |^</?details>", re.MULTILINE).search(text, heading.end())
     last = text.count("\n", 0, following.start() if following else len(text))
     return [block for block in blocks(README) if first < block.line < last]
 
