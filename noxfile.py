@@ -184,6 +184,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Mutation tests of the pure modules, for some minutes each; `-- keys headers` for some of the rooms."""
+    equip(session, "mutants", "packages/core")
+    session.run("python", "tests/mutants/run.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation as a site in `site/`; a broken link is an error."""
     equip(session, "docs")
