@@ -191,6 +191,13 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Ten minutes of traffic through real servers with restarts and kills, on Linux; `-- 30s` for less."""
+    equip(session, "tests", *PACKAGES)
+    session.run("python", "tests/soak/run.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation as a site in `site/`; a broken link is an error."""
     equip(session, "docs")

@@ -139,7 +139,7 @@ def mutmut(home: Path, *words: str, **options: object) -> subprocess.CompletedPr
     """Run mutmut in a folder."""
     environ = {**os.environ, "TRAFFIK_HYPOTHESIS": "mutants", "PYTHONPATH": ""}
     command = [sys.executable, "-m", "mutmut", *words]
-    return subprocess.run(command, cwd=home, env=environ, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]  # options of run
+    return subprocess.run(command, cwd=home, env=environ, text=True, check=False, **options)
 
 
 def shown(home: Path, name: str) -> Mutant:
