@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffik.model.keys import MAX_LENGTH, check_uid, local_key, partition_key
+from traffik.model.keys import (
+    MAX_LENGTH,
+    check_pattern,
+    check_uid,
+    local_key,
+    local_of,
+    partition_key,
+    seal,
+    sealed,
+    without_scope,
+)
 
 tricky = st.text(st.sampled_from("{}:%\0ihIH0123 aé\ud800\udfff"), max_size=6)
 long = st.builds(
@@ -84,3 +94,27 @@ def test_a_uid_of_another_type_is_an_error(uid):
 def test_an_empty_or_too_long_uid_is_an_error(uid):
     with pytest.raises(ValueError, match="1 to 128 characters"):
         check_uid(uid)
+
+
+@given(parts)
+def test_a_local_key_is_read_back_from_a_key_and_loses_its_scope(part):
+    namespace, uid, scope, identity = part
+    local = local_key(scope, identity)
+    assert local_of(partition_key(namespace, uid, local)) == local
+    assert without_scope(local) == local_key(None, identity)
+
+
+def test_a_sealed_text_depends_on_the_text_and_the_secret():
+    keys = [seal("0123456789abcdef"), seal(b"another secret of bytes")]
+    hashes = {sealed(text, key) for text in ("ada", "bob", "\udfff") for key in keys}
+    assert {len(each) for each in hashes} == {40}
+    assert len(hashes) == 6
+    assert seal(b"0123456789abcdef") == keys[0]
+    assert sealed("ada", keys[0]) == "d0ffe9a4213ab6ad00bf48cc8241b098348045e0"
+
+
+@pytest.mark.parametrize(("pattern", "error"), [("", ValueError), (b"*", TypeError)])
+def test_a_pattern_of_uids_is_text(pattern, error):
+    with pytest.raises(error, match="a group is a pattern of uids"):
+        check_pattern(pattern)
+    assert check_pattern("api:*") == "api:*"

@@ -40,7 +40,10 @@ class Room(NamedTuple):
 ROOMS = {
     "keys": Room(("model/keys",), ("tests/model/test_keys.py",)),
     "headers": Room(("responses/headers", "responses/retry_fields"), ("tests/responses",)),
-    "identities": Room(("identities/*",), ("tests/identities",)),
+    "forwarding": Room(("identities/forwarding",), ("tests/identities/test_forwarding.py",)),
+    "identities": Room(
+        tuple(f"identities/{name}" for name in ("identifiers", "networks", "proxies", "trust")), ("tests/identities",)
+    ),
     "rules": Room(("rules/*",), ("tests/rules",)),
     "settling": Room(
         ("strategies/settling",),
