@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import string
+from enum import IntEnum, StrEnum
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from traffik.model.errors import ConfigurationError
 from traffik.model.keys import (
     MAX_LENGTH,
+    as_text,
     check_pattern,
     check_uid,
     local_key,
@@ -113,8 +117,41 @@ def test_a_sealed_text_depends_on_the_text_and_the_secret():
     assert sealed("ada", keys[0]) == "d0ffe9a4213ab6ad00bf48cc8241b098348045e0"
 
 
+@pytest.mark.parametrize("secret", ["0123456789abcde", b"", None, ["a list"] * 16], ids=repr)
+def test_a_short_secret_is_an_error(secret):
+    with pytest.raises(ConfigurationError, match="a secret is 16 bytes or more"):
+        seal(secret)
+
+
+@pytest.mark.parametrize("uid", ["u", "u" * MAX_LENGTH])
+def test_a_uid_of_an_allowed_length_is_kept(uid):
+    assert check_uid(uid) == uid
+
+
 @pytest.mark.parametrize(("pattern", "error"), [("", ValueError), (b"*", TypeError)])
 def test_a_pattern_of_uids_is_text(pattern, error):
     with pytest.raises(error, match="a group is a pattern of uids"):
         check_pattern(pattern)
     assert check_pattern("api:*") == "api:*"
+
+
+class Plan(StrEnum):
+    FREE = "free"
+
+
+class Number(IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("a", "a"), (Plan.FREE, "free"), (7, "7"), (Number.ONE, "1"), (UUID(int=7), str(UUID(int=7)))]
+)
+def test_an_identity_is_plain_text(value, text):
+    found = as_text(value, "the identity")
+    assert (found, type(found)) == (text, str)
+
+
+@pytest.mark.parametrize("value", [True, 1.5, b"a", None])
+def test_an_identity_of_another_type_is_an_error(value):
+    with pytest.raises(TypeError, match=f"^the scope is text, an integer or a UUID, not {value!r} "):
+        as_text(value, "the scope")
