@@ -149,6 +149,12 @@ def test_a_digest_does_not_change():
     assert identities.digest("\udfff") == "50d225245bff1d4efc4384df0b712e03"
 
 
+def test_a_shared_quota_is_known_behind_networks():
+    assert identities.is_shared(identities.shared)
+    assert identities.is_shared(exempt("192.0.2.0/24", identities.shared))
+    assert not identities.is_shared(exempt("192.0.2.0/24"))
+
+
 class TestAUser:
     @either
     @pytest.mark.parametrize(

@@ -226,6 +226,11 @@ class TestSeveralDecisions:
         assert together([]) == []
 
 
+def test_no_number_is_larger_than_a_structured_field_allows():
+    fields = policies("api", [MINUTE]).raw_fields(TAKEN._replace(remaining=10**15))
+    assert dict(fields)[b"ratelimit"] == b'"api";r=999999999999999;t=13'
+
+
 class TestARefusalWithOthers:
     def test_its_lists_name_all_policies_and_its_wait_is_its_own(self):
         others = [(policies("two", [MINUTE], ALL), REFUSED._replace(retry_after=9_000_000)), (policies("x", []), TAKEN)]

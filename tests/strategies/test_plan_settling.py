@@ -220,7 +220,7 @@ class TestAStrategyWithoutPrepare:
 
 
 def kernel_that_resets(state, cost, now):
-    return Decision(allowed=True, limit=1, remaining=0, reset_after=state[0] - now), None, 0
+    return Decision(allowed=True, limit=1, remaining=0, reset_after=state[0] - now + cost), None, 0
 
 
 def test_settled_parts_live_as_long_as_the_longest_of_them():
