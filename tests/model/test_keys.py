@@ -75,6 +75,21 @@ def test_local_keys_are_of_bounded_length(scope, identity):
     assert len(local_key(scope, identity)) <= 2 * MAX_LENGTH + 6
 
 
+def test_long_texts_have_different_hashes_of_40_digits():
+    ends = ["a", "b", "\udfff"]
+    hashes = {local_key(None, "i" * MAX_LENGTH + end) for end in ends}
+    assert len(hashes) == 3
+    assert {len(each) for each in hashes} == {2 + 40}
+    assert len({local_key("s" * MAX_LENGTH + end, "i") for end in ends}) == 3
+
+
+@pytest.mark.parametrize("length", [MAX_LENGTH, MAX_LENGTH + 1])
+@pytest.mark.parametrize("size", [0, 3, MAX_LENGTH, MAX_LENGTH + 1])
+def test_every_form_of_a_local_key_loses_its_scope(length, size):
+    identity = "\0" + "h" * (length - 1)
+    assert without_scope(local_key("s" * size, identity)) == local_key(None, identity)
+
+
 def test_a_plain_identity_is_its_own_local_key():
     assert local_key(None, "user:42") == "user:42"
 
