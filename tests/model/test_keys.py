@@ -90,6 +90,13 @@ def test_every_form_of_a_local_key_loses_its_scope(length, size):
     assert without_scope(local_key("s" * size, identity)) == local_key(None, identity)
 
 
+@pytest.mark.parametrize("identity", ["\x01", "A", "i" * MAX_LENGTH])
+def test_an_identity_of_an_allowed_length_appears_as_it_is(identity):
+    assert local_key(None, identity) == identity
+    scope = "s" * MAX_LENGTH
+    assert local_key(scope, identity) == f"\0I{MAX_LENGTH}:{scope}{identity}"
+
+
 def test_a_plain_identity_is_its_own_local_key():
     assert local_key(None, "user:42") == "user:42"
 
