@@ -105,6 +105,8 @@ QUICK = (
     *("backends/test_binding.py", "backends/test_failures.py", "backends/test_inmemory.py", "backends/test_tables.py"),
 )
 
+PURE = ("identities", "model", "responses", "rules", "strategies")  # rooms without I/O, so every line can be tested
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
@@ -129,6 +131,8 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *coverage, f"--ignore={BROWSER}", f"--numprocesses={processes}", "--dist=loadfile")
     if measured:
         session.run("coverage", "report")
+        pure = ",".join(f"*/traffik/{room}/*" for room in PURE)
+        session.run("coverage", "report", f"--include={pure}", "--fail-under=98")
 
 
 @nox.session
@@ -181,6 +185,20 @@ def fuzz(session: nox.Session) -> None:
     """Coverage-guided fuzzing of the parsers of client input; `-- -runs=1000000` for more inputs."""
     equip(session, "fuzz", "packages/core")
     session.run("python", "tests/fuzz/forwarding.py", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Mutation tests of the pure modules, for some minutes each; `-- keys headers` for some of the rooms."""
+    equip(session, "mutants", "packages/core")
+    session.run("python", "tests/mutants/run.py", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Ten minutes of traffic through real servers with restarts and kills, on Linux; `-- 30s` for less."""
+    equip(session, "tests", *PACKAGES)
+    session.run("python", "tests/soak/run.py", *session.posargs)
 
 
 @nox.session

@@ -13,10 +13,14 @@ from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
 
-# `TRAFFIK_HYPOTHESIS=deep` runs for hours, `quick` for moments. Each run tries other examples.
+# `TRAFFIK_HYPOTHESIS=deep` runs for hours, `quick` for moments. Each run tries other examples, but `mutants` the same.
 settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=10)
+# The mutants of a module are tested in forks of one process that has already run the tests.
+settings.register_profile(
+    "mutants", max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
 
 

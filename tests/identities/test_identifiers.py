@@ -137,6 +137,23 @@ class TestACookie:
     def test_an_unknown_cookie_is_replaced_by_the_address(self, line):
         assert answer(cookie("sid", {"s-1"}), request(cookie=line)) == PEER
 
+    def test_its_value_may_have_equals_signs(self):
+        assert answer(cookie("sid", {"s=1"}), request(cookie="sid=s=1")) == f"cookie:sid:{identities.digest('s=1')}"
+
+    def test_an_empty_one_is_not_checked(self):
+        assert answer(cookie("sid", lambda _: True), request(cookie="sid=")) == PEER
+
+
+def test_a_digest_does_not_change():
+    assert identities.digest("s-1") == "d8f869c69505c294cde2a4fffd0d696e"
+    assert identities.digest("\udfff") == "50d225245bff1d4efc4384df0b712e03"
+
+
+def test_a_shared_quota_is_known_behind_networks():
+    assert identities.is_shared(identities.shared)
+    assert identities.is_shared(exempt("192.0.2.0/24", identities.shared))
+    assert not identities.is_shared(exempt("192.0.2.0/24"))
+
 
 class TestAUser:
     @either

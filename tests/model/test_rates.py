@@ -230,3 +230,8 @@ def test_no_rate_is_an_error(nothing):
 def test_other_objects_are_an_error(other):
     with pytest.raises(RateError):
         parse_rates(other)
+
+
+def test_a_number_with_many_decimals_is_no_whole_number():
+    with pytest.raises(RateError, match="not a whole number"):
+        Rate.parse(f"1.{'3' * 1000}/s")

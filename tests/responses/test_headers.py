@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from traffik import NEVER, Decision, Rate, ResponseOptions
 from traffik.model.decisions import REFUSED as DENIAL
 from traffik.model.decisions import UNAVAILABLE, PartitionedDecision
-from traffik.responses.headers import policies, policy_name, retry_after, together
+from traffik.responses.headers import joined, policies, policy_name, retry_after, together
 from traffik.responses.options import DEFAULT, FIELDS, UNITS
 from traffik.responses.rejections import reject
 
 NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 SECRET = bytes(range(32))
 ALL = ResponseOptions(fields=FIELDS)
+
+PARTS = ("Limit", "Remaining", "Reset")
 
 MINUTE = Rate.parse("100/min")
 TAKEN = Decision(True, 100, 42, 0, 12_000_001, MINUTE)
@@ -212,8 +214,42 @@ class TestSeveralDecisions:
         assert fields[b"x-ratelimit-limit"] == b"100"
         assert b"x-ratelimit-remaining" not in fields
 
+    def test_single_fields_of_each_kind_are_sent_once_in_their_order(self):
+        fields = together([(policies("one", [MINUTE], ALL), TAKEN), (policies("two", [MINUTE], ALL), REFUSED)])
+        names = [
+            kind + part for kind in (b"ratelimit-", b"x-ratelimit-") for part in (b"limit", b"remaining", b"reset")
+        ]
+        assert [name for name, _ in fields if name in names] == names
+        assert [dict(fields)[name] for name in names] == [b"100", b"3", b"3"] * 2
+
     def test_without_decisions_there_are_no_fields(self):
         assert together([]) == []
+
+
+def test_no_number_is_larger_than_a_structured_field_allows():
+    fields = policies("api", [MINUTE]).raw_fields(TAKEN._replace(remaining=10**15))
+    assert dict(fields)[b"ratelimit"] == b'"api";r=999999999999999;t=13'
+
+
+class TestARefusalWithOthers:
+    def test_its_lists_name_all_policies_and_its_wait_is_its_own(self):
+        others = [(policies("two", [MINUTE], ALL), REFUSED._replace(retry_after=9_000_000)), (policies("x", []), TAKEN)]
+        fields = joined(policies("one", [MINUTE]), REFUSED, others)
+        assert fields[:3] == [
+            ("Retry-After", "3"),
+            ("RateLimit-Policy", '"one";q=100;w=60, "two";q=100;w=60'),
+            ("RateLimit", '"one";r=3;t=3, "two";r=3;t=9'),
+        ]
+        assert [name for name, _ in fields[3:]] == [f"{x}RateLimit-{part}" for x in ("", "X-") for part in PARTS]
+
+    def test_a_field_with_room_for_one_stays_its_own(self):
+        known = policies("one", [MINUTE], ALL)
+        assert joined(known, REFUSED, [(known, TAKEN)])[3:] == known.headers(REFUSED)[3:]
+
+    def test_it_takes_no_wait_of_the_others(self):
+        assert joined(policies("one", [MINUTE]), FOR_GOOD, [(policies("two", []), REFUSED)]) == [
+            ("RateLimit-Policy", '"one";q=100;w=60')
+        ]
 
 
 class TestLikeness:
@@ -224,6 +260,17 @@ class TestLikeness:
         assert known.likeness(REFUSED) == known.likeness(later)
         assert reject(REFUSED, known).reply([]) == reject(later, known).reply([])
         assert known.likeness(REFUSED) != known.likeness(REFUSED._replace(retry_after=3_400_000))
+
+    def test_it_differs_between_rates_that_are_named(self):
+        hour = Rate.parse("100/hour")
+        one, two = policies("api", [MINUTE]), policies("api", [MINUTE, hour])
+        assert two.likeness(REFUSED) != two.likeness(REFUSED._replace(rate=hour))
+        assert one.likeness(REFUSED) == one.likeness(REFUSED._replace(rate=hour))  # it has one form of the field
+
+    def test_it_differs_by_the_seconds_as_they_are_rounded(self):
+        known = policies("api", [MINUTE])
+        whole = known.likeness(REFUSED._replace(retry_after=3_000_000))
+        assert known.likeness(REFUSED) == whole != known.likeness(REFUSED._replace(retry_after=2_000_000))
 
     def test_it_differs_between_clients_if_responses_do(self):
         known = policies("api", [MINUTE], ResponseOptions(jitter=5))

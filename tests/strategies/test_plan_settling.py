@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tests.walks import START, STRATEGIES, Key, keys, small_rates
 from traffik import NEVER, ConfigurationError, Decision, FixedWindow, Rate, SlidingWindow, Transition
 from traffik.strategies import Settled, Settling, plan, probe
+from traffik.strategies.base import UNCHANGED, Settler
+from traffik.strategies.settling import prepare_settling, settle_parts
 
 PAIR = [Rate(3, 1000), Rate(5, 10_000)]
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
@@ -184,3 +186,47 @@ def test_foreseen_waits_are_exact_after_the_clock_has_gone_far_back():
     key = Key(plan(SlidingWindow(), PAIR).kernel)
     key.hit(3)
     assert plan(SlidingWindow(), PAIR).earliest(key.state, [1, 3], START - 10**9) == (1000, 11_000)
+
+
+class Recording:
+    """A strategy of a user, without `prepare`, that remembers how it was called."""
+
+    result = (3,)
+
+    def receipt(self, before, after, rate):
+        return before[0] if before else 0, after[0], rate.limit
+
+    def settle(self, state, rate, delta, receipt, now):
+        self.called = state, rate, delta, receipt, now
+        return Settled(Decision(allowed=True, limit=1, remaining=0), self.result, 5, delta)
+
+
+class TestAStrategyWithoutPrepare:
+    rate = Rate(7, 1_000_000)
+
+    def test_gets_its_own_states_for_a_receipt(self):
+        settler = prepare_settling(Recording(), self.rate, ahead=True)
+        assert settler.receipt((90, (1,)), (99, (2,))) == (1, 2, 7)
+        assert settler.receipt(None, (99, (2,))) == (0, 2, 7)
+
+    def test_gets_its_own_state_until_it_expires(self):
+        recording = Recording()
+        settler = prepare_settling(recording, self.rate, ahead=True)
+        assert settler.settle((100, (1,)), -1, (8,), 99) == ((104, (3,)), 5, -1)
+        assert recording.called == ((1,), self.rate, -1, (8,), 99)
+        recording.result = None
+        assert settler.settle((100, (1,)), -1, None, 100) == (None, 5, -1)
+        assert recording.called == (None, self.rate, -1, None, 100)
+
+
+def kernel_that_resets(state, cost, now):
+    return Decision(allowed=True, limit=1, remaining=0, reset_after=state[0] - now + cost), None, 0
+
+
+def test_settled_parts_live_as_long_as_the_longest_of_them():
+    changing = Settler(lambda *_: (), lambda *_: ((1,), 10, -1))
+    keeping = Settler(lambda *_: (), lambda *_: UNCHANGED)
+    state, kernels = ((70,), (90,)), [kernel_that_resets] * 2
+    assert settle_parts(kernels, [changing, keeping], state, -1, None, 60) == (((1,), (90,)), 30, 0)
+    assert settle_parts(kernels, [changing, keeping], state, -1, None, 85) == (((1,), (90,)), 10, 0)
+    assert settle_parts(kernels, [keeping, keeping], state, -1, None, 60) == UNCHANGED
