@@ -175,9 +175,25 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks, as ratios to a baseline measured in the same run."""
+    """Benchmarks, as ratios to a baseline measured in the same run; `-- peers` compares with other limiters."""
+    if session.posargs[:1] == ["peers"]:
+        compare(session, *session.posargs[1:])
+        return
     equip(session, "bench", *PACKAGES)
     session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+def compare(session: nox.Session, *options: str) -> None:
+    """Compare with other limiters, each in an environment with the versions that are pinned beside the program."""
+    folder = Path(session.create_tmp())
+    pythons = {name: str(folder / name / Path(session.bin).name / "python") for name in ("peers", "upstream")}
+    for name, python in pythons.items():
+        session.run("python", "-m", "venv", "--clear", str(folder / name))
+        wanted = ["packages/core"] if name == "peers" else []
+        pins = f"benchmarks/peers/{name}.txt"
+        session.run(python, "-m", "pip", "install", "-q", *wanted, "-r", pins, external=True)
+    program = "benchmarks/peers/run.py"
+    session.run(pythons["peers"], program, "--upstream", pythons["upstream"], *options, external=True)
 
 
 @nox.session
