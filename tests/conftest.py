@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from weakref import WeakSet
 
@@ -22,6 +23,12 @@ settings.register_profile(
     "mutants", max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
+
+
+def pytest_collection_finish():
+    """Let the garbage collector skip what the collection has made, which is most of the memory of a test process."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

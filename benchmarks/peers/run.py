@@ -11,7 +11,7 @@ import json
 import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -38,7 +38,7 @@ def main() -> None:
     for part in options.only or PARTS:
         found[part] = measured(part, pythons, options.rounds)
         found |= {
-            "date": datetime.now(UTC).date().isoformat(),
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
             "python": platform.python_version(),
             "versions": versions(),
         }
@@ -161,8 +161,8 @@ DELIVERED = """A client comes as often as it may for 30 minutes, on a moved cloc
 and the longest wait that it is told (– if it is told none). The third figure is the most that any minute admits of a
 client that comes once, then just before a minute is over, and then as often as it may.
 """
-MEMORY = """One async hit that is admitted, as a multiple of traffik's default. Limiters with one bucket for all keys look up
-no key.
+MEMORY = """One async hit that is admitted, as a multiple of traffik's default. Limiters with one bucket for all keys
+look up no key.
 """
 REDIS = "Hits a second, and as a multiple of traffik's default, on one server on this machine.\n"
 EXACT = "Four processes hit a limit of 100 a minute 300 times each, as fast as they can, on one Redis.\n"
