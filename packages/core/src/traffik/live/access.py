@@ -99,7 +99,7 @@ class Access:
         found = self._of_token(request)
         if found.permission is not None or self._authorize is None:
             return found
-        answer = self._authorize(request.native)
+        answer: Any = self._authorize(request.native)
         if isawaitable(answer):
             answer = await answer if wait is None else wait(answer)
         found = Grant(*answer) if isinstance(answer, tuple) and len(answer) == 2 else Grant(answer)
