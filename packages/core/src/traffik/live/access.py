@@ -102,10 +102,10 @@ class Access:
         answer: Any = self._authorize(request.native)
         if isawaitable(answer):
             answer = await answer if wait is None else wait(answer)
-        found = Grant(*answer) if isinstance(answer, tuple) and len(answer) == 2 else Grant(answer)
-        if found.permission not in {None, "read", "act"} or not isinstance(found.by, str):
+        permission, by = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
+        if permission not in {None, "read", "act"} or not isinstance(by, str):
             raise TypeError(f"authorize returns None, 'read' or 'act', or one of these and a name, not {answer!r}")
-        return found
+        return Grant(permission, by)
 
     def session_for(self, token: str) -> str | None:
         """The cookie for a token that was typed into the form; None if it is wrong."""
