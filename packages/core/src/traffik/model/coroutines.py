@@ -27,7 +27,6 @@ def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
         runner = _new_runner()
     result: _T = runner.send(coroutine)
     if runner.gi_yieldfrom is None:
-        runner.send(None)  # now it waits for the next coroutine, and keeps no result alive
         _idle.append(runner)
         return result
     coroutine.close()
@@ -37,8 +36,9 @@ def run_sync(coroutine: Coroutine[Any, Any, _T]) -> _T:
 @types.coroutine
 def _run() -> Generator[Any, Any, None]:
     """Yields the result of each coroutine that it is sent. The StopIteration of `coroutine.send` would take longer."""
+    coroutine = yield
     while True:
-        yield (yield from (yield))
+        coroutine = yield (yield from coroutine)
 
 
 def _new_runner() -> Any:
