@@ -234,12 +234,14 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Source archives and wheels in `dist/`, then a new user's first steps with the wheels."""
+    """Source archives, wheels and a bill of materials in `dist/`, then a new user's first steps with the wheels."""
     equip(session, "build")
     dist = ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     for package in PACKAGES:
         session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), package)
+    session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
+    session.run("check-wheel-contents", *map(str, sorted(dist.glob("*.whl"))))
     names = ("core", "aiohttp", "asgi", "cli", "django", "starlette", "wsgi")
     core, aiohttp, asgi, cli, django, starlette, wsgi = (
         str(next(dist.glob(f"traffik_{name}-*.whl"))) for name in names
@@ -259,6 +261,9 @@ def build(session: nox.Session) -> None:
     stranger("aiohttp_app.py", f"{core}[aiohttp]", aiohttp)
     stranger("wsgi_app.py", f"{core}[wsgi]", wsgi)
     stranger("asgi_app.py", f"{core}[asgi]", asgi)
+    (dist / "sbom").mkdir()
+    materials = ("cyclonedx-py", "environment", python, "--output-file", str(dist / "sbom" / "traffik.cdx.json"))
+    session.run(*materials)  # of all extras, since all of them are installed there now
     session.run("python", "-m", "tests.smoke.quick_start", str(Path(session.create_tmp()) / "quick_start"))
 
 
