@@ -126,7 +126,7 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     # Much of the time is spent waiting for servers, so there is room for more processes than processors.
-    processes = 1 + (os.cpu_count() or 1)
+    processes = 2 + (os.cpu_count() or 1)
     coverage = ["--cov", "--cov-report="] if measured else []
     session.run("pytest", *coverage, f"--ignore={BROWSER}", f"--numprocesses={processes}", "--dist=loadfile")
     if measured:

@@ -22,7 +22,7 @@ from traffik import HTTPThrottle, Rule, WebSocketThrottle
 from traffik.adapters import Memory
 from traffik.throttles import Throttle
 
-COUNT = int(os.environ.get("TRAFFIK_SPELLINGS", "500"))
+COUNT = int(os.environ.get("TRAFFIK_SPELLINGS", "250"))
 """How many requests a service gets: a few seconds. Set the variable to a million for an hour."""
 
 SEED = int(os.environ.get("TRAFFIK_SPELLINGS_SEED", "12"))

@@ -1,7 +1,7 @@
 """Compares traffik with other limiters: ``python run.py --ours PYTHON --upstream PYTHON [--only PART]``.
 
 Each contestant runs in processes of its own, in turn, in rounds, so that a busy moment slows all of them down. The
-results are written into `results.json` after every part, and into `RESULTS.md` at the end.
+results are written into `results.json` after every part, and at the end into `benchmarks/RESULTS.md` and docs/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from contestants import CONTESTANTS
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent.parent))
-FOUND, PAGE = HERE / "results.json", HERE / "RESULTS.md"
+FOUND, PAGE = HERE / "results.json", HERE.parent / "RESULTS.md"
+DOCS = HERE.parent.parent / "docs" / "compare.md"
 PARTS = ("delivered", "memory", "redis", "exact")
 ROUNDS = 5
 PATIENCE = 60  # seconds for one process
@@ -44,6 +45,7 @@ def main() -> None:
         }
         FOUND.write_text(json.dumps(found, indent=2) + "\n")
     PAGE.write_text(page(found))
+    DOCS.write_text(page(found) + OTHERS)
 
 
 def measured(part: str, pythons: list[str], rounds: int) -> list[Any]:
@@ -166,6 +168,19 @@ look up no key.
 """
 REDIS = "Hits a second, and as a multiple of traffik's default, on one server on this machine.\n"
 EXACT = "Four processes hit a limit of 100 a minute 300 times each, as fast as they can, on one Redis.\n"
+
+
+OTHERS = """
+## What others have
+
+- **limits** has storages for Memcached, MongoDB and etcd.
+- **throttled-py** has a leaky bucket that shapes traffic by itself; here, [`wait`](waiting.md) does.
+- **pyrate-limiter** has buckets in SQLite and PostgreSQL.
+- **aiolimiter** is small, and enough for one program that calls one API.
+- **slowapi** and **fastapi-limiter** have been in use for years, so many answers about them are to be found.
+
+How each call of theirs is written here: [migrating](migrate/slowapi.md).
+"""
 
 
 def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:

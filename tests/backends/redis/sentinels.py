@@ -70,7 +70,7 @@ class Sentinels:
         else:
             # A sentinel refuses during another failover, or if it knows no healthy replica.
             until(lambda: self.watchers[0].command("SENTINEL", "FAILOVER", self.name), "a failover to begin")
-        until(lambda: self._lead(new), f"{new} to take over from {old}")
+        until(lambda: self._lead(new), f"{new} to take over from {old}", 30.0)
 
     def wait_settled(self) -> None:
         """Wait until the primary has its replica, and each sentinel knows both servers and the other sentinels.

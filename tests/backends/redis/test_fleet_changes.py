@@ -230,10 +230,39 @@ with RedisBackend(sys.argv[1], changes_within=0.1, deadline=10) as store:
 """
 
 
-def test_a_forked_child_follows_by_itself(redis_server):
+INHERITING = """
+import os, sys, time
+from traffik.backends.redis import RedisBackend
+from traffik.backends.redis.records import RedisRecord
+
+readers, read = [], RedisRecord.read
+
+
+def noting(self):
+    readers.append((os.getpid(), self.client))
+    return read(self)
+
+
+RedisRecord.read = noting
+with RedisBackend(sys.argv[1], changes_within=0.1) as store:
+    inherited = store._record.client
+    for _ in range(3):
+        child = os.fork()
+        if child:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            continue
+        end = time.monotonic() + 20
+        while (ours := [client for pid, client in readers if pid == os.getpid()]) == [] and time.monotonic() < end:
+            time.sleep(0.01)
+        os._exit(0 if ours and inherited not in ours else 1)
+"""
+
+
+@pytest.mark.parametrize("program", [FORKING, INHERITING], ids=["follows", "connects"])
+def test_a_forked_child_does_so_by_itself(redis_server, program):
     path = os.pathsep.join(path or os.curdir for path in sys.path)
     done = subprocess.run(
-        [sys.executable, "-c", FORKING, redis_server.url],
+        [sys.executable, "-c", program, redis_server.url],
         env={**os.environ, "PYTHONPATH": path},
         timeout=60,
         check=False,

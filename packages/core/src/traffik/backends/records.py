@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from threading import Event, RLock, Thread, current_thread
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakSet, ref
@@ -100,6 +101,7 @@ class SharedRecord:
         with self._lock:
             if not self.followed:
                 self.followed = True
+                _follow_after_forks(type(self._store()))
                 _running.add(self)
                 self._thread = Thread(target=self._run, args=(self._over, self._read), name=_NAME, daemon=True)
                 self._thread.start()
@@ -190,14 +192,25 @@ _running: Final[WeakSet[SharedRecord]] = WeakSet()
 """The records that a thread follows."""
 
 
-def _after_fork_in_child() -> None:
-    records = tuple(_running)
-    _running.clear()
-    for record in records:
-        record._thread = None
-        record._begin()
-        record.follow()
+_kinds: Final[set[type]] = set()
+"""The classes of stores of which a record has been followed."""
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+def _follow_after_forks(kind: type) -> None:
+    """Let forked processes follow the records of stores of this class.
+
+    Forked processes call functions in the order in which they were registered. The module of a store has registered
+    its own before, so the store has left the connections of its parent when a thread uses it again.
+    """
+    if kind not in _kinds and hasattr(os, "register_at_fork"):
+        _kinds.add(kind)
+        os.register_at_fork(after_in_child=partial(_after_fork_in_child, kind))
+
+
+def _after_fork_in_child(kind: type) -> None:
+    for record in tuple(_running):
+        if type(record._store()) is kind:
+            _running.discard(record)
+            record._thread = None
+            record._begin()
+            record.follow()
