@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import cache
 from weakref import WeakSet
 
 import pytest
+from httpx._transports import default
 from hypothesis import HealthCheck, settings
 
 from traffik import notices, trust_no_proxies
@@ -23,6 +25,10 @@ settings.register_profile(
     "mutants", max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
+
+
+# Reading all certificate authorities takes as long as many a test, and no test speaks TLS with a public server.
+default.create_ssl_context = cache(default.create_ssl_context)
 
 
 def pytest_collection_finish():

@@ -11,16 +11,16 @@ from traffik.testing import ComposingContract
 
 
 class TestLMDBBackend(ComposingContract):
+    durable = False
+
     @pytest.fixture(autouse=True)
     def _where(self, directory):
         self.directory = directory
 
     def make(self, *, namespace, clock):
-        clock = clock or time.monotonic_ns
-        return LMDBBackend(self.directory, namespace=namespace, clock=clock, on_error="raise", deadline=5)
+        options = {"namespace": namespace, "clock": clock or time.monotonic_ns, "changes_within": None}
+        return LMDBBackend(self.directory, durable=self.durable, on_error="raise", deadline=5, **options)
 
 
 class TestDurable(TestLMDBBackend):
-    def make(self, *, namespace, clock):
-        clock = clock or time.monotonic_ns
-        return LMDBBackend(self.directory, durable=True, namespace=namespace, clock=clock, on_error="raise", deadline=5)
+    durable = True

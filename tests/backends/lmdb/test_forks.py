@@ -26,7 +26,8 @@ pytestmark = [
 
 @pytest.fixture
 def limiter(directory):
-    return limiter_on(LMDBBackend(directory, on_error="raise", deadline=10))
+    # no thread of a child opens a file before the child's test looks at it
+    return limiter_on(LMDBBackend(directory, on_error="raise", deadline=10, changes_within=None))
 
 
 def limiter_on(store, rate="100000/day"):

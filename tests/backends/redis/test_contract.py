@@ -18,7 +18,7 @@ class _RedisContract(ComposingContract):
         self.where = redis_server.url
 
     def make(self, *, namespace, clock):
-        return RedisBackend(self.where, namespace=namespace, on_error="raise", deadline=5)
+        return RedisBackend(self.where, namespace=namespace, on_error="raise", deadline=5, changes_within=None)
 
 
 class TestOneServer(_RedisContract):
@@ -91,4 +91,5 @@ class TestOnAVirtualClock(_RedisContract):
             monkeypatch.setattr(module, "SCRIPT", Script.of(source))
 
     def make(self, *, namespace, clock):
-        return _OnClock(self.server, clock or VirtualClock(), namespace=namespace, on_error="raise", deadline=5)
+        options = {"namespace": namespace, "on_error": "raise", "deadline": 5, "changes_within": None}
+        return _OnClock(self.server, clock or VirtualClock(), **options)

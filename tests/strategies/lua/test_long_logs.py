@@ -16,7 +16,7 @@ PERIOD = 1_000_000
 PAUSE = 3 * PERIOD // 2 // MAX_ENTRIES
 
 
-def long_walk(chance, dearest, length=30_000):
+def long_walk(chance, dearest, length=20_000):
     """A walk with enough hits to fill the log. One in 500 compares the state, and one settles."""
     plans = [plan(SlidingLog(), [Rate(limit, PERIOD)], varying=True) for limit in (MAX_ENTRIES, MAX_ENTRIES - 1000)]
     now, steps = START, []
