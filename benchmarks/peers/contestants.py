@@ -153,7 +153,7 @@ _uids = count()
 
 
 async def upstream(limit: int, url: str | None) -> Hit:
-    """Its page "Direct usage". It needs an environment of its own, since its module is called traffik too."""
+    """Its page "Direct usage". It needs its own environment, since its module is called traffik too."""
     from starlette.requests import Request
 
     from traffik import HTTPThrottle

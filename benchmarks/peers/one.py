@@ -1,4 +1,4 @@
-"""One contestant in a process of its own: ``python one.py PLACE PART [URL]`` prints what was measured, as JSON.
+"""One contestant in its own process: ``python one.py PLACE PART [URL]`` prints what was measured, as JSON.
 
 The process belongs to the environment of the contestant, so that none sees the modules of another.
 """
@@ -23,7 +23,7 @@ PATIENCE = 8  # seconds for a part, at most
 
 
 class Clock:
-    """The time of all modules, which moves only if it is told to."""
+    """The time of all modules, which moves only when this program moves it."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000_000_000_000
@@ -61,7 +61,7 @@ async def in_memory(make: Callable[..., Any], _: str) -> dict[str, float]:
 
 
 async def on_redis(make: Callable[..., Any], url: str) -> dict[str, float]:
-    """Hits a second by 1, 16 and 128 callers, each of a key of its own."""
+    """Hits a second by 1, 16 and 128 callers, each with its own key."""
     found: dict[str, float] = {}
     for callers in (1, 16, 128):
         hit = await make(AMPLE, url)

@@ -1,6 +1,6 @@
 """Compares traffik with other limiters: ``python run.py --ours PYTHON --upstream PYTHON [--only PART]``.
 
-Each contestant runs in processes of its own, in turn, in rounds, so that a busy moment slows all of them down. The
+Each contestant runs in its own processes, in turn, in rounds, so that a busy moment slows all of them down. The
 results are written into `results.json` after every part, and at the end into `benchmarks/RESULTS.md` and docs/.
 """
 
@@ -156,11 +156,11 @@ def page(found: dict[str, Any]) -> str:
 HEAD = """# How traffik compares
 
 Measured on {date} with Python {python} by `python3 noxfile.py -s bench -- peers`. Each limiter is used as its own
-documentation says, in processes of its own, in turn. A part that a limiter does not have, or in which it failed, says
+documentation says, in its own processes, in turn. A part that a limiter does not have, or in which it failed, says
 why.
 """
 DELIVERED = """A client comes as often as it may for 30 minutes, on a moved clock: the share of the rate that it gets,
-and the longest wait that it is told (– if it is told none). The third figure is the most that any minute admits of a
+and the longest wait that a refusal gives (– if it gives none). The third figure is the most that any minute admits of a
 client that comes once, then just before a minute is over, and then as often as it may.
 """
 MEMORY = """One async hit that is admitted, as a multiple of traffik's default. Limiters with one bucket for all keys
