@@ -133,3 +133,18 @@ def test_a_rate_function_may_mix_lengths_of_time_and_calendar_periods(store, str
             assert limiter.sync.hit("ada") is not None
             assert limiter.sync.refund("ada", 1)
             assert limiter.sync.stat("ada").hits_remaining > 0
+
+
+CHANGES = ["10/hour; 20/day", "10/month", "10/hour; 20/month", "10/month; 20/day"]
+
+
+def test_a_reservation_from_before_a_change_leaves_other_clients_as_they_are(limiter):
+    for after, actual in itertools.product(CHANGES, (0, 3)):
+        limiter.update(rate="10/hour")
+        with limiter.sync.reserve("eve", 2) as held:
+            limiter.update(rate=after)
+            assert limiter.sync.hit("ada", 8)
+            held.commit(actual)
+        assert limiter.sync.stat("ada").hits_remaining == 2, (after, actual)
+        for name in ("ada", "eve"):
+            limiter.sync.reset(name)

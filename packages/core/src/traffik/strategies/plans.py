@@ -117,6 +117,10 @@ class Plan:
         found: State | None = _fitting(state, _calendars(self.rates))[0]
         return found
 
+    def goes_on_from(self, other: Plan) -> bool:
+        """Whether the first rate goes on with what the first rate of `other`, a plan of a sibling, has counted."""
+        return _calendars(self.rates[:1]) == _calendars(other.rates[:1])
+
     def without_store(self, cost: int) -> Decision:
         """The decision on a cost above the ceiling, without a store: there is no limit, or it can never be admitted.
 
@@ -351,7 +355,7 @@ def _together(kernels: Sequence[Kernel], calendars: Sequence[bool]) -> Kernel:
         states: list[State | None] = []
         binding, least, longest = ADMITTED, UNBOUNDED, 0
         for each, calendar, old in zip(kernels, calendars, olds, strict=False):
-            if old and (old[0] == CALENDAR) is not calendar:
+            if old is not None and bool(old and old[0] == CALENDAR) is not calendar:
                 return kernel(_fitting(state, calendars), cost, now)
             decision, changed, ttl = each(old, cost, now)
             if not decision.allowed:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from traffik.backends.base import Backend
     from traffik.backends.inmemory.tables import KeyTable
-    from traffik.backends.postings import Take
+    from traffik.backends.postings import Posting, Take
     from traffik.model.decisions import Decision
     from traffik.strategies import Plan, State
 
-__all__ = ["MemoryAccount", "fetch_state", "mark_shared", "take_known"]
+__all__ = ["MemoryAccount", "as_counted_now", "fetch_state", "mark_shared", "take_known"]
 
 
 _new = tuple.__new__
@@ -40,6 +40,23 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
     if state is None or table.plan is plan or table.plan.family == plan.family:
         return state
     return plan.from_sibling(state) if table.plan.family in plan.siblings else None
+
+
+def as_counted_now(posting: Posting) -> Posting:
+    """The settling of a hold by the plan that its limit counts by now, if that cannot read the states of the old one.
+
+    Otherwise the whole table would be read by the old plan again. Units that the new plan has not counted are not given
+    back.
+    """
+    account, receipt = posting.account, posting.receipt
+    table, old = account.table, account.plan
+    new = table.plan
+    if receipt is None or new is old or new.family == old.family:
+        return posting
+    counted = MemoryAccount(account.store, account.uid, new, table)
+    if old.family in new.siblings and new.goes_on_from(old):
+        return posting._replace(account=counted)
+    return posting._replace(account=counted, receipt=None, units=max(posting.units, 0))
 
 
 def take_known(takes: Sequence[Take], now: int) -> Taken | None:

@@ -20,7 +20,7 @@ from weakref import WeakSet, WeakValueDictionary
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
-from traffik.backends.inmemory.accounts import MemoryAccount, fetch_state, mark_shared, take_known
+from traffik.backends.inmemory.accounts import MemoryAccount, as_counted_now, fetch_state, mark_shared, take_known
 from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
 from traffik.backends.postings import TAKE, Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
@@ -274,7 +274,7 @@ class InMemoryBackend(Backend):
         now = self._now()
         if kind == TAKE and not back and (known := take_known(takes, now)) is not None:
             return known
-        post_each(back, now, fetch_state, self._write)
+        post_each([*map(as_counted_now, back)], now, fetch_state, self._write)
         taken = take_together(takes, kind, now, fetch_state, self._write)
         mark_shared(takes, taken.decisions)
         return taken
@@ -283,7 +283,8 @@ class InMemoryBackend(Backend):
         with self._lock:
             if self._moving:
                 return [Posted(_busy(posting.account.plan)) for posting in postings]
-            return self._exclusively(lambda: post_each(postings, self._now(), fetch_state, self._write))
+            asked = [*map(as_counted_now, postings)]
+            return self._exclusively(lambda: post_each(asked, self._now(), fetch_state, self._write))
 
     def read_record_sync(self) -> bytes | None:
         return self._record
