@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 
-PATIENCE = 10  # seconds
+PATIENCE = 30  # seconds
 
 
 class Server(uvicorn.Server):
