@@ -10,7 +10,7 @@ import pytest
 from traffik import ConfigurationError
 from traffik.model.coroutines import run_sync
 from traffik.testing import AdapterContract
-from traffik_asgi import ASGIRequest, ASGIWebSocket, adapter
+from traffik_asgi import ASGIRequest, ASGIWebSocket, WebSocketThrottle, adapter
 
 
 class TestAdapter(AdapterContract):
@@ -88,15 +88,34 @@ def test_a_websocket_that_has_ended_is_sent_nothing():
     assert sent == ["websocket.accept", "websocket.close"]
 
 
-def test_a_client_that_has_gone_is_no_error():
-    async def send(message):
-        if message["type"] == "websocket.send":
-            raise OSError("the client has gone")
+async def failing(message):
+    if message["type"] != "websocket.accept":
+        raise OSError("the client has gone")
 
-    async def talk():
-        websocket = ASGIWebSocket({}, silent, send)
-        await websocket.send({"type": "websocket.accept"})
-        await websocket.send({"type": "websocket.send", "text": "hello"})
+
+async def opened():
+    websocket = ASGIWebSocket({"path": "/", "headers": [], "client": ("192.0.2.1", 1)}, silent, failing)
+    await websocket.send({"type": "websocket.accept"})
+    return websocket
+
+
+def test_a_client_that_has_gone_ends_an_application_that_only_sends():
+    async def push():
+        websocket = await opened()
+        with pytest.raises(OSError, match="has gone"):
+            await websocket.send({"type": "websocket.send", "text": "news"})
         return websocket.accepted, websocket.is_open
 
-    assert asyncio.run(talk()) == (True, False)
+    assert asyncio.run(push()) == (True, False)
+
+
+def test_a_client_that_has_gone_is_no_error_of_a_throttle(store):
+    throttle = WebSocketThrottle("gone", "0/min", backend=store)
+
+    async def refuse():
+        refused, closed = await opened(), await opened()
+        await throttle.hit(refused)
+        await closed.close(1008, "enough")
+        return refused.is_open, closed.is_open
+
+    assert asyncio.run(refuse()) == (False, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from traffik.adapters import Memory
@@ -85,9 +86,13 @@ class WebSocketAdapter(HTTPAdapter):
             raise TypeError(f"this is the adapter of WebSockets, not of {describe(connection)}")
         if not connection.accepted:
             raise Throttled(rejection)
-        if not connection.is_open:
-            return None
-        return connection.send({"type": "websocket.send", "text": json.dumps(rejection.message, separators=(",", ":"))})
+        return _notify(connection, rejection) if connection.is_open else None
+
+
+async def _notify(connection: ASGIWebSocket, rejection: Rejection) -> None:
+    """Send the message. If the client has gone, the next `receive` tells it, as without a throttle."""
+    with suppress(OSError):
+        await connection.send({"type": "websocket.send", "text": json.dumps(rejection.message, separators=(",", ":"))})
 
 
 def _is_below(path: str, prefix: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from traffik.model.descriptions import describe
@@ -100,13 +101,18 @@ class ASGIWebSocket(ASGIRequest):
         return await self._line.take()
 
     async def send(self, message: Message) -> None:
-        """Send a message. Once it is closed, or the client has gone, this does nothing."""
+        """Send a message. After `close` this does nothing.
+
+        Raises:
+            OSError: the client has gone. Some servers do not raise it, and only `receive` tells.
+        """
         await self._line.put(message)
 
     async def close(self, code: int, reason: str) -> None:
         """Close it, so that `receive` and `send` of the application end too. Does nothing if it has ended."""
         if not self._line.ended:
-            await self._line.put({"type": "websocket.close", "code": code, "reason": reason})
+            with suppress(OSError):  # the client has gone
+                await self._line.put({"type": "websocket.close", "code": code, "reason": reason})
             self._line.code = code
 
 
@@ -137,5 +143,6 @@ class _Line:
         self.ended = self.ended or kind == "websocket.close"
         try:
             await self._send(message)
-        except OSError:  # the client has gone, which the next `receive` says
+        except OSError:  # the client has gone
             self.ended = True
+            raise
