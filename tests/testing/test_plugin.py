@@ -69,7 +69,7 @@ def run(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", ["test_login.py", "test_orders.py"])
+@pytest.mark.parametrize("name", ["test_login.py", "test_menu.py", "test_orders.py"])
 def test_the_tests_of_an_application_on_the_page_pass(run, name):
     assert run({name: FILES[name]}).startswith(f"{FILES[name].count('def test_')} passed")
 
@@ -80,7 +80,7 @@ def test_the_other_tests_on_the_page_and_tests_of_fixtures_and_markers_pass(run)
 
 
 def test_every_file_on_the_page_is_run():
-    assert sorted(FILES) == ["test_login.py", "test_orders.py", "test_prices.py", "test_rates.py"]
+    assert sorted(FILES) == ["test_login.py", "test_menu.py", "test_orders.py", "test_prices.py", "test_rates.py"]
 
 
 def test_the_plugin_imports_nothing_before_a_test_needs_it(run):

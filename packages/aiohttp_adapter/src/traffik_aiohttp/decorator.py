@@ -26,7 +26,7 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Handler], _Handler]:
-    """Hit `throttles`, in this order, before the handler runs. A throttle that a middleware has hit is not hit again.
+    """Hit `throttles`, as one, before the handler runs. A throttle that a middleware has hit is not hit again.
 
         @throttled("10/s; 1000/hour")
         async def search(request): ...

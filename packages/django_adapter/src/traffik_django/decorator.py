@@ -34,7 +34,7 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_View], _View]:
-    """Hit `throttles`, in this order, before the view runs. The first that refuses is answered, without an exception.
+    """Hit `throttles`, as one, before the view runs. A refusal is answered, without an exception.
 
     A throttle that the middleware has hit is not hit again.
 

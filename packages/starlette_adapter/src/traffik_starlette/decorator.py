@@ -45,7 +45,7 @@ def throttled(
     context: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[_Endpoint], _Endpoint]:
-    """Hit `throttles`, in this order, before the endpoint runs.
+    """Hit `throttles`, as one, before the endpoint runs.
 
     A throttle that a middleware has hit is not hit again. For an open WebSocket, every call of the endpoint hits, so a
     method that is called for every message hits for every message.

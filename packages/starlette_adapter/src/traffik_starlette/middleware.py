@@ -36,7 +36,7 @@ class ThrottleMiddleware:
 
     Args:
         app: the application inside.
-        throttles: one or several throttles, hit in this order. The first that refuses answers. A throttle that the
+        throttles: one or several throttles, hit as one. The one with the longest wait rejects. A throttle that the
             request has hit already, in another middleware for example, is not hit again.
         headers: whether responses that are not refusals get ``RateLimit`` and ``RateLimit-Policy``.
         count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
