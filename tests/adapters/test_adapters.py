@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 
+import flask
+import litestar
 import pytest
 from fastapi import Depends, FastAPI
 
@@ -64,6 +66,21 @@ def test_a_missing_adapter_is_an_error_that_says_what_to_install(package, monkey
     foreign = type("Request", (), {"__module__": f"{package}.nowhere"})
     with pytest.raises(AdapterNotFoundError, match=rf"pip install 'traffik-core\[{package}\]'"):
         adapter_of(foreign())
+
+
+@pytest.mark.parametrize(
+    ("connection", "advice"),
+    [
+        (litestar.Request({"type": "http"}), r"ASGIRequest\(request\.scope\), after .*core\[asgi\]'"),
+        (flask.Request({"REQUEST_METHOD": "GET"}), r"WSGIRequest\(request\.environ\), after .*core\[wsgi\]'"),
+        ({"type": "http"}, r"give traffik_asgi\.ASGIRequest\(scope\)"),
+        ({"REQUEST_METHOD": "GET"}, r"give traffik_wsgi\.WSGIRequest\(environ\)"),
+        ({}, "give the connection your framework hands you"),
+    ],
+)
+def test_a_request_of_asgi_or_wsgi_is_an_error_that_says_what_to_make_of_it(connection, advice):
+    with pytest.raises(AdapterNotFoundError, match=advice):
+        adapter_of(connection)
 
 
 def test_an_unknown_object_is_a_type_error():

@@ -143,6 +143,13 @@ _PIP: Final = {
 }
 """The extra to install for each framework's package."""
 
+_WRAPPERS: Final = {
+    "scope": ("type", "traffik_asgi.ASGIRequest", "asgi"),
+    "environ": ("REQUEST_METHOD", "traffik_wsgi.WSGIRequest", "wsgi"),
+    "env": ("REQUEST_METHOD", "traffik_wsgi.WSGIRequest", "wsgi"),
+}
+"""The dicts of ASGI and WSGI by their names in requests of frameworks: a key, what to make of it, and its extra."""
+
 _by_type: dict[type, Adapter] = {}
 _registered: dict[str, Adapter] = {}
 _entry_points: dict[str, EntryPoint] | None = None
@@ -269,7 +276,14 @@ def _mend(connection: object) -> str:
     known = [name for name, entry in _names().items() if _root(entry.value) in installed]
     if known:
         return f"its adapter is installed, and takes {' or '.join(sorted(known))}"
-    return f"pip install '{_PIP[package]}'" if package in _PIP else "give the connection your framework hands you"
+    if package in _PIP:
+        return f"pip install '{_PIP[package]}'"
+    for name, (key, wrapper, extra) in _WRAPPERS.items():
+        plain = connection if isinstance(connection, dict) else getattr(connection, name, None)
+        if isinstance(plain, dict) and key in plain:
+            where = name if plain is connection else f"request.{name}"
+            return f"give {wrapper}({where}), after pip install 'traffik-core[{extra}]'"
+    return "give the connection your framework hands you"
 
 
 def _root(dotted: str) -> str:
