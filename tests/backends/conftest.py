@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-FURTHER = ("TestSentinels", "TestCluster", "TestDurable", "trio")
+from traffik.testing import BackendContract
+
+FURTHER = ("TestOneServer", "TestSentinels", "TestCluster", "TestDurable", "trio")
 """Runs whose only difference to another one, with all strategies, is how a value reaches the store."""
 
 CHOSEN = {"SlidingWindow", "IdlePeriod", "SettlingPeriod"}
@@ -18,7 +20,9 @@ def pytest_collection_modifyitems(config, items):
 
 
 def repeats(item):
-    if "test_contract.py" not in item.nodeid or not any(each in item.nodeid for each in FURTHER):
+    if not issubclass(getattr(item, "cls", None) or object, BackendContract):
+        return False
+    if not any(each in item.nodeid for each in FURTHER):
         return False
     strategy = getattr(item, "callspec", None) and item.callspec.params.get("strategy")
     return strategy is not None and type(strategy).__name__ not in CHOSEN

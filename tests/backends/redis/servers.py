@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,6 +88,7 @@ def resolve(environ: Mapping[str, str] = os.environ) -> Path:
     raise NoServerError(MISSING)
 
 
+@cache
 def version(binary: Path) -> str:
     """A program's name and version, such as ``valkey-9.1.2``."""
     said = subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout.split()

@@ -49,7 +49,7 @@ class _OnClock(RedisBackend):
 
     def __init__(self, server, clock, **options):
         super().__init__(server.url, **options)
-        self._server = server
+        self._server = server.client()
         self._ticks = clock
 
     def prepare(self, uid, plan, *, sync):
@@ -72,7 +72,7 @@ class _OnClock(RedisBackend):
         return super().post(postings, sync=sync)
 
     def _tell(self):
-        self._server.command("SET", CLOCK, self._ticks.now, "PX", 3_600_000)
+        self._server.set(CLOCK, self._ticks.now, px=3_600_000)
 
 
 class TestOnAVirtualClock(_RedisContract):
