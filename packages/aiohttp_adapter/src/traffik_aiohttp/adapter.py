@@ -146,5 +146,5 @@ async def _close(connection: WebSocketConnection, code: int) -> None:
         transport.abort()
 
 
-http = HTTPAdapter()
-websocket = WebSocketAdapter()
+http: Final = HTTPAdapter()
+websocket: Final = WebSocketAdapter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from traffik.adapters import Memory
 from traffik.limits.floods import REASON
@@ -99,5 +99,5 @@ def _is_below(path: str, prefix: str) -> bool:
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}
 
 
-http = HTTPAdapter()
-websocket = WebSocketAdapter()
+http: Final = HTTPAdapter()
+websocket: Final = WebSocketAdapter()

@@ -36,7 +36,7 @@ class ASGIRequest:
             raise TypeError(
                 f"an ASGI request is made of its scope, a dict such as request.scope, not {describe(scope)}"
             )
-        self.scope = scope
+        self.scope: Scope = scope
 
     @property
     def method(self) -> str:

@@ -81,4 +81,4 @@ class HTTPAdapter:
         raise Throttled(rejection)
 
 
-http = HTTPAdapter()
+http: Final = HTTPAdapter()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from channels.exceptions import DenyConnection, StopConsumer
 from django.apps import apps
@@ -185,4 +185,4 @@ async def _close(connection: Any, rejection: Rejection, code: int) -> None:
     raise ConsumerClosed(rejection)
 
 
-consumer = ConsumerAdapter()
+consumer: Final = ConsumerAdapter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import exceptions
 
@@ -21,7 +21,7 @@ class APIThrottled(rejections.Throttled, exceptions.Throttled):
         exceptions.Throttled.__init__(self, rejection.retry_after, rejection.detail)
         # DRF would add the wait a second time
         self.detail = exceptions.ErrorDetail(rejection.detail, self.default_code)
-        self.status_code = rejection.status
+        self.status_code: int = rejection.status
         self.rejection = rejection
 
 
@@ -32,4 +32,4 @@ class DRFAdapter(HTTPAdapter):
         raise APIThrottled(rejection)
 
 
-drf = DRFAdapter()
+drf: Final = DRFAdapter()

@@ -26,7 +26,7 @@ class Answer:
     __slots__ = ("_replies", "rejection")
 
     def __init__(self, rejection: Rejection) -> None:
-        self.rejection = rejection
+        self.rejection: Rejection = rejection
         self._replies: dict[str, tuple[bytes, dict[str, str]]] = {}
 
     def to(self, request: HttpRequest) -> HttpResponse:

@@ -133,5 +133,5 @@ def _close(connection: WebSocket, rejection: Rejection, code: int) -> NoReturn:
     raise WebSocketThrottled(rejection, code, REASON)
 
 
-http = HTTPAdapter()
-websocket = WebSocketAdapter()
+http: Final = HTTPAdapter()
+websocket: Final = WebSocketAdapter()

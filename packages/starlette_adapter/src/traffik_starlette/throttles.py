@@ -14,10 +14,10 @@ __all__ = ["HTTPThrottle", "WebSocketThrottle"]
 class HTTPThrottle(throttle.HTTPThrottle[Request]):
     """`traffik.HTTPThrottle` for `starlette.requests.Request`."""
 
-    injects = http.injects
+    injects: type | None = http.injects
 
 
 class WebSocketThrottle(throttle.WebSocketThrottle[WebSocket]):
     """`traffik.WebSocketThrottle` for `starlette.websockets.WebSocket`."""
 
-    injects = websocket.injects
+    injects: type | None = websocket.injects

@@ -64,4 +64,4 @@ class HTTPAdapter:
         raise Throttled(rejection)
 
 
-http = HTTPAdapter()
+http: Final = HTTPAdapter()

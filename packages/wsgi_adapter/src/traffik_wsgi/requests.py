@@ -33,7 +33,7 @@ class WSGIRequest:
             raise TypeError(
                 f"a WSGI request is made of its environ, a dict such as request.environ, not {describe(environ)}"
             )
-        self.environ = environ
+        self.environ: dict[str, Any] = environ
 
     def __repr__(self) -> str:
         return f"<WSGIRequest {self.environ.get('REQUEST_METHOD')} {self.environ.get('PATH_INFO')!r}>"

@@ -59,9 +59,9 @@ class Tally:
     __slots__ = ("lapses", "refusals", "requests", "state")
 
     def __init__(self) -> None:
-        self.lapses = _BEFORE
+        self.lapses: int = _BEFORE
         self.state: State | None = None
-        self.requests = 0
+        self.requests: int = 0
         self.refusals: Refusals | None = None
 
 
@@ -102,16 +102,16 @@ class Ledger:
     )
 
     def __init__(self, plan: Plan, cost: int, selector: Selector, most: int = MOST) -> None:
-        self.plan = plan
-        self.selector = selector
-        self.most = most
+        self.plan: Plan = plan
+        self.selector: Selector = selector
+        self.most: int = most
         self.table: dict[Hit, Tally] = {}
         """By the key as it stands in the log; several may stand for one identity, and then share its entry."""
-        self.requests = 0
-        self.keyless = 0
-        self.folded = Folded()
+        self.requests: int = 0
+        self.keyless: int = 0
+        self.folded: Folded = Folded()
         self.longest: tuple[int, bytes, int] = (0, b"", 0)
-        self.never = False
+        self.never: bool = False
         self.refusal: Decision | None = None
         self._groups: dict[bytes, Tally] = {}
         self._aliases = False

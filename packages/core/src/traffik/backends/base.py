@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from traffik import adapters
 from traffik.backends import binding
 from traffik.backends.postings import LimitAccount
-from traffik.backends.probes import probe_for
+from traffik.backends.probes import StoreProbe, probe_for
 from traffik.backends.records import SharedRecord
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
@@ -99,9 +99,9 @@ class Backend(ABC):
         if not isinstance(namespace, str):
             raise TypeError(f"a namespace is text, not {namespace!r} ({type(namespace).__name__})")
         self.namespace = namespace
-        self.record = SharedRecord(self, changes_within)
-        self.place = place_of_caller()
-        self.probe = probe_for(self)
+        self.record: SharedRecord = SharedRecord(self, changes_within)
+        self.place: str = place_of_caller()
+        self.probe: StoreProbe | None = probe_for(self)
         binding.made(self)
 
     def __reduce__(self) -> str | tuple[Any, ...]:

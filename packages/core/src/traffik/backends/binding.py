@@ -50,7 +50,7 @@ class Watcher(Protocol):
         """Called after a change, under a lock. It must not open or close a store."""
 
 
-lock = RLock()
+lock: Final = RLock()
 """Held while a store is opened or closed and the watchers refresh. A store may acquire its own lock inside it."""
 
 _made: WeakSet[_Backend] = WeakSet()

@@ -68,9 +68,9 @@ class LimitAccount:
     __slots__ = ("plan", "store", "uid")
 
     def __init__(self, store: Any, uid: str, plan: Plan) -> None:
-        self.store = store
-        self.uid = uid
-        self.plan = plan
+        self.store: Any = store
+        self.uid: str = uid
+        self.plan: Plan = plan
 
 
 Take: TypeAlias = tuple[Any, str, int]

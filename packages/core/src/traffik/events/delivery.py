@@ -73,18 +73,20 @@ class Delivery(Generic[_T]):
     def __init__(self, name: str, receive: Callable[[_T], object], capacity: int, *, awaits: bool = False) -> None:
         self.name = name
         self.capacity = capacity
-        self.delivered = self.dropped = self.errors = 0
+        self.delivered: int = 0
+        self.dropped: int = 0
+        self.errors: int = 0
         self._receive = receive
         self._awaits = awaits
         self.queue: deque[Any] = deque()
-        self.closed = False
+        self.closed: bool = False
         self._begin()
         _deliveries.add(self)
 
     def _begin(self) -> None:
         """Start without a thread: in a new delivery, and in a forked process."""
         self.queue.clear()
-        self.mark = 0
+        self.mark: int = 0
         self._thread: Thread | None = None
         self._lock = RLock()  # a signal handler may hit while its thread holds it
         self._wake = threading.Lock()  # held while the thread need not wake

@@ -22,7 +22,7 @@ class EventLog:
     """
 
     def __init__(self, logger: logging.Logger | None = None, *, level: int = logging.INFO) -> None:
-        self.logger = logging.getLogger("traffik.decisions") if logger is None else logger
+        self.logger: logging.Logger = logging.getLogger("traffik.decisions") if logger is None else logger
         self.level = level
 
     def __call__(self, event: DecisionEvent) -> None:

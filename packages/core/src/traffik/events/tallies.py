@@ -35,9 +35,9 @@ class Tally:
     __slots__ = ("counts", "degraded", "trials")
 
     def __init__(self) -> None:
-        self.counts = [0] * len(OUTCOMES)
+        self.counts: list[int] = [0] * len(OUTCOMES)
         self.degraded: Counter[str] = Counter()
-        self.trials = [0, 0]
+        self.trials: list[int] = [0, 0]
 
     def add(self, decision: Decision, action: str) -> list[int]:
         """Count a decision; returns `counts`."""

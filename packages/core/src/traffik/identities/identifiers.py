@@ -107,7 +107,7 @@ class CredentialIdentifier:
 
     def __init__(self, name: str, find: Callable[[Any, Context], Any]) -> None:
         self._name = name
-        self.find = find
+        self.find: Callable[[Any, Context], Any] = find
         self._address = Address()
 
     def __call__(self, connection: Any, context: Context = _NOTHING) -> object:

@@ -27,7 +27,7 @@ BANNED: Final = "banned"
 MOST_BANS: Final = 10_000
 """The most bans at a time. With more, the one that ends first is lifted."""
 
-_Identify: TypeAlias = "Callable[[Any, Context], object] | None"
+Identify: TypeAlias = "Callable[[Any, Context], object] | None"
 
 _all: Final[list[Bans]] = []
 
@@ -92,7 +92,7 @@ class Bans:
         return self._ends.get(uid, {}).get(self.mark_of(key), 0.0) - self._clock()
 
 
-def guarded(limit: Limit, identify: _Identify) -> _Identify:
+def guarded(limit: Limit, identify: Identify) -> Identify:
     """`identify`, which also returns the refusal of a banned client; `identify` itself if nobody is banned."""
     active = [bans for bans in _all if bans.bans_from(limit.uid)]
     if not active:

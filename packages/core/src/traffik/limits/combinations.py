@@ -76,7 +76,9 @@ class Combination:
     def __init__(self, limits: Sequence[Limit | Hit]) -> None:
         if not limits:
             raise TypeError("one decision takes at least one throttle or limiter")
-        self.parts = tuple([each if isinstance(each, Hit) else _new(Hit, (each, None, None, None)) for each in limits])
+        self.parts: tuple[Hit[Limit], ...] = tuple(
+            [each if isinstance(each, Hit) else _new(Hit, (each, None, None, None)) for each in limits]
+        )
         self.steps: list[tuple[Limit, int | None, Context | None, Any, int | None]] = []
         self.throttles: list[tuple[int, Limit]] = []
         sources: list[object] = []
@@ -92,8 +94,8 @@ class Combination:
             self.steps.append((limit, cost, context, subject, like))
             if limit.rejects:
                 self.throttles.append((place, limit))
-        self.rejects = len(self.throttles) > 0
-        self.follows = any(limit.floods is not None for _, limit in self.throttles)
+        self.rejects: bool = len(self.throttles) > 0
+        self.follows: bool = any(limit.floods is not None for _, limit in self.throttles)
 
 
 def combination_of(limits: tuple[Limit | Hit, ...]) -> Combination:

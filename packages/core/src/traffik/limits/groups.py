@@ -42,7 +42,7 @@ class Group:
     __slots__ = ("pattern",)
 
     def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
+        self.pattern: str = pattern
 
     def __iter__(self) -> Iterator[Limit]:
         return iter([limit for limit in uids.held() if fnmatchcase(limit.uid, self.pattern)])

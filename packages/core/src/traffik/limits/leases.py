@@ -79,8 +79,8 @@ class Lease:
         self._until = 0
         self._over = False
         self.decision: Decision | None = None
-        self.lost = False
-        self.lock = Lock()
+        self.lost: bool = False
+        self.lock: Lock = Lock()
 
     @property
     def inherited(self) -> bool:

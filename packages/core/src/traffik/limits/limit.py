@@ -13,13 +13,13 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
 from traffik.events.observers import Recorder, recorder_of
 from traffik.limits import defaults, fleet, uids
-from traffik.limits.bans import guarded
+from traffik.limits.bans import Identify, guarded
 from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
 from traffik.limits.options import check_backend, check_options, check_responses
 from traffik.limits.prepared import BoundPlan, UsualHit, keep, known_take
-from traffik.limits.shadows import shadow_of
+from traffik.limits.shadows import Shadow, shadow_of
 from traffik.limits.tiers import Tiers
 from traffik.model.callables import Callback, Context, callback, check_context
 from traffik.model.costs import MAX_COST, check_cost
@@ -78,7 +78,7 @@ class Limit:
     shares_uid = False
     """Whether another limit with this uid has been made."""
 
-    contested = False
+    contested: bool = False
     """Whether one of them has a different definition. If so, a store is checked before this limit counts in it."""
 
     rejects: ClassVar[bool] = False
@@ -129,25 +129,25 @@ class Limit:
         shadow: bool = False,
         shadow_rate: Rates | None = None,
     ) -> None:
-        self.uid = check_uid(uid)
+        self.uid: str = check_uid(uid)
         self.rate = rate
         self.strategy: Strategy = SlidingWindow() if strategy is None else strategy
-        self.backend = check_backend(backend)
+        self.backend: Backend | None = check_backend(backend)
         self.context: Context = dict(check_context(context) or {})
-        self.enabled = True
-        self.cost = 1 if callable(cost) else check_cost(cost)
-        self.price = self._callback("the cost", cost) if callable(cost) else None
+        self.enabled: bool = True
+        self.cost: int = 1 if callable(cost) else check_cost(cost)
+        self.price: Callback | None = self._callback("the cost", cost) if callable(cost) else None
         self.rating = self._callback("the rate", rate) if callable(rate) else None
         if isinstance(rate, Tiers):
             rate.check(self.strategy)
-        self.own_plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
+        self.own_plan: Plan = plan(self.strategy, () if callable(rate) else parse_rates(rate))
         self._given: tuple[RateOption, Plan] = rate, self.own_plan
-        self.shadow = shadow_of(self.strategy, shadow, shadow_rate)
+        self.shadow: Shadow | None = shadow_of(self.strategy, shadow, shadow_rate)
         self._own_responses = check_responses(responses)
         self._own_policies = policies(self.uid, self.own_plan.rates, self.responses)
         self._policies: dict[Rate, PreparedPolicies] = {}
         self.combinations: dict[tuple[Any, ...], Any] = {}  # see `traffik.limits.combinations.combination_of`
-        self.place = place_of_caller()
+        self.place: str = place_of_caller()
         self.scopes: set[int] | None = set()
         self.settled: set[Backend | None] = set()
         """Stores in which this limit counts, so that limits with its uid and another definition may not."""
@@ -167,23 +167,23 @@ class Limit:
             self._own_policies = policies(self.uid, self.own_plan.rates, responses)
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
-        self.keyed = responses.keyed
+        self.keyed: bool = responses.keyed
         self.finish = self.recorded if self.keyed else self._record
         if self.shadow is not None:
             self.shadow.record = self._record
             if self.in_shadow:  # its decisions are recorded as those of the shadow
                 self.finish = self._unrecorded if self.keyed else None
-        self.watched = self.finish is not None or self.shadow is not None
+        self.watched: bool = self.finish is not None or self.shadow is not None
         scope = self.context.get("scope")
-        self.scope = None if scope is None else as_text(scope, "the scope")
-        self.gated = not self.enabled or self.rules is not None
+        self.scope: str | None = None if scope is None else as_text(scope, "the scope")
+        self.gated: bool = not self.enabled or self.rules is not None
         identify = self._identify()
-        self.identify = guarded(self, identify)
-        self.bans = self.identify is not identify
+        self.identify: Identify = guarded(self, identify)
+        self.bans: bool = self.identify is not identify
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
-        self.bound = self._bound(self.own_plan)
+        self.bound: BoundPlan = self._bound(self.own_plan)
         self.usual = self._usual()
         self.repeated = None if self.bans or self.watched else known_take(self.usual)
 

@@ -37,7 +37,7 @@ class ThreadWaiter:
     __slots__ = ("_event", "deadline")
 
     def __init__(self, deadline: int | None) -> None:
-        self.deadline = deadline
+        self.deadline: int | None = deadline
         self._event = Event()
 
     def prepare(self) -> None:
@@ -60,7 +60,7 @@ class TaskWaiter:
     __slots__ = ("_call_soon", "_event", "deadline")
 
     def __init__(self, deadline: int | None) -> None:
-        self.deadline = deadline
+        self.deadline: int | None = deadline
         self._event: Any = None
         self._call_soon: Callable[[Callable[[], object]], object] | None = None
 
@@ -103,7 +103,7 @@ class WaitQueue:
         self._waiters: OrderedDict[Waiter, None] = OrderedDict()
         self._deadlines: list[tuple[int, int, Waiter]] = []
         self.refusal: Decision | None = None
-        self.due = 0
+        self.due: int = 0
 
     @property
     def first(self) -> Waiter | None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-from traffik.model.callables import Context, callback, then
+from traffik.model.callables import Callback, Context, callback, then
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError, RateError
 from traffik.model.rates import Rate, Rates, check_one_unit, parse_rates
@@ -42,7 +42,7 @@ class Tiers:
         TypeError, ValueError: another argument is invalid.
     """
 
-    __hash__ = None  # type: ignore[assignment]  # compared by value, as other rates are, but never a key
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # compared by value, as other rates are, but never a key
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Tiers:
         check_tiers(self.rates.values())
         if default is not None and default not in self.rates:
             raise ValueError(f"the default is one of the tiers {_listed(self.rates)}, not {describe(default)}")
-        self.tier = callback("the tier function", tier, ("connection", "context"))
+        self.tier: Callback = callback("the tier function", tier, ("connection", "context"))
         self.default = default
         # as text, since that is the fastest to look up
         self._texts: dict[str | None, str] = {name: _text(each) for name, each in self.rates.items()}

@@ -54,14 +54,14 @@ class Fleet:
 
     def __init__(self, secret: bytes | str | None) -> None:
         self._secret = secret
-        self.seal = seal(secrets.token_bytes(32) if secret is None else secret)
+        self.seal: bytes = seal(secrets.token_bytes(32) if secret is None else secret)
         self.after_fork()
 
     def after_fork(self) -> None:
         """Be a new worker, which has exchanged nothing yet."""
-        self.id = uuid4().hex
+        self.id: str = uuid4().hex
         self.orders: dict[str, Any] = {}
-        self.shared = False
+        self.shared: bool = False
         self.problem: str | None = None
         self._changes: list[Callable[[dict[str, Any]], None]] = []
         self._own: dict[str, Any] = {"at": 0.0, "series": [], "throttles": {}, "clients": []}

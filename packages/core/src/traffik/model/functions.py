@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from types import FunctionType, MethodType
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 __all__ = ["Written"]
 
@@ -25,7 +25,7 @@ class Written:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Written) and _same(self.function, other.function, frozenset())
 
-    __hash__ = None  # type: ignore[assignment]  # the values it compares may be mutable
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # the values it compares may be mutable
 
 
 def _same(one: Any, other: Any, seen: _Pairs) -> bool:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 try:
     from aiohttp.payload import BytesPayload
-except ModuleNotFoundError as error:
-    raise ImportError("this middleware needs aiohttp: pip install 'traffik-core[aiohttp]'", name=error.name) from error
+except ModuleNotFoundError as _missing:
+    raise ImportError(
+        "this middleware needs aiohttp: pip install 'traffik-core[aiohttp]'", name=_missing.name
+    ) from _missing
 
 from traffik.limits.limiter import Limiter
 from traffik.pacing.pacer import IDEMPOTENT, KeyOption, Pacer, by_host

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 try:
     import httpx
-except ModuleNotFoundError as error:
-    raise ImportError("these transports need httpx: pip install 'traffik-core[httpx]'", name=error.name) from error
+except ModuleNotFoundError as _missing:
+    raise ImportError(
+        "these transports need httpx: pip install 'traffik-core[httpx]'", name=_missing.name
+    ) from _missing
 
 from traffik.limits.limiter import Limiter
 from traffik.model.coroutines import run_sync

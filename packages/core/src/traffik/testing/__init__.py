@@ -50,8 +50,8 @@ _HOME_OF = {
 
 if "pytest" in sys.modules:
     # so that under pytest a failing assertion shows its values, as in a test file
-    homes = {"stores", *_HOME_OF.values()}
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in homes))
+    _homes = {"stores", *_HOME_OF.values()}
+    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{home}" for home in _homes))
 
 
 def __getattr__(name: str) -> object:

@@ -24,7 +24,7 @@ class VirtualClock:
     """
 
     def __init__(self, now: int = 1_000_000_000_000) -> None:
-        self.now = now
+        self.now: int = now
 
     def __call__(self) -> int:
         return self.now * 1_000

@@ -94,12 +94,12 @@ BUILT_IN: Final = (
     LeakyBucket(),
 )
 
-every_strategy = pytest.mark.parametrize(
+every_strategy: Final = pytest.mark.parametrize(
     "strategy", [*BUILT_IN, Penalty(), IdlePeriod()], ids=lambda each: type(each).__name__
 )
 """Runs a test with every strategy of traffik and with one as a user writes it."""
 
-settling_strategies = pytest.mark.parametrize(
+settling_strategies: Final = pytest.mark.parametrize(
     "strategy", [*BUILT_IN, Penalty(), SettlingPeriod()], ids=lambda each: type(each).__name__
 )
 """Runs a test with every strategy of traffik and with one of a user that can settle."""

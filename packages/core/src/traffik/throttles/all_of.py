@@ -44,7 +44,7 @@ class AllOf(Generic[_C]):
     """
 
     def __init__(self, *limits: Limit | Hit) -> None:
-        self.combination = Combination(limits)
+        self.combination: Combination = Combination(limits)
         if not self.combination.rejects:
             raise TypeError("AllOf takes at least one throttle; for limiters alone use hit_all and reserve_all")
 

@@ -43,7 +43,7 @@ class FollowedLimits:
     """
 
     def __init__(self, path: str | Path, throttles: Mapping[str, Throttle[Any]]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.throttles = throttles
         self._stamp = self._stamp_now()
         self._entries = self._read()

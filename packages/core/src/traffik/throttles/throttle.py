@@ -18,7 +18,7 @@ from traffik.limits import groups, hits, uids, waiting
 from traffik.limits.floods import FloodPolicy, follow
 from traffik.limits.limit import CostOption, RateOption
 from traffik.limits.quotas import QuotaLimit, SyncQuotaLimit
-from traffik.model.callables import Context, callback
+from traffik.model.callables import Callback, Context, callback
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import ADMITTED, REFUSED, Decision
 from traffik.model.descriptions import describe
@@ -127,9 +127,11 @@ class Throttle(QuotaLimit, Generic[C]):
             raise TypeError(
                 f"floods is a FloodPolicy, for a WebSocketThrottle: not {describe(floods)} for an {type(self).__name__}"
             )
-        self.floods = None if floods == FloodPolicy() else floods
+        self.floods: FloodPolicy | None = None if floods == FloodPolicy() else floods
         self.rules = rule_set(rules)
-        self.identifier = None if identifier is None else watched(self, self._callback("the identifier", identifier))
+        self.identifier: Callback | None = (
+            None if identifier is None else watched(self, self._callback("the identifier", identifier))
+        )
         self._address = Address()
         super().__init__(
             uid,
@@ -143,7 +145,7 @@ class Throttle(QuotaLimit, Generic[C]):
             shadow_rate=shadow_rate,
         )
         if handle_throttled is not None:
-            self.handler = callback("the throttled handler", handle_throttled, _OFFERED)
+            self.handler: Callback = callback("the throttled handler", handle_throttled, _OFFERED)
         uids.claim(self)
         groups.join(self)
 

@@ -28,7 +28,7 @@ class MemoryAccount(LimitAccount):
 
     def __init__(self, store: Backend, uid: str, plan: Plan, table: KeyTable) -> None:
         super().__init__(store, uid, plan)
-        self.table = table
+        self.table: KeyTable = table
 
 
 def fetch_state(account: MemoryAccount, key: str) -> State | None:

@@ -99,13 +99,13 @@ class KeyTable:
 
     def clear(self, plan: Plan) -> None:
         """Forget all keys."""
-        self.plan = plan
+        self.plan: Plan = plan
         self.newest: dict[str, State] = {}
-        self.longest = 0
-        self.due = _FAR
-        self.span = _SHORTEST
+        self.longest: int = 0
+        self.due: int = _FAR
+        self.span: int = _SHORTEST
         self.overflow: dict[str, State] = {}
-        self.overflow_until = 0
+        self.overflow_until: int = 0
         self._ends = _FAR
         self._older: list[_Generation] = []
         self._moving: tuple[_Generation, _Generation] | None = None
@@ -232,7 +232,7 @@ class Expired:
     __slots__ = ("_generations", "_last", "_until", "left")
 
     def __init__(self) -> None:
-        self.left = 0
+        self.left: int = 0
         self._generations: list[dict[str, State]] = []
         self._last = 0
         self._until = 0

@@ -5,11 +5,11 @@ from traffik.backends.resilience.failures import OnError
 
 try:
     from traffik.backends.lmdb.backend import LMDBBackend
-except ModuleNotFoundError as error:
-    if error.name == "lmdb":
-        raise ImportError("this store needs lmdb: pip install 'traffik-core[lmdb]'", name=error.name) from error
-    if error.name == "fcntl":
-        raise ImportError("this store needs POSIX locks, which this system has not", name=error.name) from error
+except ModuleNotFoundError as _missing:
+    if _missing.name == "lmdb":
+        raise ImportError("this store needs lmdb: pip install 'traffik-core[lmdb]'", name=_missing.name) from _missing
+    if _missing.name == "fcntl":
+        raise ImportError("this store needs POSIX locks, which this system has not", name=_missing.name) from _missing
     raise
 
 __all__ = ["Breaker", "LMDBBackend", "OnError"]

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 from weakref import WeakSet
@@ -111,7 +112,7 @@ class LMDBBackend(Backend):
         self._circuit = Circuit(breaker or Breaker())
         self._health = Health(self._circuit, _log)
         self._lock = RLock()  # reentrant, for signal handlers that hit
-        self.directory = resolve_directory(path)
+        self.directory: Path = resolve_directory(path)
         self._settings = FileSettings(map_size, durable, create)
         self._files = [environment_at(self.directory / file_name(number), self._settings) for number in range(FILES)]
         self._max_keys = -(-max_keys // FILES)

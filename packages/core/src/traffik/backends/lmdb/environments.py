@@ -48,8 +48,9 @@ class Environment:
         self.settings = settings
         self.file: OpenFile | None = None
         self.transaction: Transaction | None = None  # None in use: the file is missing, and not made here
-        self.lock = RLock()  # held by the thread that uses the file; reentrant, so a signal handler cannot deadlock
-        self.in_use = False  # if True while this thread holds the lock, it uses the file already
+        # held by the thread that uses the file; reentrant, so a signal handler cannot deadlock
+        self.lock: RLock = RLock()
+        self.in_use: bool = False  # if True while this thread holds the lock, it uses the file already
 
     def enter(self, clock: Callable[[], int], write: bool) -> None:
         """Give the file to this thread alone until `leave`, with a transaction, or raise FileBusyError."""

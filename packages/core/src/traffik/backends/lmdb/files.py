@@ -94,8 +94,8 @@ class Transaction:
     __slots__ = ("file", "lmdb", "now")
 
     def __init__(self, file: OpenFile, monotonic: int, write: bool) -> None:
-        self.file = file
-        self.now = monotonic + file.head.offset  # µs on the clock of the file
+        self.file: OpenFile = file
+        self.now: int = monotonic + file.head.offset  # µs on the clock of the file
         self.lmdb: Any = file.env.begin(None, None, write)
 
 

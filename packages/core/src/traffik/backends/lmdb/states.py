@@ -17,7 +17,7 @@ from traffik.backends.postings import LimitAccount
 
 if TYPE_CHECKING:
     from traffik.backends.base import Backend
-    from traffik.strategies import Plan, State
+    from traffik.strategies import Kernel, Plan, State
 
 __all__ = ["BUCKET", "FIRST", "HEAD", "PREFIX", "Account", "expiry_of", "key_of", "name_of", "prefix_of", "text_of"]
 
@@ -50,9 +50,9 @@ class Account(LimitAccount):
 
     def __init__(self, store: Backend, uid: str, plan: Plan, max_keys: int) -> None:
         super().__init__(store, uid, plan)
-        self.max_keys = max_keys
-        self.prefix = prefix_of(store.namespace, uid)
-        self.kernel = plan.kernel
+        self.max_keys: int = max_keys
+        self.prefix: bytes = prefix_of(store.namespace, uid)
+        self.kernel: Kernel = plan.kernel
         self._tag = _tag_of(plan.family)
         self._readable = self._tag, *map(_tag_of, plan.siblings)
         self._custom = plan.twins is None

@@ -7,9 +7,11 @@ from traffik.backends.resilience.failures import OnError
 try:
     from traffik.backends.redis.backend import RedisBackend
     from traffik.backends.redis.settings import Cluster, Sentinel
-except ModuleNotFoundError as error:
-    if error.name not in {"hiredis", "redis"}:
+except ModuleNotFoundError as _missing:
+    if _missing.name not in {"hiredis", "redis"}:
         raise
-    raise ImportError(f"this store needs {error.name}: pip install 'traffik-core[redis]'", name=error.name) from error
+    raise ImportError(
+        f"this store needs {_missing.name}: pip install 'traffik-core[redis]'", name=_missing.name
+    ) from _missing
 
 __all__ = ["Breaker", "Cluster", "DenyCache", "OnError", "RedisBackend", "Sentinel"]

@@ -29,7 +29,7 @@ from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.handshake import PATIENCE
 from traffik.backends.redis.records import RedisRecord, record_key
 from traffik.backends.redis.script import CHARGE, PEEK, PROBE
-from traffik.backends.redis.settings import Where, read
+from traffik.backends.redis.settings import Settings, Where, read
 from traffik.backends.redis.taking import RedisAccount, Taking
 from traffik.backends.resilience.breaker import Breaker, Circuit
 from traffik.backends.resilience.denials import Denials, DenyCache
@@ -101,7 +101,7 @@ class RedisBackend(Backend):
             raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
         if type(max_batch) is not int or max_batch < 1:
             raise ValueError(f"max_batch is an integer from 1, not {max_batch!r}")
-        self.settings = read(where)
+        self.settings: Settings = read(where)
         self.deadline = deadline
         self.max_batch = max_batch
         self.degraded: Counter[str] = Counter()

@@ -43,10 +43,12 @@ class Entry:
     __slots__ = ("_moves", "alone", "asking", "deadline", "operations", "slot", "waiter")
 
     def __init__(self, operations: Sequence[Operation], deadline: float) -> None:
-        self.operations = operations
-        self.deadline = deadline
-        self.slot = self._moves = 0
-        self.asking = self.alone = False
+        self.operations: Sequence[Operation] = operations
+        self.deadline: float = deadline
+        self.slot: int = 0
+        self.asking: bool = False
+        self.alone: bool = False
+        self._moves = 0
         self.waiter: Any = None
 
     def sent_on(self, why: str) -> BackendError | None:
@@ -96,9 +98,9 @@ class Batch:
         self._calls = [(call, [operation for entry in call for operation in entry.operations]) for call in calls]
         self._by_source = by_source
         self._across = across  # set if the first call has keys of several slots; notes whether that works
-        self.entries = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
-        self.deadline = max([entry.deadline for entry in self.entries])
-        self.late = False
+        self.entries: list[Entry] = calls[0] if len(calls) == 1 else [entry for call in calls for entry in call]
+        self.deadline: float = max([entry.deadline for entry in self.entries])
+        self.late: bool = False
         head = ("EVAL", SCRIPT.source) if by_source else ("EVALSHA", SCRIPT.digest)
         commands: list[Command] = []
         for call, operations in self._calls:
@@ -106,8 +108,8 @@ class Batch:
                 commands.append(("ASKING",))
             commands.append((*head, *arguments(operations, across=across is not None)))
             across = None
-        self.payload = pack(commands)
-        self.replies = len(commands)
+        self.payload: bytes = pack(commands)
+        self.replies: int = len(commands)
 
     def settle(
         self, replies: Sequence[Any], deliver: Callable[[Entry, Outcome], None]

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from threading import RLock
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from traffik.backends.redis.async_batcher import AsyncBatcher
@@ -25,7 +25,7 @@ class Tasks:
     """The tasks of one event loop."""
 
     sync = False
-    connect = AsyncConnection.connect
+    connect: Final = AsyncConnection.connect
     batcher = AsyncBatcher
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Threads:
     """The threads of a process. No method suspends. A signal handler may acquire the locks that its thread holds."""
 
     sync = True
-    connect = SyncConnection.connect
+    connect: Final = SyncConnection.connect
     batcher = SyncBatcher
 
     def __init__(self) -> None:

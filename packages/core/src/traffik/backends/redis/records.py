@@ -46,7 +46,7 @@ class RedisRecord:
 
     def begin(self) -> None:
         """Start without a connection: for a new store, and in a forked process."""
-        self.client = Client(Threads(), Servers(self._settings, 1, PATIENCE, lambda _: None))
+        self.client: Client = Client(Threads(), Servers(self._settings, 1, PATIENCE, lambda _: None))
 
     def read(self) -> bytes | None:
         """The record; None if there is none. Raises a BackendError if a server does not answer."""

@@ -41,7 +41,7 @@ class RedisAccount(LimitAccount):
 
     def __init__(self, store: Any, target: Target) -> None:
         super().__init__(store, target.uid, target.plan)
-        self.target = target
+        self.target: Target = target
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,8 +46,8 @@ class Circuit:
     __slots__ = ("_failed", "_lock", "_retry_at", "breaker", "closed")
 
     def __init__(self, breaker: Breaker) -> None:
-        self.breaker = breaker
-        self.closed = True
+        self.breaker: Breaker = breaker
+        self.closed: bool = True
         self._failed = 0
         self._retry_at = 0.0
         self._lock = RLock()  # a signal handler may hit while its thread holds it

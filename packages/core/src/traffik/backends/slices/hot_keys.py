@@ -40,10 +40,10 @@ class Slice:
     __slots__ = ("left", "low", "posting", "until")
 
     def __init__(self, posting: Posting, until: int) -> None:
-        self.posting = posting
-        self.left = -posting.units
-        self.until = until
-        self.low = self.left // 4
+        self.posting: Posting = posting
+        self.left: int = -posting.units
+        self.until: int = until
+        self.low: int = self.left // 4
 
     @property
     def spent(self) -> int:
@@ -73,20 +73,20 @@ class HotKey:
         self._slices: list[Slice] = []  # the oldest first: two while the last units of one are spent
         self._size = 1
         self._rest = self._grows_until = self.reset_at = self.taken_at = 0
-        self.refilling = False
+        self.refilling: bool = False
         self._arrange()
 
     def note(self, decision: Decision, now: int) -> None:
         """Note the quota that is left in the store, as it answered to a question asked at `now`."""
         self._rest = decision.remaining
-        self.reset_at = now + decision.reset_after
+        self.reset_at: int = now + decision.reset_after
         self._arrange()
 
     def add(self, taken: Slice, decision: Decision, asked: int, now: int) -> None:
         """Add a slice that was asked for at `asked`, and has arrived at `now`."""
         self._slices.append(taken)
         self._grows_until = (now + taken.until) // 2
-        self.taken_at = now
+        self.taken_at: int = now
         self.note(decision, asked)
 
     @property
@@ -135,8 +135,8 @@ class HotKey:
             each.low = -1
 
     def _arrange(self) -> None:
-        self.first = self._slices[0] if self._slices else _NONE
-        self.beyond = self._rest + sum(each.left for each in self._slices[1:])
+        self.first: Slice = self._slices[0] if self._slices else _NONE
+        self.beyond: int = self._rest + sum(each.left for each in self._slices[1:])
 
 
 _NONE: Final = Slice(Posting(SETTLE, None, ""), 0)

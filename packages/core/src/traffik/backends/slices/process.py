@@ -35,8 +35,8 @@ class ProcessSlices:
     __slots__ = ("_ends", "_numbers", "clock", "lock")
 
     def __init__(self, clock: Callable[[], int]) -> None:
-        self.lock = RLock()  # a signal handler may hit while its thread holds it
-        self.clock = clock
+        self.lock: RLock = RLock()  # a signal handler may hit while its thread holds it
+        self.clock: Callable[[], int] = clock
         self._ends: list[tuple[int, int, Slice, Callable[[Slice], None]]] = []
         self._numbers = count()
 
