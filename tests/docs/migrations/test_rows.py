@@ -1,0 +1,45 @@
+"""Each row of the tables in docs/migrate/ does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from importlib import import_module
+from multiprocessing import get_context
+
+import pytest
+
+from tests.backends.redis.servers import server
+from tests.docs.migrations.probes import Doing
+from tests.docs.migrations.rows import PAGES, evaluate, rows, run_programs
+from tests.docs.pages import title
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with server() as one:
+        yield f"{one.url}/0"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_each_row_does_what_it_says(page, url):
+    # another process: the throttles of a page are of no use to other tests, and Django has one project in a process
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(faults_of, page, url).result() == []
+
+
+def faults_of(page, url):
+    """The rows whose value does something else."""
+    names, written = run_programs(page, url), rows(page)
+    checks = import_module(f"tests.docs.migrations.{page.stem.replace('-', '_')}").CHECKS
+    faults = [f"{theirs}: has no check, or no row" for theirs in written.keys() ^ checks.keys()]
+    with names.get("backend") or nullcontext():
+        for theirs in written:
+            probe, expected, *elsewhere = checks.get(theirs, (None, None))
+            make = partial(evaluate, written[theirs], names, *elsewhere or (url,))
+            found = probe.probe(make, names) if isinstance(probe, Doing) else probe and probe(make())
+            if found != expected:
+                faults.append(f"{theirs}: {found} and not {expected}")
+    return faults
