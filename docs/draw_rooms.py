@@ -1,4 +1,4 @@
-"""Draws the rooms and their imports into docs/design.md.
+"""Draws the rooms and their imports into docs/images/rooms.svg.
 
 python docs/draw_rooms.py          writes the drawing
 python docs/draw_rooms.py --check  fails if the drawing is out of date
@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "design.md"
-BEGIN, END = "<!-- rooms: drawn by draw_rooms.py -->\n", "<!-- end of rooms -->\n"
+IMAGE = ROOT / "docs" / "images" / "rooms.svg"
+WIDTH, HEIGHT, ACROSS, DOWN = 118, 30, 134, 76  # of a box; and from box to box
+TIP = '<path d="M0 0L8 4L0 8z"/></marker>'
+STYLE = (
+    ":root{--ink:#1f2933;--line:#7b8794;--box:#e0f2f1;--edge:#00796b}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e3e9ee;--line:#8a97a3;--box:#123f3a;--edge:#4db6ac}}"
+    "text{font:13px sans-serif;fill:var(--ink);text-anchor:middle}"
+    "rect{fill:var(--box);stroke:var(--edge)}path{fill:none;stroke:var(--line)}marker path{fill:var(--line)}"
+)
 
 Arrows: TypeAlias = dict[str, set[str]]
 
@@ -62,25 +69,90 @@ def reached(start: str, found: Mapping[str, set[str]]) -> set[str]:
     return seen
 
 
-def drawing() -> str:
-    """The rooms as a Mermaid flowchart."""
-    found = arrows()
-    lines = ["```mermaid", "flowchart TD"]
-    for room in sorted(found):
+def needed(found: Arrows) -> Arrows:
+    """The arrows that other arrows do not imply."""
+    kept: Arrows = {}
+    for room in found:
         direct = found[room] & found.keys()
         longer = set[str]().union(*(reached(other, found) for other in direct))
-        lines += [f"    {room} --> {other}" for other in sorted(direct - longer)]
-    return "\n".join([*lines, "```\n"])
+        kept[room] = direct - longer
+    return kept
+
+
+def depth(room: str, kept: Arrows) -> int:
+    """The rooms on the longest way down from a room."""
+    return max((1 + depth(other, kept) for other in kept[room]), default=0)
+
+
+def with_bends(kept: Arrows) -> tuple[Arrows, dict[str, int]]:
+    """The same arrows, with a bend in each layer that one of them passes; and the layers, from below."""
+    layers = {room: depth(room, kept) for room in kept}
+    bent: Arrows = {room: set() for room in kept}
+    for room in sorted(kept):
+        for other in sorted(kept[room]):
+            above = room
+            for layer in range(layers[room] - 1, layers[other], -1):
+                bend = f"{room} {other} {layer}"
+                layers[bend] = layer
+                bent[above].add(bend)
+                bent[bend] = set()
+                above = bend
+            bent[above].add(other)
+    return bent, layers
+
+
+def is_bend(name: str) -> bool:
+    return " " in name
+
+
+def places(bent: Arrows, layers: dict[str, int]) -> dict[str, tuple[float, float]]:
+    """The middle of each room and bend: above what it imports, near to it."""
+    rows = [sorted(each for each in bent if layers[each] == layer) for layer in range(max(layers.values()) + 1)]
+    most = max(map(len, rows))
+    found: dict[str, tuple[float, float]] = {}
+    for layer, row in enumerate(rows):
+        row.sort(key=lambda each: (sum(found[other][0] for other in bent[each]) / (len(bent[each]) or 1), each))
+        for number, each in enumerate(row):
+            left = (most - len(row)) / 2 + number + 0.5
+            found[each] = (left * ACROSS, (len(rows) - layer - 0.5) * DOWN)
+    return found
+
+
+def line(where: dict[str, tuple[float, float]], one: str, other: str) -> str:
+    """The line from a room or bend to another, with a tip at a room."""
+    (x, y), (to_x, to_y) = where[one], where[other]
+    begin = y if is_bend(one) else y + HEIGHT / 2
+    end = to_y if is_bend(other) else to_y - HEIGHT / 2
+    middle = (begin + end) / 2
+    tip = "" if is_bend(other) else ' marker-end="url(#tip)"'
+    return f'<path{tip} d="M{x:g} {begin:g}C{x:g} {middle:g} {to_x:g} {middle:g} {to_x:g} {end:g}"/>'
+
+
+def drawing() -> str:
+    """The rooms as SVG."""
+    bent, layers = with_bends(needed(arrows()))
+    where = places(bent, layers)
+    wide = max(x for x, _ in where.values()) + ACROSS / 2
+    high = max(y for _, y in where.values()) + DOWN / 2
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:g} {high:g}" role="img">',
+        f"<title>The rooms of the code and their imports</title><style>{STYLE}</style>",
+        f'<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">{TIP}',
+    ]
+    for one in where:
+        lines += [line(where, one, other) for other in sorted(bent[one])]
+    for room, (x, y) in where.items():
+        if not is_bend(room):
+            box = f'<rect x="{x - WIDTH / 2:g}" y="{y - HEIGHT / 2:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
+            lines.append(f'{box}<text x="{x:g}" y="{y + 4.5:g}">{room}</text>')
+    return "\n".join([*lines, "</svg>\n"])
 
 
 def main() -> int:
     """Write the drawing, or compare it; 1 if it is out of date."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page = f"{before}{BEGIN}\n{drawing()}\n{END}{after}"
     if "--check" in sys.argv:
-        return int(PAGE.read_text() != page)
-    PAGE.write_text(page)
+        return int(IMAGE.read_text(encoding="utf-8") != drawing())
+    IMAGE.write_text(drawing(), encoding="utf-8")
     return 0
 
 

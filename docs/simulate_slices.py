@@ -1,27 +1,28 @@
 """Simulates fleets of 10 to 10,000 processes that spend one limit in slices, for the page docs/slices.md.
 
-python docs/simulate_slices.py
+python -m docs.simulate_slices           simulates, and writes the table of the page and its chart, docs/images/slices.svg
+python -m docs.simulate_slices --draw    writes the chart from the table
 
 Every process is a `SlicedBackend` on one store in memory with a virtual clock, so what decides is what decides in
 production. All processes hit one key at the same rate. The limit is 60 seconds of their hits. First they hit for four
 lives of a slice, and the calls to the store in the last two are counted. Then most of the quota is taken, and they hit
-until the first of them is refused. The units that have not been spent by then are the error. It takes some minutes, and
-writes the chart, docs/images/slices.png, and the table of the page.
+until the first of them is refused. The units that have not been spent by then are the error. It takes some minutes.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from docs.pictures import FAINT, IMAGES, INK, STRONG, WEAK, looks, save
 from traffik import Rate, SlidingWindow
 from traffik.backends.base import Calls, Charge
 from traffik.backends.inmemory import InMemoryBackend
@@ -30,7 +31,6 @@ from traffik.strategies import Plan, plan
 from traffik.testing import VirtualClock
 
 PAGE = Path(__file__).parent / "slices.md"
-IMAGE = PAGE.parent / "images" / "slices.png"
 FLEETS = (10, 100, 1000, 10_000)
 HITS_A_SECOND = (20, 100, 1000)
 MOST_HITS = 1_000_000
@@ -95,26 +95,14 @@ def simulate(processes: int, hits_a_second: int) -> Outcome:
     return Outcome(calls, (limit - spent) / limit)
 
 
-def draw(axes: Axes, outcomes: dict[int, list[Outcome]], field: str, title: str) -> None:
-    """One panel: a figure of each fleet, by the hits a second of a process."""
-    for hits, found in outcomes.items():
-        values = [getattr(outcome, field) * 100 for outcome in found]
-        axes.plot(FLEETS[: len(values)], values, marker="o", label=f"{hits:,} hits a second in each process")
-    axes.set_xscale("log")
-    axes.set_title(title, loc="left", fontsize=9)
-    axes.grid(color="#dddddd")
-
-
-def main() -> None:
-    """Write the table and the chart."""
-    outcomes: dict[int, list[Outcome]] = {}
+def table() -> str:
+    """The rows of the page's table, from simulations."""
     rows = ["| processes | hits a second in each | in all | calls a hit | unspent |", "|--:|--:|--:|--:|--:|"]
     for hits in HITS_A_SECOND:
         for processes in FLEETS:
             if processes * hits > MOST_HITS:
                 break
             found = simulate(processes, hits)
-            outcomes.setdefault(hits, []).append(found)
             figures = (
                 f"{processes:,}",
                 f"{hits:,}",
@@ -123,21 +111,54 @@ def main() -> None:
                 f"{found.unspent:.2%}",
             )
             rows.append(f"| {' | '.join(figures)} |")
-    page = PAGE.read_text()
-    PAGE.write_text(re.sub(r"\| processes \|.*\n(\|.*\n)*", "\n".join([*rows, ""]), page))
-    mpl.use("Agg")
-    figure, (above, below) = plt.subplots(2, sharex=True, figsize=(8, 6), layout="constrained")
-    draw(above, outcomes, "calls", "calls to the store per 100 hits")
-    draw(below, outcomes, "unspent", "% of the limit unspent when the first process is refused")
+    return "\n".join([*rows, ""])
+
+
+def outcomes(page: str) -> dict[int, list[Outcome]]:
+    """The outcomes in the table of a page, by the hits a second of a process."""
+    found: dict[int, list[Outcome]] = {}
+    for hits, calls, unspent in re.findall(
+        r"^\| [\d,]+ \| ([\d,]+) \| [\d,]+ \| ([\d.]+) \| ([\d.]+)% \|$", page, re.M
+    ):
+        found.setdefault(int(hits.replace(",", "")), []).append(Outcome(float(calls), float(unspent) / 100))
+    return found
+
+
+def draw(axes: Axes, found: dict[int, list[Outcome]], field: str, title: str) -> None:
+    """One panel: a figure of each fleet, by the hits a second of a process."""
+    for (hits, fleets), colour, mark in zip(found.items(), (WEAK, INK, STRONG), "s^o", strict=True):
+        values = [getattr(outcome, field) * 100 for outcome in fleets]
+        label = f"{hits:,} hits a second in each process"
+        axes.plot(FLEETS[: len(values)], values, marker=mark, color=colour, label=label)
+    axes.set_xscale("log")
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.grid(color=FAINT, linewidth=0.6)
+
+
+def chart(found: dict[int, list[Outcome]]) -> None:
+    """Write the chart."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    draw(above, found, "calls", "calls to the store per 100 hits")
+    draw(below, found, "unspent", "% of the limit unspent when the first process is refused")
     bound = [min(1.0, processes * SHARE) * 100 for processes in FLEETS]
-    below.plot(FLEETS, bound, color="#444444", linestyle="--", linewidth=0.8, label="bound: a slice a process")
+    below.plot(FLEETS, bound, color=INK, linestyle="--", linewidth=0.8, label="bound: a slice a process")
     below.set_yscale("symlog", linthresh=0.01)
     below.set_ylim(-0.002, 200)
     below.set_yticks([0, 0.01, 0.1, 1, 10, 100], ["0", "0.01", "0.1", "1", "10", "100"])
     below.set_xlabel("processes")
-    above.legend(fontsize=8)
-    below.legend(fontsize=8)
-    figure.savefig(IMAGE, dpi=120)
+    above.legend(fontsize=9)
+    below.legend(fontsize=9)
+    save(figure, IMAGES / "slices.svg", "Calls to the store and unspent quota, by the number of processes")
+
+
+def main() -> None:
+    """Write the table and the chart."""
+    if "--draw" not in sys.argv:
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(re.sub(r"\| processes \|.*\n(\|.*\n)*", table(), page), encoding="utf-8")
+    with looks():
+        chart(outcomes(PAGE.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -106,7 +106,6 @@ def test_every_block_says_what_it_is(page):
         "json",
         "http",
         "console",
-        "mermaid",
         "toml",
         *("py", "nginx", "docker", "yaml"),  # code of other projects, which is not run
     }
