@@ -102,6 +102,7 @@ def with_bends(kept: Arrows) -> tuple[Arrows, dict[str, int]]:
 
 
 def is_bend(name: str) -> bool:
+    """Whether a name in the layers is a bend of an arrow, and no room."""
     return " " in name
 
 

@@ -1,7 +1,7 @@
 """Simulates fleets of 10 to 10,000 processes that spend one limit in slices, for the page docs/slices.md.
 
-python -m docs.simulate_slices           simulates, and writes the table of the page and its chart, docs/images/slices.svg
-python -m docs.simulate_slices --draw    writes the chart from the table
+python -m docs.simulate_slices           simulates, writes the table of the page, and draws docs/images/slices.svg
+python -m docs.simulate_slices --draw    draws from the table alone
 
 Every process is a `SlicedBackend` on one store in memory with a virtual clock, so what decides is what decides in
 production. All processes hit one key at the same rate. The limit is 60 seconds of their hits. First they hit for four
@@ -33,6 +33,7 @@ from traffik.testing import VirtualClock
 PAGE = Path(__file__).parent / "slices.md"
 FLEETS = (10, 100, 1000, 10_000)
 HITS_A_SECOND = (20, 100, 1000)
+ROW = re.compile(r"^\| [\d,]+ \| ([\d,]+) \| [\d,]+ \| ([\d.]+) \| ([\d.]+)% \|$", re.MULTILINE)
 MOST_HITS = 1_000_000
 PERIOD, LIFE, SHARE = 60_000, 120, 1 / 1000  # ms, ms, and a part of the limit
 
@@ -117,9 +118,7 @@ def table() -> str:
 def outcomes(page: str) -> dict[int, list[Outcome]]:
     """The outcomes in the table of a page, by the hits a second of a process."""
     found: dict[int, list[Outcome]] = {}
-    for hits, calls, unspent in re.findall(
-        r"^\| [\d,]+ \| ([\d,]+) \| [\d,]+ \| ([\d.]+) \| ([\d.]+)% \|$", page, re.M
-    ):
+    for hits, calls, unspent in ROW.findall(page):
         found.setdefault(int(hits.replace(",", "")), []).append(Outcome(float(calls), float(unspent) / 100))
     return found
 
