@@ -108,7 +108,7 @@ def main() -> None:
     """Write the images."""
     for name, (draw, title) in PICTURES.items():
         with looks():
-            figure = Figure(figsize=(4.6, 3), layout="constrained")
+            figure = Figure(figsize=(4.6, 2.7), layout="constrained")
             axes = figure.subplots()
             axes.set_title(title, loc="left", fontsize=11)
             draw(axes)

@@ -1,4 +1,4 @@
-"""The README's Django project, made by `startproject`, without our settings and with them."""
+"""The Django project of docs/start.md, made by `startproject`, without our settings and with them."""
 
 import os
 import subprocess
@@ -17,18 +17,18 @@ ASK = "from django.test import Client\nprint(Client(SERVER_NAME='localhost').get
 
 @pytest.fixture
 def urls():
-    """The README's `urls.py`."""
-    return readme_file("# shop/urls.py\n")
+    """The page's `urls.py`."""
+    return file_on_page("# shop/urls.py\n")
 
 
 @pytest.fixture
 def settings():
-    """The README's lines for the end of `settings.py`."""
-    return readme_file("# shop/settings.py, at the end\n")
+    """The page's lines for the end of `settings.py`."""
+    return file_on_page("# shop/settings.py, at the end\n")
 
 
-def readme_file(first_line):
-    (found,) = [each.text for each in blocks(ROOT / "README.md") if each.text.startswith(first_line)]
+def file_on_page(first_line):
+    (found,) = [each.text for each in blocks(ROOT / "docs" / "start.md") if each.text.startswith(first_line)]
     return found
 
 

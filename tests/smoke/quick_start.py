@@ -1,8 +1,8 @@
-"""A new user's first minute: runs the README's quick start of each framework in an empty folder.
+"""A new user's first minute: runs the start of each framework on docs/start.md in an empty folder.
 
 Run it as ``python -m tests.smoke.quick_start FOLDER`` once the wheels are in `dist/`. Each framework gets a new
-environment below FOLDER, with the wheels that the README's install line names. The files, the commands and the URL are
-the README's; only the port is replaced by a free one.
+environment below FOLDER, with the wheels that its install line names. The files, the commands and the URL are those of
+the page; only the port is replaced by a free one.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from urllib.parse import urlsplit
 
 from tests.docs.pages import ROOT, Block, blocks
 
-README = ROOT / "README.md"
-PORT = "8000"  # in the README
+PAGE = ROOT / "docs" / "start.md"
+PORT = "8000"  # on the page
 PATIENCE = 60  # seconds for a server to start
 
 
 class QuickStart(NamedTuple):
-    """The README's section about one framework, and its row in the table of install lines."""
+    """The section about one framework, and its row in the table of install lines."""
 
     framework: str
     from_checkout: str
@@ -49,25 +49,25 @@ class QuickStart(NamedTuple):
 
 
 def quick_starts() -> list[QuickStart]:
-    """The quick starts of the README, one for each row of its table of install lines."""
-    text = README.read_text(encoding="utf-8")
+    """The quick starts, one for each row of the table of install lines."""
+    text = PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\w+) \| `(pip install .+?)` \| `(pip install .+?)` \|$", text, re.MULTILINE)
     return [QuickStart(*row, blocks_below(text, row[0])) for row in rows]
 
 
 def blocks_below(text: str, framework: str) -> list[Block]:
-    """The README's blocks about a framework: below its heading, or in the part that a click unfolds."""
-    heading = re.compile(rf"^### {framework}$|^<details><summary><b>{framework}</b>", re.MULTILINE).search(text)
-    assert heading is not None, f"the README has nothing about {framework}"
+    """The blocks about a framework, below its heading."""
+    heading = re.compile(rf"^## {framework}$", re.MULTILINE).search(text)
+    assert heading is not None, f"the page has nothing about {framework}"
     first = text.count("\n", 0, heading.start())
-    following = re.compile("^##+ |^</?details>", re.MULTILINE).search(text, heading.end())
+    following = re.compile("^## ", re.MULTILINE).search(text, heading.end())
     last = text.count("\n", 0, following.start() if following else len(text))
-    return [block for block in blocks(README) if first < block.line < last]
+    return [block for block in blocks(PAGE) if first < block.line < last]
 
 
 def main(folder: Path) -> None:
     starts = quick_starts()
-    assert {start.framework for start in starts} == {"FastAPI", "Django", "aiohttp"}
+    assert {start.framework for start in starts} == {"FastAPI", "Django", "aiohttp", "Flask", "Litestar"}
     for start in starts:
         home = folder / start.framework
         shutil.rmtree(home, ignore_errors=True)
@@ -75,7 +75,7 @@ def main(folder: Path) -> None:
 
 
 def try_out(start: QuickStart, home: Path) -> None:
-    """Install the packages, write the files, run the server and send requests, as the README says."""
+    """Install the packages, write the files, run the server and send requests, as the page says."""
     project = home / "project"
     project.mkdir(parents=True)
     environ = new_environment(home / "environment")
@@ -97,7 +97,7 @@ def try_out(start: QuickStart, home: Path) -> None:
     version = run(f"python -I {ROOT / 'tests/smoke/ours.py'}")
     assert statuses == [200] * 5 + [429], statuses
     assert version == core_version(), version
-    print(f"{start.framework}: traffik-core {version} from the README's quick start: {statuses}")
+    print(f"{start.framework}: traffik-core {version} from the quick start: {statuses}")
 
 
 def new_environment(folder: Path) -> dict[str, str]:
