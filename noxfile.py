@@ -189,7 +189,8 @@ def compare(session: nox.Session, *options: str) -> None:
     pythons = {name: str(folder / name / Path(session.bin).name / "python") for name in ("peers", "upstream")}
     for name, python in pythons.items():
         session.run("python", "-m", "venv", "--clear", str(folder / name))
-        wanted = ["packages/core"] if name == "peers" else []
+        packages = ("core", "starlette_adapter", "django_adapter", "aiohttp_adapter") if name == "peers" else ()
+        wanted = [f"packages/{package}" for package in packages]
         pins = f"benchmarks/peers/{name}.txt"
         session.run(python, "-m", "pip", "install", "-q", *wanted, "-r", pins, external=True)
     program = "benchmarks/peers/run.py"

@@ -9,8 +9,6 @@ with `uvicorn[standard]`, which uses httptools and uvloop, so that a hit takes a
 
 from __future__ import annotations
 
-import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -75,21 +73,20 @@ ENGINES = {"h11 and asyncio": ("h11", "asyncio"), "httptools and uvloop": ("http
 
 def measure() -> list[Result]:
     """The share of the bare server's requests a second, for each engine that is installed."""
-    wrk = shutil.which("wrk")
     installed = {name: engine for name, engine in ENGINES.items() if all(map(find_spec, engine))}
-    return [line for name, engine in installed.items() for line in _shares(wrk, name, engine)]
+    return [line for name, engine in installed.items() for line in _shares(name, engine)]
 
 
-def _shares(wrk: str | None, engine_name: str, engine: tuple[str, str]) -> list[Result]:
+def _shares(engine_name: str, engine: tuple[str, str]) -> list[Result]:
     rates: dict[str, list[float]] = {name: [] for name in APPS}
     with ExitStack() as servers:
         ports = {name: servers.enter_context(serving(name, *engine)) for name in APPS}
         for turn in range(ROUNDS + 1):
             for name in rotated(list(APPS), turn):
-                answered = _wrk(wrk, ports[name]) if wrk else load.rate(ports[name], CONNECTIONS, SECONDS)
+                answered = load.rate(ports[name], CONNECTIONS, SECONDS)
                 if turn:  # the first turn warms up
                     rates[name].append(answered)
-    where = f"{engine_name}, under {'wrk' if wrk else 'load.py'}"
+    where = f"{engine_name}, under {load.NAME}"
     return [
         _share(f"hit and headers, {where}", rates["throttled"], rates["bare"], GOAL),
         _share("  the two headers alone", rates["headers"], rates["bare"], None),
@@ -112,15 +109,6 @@ def serving(name: str, http: str, loop: str) -> Iterator[int]:
             yield int(process.stdout.readline())
         finally:
             process.terminate()
-
-
-def _wrk(wrk: str, port: int) -> float:
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", f"http://127.0.0.1:{port}/"]
-    report = subprocess.check_output(command, text=True)
-    assert "Non-2xx" not in report, report
-    found = re.search(r"Requests/sec:\s+([\d.]+)", report)
-    assert found, report
-    return float(found[1])
 
 
 def _serve(name: str, http: str, loop: str) -> None:
