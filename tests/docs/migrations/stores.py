@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.docs.migrations.probes import ALL
-from traffik import FixedWindow, Limiter, SlidingCounter
-from traffik.testing import VirtualClock
+from traffik import Limiter
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.testing import VirtualClock
 
 AWAY = "redis://localhost:1/0"
 """A URL at which nothing answers."""

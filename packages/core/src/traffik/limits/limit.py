@@ -149,8 +149,7 @@ class Limit:
         self.combinations: dict[tuple[Any, ...], Any] = {}  # see `traffik.limits.combinations.combination_of`
         self.place: str = place_of_caller()
         self.scopes: set[int] | None = set()
-        self.settled: set[Backend | None] = set()
-        """Stores in which this limit counts, so that limits with its uid and another definition may not."""
+        self.settled: set[Backend | None] = set()  # where it counts, and limits with another definition may not
         if self.price is None and 0 < self.own_plan.capacity < self.cost:
             misconfiguration.nothing_fits(self.uid, self.cost, self.own_plan.capacity)
         if binding.any_open():
@@ -161,10 +160,10 @@ class Limit:
         """Prepare everything that a hit needs. Called when a store opens or closes, and when a setting changes."""
         # if only one store is open, every application uses it
         self._store = binding.open_one() if self.backend is None else self.backend
-        counted, responses = self.own_plan, self.responses
-        self.rate, self.own_plan = fleet.changed_rate(self._store, self) or self._given
-        if self.own_plan is not counted or self._own_policies.responses != responses:
-            self._own_policies = policies(self.uid, self.own_plan.rates, responses)
+        rate, counted = fleet.changed_rate(self._store, self) or self._given
+        responses = self.responses
+        if counted is not self.own_plan or self._own_policies.responses != responses:
+            self._own_policies = policies(self.uid, counted.rates, responses)
             self._policies = {}
         self._record = recorder_of(self.uid, self._name_of)
         self.keyed: bool = responses.keyed
@@ -183,9 +182,10 @@ class Limit:
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}
         self._by_rates: dict[Rates, BoundPlan] = {}
-        self.bound: BoundPlan = self._bound(self.own_plan)
+        self.bound: BoundPlan = self._bound(counted)
         self.usual = self._usual()
         self.repeated = None if self.bans or self.watched else known_take(self.usual)
+        self.rate, self.own_plan = rate, counted  # last, so that a limit that shows a rate counts by it
 
     def _usual(self) -> UsualHit | None:
         asks = self.gated or self.price is not None or self.rating is not None or self.bound.calls is None
