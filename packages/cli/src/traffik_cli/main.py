@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 import click
 
 from traffik.model.errors import TraffikError
-from traffik_cli.commands import changes, facts, keys
-from traffik_cli.commands.lint import lint
-from traffik_cli.commands.replay import replay
 from traffik_cli.words import use_any_encoding
 
 __all__ = ["cli", "main", "run"]
@@ -23,28 +21,42 @@ _COMPLETION: Final = "_TRAFFIK_COMPLETE"
 """The variable with which a shell asks click for completions. Then the exit code is for the shell."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_COMMANDS: Final = {
+    "adapters": "facts.adapters",
+    "change": "changes.change",
+    "changes": "changes.changes",
+    "completion": "facts.completion",
+    "explain": "keys.explain",
+    "lint": "lint.lint",
+    "rate": "facts.rate",
+    "replay": "replay.replay",
+    "reset": "keys.reset_keys",
+    "schema": "facts.schema",
+    "stat": "keys.stat_key",
+    "synthetic": "facts.synthetic",
+    "top": "keys.top",
+}
+"""The commands by name: the module below `traffik_cli.commands`, and the function in it."""
+
+
+class _Commands(click.Group):
+    """The commands. Each is imported when it is used, so that one does not wait for the libraries of another."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module, _, function = _COMMANDS.get(cmd_name, "").partition(".")
+        if not module:
+            return None
+        command: click.Command = getattr(import_module(f"traffik_cli.commands.{module}"), function)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="traffik-cli")
 def cli() -> None:
     """Try rate limits on access logs, look into stores, and check limits."""
-
-
-for _command in (
-    replay,
-    keys.explain,
-    keys.stat_key,
-    keys.top,
-    keys.reset_keys,
-    changes.change,
-    changes.changes,
-    facts.adapters,
-    facts.rate,
-    facts.schema,
-    facts.synthetic,
-    facts.completion,
-    lint,
-):
-    cli.add_command(_command)
 
 
 def run(arguments: list[str] | None = None) -> int:
