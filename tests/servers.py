@@ -67,6 +67,7 @@ def serve(app: Any, *, listener: socket.socket | None = None, **config: Any) -> 
         listener.bind(("127.0.0.1", 0))
     listener.listen(256)
     settings = {"lifespan": "on", "log_level": "warning", "timeout_graceful_shutdown": 2, **config}
+    settings.setdefault("timeout_keep_alive", PATIENCE)  # on a busy machine, clients may use a connection late
     server = Server(uvicorn.Config(app, **settings))
     thread = Thread(target=server.run, args=([listener],), daemon=True)
     with listener:
@@ -85,7 +86,9 @@ def serve(app: Any, *, listener: socket.socket | None = None, **config: Any) -> 
 @contextmanager
 def serve_apart(app: str, **environ: str) -> Iterator[str]:
     """Serve ``module:app`` in another process, with more environment variables; yields its address."""
-    with serve_by(["uvicorn", app, "--port", "{port}", "--log-level", "warning"], **environ) as address:
+    with serve_by(
+        ["uvicorn", app, "--port", "{port}", "--log-level", "warning", "--timeout-keep-alive", f"{PATIENCE}"], **environ
+    ) as address:
         yield address
 
 

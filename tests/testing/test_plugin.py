@@ -69,13 +69,8 @@ def run(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", ["test_login.py", "test_menu.py", "test_orders.py"])
-def test_the_tests_of_an_application_on_the_page_pass(run, name):
-    assert run({name: FILES[name]}).startswith(f"{FILES[name].count('def test_')} passed")
-
-
-def test_the_other_tests_on_the_page_and_tests_of_fixtures_and_markers_pass(run):
-    files = {"test_marked.py": MARKED, **{name: FILES[name] for name in ("test_prices.py", "test_rates.py")}}
+@pytest.mark.parametrize("files", [FILES, {"test_marked.py": MARKED}], ids=["page", "marked"])
+def test_the_tests_on_the_page_and_those_of_fixtures_and_markers_pass(run, files):
     assert run(files).startswith(f"{sum(text.count('def test_') for text in files.values())} passed")
 
 

@@ -30,14 +30,12 @@ def long_walk(chance, dearest, length=20_000):
     return Walk(plans, steps)
 
 
-@pytest.mark.parametrize("dearest", [1, 3, 2000])
+@pytest.mark.parametrize("dearest", [1, 2000])
 def test_a_log_of_thousands_of_entries_gives_the_same_decisions(dearest):
     walk = long_walk(random.Random(dearest), dearest)
-    assert by_lua(walk) == by_python(walk)
-
-
-def test_the_walk_fills_a_log():
-    found = by_python(long_walk(random.Random(1), 1))
-    assert max(len(log) for _, logs in found for log in logs) > 0.9 * MAX_ENTRIES
+    found = by_python(walk)
+    assert found == by_lua(walk)
     assert any(line.startswith("0") for line, _ in found)
-    assert any(line == "applied -1 0" for line, _ in found)
+    if dearest == 1:
+        assert max(len(log) for _, logs in found for log in logs) > 0.9 * MAX_ENTRIES
+        assert any(line == "applied -1 0" for line, _ in found)
