@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -56,6 +57,7 @@ if __name__ == "__main__":
     sys.exit(main())
 
 import nox
+import nox.command
 import nox.project
 
 nox.needs_version = ">=2024.10.9"
@@ -108,13 +110,28 @@ QUICK = (
 PURE = ("identities", "model", "responses", "rules", "strategies")  # rooms without I/O, so every line can be tested
 
 
+def run_all(session: nox.Session, *options: str) -> None:
+    """Run all tests, and those that fail once more, alone: beside the others, their servers may have been late."""
+    # The tests of a file run in one process, since they share servers. Much of the time is spent waiting for servers,
+    # so there is room for more processes than processors.
+    processes = 2 + (os.cpu_count() or 1)
+    parallel = ("--cache-clear", f"--ignore={BROWSER}", f"--numprocesses={processes}", "--dist=loadfile")
+    try:
+        session.run("pytest", *options, *parallel)
+    except nox.command.CommandFailed:
+        failed = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
+        if not failed.exists():  # it failed otherwise
+            raise
+        session.warn(f"failed beside the others, and run again alone: {', '.join(json.loads(failed.read_text()))}")
+        session.run("pytest", *options, "--last-failed", "--maxfail=5")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """The tests; `-- quick` without servers, `-- coverage` with coverage, `-- tests/limits -k wait` for some."""
     equip(session, "tests", *PACKAGES)
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
-    # The tests of a file run in one process, since they share servers.
     if session.posargs == ["quick"]:
         paths = [f"tests/{room}" for room in QUICK]
         session.run(
@@ -125,10 +142,9 @@ def tests(session: nox.Session) -> None:
     if session.posargs and not measured:
         session.run("pytest", *session.posargs)
         return
-    # Much of the time is spent waiting for servers, so there is room for more processes than processors.
-    processes = 2 + (os.cpu_count() or 1)
-    coverage = ["--cov", "--cov-report="] if measured else []
-    session.run("pytest", *coverage, f"--ignore={BROWSER}", f"--numprocesses={processes}", "--dist=loadfile")
+    if measured:
+        session.run("coverage", "erase")
+    run_all(session, *(["--cov", "--cov-append", "--cov-report="] if measured else []))
     if measured:
         session.run("coverage", "report")
         pure = ",".join(f"*/traffik/{room}/*" for room in PURE)
