@@ -94,6 +94,11 @@ class TestADecorator:
         assert statuses(client, "/", "/") == [200, 429]
         assert client.get("/").json()["detail"] == "Too many requests. Retry in 60 seconds."
 
+    def test_it_takes_a_rate_without_a_limit(self, client, serve_urls, middleware):
+        view = throttled("unlimited")(lambda request: HttpResponse("served"))
+        serve_urls(path("", view), middleware=middleware)
+        assert statuses(client, "/", "/") == [200, 200]
+
     def test_on_an_async_view_it_answers_without_the_middleware(self, async_client, serve_urls, middleware):
         @throttled("1/min")
         async def view(request, number):

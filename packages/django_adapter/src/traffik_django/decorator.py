@@ -59,7 +59,8 @@ def throttled(
         if isinstance(each, str):
             conf.throttles.expect(each)
     if rates:
-        options = {**options, "rate": parse_rates(rates)}
+        parse_rates(rates)  # fails here, not when the decorator is applied
+        options = {**options, "rate": rates}
     made: dict[str, HTTPThrottle] = {}
     origin = defining_code()
 
