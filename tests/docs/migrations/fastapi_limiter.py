@@ -2,26 +2,9 @@
 
 import asyncio
 
-import pytest
-from fastapi import FastAPI, HTTPException, WebSocket
-
-from tests.callers import converse
-from tests.docs.migrations.probes import ALL, client, hits, starlette_request
+from tests.docs.migrations.probes import ALL, client, each, echoed, hits, refused, starlette_request
 from tests.docs.migrations.stores import admitted, namespace
-from traffik import WaitTimeoutError, is_throttled
-
-
-def each(limit, *requests):
-    """How many of twelve requests of each kind a throttle admits."""
-    return [hits(limit, **request) for request in requests]
-
-
-def refused(limit):
-    for _ in range(2):
-        limit.sync.hit(starlette_request())
-    with pytest.raises(HTTPException) as caught:
-        limit.sync.hit(starlette_request())
-    return caught.value.status_code, caught.value.detail
+from traffik import WaitTimeoutError
 
 
 def rate(limit):
@@ -39,22 +22,6 @@ def waits(wait):
         else:
             results.append(True)
     return results
-
-
-def echoed(throttle):
-    """Which of three messages a WebSocket echoes."""
-    app = FastAPI()
-
-    @app.websocket("/")
-    async def echo(websocket: WebSocket) -> None:
-        await websocket.accept()
-        async for text in websocket.iter_text():
-            await throttle.hit(websocket)
-            if not is_throttled(websocket):
-                await websocket.send_text(text)
-
-    sent = asyncio.run(converse(app, "a", "b", "c"))
-    return [message["text"] for message in sent if message.get("text") in {"a", "b", "c"}]
 
 
 CHECKS = {

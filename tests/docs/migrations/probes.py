@@ -7,11 +7,12 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI
+import pytest
+from fastapi import FastAPI, HTTPException, WebSocket
 from starlette.requests import Request
 
-from tests.callers import PEER, calling
-from traffik import HTTPThrottle, Throttled, group
+from tests.callers import PEER, calling, converse
+from traffik import HTTPThrottle, Throttled, group, is_throttled
 from traffik_starlette import Throttled as ThrottledHTTP
 
 ALL = 12
@@ -35,6 +36,34 @@ def hits(limit: Any, make: Any = starlette_request, **request: str) -> int:
             continue
         admitted += 1
     return admitted
+
+
+def each(limit: Any, *requests: dict[str, str]) -> list[int]:
+    """How many of twelve requests of each kind a throttle admits."""
+    return [hits(limit, **request) for request in requests]
+
+
+def refused(limit: Any) -> tuple[int, Any]:
+    """The status and the detail of a refusal."""
+    with pytest.raises(HTTPException) as caught:
+        limit.sync.hit(starlette_request(), cost=1000)
+    return caught.value.status_code, caught.value.detail
+
+
+def echoed(throttle: Any) -> list[str]:
+    """Which of three messages a WebSocket echoes."""
+    app = FastAPI()
+
+    @app.websocket("/")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await throttle.hit(websocket)
+            if not is_throttled(websocket):
+                await websocket.send_text(text)
+
+    sent = asyncio.run(converse(app, "a", "b", "c"))
+    return [message["text"] for message in sent if message.get("text") in {"a", "b", "c"}]
 
 
 def fields(limit: Any, make: Any = starlette_request) -> list[str]:

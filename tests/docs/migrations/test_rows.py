@@ -13,7 +13,7 @@ import pytest
 
 from tests.backends.redis.servers import server
 from tests.docs.migrations.probes import Doing
-from tests.docs.migrations.rows import PAGES, evaluate, rows, run_programs
+from tests.docs.migrations.rows import FOLDER, PAGES, READERS, evaluate, rows, run_programs
 from tests.docs.pages import title
 
 
@@ -24,21 +24,23 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=title)
-def test_each_row_does_what_it_says(page, url):
+def test_each_row_does_what_it_says(page, url, tmp_path):
+    ours = {READERS: url, FOLDER: str(tmp_path)}
     # another process: the throttles of a page are of no use to other tests, and Django has one project in a process
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        assert pool.submit(faults_of, page, url).result() == []
+        assert pool.submit(faults_of, page, ours).result() == []
 
 
-def faults_of(page, url):
+def faults_of(page, ours):
     """The rows whose value does something else."""
-    names, written = run_programs(page, url), rows(page)
+    names, written = run_programs(page, ours), rows(page)
     checks = import_module(f"tests.docs.migrations.{page.stem.replace('-', '_')}").CHECKS
     faults = [f"{theirs}: has no check, or no row" for theirs in written.keys() ^ checks.keys()]
     with names.get("backend") or nullcontext():
         for theirs in written:
             probe, expected, *elsewhere = checks.get(theirs, (None, None))
-            make = partial(evaluate, written[theirs], names, *elsewhere or (url,))
+            given = {**ours, READERS: [*elsewhere, ours[READERS]][0]}
+            make = partial(evaluate, written[theirs], names, given)
             found = probe.probe(make, names) if isinstance(probe, Doing) else probe and probe(make())
             if found != expected:
                 faults.append(f"{theirs}: {found} and not {expected}")
