@@ -169,10 +169,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types, by mypy and pyright."""
+    """Types, by mypy and pyright, and that no public name is without one."""
     equip(session, "types", *PACKAGES)
     session.run("mypy")
     session.run("pyright")
+    for package in PACKAGES:
+        module = next((ROOT / package / "src").glob("traffik*")).name
+        # What other packages leave without a type is their matter. The list of modules is shown only if a name fails.
+        session.run("pyright", "--verifytypes", module, "--ignoreexternal", silent=True)
 
 
 @nox.session

@@ -16,7 +16,6 @@ class TraffikConfig(AppConfig):
 
     name = "traffik_django"
     label = "traffik"
-    verbose_name = "traffik"
 
     def ready(self) -> None:
         # imported here, since the middleware may be a subclass in a module that needs the applications

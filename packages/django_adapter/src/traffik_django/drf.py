@@ -113,7 +113,7 @@ class RateThrottle(BaseThrottle):
 class AnonRateThrottle(RateThrottle):
     """A limit for clients that are not logged in, by address."""
 
-    scope: str = "anon"
+    scope: ClassVar[str | None] = "anon"
 
     @staticmethod
     def identify(request: Any) -> object:
@@ -123,7 +123,7 @@ class AnonRateThrottle(RateThrottle):
 class UserRateThrottle(RateThrottle):
     """A limit for all clients."""
 
-    scope: str = "user"
+    scope: ClassVar[str | None] = "user"
 
 
 class ScopedRateThrottle(RateThrottle):

@@ -18,9 +18,8 @@ class APIThrottled(rejections.Throttled, exceptions.Throttled):
     """A refused request of an API view. DRF renders it like all its errors."""
 
     def __init__(self, rejection: Rejection) -> None:
-        exceptions.Throttled.__init__(self, rejection.retry_after, rejection.detail)
-        # DRF would add the wait a second time
-        self.detail = exceptions.ErrorDetail(rejection.detail, self.default_code)
+        exceptions.Throttled.__init__(self, None, rejection.detail)  # with the wait, DRF would say it a second time
+        self.wait: int | None = rejection.retry_after
         self.status_code: int = rejection.status
         self.rejection = rejection
 

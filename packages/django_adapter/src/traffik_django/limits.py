@@ -40,6 +40,7 @@ def use_identity(identifier: Identifier | None) -> None:
 class HTTPThrottle(throttle.HTTPThrottle[HttpRequest]):
     """`traffik.HTTPThrottle` for `django.http.HttpRequest`. Without an identifier it uses the one of the settings."""
 
+    identifier: Callback | None
     _lent: Callback | None = None
 
     if not TYPE_CHECKING:  # type checkers see the constructor alone

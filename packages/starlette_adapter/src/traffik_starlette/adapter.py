@@ -81,7 +81,7 @@ class HTTPAdapter:
 class WebSocketAdapter(HTTPAdapter):
     """For `starlette.websockets.WebSocket`, which is FastAPI's too."""
 
-    injects = WebSocket
+    injects: type | None = WebSocket
     websocket = True
 
     def accepted(self, connection: WebSocket, /) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
@@ -14,10 +16,10 @@ __all__ = ["HTTPThrottle", "WebSocketThrottle"]
 class HTTPThrottle(throttle.HTTPThrottle[Request]):
     """`traffik.HTTPThrottle` for `starlette.requests.Request`."""
 
-    injects: type | None = http.injects
+    injects: ClassVar[type | None] = http.injects
 
 
 class WebSocketThrottle(throttle.WebSocketThrottle[WebSocket]):
     """`traffik.WebSocketThrottle` for `starlette.websockets.WebSocket`."""
 
-    injects: type | None = websocket.injects
+    injects: ClassVar[type | None] = websocket.injects

@@ -145,7 +145,7 @@ class Throttle(QuotaLimit, Generic[C]):
             shadow_rate=shadow_rate,
         )
         if handle_throttled is not None:
-            self.handler: Callback = callback("the throttled handler", handle_throttled, _OFFERED)
+            self.handler: Callback | None = callback("the throttled handler", handle_throttled, _OFFERED)
         uids.claim(self)
         groups.join(self)
 
