@@ -240,11 +240,13 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation as a site in `site/`; a broken link is an error."""
+    """The documentation as a site in `site/`; a broken link is an error, and so is a request to another host."""
     equip(session, "docs")
     quiet = {"NO_MKDOCS_2_WARNING": "1"}  # the theme advertises its successor otherwise
     # (With --quiet, mkdocs overlooks what --strict should refuse.)
     session.run("mkdocs", *(session.posargs or ["build", "--strict"]), env=quiet)
+    if not session.posargs:
+        session.run("python", "docs/check_site.py", "site")
 
 
 @nox.session
