@@ -8,8 +8,10 @@ import tomllib
 import zipfile
 
 import pytest
+import yaml
 
 import traffik
+from traffik.notices import DOCS
 
 ADAPTERS = {
     "aiohttp": "aiohttp_adapter",
@@ -32,6 +34,14 @@ def test_versions_agree(root):
 
 def test_the_module_knows_its_version(root):
     assert traffik.__version__ == project(root, "core")["version"]
+
+
+def test_every_package_the_site_and_the_notices_name_the_same_addresses(root):
+    urls = [project(root, package)["urls"] for package in PACKAGES]
+    site = yaml.safe_load((root / "mkdocs.yml").read_text())
+    assert urls == [urls[0]] * len(PACKAGES)
+    assert (urls[0]["Documentation"], urls[0]["Source"]) == (site["site_url"], site["repo_url"])
+    assert urls[0]["Documentation"] == DOCS
 
 
 @pytest.mark.parametrize("extra", ADAPTERS)

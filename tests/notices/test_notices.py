@@ -10,6 +10,7 @@ import pytest
 from traffik import notices
 
 ID, SENTENCE = "counted-twice", "the throttle 'a' has counted one request twice: hit it once"
+PAGE = f"{notices.DOCS}notices.html#{ID}"
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def lines(caplog):
 
 def test_a_notice_has_a_sentence_a_page_and_the_code_that_silences_it(lines):
     notices.notify(ID, "a", SENTENCE)
-    assert lines() == [f'{SENTENCE} (docs/notices.md#{ID}; to silence it: traffik.notices.silence("{ID}"))']
-    assert notices.said() == (notices.Notice(ID, "a", SENTENCE, f"docs/notices.md#{ID}"),)
+    assert lines() == [f'{SENTENCE} ({PAGE}; to silence it: traffik.notices.silence("{ID}"))']
+    assert notices.said() == (notices.Notice(ID, "a", SENTENCE, PAGE),)
 
 
 def test_a_notice_is_logged_once(lines):

@@ -94,6 +94,7 @@ function showAnother(throttles) {
 
 function showLists(state) {
   const item = () => { const made = element("li"); made.append(element("span"), element("span")); return made; };
+  const linked = () => { const made = element("li"); made.append(element("a"), element("span")); return made; };
   $("bans-section").hidden = state.bans.length === 0;
   list($("bans"), state.bans, (each) => each.throttle + " " + each.client, item, (li, each) => {
     setText(li.children[0], `${each.client.slice(0, 12)}, from ${each.throttle}, ${number(each.left)} s left`);
@@ -106,7 +107,11 @@ function showLists(state) {
     li.classList.toggle("some", each.breaker === "open");
   });
   $("notices-section").hidden = state.notices.length === 0;
-  list($("notices"), state.notices, (each) => each.id + each.about, item, (li, each) => setText(li.children[0], `${each.id}: ${each.sentence}`));
+  list($("notices"), state.notices, (each) => each.id + each.about, linked, (li, each) => {
+    setText(li.children[0], each.id);
+    li.children[0].href = each.page;
+    setText(li.children[1], `: ${each.sentence}`);
+  });
   $("audit-section").hidden = state.audit.length === 0;
   list($("audit"), state.audit, (each) => each.at + each.action, item, (li, each) => {
     const whom = each.client ? ` ${each.client.slice(0, 12)} in` : "";

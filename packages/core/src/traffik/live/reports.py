@@ -66,7 +66,7 @@ def describe_store(store: Any, shared: bool) -> dict[str, Any]:
 
 def describe_notices(notices: Iterable[Notice]) -> list[dict[str, str]]:
     """The notices of this process."""
-    return [{"id": each.id, "about": each.about, "sentence": each.sentence} for each in notices]
+    return [{"id": each.id, "about": each.about, "sentence": each.sentence, "page": each.page} for each in notices]
 
 
 class _Sums(dict[str, dict[str, Any]]):

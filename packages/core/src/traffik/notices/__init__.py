@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from traffik.notices.log import IDS, Notice, clear_notices, notify, said, silence
+from traffik.notices.log import DOCS, IDS, Notice, clear_notices, notify, said, silence
 
-__all__ = ["IDS", "Notice", "clear_notices", "notify", "said", "silence"]
+__all__ = ["DOCS", "IDS", "Notice", "clear_notices", "notify", "said", "silence"]

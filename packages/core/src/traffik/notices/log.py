@@ -12,7 +12,10 @@ import os
 from threading import Lock
 from typing import Final, NamedTuple
 
-__all__ = ["IDS", "Notice", "clear_notices", "notify", "said", "silence"]
+__all__ = ["DOCS", "IDS", "Notice", "clear_notices", "notify", "said", "silence"]
+
+DOCS: Final = "https://traffik-core.github.io/traffik/"
+"""The address of the documentation. Other places that need it agree with this one, as a house test checks."""
 
 IDS: Final = (
     "cors-order",
@@ -53,7 +56,7 @@ class Notice(NamedTuple):
         id: one of `IDS`.
         about: its subject, such as the uid of a throttle.
         sentence: what was noticed, and how to fix it.
-        page: the section of the docs about it.
+        page: the address of the section of the documentation about it.
     """
 
     id: str
@@ -74,7 +77,7 @@ def notify(notice: str, about: str, sentence: str) -> None:
         ValueError: there is no such id.
     """
     _check(notice)
-    page = f"docs/notices.md#{notice}"
+    page = f"{DOCS}notices.html#{notice}"
     with _lock:
         if notice in _asked_to_be_silent() or (notice, about) in _said or len(_said) >= _MOST:
             return
