@@ -15,6 +15,7 @@ DOCUMENTED = {
     for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 }
 PACKAGES = ("traffik", "traffik_aiohttp", "traffik_asgi", "traffik_django", "traffik_starlette", "traffik_wsgi")
+MEMBERS = re.compile(r"^::: (\S+)\n    options:\n(?:      .*\n)*?      members:\n((?:        - \w+\n)+)", re.MULTILINE)
 IMPORT = re.compile(r"^ *from (traffik\S*) import (?:\(([^)]*)\)|([^(\n]*))$", re.MULTILINE)
 
 
@@ -36,3 +37,15 @@ def imported():
 def test_the_reference_has_every_name_that_the_docs_import():
     modules = {name.rpartition(".")[0] for name in DOCUMENTED}
     assert sorted({f"{module}.{name}" for module, name in imported()} - DOCUMENTED - modules) == []
+
+
+def test_the_reference_shows_no_member_that_is_gone():
+    listed = MEMBERS.findall((ROOT / "docs" / "api" / "throttles.md").read_text(encoding="utf-8"))
+    assert len(listed) >= 4
+    assert [f"{name}.{each}" for name, members in listed for each in members_gone(name, members)] == []
+
+
+def members_gone(name, members):
+    module, _, attribute = name.rpartition(".")
+    made = getattr(importlib.import_module(module), attribute)
+    return [each for each in re.findall(r"\w+", members) if not hasattr(made, each)]
