@@ -19,7 +19,7 @@ from traffik.model.keys import as_text, local_key, sealed, without_scope
 if TYPE_CHECKING:
     from traffik.limits.limit import Limit
 
-__all__ = ["BANNED", "MOST_BANS", "Bans", "guarded"]
+__all__ = ["BANNED", "MOST_BANS", "Bans", "Identify", "guarded"]
 
 BANNED: Final = "banned"
 """The `degraded` of a decision that refuses a banned client."""
@@ -28,6 +28,7 @@ MOST_BANS: Final = 10_000
 """The most bans at a time. With more, the one that ends first is lifted."""
 
 Identify: TypeAlias = "Callable[[Any, Context], object] | None"
+"""A function that returns the identity of a subject, or an awaitable; None if the subject is the identity."""
 
 _all: Final[list[Bans]] = []
 

@@ -124,14 +124,12 @@ class Throttle(QuotaLimit, Generic[C]):
         shadow_rate: Rates | None = None,
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
-            raise TypeError(
-                f"floods is a FloodPolicy, for a WebSocketThrottle: not {describe(floods)} for an {type(self).__name__}"
-            )
+            wrong = f"{describe(floods)} for an {type(self).__name__}"
+            raise TypeError(f"floods is a FloodPolicy, for a WebSocketThrottle: not {wrong}")
         self.floods: FloodPolicy | None = None if floods == FloodPolicy() else floods
         self.rules = rule_set(rules)
-        self.identifier: Callback | None = (
-            None if identifier is None else watched(self, self._callback("the identifier", identifier))
-        )
+        identify = None if identifier is None else self._callback("the identifier", identifier)
+        self.identifier: Callback | None = identify and watched(self, identify)
         self._address = Address()
         super().__init__(
             uid,

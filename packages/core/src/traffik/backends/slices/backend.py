@@ -87,11 +87,11 @@ class SlicedBackend(Backend):
 
     @property
     def probe(self) -> StoreProbe | None:
-        """Takes samples of the store while something asks for them."""
+        """Takes samples of the store while something asks for them. A store has an attribute; this one passes it on."""
         return self._probe
 
     @probe.setter
-    def probe(self, probe: StoreProbe | None) -> None:
+    def probe(self, probe: StoreProbe | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - see above
         self._probe = self.store.probe = probe
 
     @property

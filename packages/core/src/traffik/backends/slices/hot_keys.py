@@ -72,21 +72,23 @@ class HotKey:
     def __init__(self) -> None:
         self._slices: list[Slice] = []  # the oldest first: two while the last units of one are spent
         self._size = 1
-        self._rest = self._grows_until = self.reset_at = self.taken_at = 0
+        self._rest = self._grows_until = 0
+        self.reset_at: int = 0
+        self.taken_at: int = 0
         self.refilling: bool = False
         self._arrange()
 
     def note(self, decision: Decision, now: int) -> None:
         """Note the quota that is left in the store, as it answered to a question asked at `now`."""
         self._rest = decision.remaining
-        self.reset_at: int = now + decision.reset_after
+        self.reset_at = now + decision.reset_after
         self._arrange()
 
     def add(self, taken: Slice, decision: Decision, asked: int, now: int) -> None:
         """Add a slice that was asked for at `asked`, and has arrived at `now`."""
         self._slices.append(taken)
         self._grows_until = (now + taken.until) // 2
-        self.taken_at: int = now
+        self.taken_at = now
         self.note(decision, asked)
 
     @property
