@@ -155,6 +155,14 @@ def test_a_shared_quota_is_known_behind_networks():
     assert not identities.is_shared(exempt("192.0.2.0/24"))
 
 
+@pytest.mark.parametrize(
+    "around", [first_of, combined, lambda part: hashed(part, SECRET), lambda part: exempt([], part)]
+)
+def test_an_identifier_may_deny_if_a_part_of_it_does(around):
+    assert identities.may_deny(around(deny("192.0.2.0/24")))
+    assert not identities.may_deny(around(exempt("192.0.2.0/24")))
+
+
 class TestAUser:
     @either
     @pytest.mark.parametrize(
@@ -324,3 +332,15 @@ class TestInvalidArguments:
     def test_text_as_known_values_is_an_error(self, make, known, words):
         with pytest.raises(TypeError, match=words):
             make("x-api-key", known)
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (lambda: header("X Tenant"), "a header has a name, such as 'X-API-Key', not 'X Tenant'"),
+            (lambda: cookie("", {"s-1"}), "a cookie has a name, such as 'session', not ''"),
+            (combined, "combined takes identifiers, at least one"),
+        ],
+    )
+    def test_a_missing_name_or_identifier_is_an_error(self, make, words):
+        with pytest.raises(TypeError, match=words):
+            make()

@@ -65,6 +65,11 @@ def test_a_text_that_is_no_network_is_an_error_that_shows_it(given):
         networks(given)
 
 
+def test_a_number_is_no_network():
+    with pytest.raises(ConfigurationError, match=r"text such as \"10\.0\.0\.0/8\", or several of them, not 10"):
+        networks(10)
+
+
 @pytest.mark.parametrize(
     ("given", "vast"),
     [

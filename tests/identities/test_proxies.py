@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffik import ConfigurationError
-from traffik.identities.proxies import DENIED, client_identity, proxies
+from traffik.identities.proxies import DENIED, EXEMPTED, client_identity, proxies
 
 IDENTITIES = {
     "203.0.113.7": "203.0.113.7",
@@ -153,4 +153,4 @@ def test_an_invalid_argument_is_an_error(options, message):
 
 
 def test_the_repr_of_a_special_identity_is_its_name():
-    assert repr(DENIED) == "DENIED"
+    assert [repr(each) for each in (DENIED, EXEMPTED)] == ["DENIED", "EXEMPTED"]

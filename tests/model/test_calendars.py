@@ -74,6 +74,20 @@ def test_every_instant_is_in_its_period(zone, unit, now):
     assert CalendarPeriod(unit, zone).at(end)[0] == end
 
 
+@pytest.mark.parametrize(
+    ("zone", "midnight"),
+    [
+        ("America/Toronto", (1919, 3, 31)),  # from 23:30 to 00:30
+        ("America/St_Johns", (1987, 10, 25)),  # from 00:01 back to 23:01
+    ],
+)
+def test_a_day_ends_once_when_the_clocks_change_across_midnight(zone, midnight):
+    day, border = CalendarPeriod("day", zone), micros(*midnight, zone=zone)
+    (before,) = {day.at(border - minutes * HOUR // 60) for minutes in (61, 31, 1)}
+    (after,) = {day.at(border + minutes * HOUR // 60) for minutes in (0, 1, 31, 61)}
+    assert before[1] == border == after[0]
+
+
 class TestText:
     @pytest.mark.parametrize(
         ("text", "limit", "unit", "zone"),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from traffik.model.coroutines import run_sync
+from traffik.model.coroutines import must_wait, run_sync
 
 
 async def echo(value):
@@ -60,3 +60,21 @@ def test_a_result_is_not_kept_alive():
 
     found = weakref.ref(run_sync(echo(Result())))
     assert found() is None
+
+
+class Awaitable:
+    def __await__(self):
+        yield
+
+
+@pytest.mark.parametrize("answer", [None, "a", 7, [], 1.5])
+def test_a_plain_answer_is_not_awaited(answer):
+    assert not any(must_wait(answer, "the cost", sync) for sync in (False, True))
+
+
+def test_an_async_answer_is_awaited_and_is_an_error_in_sync_code():
+    for answer in (echo(1), Awaitable()):
+        assert must_wait(answer, "the cost", False)
+        with pytest.raises(TypeError, match="the cost is async, so sync code cannot use it"):
+            must_wait(answer, "the cost", True)
+    # the coroutine was closed; otherwise it would warn

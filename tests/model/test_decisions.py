@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from traffik import NEVER, Decision, Rate
-from traffik.model.decisions import ADMITTED
+from traffik.model.decisions import ADMITTED, PartitionedDecision, SettledDecision
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,10 @@ def test_a_decision_cannot_be_changed():
 def test_a_decision_is_pickled_by_value():
     decision = Decision(allowed=True, limit=5, remaining=4, rate=Rate(5, 1000))
     assert pickle.loads(pickle.dumps(decision)) == decision
+
+
+def test_a_decision_may_know_its_partition_or_the_units_that_moved():
+    parted, settled = PartitionedDecision.of(ADMITTED, b"p"), SettledDecision.of(ADMITTED, -3)
+    assert parted == settled == ADMITTED
+    assert (ADMITTED.partition, settled.partition, parted.partition) == (b"", b"", b"p")
+    assert (SettledDecision(*ADMITTED).units, settled.units) == (0, -3)

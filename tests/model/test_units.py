@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from datetime import timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from traffik import Rate, RateError
+from traffik.model.calendars import CalendarPeriod
 from traffik.model.rates import parse_rates, parse_time
 
 MINUTE, DAY = 60_000_000, 86_400_000_000
@@ -133,6 +135,17 @@ def test_rates_of_different_units_or_bursts_are_different():
     assert len({Rate(5, 1), Rate(5, 1, unit="tokens"), Rate(5, 1, burst=9), Rate(5, 1, unit="requests")}) == 3
 
 
-def test_a_length_of_time_has_no_burst():
-    with pytest.raises(RateError, match="a length of time"):
-        parse_time("60s burst 5", "a wait")
+@pytest.mark.parametrize("time", ["60s", "1 min", "MINUTE", timedelta(seconds=60)])
+def test_a_length_of_time_is_text_or_a_timedelta(time):
+    assert parse_time(time, "the wait") == MINUTE
+
+
+@pytest.mark.parametrize("time", ["60s burst 5", "month", "day tz=UTC", "60", "", "soon", 60, None])
+def test_another_length_of_time_is_an_error(time):
+    with pytest.raises(RateError, match=r"^the wait is a length of time, such as 60s, .* not "):
+        parse_time(time, "the wait")
+
+
+def test_a_calendar_period_has_no_burst():
+    with pytest.raises(RateError, match="a calendar period such as 'day tz=UTC' has no burst: leave it out"):
+        Rate(5, DAY, CalendarPeriod("day"), burst=9)

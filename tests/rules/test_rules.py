@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from traffik import Rule
 from traffik.rules.paths import normal_path, readings
-from traffik.rules.rule import PendingPredicates, RuleSet
+from traffik.rules.rule import PendingPredicates, RuleSet, rule_set
 
 
 def matches(pattern, path, **options):
@@ -240,6 +240,7 @@ def test_a_long_path_takes_time_in_proportion(pattern, path):
         ("/a/../b", {}, ValueError, r"write '/b'"),
         (7, {}, TypeError, r"a path is a pattern .* not 7"),
         (re.compile(b"/a"), {}, TypeError, r"the regular expression is too"),
+        ("/a", {"bypass": "no"}, TypeError, r"bypass is True or False, not 'no'"),
         (None, {"route": 7}, TypeError, r"a route is the template of one, such as '/users/{id}/orders', not 7"),
         (None, {"methods": "GET"}, TypeError, r"methods are several, such as \['GET', 'POST'\], not 'GET'"),
         (None, {"methods": 7}, TypeError, r"not 7"),
@@ -283,7 +284,19 @@ def no():
     return False
 
 
+@pytest.mark.parametrize("given", ["/api/**", 7])
+def test_other_objects_are_no_rules(given):
+    with pytest.raises(TypeError, match=r"rules are made as Rule\('/api/\*\*'\), not "):
+        rule_set(given)
+
+
 class TestASet:
+    def test_it_is_made_of_one_rule_or_several(self):
+        one, other = Rule("/a"), Rule("/b")
+        assert rule_set(one) == rule_set([one]) == RuleSet((one,))
+        assert rule_set(each for each in (one, other)) == RuleSet((one,)).with_rule(other)
+        assert rule_set([]) is None
+
     def test_without_rules_it_matches_everything(self):
         assert RuleSet().judge("GET", "/a") is True
 
@@ -325,6 +338,8 @@ class TestASet:
     def test_each_rule_is_kept_once_in_order(self):
         rules = RuleSet((Rule("/b"), Rule("/a"))).with_rule(Rule("/b"))
         assert rules.rules == (Rule("/b"), Rule("/a"))
+        assert rules.without_rule(Rule("/b")) == RuleSet((Rule("/a"),))
+        assert RuleSet((Rule("/a"),)).without_rule(Rule("/a")) is None
 
     def test_objects_that_are_no_rules_are_an_error(self):
         with pytest.raises(TypeError, match=r"rules are made as Rule\('/api/\*\*'\), not '/a'"):

@@ -243,7 +243,9 @@ def first_of(*identifiers: Identifier) -> CredentialIdentifier:
         following = partial(find, connection, context, place + 1)
         return then(each[place](connection, context), lambda who: following() if who is None else who)
 
-    return CredentialIdentifier("first_of(…)", find)
+    made = CredentialIdentifier("first_of(…)", find)
+    _denying_like(made, *identifiers)
+    return made
 
 
 def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
