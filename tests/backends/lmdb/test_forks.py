@@ -179,7 +179,7 @@ except ImportError as error:
     ("module", "message"),
     [
         ("lmdb", "this store needs lmdb: pip install 'traffik-core[lmdb]'"),
-        ("fcntl", "this store needs POSIX locks, which this system has not"),
+        ("fcntl", "this store needs POSIX locks, which this system does not have"),
     ],
 )
 def test_a_missing_package_is_an_error_that_names_it(module, message):

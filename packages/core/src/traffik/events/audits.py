@@ -1,4 +1,4 @@
-"""What operators do to limits, such as on the live page: logged, and told to listeners."""
+"""Actions of operators on limits, such as on the live page: they are logged, and passed to listeners."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _subscriptions: Final[list[AuditSubscription]] = []
 
 
 def subscribe_audits(listener: Callable[[AuditEvent], object]) -> AuditSubscription:
-    """Call `listener`, sync or async, with an event for each action, in a thread of its own.
+    """Call `listener`, sync or async, with an event for each action, in its own thread.
 
     Raises:
         TypeError: the listener cannot be called.
@@ -85,7 +85,7 @@ def subscribe_audits(listener: Callable[[AuditEvent], object]) -> AuditSubscript
 
 
 def record_audit(event: AuditEvent) -> None:
-    """Log an action, and tell the listeners."""
+    """Log an action, and pass it to the listeners."""
     span = f" for {event.seconds} s" if event.seconds else ""
     extra: dict[str, Any] = {f"traffik_{name}": value for name, value in event._asdict().items()}
     by = f" by {event.by}" if event.by else ""

@@ -32,7 +32,7 @@ class RateChange(NamedTuple):
         uid: of the limit.
         version: the number of the change in its store, from 1. Of two changes, the one with the higher number counts.
         rate: the new rate, as text; None if the limit returns to the rate that the application gives it.
-        before: the rate before, as text; None if the process that made the change did not know it.
+        before: the previous rate, as text; None if the process that made the change did not know it.
         by: who made the change, as text; empty if they did not say.
         reason: why, as text; empty if they did not say.
         when: µs since 1970, by the clock of the process that made it.
@@ -103,7 +103,7 @@ _subscriptions: Final[list[ChangeSubscription]] = []
 def subscribe_changes(listener: ChangeListener, *, limit: str = "*") -> ChangeSubscription:
     """Call `listener` with a `RateChange` when this process follows a change that was made for all processes.
 
-    The listener runs in a thread of its own. `RateChange.before` is the rate by which this process has counted.
+    The listener runs in its own thread. `RateChange.before` is the rate by which this process has counted.
 
     Args:
         listener: a function of a `RateChange`. An async one runs in an event loop of that thread.

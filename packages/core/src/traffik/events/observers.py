@@ -30,7 +30,7 @@ class Observer(Protocol):
         Args:
             uid: of the limit.
             name_of: names its policies.
-            then: what other observers do; it is the answer if this one does not watch the limit.
+            then: the recorder of other observers, which is returned if this one does not watch the limit.
         """
 
 

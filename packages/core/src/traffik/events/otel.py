@@ -1,4 +1,4 @@
-"""Metrics for OpenTelemetry: decisions, and how the stores are. Needs the extra ``traffik-core[otel]``.
+"""Metrics for OpenTelemetry: decisions, and the state of the stores. Needs the extra ``traffik-core[otel]``.
 
 from traffik.events.otel import export_metrics
 
@@ -149,10 +149,10 @@ def export_metrics(provider: MeterProvider | None = None, *, limit: str = "*", m
     Args:
         provider: of the meters; the global one if None.
         limit: a pattern of uids, as for `traffik.group`: which limits to count.
-        most: uids that get an attribute value of their own, at least 1. Limits beyond are counted as ``"other"``.
+        most: how many uids get their own attribute value, at least 1. Further limits are counted as ``"other"``.
 
     Raises:
-        TypeError, ValueError: an argument is none of the above.
+        TypeError, ValueError: an argument is invalid.
     """
     if type(most) is not int or most < 1:
         raise ValueError(f"most is an integer from 1, not {most!r}")

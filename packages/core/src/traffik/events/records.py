@@ -49,7 +49,7 @@ class DecisionEvent(NamedTuple):
         action: the call: ``"hit"``, ``"wait"``, ``"reserve"``, ``"take"`` (`take_up_to`), ``"refund"`` or ``"charge"``.
         policy: the name of the policy that binds, as the RateLimit header field has it; None if nothing was counted.
         key: a keyed hash of the client's key, for a subscription with a secret; None otherwise.
-        shadow: whether the decision was made on trial, so that it refuses no request.
+        shadow: whether a shadow made the decision, so that it refuses no request.
     """
 
     uid: str

@@ -180,7 +180,7 @@ def subscribe(
 ) -> Subscription:
     """Call `listener` with an event for each decision, until the subscription is closed.
 
-    The listener runs in a thread of its own, so a hit neither waits for it nor sees its errors. Events reach it within
+    The listener runs in its own thread, so a hit neither waits for it nor gets its errors. Events reach it within
     about 0.1 seconds. If it is too slow, events are dropped and counted.
 
     Args:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["OTHER", "Tallies", "Tally"]
 
 OTHER: Final = "other"
-"""The uid under which limits are counted that are too many."""
+"""The uid under which all further limits are counted if there are too many."""
 
 
 class Tally:

@@ -1,7 +1,7 @@
-"""Bans: clients that a limit refuses until a given time, whatever their quota is.
+"""Bans: a limit refuses a client until a given time, even if the client has quota left.
 
-A client is known by a mark, a keyed hash of its key, so that a list of bans names no clients. A limit is wrapped only
-while somebody is banned from it. All scopes of a client share a ban.
+A client is identified by a mark, a keyed hash of its key, so a list of bans contains no keys. A limit looks for bans
+only while a client is banned from it. All scopes of a client share a ban.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Bans:
         self._ends: dict[str, dict[str, float]] = {}
 
     def mark_of(self, key: str) -> str:
-        """The mark of a client, from a local key of it."""
+        """The mark of a client, from one of its local keys."""
         return sealed(without_scope(key), self.seal)
 
     def ban(self, uid: str, mark: str, until: float) -> None:
@@ -64,7 +64,7 @@ class Bans:
         self.replace({name: {m: e for m, e in each.items() if (name, m) != (uid, mark)} for name, each in self})
 
     def replace(self, ends: Mapping[str, Mapping[str, float]]) -> None:
-        """Have these bans and no others: by uid and mark, the time at which each ends."""
+        """Replace all bans by these: the time at which each ends, by uid and mark."""
         now = self._clock()
         wanted = {uid: {mark: end for mark, end in each.items() if end > now} for uid, each in ends.items()}
         wanted = {uid: each for uid, each in wanted.items() if each}
@@ -85,7 +85,7 @@ class Bans:
             binding.notify_subscribers()
 
     def bans_from(self, uid: str) -> bool:
-        """Whether anybody is banned from the limit `uid`."""
+        """Whether a client is banned from the limit `uid`."""
         return uid in self._ends
 
     def left(self, uid: str, key: str) -> float:
@@ -94,7 +94,7 @@ class Bans:
 
 
 def guarded(limit: Limit, identify: Identify) -> Identify:
-    """`identify`, which also returns the refusal of a banned client; `identify` itself if nobody is banned."""
+    """`identify`, extended to return the refusal of a banned client; unchanged if no client is banned."""
     active = [bans for bans in _all if bans.bans_from(limit.uid)]
     if not active:
         return identify

@@ -57,7 +57,7 @@ def change_rate(limit: Limit, rate: Rates | Tiers) -> None:
 
 
 def _change_to(limit: Limit, rate: Rates | Tiers) -> Callable[[Limit], None]:
-    """What changes a limit to `rate`, which is checked for this one."""
+    """A function that changes a limit to `rate`, after a check that this limit can count it."""
     if isinstance(rate, Tiers) and isinstance(limit.rate, Tiers):
         tiers = rate
         tiers.check(limit.strategy)
@@ -109,7 +109,7 @@ def change_in_store(
 ) -> RateChange:
     """Change the rate of the limit `uid` in all processes that count in `store`. Blocks.
 
-    Of two changes at once the one that is written last counts, in all processes.
+    If two changes are made at once, all processes use the one that is written last.
 
     Args:
         store: the store.
@@ -117,7 +117,7 @@ def change_in_store(
         rate: the new rate; None to withdraw the change in force.
         by: who makes the change, up to 500 characters.
         reason: why, up to 500 characters.
-        before: the rate before, if it is known.
+        before: the previous rate, if it is known.
 
     Raises:
         RateError: the rate is invalid.
@@ -170,7 +170,7 @@ def _check_settable(limit: Limit, rate: object) -> None:
 
 
 def _text_of(rate: Rates) -> str:
-    """A rate as text that is read as the same rate."""
+    """A rate as text that parses to the same rate."""
     rates = parse_rates(rate)
     return rate if isinstance(rate, str) else "; ".join(map(str, rates)) or "unlimited"
 

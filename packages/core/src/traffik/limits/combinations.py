@@ -30,12 +30,12 @@ _new = tuple.__new__
 
 
 class Hit(NamedTuple, Generic[L_co]):
-    """One limit in a decision over several, with options of its own.
+    """One limit in a decision about several, with its own options.
 
     Attributes:
         limit: a throttle or a limiter.
         cost: units it takes; if None, those of the whole hit, or else the limit's own.
-        context: goes before the limit's own; if None, that of the whole hit.
+        context: its values override those of the limit's context; if None, that of the whole hit.
         subject: the connection or identity to count; if None, that of the whole hit.
     """
 
@@ -105,7 +105,7 @@ def combination_of(limits: tuple[Limit | Hit, ...]) -> Combination:
         return Combination(limits)
     try:
         found: Combination | None = first.combinations.get(limits)
-    except TypeError:  # one of them is nothing that can be hashed, so it is no limit
+    except TypeError:  # one of them cannot be hashed, so it is no limit
         return Combination(limits)
     if found is None:
         found = Combination(limits)

@@ -1,6 +1,6 @@
 """The rates that this process follows: those that were changed in a store, for all processes that count there.
 
-A change in the store goes before the rate that the application or `limits.toml` gives a limit, until it is withdrawn.
+Until it is withdrawn, a change in the store overrides the rate that the application or `limits.toml` gives a limit.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Group:
 
     @contextmanager
     def disabled(self) -> Generator[None, None, None]:
-        """Within the context, the group is disabled, also limits made in it. Afterwards, all is as it was before."""
+        """Disable the group within the context, including limits made in it. Afterwards, everything is as before."""
         with _lock:
             switches, before = dict(_switches), {limit: limit.enabled for limit in self}
             self.disable()

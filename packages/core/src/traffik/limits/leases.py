@@ -1,7 +1,7 @@
 """Leases: units that are in use for as long as a piece of work runs.
 
 A lease is a hit on a sliding log whose window is the length of the lease. It is renewed while the work runs: the old
-hit is given back and a new one taken, in one atomic step. At the end it is given back. If the process dies, it lapses.
+hit is given back and a new one taken, in one atomic step. At the end it is given back. If the process dies, it expires.
 
 As in `traffik.limits.hits`, async code awaits these coroutine functions, and sync code steps them.
 """
@@ -35,7 +35,7 @@ __all__ = ["Lease"]
 _T = TypeVar("_T")
 
 _AWAY: Final = frozenset({UNAVAILABLE, "fallback", "on_error"})
-"""Refusals that the store has not made: it may still count the lease."""
+"""Refusals that do not come from the store, which may still count the lease."""
 
 
 class Lease:
@@ -45,7 +45,7 @@ class Lease:
         limit: the throttle, limiter or slots.
         subject: the connection or identity.
         cost: units; the limit's own if None.
-        context: goes before the limit's own.
+        context: its values override those of the limit's context.
         wait: seconds to wait for the units at most; True for as long as it takes, False to not wait.
         sync: for sync code.
 
@@ -84,7 +84,7 @@ class Lease:
 
     @property
     def inherited(self) -> bool:
-        """Whether this process is a fork of the one that has taken it, and is to leave it alone."""
+        """Whether this process is a fork of the one that has taken it, and must not touch it."""
         return self._process != os.getpid()
 
     @property
@@ -101,7 +101,7 @@ class Lease:
         """Take the units, or reject the connection.
 
         Raises:
-            WaitTimeoutError, NeverAdmittedError: it has waited for nothing, and its subject is no connection.
+            WaitTimeoutError, NeverAdmittedError: a wait has failed, and the subject is not a connection.
             ConfigurationError: the strategy of the limit is not `SlidingLog`, or the store cannot settle.
         """
         limit, subject, cost, context, sync = self._limit, self._subject, self._cost, self._context, self._sync
@@ -154,7 +154,7 @@ class Lease:
         return max(1, min(period // 10, self._until - timing.now()))
 
     async def uninterrupted(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do what must not be cut short, since its outcome would not be known. Stores have deadlines."""
+        """Run a call that must not be cancelled, since its outcome would be unknown. Stores have deadlines."""
         in_process = self._account is None or self._account.store.in_process
         return await (work if self._sync or in_process else shielded(work))
 
@@ -203,7 +203,7 @@ class Lease:
         if held is None or held[0].store is account.store:
             back = () if held is None else (self._back(held),)
             return await self._take(account, back)
-        # The store was away, and the limiter of this process stood in for it.
+        # The store did not answer, and the limiter of this process decided instead.
         decision = await self._take(account, ())
         if decision.allowed:
             await self._give_back(held)

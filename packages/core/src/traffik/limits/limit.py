@@ -88,11 +88,10 @@ class Limit:
     """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
 
     usual: UsualHit | None
-    """Prepared if such hits are all alike, but for the identity; None if one has to look at rules, functions or the
-    application."""
+    """Prepared if such hits differ only in the identity; None if they depend on rules, functions or the application."""
 
     repeated: tuple[LimitAccount, int] | None
-    """The account and the cost of a usual hit whose key is known; None if more has to be looked at."""
+    """The account and the cost of a usual hit whose key is known; None if they depend on more than the key."""
 
     if not TYPE_CHECKING:  # type checkers see only the constructor
 
@@ -361,7 +360,7 @@ class Limit:
         return self.rate.all_rates if isinstance(self.rate, Tiers) else self.own_plan.rates
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
-        """Tell those who watch this limit of `decision`, unless the action is `SILENT` or the shadow has told them."""
+        """Report `decision` to the watchers of this limit, unless it is `SILENT` or the shadow has reported it."""
         if not action or self._record is None or (key and self.in_shadow and decision == ADMITTED):
             return decision
         return self._record(decision, key, cost, action)

@@ -39,8 +39,8 @@ class Limiter(QuotaLimit):
         strategy: the algorithm; `SlidingWindow` if None.
         backend: the store; if None, the only open one.
         cost: units of quota that a hit consumes, or a function as for `rate`.
-        context: passed to these functions, updated with the context of the call. Each ``"scope"`` in it has a quota
-            of its own.
+        context: passed to these functions, updated with the context of the call. Each ``"scope"`` in it has its own
+            quota.
         shadow: count and report, but refuse nothing; see `shadow_report` and `promote`.
         shadow_rate: another rate to try on the same hits. It refuses nothing.
 
@@ -113,7 +113,7 @@ class Limiter(QuotaLimit):
             identity: as for `hit`.
             cost: as for `hit`.
             timeout: the most seconds to wait, 0 or more; 0 tries once, None waits as long as necessary. Calls to the
-                store have a deadline of their own, which this does not change.
+                store have their own deadline, which this does not change.
             context: as for `hit`.
             jitter: the most seconds, chosen at random, to add to each pause. With it, processes that wait for the same
                 key do not ask the store at the same time.

@@ -121,7 +121,7 @@ class WaitQueue:
             waiter.wake()
 
     def remove(self, waiter: Waiter) -> Waiter | None:
-        """Take a waiter out; the one that is first now, if it was the first."""
+        """Remove a waiter. Returns the new first one if the old one was removed."""
         was_first = self.first is waiter
         self._waiters.pop(waiter, None)
         if not was_first:
@@ -139,7 +139,7 @@ class WaitQueue:
 
 
 def enqueue(key: QueueKey, waiter: Waiter) -> WaitQueue:
-    """Put a waiter at the end of the queue for `key`. It must `leave` in the end."""
+    """Put a waiter at the end of the queue for `key`. The caller has to `leave` in any case."""
     with _lock:
         while True:
             queue = _queues.get(key)

@@ -31,7 +31,7 @@ __all__ = ["QuotaLimit", "SyncQuotaLimit"]
 
 
 class QuotaLimit(Limit):
-    """Not made by itself: a limit whose units can also be reserved, refunded and charged."""
+    """A base class: a limit whose units can also be reserved, refunded and charged."""
 
     def reserve(
         self, subject: Any, cost: int | None = None, *, context: Context | None = None, keep_on_error: bool = False
@@ -44,7 +44,7 @@ class QuotaLimit(Limit):
         Args:
             subject: the connection, or the identity of a limiter.
             cost: the estimate, 0 to 2**31 - 1 units; the limit's own cost if None.
-            context: goes before the limit's own.
+            context: its values override those of the limit's context.
             keep_on_error: keep the estimate if the block raises, instead of giving it back.
 
         Raises:
@@ -73,7 +73,7 @@ class QuotaLimit(Limit):
         Args:
             subject: the connection, or the identity of a limiter.
             cost: 0 to 2**31 - 1 units; the limit's own cost if None.
-            context: goes before the limit's own.
+            context: its values override those of the limit's context.
             wait: seconds to wait for the units at most, first come, first served in this process; True for as long as
                 it takes, False to not wait.
             on_lost: called with the slot, or as ``"cancel"`` cancels the block with `SlotLostError`, if the lease could
@@ -104,7 +104,7 @@ class QuotaLimit(Limit):
         return await _settled(self, subject, check_cost(cost), context, False)
 
     async def take_up_to(self, subject: Any, most: int, *, context: Context | None = None) -> int:
-        """Take as many of `most` units as are left, in one step; how many, 0 if there are none."""
+        """Take the units that are left, up to `most`, in one step. Returns how many; 0 if there are none."""
         return await settling.take_up_to(Hit(self), subject, most, context, False)
 
     async def plan(self, subject: Any, costs: Sequence[int], *, context: Context | None = None) -> list[Decision]:
@@ -136,14 +136,14 @@ class QuotaLimit(Limit):
         """Count by another rate in all processes that count in the same store. What clients have used stays used.
 
         This process counts by it when the call returns. The others follow within the `changes_within` of their store, 2
-        seconds by default. Processes that start later begin with it. It goes before the rate in the code and in
-        `limits.toml`, until it is withdrawn.
+        seconds by default. Processes that start later begin with it. Until it is withdrawn, it overrides the rate in
+        the code and in `limits.toml`.
 
         Args:
             rate: the new rate; text, a `Rate` or several. None withdraws the change, so that each process returns to
                 the rate that it gives the limit.
             by: who makes the change, for the list of changes, up to 500 characters.
-            reason: why, likewise.
+            reason: the reason, also up to 500 characters.
 
         Returns:
             The change with its version. Of two changes at once, the one with the higher version counts everywhere.
@@ -167,7 +167,7 @@ class QuotaLimit(Limit):
         return await changes.in_thread(partial(changes.changes_of, self))
 
     def promote(self) -> None:
-        """Let the shadow be live: ``shadow=True`` refuses from now on, ``shadow_rate`` becomes the rate.
+        """Make the shadow live: ``shadow=True`` refuses from now on, ``shadow_rate`` becomes the rate.
 
         Raises:
             ConfigurationError: it has no shadow.
@@ -176,7 +176,7 @@ class QuotaLimit(Limit):
 
     @property
     def shadow_report(self) -> ShadowReport:
-        """What the shadow has seen in this process, in hits; zeros if there is none."""
+        """The decisions of the shadow in this process, in numbers of hits; zeros without a shadow."""
         return ShadowReport() if self.shadow is None else self.shadow.report
 
 

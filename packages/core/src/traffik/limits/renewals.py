@@ -52,7 +52,7 @@ class TaskRenewal:
         self._begin_after(lease.period // 3)
 
     async def stop(self) -> None:
-        """Renew it no more. Waits for a renewal that has begun; the caller must not be cancelled."""
+        """Stop renewing it. Waits for a renewal that has begun; the caller must not be cancelled."""
         self._stopped = True
         if self._timer is not None:
             self._timer()
@@ -129,7 +129,7 @@ class ThreadRenewal:
         _thread.add(self, lease.period // 3)
 
     def stop(self) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         _thread.remove(self)
 
     def renew(self) -> int | None:
@@ -168,7 +168,7 @@ class _Renewer:
                 self._changed.notify()
 
     def remove(self, renewal: ThreadRenewal) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         with self._changed:
             self._live.discard(renewal)
             if len(self._due) > 2 * len(self._live) + 64:

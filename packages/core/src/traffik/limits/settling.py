@@ -33,7 +33,7 @@ class Hold(NamedTuple):
         account: the limit in its store.
         key: the local key.
         units: how many were taken; 0 if none were.
-        receipt: what settling needs to know of the hit; None if there was none.
+        receipt: what settling needs to know about the hit; None if there was none.
     """
 
     part: Hit
@@ -77,7 +77,7 @@ async def hold_on(part: Hit, subject: Any, context: Context | None, sync: bool) 
 
 
 async def take_up_to(part: Hit, subject: Any, most: int, context: Context | None, sync: bool) -> int:
-    """Take as many of `most` units as are left; how many."""
+    """Take the units that are left, up to `most`. Returns how many."""
     if check_cost(most) == 0:
         return 0
     hold = await hold_on(part, subject, check_context(context), sync)

@@ -53,7 +53,7 @@ class Shadow:
 
     Attributes:
         plan: the plan for the shadow rate; None if the whole limit is a shadow.
-        record: what those who watch the limit get of its decisions; None if there are none.
+        record: the recorder of its decisions; None if the limit is not watched.
     """
 
     plan: Plan | None

@@ -35,7 +35,7 @@ class SlotsStat(NamedTuple):
     Attributes:
         in_use: how many are in use.
         free: how many are free.
-        wait_ms: milliseconds, rounded up, until at least one is free at the latest; 0 if one is free now.
+        wait_ms: the longest time until at least one is free, in milliseconds, rounded up; 0 if one is free now.
         key: the partition key in the store.
     """
 
@@ -56,12 +56,13 @@ class Slots(Limit):
             longer than the store or the event loop may be blocked.
         backend: the store; if None, the only one that is open.
         cost: slots that a piece of work takes, or a function of the identity (and the context).
-        context: handed to that function, under what a call gives; its ``"scope"`` divides the slots further.
+        context: passed to that function, updated with the context of the call. Each ``"scope"`` in it has its own
+            slots.
 
     Raises:
         RateError: the limit or the lease is out of its range.
         DuplicateUidError: a different limit with this uid counts in the store given as `backend`.
-        TypeError, ValueError: another argument is none of the above.
+        TypeError, ValueError: another argument is invalid.
     """
 
     subject = "identity"
@@ -92,14 +93,14 @@ class Slots(Limit):
     ) -> Slot:
         """Hold a slot for as long as a block runs: ``async with exports.slot("tenant:42") as slot:``.
 
-        If none is free, `slot` is false in the block, so ask ``if slot:``; with `wait` it need not be asked.
+        If none is free, `slot` is false in the block, so test ``if slot:``. With `wait` this is not necessary.
 
         Args:
-            identity: whose slots they are; all share them if it is left out.
+            identity: the identity that the slots belong to; if it is left out, all work shares the slots.
             cost: slots it takes, 0 to 2**31 - 1; the limit's own if None.
-            context: goes before the limit's own.
+            context: its values override those of the limit's context.
             wait: seconds to wait for a slot at most, first come, first served in this process; True for as long as it
-                takes, False to not wait. A slot that another process gives back is seen within a second.
+                takes, False to not wait. A slot that another process gives back is noticed within a second.
             on_lost: called with the slot if the lease could not be renewed in time; or ``"cancel"``, which cancels the
                 block with `SlotLostError`; None to only set `Slot.lost` and give a notice.
 
@@ -107,7 +108,7 @@ class Slots(Limit):
             WaitTimeoutError: from the block: there was no slot within `wait` seconds.
             NeverAdmittedError: from the block, with `wait`: the cost is above the limit.
             TypeError, ValueError: an argument is none of the above.
-            BackendNotFoundError: from the block: none, or more than one, store could be meant.
+            BackendNotFoundError: from the block: no store is open, or it is unclear which one to use.
         """
         return Slot(self, identity, cost, context, wait, on_lost, False)
 
@@ -116,7 +117,7 @@ class Slots(Limit):
         return await _stat(self, identity, context, False)
 
     async def reset(self, identity: str | int | UUID = "shared", *, context: Context | None = None) -> None:
-        """Forget the slots that `identity` has in use. Work that runs on finds them taken anew when it renews them."""
+        """Forget the slots that `identity` has in use. Work that still runs takes its slots again when it renews."""
         await hits.reset(self, identity, context, False)
 
     @property

@@ -1,3 +1,3 @@
-"""The live page: who is refused now, by which throttle, and how the stores are. No framework; adapters mount it."""
+"""The live page: which clients are refused now, by which throttle, and whether the stores work. Adapters mount it."""
 
 __all__: list[str] = []

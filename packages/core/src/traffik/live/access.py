@@ -1,8 +1,8 @@
 """Who may read the live page, and who may act on it.
 
 A token comes as ``Authorization: Bearer`` or, after the form, in a cookie that holds a hash of it. Requests that change
-something also need the value of a second cookie in a header field, and no foreign origin: another site can make a
-browser send cookies, and can do neither.
+something also need the value of a second cookie in a header field, and must not have a foreign origin: another site can
+make a browser send cookies, but can neither read them nor change the origin.
 """
 
 from __future__ import annotations
@@ -137,14 +137,14 @@ class Access:
     def _of_token(self, request: LiveRequest) -> Grant:
         bearer, session = _bearer(request), request.cookie(_SESSION)
         found = Grant(None)
-        for known, grant in self._tokens:  # each is compared, so that the time tells nothing
+        for known, grant in self._tokens:  # each is compared, so that the time gives nothing away
             if _equal(bearer, known) | _equal(session, _hashed(known)):
                 found = grant
         return found
 
 
 def same_origin(request: LiveRequest) -> bool:
-    """Whether a browser says that the request comes from this site, or says nothing."""
+    """Whether the request comes from this site according to the browser, or the browser sends no origin."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:  # also right behind a proxy that changes the host
         return site in {"same-origin", "none"}
@@ -153,7 +153,7 @@ def same_origin(request: LiveRequest) -> bool:
 
 
 def set_cookie(name: str, value: str, secure: bool) -> tuple[str, str]:
-    """The header field that sets a cookie. Without a path it goes to where the page is mounted, and nowhere else."""
+    """The header field that sets a cookie. Without a path, browsers send it only to where the page is mounted."""
     end = "" if value else "; Max-Age=0"
     return "Set-Cookie", f"{name}={value}; HttpOnly; SameSite=Strict{end}{'; Secure' if secure else ''}"
 

@@ -65,7 +65,7 @@ class Actions:
         ]
 
     async def carry_out(self, body: bytes, by: str, *, sync: bool) -> _Answer:
-        """Carry out an action, given as JSON; the HTTP status and what to answer.
+        """Carry out an action, given as JSON. Returns the HTTP status and the response.
 
         Args:
             body: the JSON. It names a client by `client`, its hash, or by `identity`, as the throttle identifies it.
@@ -104,7 +104,7 @@ class Actions:
             on, when = order
             if self._followed.get(uid) != order:
                 self._followed[uid] = order
-                if not on or when >= self._began:  # an old order enables nothing that this process has disabled itself
+                if not on or when >= self._began:  # an old order must not enable what this process disabled
                     _switch_here(uid, on=on)
         self._bans.replace(orders.get("bans", {}))
 

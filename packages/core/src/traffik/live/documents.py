@@ -45,7 +45,7 @@ def form(status: int, problem: str = "") -> LiveResponse:
 
     Args:
         status: the HTTP status.
-        problem: what was wrong with the last one, in words of ours.
+        problem: what was wrong with the last token, as a fixed text.
     """
     return _document(status, _FORM.replace("/*style*/", _CSS).replace("<!--problem-->", problem))
 

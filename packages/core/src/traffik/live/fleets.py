@@ -1,4 +1,4 @@
-"""The workers that share a store, and what they tell each other through it. Never in the path of a hit.
+"""The workers that share a store, and the data that they exchange through it. Never in the path of a hit.
 
 Each worker writes its report under a key, once a second. A second key, the board, holds what concerns all: which
 workers there are, the orders of operators, and the secret of the hashes. Both are kept in the store as the state of a
@@ -58,7 +58,7 @@ class Fleet:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Be a new worker, which has exchanged nothing yet."""
+        """Become a new worker, which has exchanged nothing yet."""
         self.id: str = uuid4().hex
         self.orders: dict[str, Any] = {}
         self.shared: bool = False
@@ -79,7 +79,7 @@ class Fleet:
         return [self._own, *(each for each in self._others if each["at"] > now - _ALIVE)]
 
     def exchange(self, store: Backend | None, report: Callable[[], dict[str, Any]], now: float) -> None:
-        """Write the report of this worker, and read those of the others while somebody looks at the page.
+        """Write the report of this worker, and read those of the others while the page is open.
 
         Args:
             store: the shared store; None if there is none.
@@ -105,7 +105,7 @@ class Fleet:
             self.shared, self.problem = True, None
 
     def _write_board(self, store: Backend, now: float) -> dict[str, Any]:
-        """Read the board; write to it if this worker has something to say."""
+        """Read the board, and write to it if this worker has something to change."""
         board: dict[str, Any] | None = _swap(store, _BOARD)
         if board is None or self._changes or board["workers"].get(self.id, 0) < now - 1:
             changes, self._changes = self._changes, []

@@ -1,4 +1,4 @@
-"""What was admitted and refused over time, in buckets of equal length. Pure.
+"""The numbers of admitted and refused hits over time, in buckets of equal length. Pure.
 
 Buckets begin at multiples of their length, by the clock of the machine, so those of several workers can be added.
 """

@@ -67,7 +67,7 @@ class Monitor:
         stop_observing(self._tallies)
 
     def after_fork(self) -> None:
-        """Begin from nothing in a forked process, since its parent has what was counted so far."""
+        """Start from zero in a forked process, since its parent keeps the counts so far."""
         self._begin()
 
     def collect(self, now: float) -> None:
@@ -149,5 +149,5 @@ def refused_of(tally: Tally) -> int:
 
 
 def _readable(key: str) -> str:
-    """A local key as a person reads it: its parts without the marks between them."""
+    """A local key in readable form: its parts without the marks between them."""
     return "".join(char if char.isprintable() else "·" for char in key)

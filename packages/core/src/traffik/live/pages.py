@@ -1,4 +1,4 @@
-"""`LivePage`: the page, its data and its actions, for whatever framework mounts it."""
+"""`LivePage`: the page, its data and its actions, for any framework that mounts it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class LivePage:
             can read.
         act_token: another token, whose holder can also disable throttles, and reset and ban clients.
         authorize: a function of the framework's request, sync or async, that returns None, ``"read"`` or ``"act"``, or
-            one of these and the name of the person, which audit events show. It is asked if there is no valid token.
+            one of these and the name of the person, which audit events show. It is called if there is no valid token.
         limit: a pattern of uids, as for `traffik.group`: the limits to show.
         minutes: how far back the page goes, 1 to 60.
         show_keys: whether the page shows the keys of clients, such as their addresses; if not, a keyed hash.
@@ -64,8 +64,8 @@ class LivePage:
         store: the store through which workers share their counts; if None, the only open one. Memory is not shared.
 
     Raises:
-        ConfigurationError: neither a token nor `authorize` is given, or a token or the secret is short.
-        TypeError, ValueError: another argument is none of the above.
+        ConfigurationError: neither a token nor `authorize` is given, or a token or the secret is too short.
+        TypeError, ValueError: another argument is invalid.
     """
 
     def __init__(

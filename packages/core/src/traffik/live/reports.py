@@ -1,4 +1,4 @@
-"""What the page shows, as values for JSON: the reports of all workers added up, and what this process knows. Pure."""
+"""The data of the page, as values for JSON: the reports of all workers added up, and the state of this process."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Ticker:
     """Calls a function about once a second, in a thread.
 
     Args:
-        tick: the function. An error of it is logged, once until it works again.
+        tick: the function. If it raises, the error is logged, but not again before it has worked once.
     """
 
     def __init__(self, tick: Callable[[], None]) -> None:
@@ -27,7 +27,7 @@ class Ticker:
         self.reset()
 
     def reset(self) -> None:
-        """Be without a thread: at first, and in a forked process."""
+        """Start without a thread: at first, and in a forked process."""
         self._thread: threading.Thread | None = None
         self._soon = threading.Event()
         self._closed = False

@@ -1,4 +1,4 @@
-"""Throttles: limits for connections. These are the objects users hold."""
+"""Throttles: limits for connections. These are the objects that applications create and call."""
 
 from __future__ import annotations
 

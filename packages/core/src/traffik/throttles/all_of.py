@@ -33,11 +33,11 @@ _C = TypeVar("_C")
 
 
 class AllOf(Generic[_C]):
-    """Several throttles that are hit as one, all or nothing. Make it once, at the top of a module, as a throttle.
+    """Several throttles that are hit as one, all or nothing. Make it once, at the top of a module, like a throttle.
 
     Args:
-        limits: throttles and limiters, at least one throttle. Wrap one in a `Hit` to give it a cost, a context or a
-            subject of its own.
+        limits: throttles and limiters, at least one throttle. Wrap one in a `Hit` to give it its own cost, context or
+            subject.
 
     Raises:
         TypeError: there is no throttle, or an argument is something else.
@@ -65,7 +65,7 @@ class AllOf(Generic[_C]):
             The same connection.
 
         Raises:
-            Throttled: a throttle refuses, as in `Throttle.hit`, whose other errors are raised too.
+            Throttled: a throttle refuses, as in `Throttle.hit`. The other errors of that method are raised too.
             ConfigurationError: the throttles count in different stores, and the strategy of one cannot give units back.
         """
         await composing.hit_together(self.combination, connection, cost, context, False)

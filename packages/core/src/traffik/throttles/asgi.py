@@ -1,4 +1,4 @@
-"""What the adapters of ASGI frameworks share: refusals as ASGI messages, and the RateLimit headers on responses."""
+"""The common part of adapters for ASGI: refusals as ASGI messages, and the RateLimit headers on responses."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ MEMORY: Final = "traffik.model.decisions"
 """The key of the scope under which the decisions about a connection are kept."""
 
 WRITES: Final = "traffik.headers"
-"""The key of the scope that is set once a middleware is going to write the headers."""
+"""The key of the scope that is set if a middleware is going to write the headers."""
 
 
 class PreparedAnswer:
-    """An ASGI application that sends a rejection. The bytes for each media type are kept ready."""
+    """An ASGI application that sends a rejection. The bytes for each media type are prepared once."""
 
     __slots__ = ("_ready", "_rejection")
 

@@ -76,7 +76,7 @@ def guard_function(
     *,
     is_async: bool,
 ) -> Any:
-    """The function that a decorator returns: it hits throttles, and calls the endpoint unless they give an answer.
+    """The function that a decorator returns: it hits throttles, and calls the endpoint unless they return a response.
 
     Args:
         endpoint: the decorated function.

@@ -35,7 +35,7 @@ def load_throttles(
 
     Args:
         path: the path of the file.
-        backend: the store of all of them; if None, they find it as every throttle without a store does.
+        backend: the store of all of them; if None, each throttle finds its store as usual.
         tier: the function that returns the name of a client's tier, as for `Tiers`, for throttles with tiers.
 
     Raises:
@@ -85,7 +85,7 @@ def _rate(entry: LimitEntry, tier: TierFunction | None, path: str | Path) -> Rat
 
 
 def tiers_of(entry: LimitEntry, tier: TierFunction) -> Tiers:
-    """The tiers of an entry, which `tier` tells."""
+    """The tiers of an entry, with `tier` as their function."""
     return Tiers({name: each or "unlimited" for name, each in entry.tiers.items()}, tier, default=entry.default_tier)
 
 

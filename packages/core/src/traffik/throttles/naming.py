@@ -1,9 +1,9 @@
 """Uids for throttles that a decorator makes: the dotted name of the function, and a number if it is defined again.
 
-Two functions may have one dotted name: a factory runs twice, or a module defines a name twice. Each gets a quota, so
-the second one's uid ends in ``#2``. A module that is loaded again defines the same functions anew, which keep their
-uids. The two cases differ in the code that runs the decorator: a factory runs the same code again, and loading a module
-again makes new code. Numbers follow the order of the definitions, so the workers of a server agree about them.
+Two functions may have one dotted name: a factory runs twice, or a module defines a name twice. Each gets its own quota,
+so the uid of the second one ends in ``#2``. If a module is loaded again, its functions keep their uids. The two cases
+differ in the code that runs the decorator: a factory runs the same code again, and loading a module again makes new
+code. Numbers follow the order of the definitions, so the workers of a server agree about them.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _HITS: Final = 100
 """The number of hits that are checked."""
 
 _CLIENTS: Final = 20
-"""The number of clients with one identity that is too large to be a coincidence."""
+"""The number of clients with the same identity from which a notice is given."""
 
 
 def watched(throttle: Limit, identifier: Callback) -> Callback:

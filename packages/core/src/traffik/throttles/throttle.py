@@ -1,4 +1,4 @@
-"""Throttles: limits for connections. These are the objects users hold.
+"""Throttles: limits for connections. These are the objects that applications create and call.
 
 A throttle is written once and used with every framework that has an adapter: directly in async code, and through
 `Throttle.sync` in sync code. The path of a hit is in `traffik.limits.hits`.
@@ -74,11 +74,11 @@ class Throttle(QuotaLimit, Generic[C]):
         strategy: the algorithm; `SlidingWindow` if None.
         backend: the store; if None, the store of the application, or else the only open one.
         cost: units of quota that a hit consumes, or a function as for `rate`.
-        context: passed to these functions, updated with the context of the call. Each ``"scope"`` in it has a quota
-            of its own.
-        handle_throttled: called with ``(connection, decision, throttle, context)``, or those of them that it has
-            parameters for, instead of the framework's rejection. After it, `hit` returns. (If a middleware or decorator
-            calls it, a response that it returns is sent: see the guide of the framework.)
+        context: passed to these functions, updated with the context of the call. Each ``"scope"`` in it has its own
+            quota.
+        handle_throttled: called with ``(connection, decision, throttle, context)``, or with fewer of them from the
+            left, instead of the framework's rejection. After it, `hit` returns. (If a middleware or decorator calls it,
+            a response that it returns is sent: see the guide of the framework.)
         responses: the header fields to send, and the body of a rejection; if None, the default of the process
             (`traffik.limits.defaults.set_default_responses`).
         floods: for WebSockets: how to react if messages keep being refused. If None, the client is notified of each
@@ -245,7 +245,7 @@ class Throttle(QuotaLimit, Generic[C]):
 
     @property
     def plain(self) -> bool:
-        """Whether it calls no user's function, so its decisions depend only on the address of the client."""
+        """Whether it calls no function of the user, so its decisions depend only on the address of the client."""
         return self.identifier is self.rating is self.price is self.handler is None
 
     @property

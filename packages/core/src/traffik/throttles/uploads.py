@@ -1,7 +1,8 @@
 """Uploads: limits in bytes that count the body of a request while it is read.
 
-A client chooses its Content-Length, and may send none at all. So the header only serves to refuse early: a body that is
-declared larger than the quota left is refused before anything is read. The bytes that were read are charged, in steps.
+A client chooses its Content-Length, and may send none at all. So the header is only used to refuse early: a body whose
+declared size is more than the quota left is refused before anything is read. The bytes that were read are charged, in
+steps.
 
 An adapter makes one `Upload` for each request, calls `announce` before the application runs, `count` for each piece of
 the body before the application gets it, and `finish` at the end. It reads and sends nothing itself.
@@ -160,7 +161,7 @@ class Upload:
 
     async def _refuse(self, throttle: Throttle[Any], decision: Decision) -> None:
         """Raise the refusal, unless the throttle's handler lets the upload go on."""
-        if self._read:  # a client that tries again sends the whole body, so it must wait for that much
+        if self._read:  # a client that tries again sends the whole body, so it has to wait until that fits
             whole = await self._decide(throttle, max(self._declared, self._read), hits.read_only)
             decision = decision if whole.allowed else whole
         throttle.remember(self._connection, decision)

@@ -360,7 +360,7 @@ def stores() -> tuple[InMemoryBackend, ...]:
 
 
 def set_default_clock(clock: Callable[[], int]) -> Callable[[], int]:
-    """Set the clock of all stores without a clock of their own, for tests. Returns the previous one.
+    """Set the clock of all stores that were not given one, for tests. Returns the previous one.
 
     The prepared calls of a limit use the old clock until they are prepared again.
     """

@@ -9,7 +9,7 @@ except ModuleNotFoundError as _missing:
     if _missing.name == "lmdb":
         raise ImportError("this store needs lmdb: pip install 'traffik-core[lmdb]'", name=_missing.name) from _missing
     if _missing.name == "fcntl":
-        raise ImportError("this store needs POSIX locks, which this system has not", name=_missing.name) from _missing
+        raise ImportError("this store needs POSIX locks, which this system does not have", name="fcntl") from _missing
     raise
 
 __all__ = ["Breaker", "LMDBBackend", "OnError"]

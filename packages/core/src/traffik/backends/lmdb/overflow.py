@@ -1,7 +1,7 @@
 """Overflow buckets: states that several keys share when a file has no room for one each.
 
-Each uid has its own buckets, since limits differ. The scarcer the room, the fewer buckets new keys are divided among;
-so many uids cannot use up the room that writes to existing keys need.
+Each uid has its own buckets, since limits differ. As room gets scarce, new keys are divided among fewer buckets, so
+even many uids cannot use up the room that writes to existing keys need.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class RedisBackend(Backend):
     Args:
         where: a URL (``redis://``, ``rediss://``, ``unix://``, ``valkey://``, ``redis+sentinel://host,host/service``,
             ``redis+cluster://host,host``), a `Sentinel`, a `Cluster`, or a client of redis-py. The store reads the
-            settings of the client, and opens connections of its own.
+            settings of the client, and opens its own connections.
         namespace: the first part of every key.
         secret: 16 bytes or more, the same in all processes. With it, the keys in the server contain a keyed hash of the
             scope and the identity, so no personal data is stored there. If None, they are readable.
@@ -68,8 +68,8 @@ class RedisBackend(Backend):
         on_error: how to decide on a hit when the server does not answer: ``"fallback"``, by a limiter in this process;
             ``"allow"``; ``"throttle"``, with 503 and Retry-After; ``"raise"``, with the `BackendError`; or a function
             of the error and the charge that returns one of these or a decision.
-        fallback_share: the part of each limit that the fallback admits in this process, above 0, at most 1. With n
-            processes, 1/n admits about the limit in all.
+        fallback_share: the part of each limit that the fallback admits in this process, above 0, at most 1. With a
+            share of 1/n, n processes admit about the limit together.
         breaker: when to stop calling a server that fails, and for how long.
         deny_cache: a cache of refusals in this process; None for no cache.
         max_batch: the most hits in one call, at least 1.

@@ -1,6 +1,6 @@
 """The record of a namespace in the servers; see `traffik.backends.records`.
 
-It has a client of its own, so a read neither shares a call with hits nor counts for their breaker.
+It has its own client, so a read neither shares a call with hits nor counts for their breaker.
 """
 
 from __future__ import annotations

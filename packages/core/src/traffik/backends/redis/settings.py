@@ -160,7 +160,7 @@ def _from_url(url: str) -> Settings:
 
 
 def _from_client(client: Any) -> Settings:
-    """The settings of a client of redis-py. The store reads them, and opens connections of its own."""
+    """The settings of a client of redis-py. The store reads them, and opens its own connections."""
     nodes = getattr(client, "nodes_manager", None)
     if nodes is not None:
         startup = tuple(Endpoint(node.host, int(node.port)) for node in nodes.startup_nodes.values())

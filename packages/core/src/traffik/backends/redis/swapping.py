@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["decide_here", "swap_in"]
 
 _MARGIN: Final = 100
-"""ms that a key outlives what it says, since the clock of expiry is coarser than ours."""
+"""ms that a key stays after its state has expired, since the server's clock for expiry is coarser than ours."""
 
 
 async def decide_here(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:

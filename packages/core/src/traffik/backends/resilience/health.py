@@ -1,4 +1,4 @@
-"""The health of a store: logged once when it fails and once when it answers again, however many hits fail in between.
+"""The health of a store: a failure is logged once, and so is the recovery, even if many hits fail in between.
 
 It reports calls to the breaker. `traffik.backends.resilience.failures` decides on the hits in the meantime.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Health"]
 
 _QUIET: Final = 10.0
-"""Seconds after a logged problem in which no other is logged."""
+"""Seconds after a logged problem during which no other is logged."""
 
 
 class Health:

@@ -1,4 +1,5 @@
-"""The store for keys that are hotter than one server: it takes slices of a limit, and spends them in this process.
+"""The store for keys with more hits than one server can serve: it takes slices of a limit, and spends them in this
+process.
 
 It counts in another store, such as Redis. How units may be spent later than they were taken, so that no limit is ever
 exceeded, is in `traffik.strategies.slicing`; the path of a hit in `sliced_limit`; the size of a slice in `hot_keys`.
@@ -46,8 +47,8 @@ class SlicedBackend(Backend):
         store: the store that counts, for all processes. Do not open it: this store does.
         share: the largest slice, as a part of the limit, above 0, at most 0.1. A limit whose largest slice would have
             less than two units is counted without slices, exactly as in `store`.
-        life: how long a slice may be spent, as a part of the period, above 0, at most 0.1. By so much longer, a sliding
-            window counts. A life is at most a second; limits for which it is below a millisecond have no slices.
+        life: how long a slice may be spent, as a part of the period, above 0, at most 0.1. A sliding window counts for
+            this much longer. A life is at most a second; limits for which it is below a millisecond have no slices.
         clock: for tests: a function that returns nanoseconds that never go back.
 
     Raises:
@@ -182,7 +183,7 @@ class SlicedBackend(Backend):
         self.store.reset_sync(uid, key)
 
     def _forget(self, uid: str | None, key: str | None) -> None:
-        """Spend no slices any more whose units the store is about to forget."""
+        """Stop spending slices whose units the store is about to forget."""
         for (its_uid, *_), limit in list(self._limits.items()):
             if uid in {None, its_uid}:
                 limit.forget(key)

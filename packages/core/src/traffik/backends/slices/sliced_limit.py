@@ -1,9 +1,9 @@
 """A limit whose hot keys are spent in slices.
 
 A hit on a key with a slice is admitted here. The hit that leaves only a quarter of a slice takes the next one, while
-other hits spend that quarter, and let each other run. Every other hit goes to the store as always. If the store refuses
-a hit on a key that is hit often, this process refuses too, for as long as the store announced, but asks again after the
-life of a slice: by then, other processes have given back the units that they did not spend.
+other hits spend that quarter, and let the event loop run in between. Every other hit goes to the store as usual. If the
+store refuses a hit on a key that is hit often, this process refuses too, for as long as the store announced, but asks
+again after the life of a slice: by then, other processes have given back the units that they did not spend.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_KEYS: Final = 10_000
 """Keys whose hits are counted to find hot ones, and the most refusals that are remembered."""
 
 _DRIFT: Final = 1_000
-"""A slice is spent for this part of its life less, since the clocks of this process and the store may drift apart."""
+"""The part of its life in which a slice is not spent, since the clocks of process and store may drift apart."""
 
 _new = tuple.__new__
 
