@@ -190,9 +190,9 @@ def contracts(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """A throttled FastAPI app on loopback and three clients; ends by itself."""
+    """Clients, servers and a naive limiter on loopback; ends by itself. `-- --keep` leaves a service to try."""
     equip(session, "demo", *PACKAGES)
-    session.run("python", "examples/demo.py", *session.posargs)
+    session.run("python", "-m", "examples.demo", *session.posargs)
 
 
 @nox.session
