@@ -1,4 +1,4 @@
-"""Runs the demo, and draws what it prints, up to the first empty line, into docs/images/demo.svg.
+"""Runs the demo, and draws most of what it prints into docs/images/demo.svg.
 
 python -m docs.draw_demo
 """
@@ -16,7 +16,8 @@ from rich.text import Text
 
 from docs.pictures import IMAGES
 
-DEMO = IMAGES.parent.parent / "examples" / "demo.py"
+ROOT = IMAGES.parent.parent
+DRAWN = (0, 2, 3)  # of what empty lines divide: the clients, their waits, and the attacks
 WIDE = 88  # characters
 COLOURED = {"FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(WIDE), "PYTHONIOENCODING": "utf-8"}
 
@@ -33,8 +34,10 @@ def terminal(printed: str) -> str:
 
 def main() -> None:
     """Write the image."""
-    done = subprocess.run([sys.executable, DEMO], env=os.environ | COLOURED, stdout=subprocess.PIPE, check=True)
-    (IMAGES / "demo.svg").write_text(terminal(done.stdout.decode().partition("\n\n")[0]), encoding="utf-8")
+    command = [sys.executable, "-m", "examples.demo"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | COLOURED, stdout=subprocess.PIPE, check=True)
+    parts = done.stdout.decode().split("\n\n")
+    (IMAGES / "demo.svg").write_text(terminal("\n\n".join(parts[part] for part in DRAWN)), encoding="utf-8")
 
 
 if __name__ == "__main__":

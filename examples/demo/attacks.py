@@ -76,18 +76,19 @@ def forged_header() -> Attack:
 def admitted_by(address: str, requests: int) -> Counter[int]:
     """Send requests over new connections; how many of them each worker, by its process id, has admitted."""
     admitted: Counter[int] = Counter()
-    for _ in range(requests):
-        response = patient_get(f"{address}/quotes")
-        if response.status_code == 200:
-            admitted[response.json()["worker"]] += 1
+    with httpx.Client(base_url=address, headers=KEY, limits=httpx.Limits(max_keepalive_connections=0)) as http:
+        for _ in range(requests):
+            response = patient_get(http)
+            if response.status_code == 200:
+                admitted[response.json()["worker"]] += 1
     return admitted
 
 
-def patient_get(url: str) -> httpx.Response:
-    """Get `url`, again if the worker that accepted the connection is killed."""
+def patient_get(http: httpx.Client) -> httpx.Response:
+    """Send a request, again if the worker that accepted the connection is killed."""
     while True:
         try:
-            return httpx.get(url, headers=KEY)
+            return http.get("/quotes")
         except httpx.TransportError:
             time.sleep(0.05)
 

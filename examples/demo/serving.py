@@ -57,11 +57,12 @@ def wait_for(address: str) -> None:
         TimeoutError: it does not.
     """
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(f"{address}/health")
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
+    with httpx.Client(base_url=address) as http:
+        while time.monotonic() < deadline:
+            try:
+                http.get("/health")
+            except httpx.TransportError:
+                time.sleep(0.1)
+            else:
+                return
     raise TimeoutError(f"the server at {address} has not started within {PATIENCE:.0f} s")

