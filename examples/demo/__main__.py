@@ -92,7 +92,7 @@ def keep(address: str, console: Console) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="See traffik at work.")
     parser.add_argument("--keep", action="store_true", help="leave the service running, to try with curl")
     wanted = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -22,6 +22,13 @@ from examples.fastapi_app import quotes_throttle
 
 SHOWN: Final = 36  # of the latest answers of each client
 COLUMN: Final = 0.125  # seconds in a column of the timeline
+DOTS: Final = {
+    frozenset[bool](): ("·", "dim"),
+    frozenset({True}): ("●", "green"),
+    frozenset({False}): ("○", "red"),
+    frozenset({True, False}): ("◐", "yellow"),
+}
+"""A column of the timeline, by what happened to its requests, with its colour."""
 
 
 class Answer(NamedTuple):
@@ -166,11 +173,8 @@ def timeline(answers: Iterable[Answer], columns: int) -> Text:
     for answer in answers:
         found[min(columns - 1, int(answer.at / COLUMN))].add(answer.admitted)
     dots = Text()
-    for outcomes in found:
-        dot, colour = {(): ("·", "dim"), (True,): ("●", "green"), (False,): ("○", "red")}.get(
-            tuple(outcomes), ("◐", "yellow")
-        )
-        dots.append(dot, colour)
+    for outcomes in map(frozenset, found):
+        dots.append(*DOTS[outcomes])
     return dots
 
 

@@ -78,7 +78,7 @@ def predicted(habit: Habit, rate: str) -> int:
         requests = {Ask: step[0], Pause: 0, Obey: 1}[type(step)]
         decisions = [limiter.hit("client") for _ in range(int(requests))]
         admitted += sum(decision.allowed for decision in decisions)
-        waits = [decision.wait_seconds for decision in decisions if not decision]
+        waits = [decision.wait_seconds for decision in decisions if not decision.allowed]
         try:
             step = habit.send(Seen((clock.now - start) / 1_000_000, waits))
         except StopIteration:
