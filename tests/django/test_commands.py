@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 
 from tests.backends.redis.servers import server
-from traffik import SlidingLog, Throttled
+from traffik import SlidingLog, Throttled, Tiers
 from traffik.backends.inmemory import InMemoryBackend
 from traffik_django import HTTPThrottle, throttles
 
@@ -20,7 +20,7 @@ def address():
 
 @pytest.fixture(autouse=True)
 def shared(address, configured):
-    named = {"login": {"rate": "2/min", "strategy": SlidingLog()}, "varying": {"rate": lambda request: "5/s"}}
+    named = {"login": {"rate": "2/min", "strategy": SlidingLog()}, "varying": {"rate": lambda request: "2/min"}}
     configured(TRAFFIK={"STORE": address, "THROTTLES": named})
     throttles["login"].backend.reset_sync()
 
@@ -72,9 +72,36 @@ def test_an_unknown_name_is_an_error():
         run("traffik_stat", "logout", "203.0.113.7")
 
 
-def test_a_rate_that_depends_on_the_request_is_an_error():
-    with pytest.raises(CommandError, match="depends on the request"):
-        run("traffik_stat", "varying", "203.0.113.7")
+def test_stat_of_a_throttle_with_tiers_takes_the_tier(uid):
+    tiers = Tiers({"free": "3/min", "pro": "9/min; 90/day", "staff": "unlimited"}, tier=lambda request: "free")
+    HTTPThrottle(uid, tiers).sync.hit(RequestFactory().get("/"))
+    shown = [run("traffik_stat", uid, "127.0.0.1", "--tier", tier) for tier in tiers.rates]
+    assert shown == [f"{uid} 127.0.0.1: {left}\n" for left in ("2 of 3/min left", "8 of 9/min left", "unlimited")]
+
+
+def test_stat_of_a_throttle_with_a_rate_function_takes_what_that_returns():
+    throttles["varying"].sync.hit(RequestFactory().get("/"))
+    given = "varying", "127.0.0.1", "--rate"
+    assert run("traffik_stat", *given, "2/min") == "varying 127.0.0.1: 1 of 2/min left\n"
+    with pytest.raises(CommandError, match="no period"):
+        run("traffik_stat", *given, "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["varying"], 'needs a request: give what it returns for the identity, such as --rate "100/min"'),
+        (["varying", "--tier", "pro"], "has no tiers: leave out --tier"),
+        (["login", "--rate", "2/min"], "'login' has the rate '2/min': leave out --rate"),
+        (["tiers"], "give the one of the identity with --tier; they are free, pro"),
+        (["tiers", "--tier", "gold"], "has no tier 'gold': its tiers are free, pro"),
+    ],
+)
+def test_stat_says_what_to_give(words, message):
+    HTTPThrottle("tiers", Tiers({"free": "3/min", "pro": "9/min"}, tier=lambda request: "free"))
+    with pytest.raises(CommandError) as error:
+        run("traffik_stat", words[0], "203.0.113.7", *words[1:])
+    assert message in str(error.value)
 
 
 def test_a_store_in_the_memory_of_another_process_is_an_error(configured):

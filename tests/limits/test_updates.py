@@ -100,15 +100,14 @@ RATES = [
 ]
 
 
-def test_a_period_of_another_kind_begins_anew_and_the_other_rates_go_on(limiter):
+def test_each_rate_goes_on_with_what_was_used_under_one_of_its_kind(limiter):
     for before, after in itertools.product(RATES, RATES):
         limiter.sync.reset("ada")
         limiter.update(rate=before)
         assert limiter.sync.hit("ada", 4)
         limiter.update(rate=after)
-        pairs = [*zip(after.split("; "), map(is_calendar, before.split("; ")), strict=False)]
-        used = [limit_of(rate) - 4 * (is_calendar(rate) is kind) for rate, kind in pairs]
-        remaining = min(used + [limit_of(rate) for rate in after.split("; ")[len(pairs) :]])
+        kinds = {is_calendar(rate) for rate in before.split("; ")}
+        remaining = min(limit_of(rate) - 4 * (is_calendar(rate) in kinds) for rate in after.split("; "))
         assert left(limiter) == remaining, (before, after)
         assert limiter.sync.hit("ada", 2).remaining == remaining - 2
         assert limiter.sync.refund("ada", 2).remaining == remaining

@@ -105,7 +105,6 @@ def test_the_header_states_no_window_since_months_differ():
 def test_a_rate_without_a_calendar_period_is_an_error():
     with pytest.raises(RateError, match=r"counts calendar periods, not '3/min'"):
         plan(CalendarWindow(), [Rate.parse("3/min")])
-    assert plan(SlidingWindow(), [MONTH]).twins is None
 
 
 def test_bans_with_calendar_periods_are_an_error():

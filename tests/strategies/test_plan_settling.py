@@ -11,6 +11,7 @@ from traffik import NEVER, ConfigurationError, Decision, FixedWindow, Rate, Slid
 from traffik.strategies import Settled, Settling, plan, probe
 from traffik.strategies.base import UNCHANGED, Settler
 from traffik.strategies.settling import prepare_settling, settle_parts
+from traffik.strategies.turns import Turns
 
 PAIR = [Rate(3, 1000), Rate(5, 10_000)]
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
@@ -98,7 +99,7 @@ def test_each_rate_gives_back_by_its_own_receipt():
     _, state, _ = made.kernel(None, 3, START)
     receipts = made.receipt(None, state)
     settled = made.settle(state, -2, receipts, START + 10)
-    assert [part[2] for part in settled.state] == [1, 1]
+    assert [part[2] for part in settled.state[2:]] == [1, 1]
     assert (settled.applied, settled.decision.remaining, settled.ttl) == (-2, 2, 9990)
 
 
@@ -106,8 +107,8 @@ def test_a_rate_whose_window_has_ended_does_not_affect_the_others():
     made = plan(FixedWindow(), PAIR)
     _, state, _ = made.kernel(None, 3, START)
     settled = made.settle(state, -2, made.receipt(None, state), START + 1000)
-    assert (settled.applied, settled.decision.remaining, settled.state[0]) == (0, 3, state[0])
-    assert settled.state[1][2] == 1
+    assert (settled.applied, settled.decision.remaining, settled.state[2]) == (0, 3, state[2])
+    assert settled.state[3][2] == 1
 
 
 def test_a_rate_that_did_not_count_the_hit_gives_nothing_back():
@@ -116,19 +117,19 @@ def test_a_rate_that_did_not_count_the_hit_gives_nothing_back():
     receipts = one.receipt(None, state)
     _, state, _ = two.kernel(None, 3, START)
     settled = two.settle(state, -2, receipts, START)
-    assert [part[2] for part in settled.state] == [1, 3]
-    assert [part[2] for part in two.settle(state, 1, receipts, START).state] == [4, 4]
+    assert [part[2] for part in settled.state[2:]] == [1, 3]
+    assert [part[2] for part in two.settle(state, 1, receipts, START).state[2:]] == [4, 4]
 
 
 def test_the_state_of_other_rates_is_kept():
     one, two = plan(FixedWindow(), PAIR[:1], varying=True), plan(FixedWindow(), PAIR, varying=True)
     _, state, _ = two.kernel(None, 3, START)
-    assert one.settle(state, -1, None, START).state[1] == state[1]
+    assert one.settle(state, -1, None, START).state[1] == ((str(PAIR[1]), START + PAIR[1].period, state[3]),)
 
 
 def test_charging_in_any_case_charges_all_rates():
     settled = plan(FixedWindow(), PAIR).settle(None, 7, None, START)
-    assert [part[2] for part in settled.state] == [6, 7]
+    assert [part[2] for part in settled.state[2:]] == [6, 7]
     assert (settled.applied, settled.decision.retry_after) == (6, 10_000)
 
 
@@ -226,7 +227,8 @@ def kernel_that_resets(state, cost, now):
 def test_settled_parts_live_as_long_as_the_longest_of_them():
     changing = Settler(lambda *_: (), lambda *_: ((1,), 10, -1))
     keeping = Settler(lambda *_: (), lambda *_: UNCHANGED)
-    state, kernels = ((70,), (90,)), [kernel_that_resets] * 2
-    assert settle_parts(kernels, [changing, keeping], state, -1, None, 60) == (((1,), (90,)), 30, 0)
-    assert settle_parts(kernels, [changing, keeping], state, -1, None, 85) == (((1,), (90,)), 10, 0)
-    assert settle_parts(kernels, [keeping, keeping], state, -1, None, 60) == UNCHANGED
+    turns, kernels = Turns(PAIR, None), [kernel_that_resets] * 2
+    state, after = ((turns.text, (), (old,), (90,)) for old in (70, 1))
+    assert settle_parts(kernels, [changing, keeping], turns, state, -1, None, 60) == (after, 30, 0)
+    assert settle_parts(kernels, [changing, keeping], turns, state, -1, None, 85) == (after, 10, 0)
+    assert settle_parts(kernels, [keeping, keeping], turns, state, -1, None, 60) == UNCHANGED

@@ -34,6 +34,7 @@ __all__ = [
     "Posting",
     "Take",
     "Taken",
+    "as_counted_by",
     "check_settles",
     "post_each",
     "settle_surely",
@@ -126,6 +127,17 @@ class Posted(NamedTuple):
     decision: Decision
     units: int = 0
     waits: tuple[int, ...] = ()
+
+
+def as_counted_by(posting: Posting, account: LimitAccount) -> Posting:
+    """The settling of a hold by the plan of `account`, since its limit has changed: it counts there by that plan now.
+
+    Units that the plan does not count are not given back.
+    """
+    if posting.receipt is None:
+        return posting
+    receipt = account.plan.receipts_from(posting.account.plan, posting.receipt)
+    return posting._replace(account=account, receipt=receipt)
 
 
 Fetch: TypeAlias = "Callable[[Any, str], State | None]"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from traffik.backends.postings import FORESEE, SETTLE, TAKE_UP_TO, Posting, check_settles, settle_surely
+from traffik.backends.postings import FORESEE, SETTLE, TAKE_UP_TO, Posting, as_counted_by, check_settles, settle_surely
 from traffik.events.records import CHARGE_ALWAYS, REFUND, TAKE_SOME
 from traffik.limits.hits import account_of, applies
 from traffik.model.callables import check_context
@@ -46,14 +46,26 @@ class Hold(NamedTuple):
 async def give_back(holds: Iterable[Hold | None], sync: bool) -> None:
     """Give back all units of holds whose caller will not settle them."""
     taken = [hold for hold in holds if hold is not None and hold.units]
-    await settle_surely([Posting(SETTLE, hold.account, hold.key, -hold.units, hold.receipt) for hold in taken], sync)
+    await settle_surely([_settling(hold, -hold.units) for hold in taken], sync)
+
+
+def _settling(hold: Hold, units: int) -> Posting:
+    """The posting that settles a hold, by the rate that its limit counts by now."""
+    posting = Posting(SETTLE, hold.account, hold.key, units, hold.receipt)
+    limit, counted = hold.part.limit, hold.account
+    if limit.rating is not None or limit.own_plan.rates == counted.plan.rates:
+        return posting
+    calls = limit.bound.calls
+    if calls is not None and calls.account.store is counted.store:
+        return as_counted_by(posting, calls.account)
+    return as_counted_by(posting, counted.store.account(counted.uid, limit.own_plan))
 
 
 async def settle_all(holds: Sequence[tuple[Hold, int]], sync: bool) -> list[SettledDecision]:
     """Give back (units below 0) or charge in any case (above 0), in one step for those of one store."""
     for hold, _ in holds:
         check_settles(hold.account)
-    postings = [Posting(SETTLE, hold.account, hold.key, units, hold.receipt) for hold, units in holds]
+    postings = [_settling(hold, units) for hold, units in holds]
     settled: list[SettledDecision] = []
     for (hold, units), its in zip(holds, await settle_surely(postings, sync), strict=True):
         action = REFUND if units < 0 else CHARGE_ALWAYS

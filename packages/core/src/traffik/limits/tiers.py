@@ -20,7 +20,7 @@ from traffik.model.rates import Rate, Rates, check_one_unit, parse_rates
 from traffik.notices import misconfiguration
 from traffik.strategies import Strategy, plan
 
-__all__ = ["TierFunction", "Tiers", "check_tiers", "in_place"]
+__all__ = ["TierFunction", "Tiers", "check_tiers", "in_place", "text_in_place"]
 
 TierFunction: TypeAlias = Callable[..., str | Awaitable[str | None] | None]
 """A function of the connection (or the identity) and the context that returns the name of a tier, or None."""
@@ -62,7 +62,7 @@ class Tiers:
         self.tier: Callback = callback("the tier function", tier, ("connection", "context"))
         self.default = default
         # as text, since that is the fastest to look up
-        self._texts: dict[str | None, str] = {name: _text(each) for name, each in self.rates.items()}
+        self._texts: dict[str | None, str] = {name: text_in_place(each) for name, each in self.rates.items()}
         if default is not None:
             self._texts[None] = self._texts[default]
         self._noticed = False
@@ -164,7 +164,8 @@ def in_place(rates: Sequence[Rate]) -> list[Rate]:
     return sorted(rates, key=lambda rate: (rate.calendar is None, -rate.period))
 
 
-def _text(rates: Sequence[Rate]) -> str:
+def text_in_place(rates: Sequence[Rate]) -> str:
+    """The rates `in_place`, as text."""
     return "; ".join(map(str, in_place(rates))) or "unlimited"
 
 

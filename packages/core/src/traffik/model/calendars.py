@@ -52,6 +52,14 @@ class CalendarPeriod:
             start, end = end, _midnight(self._next(day), zone)
         return start, end
 
+    def around(self, now: int) -> tuple[int, ...]:
+        """The starts of the periods around `now`: the one before, this one, and the next three. µs since 1970."""
+        start, end = self.at(now)
+        starts = [self.at(start - 1)[0], start, end]
+        while len(starts) < 5:
+            starts.append(self.at(starts[-1])[1])
+        return tuple(starts)
+
     def _first_day(self, day: date) -> date:
         if self.unit == "week":
             return day - timedelta(days=day.weekday())

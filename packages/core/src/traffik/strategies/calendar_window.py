@@ -10,8 +10,8 @@ refused one waits for the end of the window.
 
 Promises at most `limit` in each calendar window, and so at most 2 · limit in any stretch as long. If the clock goes
 back by less than a window, the later window goes on until the clock has caught up; by more, the count is kept in the
-window around the new time. If the unit has changed, the count is kept until the end of the window around now. Times are
-those of the calendar, µs since 1970.
+window around the new time. If the unit or the zone has changed, the count is kept until the end of the window around
+now, if its own window began in that, or may still be open. Times are those of the calendar, µs since 1970.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from traffik.strategies.base import (
     Settler,
     State,
     Transition,
+    Twin,
     charge_anyway,
     inexact,
     settled,
@@ -56,6 +57,11 @@ class CalendarWindow:
 
     def capacity(self, rate: Rate) -> int:
         return rate.limit
+
+    def twin(self, rate: Rate) -> Twin:
+        """The Lua kernel for `rate`, whose numbers a store completes with the windows around the time of the call."""
+        _calendar(rate)
+        return Twin("calendar_window", (rate.limit, rate.period))
 
     def prepare(self, rate: Rate) -> Kernel:
         return _kernel(rate, rate.limit, _windows(_calendar(rate)))
@@ -117,7 +123,7 @@ def _counting(
     if state is None:
         return period, start, 0, end, now
     _, era, then, used = state
-    if then == start:
+    if start <= then <= now:  # It began in this window, and not with it if the unit or the zone has changed.
         return period, start, used, end, now
     if then > now and then - now <= period:  # The clock has gone back: the later window goes on.
         start, end = windows(then)

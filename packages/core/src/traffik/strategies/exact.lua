@@ -15,18 +15,17 @@
 --     settlers.name(part, delta, receipt, now, numbers), where `delta` is the units to charge in any case, or minus the
 --     units to give back: those of the hit with this receipt, or the last ones if it is nil. It returns changed, ttl,
 --     applied.
---     receipt_sizes.name: the number of integers in a receipt.
 
 local EXACT = 9007199254740992
 local NEVER = EXACT - 1
 
 -- Redis runs the whole script at each call, so the functions of a strategy are made only when they are needed.
 local makers = {}
-local kernels, receipts, settlers, receipt_sizes = {}, {}, {}, {}
-for _, made in ipairs({ kernels, receipts, settlers, receipt_sizes }) do
+local kernels, receipts, settlers = {}, {}, {}
+for _, made in ipairs({ kernels, receipts, settlers }) do
     setmetatable(made, {
         __index = function(_, name)
-            kernels[name], receipts[name], settlers[name], receipt_sizes[name] = makers[name]()
+            kernels[name], receipts[name], settlers[name] = makers[name]()
             return rawget(made, name)
         end,
     })

@@ -65,5 +65,5 @@ function makers.fixed_window()
         end, delta)
     end
 
-    return kernel, receipt, settle, 1
+    return kernel, receipt, settle
 end

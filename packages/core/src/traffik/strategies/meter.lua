@@ -133,5 +133,5 @@ function makers.meter()
         end, delta)
     end
 
-    return kernel, receipt, settle, 3
+    return kernel, receipt, settle
 end

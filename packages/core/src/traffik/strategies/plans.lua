@@ -1,7 +1,118 @@
--- The twin of plans.py: several rates as one decision, all or nothing. Only exact operations: see exact.lua.
+-- The twin of plans.py and turns.py: several rates as one decision, all or nothing, and rates that take turns. Only exact
+-- operations: see exact.lua.
 --
--- `rates` is an array of {name, numbers}, the twins of a plan. `parts` is an array with the stored state of each rate,
--- or false for none. It is shorter or longer than `rates` if a plan for other rates has written it.
+-- `rates` is an array of {name, numbers}, the twins of a plan. `parts` is an array with the stored state of each rate, or
+-- false for none. Its field `former` has the rates that counted before: each {rate, until, part}; nil if there are none.
+--
+-- A rate is also written as text, with commas: a letter for its kernel followed by its period, and the numbers without
+-- the windows of the calendar. Several have semicolons between them.
+
+local KERNELS =
+    { w = "sliding_window", c = "sliding_counter", f = "fixed_window", m = "meter", k = "calendar_window" }
+local MOST = 16 -- former rates; those that counted last are kept
+
+-- The period in the text of a rate, with the letter of its kernel.
+local function period_in(text)
+    return text:match("^[^,]*")
+end
+
+-- The rate in a text.
+local function rate_in(text)
+    local numbers = {}
+    for number in text:gmatch(",(%d+)") do
+        numbers[#numbers + 1] = tonumber(number)
+    end
+    return { KERNELS[text:sub(1, 1)], numbers }
+end
+
+local function is_calendar(period)
+    return period:sub(1, 1) == "k"
+end
+
+-- The place of the first entry whose period is equal, or of the same kind, if there is any; only of those that are free.
+local function place_of(period, entries, free, alike)
+    for place, entry in ipairs(entries) do
+        local other = period_in(entry[1])
+        if free[place] and (other == period or alike and is_calendar(other) == is_calendar(period)) then
+            return place
+        end
+    end
+end
+
+-- The part that each of the rates in a text goes on from, or false; and the entries that no rate has as its own.
+local function match_rates(text, entries)
+    local wanted, places, parts, free, all, left = {}, {}, {}, {}, {}, {}
+    for place in ipairs(entries) do
+        free[place], all[place] = true, true
+    end
+    for each in text:gmatch("[^;]+") do
+        local place = place_of(period_in(each), entries, free)
+        wanted[#wanted + 1] = period_in(each)
+        places[#wanted] = place or false
+        free[place or 0] = false
+    end
+    for place, entry in ipairs(entries) do
+        if free[place] then
+            left[#left + 1] = entry
+        end
+    end
+    for at, period in ipairs(wanted) do
+        if not places[at] then
+            places[at] = place_of(period, entries, free, true) or place_of(period, entries, all, true) or 0
+            free[places[at]] = false
+        end
+        parts[at] = places[at] > 0 and entries[places[at]][3]
+    end
+    return parts, left
+end
+
+-- The parts for the rates in a text, from parts that were counted by those in another one.
+local function turn(text, parts, before)
+    if before == text then
+        return parts
+    end
+    local entries, place = {}, 0
+    for each in before:gmatch("[^;]+") do
+        place = place + 1
+        entries[place] = { each, EXACT, parts[place] or false }
+    end
+    for _, entry in ipairs(parts.former or {}) do
+        entries[#entries + 1] = entry
+    end
+    local found, left = match_rates(text, entries)
+    found.former = #left > 0 and left or nil
+    return found
+end
+
+-- The parts for the rates in a text: for those of its kind the only part of another plan.
+local function adopt(text, part, calendar)
+    local parts = {}
+    for each in text:gmatch("[^;]+") do
+        parts[#parts + 1] = is_calendar(each) == calendar and part
+    end
+    return parts
+end
+
+-- The former rates after a charge, nil if none are left, and the µs for which they are kept.
+local function charge_former(former, cost, now)
+    local kept, longest = {}, 0
+    for _, entry in ipairs(former or {}) do
+        local rate, part = rate_in(entry[1]), entry[3] or nil
+        local kernel = kernels[rate[1]]
+        local _, remaining, _, reset_after = kernel(part, 0, now, rate[2])
+        local ends = math.min(entry[2], now + reset_after) -- the clock may have gone back
+        if ends > now and #kept < MOST then
+            local units = math.min(cost, remaining)
+            if units > 0 then
+                local _, _, _, _, changed = kernel(part, units, now, rate[2])
+                part = changed or part
+            end
+            kept[#kept + 1] = { entry[1], ends, part }
+            longest = math.max(longest, ends - now)
+        end
+    end
+    return #kept > 0 and kept or nil, longest
+end
 
 local function ask(rate, part, cost, now)
     return kernels[rate[1]](part or nil, cost, now, rate[2])
@@ -11,26 +122,27 @@ end
 local function refuse_together(parts, rates, cost, now)
     local after, any, least, longest = {}, false, NEVER, 0
     local binding, binding_wait, binding_reset = nil, -1, 0
-    for place = 1, math.max(#rates, #parts) do
-        local old = parts[place] or false
-        after[place] = old
-        if rates[place] then
-            local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rates[place], old, cost, now)
-            -- The rates that would have admitted the cost have not been charged.
-            least = math.min(least, remaining + allowed * cost)
-            longest = math.max(longest, ttl > 0 and ttl or reset_after)
-            if allowed == 0 and retry_after > binding_wait then
-                binding, binding_wait, binding_reset = place, retry_after, reset_after
-            end
-            if allowed == 0 and changed then
-                after[place], any = changed, true -- the clock has gone far back, so the part continues from here
-            end
+    for place, rate in ipairs(rates) do
+        after[place] = parts[place] or false
+        local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rate, after[place], cost, now)
+        -- The rates that would have admitted the cost have not been charged.
+        least = math.min(least, remaining + allowed * cost)
+        longest = math.max(longest, ttl > 0 and ttl or reset_after)
+        if allowed == 0 and retry_after > binding_wait then
+            binding, binding_wait, binding_reset = place, retry_after, reset_after
         end
+        if allowed == 0 and changed then
+            after[place], any = changed, true -- the clock has gone far back, so the part continues from here
+        end
+    end
+    if any then
+        local kept, life = charge_former(parts.former, 0, now)
+        after.former, longest = kept, math.max(longest, life)
     end
     return 0, least, binding_wait, binding_reset, binding, any and after or nil, any and longest or 0
 end
 
--- Decide for several rates, or for one rate if a plan for other rates has written the parts.
+-- Decide for several rates, or for one rate if there are former ones.
 local function decide_together(parts, rates, cost, now)
     local news, binding, least, reset, longest = {}, 1, nil, 0, 0
     for place, rate in ipairs(rates) do
@@ -47,13 +159,17 @@ local function decide_together(parts, rates, cost, now)
             longest = ttl
         end
     end
+    if parts.former then
+        local kept, life = charge_former(parts.former, cost, now)
+        news.former, longest = kept, math.max(longest, life)
+    end
     return 1, least, 0, reset, binding, news, longest
 end
 
 -- Decide on one charge. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the binding rate,
 -- the new parts or nil to keep the stored ones, and the ttl of the new ones in µs.
 local function decide(parts, rates, cost, now)
-    if #rates == 1 and #parts <= 1 then
+    if #rates == 1 and not parts.former then
         local allowed, remaining, retry_after, reset_after, changed, ttl = ask(rates[1], parts[1], cost, now)
         return allowed, remaining, retry_after, reset_after, 1, changed and { changed } or nil, ttl
     end
@@ -71,55 +187,51 @@ local function probe(parts, rates, now)
     return allowed, remaining, retry_after, reset_after, binding
 end
 
--- The receipts of a hit that changed the parts from `before` to `after`, all in one flat array.
+-- The receipts of a hit that changed the parts from `before` to `after`, an array for each rate.
 local function receipts_of(before, after, rates)
-    local flat = {}
+    local found = {}
     for place, rate in ipairs(rates) do
-        for _, number in ipairs(receipts[rate[1]](before[place] or nil, after[place], rate[2])) do
-            flat[#flat + 1] = number
-        end
+        found[place] = receipts[rate[1]](before[place] or nil, after[place], rate[2])
     end
-    return flat
+    return found
 end
 
 -- Settle one rate by its own receipt. If the hit was not counted by this rate, there is nothing to give back.
-local function settle_place(place, rate, part, delta, flat, now)
-    local size, receipt = receipt_sizes[rate[1]], nil
-    if flat and #flat >= place * size then
-        receipt = { unpack(flat, (place - 1) * size + 1, place * size) }
-    elseif flat and delta <= 0 then
+local function settle_place(place, rate, part, delta, given, now)
+    local receipt = given and given[place]
+    if given and delta <= 0 and not (receipt and receipt[1]) then
         return nil, 0, 0
     end
     return settlers[rate[1]](part or nil, delta, receipt, now, rate[2])
 end
 
--- Settle each rate by itself. Returns the new parts or nil, their ttl, and the least units applied.
-local function settle_parts(parts, rates, delta, flat, now)
+-- Settle each rate by itself. Former rates are charged, but given nothing back. Returns the new parts or nil, their ttl,
+-- and the least units applied.
+local function settle_parts(parts, rates, delta, given, now)
     local left, ttl, least, any = {}, 0, nil, false
-    for place = 1, math.max(#rates, #parts) do
-        local rate, part = rates[place], parts[place] or false
-        if rate then
-            local changed, life, applied = settle_place(place, rate, part, delta, flat, now)
-            if not changed then
-                local _, _, _, reset_after = ask(rate, part, 0, now)
-                life = reset_after
-            end
-            least = (not least or math.abs(applied) < math.abs(least)) and applied or least
-            part, any, ttl = changed or part, any or changed, math.max(ttl, life)
+    for place, rate in ipairs(rates) do
+        local part = parts[place] or false
+        local changed, life, applied = settle_place(place, rate, part, delta, given, now)
+        if not changed then
+            local _, _, _, reset_after = ask(rate, part, 0, now)
+            life = reset_after
         end
-        left[place] = part
+        least = (not least or math.abs(applied) < math.abs(least)) and applied or least
+        left[place], any, ttl = changed or part, any or changed, math.max(ttl, life)
     end
-    if any then
-        return left, ttl, least
+    if not any then
+        return nil, 0, least
     end
-    return nil, 0, least
+    local kept, life = charge_former(parts.former, math.max(delta, 0), now)
+    left.former = kept
+    return left, math.max(ttl, life), least
 end
 
 -- Give units back (`delta` below 0) or charge them in any case, by the receipts of a hit or, if nil, the units taken
 -- last. Returns remaining, retry_after, reset_after and the place of the binding rate, all after settling, the new
 -- parts or nil to keep the stored ones, the ttl of the new ones in µs, and the units applied.
-local function settle(parts, rates, delta, flat, now)
-    local changed, ttl, applied = settle_parts(parts, rates, delta, flat, now)
+local function settle(parts, rates, delta, given, now)
+    local changed, ttl, applied = settle_parts(parts, rates, delta, given, now)
     local _, remaining, retry_after, reset_after, binding = probe(changed or parts, rates, now)
     return remaining, retry_after, reset_after, binding, changed, ttl, applied
 end

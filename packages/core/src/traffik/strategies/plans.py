@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
-from typing import TypeAlias, TypeGuard
+from typing import TypeGuard
 
 from traffik.model.costs import MAX_COST
-from traffik.model.decisions import ADMITTED, NEVER, UNBOUNDED, Decision
+from traffik.model.calendars import CalendarPeriod
+from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError, RateError
 from traffik.model.rates import Rate
@@ -38,10 +38,9 @@ from traffik.strategies.settling import (
     settle_place,
     take_at_most,
 )
+from traffik.strategies.turns import Turns, matches, period_of, together
 
 __all__ = ["Plan", "plan"]
-
-_Answer: TypeAlias = tuple[Decision, State | None, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +60,7 @@ class Plan:
         twins: the Lua kernels for the rates, in their order; None if the strategy exists only in Python.
         bounds: each rate with the largest cost that it alone can ever admit.
         varying: whether other rates, perhaps more or fewer, may be counted on the same keys.
+        turns: reads and makes the states of several rates.
         family: plans of the same family can read each other's states. States of the `siblings` can be converted. A
             state of any other family counts as no state.
     """
@@ -77,11 +77,12 @@ class Plan:
     twins: tuple[Twin, ...] | None
     bounds: tuple[tuple[int, Rate], ...]
     varying: bool
+    turns: Turns
     family: str
 
     @property
     def several(self) -> bool:
-        """Whether its state is a tuple with the state of each rate."""
+        """Whether its state has a part for each rate; see `traffik.strategies.turns`."""
         return self.varying or len(self.rates) != 1
 
     @property
@@ -107,19 +108,26 @@ class Plan:
             _shifted_settler(settler, shift) if calendar else settler
             for settler, calendar in zip(self.settlers, calendars, strict=True)
         )
-        kernel = _together(kernels, calendars) if self.several else kernels[0]
-        return replace(self, kernel=kernel, kernels=kernels, settlers=settlers)
+        turns = Turns(self.rates, lambda rate: _shifted_for(rate, self.strategy, shift))
+        kernel = together(kernels, turns) if self.several else kernels[0]
+        return replace(self, kernel=kernel, kernels=kernels, settlers=settlers, turns=turns)
 
     def from_sibling(self, state: State) -> State | None:
-        """A state of one of the `siblings`, converted for this plan. The one rate is the first of several."""
+        """A state of one of the `siblings`, converted for this plan."""
         if self.several:
-            return (state,)
-        found: State | None = _fitting(state, _calendars(self.rates))[0]
+            return self.turns.adopt(state, CalendarPeriod if state[:1] == (CALENDAR,) else int)
+        found: State | None = self.turns.read(state)[0][0]
         return found
 
-    def goes_on_from(self, other: Plan) -> bool:
-        """Whether the first rate goes on with what the first rate of `other`, a plan of a sibling, has counted."""
-        return _calendars(self.rates[:1]) == _calendars(other.rates[:1])
+    def receipts_from(self, other: Plan, receipts: Sequence[Receipt]) -> tuple[Receipt, ...]:
+        """The receipts of a hit that `other` has counted, for each rate that goes on with the count of one of its own.
+
+        A rate that does not gets an empty receipt, by which nothing can be given back.
+        """
+        if type(self.strategy) is not type(other.strategy):
+            return ((),) * len(self.rates)
+        found, _ = matches([*map(period_of, self.rates)], [*map(period_of, other.rates)])
+        return tuple(() if place is None or place >= len(receipts) else receipts[place] for place in found)
 
     def without_store(self, cost: int) -> Decision:
         """The decision on a cost above the ceiling, without a store: there is no limit, or it can never be admitted.
@@ -143,9 +151,8 @@ class Plan:
             ConfigurationError: the strategy cannot settle.
         """
         settlers = self._settlers()
-        befores = _fitting(before, _calendars(self.rates)) if self.several else (before,)
-        afters: tuple[State | None, ...] = after if self.several else (after,)
-        pairs = zip(settlers, (*befores, *(None,) * len(settlers)), afters, strict=False)
+        befores, afters = (self.turns.read(each)[0] if self.several else (each,) for each in (before, after))
+        pairs = zip(settlers, befores, afters, strict=True)
         return tuple(() if new is None else settler.receipt(old, new) for settler, old, new in pairs)
 
     def settle(self, state: State | None, delta: int, receipts: Sequence[Receipt] | None, now: int) -> Settled:
@@ -167,8 +174,7 @@ class Plan:
         if not settlers:
             return Settled(ADMITTED, None, 0, delta)
         if self.several:
-            state = state and _fitting(state, _calendars(self.rates))
-            settlement = settle_parts(self.kernels, settlers, state, delta, receipts, now)
+            settlement = settle_parts(self.kernels, settlers, self.turns, state, delta, receipts, now)
         else:
             settlement = settle_place(settlers[0], state, delta, receipts, 0, now)
         return settled(self.kernel, state, settlement, now)
@@ -219,11 +225,12 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
     counting = strategies[0] if len(rates) == 1 and not varying else strategy
+    turns = Turns(rates, lambda rate: _kernel_for(strategy, rate))
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
         strategies=strategies,
-        kernel=kernels[0] if len(kernels) == 1 and not varying else _together(kernels, _calendars(rates)),
+        kernel=kernels[0] if len(kernels) == 1 and not varying else together(kernels, turns),
         kernels=kernels,
         settlers=_settlers(strategies, rates),
         capacity=capacity,
@@ -232,6 +239,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         twins=_twins(strategies, rates) if _has_twins(strategy) else None,
         bounds=bounds,
         varying=varying,
+        turns=turns,
         family=_family(counting, several=varying or len(rates) != 1),
     )
 
@@ -259,6 +267,15 @@ def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin,
     """The Lua kernels of the rates; None if one of them exists in Python only."""
     found = [strategy.twin(rate) for strategy, rate in zip(strategies, rates, strict=True) if _has_twins(strategy)]
     return tuple(found) if len(found) == len(rates) else None
+
+
+def _kernel_for(strategy: Strategy, rate: Rate) -> Kernel:
+    return _prepare(_strategy_for(strategy, rate), rate)
+
+
+def _shifted_for(rate: Rate, strategy: Strategy, shift: Callable[[], int]) -> Kernel:
+    kernel = _kernel_for(strategy, rate)
+    return kernel if rate.calendar is None else _shifted(kernel, shift)
 
 
 def _shifted(kernel: Kernel, shift: Callable[[], int]) -> Kernel:
@@ -321,62 +338,3 @@ def _unprepared(strategy: Strategy, rate: Rate) -> Kernel:
         return decision, (now + ttl, inner), ttl
 
     return kernel
-
-
-def _moved_back(answers: Sequence[_Answer], state: State | None) -> tuple[State | None, int]:
-    """The state after a refusal, and its ttl: (None, 0), unless the clock has gone far back and parts start from there.
-
-    The other parts stay as they were.
-    """
-    parts = [None if decision.allowed else changed for decision, changed, _ in answers]
-    if not any(parts):
-        return None, 0
-    olds = zip_longest(parts, state or ())
-    lives = (ttl or decision.reset_after for decision, _, ttl in answers)
-    return tuple(old if part is None else part for part, old in olds), max(lives)
-
-
-def _fitting(state: State | None, calendars: Sequence[bool]) -> State:
-    """The state of each rate, None where there is none or the period was of another kind, and any further ones."""
-    pairs = zip_longest(state or (), calendars)
-    return tuple(old if calendar in {None, _is_calendar(old)} else None for old, calendar in pairs)
-
-
-def _is_calendar(part: State | None) -> bool:
-    return part is not None and part[:1] == (CALENDAR,)
-
-
-def _together(kernels: Sequence[Kernel], calendars: Sequence[bool]) -> Kernel:
-    """One kernel for several rates, all or nothing. Its state is a tuple of their states."""
-    fresh: State = (None,) * len(kernels)
-
-    def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
-        olds = fresh if state is None else state if len(state) >= len(fresh) else (*state, *fresh)
-        states: list[State | None] = []
-        binding, least, longest = ADMITTED, UNBOUNDED, 0
-        for each, calendar, old in zip(kernels, calendars, olds, strict=False):
-            if old is not None and bool(old and old[0] == CALENDAR) is not calendar:
-                return kernel(_fitting(state, calendars), cost, now)
-            decision, changed, ttl = each(old, cost, now)
-            if not decision.allowed:
-                parts = _fitting(state, calendars)
-                answers = [each(part, cost, now) for each, part in zip(kernels, parts, strict=False)]
-                return _refused(answers, parts, cost)
-            states.append(changed)
-            remaining = decision.remaining
-            if remaining < least:
-                binding, least = decision, remaining
-            if ttl > longest:
-                longest = ttl
-        return binding, tuple(states), longest
-
-    return kernel
-
-
-def _refused(answers: Sequence[_Answer], state: State | None, cost: int) -> _Answer:
-    """The refusal with the longest wait, and the state after it."""
-    decisions = [decision for decision, _, _ in answers]
-    binding = max((each for each in decisions if not each.allowed), key=lambda decision: decision.retry_after)
-    # the rates that would have admitted the cost have not been charged
-    remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
-    return binding._replace(remaining=remaining), *_moved_back(answers, state)

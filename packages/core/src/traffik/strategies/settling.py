@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Final
 
 from traffik.model.decisions import NEVER, Decision
@@ -20,6 +19,7 @@ from traffik.strategies.base import (
     Settling,
     State,
 )
+from traffik.strategies.turns import Turns
 
 __all__ = ["earliest_of", "prepare_settling", "settle_parts", "settle_place", "take_at_most"]
 
@@ -59,7 +59,7 @@ def settle_place(
     """Settle one rate by its own receipt. If the hit was not counted by this rate, there is nothing to give back."""
     if receipts is None:
         return settler.settle(state, delta, None, now)
-    if place < len(receipts):
+    if place < len(receipts) and (receipts[place] or delta > 0):
         return settler.settle(state, delta, receipts[place], now)
     return settler.settle(state, delta, None, now) if delta > 0 else UNCHANGED
 
@@ -67,23 +67,25 @@ def settle_place(
 def settle_parts(
     kernels: Sequence[Kernel],
     settlers: Sequence[Settler],
+    turns: Turns,
     state: State | None,
     delta: int,
     receipts: Sequence[Receipt] | None,
     now: int,
 ) -> Settlement:
-    """Settle several rates, each on its own part of the state."""
-    olds = (*(state or ()), *(None,) * len(settlers))
+    """Settle several rates, each on its own part of the state. Former rates are charged, but given nothing back."""
+    olds, former = turns.read(state)
     found = [settle_place(settler, olds[at], delta, receipts, at, now) for at, settler in enumerate(settlers)]
     applied = min((each[2] for each in found), key=abs)
     if all(changed is None for changed, _, _ in found):
         return None, 0, applied
-    parts = [old if new is None else new[0] or old for new, old in zip_longest(found, state or ())]
-    lives = (
+    lives = [
         ttl if changed is not None else kernel(old, 0, now)[0].reset_after
-        for kernel, old, (changed, ttl, _) in zip(kernels, olds, found, strict=False)
-    )
-    return tuple(parts), max(lives), applied
+        for kernel, old, (changed, ttl, _) in zip(kernels, olds, found, strict=True)
+    ]
+    kept, longest = turns.charged(former, max(delta, 0), now)
+    parts = (old if changed is None else changed for old, (changed, _, _) in zip(olds, found, strict=True))
+    return (turns.text, kept, *parts), max(*lives, longest), applied
 
 
 def take_at_most(kernel: Kernel, state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int, int]:

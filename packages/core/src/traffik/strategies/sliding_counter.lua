@@ -144,5 +144,5 @@ function makers.sliding_counter()
         end, delta)
     end
 
-    return kernel, receipt, settle, 3
+    return kernel, receipt, settle
 end

@@ -250,5 +250,5 @@ function makers.sliding_window()
         return without_latest(log, first, used, -delta, now)
     end
 
-    return kernel, receipt, settle, 2
+    return kernel, receipt, settle
 end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traffik.backends.postings import LimitAccount, Taken
+from traffik.backends.postings import LimitAccount, Taken, as_counted_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,20 +43,14 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
 
 
 def as_counted_now(posting: Posting) -> Posting:
-    """The settling of a hold by the plan that its limit counts by now, if that cannot read the states of the old one.
+    """The settling of a hold by the plan that its table is counted by now, if that cannot read the states of the old one.
 
-    Otherwise the whole table would be read by the old plan again. Units that the new plan has not counted are not given
-    back.
+    Otherwise the whole table would be read by the old plan again.
     """
-    account, receipt = posting.account, posting.receipt
-    table, old = account.table, account.plan
-    new = table.plan
-    if receipt is None or new is old or new.family == old.family:
+    account, new = posting.account, posting.account.table.plan
+    if new.family == account.plan.family:
         return posting
-    counted = MemoryAccount(account.store, account.uid, new, table)
-    if old.family in new.siblings and new.goes_on_from(old):
-        return posting._replace(account=counted)
-    return posting._replace(account=counted, receipt=None, units=max(posting.units, 0))
+    return as_counted_by(posting, MemoryAccount(account.store, account.uid, new, account.table))
 
 
 def take_known(takes: Sequence[Take], now: int) -> Taken | None:

@@ -1,10 +1,11 @@
 -- The script of the Redis store: decides a batch of charges, each by itself, all at this server's time.
 --
 -- KEYS     a key for each charge; none where they are of several slots of a cluster, all of them this server's
--- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several parts}; behind them the
+-- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several rates, the rates as text
+--          (see plans.lua), the tag of plans with several, whether some rates are of the calendar}; behind them the
 --          place of the plan, cost and operation of each charge, in one flat array; and then the keys, if KEYS has none
 -- ARGV[2…] what some operations take: SWAP the stored value that is expected, the new one, and its time to live in ms;
---          SETTLE the receipt, and FORESEE the costs, as integers with commas between them
+--          SETTLE the receipts, and FORESEE the costs, as integers with commas between them; a semicolon ends a receipt
 --
 -- Answers one flat array: the time in µs, then four integers a charge (twice the place of the rate that binds, and one
 -- more if it is admitted; remaining, retry_after, reset_after), and last what some charges bring in text. Where a charge
@@ -14,8 +15,9 @@
 -- kept if one refuses. Each sees what those before it leave.
 --
 -- A value is a tag, which says what it is and how it is written, and behind it the part of the only rate, or, with the
--- tag in upper case, the parts of several packed together. Each can be read as the other, so that a limit that gets a
--- second rate goes on with what was used under its first. A value of another tag counts as none.
+-- tag of several rates, these packed together: the rates as text, the former ones or false, and the parts. Each can be
+-- read as the other, so that a limit that gets a second rate goes on with what was used under its first. A value of
+-- another tag counts as none.
 
 local CHARGE, PEEK, PROBE, READ, SWAP, TAKE, HOLD, TRY, SETTLE, TAKE_UP_TO, FORESEE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 local LAST = 16
@@ -43,19 +45,40 @@ local function keep(key, value, ttl)
     return call('SET', key, value, 'PX', div(ttl, 1000) + MARGIN)
 end
 
--- The parts in a value with the tag of several.
-local function parts_of(stored)
-    local fine, parts = pcall(cmsgpack.unpack, sub(stored, 2))
-    return fine and type(parts) == 'table' and parts or {}
+-- The parts in a value of several rates, for the rates of a plan.
+local function parts_of(stored, plan)
+    local fine, found = pcall(cmsgpack.unpack, sub(stored, 2))
+    if not fine or type(found) ~= 'table' or type(found[1]) ~= 'string' then
+        return {}
+    end
+    local parts = {unpack(found, 3)}
+    parts.former = type(found[2]) == 'table' and found[2] or nil
+    return turn(plan[4], parts, found[1])
+end
+
+-- The parts in a stored value, as a plan reads them.
+local function parts_for(plan, stored)
+    local tag, several = stored and sub(stored, 1, 1), plan[5]
+    if not tag then
+        return {}
+    elseif tag == several then
+        local parts = parts_of(stored, plan)
+        return plan[3] and parts or {parts[1]}
+    elseif not plan[3] then
+        return tag == plan[1] and {sub(stored, 2)} or {}
+    end
+    local calendar = tag == 'k'
+    return (calendar or tag == string.lower(several)) and adopt(plan[4], sub(stored, 2), calendar) or {}
+end
+
+local function value_of(plan, parts)
+    return plan[1] .. (plan[3] and cmsgpack.pack({plan[4], parts.former or false, unpack(parts)}) or parts[1])
 end
 
 -- Decide one charge by the kernel of its only rate.
-local function charge_one(key, stored, tag, rate, cost, operation)
-    local part
-    if stored then
-        local stored_tag = sub(stored, 1, 1)
-        part = stored_tag == tag and sub(stored, 2) or stored_tag == string.upper(tag) and parts_of(stored)[1] or nil
-    end
+local function charge_one(key, stored, plan, cost, operation)
+    local tag, rate = plan[1], plan[2][1]
+    local part = stored and (sub(stored, 1, 1) == tag and sub(stored, 2) or parts_for(plan, stored)[1]) or nil
     local kernel = kernels[rate[1]]
     local allowed, remaining, retry_after, reset_after, changed, ttl = kernel(part, cost, now, rate[2])
     if changed and operation == CHARGE then
@@ -71,19 +94,15 @@ local function charge_one(key, stored, tag, rate, cost, operation)
 end
 
 -- Decide one charge by several rates, or by as many as there may be another time.
-local function charge_several(key, stored, tag, rates, cost, operation)
-    local parts = {}
-    if stored then
-        local stored_tag = sub(stored, 1, 1)
-        parts = stored_tag == tag and parts_of(stored) or stored_tag == string.lower(tag) and {sub(stored, 2)} or parts
-    end
+local function charge_several(key, stored, plan, cost, operation)
+    local parts, rates = parts_for(plan, stored), plan[2]
     if operation == PROBE then
         local allowed, remaining, retry_after, reset_after, binding = probe(parts, rates, now)
         return add(2 * binding + allowed, remaining, retry_after, reset_after)
     end
     local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, rates, cost, now)
     if changed and operation == CHARGE then
-        local answer = keep(key, tag .. cmsgpack.pack(changed), ttl)
+        local answer = keep(key, value_of(plan, changed), ttl)
         if answer.err then
             return fail(answer)
         end
@@ -126,18 +145,21 @@ local function integers_in(text)
     return #found > 0 and found or nil
 end
 
--- The parts in a stored value, as a plan reads them.
-local function parts_for(plan, stored)
-    local tag = plan[1]
-    local stored_tag = stored and sub(stored, 1, 1)
-    if stored_tag == tag and not plan[3] or stored_tag == string.lower(tag) then
-        return {sub(stored, 2)}
+-- The receipts in a text, each an array of integers; nil if there are none.
+local function receipts_in(text)
+    local found = {}
+    for each in string.gmatch(text, '([^;]*);') do
+        found[#found + 1] = integers_in(each) or {}
     end
-    return stored_tag == string.upper(tag) and parts_of(stored) or {}
+    return #found > 0 and found or nil
 end
 
-local function value_of(plan, parts)
-    return plan[1] .. (plan[3] and cmsgpack.pack(parts) or parts[1])
+local function receipts_in_text(receipts)
+    local found = ''
+    for _, receipt in ipairs(receipts) do
+        found = found .. in_text(receipt) .. ';'
+    end
+    return found
 end
 
 -- The takes that are decided together: each with its key, plan, stored value and decision. And the values that they
@@ -207,7 +229,7 @@ local function end_takes()
             add(2 * take.binding + take.allowed, take.remaining, take.retry_after, take.reset_after)
             if take.operation == HOLD then
                 local held = not refused and take.changed
-                texts[#texts + 1] = held and in_text(receipts_of(take.parts, take.changed, take.plan[2])) or ''
+                texts[#texts + 1] = held and receipts_in_text(receipts_of(take.parts, take.changed, take.plan[2])) or ''
             end
         end
     end
@@ -217,7 +239,7 @@ end
 local function settle_one(key, stored, plan, delta, receipt)
     local parts = parts_for(plan, stored)
     local remaining, retry_after, reset_after, binding, changed, ttl, applied =
-        settle(parts, plan[2], delta, integers_in(receipt), now)
+        settle(parts, plan[2], delta, receipts_in(receipt), now)
     if changed then
         local answer = keep(key, value_of(plan, changed), ttl)
         if answer.err then
@@ -248,9 +270,19 @@ local function foresee(stored, plan, costs)
     texts[#texts + 1] = in_text(earliest(parts, plan[2], integers_in(costs) or {}, now))
 end
 
+-- The error if the windows of the calendar in a plan are not those around now.
+local function misdated(plan)
+    for _, rate in ipairs(plan ~= 0 and plan[6] and plan[2] or {}) do
+        local starts = rate[2]
+        if starts[3] and (now < starts[3] or now >= starts[6]) then
+            return {err = 'CLOCK the time of this server differs by a whole calendar period from that of the caller'}
+        end
+    end
+end
+
 for place, key in ipairs(undeclared or KEYS) do
     local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
-    local stored, text, last = call('GET', key), next_text, operation >= LAST
+    local stored, text, last = misdated(plan) or call('GET', key), next_text, operation >= LAST
     operation = last and operation - LAST or operation
     if operation == SWAP then
         next_text = next_text + 3
@@ -275,9 +307,9 @@ for place, key in ipairs(undeclared or KEYS) do
     elseif operation == FORESEE then
         foresee(stored, plan, ARGV[text])
     elseif plan[3] then
-        charge_several(key, stored, plan[1], plan[2], cost, operation)
+        charge_several(key, stored, plan, cost, operation)
     else
-        charge_one(key, stored, plan[1], plan[2][1], cost, operation)
+        charge_one(key, stored, plan, cost, operation)
     end
 end
 

@@ -1,4 +1,4 @@
-"""The script of the store, its arguments and its replies. Pure: bytes and values, no connection.
+"""The script of the store, its arguments and its replies: bytes and values, no connection.
 
 An `Operation` is about one key. One call has many of them. The script is the Lua twins of the strategies followed by
 `script.lua`. It uses the clock of the server.
@@ -6,6 +6,7 @@ An `Operation` is about one key. One call has many of them. The script is the Lu
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from hashlib import sha1
 from importlib import resources
@@ -14,7 +15,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.postings import FORESEE, HOLD, SETTLE, TAKE_UP_TO
-from traffik.backends.redis.states import tag_of
+from traffik.backends.redis.states import rates_of, tag_of, tag_of_several
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
 
@@ -58,9 +59,17 @@ POSTINGS: Final = 5
 LAST: Final = 16
 """Added to the kind of the last take of those that are decided together."""
 
-_PIECES: Final = ("exact", "sliding_window", "sliding_counter", "fixed_window", "meter", "plans")
+_PIECES: Final = (
+    "exact",
+    "sliding_window",
+    "sliding_counter",
+    "fixed_window",
+    "calendar_window",
+    "meter",
+    "plans",
+)
 _FAILED: Final = -1
-_TELLING: Final = frozenset(POSTINGS + kind for kind in (HOLD, SETTLE, TAKE_UP_TO, FORESEE))
+_TELLING: Final = frozenset(POSTINGS + kind for kind in (SETTLE, TAKE_UP_TO, FORESEE))
 
 _new = tuple.__new__
 
@@ -74,7 +83,7 @@ class Operation(NamedTuple):
         plan: the plan to decide by; None for READ and SWAP.
         cost: units of quota.
         texts: for a SWAP: the expected value (empty for none), the new value, and its ttl in ms. For a SETTLE the
-            receipt, for a FORESEE the costs: integers with commas between them.
+            receipts, for a FORESEE the costs: integers with commas between them. Each receipt ends with a semicolon.
     """
 
     key: str
@@ -92,10 +101,15 @@ class Stored(NamedTuple):
 
 
 class Told(NamedTuple):
-    """The answer to a HOLD, a SETTLE, a TAKE_UP_TO or a FORESEE: a decision and further integers."""
+    """The answer to a HOLD, a SETTLE, a TAKE_UP_TO or a FORESEE: a decision and further integers.
+
+    Attributes:
+        decision: the decision.
+        numbers: the integers; for a HOLD the receipts, each a tuple of integers.
+    """
 
     decision: Decision
-    numbers: tuple[int, ...]
+    numbers: tuple[Any, ...]
 
 
 Answer: TypeAlias = "Decision | Told | Stored | bool | BackendError"
@@ -181,7 +195,11 @@ def answers(reply: list[Any], operations: Sequence[Operation]) -> list[Answer]:
             limit, rate = plan.bounds[(status >> 1) - 1]
             values = (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None)
             decision = _new(Decision, values)
-            found.append(Told(decision, _integers(next(texts))) if kind & ~LAST in _TELLING else decision)
+            kind &= ~LAST  # noqa: PLW2901 - it says nothing about the answer
+            if kind == POSTINGS + HOLD:
+                found.append(Told(decision, tuple(map(_integers, next(texts).split(b";")[:-1]))))
+            else:
+                found.append(Told(decision, _integers(next(texts))) if kind in _TELLING else decision)
         else:
             found.append(_plain(kind, status, now, texts))
     return found
@@ -206,9 +224,37 @@ def refused(text: str) -> ErrorAnswer:
     return error
 
 
-@lru_cache(maxsize=4096)
 def _in_json(plan: Plan | None) -> str:
-    if plan is None:
-        return "0"
-    rates = [[twin.name, twin.numbers] for twin in plan.twins or ()]
-    return dumps([tag_of(plan), rates, plan.several], separators=(",", ":"))
+    """A plan as the script reads it. That of a calendar has the windows around now."""
+    if plan is None or not plan.calendar:
+        return _undated(plan)
+    since, until, text = _dated.get(plan, (0, 0, ""))
+    now = time.time_ns() // 1000
+    if not since <= now < until:
+        windows = [each.calendar.around(now) if each.calendar else () for each in plan.rates]
+        since = max(starts[1] for starts in windows if starts)
+        until = min(starts[2] for starts in windows if starts)
+        text = _written(plan, windows)
+        if len(_dated) >= _KEPT:
+            _dated.clear()
+        _dated[plan] = since, until, text
+    return text
+
+
+_KEPT: Final = 4096
+"""The most plans whose text is kept."""
+
+_dated: Final[dict[Plan, tuple[int, int, str]]] = {}
+"""For plans of the calendar: the time from which and until which the windows in a text are those around now."""
+
+
+@lru_cache(maxsize=_KEPT)
+def _undated(plan: Plan | None) -> str:
+    return "0" if plan is None else _written(plan, [()] * len(plan.rates))
+
+
+def _written(plan: Plan, windows: Sequence[tuple[int, ...]]) -> str:
+    twins = zip(plan.twins or (), windows, strict=False)
+    rates = [[twin.name, (*twin.numbers, *starts)] for twin, starts in twins]
+    told = [tag_of(plan), rates, plan.several, rates_of(plan), tag_of_several(plan), plan.calendar]
+    return dumps(told, separators=(",", ":"))

@@ -9,13 +9,24 @@ import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from traffik.model.rates import Rate
+from traffik.strategies import CalendarWindow, Twinned
+from traffik.strategies.turns import period_of
+
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = ["decode", "encode", "in_script", "tag_of"]
+__all__ = ["decode", "encode", "in_script", "rates_of", "tag_of", "tag_of_several"]
 
-_TAGS: Final = {"sliding_window": "w", "sliding_counter": "c", "fixed_window": "f", "meter": "m"}
+_TAGS: Final = {
+    "sliding_window": "w",
+    "sliding_counter": "c",
+    "fixed_window": "f",
+    "meter": "m",
+    "calendar_window": "k",
+}
 _PLAIN: Final = (int, float, str, bool, type(None))
+_ANY: Final = Rate(1, 1_000_000)
 
 
 def in_script(plan: Plan) -> bool:
@@ -26,9 +37,24 @@ def in_script(plan: Plan) -> bool:
 def tag_of(plan: Plan) -> str:
     """The tag of the values of `plan`. For a built-in strategy one letter, in upper case if there are several rates."""
     if plan.twins and in_script(plan):
-        tag = _TAGS[plan.twins[0].name]
-        return tag.upper() if plan.several else tag
+        return tag_of_several(plan) if plan.several else _TAGS[plan.twins[0].name]
     return _custom_tag(plan.family)
+
+
+def tag_of_several(plan: Plan) -> str:
+    """The tag of the values of plans with the same strategy, which the script decides, that have several rates."""
+    strategy = plan.strategy
+    if isinstance(strategy, CalendarWindow) or not isinstance(strategy, Twinned):
+        return "K"
+    return _TAGS[strategy.twin(_ANY).name].upper()
+
+
+def rates_of(plan: Plan) -> str:
+    """The rates of `plan` as the script writes them in values of several rates; see plans.lua."""
+    pairs = zip(plan.twins or (), plan.rates, strict=False)
+    return ";".join(
+        ",".join(map(str, (f"{_TAGS[twin.name]}{period_of(rate)}", *twin.numbers))) for twin, rate in pairs
+    )
 
 
 def _custom_tag(family: str) -> str:

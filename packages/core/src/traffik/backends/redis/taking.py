@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +177,7 @@ def _operation(posting: Posting) -> Operation:
     kind, account, key, units, receipt, costs = posting
     texts: tuple[str, ...] = ()
     if kind == SETTLE:
-        texts = (_in_text(chain(*(receipt or ()))),)
+        texts = ("".join(f"{_in_text(each)};" for each in receipt or ()),)
     elif kind == FORESEE:
         texts = (_in_text(costs),)
     return Operation(account.target.key_of(key), POSTINGS + kind, account.plan, units, texts)
@@ -193,7 +192,7 @@ def _taken(takes: Sequence[Take], answers: Sequence[Any]) -> Taken:
         return Taken(decisions)
     return Taken(
         decisions,
-        [(account, (answer.numbers,)) for (account, _, _), answer in zip(takes, answers, strict=True)],
+        [(account, answer.numbers) for (account, _, _), answer in zip(takes, answers, strict=True)],
     )
 
 

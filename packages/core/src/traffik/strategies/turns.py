@@ -1,0 +1,191 @@
+"""Several rates as one decision, and rates that take turns: those of a client may be others at each hit.
+
+A state is ``(rates, former, part, part, ...)``: the rates that counted last, as text, and the part of each of them, in
+order. A rate finds its part by its period, so it goes on with its own count in any place and among any others.
+
+The parts of rates that counted before, and do not now, are `former`: each ``(rate, until, part)``. Every admitted hit is
+charged to them too, up to their limits. They refuse nothing, and are kept for as long as their own hits would have
+counted. So if a rate function returns now one rate and now another, each of them counts all hits.
+
+A rate without a part of its period is new. It begins with a copy of a part of the same kind (a length of time, or a
+calendar period), if there is one: so what was used before a change of the rates stays used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Final, TypeAlias
+
+from traffik.model.calendars import CalendarPeriod
+from traffik.model.decisions import ADMITTED, UNBOUNDED, Decision
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate
+from traffik.strategies.base import EXACT, Kernel, State
+
+__all__ = ["Former", "Turns", "matches", "period_of", "together"]
+
+Former: TypeAlias = tuple[tuple[str, int, State | None], ...]
+"""The rate, the time until which it is kept, and the part of each rate that counted before."""
+
+_Period: TypeAlias = int | CalendarPeriod
+_Answer: TypeAlias = tuple[Decision, State | None, int]
+
+_MOST: Final = 16
+"""The most former rates; those that counted last are kept."""
+
+_KNOWN: Final = 1_000
+"""The most rates whose kernels are kept."""
+
+
+def period_of(rate: Rate) -> _Period:
+    """The period by which a rate finds its part."""
+    return rate.calendar or rate.period
+
+
+def matches(wanted: Sequence[_Period], stored: Sequence[_Period]) -> tuple[list[int | None], set[int]]:
+    """For each period that is wanted, the place of the stored one to go on from, and the places with the same period.
+
+    Without the same period, it is the first one of the same kind, of those from which no other goes on if there are any.
+    """
+    free = dict(enumerate(stored))
+    found: list[int | None] = []
+    for period in wanted:
+        place = next((place for place, each in free.items() if each == period), None)
+        found.append(place)
+        if place is not None:
+            del free[place]
+    own = {place for place in found if place is not None}
+    for at, period in enumerate(wanted):
+        if found[at] is None:
+            places = (place for place in (*free, *range(len(stored))) if type(stored[place]) is type(period))
+            found[at] = next(places, None)
+            free.pop(found[at], None)  # type: ignore[arg-type]  # None is no place
+    return found, own
+
+
+class Turns:
+    """Reads and makes the states of several rates.
+
+    Args:
+        rates: the rates that count now.
+        kernel_of: makes the kernel of a former rate, or raises `RateError`.
+
+    Attributes:
+        text: the rates, as text.
+        fresh: the parts of a key without a state.
+    """
+
+    __slots__ = ("_kernel_of", "_known", "_periods", "fresh", "text")
+
+    def __init__(self, rates: Sequence[Rate], kernel_of: Callable[[Rate], Kernel]) -> None:
+        self.text: str = "; ".join(map(str, rates))
+        self.fresh: State = (None,) * len(rates)
+        self._periods = [period_of(rate) for rate in rates]
+        self._kernel_of = kernel_of
+        self._known: dict[str, tuple[_Period, Kernel | None]] = {}
+
+    def read(self, state: State | None) -> tuple[State, Former]:
+        """The part of each rate, None where there is none, and the former rates."""
+        if state is None:
+            return self.fresh, ()
+        if state[0] == self.text:
+            return state[2:], state[1]
+        last = ((text, EXACT, part) for text, part in zip(state[0].split("; "), state[2:], strict=False))
+        stored = [*last, *state[1]]
+        found, own = matches(self._periods, [self._known_as(entry[0])[0] for entry in stored])
+        parts = tuple(None if place is None else stored[place][2] for place in found)
+        return parts, tuple(entry for place, entry in enumerate(stored) if place not in own)
+
+    def adopt(self, part: State, period: type[_Period]) -> State:
+        """The state that goes on with the only part of another plan, for the rates of its kind."""
+        return (self.text, (), *(part if type(each) is period else None for each in self._periods))
+
+    def charged(self, former: Former, cost: int, now: int) -> tuple[Former, int]:
+        """The former rates after a charge of `cost`, and the µs for which they are kept."""
+        kept: list[tuple[str, int, State | None]] = []
+        for text, until, part in former:
+            kernel = self._known_as(text)[1]
+            if kernel is None:
+                continue
+            decision = kernel(part, 0, now)[0]
+            until = min(until, now + decision.reset_after)  # noqa: PLW2901 - the clock may have gone back
+            if until > now:
+                units = min(cost, decision.remaining)
+                kept.append((text, until, (kernel(part, units, now)[1] or part) if units > 0 else part))
+        del kept[_MOST:]
+        return tuple(kept), max((until - now for _, until, _ in kept), default=0)
+
+    def _known_as(self, text: str) -> tuple[_Period, Kernel | None]:
+        """The period of a rate, and its kernel; None if it cannot be counted here."""
+        known = self._known.get(text)
+        if known is None:
+            try:
+                rate = Rate.parse(text)
+                known = period_of(rate), self._kernel_of(rate)
+            except RateError:
+                known = 0, None
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[text] = known
+        return known
+
+
+def together(kernels: Sequence[Kernel], turns: Turns) -> Kernel:
+    """One kernel for several rates, all or nothing."""
+    text, fresh = turns.text, turns.fresh
+
+    def kernel(state: State | None, cost: int, now: int) -> _Answer:
+        former: Former = ()
+        if state is None:
+            parts = fresh
+        elif state[0] == text:
+            parts, former = state[2:], state[1]
+        else:
+            parts, former = turns.read(state)
+        states: list[object] = [text, ()]
+        binding, least, longest = ADMITTED, UNBOUNDED, 0
+        for each, old in zip(kernels, parts, strict=False):
+            decision, changed, ttl = each(old, cost, now)
+            if not decision.allowed:
+                answers = [each(part, cost, now) for each, part in zip(kernels, parts, strict=False)]
+                return _refused(answers, parts, cost, turns, former, now)
+            states.append(changed)
+            remaining = decision.remaining
+            if remaining < least:
+                binding, least = decision, remaining
+            if ttl > longest:
+                longest = ttl
+        if former:
+            states[1], kept = turns.charged(former, cost, now)
+            longest = max(longest, kept)
+        return binding, tuple(states), longest
+
+    return kernel
+
+
+def _refused(
+    answers: Sequence[_Answer], parts: State, cost: int, turns: Turns, former: Former, now: int
+) -> _Answer:
+    """The refusal with the longest wait, and the state after it."""
+    decisions = [decision for decision, _, _ in answers]
+    binding = max((each for each in decisions if not each.allowed), key=lambda decision: decision.retry_after)
+    # the rates that would have admitted the cost have not been charged
+    remaining = min(decision.remaining + (cost if decision.allowed else 0) for decision in decisions)
+    changed, ttl = _moved_back(answers, parts)
+    if changed is not None:
+        kept, longest = turns.charged(former, 0, now)
+        changed, ttl = (turns.text, kept, *changed), max(ttl, longest)
+    return binding._replace(remaining=remaining), changed, ttl
+
+
+def _moved_back(answers: Sequence[_Answer], parts: State) -> tuple[State | None, int]:
+    """The parts after a refusal, and their ttl: (None, 0), unless the clock has gone far back and parts start from there.
+
+    The other parts stay as they were.
+    """
+    changes = [None if decision.allowed else changed for decision, changed, _ in answers]
+    if not any(changes):
+        return None, 0
+    lives = (ttl or decision.reset_after for decision, _, ttl in answers)
+    return tuple(old if new is None else new for new, old in zip_longest(changes, parts)), max(lives)
