@@ -11,11 +11,13 @@ from typing import NamedTuple
 import traffik.strategies
 from tests.strategies.lua.shims import pack, runtime
 from traffik import SlidingLog, SlidingWindow
+from traffik.backends.redis.states import rates_of
 from traffik.strategies import probe
+from traffik.strategies.calendar_window import CALENDAR
 
 HERE = Path(__file__).parent
 THERE = Path(traffik.strategies.__file__).parent
-KERNELS = ["fixed_window", "meter", "sliding_counter", "sliding_window"]
+KERNELS = ["calendar_window", "fixed_window", "meter", "sliding_counter", "sliding_window"]
 
 SPOILS = [
     b"\x00" * 12,
@@ -48,8 +50,20 @@ class Walk(NamedTuple):
     @property
     def texts(self):
         """The plans and the steps, as text for the script."""
-        twins = json.dumps([plan.twins for plan in self.plans])
-        return twins, "".join("{} {} {} {} {}\n".format(*step) for step in self.steps)
+        plans = json.dumps([[rates_of(plan), twins_of(plan, self.steps)] for plan in self.plans])
+        return plans, "".join("{} {} {} {} {}\n".format(*step) for step in self.steps)
+
+
+def twins_of(plan, steps):
+    """The twins of a plan. Rates of the calendar have all windows of the walk."""
+    first, last = (choose(step.now for step in steps) for choose in (min, max))
+    twins = []
+    for twin, rate in zip(plan.twins, plan.rates, strict=True):
+        starts = list(rate.calendar.around(first)) if rate.calendar else []
+        while starts and starts[-3] <= last:
+            starts.append(rate.calendar.at(starts[-1])[1])
+        twins.append([twin.name, [*twin.numbers, *starts]])
+    return twins
 
 
 def script():
@@ -83,9 +97,18 @@ def by_server(walk, client):
 
 def answers(walk, lines, parts):
     """The lines of a script, each with the parts of the state that it reports. A damaged part counts as none."""
-    decoded = logged if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else bytes
-    left = (decoded(b"" if part in SPOILS else part) for part in parts)
+    slides = isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog)
+    left = (logged(part) if slides and not calendar(part) else part for part in map(undamaged, parts))
     return [(line, list(islice(left, int(line.rpartition(" ")[2])))) for line in lines.decode().split("\n")]
+
+
+def undamaged(part):
+    return b"" if part in SPOILS else part
+
+
+def calendar(part):
+    """Whether a part kept as text is that of a calendar window, which begins with a period of 8 bytes."""
+    return part[:1] == b"\xcf"
 
 
 def by_python(walk):
@@ -93,7 +116,7 @@ def by_python(walk):
     key = PythonKey(flat if isinstance(walk.plans[0].strategy, SlidingWindow | SlidingLog) else packed)
     for step in walk.steps:
         if step.operation == "forget":
-            key.state = ()
+            key.state = None
         elif step.operation == "spoil":
             key.spoil(step.place)
         else:
@@ -105,11 +128,11 @@ class PythonKey:
     """A key, kept in the same way as in walk.lua."""
 
     def __init__(self, encoded):
-        self.encoded, self.state, self.found, self.remembered = encoded, (), [], []
+        self.encoded, self.state, self.found, self.remembered = encoded, None, [], []
 
     def spoil(self, place):
-        if place <= len(self.state):
-            self.state = (*self.state[: place - 1], None, *self.state[place:])
+        if self.state and place <= len(self.state) - 2:
+            self.state = (*self.state[: place + 1], None, *self.state[place + 2 :])
 
     def take(self, operation, plan, step):
         # A quiet hit does not report the state, which is large for a long log.
@@ -127,14 +150,15 @@ class PythonKey:
 
     def hit(self, operation, plan, granted, decision, changed, ttl):
         if decision.allowed and operation in {"hit", "take"}:
-            self.remembered.append(plan.receipt(self.state, changed))
-            self.say("receipts", chain(*self.remembered[-1]))
+            self.remembered.append((plan, plan.receipt(self.state, changed)))
+            self.say("receipts", chain(*self.remembered[-1][1]))
         if operation in {"hit", "take"}:
             self.say("granted", () if granted is None else (granted,))
         self.tell(operation, plan, decision, changed, ttl)
 
     def settle(self, plan, step):
-        receipts = self.remembered[-step.back] if 0 < step.back <= len(self.remembered) else None
+        known = 0 < step.back <= len(self.remembered)
+        plan, receipts = self.remembered[-step.back] if known else (plan, None)
         settled = plan.settle(self.state, step.cost, receipts, step.now)
         self.say("applied", (settled.applied,))
         self.tell("settle", plan, settled.decision, settled.state, settled.ttl if settled.state else 0)
@@ -145,7 +169,10 @@ class PythonKey:
     def tell(self, operation, plan, decision, changed, ttl):
         if changed is not None and operation != "check":
             self.state = changed
-        left = () if changed is None or operation == "quiet" else changed
+        former = () if changed is None else changed[1]
+        if former:
+            self.say("until", (until for _, until, _ in former))
+        left = () if changed is None or operation == "quiet" else (*changed[2:], *(part for *_, part in former))
         self.found.append((as_line(plan, decision, ttl, left), [self.encoded(part) for part in left]))
 
 
@@ -157,6 +184,8 @@ def as_line(plan, decision, ttl, changed):
 def packed(part):
     if part is None:
         return b""
+    if part[0] == CALENDAR:
+        return pack(*part[1:])
     return pack(*(part[:3] if part[3:] == (0,) else part))  # without a previous window the form is shorter
 
 
@@ -164,6 +193,8 @@ def flat(part):
     """The period and the moments with their units of a log kept in tuples."""
     if part is None:
         return []
+    if part[0] == CALENDAR:
+        return packed(part)
     period, before, last, count, older = part
     _, tail, skip, blocks = older if older and isinstance(older[1], tuple) else (0, older or (), 0, ())
     numbers = [*list(chain(*blocks))[skip:], *tail, last, count]

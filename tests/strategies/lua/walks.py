@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from tests.strategies.lua.twins import SPOILS, Step, Walk
 from traffik import Rate, RateError, SlidingLog
 from traffik.strategies import plan
@@ -10,8 +12,11 @@ START = 1_700_000_000_000_000
 LATEST = 2**52
 DAY = 86_400_000_000
 CENTURY = 36_500 * DAY
+YEARS = 1_000 * DAY  # so that no calendar period begins before 1970
 PERIODS = [1_000, 10_000, 1_000_000, 60_000_000, 3_600_000_000, DAY, 7 * DAY, 365 * DAY]
 HUGE = [2**31 - 1, 2**31, 2**53 - 1]
+
+CALENDARS = [*product(["day", "week", "month", "year"], ["UTC", "Europe/Berlin", "America/Havana"])]
 
 OPERATIONS = {"hit": 40, "take": 5, "settle": 25, "check": 3, "probe": 4, "earliest": 2, "forget": 1, "spoil": 1}
 
@@ -21,11 +26,12 @@ def random_walk(chance, strategy, length):
     plans = random_plans(chance, strategy)
     operations = chance.choices(list(OPERATIONS), OPERATIONS.values(), k=length)
     now, place, steps = START + chance.randrange(CENTURY // 50), 1, []
+    earliest = YEARS if any(plan.calendar for plan in plans) else 0
     for operation in operations:
         if chance.random() < 0.1:
             place = chance.randint(1, len(plans))
         rate = chance.choice(plans[place - 1].rates)
-        now = min(max(0, now + random_move(chance, rate)), LATEST)
+        now = min(max(earliest, now + random_move(chance, rate)), LATEST)
         if operation == "spoil":
             steps.append(Step(operation, chance.randint(1, 3), chance.randint(1, len(SPOILS)), now))
         elif operation == "settle":
@@ -40,6 +46,8 @@ def random_plans(chance, strategy):
     first = random_rate(chance, strategy)
     rates = [first, *(related_rate(chance, strategy, first) for _ in range(chance.randint(0, 4)))]
     count = chance.randint(1, 4)
+    if chance.random() < 0.4:
+        rates += [Rate.parse(f"{chance.randint(1, 90)}/{unit} tz={zone}") for unit, zone in chance.choices(CALENDARS, k=2)]
     choices = [dict.fromkeys(chance.choices(rates, k=chance.choice([1, 1, 2, 3]))) for _ in range(count)]
     return [plan(strategy, list(choice), varying=True) for choice in choices]
 

@@ -40,7 +40,10 @@ function makers.calendar_window()
         local total, left = used + cost, ends - now
         if total > most then
             local wait, reset = cost <= most and left or NEVER, used > 0 and left or 0
-            return 0, math.max(0, most - used), wait, reset, nil, 0
+            local _, began = unpacked(part)
+            local restarted = began and numbers[3] and began - now > numbers[2]
+            local changed = restarted and cmsgpack.pack(numbers[2], start, used, ends) or nil
+            return 0, math.max(0, most - used), wait, reset, changed, changed and left or 0
         end
         return 1, most - total, 0, total > 0 and left or 0, cmsgpack.pack(numbers[2], start, total, ends), left
     end

@@ -3,8 +3,8 @@
 The way in which plans are billed: ``"10000/month tz=Europe/Berlin"``. A rate with a calendar period is counted like
 this for any strategy of its limit, so it may be combined with others: ``"10/s; 10000/month"``.
 
-State ``(CALENDAR, period, start, count)``: `start` is the beginning of the window, `period` the longest period of its
-unit. The first item tells it from the states of other strategies, since one of several rates may change from a length
+State ``(CALENDAR, period, start, count, end)``: `start` and `end` are those of the window, `period` the longest period of
+its unit. The first item tells it from the states of other strategies, since one of several rates may change from a length
 of time to a calendar period. In a new window the key is fresh. A charge of N is admitted iff ``count + N <= limit``. A
 refused one waits for the end of the window.
 
@@ -17,7 +17,7 @@ now, if its own window began in that, or may still be open. Times are those of t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from traffik.model.calendars import CalendarPeriod
 from traffik.model.decisions import NEVER, Decision
@@ -47,6 +47,8 @@ __all__ = ["CALENDAR", "CalendarWindow"]
 CALENDAR: Final = "calendar"
 """The first item of every state."""
 
+_Windows: TypeAlias = "Callable[[int], tuple[int, int]]"
+
 
 @dataclass(frozen=True, slots=True)
 class CalendarWindow:
@@ -65,6 +67,10 @@ class CalendarWindow:
 
     def prepare(self, rate: Rate) -> Kernel:
         return _kernel(rate, rate.limit, _windows(_calendar(rate)))
+
+    def prepare_former(self, rate: Rate) -> Kernel:
+        """The kernel for a rate that counts no more: it counts in the window of a state, and opens no other."""
+        return _kernel(rate, rate.limit, None)
 
     def receipt(self, before: State | None, after: State, rate: Rate) -> Receipt:
         return self.settler(rate).receipt(before, after)
@@ -86,7 +92,7 @@ class CalendarWindow:
                 return UNCHANGED
             era, start, used, end, now = _counting(state, windows, now, rate.period)
             given = min(-delta, used)
-            return ((CALENDAR, era, start, used - given), end - now, -given) if given else UNCHANGED
+            return ((CALENDAR, era, start, used - given, end), end - now, -given) if given else UNCHANGED
 
         return Settler(receipt_of, settle)
 
@@ -101,7 +107,7 @@ def _calendar(rate: Rate) -> CalendarPeriod:
     return rate.calendar
 
 
-def _windows(calendar: CalendarPeriod) -> Callable[[int], tuple[int, int]]:
+def _windows(calendar: CalendarPeriod) -> _Windows:
     """`CalendarPeriod.at`, which remembers the last window: most hits are in the same one."""
     last = 0, 0
 
@@ -116,13 +122,16 @@ def _windows(calendar: CalendarPeriod) -> Callable[[int], tuple[int, int]]:
 
 
 def _counting(
-    state: State | None, windows: Callable[[int], tuple[int, int]], now: int, period: int
+    state: State | None, windows: _Windows | None, now: int, period: int
 ) -> tuple[int, int, int, int, int]:
     """The longest period of the unit, the start of the window, the units used in it, its end, and the time."""
+    if windows is None:
+        _, _, start, used, end = state or (CALENDAR, period, now, 0, now)
+        return period, start, used if now < end else 0, end, now
     start, end = windows(now)
     if state is None:
         return period, start, 0, end, now
-    _, era, then, used = state
+    _, era, then, used, _ = state
     if start <= then <= now:  # It began in this window, and not with it if the unit or the zone has changed.
         return period, start, used, end, now
     if then > now and then - now <= period:  # The clock has gone back: the later window goes on.
@@ -133,7 +142,7 @@ def _counting(
     return period, start, 0, end, now
 
 
-def _kernel(rate: Rate, limit: int, windows: Callable[[int], tuple[int, int]]) -> Kernel:
+def _kernel(rate: Rate, limit: int, windows: _Windows | None) -> Kernel:
     period = rate.period
 
     def kernel(state: State | None, cost: int, now: int) -> tuple[Decision, State | None, int]:
@@ -141,8 +150,11 @@ def _kernel(rate: Rate, limit: int, windows: Callable[[int], tuple[int, int]]) -
         total, left = used + cost, end - now
         if total <= limit:
             decision = Decision(True, limit, limit - total, 0, left if total else 0, rate)
-            return decision, (CALENDAR, era, start, total), left
+            return decision, (CALENDAR, era, start, total, end), left
         wait = left if cost <= limit else NEVER
-        return Decision(False, limit, max(0, limit - used), wait, left if used else 0, rate), None, 0
+        decision = Decision(False, limit, max(0, limit - used), wait, left if used else 0, rate)
+        if state is None or windows is None or state[2] - now <= period:
+            return decision, None, 0
+        return decision, (CALENDAR, era, start, used, end), left  # the clock has gone far back
 
     return kernel

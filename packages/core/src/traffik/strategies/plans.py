@@ -108,9 +108,16 @@ class Plan:
             _shifted_settler(settler, shift) if calendar else settler
             for settler, calendar in zip(self.settlers, calendars, strict=True)
         )
-        turns = Turns(self.rates, lambda rate: _shifted_for(rate, self.strategy, shift))
+        turns = Turns(self.rates, self._former_on(shift))
         kernel = together(kernels, turns) if self.several else kernels[0]
         return replace(self, kernel=kernel, kernels=kernels, settlers=settlers, turns=turns)
+
+    def _former_on(self, shift: Callable[[], int]) -> Callable[[Rate], Kernel]:
+        def former(rate: Rate) -> Kernel:
+            kernel = _former(self.strategy, rate)
+            return kernel if rate.calendar is None else _shifted(kernel, shift)
+
+        return former
 
     def from_sibling(self, state: State) -> State | None:
         """A state of one of the `siblings`, converted for this plan."""
@@ -225,7 +232,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
     bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))
     capacity = min((bound for bound, _ in bounds), default=MAX_COST)
     counting = strategies[0] if len(rates) == 1 and not varying else strategy
-    turns = Turns(rates, lambda rate: _kernel_for(strategy, rate))
+    turns = Turns(rates, lambda rate: _former(strategy, rate))
     return Plan(
         strategy=strategy,
         rates=tuple(rates),
@@ -269,13 +276,10 @@ def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin,
     return tuple(found) if len(found) == len(rates) else None
 
 
-def _kernel_for(strategy: Strategy, rate: Rate) -> Kernel:
-    return _prepare(_strategy_for(strategy, rate), rate)
-
-
-def _shifted_for(rate: Rate, strategy: Strategy, shift: Callable[[], int]) -> Kernel:
-    kernel = _kernel_for(strategy, rate)
-    return kernel if rate.calendar is None else _shifted(kernel, shift)
+def _former(strategy: Strategy, rate: Rate) -> Kernel:
+    """The kernel for a rate that counts no more."""
+    counting = _strategy_for(strategy, rate)
+    return counting.prepare_former(rate) if isinstance(counting, CalendarWindow) else _prepare(counting, rate)
 
 
 def _shifted(kernel: Kernel, shift: Callable[[], int]) -> Kernel:
