@@ -274,7 +274,7 @@ end
 local function misdated(plan)
     for _, rate in ipairs(plan ~= 0 and plan[6] and plan[2] or {}) do
         local starts = rate[2]
-        if starts[3] and (now < starts[3] or now >= starts[6]) then
+        if rate[1] == 'calendar_window' and (now < starts[3] or now >= starts[6]) then
             return {err = 'CLOCK the time of this server differs by a whole calendar period from that of the caller'}
         end
     end
