@@ -158,7 +158,7 @@ _entry_points: dict[str, EntryPoint] | None = None
 def register_adapter(connection_type: type | str, adapter: Adapter) -> None:
     """Use `adapter` for connections of `connection_type` (a class or its dotted name) and of its subclasses.
 
-    It is for adapters without an entry point, and goes before an adapter with one.
+    It is for adapters without an entry point, and takes precedence over an adapter with one.
     """
     _registered[connection_type if isinstance(connection_type, str) else _dotted(connection_type)] = adapter
     _by_type.clear()

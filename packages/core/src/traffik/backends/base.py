@@ -1,6 +1,6 @@
 """The interface of all stores: a store decides on charges in one atomic step, on its own clock.
 
-A store fetches a state, calls the kernel of the plan, and writes the new state. It makes no decision of its own. Each
+A store fetches a state, calls the kernel of the plan, and writes the new state. It decides nothing itself. Each
 step has an async and a sync form. `prepare` returns the calls for one limit, which hits use.
 """
 
@@ -191,7 +191,7 @@ class Backend(ABC):
     async def lifespan(self, app: object = None) -> AsyncGenerator[None, None]:
         """Open the store while `app` runs, and bind it to `app` and to the applications mounted in it.
 
-        Use it as ``FastAPI(lifespan=backend.lifespan)``, or in a lifespan of your own as
+        Use it as ``FastAPI(lifespan=backend.lifespan)``, or in your own lifespan as
         ``async with backend.lifespan(app):``.
 
         Raises:

@@ -113,7 +113,7 @@ def notify_subscribers() -> None:
 
 @contextmanager
 def bound(backend: _Backend, app: object, mounted: Sequence[object]) -> Generator[None, None, None]:
-    """Bind `backend` to `app`, and to the applications mounted in it that have no store of their own."""
+    """Bind `backend` to `app`, and to the applications mounted in it that have no store themselves."""
     places = [(_own, app)] * (app is not None) + [(_inherited, each) for each in mounted]
     with lock:
         for table, place in places:

@@ -58,7 +58,7 @@ FORESEE: Final = 5
 
 
 class LimitAccount:
-    """One limit in one store. Stores have subclasses with data of their own on the limit.
+    """One limit in one store. Stores add their own data on the limit in subclasses.
 
     Attributes:
         store: the store.

@@ -20,7 +20,7 @@ _Store: TypeAlias = Any
 """A `traffik.backends.base.Backend`, which is built on this module and so cannot be named in it."""
 
 _Calls: TypeAlias = Any
-"""`traffik.backends.base.Calls`, likewise."""
+"""`traffik.backends.base.Calls`, for the same reason."""
 
 SampleSink: TypeAlias = Callable[[_Store, str, int], None]
 """Called with a store, and with ``"duration"`` and ns or ``"batch"`` and a number of hits. It does not wait.

@@ -57,7 +57,7 @@ class Combination:
     """Limits that are hit as one, prepared once.
 
     Args:
-        limits: the limits. A `Hit` gives one of them options of its own.
+        limits: the limits. A `Hit` gives one of them its own options.
 
     Raises:
         TypeError, ValueError: there are none, something else is among them, or one has a bad cost or context.

@@ -112,7 +112,7 @@ async def take_all(
     Args:
         combination: the limits.
         subject: the connection or identity.
-        cost: for those without a cost of their own, and so is `context`.
+        cost: for limits without their own cost; `context` in the same way.
         sync: for sync code.
         kind: `TAKE`; `HOLD` to settle them later; `TRY` to change nothing.
 

@@ -20,7 +20,7 @@ _default = DEFAULT
 
 
 def set_default_responses(responses: ResponseOptions | None) -> None:
-    """Use `responses` for every throttle that has no response options of its own, existing ones included.
+    """Use `responses` for every throttle without its own response options, existing ones included.
 
     Args:
         responses: the options; None for those of `ResponseOptions()`.
@@ -39,7 +39,7 @@ def set_default_responses(responses: ResponseOptions | None) -> None:
 
 
 def default_responses() -> ResponseOptions:
-    """The response options for throttles that have none of their own."""
+    """The response options for throttles without their own."""
     return _default
 
 

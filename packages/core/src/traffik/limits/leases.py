@@ -124,7 +124,7 @@ class Lease:
         return self.decision
 
     async def renew(self) -> int | None:
-        """Take the units anew, and give the old ones back in the same step. It must not be cancelled.
+        """Take the units again, and give the old ones back in the same step. It must not be cancelled.
 
         Returns:
             µs until it is to be renewed again; None if there is nothing to renew any more.

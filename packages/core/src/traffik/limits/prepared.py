@@ -33,7 +33,7 @@ class BoundPlan:
 
 
 class UsualHit(NamedTuple):
-    """What a hit without a cost or context of its own needs, apart from the identity.
+    """The data for a hit without its own cost or context, apart from the identity.
 
     Attributes:
         context: the context of the limit.

@@ -1,7 +1,7 @@
 """Queues of callers that wait for the quota of one key: first come, first served, tasks and threads in one order.
 
 There is one queue for each key of a limit in a store, as long as a caller waits for it. Only the first in a queue asks
-the store. Queues belong to the process: other processes wait in queues of their own.
+the store. Queues belong to the process: other processes have their own queues.
 """
 
 from __future__ import annotations

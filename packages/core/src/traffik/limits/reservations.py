@@ -108,7 +108,7 @@ class _Account:
         self.state = _SETTLED
 
     def _wanted(self, actual: int | Mapping[Limit, int]) -> list[tuple[Hold, int]]:
-        """The real cost for each hold; an integer is for all that have no cost of their own."""
+        """The real cost for each hold; an integer is for all limits without their own cost."""
         if not isinstance(actual, Mapping):
             check_cost(actual)
             shared = [hold for hold in self.holds if hold.part.cost is None]
@@ -160,7 +160,7 @@ class Reservation:
         """Settle the real cost: give back what was too much, charge what was too little, in one step.
 
         Args:
-            actual: units, 0 to 2**31 - 1, for every limit without a cost of its own; or units by limit.
+            actual: units, 0 to 2**31 - 1, for every limit without its own cost; or units by limit.
 
         Returns:
             What is left afterwards. Its `units` are those that moved.

@@ -57,7 +57,7 @@ class AdapterNotFoundError(ConfigurationError, TypeError):
 
 
 class BackendNotFoundError(ConfigurationError, LookupError):
-    """A throttle has no store of its own, and there is none to use, or more than one to choose from."""
+    """A throttle has no `backend`, and no store is open, or it is unclear which one to use."""
 
 
 class BackendError(TraffikError):

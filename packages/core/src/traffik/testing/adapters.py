@@ -1,4 +1,4 @@
-"""The contract of adapters: tests for an adapter of your own."""
+"""The contract of adapters: tests for your own adapter."""
 
 from __future__ import annotations
 

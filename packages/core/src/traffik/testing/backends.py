@@ -1,4 +1,4 @@
-"""The contract of stores: tests for a store of your own, through `Limiter`, as its users call it."""
+"""The contract of stores: tests for your own store, through `Limiter`, as its users call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of stores that take from several limits in one step, and settle: tests for a store of your own."""
+"""The contract of stores that take from several limits in one step, and settle: tests for your own store."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def fresh_quota() -> None:
 def use_clock(clock: _Clock) -> Generator[_Clock, None, None]:
     """Within the context, in-memory stores use `clock`, also stores made in it.
 
-    A store that was given a clock of its own keeps it. Entering and leaving the context forgets all quota used, since
+    A store that was given a clock keeps it. Entering and leaving the context forgets all quota used, since
     its times are wrong on another clock.
 
     Args:

@@ -1,4 +1,4 @@
-"""The contract of strategies: tests for a strategy of your own."""
+"""The contract of strategies: tests for your own strategy."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _charge(transaction: Transaction, account: Account, text: bytes, cost: int) 
 
 
 def _charge_new(transaction: Transaction, account: Account, text: bytes, cost: int) -> Decision:
-    """Charge a key that has no state of its own; it may have been counted in a bucket."""
+    """Charge a key that has no state yet; it may have been counted in a bucket."""
     buckets = buckets_of(transaction, account.prefix, text)
     decision, state, ttl = account.kernel(account.read(buckets.value), cost, transaction.now)
     shared = buckets.value is not None

@@ -88,8 +88,8 @@ class SlicedLimit:
             now = clock() // 1000
             hot = hot_keys.get(key)
             if hot is not None:
-                # as in the store in memory: acquired inside the try, so that it is released whatever a signal handler
-                # does; and there is no call between reading and writing what is left, so no handler runs there
+                # As in the store in memory: acquired inside the try, so it is released even if a signal handler raises.
+                # There is no call between reading and writing what is left, so no handler runs there.
                 try:
                     acquire()
                     first = hot.first
@@ -238,7 +238,7 @@ class SlicedLimit:
         self._denials.forget(key)
 
     def after_fork(self) -> None:
-        """Start anew in a child process."""
+        """Start without slices in a child process."""
         self._denials.after_fork()
         self.forget()
 
