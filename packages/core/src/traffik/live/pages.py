@@ -199,7 +199,7 @@ class LivePage:
         if not self._access.is_own_request(request):
             return json_response(403, {"problem": "this request does not come from the page: reload it"})
         if grant.permission != "act":
-            return json_response(403, {"problem": "you may read this page, and not act"})
+            return json_response(403, {"problem": "you may read this page, but not act"})
         if len(request.body) > MOST_BYTES:
             return json_response(413, {"problem": "the request is too long"})
         status, answer = await self._actions.carry_out(request.body, grant.by, sync=sync)
