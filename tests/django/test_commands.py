@@ -74,7 +74,8 @@ def test_an_unknown_name_is_an_error():
 
 def test_stat_of_a_throttle_with_tiers_takes_the_tier(uid):
     tiers = Tiers({"free": "3/min", "pro": "9/min; 90/day", "staff": "unlimited"}, tier=lambda request: "free")
-    HTTPThrottle(uid, tiers).sync.hit(RequestFactory().get("/"))
+    throttle = HTTPThrottle(uid, tiers)
+    throttle.sync.hit(RequestFactory().get("/"))
     shown = [run("traffik_stat", uid, "127.0.0.1", "--tier", tier) for tier in tiers.rates]
     assert shown == [f"{uid} 127.0.0.1: {left}\n" for left in ("2 of 3/min left", "8 of 9/min left", "unlimited")]
 
@@ -98,7 +99,8 @@ def test_stat_of_a_throttle_with_a_rate_function_takes_what_that_returns():
     ],
 )
 def test_stat_says_what_to_give(words, message):
-    HTTPThrottle("tiers", Tiers({"free": "3/min", "pro": "9/min"}, tier=lambda request: "free"))
+    tiers = HTTPThrottle("tiers", Tiers({"free": "3/min", "pro": "9/min"}, tier=lambda request: "free"))
+    assert tiers.uid == "tiers"
     with pytest.raises(CommandError) as error:
         run("traffik_stat", words[0], "203.0.113.7", *words[1:])
     assert message in str(error.value)
