@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from random import Random
 
 import pytest
@@ -15,6 +16,7 @@ from traffik import (
     SlidingWindow,
     TokenBucket,
 )
+from traffik.backends.clocks import plan_on
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
 from traffik.model.rates import parse_rates
@@ -43,7 +45,9 @@ named = {"ids": lambda strategy: type(strategy).__name__}
 def store(request, clock, tmp_path):
     tmp_path.chmod(0o700)
     memory = request.param == "memory"
-    with InMemoryBackend(clock=clock) if memory else LMDBBackend(tmp_path / "q", clock=clock, on_error="raise") as store:
+    with (
+        InMemoryBackend(clock=clock) if memory else LMDBBackend(tmp_path / "q", clock=clock, on_error="raise") as store
+    ):
         yield store
 
 
@@ -111,6 +115,14 @@ def test_a_rate_that_is_returned_no_more_keeps_nobody_out(strategy, turning, clo
     clock.advance(microseconds=3 * 1440 * MINUTE)
     turns.append("3/day")
     assert sum(bool(limiter.sync.hit("ada")) for _ in range(9)) == 3
+
+
+def test_on_a_monotonic_clock_a_former_calendar_period_is_kept_until_it_ends():
+    month, hour = (plan(SlidingWindow(), parse_rates(rate), varying=True) for rate in ("9/month", "9/hour"))
+    _, state, _ = plan_on(time.monotonic_ns, month).kernel(None, 1, time.monotonic_ns() // 1000)
+    _, state, ttl = plan_on(time.monotonic_ns, hour).kernel(state, 1, time.monotonic_ns() // 1000)
+    assert 60 * MINUTE <= ttl <= 31 * 1440 * MINUTE
+    assert state[1][0][1] - time.monotonic_ns() // 1000 <= ttl
 
 
 def test_a_reservation_is_settled_by_the_rate_that_has_counted_it(turning):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.model.test_calendars import HOUR, micros
-from traffik import CalendarWindow, HTTPThrottle, Limiter, Penalty, Rate, RateError, SlidingWindow
+from traffik import CalendarWindow, HTTPThrottle, Limiter, Penalty, Rate, RateError
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
 from traffik.strategies import plan

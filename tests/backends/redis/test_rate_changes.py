@@ -71,11 +71,11 @@ class Own(SlidingWindow):
 async def assert_every_hit_counts(store, strategy):
     """Assert that hits count for all rates that a function has returned, from when it returned them first."""
     for answers in ANSWERS:
-        turns, counted = itertools.cycle(answers), {}
-        rate = None
-        limiter = Limiter("turns", lambda _: rate, strategy=strategy, backend=store)
-        for rate in itertools.islice(turns, 60):
-            rates = parse_rates(rate)
+        turns, counted = ["unlimited"], {}
+        limiter = Limiter("turns", lambda _, turns=turns: turns[-1], strategy=strategy, backend=store)
+        for answer in itertools.islice(itertools.cycle(answers), 60):
+            turns.append(answer)
+            rates = parse_rates(answer)
             if await limiter.hit(str(answers)) and rates:
                 counted = {str(each): 0 for each in rates} | counted
                 counted = {text: count + 1 for text, count in counted.items()}
@@ -88,7 +88,9 @@ async def test_a_hit_counts_for_all_rates_that_a_function_has_returned(store, st
 
 
 async def test_on_a_cluster_it_does_too(redis_cluster):
-    async with RedisBackend(Cluster([f"127.0.0.1:{redis_cluster.primaries[0].port}"]), on_error="raise", deadline=5) as store:
+    async with RedisBackend(
+        Cluster([f"127.0.0.1:{redis_cluster.primaries[0].port}"]), on_error="raise", deadline=5
+    ) as store:
         await assert_every_hit_counts(store, SlidingWindow())
 
 

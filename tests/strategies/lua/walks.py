@@ -47,7 +47,9 @@ def random_plans(chance, strategy):
     rates = [first, *(related_rate(chance, strategy, first) for _ in range(chance.randint(0, 4)))]
     count = chance.randint(1, 4)
     if chance.random() < 0.4:
-        rates += [Rate.parse(f"{chance.randint(1, 90)}/{unit} tz={zone}") for unit, zone in chance.choices(CALENDARS, k=2)]
+        rates += [
+            Rate.parse(f"{chance.randint(1, 90)}/{unit} tz={zone}") for unit, zone in chance.choices(CALENDARS, k=2)
+        ]
     choices = [dict.fromkeys(chance.choices(rates, k=chance.choice([1, 1, 2, 3]))) for _ in range(count)]
     return [plan(strategy, list(choice), varying=True) for choice in choices]
 

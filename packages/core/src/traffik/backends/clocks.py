@@ -17,9 +17,10 @@ def plan_on(clock: Callable[[], int], plan: Plan) -> Plan:
     """A plan as it counts in a store with this clock, which returns nanoseconds.
 
     A monotonic clock counts from the start of the machine, so plans with calendar periods get the difference to the
-    time of day. Any other clock, such as that of a test, is taken for the time of day. Other plans stay as they are.
+    time of day. So do those with several rates, since the calendar may have counted before. Any other clock, such as
+    that of a test, is taken for the time of day. Other plans stay as they are.
     """
-    return _shifted(clock, plan) if plan.calendar else plan
+    return _shifted(clock, plan) if plan.calendar or plan.several else plan
 
 
 @lru_cache(1024)

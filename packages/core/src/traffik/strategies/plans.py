@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
-from traffik.model.costs import MAX_COST
 from traffik.model.calendars import CalendarPeriod
+from traffik.model.costs import MAX_COST
 from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError, RateError

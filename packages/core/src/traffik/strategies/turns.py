@@ -3,8 +3,8 @@
 A state is ``(rates, former, part, part, ...)``: the rates that counted last, as text, and the part of each of them, in
 order. A rate finds its part by its period, so it goes on with its own count in any place and among any others.
 
-The parts of rates that counted before, and do not now, are `former`: each ``(rate, until, part)``. Every admitted hit is
-charged to them too, up to their limits. They refuse nothing, and are kept for as long as their own hits would have
+The parts of rates that counted before, and do not now, are `former`: each ``(rate, until, part)``. Every admitted hit
+is charged to them too, up to their limits. They refuse nothing, and are kept for as long as their own hits would have
 counted. So if a rate function returns now one rate and now another, each of them counts all hits.
 
 A rate without a part of its period is new. It begins with a copy of a part of the same kind (a length of time, or a
@@ -46,7 +46,7 @@ def period_of(rate: Rate) -> _Period:
 def matches(wanted: Sequence[_Period], stored: Sequence[_Period]) -> tuple[list[int | None], set[int]]:
     """For each period that is wanted, the place of the stored one to go on from, and the places with the same period.
 
-    Without the same period, it is the first one of the same kind, of those from which no other goes on if there are any.
+    Without the same period, it is the first of the same kind, if possible one from which no other goes on.
     """
     free = dict(enumerate(stored))
     found: list[int | None] = []
@@ -164,9 +164,7 @@ def together(kernels: Sequence[Kernel], turns: Turns) -> Kernel:
     return kernel
 
 
-def _refused(
-    answers: Sequence[_Answer], parts: State, cost: int, turns: Turns, former: Former, now: int
-) -> _Answer:
+def _refused(answers: Sequence[_Answer], parts: State, cost: int, turns: Turns, former: Former, now: int) -> _Answer:
     """The refusal with the longest wait, and the state after it."""
     decisions = [decision for decision, _, _ in answers]
     binding = max((each for each in decisions if not each.allowed), key=lambda decision: decision.retry_after)
@@ -180,9 +178,9 @@ def _refused(
 
 
 def _moved_back(answers: Sequence[_Answer], parts: State) -> tuple[State | None, int]:
-    """The parts after a refusal, and their ttl: (None, 0), unless the clock has gone far back and parts start from there.
+    """The parts after a refusal, and their ttl; (None, 0), unless the clock has gone far back.
 
-    The other parts stay as they were.
+    Parts that refuse continue from there then. The others stay as they were.
     """
     changes = [None if decision.allowed else changed for decision, changed, _ in answers]
     if not any(changes):

@@ -43,7 +43,7 @@ def fetch_state(account: MemoryAccount, key: str) -> State | None:
 
 
 def as_counted_now(posting: Posting) -> Posting:
-    """The settling of a hold by the plan that its table is counted by now, if that cannot read the states of the old one.
+    """The settling of a hold by the plan of its table, if that cannot read the states of the plan of the hold.
 
     Otherwise the whole table would be read by the old plan again.
     """

@@ -52,9 +52,7 @@ def tag_of_several(plan: Plan) -> str:
 def rates_of(plan: Plan) -> str:
     """The rates of `plan` as the script writes them in values of several rates; see plans.lua."""
     pairs = zip(plan.twins or (), plan.rates, strict=False)
-    return ";".join(
-        ",".join(map(str, (f"{_TAGS[twin.name]}{period_of(rate)}", *twin.numbers))) for twin, rate in pairs
-    )
+    return ";".join(",".join(map(str, (f"{_TAGS[twin.name]}{period_of(rate)}", *twin.numbers))) for twin, rate in pairs)
 
 
 def _custom_tag(family: str) -> str:
