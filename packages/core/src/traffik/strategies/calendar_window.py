@@ -4,8 +4,8 @@ The way in which plans are billed: ``"10000/month tz=Europe/Berlin"``. A rate wi
 this for any strategy of its limit, so it may be combined with others: ``"10/s; 10000/month"``.
 
 State ``(CALENDAR, period, start, count, end)``: `start` and `end` are those of the window, `period` is the longest
-period of its unit. The first item tells it from the states of other strategies, since a rate may change from a length of
-time to a calendar period. In a new window the key is fresh. A charge of N is admitted iff ``count + N <= limit``. A
+period of its unit. The first item tells it from the states of other strategies, since a rate may change from a length
+of time to a calendar period. In a new window the key is fresh. A charge of N is admitted iff ``count + N <= limit``. A
 refused one waits for the end of the window.
 
 Promises at most `limit` in each calendar window, and so at most 2 · limit in any stretch as long. If the clock goes
