@@ -75,8 +75,8 @@ def predicted(habit: Habit, rate: str) -> int:
     while True:
         if not isinstance(step, Ask):
             clock.advance(seconds=step.seconds)
-        requests = {Ask: step[0], Pause: 0, Obey: 1}[type(step)]
-        decisions = [limiter.hit("client") for _ in range(int(requests))]
+        requests = step.requests if isinstance(step, Ask) else int(isinstance(step, Obey))
+        decisions = [limiter.hit("client") for _ in range(requests)]
         admitted += sum(decision.allowed for decision in decisions)
         waits = [decision.wait_seconds for decision in decisions if not decision.allowed]
         try:
