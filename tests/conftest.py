@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import pytest
 from httpx._transports import default
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from traffik import notices, trust_no_proxies
 from traffik.backends import binding
@@ -20,9 +20,16 @@ from traffik.testing import VirtualClock
 settings.register_profile("default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", settings.get_profile("default"), max_examples=10_000)
 settings.register_profile("quick", settings.get_profile("default"), max_examples=10)
-# The mutants of a module are tested in forks of one process that has already run the tests.
+# The mutants of a module are tested in forks of one process that has already run the tests. No smaller example is
+# searched, since it is enough that a test fails.
 settings.register_profile(
-    "mutants", max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    "mutants",
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile(os.environ.get("TRAFFIK_HYPOTHESIS", "default"))
 

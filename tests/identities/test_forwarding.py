@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from traffik.identities.forwarding import MAX_CHARACTERS, MAX_HOPS, hops, host_of
+from traffik.identities.networks import LONGEST_ADDRESS
 
 
 def listed(*lines):
@@ -36,7 +37,9 @@ def forwarded(*lines):
         ("[2001:db8::1]:8", "2001:db8::1"),
         ("[2001:db8::1]:x8", None),
         ("[192.0.2.1]", None),
-        ("1" * 101, None),
+        ("[2001:db8::1]:443]", None),
+        ("1" * LONGEST_ADDRESS, "1" * LONGEST_ADDRESS),
+        ("1" * (LONGEST_ADDRESS + 1), None),
     ],
 )
 def test_brackets_and_port_are_removed(text, host):
@@ -53,6 +56,9 @@ class TestAList:
     @pytest.mark.parametrize("lines", [(), ("",)])
     def test_it_may_be_empty(self, lines):
         assert listed(*lines) == []
+
+    def test_only_spaces_and_tabs_are_around_an_address(self):
+        assert listed(" 192.0.2.1\xa0,\t192.0.2.2 ") == ["192.0.2.2", "192.0.2.1\xa0"]
 
     def test_two_commas_have_an_empty_hop_between_them(self):
         assert listed("192.0.2.1,,192.0.2.3", "") == ["", "192.0.2.3", "", "192.0.2.1"]
@@ -94,6 +100,13 @@ class TestForwarded:
 
     def test_a_comma_in_a_quoted_string_ends_no_element(self):
         assert forwarded('for=192.0.2.1;host="a,\\",b\\\\", for=192.0.2.2') == ["192.0.2.2", "192.0.2.1"]
+        assert forwarded('for=192.0.2.1;host="a,b\\",c"') == ["192.0.2.1"]
+
+    def test_a_comma_at_the_start_has_an_empty_element_before_it(self):
+        assert forwarded(",for=192.0.2.1") == ["192.0.2.1", None]
+
+    def test_a_string_begins_at_a_quote_after_two_backslashes(self):
+        assert forwarded('for=192.0.2.1,\\\\"a,b"') == [None, "192.0.2.1"]
 
     @pytest.mark.parametrize("left", ['for="', 'for="192.0.2.9, for=', "\\", 'host="\\"', '"', '""', "\\\\\\"])
     def test_a_quote_on_the_left_has_no_effect(self, left):
@@ -114,6 +127,12 @@ class TestALongHeader:
 def test_an_address_that_is_cut_off_is_left_out():
     kept = ",192.0.2.1".rjust(MAX_CHARACTERS - 8, " ")
     assert listed(f"198.51.100.1{kept}") == ["192.0.2.1"]
+    kept = ",for=192.0.2.1".ljust(MAX_CHARACTERS)
+    assert forwarded(f"for=198.51.100.1{kept}") == ["192.0.2.1"]
+
+
+def test_a_header_of_the_most_characters_is_not_cut():
+    assert listed("192.0.2.1".rjust(MAX_CHARACTERS)) == ["192.0.2.1"]
 
 
 @pytest.mark.parametrize("sign", ['"', "\\", '\\"', ",", ";", " ", "for=", 'for="', "[", "for=a;"])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.walks import START, STRATEGIES, Key, keys, small_rates
 from traffik import NEVER, ConfigurationError, Decision, FixedWindow, Rate, SlidingWindow, Transition
 from traffik.strategies import Settled, Settling, plan, probe
-from traffik.strategies.base import UNCHANGED, Settler
-from traffik.strategies.settling import prepare_settling, settle_parts
+from traffik.strategies.base import EXACT, UNCHANGED, Settler
+from traffik.strategies.settling import earliest_of, prepare_settling, settle_parts, settle_place
 from traffik.strategies.turns import Turns
 
 PAIR = [Rate(3, 1000), Rate(5, 10_000)]
@@ -50,9 +50,12 @@ class Kinder(SlidingWindow):
 
 
 class Stubborn(SlidingWindow):
-    """A user's subclass of our strategy whose `settle` does nothing."""
+    """A user's subclass of our strategy with its own receipt, and a `settle` that does nothing."""
 
     __slots__ = ()
+
+    def receipt(self, before, after, rate):
+        return before[3], after[3], rate.limit
 
     def settle(self, state, rate, delta, receipt, now):
         return Settled(Decision(True, rate.limit, 0), None, 0, 0)
@@ -76,6 +79,28 @@ def test_a_subclass_that_overrides_decide_without_settle_cannot_settle(strategy)
 
 def test_a_settle_that_a_subclass_overrides_is_called():
     assert plan(Stubborn(), PAIR[:1]).settle(None, 3, None, START).applied == 0
+
+
+def test_a_receipt_that_a_subclass_overrides_is_made_of_both_states_and_the_rate():
+    made = plan(Stubborn(), PAIR[:1])
+    _, before, _ = made.kernel(None, 1, START)
+    _, after, _ = made.kernel(before, 2, START)
+    assert made.receipt(before, after) == ((before[3], after[3], PAIR[0].limit),) == ((1, 3, 3),)
+
+
+def test_nothing_is_settled_by_a_rate_that_did_not_count_the_hit():
+    untouched = Settler(None, None)
+    assert (
+        settle_place(untouched, (1,), 0, [], 0, START) == settle_place(untouched, (1,), -3, [], 0, START) == UNCHANGED
+    )
+
+
+def test_an_admission_from_the_year_2255_on_is_never():
+    def kernel(state, cost, now):
+        return Decision(now >= EXACT, 1, 0, retry_after=max(0, EXACT - now)), state, 1
+
+    assert earliest_of(kernel, None, [1], START) == (NEVER,)
+    assert earliest_of(kernel, None, [1], EXACT) == (0,)
 
 
 @pytest.mark.parametrize("rates", [PAIR[:1], PAIR], ids=["one rate", "two rates"])
