@@ -159,6 +159,20 @@ class TestTheDraft:
         known = policies("api", [Rate.parse("10/s"), MINUTE])
         assert [name for name, _ in known.raw_fields(TAKEN._replace(rate=Rate(1, 1)))] == [b"ratelimit-policy"]
 
+        assert known.name(TAKEN._replace(rate=Rate(1, 1))) is None
+
+    def test_the_policy_of_an_only_rate_is_sent_with_every_decision(self):
+        known = policies("api", [MINUTE])
+        assert known.raw_fields(TAKEN._replace(rate=Rate(7, 1))) == known.raw_fields(TAKEN)
+
+    def test_fields_as_bytes_need_a_quota_and_a_wait(self):
+        known, away = policies("api", [MINUTE]), FOR_GOOD._replace(rate=None, degraded=UNAVAILABLE)
+        assert known.raw_fields(FOR_GOOD) == known.raw_fields(away) == ((b"ratelimit-policy", b'"api";q=100;w=60'),)
+        assert policies("api", []).raw_fields(away) == ()
+
+    def test_without_a_rate_the_unit_is_that_of_the_options(self):
+        assert policies("api", [], ResponseOptions(unit="tokens")).unit(DENIAL) == "tokens"
+
     def test_a_cost_above_the_capacity_has_no_wait(self):
         assert dict(policies("api", [MINUTE]).headers(FOR_GOOD)) == {"RateLimit-Policy": '"api";q=100;w=60'}
 
@@ -221,6 +235,24 @@ class TestSeveralDecisions:
         ]
         assert [name for name, _ in fields if name in names] == names
         assert [dict(fields)[name] for name in names] == [b"100", b"3", b"3"] * 2
+
+    def test_single_fields_alone_are_sent_once(self):
+        responses = ResponseOptions(fields="x-ratelimit")
+        fields = together([(policies(uid, [MINUTE], responses), TAKEN) for uid in ("one", "two")])
+        assert [name for name, _ in fields] == [b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"]
+
+    def test_single_fields_of_different_kinds_are_all_sent(self):
+        kinds = [ResponseOptions(fields=kind) for kind in ("draft-06", "x-ratelimit")]
+        pairs = [
+            (policies("one", [MINUTE], kind), decision) for kind, decision in zip(kinds, (TAKEN, REFUSED), strict=True)
+        ]
+        assert sorted(together(pairs)) == sorted(
+            field for known, decision in pairs for field in known.raw_fields(decision)
+        )
+
+    def test_the_fields_of_one_decision_keep_their_order(self):
+        known = policies("one", [MINUTE], ResponseOptions(fields=("x-ratelimit", "draft-11")))
+        assert together([(known, TAKEN)]) == [*known.raw_fields(TAKEN)]
 
     def test_without_decisions_there_are_no_fields(self):
         assert together([]) == []
@@ -294,7 +326,11 @@ def test_a_uid_with_allowed_characters_is_the_policy_name(uid, name):
     assert policy_name(uid) == name
 
 
-@pytest.mark.parametrize("uid", ["a b/c", '"; x', "ü", "x" * 61, "x" * 128, "limits.1", "a-0123456789ab"])
+def test_each_other_character_of_a_uid_is_a_hyphen_in_the_policy_name():
+    assert policy_name("a b/c").startswith("a-b-c-")
+
+
+@pytest.mark.parametrize("uid", ["a b/c", '"; x', "ü", "\udfff", "x" * 61, "x" * 128, "limits.1", "a-0123456789ab"])
 def test_any_other_uid_gets_a_hash_at_its_end(uid):
     assert re.fullmatch(r"[A-Za-z0-9._:-]{0,47}-[0-9a-f]{12}", policy_name(uid))
 

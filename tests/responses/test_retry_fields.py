@@ -82,6 +82,17 @@ def test_a_year_of_two_digits_is_at_most_fifty_years_ahead():
     assert wait(now=1_790_000_000, Retry_After="Sunday, 06-Nov-33 08:49:37 GMT") > 0
 
 
+@pytest.mark.parametrize(("digits", "year"), [("70", 2070), ("71", 1971)])
+def test_a_date_with_a_year_of_two_digits_is_near_the_present(digits, year):
+    fields = {"Date": f"Friday, 06-Nov-{digits} 08:49:37 GMT", "Retry_After": f"Fri, 06 Nov {year} 08:50:37 GMT"}
+    assert wait(now=50 * 31_556_952, **fields) == 60  # seen from the start of 2020
+
+
+def test_several_lines_of_a_field_are_one_list():
+    fields = [("RateLimit", '"a";r=0;t=40'), ("RateLimit", '"b";r=0;t=3')]
+    assert read_wait(429, fields, 0) == 40 * SECOND
+
+
 def test_the_longest_of_several_retry_afters_is_used():
     assert read_wait(429, [("Retry-After", "3"), ("retry-after", "5"), ("retry-after", "x")], 0) == 5 * SECOND
 
@@ -102,6 +113,9 @@ def test_a_retry_after_of_another_status_is_ignored(status):
         ({"RateLimit": "api;r=0;t=3"}, 3),
         ({"RateLimit": '"api";r=0', "RateLimit_Policy": '"api";q=10;w=60'}, 60),
         ({"RateLimit": '"api";r=0', "RateLimit_Policy": '"other";q=10;w=60'}, None),
+        ({"RateLimit": '"b";r=0', "RateLimit_Policy": '"a";w=9, "b";w=60'}, 60),
+        ({"RateLimit": '"api" ;r=0', "RateLimit_Policy": '"api";q=10;w=60'}, 60),
+        ({"RateLimit": '"api";r=0;t=1=1;t=30'}, None),
         ({"RateLimit": "limit=10, remaining=0, reset=5"}, 5),
         ({"RateLimit": "limit=10, remaining=3, reset=5"}, None),
         ({"RateLimit_Remaining": "0", "RateLimit_Reset": "5"}, 5),
@@ -110,6 +124,10 @@ def test_a_retry_after_of_another_status_is_ignored(status):
         ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(1_790_000_060)}, 60),
         ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(1_790_000_060_000)}, 60),
         ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(1_700_000_000)}, 0),
+        ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "1790000060000.0005"}, 60),
+        ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(10**9 - 1)}, 10**9 - 1),
+        ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(10**9)}, 0),
+        ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(10**12)}, 0),
         ({"X_Rate_Limit_Remaining": "0", "X_Rate_Limit_Reset": "5"}, 5),
         ({"X_RateLimit_Remaining": "0"}, None),
         ({}, None),

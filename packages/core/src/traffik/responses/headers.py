@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import chain, groupby
 from typing import Final, TypeAlias
@@ -227,23 +228,19 @@ def _draft_11(known: Policies, decision: Decision) -> list[tuple[str, str]]:
     return fields
 
 
-def _triple(prefix: str) -> Serializer:
-    def write(known: Policies, decision: Decision) -> list[tuple[str, str]]:
-        if decision.rate is None:
-            return []
-        # for a cost that can never fit, the store was not asked for the quota left
-        left = None if decision.never else decision.remaining
-        numbers = (decision.limit, left, known.seconds(decision))
-        named = zip(_TRIPLE, numbers, strict=True)
-        return [(f"{prefix}-{part}", str(min(number, _LARGEST))) for part, number in named if number is not None]
-
-    return write
+def _triple(prefix: str, known: Policies, decision: Decision) -> list[tuple[str, str]]:
+    if decision.rate is None:
+        return []
+    # for a cost that can never fit, the store was not asked for the quota left
+    left = None if decision.never else decision.remaining
+    named = zip(_TRIPLE, (decision.limit, left, known.seconds(decision)), strict=True)
+    return [(f"{prefix}-{part}", str(min(number, _LARGEST))) for part, number in named if number is not None]
 
 
 _NAMED: Final[dict[str, Serializer]] = {
     "draft-11": _draft_11,
-    "draft-06": _triple("RateLimit"),
-    "x-ratelimit": _triple("X-RateLimit"),
+    "draft-06": partial(_triple, "RateLimit"),
+    "x-ratelimit": partial(_triple, "X-RateLimit"),
 }
 
 
