@@ -15,8 +15,8 @@ from traffik_cli.replay.clf import COMMON, CommonLines, CommonLog, is_quick
 from traffik_cli.replay.clients import PRIVATE_PROXIES
 from traffik_cli.replay.detected import Detected, detected_of
 from traffik_cli.replay.known import NAMED, RECORDS, TEXTS
-from traffik_cli.replay.lines import JsonObject, Pairs, Pattern
-from traffik_cli.replay.reader import RecordReader
+from traffik_cli.replay.lines import JsonObject, Pairs, Pattern, narrowed
+from traffik_cli.replay.reader import RecordReader, fields_read
 from traffik_cli.replay.recognition import Search, Seen, Shape
 from traffik_cli.replay.records import Fields, text_of
 from traffik_cli.replay.roles import Sample
@@ -127,7 +127,8 @@ class Format:
         kinds = [chosen.kind for chosen in self.wanted.selectors]
         plain = not shape.wrappers and isinstance(shape.parse, CommonLines) and not shape.parse.vhost
         spacing = None if layout.time or seen.stamped or not seen.records else self._spaced(seen)
-        reader = RecordReader(self.wanted, shape.parse, layout, shape.wrappers, proxies, self.calendar, spacing)
+        parse = narrowed(shape.parse, fields_read(self.wanted, layout))
+        reader = RecordReader(self.wanted, parse, layout, shape.wrappers, proxies, self.calendar, spacing)
         named = None if proxies is None else "given" if self.trusted is not None else "assumed"
         detected = detected_of(shape.name, reader, seen.records, named)
         if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):

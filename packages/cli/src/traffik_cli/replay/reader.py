@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from traffik.identities.proxies import Proxies
@@ -18,10 +19,13 @@ from traffik_cli.replay.selectors import Selector, header_fields, header_key
 from traffik_cli.replay.times import UTC, Calendar, instant
 from traffik_cli.replay.wrappers import Wrapper, peeled
 
-__all__ = ["RecordReader", "stamp_of"]
+__all__ = ["RecordReader", "fields_read", "stamp_of"]
 
 _MOST_TIMES: Final = 4096
 _MOST_ZONES: Final = 100
+_HEADERS: Final = ("headers", "request_headers", "request.headers", "req.headers", "httpRequest.headers")
+"""Fields that hold all headers of a request."""
+
 _FRACTION: Final = re.compile(r"\.(\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
 
 
@@ -136,6 +140,18 @@ class RecordReader:
         return lambda record: key(find_peer(record), find_forwarded(record))
 
 
+def fields_read(wanted: Wanted, layout: Layout) -> Iterator[str]:
+    """The fields of a record that a reader looks at."""
+    yield from chain(*layout.time, layout.client, layout.forwarded)
+    if wanted.request:
+        yield from chain(layout.method, layout.path, layout.request)
+    for chosen in wanted.selectors:
+        if chosen.kind == "field":
+            yield chosen.name
+        elif chosen.kind == "header":
+            yield from (*_HEADERS, *header_fields(chosen.name))
+
+
 def stamp_of(layout: Layout, record: Record, stamp: Any) -> tuple[tuple[str, ...], Any]:
     """The time of a record as it stands there, and in which fields; that of the wrappers if it has none."""
     for names in layout.time:
@@ -226,7 +242,7 @@ def _key(value: Any) -> bytes | None:
 
 def _header(record: Record, name: str) -> Any:
     """A header: in an object or a list of them, in any case, or in a field of its own, as nginx names it."""
-    for place in ("headers", "request_headers", "request.headers", "req.headers", "httpRequest.headers"):
+    for place in _HEADERS:
         headers = field_of(record, place)
         if isinstance(headers, list):
             headers = {each.get("name", ""): each.get("value") for each in headers if isinstance(each, dict)}

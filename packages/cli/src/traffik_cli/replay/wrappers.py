@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from traffik_cli.replay.lines import narrowed
 from traffik_cli.replay.records import Parse, Record, field_of, flattened
 
 __all__ = ["PREFIXES", "Colours", "Envelope", "Prefix", "Quotes", "Wrapper", "envelopes_of", "peeled"]
@@ -127,7 +128,8 @@ def envelopes_of(parse: Parse, records: Sequence[Record]) -> list[Envelope]:
             holding = [record for record in flat if isinstance(record.get(name), str)]
             if name.rpartition(".")[2] == content and len(holding) * 2 > len(records):
                 time = next((each for each in names if each.rpartition(".")[2] in _TIMES), None)
-                found.append(Envelope(_ENVELOPES.get(content, "records"), parse, name, time))
+                read = narrowed(parse, [name] if time is None else [name, time])
+                found.append(Envelope(_ENVELOPES.get(content, "records"), read, name, time))
     return found
 
 
