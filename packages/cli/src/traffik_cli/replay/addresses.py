@@ -20,6 +20,7 @@ PRIVATE: Final = networks(
 )
 """The networks whose addresses are not used on the internet: a client with one is a proxy, or stands inside."""
 
+_FIRST: Final = address_number("0.0.0.0") or 0  # noqa: S104 - the first address of IPv4
 _REMEMBERED: Final = 4096
 
 _PLAIN: Final = re.compile(
@@ -52,4 +53,6 @@ def identity_of(text: str) -> str:
 
 def is_private(address: str) -> bool:
     """Whether an address, without port and brackets, is one that is not used on the internet."""
-    return PRIVATE.holds(address_number(address))
+    if not is_plain(address):
+        return PRIVATE.holds(address_number(address))
+    return PRIVATE.holds(_FIRST + int.from_bytes(bytes(map(int, address.split(".")))))

@@ -78,14 +78,15 @@ class LineReader(Protocol):
         ...
 
 
-def grouped(hits: Iterable[tuple[int, Hit]]) -> list[Run]:
-    """Hits with their instants, gathered where neighbours share one."""
+def grouped(times: Iterable[int | None], hits: Iterable[Hit]) -> list[Run]:
+    """Hits with their instants, gathered where neighbours share one; those without an instant are left out."""
     runs: list[Run] = []
-    last = None
-    for now, hit in hits:
+    last, neighbours = None, list[Hit]()
+    for now, hit in zip(times, hits, strict=True):
         if now == last:
-            runs[-1][1].append(hit)
+            neighbours.append(hit)
         else:
-            runs.append((now, [hit]))
-            last = now
+            last, neighbours = now, [hit]
+            if now is not None:
+                runs.append((now, neighbours))
     return runs

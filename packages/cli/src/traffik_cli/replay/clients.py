@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +29,16 @@ class Clients:
 
     proxies: Proxies | None
     _known: dict[Any, bytes | None] = field(default_factory=dict)
+
+    def keys(self, peers: Sequence[Any]) -> list[bytes | None]:
+        """The keys of clients that are the peers of their connections."""
+        try:
+            found = list(map(self._known.get, peers))
+        except TypeError:  # see below
+            return list(map(self.key, peers))
+        if None in found:
+            found = [self.key(peer) if key is None else key for peer, key in zip(peers, found, strict=True)]
+        return found
 
     def key(self, peer: Any, forwarded: Any = None) -> bytes | None:
         """The client's address as a key, without port and brackets; None if the log says none."""

@@ -71,7 +71,7 @@ def _first(found: Iterable[DetectedField | None]) -> DetectedField | None:
 
 def _client(reader: RecordReader, record: Record) -> DetectedField | None:
     layout = reader.layout
-    key = reader.client_finder(Clients(reader.proxies))(record)
+    (key,) = reader.clients([record], Clients(reader.proxies))
     peer = _said(record, layout.client)
     forwarded = None if reader.proxies is None else _said(record, layout.forwarded)
     name, text = forwarded or peer or ("", "")

@@ -45,10 +45,7 @@ class JsonObject:
     def __call__(self, line: bytes) -> Record | str:
         try:
             return self._decode(line)
-        except (
-            ValueError,
-            RecursionError,
-        ):  # also for what Python's reader takes: NaN, broken UTF-8, a comma behind it
+        except (ValueError, RecursionError):  # also for what Python takes: NaN, broken UTF-8, a comma behind it
             return _patient(line)
 
 

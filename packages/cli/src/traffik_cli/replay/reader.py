@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
-from typing import Any, Final
+from itertools import chain, compress, repeat
+from typing import Any, Final, NamedTuple
 
 from traffik.identities.proxies import Proxies
 from traffik_cli.replay.addresses import address_in
-from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Run, Wanted
+from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Wanted, grouped
 from traffik_cli.replay.clients import Clients
-from traffik_cli.replay.records import Layout, Parse, Record, field_of, finder, first_of, text_of
+from traffik_cli.replay.instants import Instants
+from traffik_cli.replay.records import Layout, Parse, Record, column, field_of, first_of, text_of
 from traffik_cli.replay.requests import request_finder
 from traffik_cli.replay.selectors import Selector, header_fields, header_key
-from traffik_cli.replay.times import UTC, Calendar, instant
+from traffik_cli.replay.times import UTC, Calendar
 from traffik_cli.replay.wrappers import Wrapper, peeled
 
 __all__ = ["RecordReader", "fields_read", "stamp_of"]
 
-_MOST_TIMES: Final = 4096
-_MOST_ZONES: Final = 100
 _HEADERS: Final = ("headers", "request_headers", "request.headers", "req.headers", "httpRequest.headers")
 """Fields that hold all headers of a request."""
 
-_FRACTION: Final = re.compile(r"\.(\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
+
+class _Rows(NamedTuple):
+    """Lines that are records.
+
+    Attributes:
+        numbers: of the lines, from 1.
+        lines: the lines, out of their wrappers.
+        records: the records.
+        stamps: the times that the wrappers say; empty without wrappers.
+    """
+
+    numbers: Sequence[int]
+    lines: Sequence[bytes]
+    records: Sequence[Any]
+    stamps: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,87 +70,84 @@ class RecordReader:
         if lines and not lines[-1]:
             lines.pop()
         bad: list[Malformed] = []
-        return Parsed(self._runs(lines, bad), len(lines), len(bad), bad[:SHOWN])
+        rows = self._rows(lines, bad)
+        clients, instants = _memory(self)
+        times = self._times(rows, instants, bad)
+        hits = self._hits(rows, clients)
+        bad.sort()
+        return Parsed(grouped(times, hits), len(lines), len(bad), bad[:SHOWN])
 
-    def _runs(self, lines: list[bytes], bad: list[Malformed]) -> list[Run]:
-        runs: list[Run] = []
-        hits: list[Hit] = []
-        last = None
-        clients, times = _memory(self)
-        wrappers, parse, bare, request = self.wrappers, self.parse, self.wanted.bare, self.wanted.request
-        find_time, find_request = finder(self.layout.time[0] if self._one_time else ()), request_finder(self.layout)
-        picks = [self._pick(chosen, clients) for chosen in self.wanted.selectors]
-        (pick, *_) = picks
-        for number, raw in enumerate(lines, 1):
-            line, stamp = raw.strip(), None
-            if wrappers:
-                line, stamp = peeled(line, wrappers)
-            if not line:
-                continue
-            record = parse(line)
-            if isinstance(record, str):
-                if record:
-                    bad.append(Malformed(number, record))
-                continue
-            now = times.read(find_time(record))
-            if now is None:
-                now = self._now(record, stamp, number, times)
-                if now is None:
-                    bad.append(Malformed(number, self._complaint(record, stamp)))
-                    continue
-            hit: Hit = pick(record, line)
-            if not bare:
-                hit = tuple([each(record, line) for each in picks])
-                hit = (*hit, *find_request(record)) if request else hit
-            if now == last:
-                hits.append(hit)
-            else:
-                last, hits = now, [hit]
-                runs.append((now, hits))
-        return runs
+    def _rows(self, lines: list[bytes], bad: list[Malformed]) -> _Rows:
+        """The records of all lines but blank and malformed ones."""
+        inside = list(map(bytes.strip, lines))
+        stamps: list[Any] = []
+        if self.wrappers:
+            both = [peeled(line, self.wrappers) for line in inside]
+            inside, stamps = [line for line, _ in both], [stamp for _, stamp in both]
+        rows = _Rows(range(1, len(lines) + 1), inside, list(map(self.parse, inside)), stamps)
+        if all(inside) and str not in map(type, rows.records):
+            return rows
+        for number, line, record in zip(rows.numbers, inside, rows.records, strict=True):
+            if line and record and isinstance(record, str):
+                bad.append(Malformed(number, record))
+        good = [bool(line) and not isinstance(record, str) for line, record in zip(inside, rows.records, strict=True)]
+        return _Rows(*(list(compress(column, good)) for column in rows))
 
-    @property
-    def _one_time(self) -> bool:
-        """Whether the time stands in one field, and is not counted."""
-        return self.spacing is None and len(self.layout.time) > 0 and len(self.layout.time[0]) == 1
-
-    def _now(self, record: Record, stamp: Any, number: int, times: _Times) -> int | None:
+    def _times(self, rows: _Rows, instants: Instants, bad: list[Malformed]) -> list[int | None]:
+        """The instants of all rows; None where there is none."""
         if self.spacing is not None:
-            return (number - 1) * self.spacing
-        return times.read(stamp_of(self.layout, record, stamp)[1])
+            return [(number - 1) * self.spacing for number in rows.numbers]
+        # A time that stands in one field is read for all rows at once.
+        names = self.layout.time[0] if self.layout.time and len(self.layout.time[0]) == 1 else ()
+        found = instants.all(column(rows.records, names)) if names else [None] * len(rows.records)
+        if None not in found:
+            return found
+        stamps = rows.stamps or repeat(None)
+        for place, (number, record, stamp) in enumerate(zip(rows.numbers, rows.records, stamps, strict=False)):
+            if found[place] is None:
+                value = stamp_of(self.layout, record, stamp)[1]
+                found[place] = instants.read(value)
+                if found[place] is None:
+                    reason = "no time" if value is None else f"not a time: {text_of(value)[:40]!r}"
+                    bad.append(Malformed(number, reason))
+        return found
+
+    def _hits(self, rows: _Rows, clients: Clients) -> list[Hit]:
+        """What is wanted of all rows."""
+        columns = [self._keys(chosen, rows, clients) for chosen in self.wanted.selectors]
+        if self.wanted.bare:
+            return columns[0]
+        if self.wanted.request:
+            requests = map(request_finder(self.layout), rows.records)
+            columns += zip(*requests, strict=True) if rows.records else ([], [])
+        return list(zip(*columns, strict=True))
 
     def instant(self, value: Any) -> int | None:
         """µs since the epoch of a time as it stands in a record; None if it is none."""
-        return _Times(self.calendar).read(value)
+        return Instants(self.calendar).read(value)
 
-    def _complaint(self, record: Record, stamp: Any) -> str:
-        value = stamp_of(self.layout, record, stamp)[1]
-        return "no time" if value is None else f"not a time: {text_of(value)[:40]!r}"
-
-    def _pick(self, chosen: Selector, clients: Clients) -> Callable[[Record, bytes], bytes | None]:
-        """What picks a key of a record and its line."""
-        find_client = self.client_finder(clients)
+    def _keys(self, chosen: Selector, rows: _Rows, clients: Clients) -> list[Hit]:
+        """The keys of all rows."""
         if chosen.kind == "regex":
             pattern = re.compile(chosen.name.encode())
-            return lambda record, line: _matched(pattern, line)  # noqa: ARG005 - a pick sees both
+            return [_matched(pattern, line) for line in rows.lines]
         if chosen.kind == "field":
-            return lambda record, line: _key(field_of(record, chosen.name))  # noqa: ARG005 - see above
+            return [_key(field_of(record, chosen.name)) for record in rows.records]
         if chosen.kind == "ip":
-            return lambda record, line: find_client(record)  # noqa: ARG005 - see above
+            return self.clients(rows.records, clients)
+        found = [_key(_header(record, chosen.name)) for record in rows.records]
+        others = self.clients(rows.records, clients)
+        return [
+            header_key(chosen.name, value) if value and value != b"-" else other
+            for value, other in zip(found, others, strict=True)
+        ]
 
-        def pick(record: Record, line: bytes) -> bytes | None:  # noqa: ARG001 - see above
-            value = _key(_header(record, chosen.name))
-            return header_key(chosen.name, value) if value and value != b"-" else find_client(record)
-
-        return pick
-
-    def client_finder(self, clients: Clients) -> Callable[[Record], bytes | None]:
-        """What finds the client of a record as a key; None if it says none."""
-        key, find_peer = clients.key, finder(self.layout.client)
+    def clients(self, records: Sequence[Record], clients: Clients) -> list[bytes | None]:
+        """The clients of records as keys; None for each that says none."""
+        peers = column(records, self.layout.client)
         if self.proxies is None:
-            return lambda record: key(find_peer(record))
-        find_forwarded = finder(self.layout.forwarded)
-        return lambda record: key(find_peer(record), find_forwarded(record))
+            return clients.keys(peers)
+        return list(map(clients.key, peers, column(records, self.layout.forwarded)))
 
 
 def fields_read(wanted: Wanted, layout: Layout) -> Iterator[str]:
@@ -167,65 +177,14 @@ def stamp_of(layout: Layout, record: Record, stamp: Any) -> tuple[tuple[str, ...
 
 
 @lru_cache(8)
-def _memory(reader: RecordReader) -> tuple[Clients, _Times]:
+def _memory(reader: RecordReader) -> tuple[Clients, Instants]:
     """The clients and times that a reader has seen in the blocks before, in each process."""
-    return Clients(reader.proxies), _Times(reader.calendar)
+    return Clients(reader.proxies), Instants(reader.calendar)
 
 
 def _matched(pattern: re.Pattern[bytes], line: bytes) -> bytes | None:
     found = pattern.search(line)
     return None if found is None else (found[1] if pattern.groups else found[0])
-
-
-class _Times:
-    """Reads times, and remembers them: many lines have the same."""
-
-    __slots__ = ("_calendar", "_fractions", "_known", "_seconds")
-
-    def __init__(self, calendar: Calendar) -> None:
-        self._calendar = calendar
-        self._known: dict[Any, int | None] = {}
-        self._fractions: dict[str, tuple[int, dict[str, int]]] = {}
-        self._seconds: dict[str, dict[str, int]] = {}
-
-    def read(self, value: Any) -> int | None:
-        """µs since the epoch of a time as it stands in a record; None if it is none."""
-        if value.__class__ is str and value[19:20] == ".":
-            # Fractions to the millisecond come again, and so do their seconds.
-            fraction, known = self._fractions.get(value[19:]) or self._fraction(value[19:])
-            begun = known.get(value[:19])
-            return self._second(value, known) if begun is None else begun + fraction
-        if value.__class__ is float:  # a number since the epoch, of which hardly two are the same
-            return instant(value, self._calendar)
-        try:
-            return self._known[value]
-        except KeyError:
-            if len(self._known) >= _MOST_TIMES:
-                self._known.clear()
-            text = text_of(value) if isinstance(value, bytes) else value
-            found = self._known[value] = instant(text, self._calendar)
-            return found
-        except TypeError:  # a list or an object of JSON
-            return None
-
-    def _fraction(self, rest: str) -> tuple[int, dict[str, int]]:
-        """The µs in what stands behind a second, and the seconds that are known of its zone."""
-        match = _FRACTION.fullmatch(rest)
-        micros, zone = (0, rest) if match is None else (int(match[1][:6].ljust(6, "0")), match[2])
-        if len(self._fractions) >= _MOST_TIMES or len(self._seconds) >= _MOST_ZONES:
-            self._fractions.clear()
-            self._seconds.clear()
-        found = self._fractions[rest] = micros, self._seconds.setdefault(zone, {})
-        return found
-
-    def _second(self, value: str, known: dict[str, int]) -> int | None:
-        """The µs of a time in a second that is not known."""
-        now = instant(value, self._calendar)
-        if now is not None:
-            if len(known) >= _MOST_TIMES:
-                known.clear()
-            known[value[:19]] = now - self._fractions[value[19:]][0]
-        return now
 
 
 def _key(value: Any) -> bytes | None:

@@ -18,6 +18,7 @@ __all__ = [
     "Layout",
     "Parse",
     "Record",
+    "column",
     "field_of",
     "finder",
     "first_of",
@@ -106,6 +107,19 @@ def finder(names: Sequence[str]) -> Find:
         return None
 
     return find
+
+
+def column(records: Sequence[Record], names: Sequence[str]) -> list[Any]:
+    """The value of each record's first field that says something; None where none does."""
+    if len(names) == 1 and "." not in names[0]:
+        (name,) = names
+        values = [record.get(name) for record in records]
+        try:
+            if NOTHING.isdisjoint(values):
+                return values
+        except TypeError:  # a list or an object of JSON
+            pass
+    return list(map(finder(names), records))
 
 
 def first_of(record: Record, names: Sequence[str]) -> Any:
