@@ -29,6 +29,6 @@ def replayed(logs, trials, *, form="auto", window=10_000_000, most=1_000_000):
         log.detected, log.spacing = opened.detected, opened.spacing
         streams.append(log.runs([opened.reader.read(content)]))
         followed.append(log)
-    for now, hits in in_time(streams):
-        scenario.decide(now, hits)
+    for runs in in_time(streams):
+        scenario.decide_all(runs)
     return report_of(scenario, 1000), [log.report() for log in followed]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,8 @@ from traffik_cli.replay.ordering import Sorter, in_time
 def arranged(times, window):
     order = Sorter(window)
     given_runs = [(now, [place]) for place, now in enumerate(times)]
-    return order, [(now, hit) for now, hits in order.arrange(iter(given_runs)) for hit in hits]
+    batches = [given_runs[start : start + 3] for start in range(0, len(given_runs), 3)]
+    return order, [(now, hit) for runs in order.arrange(batches) for now, hits in runs for hit in hits]
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(0, 60))
@@ -44,5 +47,5 @@ def test_a_line_later_than_the_window_gets_the_time_reached():
 
 
 def test_at_one_instant_lines_of_the_first_log_come_first():
-    logs = [iter([(1, ["a"]), (2, ["b"])]), iter([(1, ["c"]), (3, ["d"])]), iter([])]
-    assert list(in_time(logs)) == [(1, ["a"]), (1, ["c"]), (2, ["b"]), (3, ["d"])]
+    logs = [iter([[(1, ["a"]), (2, ["b"])]]), iter([[(1, ["c"])], [(3, ["d"])]]), iter([])]
+    assert list(chain(*in_time(logs))) == [(1, ["a"]), (1, ["c"]), (2, ["b"]), (3, ["d"])]

@@ -14,8 +14,7 @@ runs = st.lists(st.tuples(st.integers(0, 3_000_000_000_000), st.integers(1, 5), 
 
 def filled(hits):
     timeline = Timeline()
-    for now, requests, refused in sorted(hits):
-        timeline.add(now, requests, refused)
+    timeline.add(sorted(hits))
     return timeline, timeline.steps()
 
 

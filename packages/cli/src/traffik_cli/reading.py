@@ -45,7 +45,7 @@ def runs_of(
     moved: Callable[[int], object],
     *,
     cut: bool = False,
-) -> tuple[list[Log], Iterator[Run]]:
+) -> tuple[list[Log], Iterator[list[Run]]]:
     """Read the logs; the `Log` objects, which are updated while reading, and all hits in the order of time.
 
     Args:
@@ -60,7 +60,7 @@ def runs_of(
         ConfigurationError: a log cannot be read or has an unknown format. The beginning of each log is read at once.
     """
     logs: list[Log] = []
-    streams: list[Iterator[Run]] = []
+    streams: list[Iterator[list[Run]]] = []
     for source in sources:
         log = Log(source.name, window)
         logs.append(log)

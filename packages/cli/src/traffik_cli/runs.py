@@ -183,7 +183,7 @@ class _Read:
 def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
     wanted = _wanted(reading, ask)
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in ask.tries.items()]
-    told: list[Callable[[int, list[Hit]], None]] = [scenario.decide for scenario in scenarios]
+    told: list[Callable[[list[Run]], None]] = [scenario.decide_all for scenario in scenarios]
     done = _Read(scenarios, None)
     model = ask.pictured if ask.search is None else ask.search.model
     if model is not None:
@@ -218,21 +218,19 @@ def _wanted(reading: Reading, ask: _Ask) -> Wanted:
 
 
 def _tell(
-    told: Iterable[Callable[[int, list[Hit]], None]],
-    runs: Iterator[Run],
+    told: Iterable[Callable[[list[Run]], None]],
+    batches: Iterator[list[Run]],
     keep: Callable[[list[Hit]], list[Hit]] | None,
 ) -> int:
     """Pass all runs on; the number of requests left out."""
     left_out = 0
-    for now, hits in runs:
-        kept = hits
+    for runs in batches:
+        kept = runs
         if keep is not None:
-            kept = keep(hits)
-            left_out += len(hits) - len(kept)
-            if not kept:
-                continue
+            kept = [(now, mine) for now, hits in runs if (mine := keep(hits))]
+            left_out += sum(len(hits) for _, hits in runs) - sum(len(hits) for _, hits in kept)
         for tell in told:
-            tell(now, kept)
+            tell(kept)
     return left_out
 
 

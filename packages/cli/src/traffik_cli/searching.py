@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from traffik.strategies import plan
-from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.batches import Run, Wanted
 from traffik_cli.replay.drifts import Demand
 from traffik_cli.replay.grouping import OTHERS, Grouping, busiest
 from traffik_cli.replay.history import History
@@ -38,28 +38,25 @@ class LimitSearch:
     by: Grouping = field(default_factory=Grouping)
 
 
-def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[int, list[Hit]], None]:
+def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[list[Run]], None]:
     """What keeps those hits that the model applies to, in groups, with what they cost; hits hold what is `wanted`."""
     if model.applies is not None:
         keep, applies = recorder(history, by, replace(model, applies=None), wanted), Routes([model])
 
-        def record_applying(now: int, hits: list[Hit]) -> None:
-            mine = [hit for hit in hits if applies.places(hit[-2:])]
-            if mine:
-                keep(now, mine)
+        def record_applying(runs: list[Run]) -> None:
+            mine = [(now, [hit for hit in hits if applies.places(hit[-2:])]) for now, hits in runs]
+            keep([run for run in mine if run[1]])
 
         return record_applying
     label, weight = by.labels(wanted), model.weight
-    if wanted.bare:
-        if label is None:
-            return history.add
-        return lambda now, hits: history.add(now, [(label(hit), hit) for hit in hits])
-    place = wanted.selectors.index(history.selector)
-    heavy = None if weight is None else wanted.selectors.index(weight)
+    place = 0 if wanted.bare else wanted.selectors.index(history.selector)
+    heavy = None if weight is None or wanted.bare else wanted.selectors.index(weight)
 
-    def record(now: int, hits: list[Hit]) -> None:
-        keys = [hit[place] for hit in hits] if label is None else [(label(hit), hit[place]) for hit in hits]
-        history.add(now, keys, () if heavy is None else [units_in(hit[heavy]) for hit in hits])
+    def record(runs: list[Run]) -> None:
+        for now, hits in runs:
+            keys = hits if wanted.bare else [hit[place] for hit in hits]
+            named = keys if label is None else [(label(hit), key) for hit, key in zip(hits, keys, strict=True)]
+            history.add(now, named, () if heavy is None else [units_in(hit[heavy]) for hit in hits])
 
     return record
 

@@ -10,6 +10,7 @@ import pickle
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, Final
 
 from traffik_cli.replay.batches import Run
@@ -36,10 +37,10 @@ class Segments:
     _parts: list[list[int]] = field(default_factory=list)
     _waiting: list[Run] = field(default_factory=list)
 
-    def cut(self, runs: Iterable[Run]) -> list[Iterator[Run]]:
+    def cut(self, batches: Iterable[list[Run]]) -> list[Iterator[list[Run]]]:
         """The parts, in the order of the stream."""
         newest = -(2**63)
-        for run in runs:
+        for run in chain.from_iterable(batches):
             if not self._parts or (run[0] < newest - self.window and len(self._parts) < _MOST):
                 self._keep()
                 self._parts.append([])
@@ -57,7 +58,7 @@ class Segments:
             pickle.dump(self._waiting, self._file, pickle.HIGHEST_PROTOCOL)
             self._waiting = []
 
-    def _read(self, offsets: list[int]) -> Iterator[Run]:
+    def _read(self, offsets: list[int]) -> Iterator[list[Run]]:
         for offset in offsets:
             self._file.seek(offset)
-            yield from pickle.load(self._file)  # noqa: S301 - our own temporary file
+            yield pickle.load(self._file)  # noqa: S301 - our own temporary file

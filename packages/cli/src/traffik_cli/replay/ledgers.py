@@ -11,12 +11,13 @@ that those of lapsed keys are folded into sums, the unrefused first, and a key t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.strategies import Kernel, Plan, State
-from traffik_cli.replay.batches import Hit
+from traffik_cli.replay.batches import Hit, Run
 from traffik_cli.replay.selectors import Selector, identity_in, is_address
 
 __all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
@@ -120,43 +121,50 @@ class Ledger:
         self._kernel = self._kernel_of(cost)
 
     def decide(self, now: int, keys: list[Hit], units: int | None = None) -> int:
-        """Decide a run of hits; how many were refused. This loop is what a replay spends its time in.
+        """Decide a run of hits; how many were refused.
 
         Args:
             now: the instant, µs.
             keys: those of the hits.
             units: of quota that each of them takes; None for the cost of the limit.
         """
+        return self.decide_all(((now, keys),), units)[0]
+
+    def decide_all(self, runs: Iterable[Run], units: int | None = None) -> list[int]:
+        """Decide runs of keys; how many of each were refused. This loop is what a replay spends its time in."""
         known, kernel, cost = self.table.get, self._kernel, self._cost
         if units is not None:
             kernel, cost = self._kernel_of(units), units
-        self.requests += len(keys)
-        fresh, until, born, refused = None, now, None, 0
-        for key in keys:
-            entry = known(key)
-            if entry is None:
-                entry = self._arrive(key, now)
+        found: list[int] = []
+        for now, keys in runs:
+            self.requests += len(keys)
+            fresh, until, born, refused = None, now, None, 0
+            for key in keys:
+                entry = known(key)
                 if entry is None:
+                    entry = self._arrive(key, now)
+                    if entry is None:
+                        continue
+                entry.requests += 1
+                if now >= entry.lapses:
+                    if fresh is None:
+                        fresh, born, ttl = kernel(None, cost, now)
+                        until = now + ttl if born is not None else _BEFORE
+                    entry.lapses = until
+                    entry.state = born
+                    if not fresh[0]:
+                        refused += 1
+                        self._refuse(key, entry, fresh, now)
                     continue
-            entry.requests += 1
-            if now >= entry.lapses:
-                if fresh is None:
-                    fresh, born, ttl = kernel(None, cost, now)
-                    until = now + ttl if born is not None else _BEFORE
-                entry.lapses = until
-                entry.state = born
-                if not fresh[0]:
+                decision, state, ttl = kernel(entry.state, cost, now)
+                if state is not None:
+                    entry.lapses = now + ttl
+                    entry.state = state
+                if not decision[0]:
                     refused += 1
-                    self._refuse(key, entry, fresh, now)
-                continue
-            decision, state, ttl = kernel(entry.state, cost, now)
-            if state is not None:
-                entry.lapses = now + ttl
-                entry.state = state
-            if not decision[0]:
-                refused += 1
-                self._refuse(key, entry, decision, now)
-        return refused
+                    self._refuse(key, entry, decision, now)
+            found.append(refused)
+        return found
 
     def _kernel_of(self, cost: int) -> Kernel:
         if 0 < cost <= self.plan.ceiling:

@@ -40,7 +40,7 @@ class LogReport:
     worst: int
 
 
-Cut: TypeAlias = Callable[[Iterator[Run]], list[Iterator[Run]]]
+Cut: TypeAlias = Callable[[Iterator[list[Run]]], list[Iterator[list[Run]]]]
 """Cuts a stream into parts that can be read side by side."""
 
 
@@ -63,15 +63,15 @@ class Log:
     shown: list[Malformed] = field(default_factory=list)
     _orders: list[Sorter] = field(default_factory=list)
 
-    def runs(self, batches: Iterable[Parsed]) -> Iterator[Run]:
+    def runs(self, batches: Iterable[Parsed]) -> Iterator[list[Run]]:
         """The hits of all batches, in the order of time."""
         return self._sorted(self._counted(batches))
 
-    def parts(self, batches: Iterable[Parsed], cut: Cut) -> list[Iterator[Run]]:
+    def parts(self, batches: Iterable[Parsed], cut: Cut) -> list[Iterator[list[Run]]]:
         """The hits of all batches in parts, each in the order of time."""
         return [self._sorted(part) for part in cut(self._counted(batches))]
 
-    def _sorted(self, runs: Iterator[Run]) -> Iterator[Run]:
+    def _sorted(self, runs: Iterator[list[Run]]) -> Iterator[list[Run]]:
         self._orders.append(Sorter(self.window))
         return self._orders[-1].arrange(runs)
 
@@ -90,7 +90,7 @@ class Log:
             max((order.worst for order in orders), default=0),
         )
 
-    def _counted(self, batches: Iterable[Parsed]) -> Iterator[Run]:
+    def _counted(self, batches: Iterable[Parsed]) -> Iterator[list[Run]]:
         for runs, lines, malformed, shown in batches:
             self.requests += sum(len(hits) for _, hits in runs)
             for line, reason in shown[: SHOWN - len(self.shown)]:
@@ -99,4 +99,4 @@ class Log:
             start = None if self.spacing is None else self.lines * self.spacing
             self.lines += lines
             # Where lines have no time, the reader counts from the first line of its block.
-            yield from runs if not start else ((start + now, hits) for now, hits in runs)
+            yield [(start + now, hits) for now, hits in runs] if start else runs

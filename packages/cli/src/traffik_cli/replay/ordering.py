@@ -34,56 +34,62 @@ class Sorter:
     disordered: int = 0
     late: int = 0
     worst: int = 0
-    _waiting: dict[int, list[Hit]] = field(default_factory=dict)
-    _times: deque[int] = field(default_factory=deque)
-    _behind: list[int] = field(default_factory=list)
+    _waiting: deque[Run] = field(default_factory=deque)
+    _behind: list[tuple[int, int, list[Hit]]] = field(default_factory=list)
 
-    def arrange(self, runs: Iterable[Run]) -> Iterator[Run]:
+    def arrange(self, batches: Iterable[list[Run]]) -> Iterator[list[Run]]:
         """The same hits, in order; those of one instant stay as they came."""
-        waiting, times, window = self._waiting, self._times, self.window
+        waiting = self._waiting
         newest = reached = -(2**63)
-        for now, hits in runs:
-            if now > newest:  # as nearly all of a log's
-                newest = now
-                waiting[now] = hits
-                times.append(now)
-                while times[0] < newest - window:
-                    reached = self._earliest()
-                    yield reached, waiting.pop(reached)
-                continue
-            if now < newest:
-                self.disordered += len(hits)
+        ready: list[Run] = []
+        for runs in batches:
+            for run in runs:
+                now = run[0]
+                if now >= newest:  # as nearly all of a log's
+                    newest = now
+                    waiting.append(run)
+                    continue
+                self._take(newest - self.window, ready)
+                reached = ready[-1][0] if ready else reached
+                self.disordered += len(run[1])
                 self.worst = max(self.worst, newest - now)
                 if now < reached:
-                    self.late += len(hits)
-                    now = reached  # noqa: PLW2901 - it is too late for its own
-            there = waiting.get(now)
-            if there is None:
-                waiting[now] = hits
-                heappush(self._behind, now)
+                    self.late += len(run[1])
+                # What is too late for its own instant is taken at the one reached. The count keeps the order at one.
+                heappush(self._behind, (max(now, reached), self.disordered, run[1]))
+            self._take(newest - self.window, ready)
+            if ready:
+                reached = ready[-1][0]
+                yield ready
+                ready = []
+        self._take(None, ready)
+        if ready:
+            yield ready
+
+    def _take(self, until: int | None, ready: list[Run]) -> None:
+        """Make ready what has waited long enough: what came in order, and before it what came behind."""
+        waiting, behind = self._waiting, self._behind
+        while waiting and (until is None or waiting[0][0] < until):
+            if behind and behind[0][0] < waiting[0][0]:
+                now, _, hits = heappop(behind)
+                ready.append((now, hits))
             else:
-                there += hits
-        while waiting:
-            reached = self._earliest()
-            yield reached, waiting.pop(reached)
-
-    def _earliest(self) -> int:
-        """Take the earliest of the instants: of those that came in order, and of those that came behind a later one."""
-        if self._behind and (not self._times or self._behind[0] < self._times[0]):
-            return heappop(self._behind)
-        return self._times.popleft()
+                ready.append(waiting.popleft())
+        if until is None:
+            ready += [(now, hits) for now, _, hits in sorted(behind)]
 
 
-def in_time(logs: list[Iterator[Run]]) -> Iterator[Run]:
+def in_time(logs: list[Iterator[list[Run]]]) -> Iterator[list[Run]]:
     """The runs of several logs, each in order, as one; at one instant the log that was named first goes first."""
     if len(logs) == 1:
         return logs[0]
     places = count()
     # The place parts runs of one instant, so that hits are never compared.
     keyed = [_placed(log, next(places)) for log in logs]
-    return ((now, hits) for now, _, hits in merge(*keyed))
+    return ([(now, hits)] for now, _, hits in merge(*keyed))
 
 
-def _placed(log: Iterator[Run], place: int) -> Iterator[tuple[int, int, list[Hit]]]:
-    for now, hits in log:
-        yield now, place, hits
+def _placed(log: Iterator[list[Run]], place: int) -> Iterator[tuple[int, int, list[Hit]]]:
+    for runs in log:
+        for now, hits in runs:
+            yield now, place, hits

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from traffik.strategies import Plan
-from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.batches import Hit, Run, Wanted
 from traffik_cli.replay.ledgers import MOST, Ledger
 from traffik_cli.replay.selectors import Selector
 from traffik_cli.replay.timeline import Timeline
@@ -122,25 +122,28 @@ class Scenario:
             hits: the requests.
             idle: how many more there are that no throttle is to be asked about.
         """
-        if self.wanted.bare:
-            refused = self._bare(now, hits)
-        elif self._weights == [None]:
-            place = self._places[0]
-            keys = [hit[place] for hit in hits if not self.wanted.request or self._route(hit)]
-            refused = self.ledgers[0].decide(now, keys)
-        else:
-            refused = sum(self._refused(now, hit) for hit in hits)
-        self.requests += len(hits) + idle
-        self.refused += refused
-        self.timeline.add(now, len(hits) + idle, refused)
+        self.decide_all([(now, hits)], idle)
 
-    def _bare(self, now: int, keys: list[Hit]) -> int:
-        """All throttles are for all requests and have the same keys."""
-        if len(self.ledgers) == 1:
-            return self.ledgers[0].decide(now, keys)
-        return sum(any(ledger.decide(now, [key]) for ledger in self.ledgers) for key in keys)
+    def decide_all(self, runs: Sequence[Run], idle: int = 0) -> None:
+        """Decide runs of requests, to each of which there are `idle` more."""
+        if len(self.ledgers) > 1 or self._weights != [None]:
+            found = [sum(self._refused(now, hit) for hit in hits) for now, hits in runs]
+        else:
+            found = self.ledgers[0].decide_all(runs if self.wanted.bare else map(self._keyed, runs))
+        counts = [(now, len(hits) + idle, refused) for (now, hits), refused in zip(runs, found, strict=True)]
+        self.requests += sum(requests for _, requests, _ in counts)
+        self.refused += sum(found)
+        self.timeline.add(counts)
+
+    def _keyed(self, run: Run) -> Run:
+        """The keys of those requests that the only throttle applies to."""
+        now, hits = run
+        place, request = self._places[0], self.wanted.request
+        return now, [hit[place] for hit in hits if not request or self._route(hit)]
 
     def _refused(self, now: int, hit: Hit) -> bool:
+        if self.wanted.bare:  # all throttles have the same key
+            return any(ledger.decide(now, [hit]) for ledger in self.ledgers)
         for each in self._route(hit) if self.wanted.request else range(len(self.ledgers)):
             weight = self._weights[each]
             cost = None if weight is None else units_in(hit[weight])

@@ -91,17 +91,18 @@ class Timeline:
         """How long a step is, µs."""
         return _STEPS[self._step] * _SECOND
 
-    def add(self, now: int, requests: int, refused: int) -> None:
-        """So many requests, and refusals among them, at `now`, which is never before the last."""
-        if self.first is None:
-            self.first = now
-        self.last = now
-        second = now // _SECOND
-        if second != self._now:
-            self._flush()
-            self._now = second
-        self._requests += requests
-        self._refused += refused
+    def add(self, counts: Sequence[tuple[int, int, int]]) -> None:
+        """Add requests, and refusals among them, each with their instant, in order and never before the last."""
+        if counts and self.first is None:
+            self.first = counts[0][0]
+        for now, requests, refused in counts:
+            second = now // _SECOND
+            if second != self._now:
+                self._flush()
+                self._now = second
+            self._requests += requests
+            self._refused += refused
+            self.last = now
 
     def steps(self) -> list[Stretch]:
         """All steps, in order, those without a request left out."""
