@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from traffik_cli.replay.records import text_of
 from traffik_cli.replay.times import Calendar, instant
@@ -19,6 +19,12 @@ _POINTS: Final = frozenset(".,")
 _FRACTION: Final = re.compile(r"[.,](\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
 
 
+_Second: TypeAlias = tuple[str, int, int | None, str]
+"""How a time begins up to its fraction; the µs of that; where the fraction ends; the zone behind it."""
+
+_NO_SECOND: Final[_Second] = "-", 0, 20, ""
+
+
 class Instants:
     """Times as they stand in records, as µs since the epoch.
 
@@ -26,23 +32,30 @@ class Instants:
         calendar: fills in what times do not say.
     """
 
-    __slots__ = ("_behind", "_calendar", "_fractions", "_known", "_zones")
+    __slots__ = ("_calendar", "_known", "_seconds")
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
         self._known: dict[Any, int | None] = {}
-        self._forget()
+        self._seconds: dict[tuple[str, str], _Second] = {}
 
     def all(self, values: Iterable[Any]) -> list[int | None]:
         """The instants of all values, in their order; None for each that is no time."""
         found: list[int | None] = []
-        append, read, fractional = found.append, self.read, self._fractional
+        append, read = found.append, self.read
         last = now = None
+        start, begun, end, zone = _NO_SECOND
         for value in values:
             if value.__class__ is str:
                 if value != last:
                     last = value
-                    now = fractional(value) if value[19:20] in _POINTS else read(value)
+                    if not value.startswith(start) and value[19:20] in _POINTS:
+                        start, begun, end, zone = self._second(value)
+                    digits = value[20:end] if value.startswith(start) and value.endswith(zone) else ""
+                    if digits.isdigit() and digits.isascii() and len(digits) <= 9:
+                        now = begun + int(digits[:6].ljust(6, "0"))
+                    else:
+                        now = read(value)
                 append(now)
             elif value.__class__ is float and 0 <= value < _SECONDS:  # hardly two are the same
                 append(round(value * 1e6))
@@ -63,37 +76,19 @@ class Instants:
         except TypeError:  # a list or an object of JSON
             return None
 
-    def _fractional(self, value: str) -> int | None:
-        """The instant of a text that has a fraction behind its first 19 characters."""
-        digits = value[20:26]
-        try:
-            if digits.isdigit() and len(digits) == 6 and value.isascii():
-                return self._behind[value[26:]][value[:19]] + int(digits)
-            micros, seconds = self._fractions[value[19:]]
-            return seconds[value[:19]] + micros
-        except KeyError:
-            return self._unknown(value)
-
-    def _unknown(self, value: str) -> int | None:
-        """The instant of a text in a second, or with a zone, that is not known."""
-        now, match = instant(value, self._calendar), _FRACTION.fullmatch(value, 19)
-        if now is None or match is None or ":" not in value[:19]:  # no time of day, but a long number
-            return now
-        if max(map(len, (self._behind, self._fractions, self._zones.get(match[2], ())))) >= _MOST:
-            self._forget()
-        micros = int(match[1][:6].ljust(6, "0"))
-        seconds = self._zones.setdefault(match[2], {})
-        seconds[value[:19]] = now - micros
-        if len(match[1]) < 6:
-            self._fractions[value[19:]] = micros, seconds
-        else:
-            self._behind[value[26:]] = seconds
-        return now
-
-    def _forget(self) -> None:
-        self._zones: dict[str, dict[str, int]] = {}
-        """The seconds that are known, by the zone behind them."""
-        self._behind: dict[str, dict[str, int]] = {}
-        """The same by what stands behind a fraction's six digits: more digits, and the zone."""
-        self._fractions: dict[str, tuple[int, dict[str, int]]] = {}
-        """Shorter fractions with their zones: their µs, and the seconds."""
+    def _second(self, value: str) -> _Second:
+        """The second of a time with a fraction behind its first 19 characters."""
+        match = _FRACTION.fullmatch(value, 19)
+        if match is None or ":" not in value[:19]:  # no time of day, but a long number
+            return _NO_SECOND
+        digits, zone = match.groups()
+        found = self._seconds.get((value[:20], zone))
+        if found is None:
+            now = instant(value, self._calendar)
+            if now is None:
+                return _NO_SECOND
+            if len(self._seconds) >= _MOST:
+                self._seconds.clear()
+            found = value[:20], now - int(digits[:6].ljust(6, "0")), -len(zone) or None, zone
+            self._seconds[value[:20], zone] = found
+        return found
