@@ -5,6 +5,7 @@ The runs and their order do not depend on the number of processes, so neither do
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -32,6 +33,12 @@ _FIELDS: Final = b"#Fields:"
 
 _ROWS: Final = 20
 """Rows that show what the columns hold."""
+
+_AHEAD: Final = 3
+"""Blocks that each other process has before it."""
+
+_MOST: Final = 64
+"""Blocks, for each process, that are read and wait for an earlier one."""
 
 _HEAD: Final = 1 << 18
 """The bytes, up to the end of a line, in which a format is seen."""
@@ -122,8 +129,8 @@ def readers(jobs: int) -> Generator[Readers]:
     if jobs == 1:
         yield lambda pairs: (reader.read(block) for reader, block in pairs)
         return
-    # Spawned instead of forked, since the progress display has a thread.
-    with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
+    # Spawned instead of forked, since the progress display has a thread. Reading makes many objects and no cycles.
+    with ProcessPoolExecutor(jobs - 1, get_context("spawn"), gc.disable) as pool:
         try:
             yield lambda pairs: _ahead(pool, jobs, pairs)
         except BaseException:  # also Ctrl-C: do not wait for blocks in progress
@@ -132,12 +139,16 @@ def readers(jobs: int) -> Generator[Readers]:
 
 
 def _ahead(pool: Executor, jobs: int, pairs: Iterable[tuple[LineReader, bytes]]) -> Iterator[Parsed]:
-    """Read batches ahead in other processes; yields them in order."""
+    """Read blocks in other processes, and in this one while all others have enough to do; yields them in order."""
     waiting: deque[Future[Parsed]] = deque()
     for reader, block in pairs:
-        with _uninterrupted():
-            waiting.append(pool.submit(reader.read, block))
-        if len(waiting) > 2 * jobs:
+        if sum(not each.done() for each in waiting) < _AHEAD * (jobs - 1):
+            with _uninterrupted():
+                waiting.append(pool.submit(reader.read, block))
+        else:
+            waiting.append(Future())
+            waiting[-1].set_result(reader.read(block))
+        while waiting and (waiting[0].done() or len(waiting) > _MOST * jobs):
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypedDict
 
 import msgspec
@@ -36,8 +37,7 @@ class JsonObject:
     _decode: Callable[[bytes], dict[str, Any]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        shape = dict[str, Any] if self.only is None else _shape(self.only)
-        object.__setattr__(self, "_decode", msgspec.json.Decoder(shape).decode)
+        object.__setattr__(self, "_decode", _decoder(self.only))
 
     def __reduce__(self) -> tuple[type[JsonObject], tuple[tuple[str, ...] | None]]:
         return JsonObject, (self.only,)  # a decoder is not sent to other processes
@@ -52,6 +52,11 @@ class JsonObject:
 def narrowed(parse: Parse, names: Iterable[str]) -> Parse:
     """The same parser, whose records need no other fields than these."""
     return JsonObject(tuple(dict.fromkeys(names))) if isinstance(parse, JsonObject) else parse
+
+
+@lru_cache(16)
+def _decoder(only: tuple[str, ...] | None) -> Callable[[bytes], dict[str, Any]]:
+    return msgspec.json.Decoder(dict[str, Any] if only is None else _shape(only)).decode
 
 
 def _shape(names: Iterable[str]) -> Any:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from traffik_cli.replay.records import NOTHING, Layout, Record, finder, text_of
+from traffik_cli.replay.records import Layout, Record, finder, text_of
 
 __all__ = ["asked_in", "path_in", "request_finder"]
 
@@ -43,6 +43,4 @@ def request_finder(layout: Layout) -> Callable[[Record], tuple[bytes | None, byt
 
 
 def _bytes(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    return b"" if value in NOTHING else text_of(value).encode("utf-8", "surrogatepass")
+    return value if isinstance(value, bytes) else text_of(value).encode("utf-8", "surrogatepass")
