@@ -24,6 +24,7 @@ from traffik_cli.replay.records import Fields
 from traffik_cli.replay.scenarios import Trial
 from traffik_cli.replay.synthetic import traffic_of
 from traffik_cli.replay.targets import Target, target_of
+from traffik_cli.replay.tiering import is_field
 from traffik_cli.replay.trials import named, period_of, trial_of, trials_of
 from traffik_cli.replay.writing import check_writable
 from traffik_cli.runs import Tries
@@ -105,10 +106,26 @@ def _check_together(options: Mapping[str, Any]) -> None:
         raise ConfigurationError("--as prints text and --json prints JSON: give one of them")
     if options["target_server"] and options["policy"]:
         raise ConfigurationError("--as translates one limit: give --rate or --target-refused, not --policy")
+    _check_tier(options)
     if (not limited and target is None) or (options["rates"] and options["policy"]):
         raise ConfigurationError(
             'no limit to try: give --rate "100/min", or --policy limits.toml, or --target-refused "0.1%"'
         )
+
+
+def _check_tier(options: Mapping[str, Any]) -> None:
+    tier, target = options["tier"], options["target"]
+    if tier is None:
+        return
+    if target is not None and not is_field(tier):
+        raise ConfigurationError(
+            f"--target-refused suggests a limit for each tier that a field of the log names: give --tier field:NAME, "
+            f"not --tier {tier}"
+        )
+    if options["by"]:
+        raise ConfigurationError("--tier suggests the tiers of one limit, and --by several limits: give one of them")
+    if target is None and not options["policy"]:
+        raise ConfigurationError("--tier is about the tiers of a file: give --policy limits.toml, or --target-refused")
 
 
 def _check_before(files: Sequence[str], options: Mapping[str, Any], conditions: Sequence[Condition]) -> None:
@@ -138,12 +155,12 @@ def _tries(options: Mapping[str, Any]) -> Tries:
     rates: tuple[str, ...] = options["rates"]
     tries: dict[str, Sequence[Trial]] = {}
     if rates or options["policy"]:
-        first = _policy(options["policy"]) if options["policy"] else [_trial(rates, options)]
+        first = _policy(options["policy"], options["tier"]) if options["policy"] else [_trial(rates, options)]
         tries[options["policy"] or named(first[0])] = first
     for text in options["compared"]:
         if not text.endswith(".toml") and Path(text).is_file():
             raise ConfigurationError(f"--compare takes a rate or a limits.toml: for another log, give --before {text}")
-        other = _policy(text) if text.endswith(".toml") else [_trial((text,), options)]
+        other = _policy(text, options["tier"]) if text.endswith(".toml") else [_trial((text,), options)]
         name = text if text.endswith(".toml") else named(other[0])
         if name in tries:
             raise ConfigurationError(f"{name} is compared with itself: give another --compare")
@@ -151,20 +168,30 @@ def _tries(options: Mapping[str, Any]) -> Tries:
     return tries
 
 
-def _policy(path: str) -> list[Trial]:
-    """The throttles of a file. Those with tiers are tried with one of them, since a log does not know the others."""
+def _policy(path: str, tier: str | None) -> list[Trial]:
+    """The throttles of a file. Without a tier, those with tiers are tried with one of them."""
     entries = read_limits(path)
-    for entry in entries:
-        if entry.tiers:
-            click.echo(f"{path}: {entry.uid!r} has tiers, and all clients are tried as {entry.shown_tier!r}", err=True)
-    return trials_of(entries)
+    tiered = [entry for entry in entries if entry.tiers]
+    if tier is not None and not tiered:
+        raise ConfigurationError(f"no throttle of {path} has tiers: leave --tier {tier} out, or add [throttle.tiers]")
+    trials = trials_of(entries, tier)
+    for entry in tiered:
+        if tier is None:
+            said = f"has tiers, and all clients are tried as {entry.shown_tier!r} (see --tier)"
+        elif tier in entry.tiers or is_field(tier):
+            continue
+        else:
+            said = f"has no tier {tier!r}, and all clients are tried as {entry.shown_tier!r}"
+        click.echo(f"{path}: {entry.uid!r} {said}", err=True)
+    return trials
 
 
 def _search(target: Target, options: Mapping[str, Any]) -> LimitSearch:
     """The limits to look for: one for the period of each rate, or for a minute."""
     model = _trial(options["rates"], options)
     periods = [rate.period for rate in model.plan.rates] or [_MINUTE]
-    return LimitSearch(target, periods, model, grouping_of(options["by"]))
+    by = options["by"] if options["tier"] is None else [options["tier"]]
+    return LimitSearch(target, periods, model, grouping_of(by))
 
 
 def _trial(rates: tuple[str, ...], options: Mapping[str, Any]) -> Trial:

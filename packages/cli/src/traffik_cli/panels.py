@@ -198,9 +198,10 @@ def _limits(outcome: Found, period: int) -> list[int]:
     """The limits of the scenarios for this period in order, at most four."""
     found: set[int] = set()
     for report in outcome.reports:
-        rates = report.limits[0].rates
-        if rates != "unlimited":
-            found |= {rate.limit for rate in parse_rates(rates) if rate.period == period}
+        limit = report.limits[0]
+        for rates in [each.rates for each in limit.tiers] or [limit.rates]:
+            if rates != "unlimited":
+                found |= {rate.limit for rate in parse_rates(rates) if rate.period == period}
     return sorted(found)[:4]
 
 

@@ -38,6 +38,9 @@ _LIMITS: Final = 3
 
 _COLUMNS: Final = ("requests", "clients", "p50", "p90", "p99", "p99.9", "most", "refused", "touched")
 
+_TIERS: Final = 20
+"""Names of tiers that are shown, those with most requests."""
+
 _LONG: Final = 60
 """Characters of an example that are shown."""
 
@@ -71,6 +74,9 @@ def show(outcome: Found, top: int) -> None:
 def _limits(out: Console, report: ScenarioReport, top: int) -> None:
     if len(report.limits) > 1 and not report.suggested:
         out.print(_policies(report))
+    for limit in report.limits:
+        if limit.tiers:
+            out.print(_tiers(limit))
     for limit in sorted(report.limits, key=lambda each: -each.refused)[:_LIMITS] if report.suggested else report.limits:
         if top and limit.worst:
             out.print(worst_hit(limit, top, out.width))
@@ -200,6 +206,20 @@ def _policies(found: ScenarioReport) -> Table:
             number(limit.clients),
             number(limit.touched),
         )
+    return table
+
+
+def _tiers(limit: LimitReport) -> Table:
+    table = Table(title=f"Requests by tier ({escape(limit.uid)})", title_justify="left")
+    table.add_column("name in the log")
+    table.add_column("tier")
+    table.add_column("rates")
+    table.add_column("requests", justify="right")
+    table.add_column("refused", justify="right")
+    for each in limit.tiers[:_TIERS]:
+        name = "[dim]none[/]" if each.name is None else escape(printable(each.name))
+        refused = f"{number(each.refused)} ({percent(each.refused, each.requests)})"
+        table.add_row(name, escape(each.tier), escape(each.rates), number(each.requests), refused)
     return table
 
 

@@ -21,7 +21,7 @@ from traffik_cli.replay.formats import FORMATS
 from traffik_cli.replay.ledgers import MOST
 from traffik_cli.replay.pseudonyms import Pseudonyms
 from traffik_cli.replay.reports import WORST
-from traffik_cli.replay.writing import limits_text
+from traffik_cli.replay.writing import limits_text, tiers_text
 from traffik_cli.runs import Found, Reading, replayed, since
 from traffik_cli.searching import LimitSearch
 from traffik_cli.watching import live_table
@@ -30,6 +30,7 @@ __all__ = ["replay"]
 
 _TRUSTED: Final = "Proxies to trust: networks such as 10.0.0.0/8, or how many there are; none uses the peer's address."
 _PSEUDONYMS: Final = "Show the same pseudonyms in every run with this key."
+_TIER: Final = "The tier of all clients, where limits.toml has tiers, or the field of the log that names it."
 _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 
 
@@ -50,6 +51,7 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 )
 @click.option("--key", default="ip", show_default=True, help="ip, header:NAME, field:NAME or regex:PATTERN.")
 @click.option("--policy", type=click.Path(), help="A limits.toml with throttles and rules, instead of --rate.")
+@click.option("--tier", metavar="NAME|field:NAME", help=_TIER)
 @click.option("--compare", "compared", multiple=True, metavar="RATE|FILE", help="Try this limit too, side by side.")
 @click.option("--before", multiple=True, type=click.Path(), metavar="LOG", help="Show what has changed since this log.")
 @click.option("--target-refused", "target", metavar="SHARE", help='Suggest a limit: "0.1%", "1% of clients".')
@@ -162,4 +164,8 @@ def _limits(outcome: Found, search: LimitSearch, filters: Filters, options: Mapp
     main = outcome.reports[-1]
     said = [f"Suggested by traffik replay: at most {search.target} refused, of {main.requests:,} requests."]
     said += [f"Looked at: {text}." for name in ("only", "where", "ignored") for text in options[name]]
-    return limits_text(trials_suggested(outcome.suggestions, search.model), search.by, filters.only, said)
+    trials = trials_suggested(outcome.suggestions, search.model)
+    if options["tier"]:
+        groups = dict.fromkeys(each.group for each in outcome.suggestions)
+        return tiers_text({group: trials.get(group) for group in groups}, filters.only, said)
+    return limits_text(trials, search.by, filters.only, said)

@@ -118,23 +118,25 @@ class Ledger:
         self._aliases = False
         self._room = most
         self._cost = cost
-        self._kernel = self._kernel_of(cost)
+        self._kernel = _kernel_of(plan, cost)
 
-    def decide(self, now: int, keys: list[Hit], units: int | None = None) -> int:
+    def decide(self, now: int, keys: list[Hit], units: int | None = None, plan: Plan | None = None) -> int:
         """Decide a run of hits; how many were refused.
 
         Args:
             now: the instant, µs.
             keys: those of the hits.
             units: of quota that each of them takes; None for the cost of the limit.
+            plan: the rates that count for them, if they have others on the same keys; None for those of the limit.
         """
-        return self.decide_all(((now, keys),), units)[0]
+        return self.decide_all(((now, keys),), units, plan)[0]
 
-    def decide_all(self, runs: Iterable[Run], units: int | None = None) -> list[int]:
+    def decide_all(self, runs: Iterable[Run], units: int | None = None, plan: Plan | None = None) -> list[int]:
         """Decide runs of keys; how many of each were refused. This loop is what a replay spends its time in."""
         known, kernel, cost = self.table.get, self._kernel, self._cost
-        if units is not None:
-            kernel, cost = self._kernel_of(units), units
+        if units is not None or plan is not None:
+            cost = self._cost if units is None else units
+            kernel = _kernel_of(plan or self.plan, cost)
         found: list[int] = []
         for now, keys in runs:
             self.requests += len(keys)
@@ -165,11 +167,6 @@ class Ledger:
                     self._refuse(key, entry, decision, now)
             found.append(refused)
         return found
-
-    def _kernel_of(self, cost: int) -> Kernel:
-        if 0 < cost <= self.plan.ceiling:
-            return self.plan.kernel
-        return _settled(self.plan.without_store(cost) if cost else ADMITTED)
 
     def count(self, key: bytes, requests: int) -> None:
         """Count requests of a key that are known to be admitted, without deciding them."""
@@ -281,6 +278,12 @@ class Folded:
 
 def _lapsed(entry: Tally, now: int, *, harsh: bool) -> bool:
     return now >= entry.lapses and (harsh or entry.refusals is None)
+
+
+def _kernel_of(plan: Plan, cost: int) -> Kernel:
+    if 0 < cost <= plan.ceiling:
+        return plan.kernel
+    return _settled(plan.without_store(cost) if cost else ADMITTED)
 
 
 def _settled(decision: Decision) -> Kernel:

@@ -20,6 +20,9 @@ _MOST: Final = 0.9
 _FEW: Final = 20
 """So many requests of one client may be all there were."""
 
+_NAMES: Final = 3
+"""Examples that are shown."""
+
 _UNITS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000))
 
 _PROXIES: Final = (
@@ -46,7 +49,7 @@ def warnings_of(found: ScenarioReport, logs: Sequence[LogReport]) -> list[Replay
     """All warnings about a replay."""
     warnings = [warning for log in logs for warning in _of_log(log)]
     warnings += [warning for limit in found.limits for warning in _of_keys(found, limit)]
-    return warnings + list(_of_rules(found))
+    return warnings + list(_of_rules(found)) + [each for limit in found.limits for each in _of_tiers(limit)]
 
 
 def wait_of(micros: int) -> str:
@@ -102,6 +105,26 @@ def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[ReplayWarnin
     elif keys.requests > _FEW and keys.private > _MOST * keys.requests:
         share = 100 * keys.private // keys.requests
         yield ReplayWarning("private-addresses", f"{what}{share} % of requests come from private addresses: {_PROXIES}")
+
+
+def _of_tiers(limit: LimitReport) -> Iterator[ReplayWarning]:
+    if limit.requests and limit.tiers and all(each.name is None for each in limit.tiers):
+        yield ReplayWarning(
+            "unknown-tier",
+            f"{limit.uid}: no request has the field that names the tier, so all were counted in the default tier: name "
+            f"another with --tier field:NAME",
+        )
+    unknown = [each for each in limit.tiers if each.name not in {None, each.tier}]
+    if unknown:
+        requests, names = (
+            sum(each.requests for each in unknown),
+            ", ".join(repr(each.name) for each in unknown[:_NAMES]),
+        )
+        yield ReplayWarning(
+            "unknown-tier",
+            f"{limit.uid}: {requests} requests have names that are no tiers, such as {names}, and were counted in the "
+            f"default tier: add them to [throttle.tiers], or name the field of the tier with --tier field:NAME",
+        )
 
 
 def _what(found: ScenarioReport, limit: LimitReport) -> str:

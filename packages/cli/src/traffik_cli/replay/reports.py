@@ -6,7 +6,7 @@ Every time is in µs since the epoch and every wait in µs; names that leave in 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Final, TypeAlias
 
@@ -14,10 +14,11 @@ from traffik.model.decisions import NEVER
 from traffik_cli.replay.keys import KeyReport, keys_of
 from traffik_cli.replay.ledgers import Ledger, Refusals, Tally
 from traffik_cli.replay.scenarios import Scenario, Trial
+from traffik_cli.replay.tiering import TierTally
 from traffik_cli.replay.timeline import Peak, Stretch
 from traffik_cli.replay.trials import UNNAMED
 
-__all__ = ["WORST", "Bin", "LimitReport", "Longest", "ScenarioReport", "Worst", "report_of"]
+__all__ = ["WORST", "Bin", "LimitReport", "Longest", "ScenarioReport", "TierReport", "Worst", "report_of"]
 
 WORST: Final = 20
 """Worst-hit clients of a throttle that a report holds by itself."""
@@ -79,12 +80,31 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
+class TierReport:
+    """The requests for which the log names one tier.
+
+    Attributes:
+        name: the name in the log; None for requests without one.
+        tier: the tier that they were counted in, which is the default one for an unknown name.
+        rates: its rates, as text.
+        requests: all there were.
+        refused: those refused.
+    """
+
+    name: str | None
+    tier: str
+    rates: str
+    requests: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReport:
     """What one throttle did.
 
     Attributes:
         uid: its name.
-        rates: as text.
+        rates: as text; with tiers, those of each.
         strategy: the algorithm.
         key: whose quota it is.
         requests: those it decided on.
@@ -99,6 +119,7 @@ class LimitReport:
         never: whether something was refused that can never be admitted.
         worst: the worst-hit clients, worst first.
         sizes: clients by their number of requests.
+        tiers: the requests by the name of a tier in the log; empty if the log was not asked for it.
     """
 
     uid: str
@@ -117,6 +138,7 @@ class LimitReport:
     never: bool
     worst: list[Worst]
     sizes: list[Bin]
+    tiers: list[TierReport] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -179,7 +201,10 @@ def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False
         steps=steps,
         second=timeline.second,
         minute=timeline.minute,
-        limits=[_limit(*pair, worst) for pair in zip(scenario.trials, scenario.ledgers, strict=True)],
+        limits=[
+            _limit(*each, worst)
+            for each in zip(scenario.trials, scenario.ledgers, map(_tiers, scenario.tallies), strict=True)
+        ],
         suggested=suggested,
     )
 
@@ -202,7 +227,12 @@ def _once(ledgers: list[Ledger]) -> tuple[int, int]:
     return len(clients) + sum(each.keys for each in folded), len(touched) + sum(each.touched for each in folded)
 
 
-def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
+def _tiers(tally: TierTally | None) -> list[TierReport]:
+    counts = [] if tally is None else sorted(tally.counts.values(), key=lambda each: -each.requests)
+    return [TierReport(each.name, each.tier, each.rates, each.requests, each.refused) for each in counts]
+
+
+def _limit(trial: Trial, ledger: Ledger, tiers: list[TierReport], worst: int) -> LimitReport:
     entries = ledger.entries()
     hit = [(key, entry, entry.refusals) for key, entry in entries if entry.refusals is not None]
     by: Counter[str] = Counter(ledger.folded.refusals)
@@ -211,7 +241,7 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
     wait, key, at = ledger.longest
     return LimitReport(
         uid=trial.uid,
-        rates="; ".join(map(str, trial.plan.rates)) or "unlimited",
+        rates=trial.rates,
         strategy=repr(trial.plan.strategy),
         key=str(trial.selector),
         requests=ledger.requests,
@@ -226,6 +256,7 @@ def _limit(trial: Trial, ledger: Ledger, worst: int) -> LimitReport:
         never=ledger.never,
         worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
         sizes=_sizes(entries, ledger),
+        tiers=tiers,
     )
 
 

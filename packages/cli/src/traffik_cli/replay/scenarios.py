@@ -16,6 +16,7 @@ from traffik.strategies import Plan
 from traffik_cli.replay.batches import Hit, Run, Wanted
 from traffik_cli.replay.ledgers import MOST, Ledger
 from traffik_cli.replay.selectors import Selector
+from traffik_cli.replay.tiering import TierField, TierTally
 from traffik_cli.replay.timeline import Timeline
 
 __all__ = ["Applies", "Routes", "Scenario", "Trial", "units_in", "wanted_by"]
@@ -39,6 +40,7 @@ class Trial:
         selector: whose quota it is.
         applies: which requests it is for; None if for all.
         weight: the field that holds the units that each request takes; None if all take `cost`.
+        tiers: the field that names the tier of each request, and the rates of the tiers; None if `plan` is for all.
     """
 
     uid: str
@@ -47,14 +49,21 @@ class Trial:
     selector: Selector
     applies: Applies | None = None
     weight: Selector | None = None
+    tiers: TierField | None = None
+
+    @property
+    def rates(self) -> str:
+        """Its rates as text."""
+        return self.tiers.rates if self.tiers is not None else "; ".join(map(str, self.plan.rates)) or "unlimited"
 
 
 def wanted_by(scenarios: Sequence[Sequence[Trial]], more: Sequence[Selector] = (), *, request: bool = False) -> Wanted:
     """What trying all these takes of every line, with `more` fields, and method and path on `request`."""
     trials = [trial for trials in scenarios for trial in trials]
-    weights = [trial.weight for trial in trials if trial.weight is not None]
+    fields = [trial.weight for trial in trials if trial.weight is not None]
+    fields += [trial.tiers.selector for trial in trials if trial.tiers is not None]
     return Wanted(
-        tuple(dict.fromkeys((*(trial.selector for trial in trials), *weights, *more))),
+        tuple(dict.fromkeys((*(trial.selector for trial in trials), *fields, *more))),
         request=request or any(trial.applies is not None for trial in trials),
     )
 
@@ -103,6 +112,7 @@ class Scenario:
     refused: int = 0
     pathless: int = 0
     ledgers: list[Ledger] = field(init=False)
+    tallies: list[TierTally | None] = field(init=False)
     _places: list[int] = field(init=False)
     _weights: list[int | None] = field(init=False)
     _routes: Routes = field(init=False)
@@ -112,6 +122,7 @@ class Scenario:
         self.ledgers = [Ledger(trial.plan, trial.cost, trial.selector, self.most) for trial in self.trials]
         place = self.wanted.selectors.index
         self._places = [place(trial.selector) for trial in self.trials]
+        self.tallies = [trial.tiers and TierTally(trial.tiers, place(trial.tiers.selector)) for trial in self.trials]
         self._weights = [None if trial.weight is None else place(trial.weight) for trial in self.trials]
 
     def decide(self, now: int, hits: list[Hit], idle: int = 0) -> None:
@@ -126,7 +137,7 @@ class Scenario:
 
     def decide_all(self, runs: Sequence[Run], idle: int = 0) -> None:
         """Decide runs of requests, to each of which there are `idle` more."""
-        if len(self.ledgers) > 1 or self._weights != [None]:
+        if [*self._weights, *self.tallies] != [None, None]:  # several throttles, or requests that differ in more
             found = [sum(self._refused(now, hit) for hit in hits) for now, hits in runs]
         else:
             found = self.ledgers[0].decide_all(runs if self.wanted.bare else map(self._keyed, runs))
@@ -147,7 +158,13 @@ class Scenario:
         for each in self._route(hit) if self.wanted.request else range(len(self.ledgers)):
             weight = self._weights[each]
             cost = None if weight is None else units_in(hit[weight])
-            if self.ledgers[each].decide(now, [hit[self._places[each]]], cost):
+            tally = self.tallies[each]
+            count = None if tally is None else tally.of(hit[tally.place])
+            refused = self.ledgers[each].decide(now, [hit[self._places[each]]], cost, count and count.plan)
+            if count is not None:
+                count.requests += 1
+                count.refused += refused
+            if refused:
                 return True
         return False
 

@@ -14,6 +14,7 @@ from traffik.strategies.named import strategy_named
 from traffik.throttles.entries import LimitEntry
 from traffik_cli.replay.scenarios import Applies, Trial
 from traffik_cli.replay.selectors import selector
+from traffik_cli.replay.tiering import is_field, plan_in, tier_field
 
 __all__ = ["UNNAMED", "named", "period_of", "trial_of", "trials_of"]
 
@@ -60,26 +61,28 @@ def _cost(given: int | str) -> int:
     return int(given)
 
 
-def trials_of(limits: Sequence[LimitEntry]) -> list[Trial]:
+def trials_of(limits: Sequence[LimitEntry], tier: str | None = None) -> list[Trial]:
     """The throttles that a file of limits describes, to be tried on requests: those for WebSockets are left out.
 
+    Args:
+        limits: the throttles.
+        tier: the tier of all clients, or ``field:NAME`` for the field that names that of each request; None for the
+            default tier of each throttle, or else its first.
+
     Raises:
-        ConfigurationError: none is left.
+        ConfigurationError: none is left, or one has no such tier.
     """
-    found = [
-        Trial(
-            entry.uid,
-            entry.plan,
-            entry.cost,
-            selector(entry.key),
-            _applies(entry.rules) if entry.rules else None,
-        )
-        for entry in limits
-        if not entry.websocket
-    ]
+    found = [_tried(entry, tier if entry.tiers else None) for entry in limits if not entry.websocket]
     if not found:
         raise ConfigurationError("all throttles in the file guard WebSockets, whose messages are in no access log")
     return found
+
+
+def _tried(entry: LimitEntry, tier: str | None) -> Trial:
+    tiers = tier_field(entry, tier) if tier is not None and is_field(tier) else None
+    counted = entry.plan if tier is None or tiers is not None else plan_in(entry, tier)
+    applies = _applies(entry.rules) if entry.rules else None
+    return Trial(entry.uid, counted, entry.cost, selector(entry.key), applies, tiers=tiers)
 
 
 def _applies(rules: Sequence[Rule]) -> Applies:

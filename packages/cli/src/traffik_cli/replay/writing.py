@@ -7,6 +7,7 @@ each which requests its throttle is for, and the application picks the throttle.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,9 +18,11 @@ from traffik.strategies.named import STRATEGIES
 from traffik_cli.replay.grouping import OTHERS, Grouping
 from traffik_cli.replay.scenarios import Trial
 
-__all__ = ["check_writable", "limits_text"]
+__all__ = ["check_writable", "limits_text", "tiers_text"]
 
 _UID: Final = "suggested"
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NOTHING: Final = "no limit was found that keeps within the target, so there is none to write"
 _NO_PATH: Final = "no path"
 
 
@@ -68,11 +71,41 @@ def limits_text(trials: Mapping[str, Trial], by: Grouping, only: Sequence[Rule],
         ConfigurationError: there is no throttle to write.
     """
     if not trials:
-        raise ConfigurationError("no limit was found that keeps within the target, so there is none to write")
+        raise ConfigurationError(_NOTHING)
     groups = {group: _requests(group) for group in trials if by.rules and group != OTHERS and _NO_PATH not in group}
     lines = [f"# {line}" for line in said]
     for group, trial in trials.items():
         lines += ["", *_throttle(group, trial), *_rules(group, groups, by, only)]
+    return "\n".join(lines) + "\n"
+
+
+def tiers_text(trials: Mapping[str, Trial | None], only: Sequence[Rule], said: Iterable[str]) -> str:
+    """The file with one throttle, whose tiers are the groups by a field.
+
+    Args:
+        trials: the suggested throttle of each group; None where none was found.
+        only: the requests that were looked at; all if empty.
+        said: lines of a comment at the top.
+
+    Raises:
+        ConfigurationError: there is no throttle to write.
+    """
+    model = next(filter(None, trials.values()), None)
+    if model is None:
+        raise ConfigurationError(_NOTHING)
+    names = {group: "default" if group == OTHERS else group.partition("=")[2] for group in trials}
+    lines = [*(f"# {line}" for line in said), "", *_throttle("", model, tiers=True)]
+    default = next((name for name in ("none", "default") if name in names.values()), None)
+    if default is not None:
+        lines.append(f"default_tier = {_text(default)}")
+    lines += ["", "[throttle.tiers]"]
+    for group, trial in trials.items():
+        rate = _text("unlimited" if trial is None else "; ".join(map(str, trial.plan.rates)))
+        lines.append(
+            f"{_name(names[group])} = {rate}" + ("  # no limit keeps within the target" if trial is None else "")
+        )
+    for rule in only:
+        lines += _rule(_Requests(None if rule.path is None else str(rule.path), tuple(rule.methods)))
     return "\n".join(lines) + "\n"
 
 
@@ -81,12 +114,13 @@ def _requests(group: str) -> _Requests:
     return _Requests(path or None, tuple(filter(None, [method])))
 
 
-def _throttle(group: str, trial: Trial) -> Iterator[str]:
+def _throttle(group: str, trial: Trial, *, tiers: bool = False) -> Iterator[str]:
     strategy = trial.plan.strategy
     name = next(name for name, kind in STRATEGIES.items() if type(strategy) is kind)
     yield "[[throttle]]"
     yield f"uid = {_text(group or _UID)}"
-    yield f"rate = {_text('; '.join(map(str, trial.plan.rates)))}"
+    if not tiers:
+        yield f"rate = {_text('; '.join(map(str, trial.plan.rates)))}"
     if name != "sliding-window":
         yield f"strategy = {_text(name)}"
     burst = getattr(strategy, "burst", None)
@@ -126,6 +160,11 @@ def _rule(requests: _Requests, *, bypass: bool = False) -> Iterator[str]:
         yield f"methods = [{', '.join(map(_text, sorted(requests.methods)))}]"
     if bypass:
         yield "bypass = true"
+
+
+def _name(text: str) -> str:
+    """A key of TOML."""
+    return text if _BARE.fullmatch(text) else _text(text)
 
 
 def _text(text: str) -> str:
