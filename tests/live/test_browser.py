@@ -10,6 +10,7 @@ import pytest
 
 from tests.browsing import browsing
 from tests.live.shop import HOSTILE, TOKEN, shop, visit
+from traffik import notices
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
@@ -64,6 +65,14 @@ def test_it_shows_the_counts_as_they_change(opened):
 def test_it_fetches_from_its_own_server_only(opened):
     tab, _, _ = opened
     assert {address.split("/")[2] for address in tab.addresses} == {tab.run("location.host")}
+
+
+def test_a_notice_links_to_the_page_about_it(opened):
+    tab, *_ = opened
+    notices.notify("slot-lost", "exports", "a slot was lost")
+    link = "document.querySelector('#notices a')"
+    tab.wait(f"{link}?.parentElement.textContent === 'slot-lost: a slot was lost'")
+    assert tab.run(f"{link}.href") == f"{notices.DOCS}notices.html#slot-lost"
 
 
 def test_a_hostile_name_is_text(opened):
