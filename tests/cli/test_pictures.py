@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 
+from traffik_cli import plots
 from traffik_cli.replay.timeline import Stretch, wider
 from traffik_cli.words import cut
 
@@ -95,3 +97,41 @@ def test_a_log_without_requests_can_be_drawn(traffik, tmp_path):
     (tmp_path / "empty.log").write_bytes(b"")
     assert traffik("replay", tmp_path / "empty.log", "--rate", "5/s", "--plot", tmp_path / "a.png").code == 2
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def figures(traffik, monkeypatch, tmp_path):
+    """The pictures of a replay for a desk and for a phone, as matplotlib's figures."""
+    found = []
+
+    def keep(outcome, path):
+        found.extend(plots.figure(outcome, narrow=narrow) for narrow in (False, True))
+
+    def figures(*call):
+        monkeypatch.setattr(plots, "save", keep)
+        assert traffik("replay", *call, "--plot", tmp_path / "a.png").code == 0
+        return found
+
+    return figures
+
+
+def test_no_two_series_of_a_panel_have_the_same_line_and_marker(figures, access_log):
+    compared = [word for rate in ("40/min", "300/min", "500/min") for word in ("--compare", rate)]
+    found = figures(access_log, "--rate", "60/min", *compared, "--target-refused", "1% of clients")
+    found += figures(access_log, "--target-refused", "1%", "--by", "path")
+    most = 0
+    for axis in (axis for figure in found for axis in figure.axes):
+        looks = [(line.get_linestyle(), line.get_marker()) for line in axis.lines if len(line.get_xdata()) > 1]
+        assert len(looks) == len({*looks}), axis.get_title(loc="left")
+        most = max(most, len(looks))
+    assert most >= 4
+
+
+def test_lines_of_limits_do_not_cover_each_other(figures, access_log):
+    compared = [word for rate in ("500/min", "501/min", "900/min") for word in ("--compare", rate)]
+    for figure in figures(access_log, "--rate", "60/min", *compared):
+        (axis,) = (axis for axis in figure.axes if "fullest" in axis.get_title(loc="left"))
+        places = [line.get_xdata()[0] for line in axis.lines]
+        assert len(places) == 4
+        assert min(b - a for a, b in pairwise(places)) >= 0.2
+        assert max(places) < axis.get_xlim()[1]

@@ -33,12 +33,17 @@ COLOURS: Final = {
 
 _BARS: Final = 120
 _LABEL: Final = 34
-_GROUP: Final = 18
+_GROUP: Final = 20
 """Characters of the names of limits and groups; of groups on a phone."""
 _SECOND: Final = 1_000_000
 _DAY: Final = 86_400_000_000
 _SPANS: Final = (1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_419_200, 31_536_000)
 _DECADE: Final = (1, 2, 3, 5, 7)
+_STYLES: Final = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
+"""How the lines of limits look, so that they are told apart without colour."""
+
+_GAP: Final = 0.25
+"""Bins that two lines are apart at least."""
 
 
 def bars(report: ScenarioReport, *, narrow: bool) -> tuple[list[Stretch], int]:
@@ -98,34 +103,45 @@ def clients_panel(axis: Axes, crests: Crests, outcome: Found, *, narrow: bool) -
             )
     labels = [_bin(low, high) for low, high in pairwise(edges)]
     axis.set_xticks(range(len(counts)), labels, fontsize=8, rotation=90 if narrow and len(labels) > 8 else 0)
-    axis.set_xlim(-0.6, len(counts) - 0.4)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value))))
     axis.set_ylabel("clients")
     limits = _limits(outcome, crests.period)
+    places = _apart([_place(limit, edges) for limit in limits])
+    axis.set_xlim(-0.6, max([len(counts) - 0.4, *(place + 0.2 for place in places)]))
     axis.set_ylim(0, max([*counts, 1]) * (1.1 + 0.17 * len(limits)))
-    _lines(axis, crests, limits, edges)
+    _lines(axis, crests, limits, places)
     _plain(axis)
 
 
-def _lines(axis: Axes, crests: Crests, limits: Sequence[int], edges: list[int]) -> None:
-    """A line for each limit, with the number of clients above it; no line crosses a label."""
+def _apart(places: Sequence[float]) -> list[float]:
+    """The same places, in order, with those that would cover each other moved to the right."""
+    found: list[float] = []
+    for place in places:
+        found.append(max(place, found[-1] + _GAP) if found else place)
+    return found
+
+
+def _lines(axis: Axes, crests: Crests, limits: Sequence[int], places: Sequence[float]) -> None:
+    """A line for each limit, with the number of clients above it; no line crosses a label, or is like another."""
     everyone = sum(peak.clients for peak in crests.peaks)
     high = axis.get_ylim()[1]
-    places = [_place(limit, edges) for limit in limits]
-    left = bool(places) and max(places) > (len(edges) - 2) / 2
-    for limit, place in zip(limits, places, strict=True):
+    left = bool(places) and max(places) > sum(axis.get_xlim()) / 2
+    for limit, place, (style, mark) in zip(limits, places, _STYLES, strict=False):
         row = limits.index(limit) if not left else len(limits) - 1 - limits.index(limit)
-        top = high * (0.98 - 0.1 * row)
+        top = high * (0.95 - 0.1 * row)
         beyond = sum(peak.clients for peak in crests.peaks if peak.requests > limit)
-        axis.plot([place, place], [0, top], color=COLOURS["refused"], linewidth=1.2)
+        colour = COLOURS["refused"]
+        axis.plot(
+            [place, place], [0, top], style, marker=mark, markevery=[1], markersize=5, color=colour, linewidth=1.4
+        )
         axis.annotate(
             f"{number(limit)}: {clients(beyond)} above ({percent(beyond, everyone)})",
             (place, top),
-            (-4 if left else 4, 0),
+            (-6 if left else 6, 0),
             textcoords="offset points",
             ha="right" if left else "left",
-            va="top",
+            va="center",
             fontsize=8.5,
             color=COLOURS["refused"],
         )
@@ -138,12 +154,21 @@ def tried_panel(axis: Axes, found: Suggestion, *, narrow: bool) -> None:
     shown = [each for each in found.tried if each in shown or each is chosen]
     axis.set_title(f"At most {found.target}: {found.rate or 'no limit'}", loc="left", color=COLOURS["ink"])
     places = range(len(shown))
-    for name, values, mark, colour in (
-        ("requests refused", [100 * each.refused for each in shown], "o-", COLOURS["refused"]),
-        ("clients refused", [100 * each.touched for each in shown], "s--", COLOURS["quiet"]),
+    for name, values, mark, colour, end in (
+        ("requests refused", [100 * each.refused for each in shown], "o-", COLOURS["refused"], 0),
+        ("clients refused", [100 * each.touched for each in shown], "s--", COLOURS["quiet"], -1),
     ):
         axis.plot(places, values, mark, color=colour, markersize=5)
-        axis.annotate(name, (0, values[0]), (6, 5), textcoords="offset points", fontsize=8.5, color=colour)
+        # One label at each end, so that they stay apart where the lines do not.
+        axis.annotate(
+            name,
+            (places[end], values[end]),
+            (6 if end == 0 else -6, 7),
+            textcoords="offset points",
+            ha="left" if end == 0 else "right",
+            fontsize=8.5,
+            color=colour,
+        )
     axis.set_xticks(list(places), [each.rate for each in shown], fontsize=8)
     axis.margins(x=0.08)
     for place, each in enumerate(shown):
@@ -162,31 +187,30 @@ def groups_panel(axis: Axes, groups: Sequence[Suggestion], *, narrow: bool) -> N
         loc="left",
         color=COLOURS["ink"],
     )
-    most = max((each.quantiles.get("most", 1) for each in groups), default=1)
-    for place, each in enumerate(reversed(groups)):
-        found = each.quantiles
-        if found:
-            axis.plot([found["p50"], found["most"]], [place, place], color=COLOURS["quiet"], linewidth=1)
-            axis.plot([found["p50"], found["p99"]], [place, place], color=COLOURS["requests"], linewidth=7)
-            axis.plot([found["most"]], [place], "|", color=COLOURS["quiet"], markersize=9)
-        if each.rate is not None:
-            limit = parse_rates(each.rate)[0].limit
-            most = max(most, limit)
-            axis.plot([limit], [place], "D", color=COLOURS["refused"], markersize=5)
-            axis.annotate(
-                each.rate,
-                (max(limit, found.get("most", 1)), place),
-                (6, 0),
-                textcoords="offset points",
-                fontsize=8,
-                va="center",
-                color=COLOURS["refused"],
-            )
+    rows = list(enumerate(reversed(groups)))
+    asked = [(place, each.quantiles) for place, each in rows if each.quantiles]
+    at, most = [place for place, _ in asked], [found["most"] for _, found in asked]
+    p50, p99 = ([found[name] for _, found in asked] for name in ("p50", "p99"))
+    axis.hlines(at, p50, most, color=COLOURS["quiet"], linewidth=1)
+    axis.hlines(at, p50, p99, color=COLOURS["requests"], linewidth=7)
+    axis.plot(most, at, "|", color=COLOURS["quiet"], markersize=9)
+    limits = [(place, parse_rates(each.rate)[0].limit, each) for place, each in rows if each.rate is not None]
+    axis.plot([limit for _, limit, _ in limits], [place for place, *_ in limits], "D", color=COLOURS["refused"], ms=5)
+    for place, limit, each in limits:
+        axis.annotate(
+            each.rate or "",
+            (max(limit, each.quantiles.get("most", 1)), place),
+            (6, 0),
+            textcoords="offset points",
+            fontsize=8,
+            va="center",
+            color=COLOURS["refused"],
+        )
     names = [cut(each.group, _GROUP if narrow else _LABEL) for each in reversed(groups)]
     axis.set_yticks(range(len(groups)), names, fontsize=8 if narrow else 8.5)
     axis.set_ylim(-0.7, len(groups) - 0.3)
     axis.set_xscale("log")
-    axis.set_xlim(0.8, most * (3 if narrow else 1.6))
+    axis.set_xlim(0.8, max([1, *most, *(limit for _, limit, _ in limits)]) * (3 if narrow else 1.6))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value))))
     axis.xaxis.set_minor_formatter(NullFormatter())
     _plain(axis)
