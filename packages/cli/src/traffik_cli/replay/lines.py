@@ -70,7 +70,7 @@ def _shape(names: Iterable[str]) -> Any:
             inner.setdefault(head, []).append(rest)
     for head, rests in inner.items():
         found[head] = _shape(rests) | str | int | float | bool | list[Any] | None
-    return TypedDict("Shape", found, total=False)  # type: ignore[operator, misc]
+    return TypedDict("Shape", found, total=False)  # type: ignore[operator]  # the names are known when a log is read
 
 
 def _patient(line: bytes) -> Record | str:

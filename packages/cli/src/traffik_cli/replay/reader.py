@@ -99,7 +99,9 @@ class RecordReader:
             return [(number - 1) * self.spacing for number in rows.numbers]
         # A time that stands in one field is read for all rows at once.
         names = self.layout.time[0] if self.layout.time and len(self.layout.time[0]) == 1 else ()
-        found = instants.all(column(rows.records, names)) if names else [None] * len(rows.records)
+        found: list[int | None] = [None] * len(rows.records)
+        if names:
+            found = instants.all(column(rows.records, names))
         if None not in found:
             return found
         stamps = rows.stamps or repeat(None)
@@ -118,8 +120,8 @@ class RecordReader:
         if self.wanted.bare:
             return columns[0]
         if self.wanted.request:
-            requests = map(request_finder(self.layout), rows.records)
-            columns += zip(*requests, strict=True) if rows.records else ([], [])
+            requests = list(map(request_finder(self.layout), rows.records))
+            columns += [[method for method, _ in requests], [path for _, path in requests]]
         return list(zip(*columns, strict=True))
 
     def instant(self, value: Any) -> int | None:

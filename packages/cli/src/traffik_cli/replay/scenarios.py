@@ -122,7 +122,7 @@ class Scenario:
         self.ledgers = [Ledger(trial.plan, trial.cost, trial.selector, self.most) for trial in self.trials]
         place = self.wanted.selectors.index
         self._places = [place(trial.selector) for trial in self.trials]
-        self.tallies = [trial.tiers and TierTally(trial.tiers, place(trial.tiers.selector)) for trial in self.trials]
+        self.tallies = [_tally(trial.tiers, self.wanted) for trial in self.trials]
         self._weights = [None if trial.weight is None else place(trial.weight) for trial in self.trials]
 
     def decide(self, now: int, hits: list[Hit], idle: int = 0) -> None:
@@ -160,7 +160,8 @@ class Scenario:
             cost = None if weight is None else units_in(hit[weight])
             tally = self.tallies[each]
             count = None if tally is None else tally.of(hit[tally.place])
-            refused = self.ledgers[each].decide(now, [hit[self._places[each]]], cost, count and count.plan)
+            plan = None if count is None else count.plan
+            refused = self.ledgers[each].decide(now, [hit[self._places[each]]], cost, plan)
             if count is not None:
                 count.requests += 1
                 count.refused += refused
@@ -173,6 +174,10 @@ class Scenario:
         request = hit[-2:]
         self.pathless += request[1] is None
         return self._routes.places(request)
+
+
+def _tally(tiers: TierField | None, wanted: Wanted) -> TierTally | None:
+    return None if tiers is None else TierTally(tiers, wanted.selectors.index(tiers.selector))
 
 
 def units_in(value: bytes | int | None) -> int:

@@ -93,11 +93,11 @@ class TierTally:
     """Finds the tiers of requests, and counts.
 
     Args:
-        field: the throttle.
+        tiers: the throttle's.
         place: the place of its field in hits.
     """
 
-    field: TierField
+    tiers: TierField
     place: int
     counts: dict[tuple[str | None, str], TierCount] = field(default_factory=dict)
     _known: dict[bytes | None, TierCount] = field(default_factory=dict)
@@ -109,9 +109,9 @@ class TierTally:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
             name = None if not raw or raw == b"-" else raw.decode("utf-8", "replace")
-            tier = self.field.tier_of(name)
+            tier = self.tiers.tier_of(name)
             shown = name if len(self.counts) < _MOST or (name, tier) in self.counts else _OTHERS
-            found = self.counts.setdefault((shown, tier), TierCount(shown, tier, self.field.plans[tier]))
+            found = self.counts.setdefault((shown, tier), TierCount(shown, tier, self.tiers.plans[tier]))
             self._known[raw] = found
         return found
 
