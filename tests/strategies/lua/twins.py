@@ -11,7 +11,7 @@ from typing import NamedTuple
 import traffik.strategies
 from tests.strategies.lua.shims import pack, runtime
 from traffik import SlidingLog, SlidingWindow
-from traffik.backends.redis.states import rates_of
+from traffik.backends.redis.states import rates_text
 from traffik.strategies import probe
 from traffik.strategies.calendar_window import CALENDAR
 
@@ -50,7 +50,7 @@ class Walk(NamedTuple):
     @property
     def texts(self):
         """The plans and the steps, as text for the script."""
-        plans = json.dumps([[rates_of(plan), twins_of(plan, self.steps)] for plan in self.plans])
+        plans = json.dumps([[rates_text(plan), twins_of(plan, self.steps)] for plan in self.plans])
         return plans, "".join("{} {} {} {} {}\n".format(*step) for step in self.steps)
 
 

@@ -38,7 +38,7 @@ from traffik.strategies.settling import (
     settle_place,
     take_at_most,
 )
-from traffik.strategies.turns import Turns, matches, period_of, together
+from traffik.strategies.turns import Turns, as_one_kernel, matches, period_of
 
 __all__ = ["Plan", "plan"]
 
@@ -109,7 +109,7 @@ class Plan:
             for settler, calendar in zip(self.settlers, calendars, strict=True)
         )
         turns = Turns(self.rates, self._former_on(shift))
-        kernel = together(kernels, turns) if self.several else kernels[0]
+        kernel = as_one_kernel(kernels, turns) if self.several else kernels[0]
         return replace(self, kernel=kernel, kernels=kernels, settlers=settlers, turns=turns)
 
     def _former_on(self, shift: Callable[[], int]) -> Callable[[Rate], Kernel]:
@@ -237,7 +237,7 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         strategy=strategy,
         rates=tuple(rates),
         strategies=strategies,
-        kernel=kernels[0] if len(kernels) == 1 and not varying else together(kernels, turns),
+        kernel=kernels[0] if len(kernels) == 1 and not varying else as_one_kernel(kernels, turns),
         kernels=kernels,
         settlers=_settlers(strategies, rates),
         capacity=capacity,

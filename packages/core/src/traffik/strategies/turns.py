@@ -23,7 +23,7 @@ from traffik.model.errors import RateError
 from traffik.model.rates import Rate
 from traffik.strategies.base import EXACT, Kernel, State
 
-__all__ = ["Former", "Turns", "matches", "period_of", "together"]
+__all__ = ["Former", "Turns", "as_one_kernel", "matches", "period_of"]
 
 Former: TypeAlias = tuple[tuple[str, int, State | None], ...]
 """The rate, the time until which it is kept, and the part of each rate that counted before."""
@@ -131,7 +131,7 @@ class Turns:
         return known
 
 
-def together(kernels: Sequence[Kernel], turns: Turns) -> Kernel:
+def as_one_kernel(kernels: Sequence[Kernel], turns: Turns) -> Kernel:
     """One kernel for several rates, all or nothing."""
     text, fresh = turns.text, turns.fresh
 

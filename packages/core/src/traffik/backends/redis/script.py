@@ -15,7 +15,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.postings import FORESEE, HOLD, SETTLE, TAKE_UP_TO
-from traffik.backends.redis.states import rates_of, tag_of, tag_of_several
+from traffik.backends.redis.states import rates_text, tag_of, tag_of_several
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
 
@@ -256,5 +256,5 @@ def _undated(plan: Plan | None) -> str:
 def _written(plan: Plan, windows: Sequence[tuple[int, ...]]) -> str:
     twins = zip(plan.twins or (), windows, strict=False)
     rates = [[twin.name, (*twin.numbers, *starts)] for twin, starts in twins]
-    told = [tag_of(plan), rates, plan.several, rates_of(plan), tag_of_several(plan), plan.calendar]
+    told = [tag_of(plan), rates, plan.several, rates_text(plan), tag_of_several(plan), plan.calendar]
     return dumps(told, separators=(",", ":"))

@@ -16,7 +16,7 @@ from traffik.strategies.turns import period_of
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = ["decode", "encode", "in_script", "rates_of", "tag_of", "tag_of_several"]
+__all__ = ["decode", "encode", "in_script", "rates_text", "tag_of", "tag_of_several"]
 
 _TAGS: Final = {
     "sliding_window": "w",
@@ -49,7 +49,7 @@ def tag_of_several(plan: Plan) -> str:
     return _TAGS[strategy.twin(_ANY).name].upper()
 
 
-def rates_of(plan: Plan) -> str:
+def rates_text(plan: Plan) -> str:
     """The rates of `plan` as the script writes them in values of several rates; see plans.lua."""
     pairs = zip(plan.twins or (), plan.rates, strict=False)
     return ";".join(",".join(map(str, (f"{_TAGS[twin.name]}{period_of(rate)}", *twin.numbers))) for twin, rate in pairs)
