@@ -7,9 +7,10 @@ import random
 
 import pytest
 
-from tests.strategies.lua.twins import by_lua, by_python, by_server
-from tests.strategies.lua.walks import random_walk
-from traffik import GCRA, FixedWindow, LeakyBucket, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
+from tests.strategies.lua.twins import Step, Walk, by_lua, by_python, by_server
+from tests.strategies.lua.walks import START, random_walk
+from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
+from traffik.strategies import plan
 
 STRATEGIES = [
     FixedWindow(),
@@ -38,6 +39,15 @@ def test_python_and_lua_decide_the_same(strategy):
     for number in range(SHARE):
         walk = random_walk(random.Random(f"{strategy} {number}"), strategy, LENGTH)
         assert by_lua(walk) == by_python(walk), f"in walk {number}"
+
+
+def test_the_same_former_rates_are_kept():
+    chance, rates = random.Random(1), [Rate(90, 10**12 + number * 10**9) for number in range(24)]
+    plans = [plan(SlidingCounter(), [rate], varying=True) for rate in rates]
+    steps = [Step("hit", chance.randint(1, 24), 1, START + second) for second in range(400)]
+    found = by_python(Walk(plans, steps))
+    assert by_lua(Walk(plans, steps)) == found
+    assert max(len(parts) for _, parts in found) == 17
 
 
 @every_strategy

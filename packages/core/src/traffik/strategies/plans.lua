@@ -16,13 +16,13 @@ local function period_in(text)
     return text:match("^[^,]*")
 end
 
--- The rate in a text.
+-- The rate in a text; nil if it has no kernel here.
 local function rate_in(text)
-    local numbers = {}
+    local name, numbers = KERNELS[text:sub(1, 1)], {}
     for number in text:gmatch(",(%d+)") do
         numbers[#numbers + 1] = tonumber(number)
     end
-    return { KERNELS[text:sub(1, 1)], numbers }
+    return name and { name, numbers }
 end
 
 local function is_calendar(period)
@@ -93,29 +93,29 @@ local function adopt(text, part, calendar)
     return parts
 end
 
+local function ask(rate, part, cost, now)
+    return kernels[rate[1]](part or nil, cost, now, rate[2])
+end
+
 -- The former rates after a charge, nil if none are left, and the µs for which they are kept.
 local function charge_former(former, cost, now)
     local kept, longest = {}, 0
     for _, entry in ipairs(former or {}) do
         local rate, part = rate_in(entry[1]), entry[3] or nil
-        local kernel = kernels[rate[1]]
-        local _, remaining, _, reset_after = kernel(part, 0, now, rate[2])
-        local ends = math.min(entry[2], now + reset_after) -- the clock may have gone back
-        if ends > now and #kept < MOST then
-            local units = math.min(cost, remaining)
-            if units > 0 then
-                local _, _, _, _, changed = kernel(part, units, now, rate[2])
+        if rate and #kept < MOST then
+            local _, remaining, _, reset_after = ask(rate, part, 0, now)
+            local ends, units = math.min(entry[2], now + reset_after), math.min(cost, remaining) -- it may have gone back
+            if ends > now and units > 0 then
+                local _, _, _, _, changed = ask(rate, part, units, now)
                 part = changed or part
             end
-            kept[#kept + 1] = { entry[1], ends, part }
-            longest = math.max(longest, ends - now)
+            if ends > now then
+                kept[#kept + 1] = { entry[1], ends, part }
+                longest = math.max(longest, ends - now)
+            end
         end
     end
     return #kept > 0 and kept or nil, longest
-end
-
-local function ask(rate, part, cost, now)
-    return kernels[rate[1]](part or nil, cost, now, rate[2])
 end
 
 -- The refusal by several rates of which at least one refuses: the one with the longest wait, and the parts after it.

@@ -275,7 +275,7 @@ local function misdated(plan)
     for _, rate in ipairs(plan ~= 0 and plan[6] and plan[2] or {}) do
         local starts = rate[2]
         if rate[1] == 'calendar_window' and (now < starts[3] or now >= starts[6]) then
-            return {err = 'CLOCK the time of this server differs by a whole calendar period from that of the caller'}
+            return {err = 'CLOCK this server and the application differ by a whole calendar period in time: set their clocks'}
         end
     end
 end
