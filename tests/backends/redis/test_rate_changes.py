@@ -70,9 +70,10 @@ class Own(SlidingWindow):
 
 async def assert_every_hit_counts(store, strategy):
     """Assert that hits count for all rates that a function has returned, from when it returned them first."""
+    turns = ["unlimited"]
+    limiter = Limiter("turns", lambda _: turns[-1], strategy=strategy, backend=store)
     for answers in ANSWERS:
-        turns, counted = ["unlimited"], {}
-        limiter = Limiter("turns", lambda _, turns=turns: turns[-1], strategy=strategy, backend=store)
+        counted = {}
         for answer in itertools.islice(itertools.cycle(answers), 60):
             turns.append(answer)
             rates = parse_rates(answer)
