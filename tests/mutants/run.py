@@ -39,6 +39,10 @@ class Room(NamedTuple):
 
 ROOMS = {
     "keys": Room(("model/keys",), ("tests/model/test_keys.py",)),
+    "rates": Room(
+        tuple(f"model/{name}" for name in ("rates", "units", "calendars", "costs", "decisions")),
+        tuple(f"tests/model/test_{name}.py" for name in ("rates", "units", "calendars", "costs", "decisions")),
+    ),
     "headers": Room(("responses/headers", "responses/retry_fields"), ("tests/responses",)),
     "forwarding": Room(("identities/forwarding",), ("tests/identities/test_forwarding.py",)),
     "identities": Room(
@@ -66,7 +70,7 @@ timeout = 60
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = {modules}
-pytest_add_cli_args = ["-x", "-q"]
+pytest_add_cli_args = ["-x", "-q", "--tb=native"]
 pytest_add_cli_args_test_selection = {tests}
 do_not_mutate_patterns = ['^\\s*raise ', '^\\s*f?".*"\\)?$', 'Error\\($', 'Error\\(f?"']
 timeout_constant = 5.0

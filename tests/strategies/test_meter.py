@@ -113,3 +113,42 @@ def test_the_burst_of_a_rate_goes_before_that_of_the_strategy(meter):
 def test_a_strategy_without_a_burst_does_not_count_a_rate_with_one(strategy):
     with pytest.raises(RateError, match=r"has no burst, so it cannot count '10/s burst 30': give strategy=TokenBucket"):
         plan(strategy, [Rate.parse("10/s burst 30")])
+
+
+SIXTH = Rate(6, 14)  # a unit is 7 of a level that sinks by 3 each µs
+SLOWER = Rate(6, 20)  # a unit is 10 there
+BEFORE, NOW = (7, START, 28), (7, START + 2, 36)  # after a hit of 4, and after one of 2 more
+FIRST, SECOND = (START, 7, 45), (START + 2, 7, 45)  # their receipts
+
+
+@pytest.mark.parametrize(
+    ("rate", "state", "delta", "receipt", "expected"),
+    [
+        (SIXTH, NOW, -4, FIRST, ((7, START + 2, 14), 5, -4)),  # as if there had been only the second hit
+        (SIXTH, NOW, -2, SECOND, ((7, START + 2, 22), 8, -2)),
+        (SIXTH, NOW, -2, None, ((7, START + 2, 22), 8, -2)),
+        (SIXTH, NOW, -9, None, ((7, 0, 0), 0, -6)),  # all that are left
+        (SIXTH, BEFORE, -4, None, ((7, 0, 0), 0, -4)),
+        (SIXTH, BEFORE, -2, SECOND, (None, 0, 0)),  # the state is older than the hit
+        (SIXTH, (7, START + 20, 14), -4, FIRST, (None, 0, 0)),  # the units have drained
+        (SIXTH, NOW, 3, None, ((-7, START + 2, 57), 19, 3)),  # above the capacity, which a negative unit marks
+        (SIXTH, (-7, START + 2, 57), -1, None, ((-7, START + 2, 50), 17, -1)),
+        (SIXTH, (-7, START + 2, 57), -3, None, ((7, START + 2, 36), 12, -3)),
+        (SLOWER, NOW, -2, SECOND, ((7, START + 2, 22), 11, -2)),
+        (SLOWER, (10, START + 2, 44), -4, FIRST, (None, 0, 0)),  # taken at another rate
+        (Rate(6, 14, burst=2), NOW, -1, None, (None, 0, 0)),  # still full after giving back
+    ],
+)
+def test_units_are_settled_exactly(rate, state, delta, receipt, expected):
+    settled = TokenBucket().settle(state, rate, delta, receipt, max(START + 2, state[1]))
+    assert (settled.state, settled.ttl, settled.applied) == expected
+
+
+def test_a_receipt_has_the_time_of_the_hit_and_the_numbers_of_the_rate():
+    assert TokenBucket().receipt(None, BEFORE, SIXTH) == FIRST
+    assert TokenBucket().receipt(BEFORE, NOW, SIXTH) == SECOND
+
+
+def test_the_twin_has_the_numbers_of_the_rate():
+    assert GCRA(5).twin(RATE) == ("meter", (1, 100_000, 5, 500_000, 1, 15))
+    assert TokenBucket(5, debt=2).twin(SIXTH) == ("meter", (3, 7, 7, 34, 1, 7))
