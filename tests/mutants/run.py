@@ -56,7 +56,7 @@ ROOMS = {
     "meter": Room(("strategies/meter",), ("tests/strategies/test_meter.py", *OF_STRATEGIES)),
     "windows": Room(
         ("strategies/sliding_window", "strategies/moments", "strategies/fixed_window", "strategies/sliding_counter"),
-        ("tests/strategies/test_sliding_window.py", "tests/strategies/test_envelopes.py", *OF_STRATEGIES),
+        (*(f"tests/strategies/test_{name}.py" for name in ("moments", "sliding_window", "envelopes")), *OF_STRATEGIES),
     ),
 }
 
