@@ -56,7 +56,11 @@ ROOMS = {
     "meter": Room(("strategies/meter",), ("tests/strategies/test_meter.py", *OF_STRATEGIES)),
     "windows": Room(
         ("strategies/sliding_window", "strategies/moments", "strategies/fixed_window", "strategies/sliding_counter"),
-        (*(f"tests/strategies/test_{name}.py" for name in ("moments", "sliding_window", "envelopes")), *OF_STRATEGIES),
+        (
+            *(f"tests/strategies/test_{name}.py" for name in ("moments", "sliding_window", "fixed_window")),
+            *(f"tests/strategies/test_{name}.py" for name in ("sliding_counter", "envelopes")),
+            *OF_STRATEGIES,
+        ),
     ),
 }
 
