@@ -17,6 +17,7 @@ from traffik import (
     TokenBucket,
 )
 from traffik.strategies import plan
+from traffik.strategies.meter import _exact_units
 
 RATE = Rate(10, 1_000_000)
 meters = pytest.mark.parametrize("meter", [GCRA, LeakyBucket, TokenBucket])
@@ -131,6 +132,7 @@ FIRST, SECOND = (START, 7, 45), (START + 2, 7, 45)  # their receipts
         (SIXTH, BEFORE, -4, None, ((7, 0, 0), 0, -4)),
         (SIXTH, BEFORE, -2, SECOND, (None, 0, 0)),  # the state is older than the hit
         (SIXTH, (7, START + 20, 14), -4, FIRST, (None, 0, 0)),  # the units have drained
+        (SIXTH, NOW, 1, None, ((-7, START + 2, 43), 15, 1)),
         (SIXTH, NOW, 3, None, ((-7, START + 2, 57), 19, 3)),  # above the capacity, which a negative unit marks
         (SIXTH, (-7, START + 2, 57), -1, None, ((-7, START + 2, 50), 17, -1)),
         (SIXTH, (-7, START + 2, 57), -3, None, ((7, START + 2, 36), 12, -3)),
@@ -142,6 +144,28 @@ FIRST, SECOND = (START, 7, 45), (START + 2, 7, 45)  # their receipts
 def test_units_are_settled_exactly(rate, state, delta, receipt, expected):
     settled = TokenBucket().settle(state, rate, delta, receipt, max(START + 2, state[1]))
     assert (settled.state, settled.ttl, settled.applied) == expected
+    assert all(type(number) is int for number in settled.state or ())
+
+
+def test_after_the_clock_has_gone_far_back_what_is_left_drains_from_now_on():
+    settled = TokenBucket().settle(NOW, SIXTH, -2, SECOND, START - 1000)
+    assert (settled.state, settled.ttl, settled.applied) == ((7, START - 1000, 22), 8, -2)
+
+
+def test_a_clock_in_ticks_counts_a_moment_between_two_of_them_as_the_later():
+    unit, drain, tick = 864_000, 1_000_000_007, 100_000
+    kernel = LeakyBucket().prepare(Rate(drain, 86_400_000_000))
+    _, state, _ = kernel((unit, START + 1, 10**12), 1, START + 3 * tick)
+    assert state == (unit, START + 3 * tick, 10**12 - 2 * drain + unit)
+    assert all(type(number) is int for number in state)
+    assert kernel(state, drain + 1, START + 3 * tick)[1:] == (None, 0)
+
+
+@pytest.mark.parametrize(("p", "units"), [(2**41 - 1, 4094), (2**41, 4093)])
+def test_no_more_units_are_used_than_exact_numbers_allow(p, units):
+    q = 2**40
+    assert _exact_units(p, q, 1, 1) == units
+    assert 2 * (units + 1) * q + p < 2**53 <= 2 * (units + 2) * q + p
 
 
 def test_a_receipt_has_the_time_of_the_hit_and_the_numbers_of_the_rate():
