@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from docs import draw_landing, simulate_slices
 from docs.draw_strategies import STRATEGIES, admitted
-from tests.docs.pages import ROOT
+from tests.docs.pages import PAGES, ROOT
 from traffik import FixedWindow, SlidingWindow
 
 BOUNDS = {"SlidingWindow(), SlidingLog()": 10, "FixedWindow()": 19, "GCRA(burst=1)": 10}
@@ -44,3 +46,12 @@ def test_every_picture_has_colours_for_dark_pages():
     ]
     assert len(drawn) >= 7
     assert [path.name for path in drawn if "prefers-color-scheme:dark" not in path.read_text(encoding="utf-8")] == []
+
+
+def test_every_screenshot_is_shown_in_the_colours_of_the_page():
+    shown = [
+        link for page in PAGES for link in re.findall(r"\((images/\S+\.png\S*)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert len(shown) >= 4
+    assert {link.rpartition("#")[2] for link in shown} == {"only-light", "only-dark"}
+    assert sum("#only-light" in link for link in shown) == len(shown) / 2

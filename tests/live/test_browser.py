@@ -119,7 +119,7 @@ def test_an_action_is_called_off(opened):
     assert limiters["login"].enabled
 
 
-LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "phone": (390, "light")}
+LOOKS = {"light": (1280, "light"), "dark": (1280, "dark"), "phone": (390, "light"), "phone-dark": (390, "dark")}
 
 
 @pytest.mark.parametrize("look", LOOKS)
