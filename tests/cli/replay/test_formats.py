@@ -190,5 +190,5 @@ def test_a_log_may_declare_other_columns_later(tmp_path):
     wanted = Wanted((Selector("ip"),))
     with readers(1) as read:
         (log,), runs = runs_of([Source(str(tmp_path / "log"))], Format("auto", wanted), 10**9, read, lambda _: None)
-        hits = [hit for _, hits in runs for hit in hits]
+        hits = [hit for batch in runs for _, hits in batch for hit in hits]
     assert (hits, log.malformed) == ([b"192.0.2.1"] * 9 + [b"192.0.2.2"] * 6, 0)

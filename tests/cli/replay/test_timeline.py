@@ -14,7 +14,9 @@ runs = st.lists(st.tuples(st.integers(0, 3_000_000_000_000), st.integers(1, 5), 
 
 def filled(hits):
     timeline = Timeline()
-    timeline.add(sorted(hits))
+    for part in (sorted(hits)[:2], sorted(hits)[2:]):
+        runs = [(now, [b""] * requests) for now, requests, _ in part]
+        assert timeline.add(runs, [refused for *_, refused in part]) == sum(requests for _, requests, _ in part)
     return timeline, timeline.steps()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from traffik.identities.forwarding import hops
 from traffik.identities.proxies import NETWORK_PREFIX, Proxies
-from traffik_cli.replay.addresses import PRIVATE, address_in, is_plain
+from traffik_cli.replay.addresses import PRIVATE, address_in
 from traffik_cli.replay.records import NOTHING, text_of
 
 __all__ = ["PRIVATE_PROXIES", "Clients"]
@@ -37,7 +37,8 @@ class Clients:
         except TypeError:  # see below
             return list(map(self.key, peers))
         if None in found:
-            found = [self.key(peer) if key is None else key for peer, key in zip(peers, found, strict=True)]
+            for place in [place for place, key in enumerate(found) if key is None]:
+                found[place] = self._new(peers[place], peers[place], None)
         return found
 
     def key(self, peer: Any, forwarded: Any = None) -> bytes | None:
@@ -47,11 +48,17 @@ class Clients:
             found = self._known.get(pair)
         except TypeError:  # a list of JSON, or an object, which is no address
             return None if isinstance(peer, dict) or isinstance(forwarded, dict) else self._listed(peer, forwarded)
-        if found is None:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            plain = forwarded is None and peer.__class__ is str and is_plain(peer)
-            found = self._known[pair] = peer.encode() if plain else self._found(peer, forwarded)
+        return self._new(pair, peer, forwarded) if found is None else found
+
+    def _new(self, pair: Any, peer: Any, forwarded: Any) -> bytes | None:
+        """The key of a client that is not known."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        plain = forwarded is None and peer.__class__ is str and peer[:1].isdigit() and peer[-1:].isdigit()
+        if plain and ":" not in peer and "," not in peer and peer.isascii():  # no port and no list: it is the key
+            found = self._known[pair] = peer.encode()
+        else:
+            found = self._known[pair] = self._found(peer, forwarded)
         return found
 
     def _listed(self, peer: Any, forwarded: Any) -> bytes | None:

@@ -19,10 +19,13 @@ _POINTS: Final = frozenset(".,")
 _FRACTION: Final = re.compile(r"[.,](\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
 
 
-_Second: TypeAlias = tuple[str, int, int | None, str]
-"""How a time begins up to its fraction; the µs of that; where the fraction ends; the zone behind it."""
+_Second: TypeAlias = tuple[str, int, int | None, str, dict[str, int]]
+"""How a time begins up to its fraction; the µs of that; where the fraction ends; the zone behind it; the µs of short
+fractions with that zone."""
 
-_NO_SECOND: Final[_Second] = "-", 0, 20, ""
+_NO_SECOND: Final[_Second] = "-", 0, 20, "", {}
+_SHORT: Final = 3
+"""Digits of a fraction that comes again."""
 
 
 class Instants:
@@ -32,28 +35,35 @@ class Instants:
         calendar: fills in what times do not say.
     """
 
-    __slots__ = ("_calendar", "_known", "_seconds")
+    __slots__ = ("_calendar", "_known", "_seconds", "_shorts")
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
         self._known: dict[Any, int | None] = {}
         self._seconds: dict[tuple[str, str], _Second] = {}
+        self._shorts: dict[str, dict[str, int]] = {}
 
     def all(self, values: Iterable[Any]) -> list[int | None]:
         """The instants of all values, in their order; None for each that is no time."""
         found: list[int | None] = []
         append, read = found.append, self.read
         last = now = None
-        start, begun, end, zone = _NO_SECOND
+        start, begun, end, zone, short = _NO_SECOND
         for value in values:
             if value.__class__ is str:
+                if value.startswith(start) and (micros := short.get(value[20:])) is not None:
+                    append(begun + micros)
+                    continue
                 if value != last:
                     last = value
                     if not value.startswith(start) and value[19:20] in _POINTS:
-                        start, begun, end, zone = self._second(value)
+                        start, begun, end, zone, short = self._second(value)
                     digits = value[20:end] if value.startswith(start) and value.endswith(zone) else ""
                     if digits.isdigit() and digits.isascii() and len(digits) <= 9:
-                        now = begun + int(digits[:6].ljust(6, "0"))
+                        micros = int(digits[:6].ljust(6, "0"))
+                        now = begun + micros
+                        if len(digits) <= _SHORT:
+                            short[value[20:]] = micros
                     else:
                         now = read(value)
                 append(now)
@@ -89,6 +99,8 @@ class Instants:
                 return _NO_SECOND
             if len(self._seconds) >= _MOST:
                 self._seconds.clear()
-            found = value[:20], now - int(digits[:6].ljust(6, "0")), -len(zone) or None, zone
+                self._shorts.clear()
+            begun = now - int(digits[:6].ljust(6, "0"))
+            found = value[:20], begun, -len(zone) or None, zone, self._shorts.setdefault(zone, {})
             self._seconds[value[:20], zone] = found
         return found

@@ -138,8 +138,9 @@ class Ledger:
             cost = self._cost if units is None else units
             kernel = _kernel_of(plan or self.plan, cost)
         found: list[int] = []
+        requests = 0
         for now, keys in runs:
-            self.requests += len(keys)
+            requests += len(keys)
             fresh, until, born, refused = None, now, None, 0
             for key in keys:
                 entry = known(key)
@@ -166,6 +167,7 @@ class Ledger:
                     refused += 1
                     self._refuse(key, entry, decision, now)
             found.append(refused)
+        self.requests += requests
         return found
 
     def count(self, key: bytes, requests: int) -> None:

@@ -141,10 +141,8 @@ class Scenario:
             found = [sum(self._refused(now, hit) for hit in hits) for now, hits in runs]
         else:
             found = self.ledgers[0].decide_all(runs if self.wanted.bare else map(self._keyed, runs))
-        counts = [(now, len(hits) + idle, refused) for (now, hits), refused in zip(runs, found, strict=True)]
-        self.requests += sum(requests for _, requests, _ in counts)
+        self.requests += self.timeline.add(runs, found, idle)
         self.refused += sum(found)
-        self.timeline.add(counts)
 
     def _keyed(self, run: Run) -> Run:
         """The keys of those requests that the only throttle applies to."""

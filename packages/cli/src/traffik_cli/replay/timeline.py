@@ -6,9 +6,11 @@ kept exactly. Times come in order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
+
+from traffik_cli.replay.batches import Run
 
 __all__ = ["Peak", "Stretch", "Timeline", "wider"]
 
@@ -91,18 +93,31 @@ class Timeline:
         """How long a step is, µs."""
         return _STEPS[self._step] * _SECOND
 
-    def add(self, counts: Sequence[tuple[int, int, int]]) -> None:
-        """Add requests, and refusals among them, each with their instant, in order and never before the last."""
-        if counts and self.first is None:
-            self.first = counts[0][0]
-        for now, requests, refused in counts:
-            second = now // _SECOND
-            if second != self._now:
+    def add(self, runs: Sequence[Run], refused: Iterable[int], idle: int = 0) -> int:
+        """Add runs of requests, with the refusals among each; they come in order, and never before the last.
+
+        Args:
+            runs: the requests.
+            refused: how many of each run were refused.
+            idle: how many more requests each run has.
+
+        Returns:
+            How many requests were added.
+        """
+        if runs and self.first is None:
+            self.first = runs[0][0]
+        before, added, ends = 0, 0, (self._now + 1) * _SECOND
+        for (now, hits), count in zip(runs, refused, strict=True):
+            if now >= ends:
+                self._requests += added - before
                 self._flush()
-                self._now = second
-            self._requests += requests
-            self._refused += refused
+                self._now, before = now // _SECOND, added
+                ends = (self._now + 1) * _SECOND
+            added += len(hits) + idle
+            self._refused += count
             self.last = now
+        self._requests += added - before
+        return added
 
     def steps(self) -> list[Stretch]:
         """All steps, in order, those without a request left out."""
