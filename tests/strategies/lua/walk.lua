@@ -81,7 +81,7 @@ local function walk(plans, steps, spoils)
         if operation ~= "spoil" then
             local hit = operation == "settle" and back > 0 and remembered[#remembered + 1 - back]
             text, rates = unpack(hit and hit[2] or plans[place])
-            parts = turn(text, stored, before)
+            parts = before == text and stored or turns.turn(text, stored, before)
         end
         if operation == "forget" then
             stored, before = {}, ""

@@ -4,7 +4,7 @@
 -- doubles here, so only exact operations are allowed: + - * and comparisons on integers whose results are below 2^53,
 -- math.fmod, and divisions without a remainder.
 --
--- A script is this file, the kernels it needs, plans.lua, and script.lua of the store.
+-- A script is this file, the kernels it needs, turns.lua, plans.lua, and script.lua of the store.
 --
 -- makers.name() returns the functions of a strategy:
 --     kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers` is

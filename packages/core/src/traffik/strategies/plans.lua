@@ -1,122 +1,7 @@
--- The twin of plans.py and turns.py: several rates as one decision, all or nothing, and rates that take turns. Only exact
--- operations: see exact.lua.
+-- The twin of plans.py: several rates as one decision, all or nothing. Only exact operations: see exact.lua.
 --
 -- `rates` is an array of {name, numbers}, the twins of a plan. `parts` is an array with the stored state of each rate, or
--- false for none. Its field `former` has the rates that counted before: each {rate, until, part}; nil if there are none.
---
--- A rate is also written as text, with commas: a letter for its kernel followed by its period, and the numbers without
--- the windows of the calendar. Several have semicolons between them.
-
-local KERNELS =
-    { w = "sliding_window", c = "sliding_counter", f = "fixed_window", m = "meter", k = "calendar_window" }
-local MOST = 16 -- former rates; those that counted last are kept
-
--- The period in the text of a rate, with the letter of its kernel.
-local function period_in(text)
-    return text:match("^[^,]*")
-end
-
--- The rate in a text; nil if it has no kernel here.
-local function rate_in(text)
-    local name, numbers = KERNELS[text:sub(1, 1)], {}
-    for number in text:gmatch(",(%d+)") do
-        numbers[#numbers + 1] = tonumber(number)
-    end
-    return name and { name, numbers }
-end
-
-local function is_calendar(period)
-    return period:sub(1, 1) == "k"
-end
-
--- The place of the first entry whose period is equal, or of the same kind, if there is any; only of those that are free.
-local function place_of(period, entries, free, alike)
-    for place, entry in ipairs(entries) do
-        local other = period_in(entry[1])
-        if free[place] and (other == period or alike and is_calendar(other) == is_calendar(period)) then
-            return place
-        end
-    end
-end
-
--- The part that each of the rates in a text goes on from, or false; and the entries that no rate has as its own.
-local function match_rates(text, entries)
-    local wanted, places, parts, free, all, left = {}, {}, {}, {}, {}, {}
-    for place in ipairs(entries) do
-        free[place], all[place] = true, true
-    end
-    for each in text:gmatch("[^;]+") do
-        local place = place_of(period_in(each), entries, free)
-        wanted[#wanted + 1] = period_in(each)
-        places[#wanted] = place or false
-        free[place or 0] = false
-    end
-    for place, entry in ipairs(entries) do
-        if free[place] then
-            left[#left + 1] = entry
-        end
-    end
-    for at, period in ipairs(wanted) do
-        if not places[at] then
-            places[at] = place_of(period, entries, free, true) or place_of(period, entries, all, true) or 0
-            free[places[at]] = false
-        end
-        parts[at] = places[at] > 0 and entries[places[at]][3]
-    end
-    return parts, left
-end
-
--- The parts for the rates in a text, from parts that were counted by those in another one.
-local function turn(text, parts, before)
-    if before == text then
-        return parts
-    end
-    local entries, place = {}, 0
-    for each in before:gmatch("[^;]+") do
-        place = place + 1
-        entries[place] = { each, EXACT, parts[place] or false }
-    end
-    for _, entry in ipairs(parts.former or {}) do
-        entries[#entries + 1] = entry
-    end
-    local found, left = match_rates(text, entries)
-    found.former = #left > 0 and left or nil
-    return found
-end
-
--- The parts for the rates in a text: for those of its kind the only part of another plan.
-local function adopt(text, part, calendar)
-    local parts = {}
-    for each in text:gmatch("[^;]+") do
-        parts[#parts + 1] = is_calendar(each) == calendar and part
-    end
-    return parts
-end
-
-local function ask(rate, part, cost, now)
-    return kernels[rate[1]](part or nil, cost, now, rate[2])
-end
-
--- The former rates after a charge, nil if none are left, and the µs for which they are kept.
-local function charge_former(former, cost, now)
-    local kept, longest = {}, 0
-    for _, entry in ipairs(former or {}) do
-        local rate, part = rate_in(entry[1]), entry[3] or nil
-        if rate and #kept < MOST then
-            local _, remaining, _, reset_after = ask(rate, part, 0, now)
-            local ends, units = math.min(entry[2], now + reset_after), math.min(cost, remaining) -- it may have gone back
-            if ends > now and units > 0 then
-                local _, _, _, _, changed = ask(rate, part, units, now)
-                part = changed or part
-            end
-            if ends > now then
-                kept[#kept + 1] = { entry[1], ends, part }
-                longest = math.max(longest, ends - now)
-            end
-        end
-    end
-    return #kept > 0 and kept or nil, longest
-end
+-- false for none. Its field `former` has the rates that counted before, if there are any: see turns.lua.
 
 -- The refusal by several rates of which at least one refuses: the one with the longest wait, and the parts after it.
 local function refuse_together(parts, rates, cost, now)
@@ -136,7 +21,7 @@ local function refuse_together(parts, rates, cost, now)
         end
     end
     if any then
-        local kept, life = charge_former(parts.former, 0, now)
+        local kept, life = turns.charge(parts.former, 0, now)
         after.former, longest = kept, math.max(longest, life)
     end
     return 0, least, binding_wait, binding_reset, binding, any and after or nil, any and longest or 0
@@ -160,7 +45,7 @@ local function decide_together(parts, rates, cost, now)
         end
     end
     if parts.former then
-        local kept, life = charge_former(parts.former, cost, now)
+        local kept, life = turns.charge(parts.former, cost, now)
         news.former, longest = kept, math.max(longest, life)
     end
     return 1, least, 0, reset, binding, news, longest
@@ -222,7 +107,7 @@ local function settle_parts(parts, rates, delta, given, now)
     if not any then
         return nil, 0, least
     end
-    local kept, life = charge_former(parts.former, math.max(delta, 0), now)
+    local kept, life = turns.charge(parts.former, math.max(delta, 0), now)
     left.former = kept
     return left, math.max(ttl, life), least
 end

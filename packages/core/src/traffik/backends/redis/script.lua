@@ -2,7 +2,7 @@
 --
 -- KEYS     a key for each charge; none where they are of several slots of a cluster, all of them this server's
 -- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several rates, the rates as text
---          (see plans.lua), the tag of plans with several, whether some rates are of the calendar}; behind them the
+--          (see turns.lua), the tag of plans with several, whether some rates are of the calendar}; behind them the
 --          place of the plan, cost and operation of each charge, in one flat array; and then the keys, if KEYS has none
 -- ARGV[2…] what some operations take: SWAP the stored value that is expected, the new one, and its time to live in ms;
 --          SETTLE the receipts, and FORESEE the costs, as integers with commas between them; a semicolon ends a receipt
@@ -15,7 +15,7 @@
 -- kept if one refuses. Each sees what those before it leave.
 --
 -- A value is a tag, which says what it is and how it is written, and behind it the part of the only rate, or, with the
--- tag of several rates, these packed together: the rates as text, the former ones or false, and the parts. Each can be
+-- tag of several rates, these packed together: the parts, the former rates or false, and the rates as text. Each can be
 -- read as the other, so that a limit that gets a second rate goes on with what was used under its first. A value of
 -- another tag counts as none.
 
@@ -48,12 +48,14 @@ end
 -- The parts in a value of several rates, for the rates of a plan.
 local function parts_of(stored, plan)
     local fine, found = pcall(cmsgpack.unpack, sub(stored, 2))
-    if not fine or type(found) ~= 'table' or type(found[1]) ~= 'string' then
+    if not fine or type(found) ~= 'table' or type(found[#found]) ~= 'string' then
         return {}
     end
-    local parts = {unpack(found, 3)}
-    parts.former = type(found[2]) == 'table' and found[2] or nil
-    return turn(plan[4], parts, found[1])
+    local rates, former = found[#found], found[#found - 1]
+    if former then
+        found.former = former
+    end
+    return rates == plan[4] and found or turns.turn(plan[4], found, rates)
 end
 
 -- The parts in a stored value, as a plan reads them.
@@ -68,11 +70,16 @@ local function parts_for(plan, stored)
         return tag == plan[1] and {sub(stored, 2)} or {}
     end
     local calendar = tag == 'k'
-    return (calendar or tag == string.lower(several)) and adopt(plan[4], sub(stored, 2), calendar) or {}
+    return (calendar or tag == string.lower(several)) and turns.adopt(plan[4], sub(stored, 2), calendar) or {}
 end
 
 local function value_of(plan, parts)
-    return plan[1] .. (plan[3] and cmsgpack.pack({plan[4], parts.former or false, unpack(parts)}) or parts[1])
+    if not plan[3] then
+        return plan[1] .. parts[1]
+    end
+    local former, last = parts.former or false, #plan[2]
+    parts.former, parts[last + 1], parts[last + 2] = nil, former, plan[4]
+    return plan[1] .. cmsgpack.pack(parts)
 end
 
 -- Decide one charge by the kernel of its only rate.
@@ -272,7 +279,7 @@ end
 
 -- The error if the windows of the calendar in a plan are not those around now.
 local function misdated(plan)
-    for _, rate in ipairs(plan ~= 0 and plan[6] and plan[2] or {}) do
+    for _, rate in ipairs(plan[2]) do
         local starts = rate[2]
         if rate[1] == 'calendar_window' and (now < starts[3] or now >= starts[6]) then
             return {err = 'CLOCK this server and the application differ by a whole calendar period in time: set their clocks'}
@@ -282,7 +289,8 @@ end
 
 for place, key in ipairs(undeclared or KEYS) do
     local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
-    local stored, text, last = misdated(plan) or call('GET', key), next_text, operation >= LAST
+    local stored = plan ~= 0 and plan[6] and misdated(plan) or call('GET', key)
+    local text, last = next_text, operation >= LAST
     operation = last and operation - LAST or operation
     if operation == SWAP then
         next_text = next_text + 3

@@ -66,6 +66,7 @@ _PIECES: Final = (
     "fixed_window",
     "calendar_window",
     "meter",
+    "turns",
     "plans",
 )
 _FAILED: Final = -1

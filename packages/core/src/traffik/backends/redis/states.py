@@ -50,7 +50,7 @@ def tag_of_several(plan: Plan) -> str:
 
 
 def rates_text(plan: Plan) -> str:
-    """The rates of `plan` as the script writes them in values of several rates; see plans.lua."""
+    """The rates of `plan` as the script writes them in values of several rates; see turns.lua."""
     pairs = zip(plan.twins or (), plan.rates, strict=False)
     return ";".join(",".join(map(str, (f"{_TAGS[twin.name]}{period_of(rate)}", *twin.numbers))) for twin, rate in pairs)
 
