@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from traffik.model.calendars import CalendarPeriod
 from traffik.model.decisions import ADMITTED, UNBOUNDED, Decision
@@ -29,13 +29,17 @@ Former: TypeAlias = tuple[tuple[str, int, State | None], ...]
 """The rate, the time until which it is kept, and the part of each rate that counted before."""
 
 _Period: TypeAlias = int | CalendarPeriod
+_Places: TypeAlias = tuple[list[int | None], list[tuple[int, str]]]
+"""For each rate the place of the part that it goes on from, and the places and texts of rates that are left over."""
+
+_T = TypeVar("_T")
 _Answer: TypeAlias = tuple[Decision, State | None, int]
 
 _MOST: Final = 16
 """The most former rates; those that counted last are kept."""
 
 _KNOWN: Final = 1_000
-"""The most rates whose kernels are kept."""
+"""The most rates, and the most places, that are kept for the next time."""
 
 
 def period_of(rate: Rate) -> _Period:
@@ -76,7 +80,7 @@ class Turns:
         fresh: the parts of a key without a state.
     """
 
-    __slots__ = ("_kernel_of", "_known", "_periods", "fresh", "text")
+    __slots__ = ("_kernel_of", "_known", "_periods", "_places", "fresh", "text")
 
     def __init__(self, rates: Sequence[Rate], kernel_of: Callable[[Rate], Kernel]) -> None:
         self.text: str = "; ".join(map(str, rates))
@@ -84,6 +88,7 @@ class Turns:
         self._periods = [period_of(rate) for rate in rates]
         self._kernel_of = kernel_of
         self._known: dict[str, tuple[_Period, Kernel | None]] = {}
+        self._places: dict[object, _Places] = {}
 
     def read(self, state: State | None) -> tuple[State, Former]:
         """The part of each rate, None where there is none, and the former rates."""
@@ -91,11 +96,21 @@ class Turns:
             return self.fresh, ()
         if state[0] == self.text:
             return state[2:], state[1]
-        last = ((text, EXACT, part) for text, part in zip(state[0].split("; "), state[2:], strict=False))
-        stored = [*last, *state[1]]
-        found, own = matches(self._periods, [self._known_as(entry[0])[0] for entry in stored])
-        parts = tuple(None if place is None else stored[place][2] for place in found)
-        return parts, tuple(entry for place, entry in enumerate(stored) if place not in own)
+        last, former, *counted = state
+        kept: Former = former
+        names = (last, *(text for text, _, _ in kept)) if kept else last
+        places, left = self._places.get(names) or self._place(names, last, kept)
+        stored = [*counted, *(part for _, _, part in kept)]
+        parts = tuple([None if place is None else stored[place] for place in places])
+        count = len(counted)
+        return parts, tuple([kept[at - count] if at >= count else (text, EXACT, stored[at]) for at, text in left])
+
+    def _place(self, names: object, last: str, former: Former) -> _Places:
+        """The places for a state with these rates."""
+        texts = [*last.split("; "), *(text for text, _, _ in former)]
+        found, own = matches(self._periods, [self._known_as(text)[0] for text in texts])
+        places = found, [(place, text) for place, text in enumerate(texts) if place not in own]
+        return _remember(self._places, names, places)
 
     def adopt(self, part: State, period: type[_Period]) -> State:
         """The state that goes on with the only part of another plan, for the rates of its kind."""
@@ -125,10 +140,15 @@ class Turns:
                 known = period_of(rate), self._kernel_of(rate)
             except RateError:
                 known = 0, None
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            self._known[text] = known
+            _remember(self._known, text, known)
         return known
+
+
+def _remember(known: dict[Any, _T], key: object, value: _T) -> _T:
+    if len(known) >= _KNOWN:
+        known.clear()
+    known[key] = value
+    return value
 
 
 def as_one_kernel(kernels: Sequence[Kernel], turns: Turns) -> Kernel:

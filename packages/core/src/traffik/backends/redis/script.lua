@@ -282,7 +282,7 @@ local function misdated(plan)
     for _, rate in ipairs(plan[2]) do
         local starts = rate[2]
         if rate[1] == 'calendar_window' and (now < starts[3] or now >= starts[6]) then
-            return {err = 'CLOCK this server and the application differ by a whole calendar period in time: set their clocks'}
+            return {err = 'CLOCK the application and this server differ by a whole calendar period: set their clocks'}
         end
     end
 end
