@@ -149,3 +149,14 @@ def test_a_reservation_from_before_another_kind_of_period_grants_nothing(store, 
             assert sum(bool(limiter.sync.hit("ada")) for _ in range(12)) == 10
             held.commit(actual)
         assert not limiter.sync.hit("ada"), actual
+
+
+def test_a_reservation_of_a_process_with_another_kind_of_period_changes_nothing(clock, tmp_path):
+    tmp_path.chmod(0o700)
+    ours, theirs = (LMDBBackend(tmp_path / "q", clock=clock, on_error="raise") for _ in range(2))
+    with ours, theirs:
+        old, new = Limiter("api", "10/hour", backend=ours), Limiter("api", "10/month", backend=theirs)
+        with old.sync.reserve("ada", 2) as held:
+            assert new.sync.hit("ada", 10)
+            assert held.commit(5).units == 0
+        assert not new.sync.hit("ada")

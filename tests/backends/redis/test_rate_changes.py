@@ -112,6 +112,15 @@ async def test_a_reservation_from_before_another_kind_of_period_grants_nothing(s
             assert not await limiter.hit(before), (before, after, actual)
 
 
+async def test_a_reservation_of_a_process_with_another_kind_of_period_changes_nothing(store, redis_server):
+    async with RedisBackend(redis_server.url, on_error="raise") as theirs:
+        old, new = Limiter("api", "10/hour", backend=store), Limiter("api", "10/month", backend=theirs)
+        async with old.reserve("ada", 2) as held:
+            assert await new.hit("ada", 10)
+            assert (await held.commit(5)).units == 0
+        assert not await new.hit("ada")
+
+
 async def test_a_server_whose_clock_is_a_period_away_is_an_error(store, monkeypatch):
     limiter = Limiter("far", "10/day tz=UTC", backend=store)
     assert await limiter.hit("a")

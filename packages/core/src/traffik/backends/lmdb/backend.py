@@ -30,7 +30,7 @@ from traffik.backends.lmdb.paths import FILES, check_store, file_name, resolve_d
 from traffik.backends.lmdb.records import FileRecord
 from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
-from traffik.backends.postings import FORESEE, TRY, Posted, Taken, post_each, take_together
+from traffik.backends.postings import FORESEE, TRY, Posted, Taken, take_together
 from traffik.backends.resilience.breaker import Breaker, Circuit
 from traffik.backends.resilience.failures import Failures, OnError, charge_of, charges_of
 from traffik.backends.resilience.health import Health
@@ -182,7 +182,7 @@ class LMDBBackend(Backend):
         step = LedgerStep(self._file_of, kind != TRY)
 
         def work(now: int) -> Taken:
-            post_each(back, now, step.fetch, step.keep)
+            step.post(back, now)
             return take_together(takes, kind, now, step.fetch, step.keep)
 
         try:
@@ -202,7 +202,7 @@ class LMDBBackend(Backend):
         step = LedgerStep(self._file_of, write)
         keys = [posting.key for posting in postings]
         try:
-            posted = await self._within(keys, lambda now: post_each(postings, now, step.fetch, step.keep), sync, write)
+            posted = await self._within(keys, lambda now: step.post(postings, now), sync, write)
         except BackendError as error:
             answers = [await self._answer_without(error, charge_of(posting), sync) for posting in postings]
             posted = self._failures.post(answers, error, postings, self._wait())

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from traffik.backends.lmdb.maintenance import maintain, remove, sweep
 from traffik.backends.lmdb.overflow import LEVELS, Buckets, buckets_of, note_bucket, note_removed, overflow_in
-from traffik.backends.lmdb.states import name_of, text_of
+from traffik.backends.lmdb.states import expiry_of, name_of, text_of
 from traffik.backends.lmdb.unwritable import CrampedError, FullError
+from traffik.backends.postings import SETTLE, post_each
 from traffik.model.errors import BackendError
 from traffik.strategies import probe
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from traffik.backends.lmdb.environments import Environment
     from traffik.backends.lmdb.files import Transaction
     from traffik.backends.lmdb.states import Account
+    from traffik.backends.postings import Posted, Posting
     from traffik.model.decisions import Decision
     from traffik.strategies import State
 
@@ -118,6 +120,20 @@ class LedgerStep:
         self._write = write
         self.shared: set[tuple[str, str]] = set()
         """The uids and keys that are counted in a bucket."""
+
+    def post(self, postings: Sequence[Posting], now: int) -> list[Posted]:
+        """Carry out postings. Keys that a plan of another family counts by now are not settled."""
+        asked = [each._replace(units=0) if self._is_of_others(each) else each for each in postings]
+        return post_each(asked, now, self.fetch, self.keep)
+
+    def _is_of_others(self, posting: Posting) -> bool:
+        """Whether it settles a key whose state its plan cannot read, so that it would replace that."""
+        account, text = posting.account, text_of(posting.key)
+        transaction = self._transaction(text)
+        if posting.kind != SETTLE or transaction is None:
+            return False
+        value = transaction.lmdb.get(name_of(account.prefix, text))
+        return value is not None and expiry_of(value) > transaction.now and account.read(value) is None
 
     def fetch(self, account: Account, key: str) -> State | None:
         """The state of a local key; see `traffik.backends.postings.Fetch`."""

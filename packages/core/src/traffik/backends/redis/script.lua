@@ -245,6 +245,9 @@ end
 
 local function settle_one(key, stored, plan, delta, receipt)
     local parts = parts_for(plan, stored)
+    if stored and #parts == 0 then
+        delta = 0 -- A plan that this one cannot read counts the key by now.
+    end
     local remaining, retry_after, reset_after, binding, changed, ttl, applied =
         settle(parts, plan[2], delta, receipts_in(receipt), now)
     if changed then
