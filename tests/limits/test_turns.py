@@ -76,7 +76,7 @@ class Witness:
 @pytest.mark.parametrize("strategy", MONOTONOUS, **named)
 def test_no_sequence_of_answers_admits_more_than_each_rate_alone(strategy, turning, clock):
     limiter, turns = turning(strategy)
-    for number in range(12):
+    for number in range(8):
         chance, witnesses = Random(number), {}
         answers = chance.sample(ANSWERS, chance.choice([2, 2, 3, 5]))
         for _ in range(80):
@@ -92,7 +92,7 @@ def test_no_sequence_of_answers_admits_more_than_each_rate_alone(strategy, turni
 @pytest.mark.parametrize("strategy", STRATEGIES, **named)
 def test_a_hit_counts_for_all_rates_that_have_been_returned(strategy, turning):
     limiter, turns = turning(strategy)
-    for number in range(12):
+    for number in range(6):
         name, chance, counted = f"ada {number}", Random(number), {}
         answers = chance.sample(ANSWERS, 3)
         for _ in range(60):
