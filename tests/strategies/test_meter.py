@@ -152,6 +152,24 @@ def test_after_the_clock_has_gone_far_back_what_is_left_drains_from_now_on():
     assert (settled.state, settled.ttl, settled.applied) == ((7, START - 1000, 22), 8, -2)
 
 
+@pytest.mark.parametrize(
+    ("rate", "state", "now", "changed"),
+    [
+        (SIXTH, (7, START, 7), START - 14, (7, START, 14)),  # the clock may go back by a full drain
+        (SIXTH, (7, START, 7), START - 15, (7, START - 15, 14)),
+        (SLOWER, (7, START, 36), START + 1, (10, START + 1, 52 - 3 + 10)),  # 36 sevenths, rounded up to tenths
+        (Rate(6, 6), (1, START, 12), START + 1, (1, START + 1, 6)),  # a capacity that was lowered to 6
+        (SIXTH, (7, START, 42), START + 3, (7, START + 3, 40)),
+        (SIXTH, (7, START, 42), START - 15, (7, START - 15, 42)),  # refused, and counted from now on
+        (SIXTH, (-7, START, 63), START + 10, (7, START + 10, 40)),
+    ],
+)
+def test_a_hit_changes_the_state_exactly(rate, state, now, changed):
+    _, made, _ = TokenBucket().prepare(rate)(state, 1, now)
+    assert made == changed
+    assert all(type(number) is int for number in made)
+
+
 def test_a_clock_in_ticks_counts_a_moment_between_two_of_them_as_the_later():
     unit, drain, tick = 864_000, 1_000_000_007, 100_000
     kernel = LeakyBucket().prepare(Rate(drain, 86_400_000_000))
