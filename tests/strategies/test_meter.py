@@ -7,6 +7,7 @@ import pytest
 from tests.walks import START, Key
 from traffik import (
     GCRA,
+    NEVER,
     FixedWindow,
     LeakyBucket,
     Penalty,
@@ -153,21 +154,50 @@ def test_after_the_clock_has_gone_far_back_what_is_left_drains_from_now_on():
 
 
 @pytest.mark.parametrize(
-    ("rate", "state", "now", "changed"),
+    ("rate", "state", "cost", "at", "decision", "changed"),
     [
-        (SIXTH, (7, START, 7), START - 14, (7, START, 14)),  # the clock may go back by a full drain
-        (SIXTH, (7, START, 7), START - 15, (7, START - 15, 14)),
-        (SLOWER, (7, START, 36), START + 1, (10, START + 1, 52 - 3 + 10)),  # 36 sevenths, rounded up to tenths
-        (Rate(6, 6), (1, START, 12), START + 1, (1, START + 1, 6)),  # a capacity that was lowered to 6
-        (SIXTH, (7, START, 42), START + 3, (7, START + 3, 40)),
-        (SIXTH, (7, START, 42), START - 15, (7, START - 15, 42)),  # refused, and counted from now on
-        (SIXTH, (-7, START, 63), START + 10, (7, START + 10, 40)),
+        (SIXTH, None, 1, 0, (True, 5, 0, 3), (7, START, 7)),
+        (SIXTH, None, 6, 0, (True, 0, 0, 14), (7, START, 42)),
+        (SIXTH, None, 7, 0, (False, 6, NEVER, 0), None),
+        (SIXTH, (7, START, 42), 1, 2, (False, 0, 1, 12), None),
+        (SIXTH, (7, START, 42), 1, 3, (True, 0, 0, 14), (7, START + 3, 40)),
+        (SIXTH, (7, START, 42), 6, 3, (False, 1, 11, 11), None),
+        (SIXTH, (7, START, 7), 1, -14, (True, 4, 0, 19), (7, START, 14)),  # the clock may go back by a full drain
+        (SIXTH, (7, START, 7), 1, -15, (True, 4, 0, 5), (7, START - 15, 14)),
+        (SIXTH, (7, START, 42), 1, -14, (False, 0, 17, 28), None),
+        (SIXTH, (7, START, 42), 1, -15, (False, 0, 3, 14), (7, START - 15, 42)),
+        (SIXTH, (7, START, 0), 0, -5, (True, 6, 0, 0), (7, START, 0)),
+        (SIXTH, (-7, START, 63), 1, 6, (False, 0, 4, 15), None),
+        (SIXTH, (-7, START, 63), 1, 10, (True, 0, 0, 14), (7, START + 10, 40)),
+        (SIXTH, (-7, START, 63), 1, -30, (False, 0, 10, 21), (-7, START - 30, 63)),
+        (SLOWER, (7, START, 36), 1, 1, (True, 0, 0, 20), (10, START + 1, 52 - 3 + 10)),  # 36 sevenths, rounded up
+        (Rate(6, 6), (1, START, 12), 1, 1, (True, 0, 0, 6), (1, START + 1, 6)),  # the capacity was lowered to 6
     ],
 )
-def test_a_hit_changes_the_state_exactly(rate, state, now, changed):
-    _, made, _ = TokenBucket().prepare(rate)(state, 1, now)
-    assert made == changed
-    assert all(type(number) is int for number in made)
+def test_a_hit_is_decided_exactly(rate, state, cost, at, decision, changed):
+    made, kept, ttl = TokenBucket().prepare(rate)(state, cost, START + at)
+    assert (made.allowed, made.remaining, made.retry_after, made.reset_after) == decision
+    assert (made.limit, made.rate, kept, ttl) == (6, rate, changed, made.reset_after if kept else 0)
+    assert all(type(number) is int for number in (*made[1:5], ttl, *(kept or ())))
+
+
+@pytest.mark.parametrize(
+    ("level", "cost", "decision"),
+    [
+        (0, 8, (True, 0, 0, 19)),
+        (0, 9, (False, 8, NEVER, 0)),
+        (34, 1, (True, 2, 0, 14)),
+        (34, 3, (True, 0, 0, 19)),
+        (34, 4, (False, 3, 2, 12)),
+        (35, 1, (True, 0, 0, 14)),
+        (41, 2, (True, 0, 0, 19)),
+        (42, 1, (False, 0, 1, 14)),
+        (55, 1, (False, 0, 5, 19)),
+    ],
+)
+def test_a_hit_with_debt_is_decided_exactly(level, cost, decision):
+    made, _, _ = TokenBucket(debt=2).prepare(SIXTH)((7, START, level), cost, START)
+    assert (made.allowed, made.remaining, made.retry_after, made.reset_after) == decision
 
 
 def test_a_clock_in_ticks_counts_a_moment_between_two_of_them_as_the_later():
@@ -179,11 +209,29 @@ def test_a_clock_in_ticks_counts_a_moment_between_two_of_them_as_the_later():
     assert kernel(state, drain + 1, START + 3 * tick)[1:] == (None, 0)
 
 
+def test_the_clock_is_as_fine_as_exact_numbers_allow():
+    ticks = [LeakyBucket(burst)._numbers(Rate(1, 1_000_000))[4] for burst in (2_251_799_813, 2_251_799_814)]
+    assert ticks == [1, 10]
+    assert LeakyBucket(10)._numbers(Rate(2**53 - 43, 1))[:3] == (2**53 - 43, 1, 10)
+    assert TokenBucket(10, debt=1)._numbers(Rate(2**53 - 25, 1))[:3] == (2**53 - 25, 1, 11)
+    for strategy, limit, period in (
+        *((LeakyBucket(10), 2**53 - 42, 1), (TokenBucket(10, debt=1), 2**53 - 24, 1)),
+        (LeakyBucket(3), 2, 3_002_399_751_580_330),  # in ticks of 10 µs the wait would be rounded up to 2**52 µs
+    ):
+        with pytest.raises(RateError, match="exactly"):
+            strategy.prepare(Rate(limit, period))
+
+
+def test_a_limit_of_0_has_no_capacity():
+    assert GCRA().capacity(Rate(0, 60)) == TokenBucket(5, debt=1).capacity(Rate(0, 60)) == 0
+
+
 @pytest.mark.parametrize(("p", "units"), [(2**41 - 1, 4094), (2**41, 4093)])
 def test_no_more_units_are_used_than_exact_numbers_allow(p, units):
     q = 2**40
     assert _exact_units(p, q, 1, 1) == units
     assert 2 * (units + 1) * q + p < 2**53 <= 2 * (units + 2) * q + p
+    assert repr(_exact_units(3, 7, 5, 10)) == "386022825203180"
 
 
 def test_a_receipt_has_the_time_of_the_hit_and_the_numbers_of_the_rate():
