@@ -38,7 +38,10 @@ def matches(pattern, path, **options):
         ("/a/**/**/b", "/a/b"),
         ("/é (1)+", "/é (1)+"),
         ("/a/*", "/a/\n"),
+        ("/a/**", "/a/x\ny"),
+        ("/**/a/**/b/**/c", "/x/a/y/b/z/c"),
         (re.compile(r"/items/\d+"), "/items/7"),
+        (re.compile(r"/ITEMS", re.IGNORECASE), "/items"),
     ],
 )
 def test_a_pattern_matches(pattern, path):
@@ -55,6 +58,7 @@ def test_a_pattern_matches(pattern, path):
         ("/items/*", "/items"),
         ("/items/*", "/items/"),
         ("/items/*", "/items/7/8"),
+        ("/items/*/*", "/items//7"),
         ("/v*/items", "/v2/x/items"),
         ("/*.js", "/a.jsx"),
         ("/api/**", "/apis"),
@@ -130,6 +134,7 @@ def test_a_bypass_matches_with_and_without_a_slash_at_the_end(path):
         ("", "/"),
         ("*", "/*"),
         ("/a/../../b", "/b"),
+        ("/a/b/../c", "/a/c"),
         ("/", "/"),
         ("//", "/"),
         ("/a/", "/a"),
@@ -268,7 +273,13 @@ def test_a_route_a_path_and_a_method_have_to_match_together():
     assert not rule.matches("GET", "/users/7")
 
 
+def test_a_predicate_is_offered_the_connection_and_the_context():
+    rule = Rule("/a", when=lambda connection=None, context=None: (connection, context))
+    assert rule.predicate.call(1, 2) == (1, 2)
+
+
 def test_rules_are_values():
+    assert Rule("/a", methods=["get"]).methods == {"GET"}
     assert Rule("/a", methods=["get"]) == Rule("/a", methods=("GET",))
     assert hash(Rule("/a")) == hash(Rule("/a"))
     assert Rule("/a") != Rule("/a", bypass=True)
@@ -304,6 +315,9 @@ class TestASet:
         rules = RuleSet((Rule("/a", bypass=True), Rule(methods=["OPTIONS"], bypass=True)))
         asked = (("GET", "/a"), ("OPTIONS", "/b"), ("GET", "/b"))
         assert [rules.judge(*each) for each in asked] == [False, False, True]
+        rules = RuleSet((Rule(re.compile("/a/"), bypass=True), Rule(route="/b/{id}", bypass=True)))
+        asked = (("GET", "/a/"), ("GET", "/a"), ("GET", "/b/7", "/b/{id}"), ("GET", "/b/7"))
+        assert [rules.judge(*each) for each in asked] == [False, True, False, True]
 
     def test_it_matches_if_one_rule_does_and_no_bypass(self):
         rules = RuleSet((Rule("/a/**"), Rule("/b"), Rule("/a/x", bypass=True)))
@@ -317,6 +331,12 @@ class TestASet:
         assert rules.judge("GET", "/a/z") == PendingPredicates((), (ask[0],))
         assert rules.judge("GET", "/a/y") == PendingPredicates((ask[1],), (ask[0],))
 
+    def test_it_asks_all_predicates_of_rules_that_match(self):
+        rules = RuleSet(tuple(Rule("/a", when=when, bypass=bypass) for when in (yes, no) for bypass in (False, True)))
+        ask = [rule.predicate for rule in rules.rules]
+        assert rules.judge("GET", "/a") == PendingPredicates((ask[1], ask[3]), (ask[0], ask[2]))
+        assert rules.with_rule(Rule("/a")).judge("GET", "/a") == PendingPredicates((ask[1], ask[3]), ())
+
     def test_it_knows_whether_it_needs_the_route(self):
         assert RuleSet((Rule("/a"), Rule(route="/b/{id}"))).by_route
         assert not RuleSet((Rule("/a"),)).by_route
@@ -328,12 +348,17 @@ class TestASet:
             assert [rules.judge(*each) for each in asked] == [True, False, True, True]
 
     def test_it_caches_a_bounded_number_of_results(self):
-        rules = RuleSet((Rule("/a/**"),))
+        rules, sizes = RuleSet((Rule("/a/**"),)), set()
         for number in range(2_000):
             assert rules.judge("GET", f"/a/{number}") is True
             assert rules.judge("GET", f"/b/{number:0200}") is False
-        assert len(rules._verdicts) <= 512
-        assert max(len(path) for _, path, _ in rules._verdicts) < 160
+            sizes.add(len(rules._verdicts))
+        assert sizes == {*range(1, 513)}
+
+    def test_it_caches_results_of_paths_of_usual_length(self):
+        rules = RuleSet((Rule("/**", when=yes),))
+        kept = [rules.judge("GET", path) is rules.judge("GET", path) for path in ("/" * 157, "/" * 158)]
+        assert kept == [True, False]
 
     def test_each_rule_is_kept_once_in_order(self):
         rules = RuleSet((Rule("/b"), Rule("/a"))).with_rule(Rule("/b"))

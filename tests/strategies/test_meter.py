@@ -167,6 +167,7 @@ def test_after_the_clock_has_gone_far_back_what_is_left_drains_from_now_on():
         (SIXTH, (7, START, 42), 1, -14, (False, 0, 17, 28), None),
         (SIXTH, (7, START, 42), 1, -15, (False, 0, 3, 14), (7, START - 15, 42)),
         (SIXTH, (7, START, 0), 0, -5, (True, 6, 0, 0), (7, START, 0)),
+        (SIXTH, (7, START, 0), 7, -5, (False, 6, NEVER, 0), None),
         (SIXTH, (-7, START, 63), 1, 6, (False, 0, 4, 15), None),
         (SIXTH, (-7, START, 63), 1, 10, (True, 0, 0, 14), (7, START + 10, 40)),
         (SIXTH, (-7, START, 63), 1, -30, (False, 0, 10, 21), (-7, START - 30, 63)),

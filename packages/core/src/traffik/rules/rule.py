@@ -156,11 +156,10 @@ class RuleSet:
             if not isinstance(rule, Rule):
                 raise TypeError(f"rules are made as Rule('/api/**'), not {describe(rule)}")
         each = tuple(rule for place, rule in enumerate(self.rules) if rule not in self.rules[:place])
-        cheap_first = sorted(each, key=lambda rule: rule.predicate is not None)
         object.__setattr__(self, "rules", each)
         object.__setattr__(self, "by_route", any(rule.route is not None for rule in each))
-        object.__setattr__(self, "_bypasses", tuple(rule for rule in cheap_first if rule.bypass))
-        object.__setattr__(self, "_applies", tuple(rule for rule in cheap_first if not rule.bypass))
+        object.__setattr__(self, "_bypasses", tuple(rule for rule in each if rule.bypass))
+        object.__setattr__(self, "_applies", tuple(rule for rule in each if not rule.bypass))
 
     def with_rule(self, rule: Rule) -> RuleSet:
         """These rules and `rule`.
