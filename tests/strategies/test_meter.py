@@ -192,6 +192,7 @@ def test_a_hit_is_decided_exactly(rate, state, cost, at, decision, changed):
         (34, 4, (False, 3, 2, 12)),
         (35, 1, (True, 0, 0, 14)),
         (41, 2, (True, 0, 0, 19)),
+        (41, 3, (False, 2, 2, 14)),
         (42, 1, (False, 0, 1, 14)),
         (55, 1, (False, 0, 5, 19)),
     ],

@@ -1,10 +1,10 @@
-"""What settling does to the counts of a sliding counter, by example."""
+"""What hits and settling do to the counts of a sliding counter, by example."""
 
 from __future__ import annotations
 
 import pytest
 
-from traffik import Rate, SlidingCounter
+from traffik import NEVER, Rate, SlidingCounter
 
 RATE, LOWER = Rate(6, 60), Rate(2, 60)
 STATE = (60, 6060, 2, 3)  # 2 units in the window from 6060 on, and 3 in the one before
@@ -30,6 +30,7 @@ CURRENT, PREVIOUS = (6060, 60, 6), (6000, 60, 6)  # receipts
         (STATE, -2, CURRENT, 6180, (None, 0, 0)),
         (STATE, -9, None, 6130, (NOTHING, 0, -2)),
         (STATE, 0, None, 6070, (None, 0, 0)),
+        (STATE, 1, None, 6070, ((60, 6060, 3, 3), 110, 1)),
         (STATE, 2, None, 6070, ((60, 6060, 4, 3), 110, 2)),
         (STATE, 99, None, 6070, ((-60, 6060, 9, 3), 110, 7)),  # up to twice the limit
         (STATE, -1, (6030, 60, 6), 6070, (None, 0, 0)),  # another window
@@ -54,3 +55,54 @@ def test_the_receipt_and_the_twin_have_the_numbers_of_the_rate():
     assert SlidingCounter().receipt(None, STATE, RATE) == CURRENT
     assert SlidingCounter().twin(RATE) == ("sliding_counter", (6, 60, 1))
     assert SlidingCounter().twin(Rate(10**9, 86_400_000_000)) == ("sliding_counter", (10**9, 86_400_000_000, 100_000))
+
+
+@pytest.mark.parametrize(
+    ("rate", "state", "cost", "now", "decision", "changed", "ttl"),
+    [
+        (RATE, None, 1, 6060, (True, 5, 0, 120), (60, 6060, 1, 0), 120),
+        (RATE, None, 0, 6060, (True, 6, 0, 0), (60, 6060, 0, 0), 120),
+        (RATE, None, 6, 6060, (True, 0, 0, 120), (60, 6060, 6, 0), 120),
+        (RATE, None, 7, 6060, (False, 6, NEVER, 0), None, 0),
+        (RATE, STATE, 1, 6070, (True, 0, 0, 110), (60, 6060, 3, 3), 110),
+        (RATE, STATE, 2, 6070, (False, 1, 10, 110), None, 0),
+        (RATE, STATE, 0, 6070, (True, 1, 0, 110), (60, 6060, 2, 3), 110),
+        (RATE, STATE, 4, 6070, (False, 1, 50, 110), None, 0),
+        (RATE, STATE, 5, 6070, (False, 1, 80, 110), None, 0),
+        (RATE, STATE, 7, 6070, (False, 1, NEVER, 110), None, 0),
+        (RATE, STATE, 2, 6119, (True, 1, 0, 61), (60, 6060, 4, 3), 61),
+        (RATE, STATE, 3, 6119, (True, 0, 0, 61), (60, 6060, 5, 3), 61),
+        (RATE, STATE, 1, 6120, (True, 3, 0, 120), (60, 6120, 1, 2), 120),
+        (RATE, STATE, 5, 6130, (False, 4, 20, 50), None, 0),
+        (RATE, STATE, 6, 6150, (False, 5, 30, 30), None, 0),
+        (RATE, STATE, 1, 6179, (True, 4, 0, 61), (60, 6120, 1, 2), 61),
+        (RATE, STATE, 6, 6180, (True, 0, 0, 120), (60, 6180, 6, 0), 120),
+        (RATE, STATE, 1, 6060, (True, 0, 0, 120), (60, 6060, 3, 3), 120),
+        (RATE, STATE, 1, 6050, (True, 0, 0, 130), (60, 6060, 3, 3), 130),
+        (RATE, STATE, 2, 6050, (False, 1, 30, 130), None, 0),
+        (RATE, STATE, 1, 6000, (True, 0, 0, 180), (60, 6060, 3, 3), 180),
+        (RATE, STATE, 1, 5999, (True, 0, 0, 120), (60, 5999, 3, 3), 120),
+        (RATE, (60, 6060, 0, 3), 4, 6070, (False, 3, 10, 50), None, 0),
+        (RATE, (60, 6060, 0, 0), 7, 6070, (False, 6, NEVER, 0), None, 0),
+        (RATE, (60, 6060, 6, 0), 1, 6070, (False, 0, 60, 110), None, 0),
+        (RATE, (60, 6060, 6, 3), 1, 5999, (False, 0, 70, 120), (60, 5999, 6, 3), 120),
+        (RATE, (60, 6060, 9, 8), 1, 6100, (False, 0, 30, 80), None, 0),
+        (RATE, ABOVE, 1, 6100, (False, 0, 47, 80), None, 0),
+        (LOWER, STATE, 1, 6070, (False, 0, 80, 110), None, 0),
+        (Rate(6, 50), STATE, 1, 6070, (True, 0, 0, 100), (50, 6070, 1, 5), 100),
+        (Rate(6, 100), STATE, 1, 6070, (True, 0, 0, 200), (100, 6070, 1, 5), 200),
+        (Rate(6, 50), (60, 6060, 0, 0), 1, 6070, (True, 5, 0, 100), (50, 6070, 1, 0), 100),
+        (Rate(6, 50), STATE, 0, 6070, (True, 1, 0, 110), (60, 6060, 2, 3), 110),
+        (Rate(6, 50), STATE, 5, 6070, (False, 1, 80, 110), None, 0),
+    ],
+)
+def test_a_hit_is_decided_exactly(rate, state, cost, now, decision, changed, ttl):
+    made, kept, left = SlidingCounter().decide(state, rate, cost, now)
+    assert (made.allowed, made.remaining, made.retry_after, made.reset_after) == decision
+    assert (made.limit, made.rate, kept, left) == (rate.limit, rate, changed, ttl)
+
+
+def test_a_new_key_has_nothing_to_give_back():
+    settled = SlidingCounter().settle(None, RATE, -1, None, 6070)
+    assert (settled.state, settled.applied, settled.decision.remaining) == (None, 0, 6)
+    assert SlidingCounter().settle(STATE, RATE, 0, None, 6070).decision.remaining == 1
