@@ -68,6 +68,7 @@ def test_the_receipt_and_the_twin_have_the_numbers_of_the_window():
         (Rate(6, 50), STATE, 1, 6012, (True, 2, 0, 50), (50, 6012, 4), 50),
         (Rate(6, 50), STATE, 4, 6020, (False, 3, 50, 50), None, 0),
         (RATE, (60, 6010, 1), 1, 6069, (True, 4, 0, 1), (60, 6010, 2), 1),
+        (Rate(6, 50), STATE, 1, 6069, (True, 2, 0, 1), (50, 6020, 4), 1),
     ],
 )
 def test_a_hit_is_decided_exactly(rate, state, cost, now, decision, changed, ttl):
@@ -86,3 +87,7 @@ def test_a_new_key_has_nothing_to_give_back():
     settled = FixedWindow().settle(None, RATE, -1, None, 6020)
     assert (settled.state, settled.applied, settled.decision.remaining) == (None, 0, 6)
     assert FixedWindow().settle(STATE, RATE, 0, None, 6020).decision.remaining == 3
+
+
+def test_no_more_than_twice_the_limit_is_charged():
+    assert FixedWindow().settle((60, 6010, 12), RATE, 1, None, 6020).applied == 0

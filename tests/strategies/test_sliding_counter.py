@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from traffik import NEVER, Rate, SlidingCounter
+from traffik import NEVER, Rate, RateError, SlidingCounter
 
 RATE, LOWER = Rate(6, 60), Rate(2, 60)
 STATE = (60, 6060, 2, 3)  # 2 units in the window from 6060 on, and 3 in the one before
@@ -94,15 +94,93 @@ def test_the_receipt_and_the_twin_have_the_numbers_of_the_rate():
         (Rate(6, 50), (60, 6060, 0, 0), 1, 6070, (True, 5, 0, 100), (50, 6070, 1, 0), 100),
         (Rate(6, 50), STATE, 0, 6070, (True, 1, 0, 110), (60, 6060, 2, 3), 110),
         (Rate(6, 50), STATE, 5, 6070, (False, 1, 80, 110), None, 0),
+        (Rate(8, 60), (60, 6060, 1, 7), 2, 6070, (False, 1, 8, 110), None, 0),
+        (Rate(2, 50), (60, 6060, 5, 0), 1, 6070, (False, 0, 80, 110), None, 0),
+        (LOWER, (-60, 6060, 9, 0), 1, 6070, (False, 0, 95, 110), None, 0),
+        (RATE, (60, 6060, 9, 3), 1, 6100, (False, 0, 30, 80), None, 0),
+        (RATE, (60, 6060, 2, 8), 2, 6100, (True, 0, 0, 80), (60, 6060, 4, 6), 80),
+        (Rate(6, 50), (60, 6060, 2, 0), 1, 6070, (True, 3, 0, 100), (50, 6070, 1, 2), 100),
+        (Rate(6, 50), (60, 6060, 0, 2), 1, 6070, (True, 3, 0, 100), (50, 6070, 1, 2), 100),
     ],
 )
 def test_a_hit_is_decided_exactly(rate, state, cost, now, decision, changed, ttl):
     made, kept, left = SlidingCounter().decide(state, rate, cost, now)
     assert (made.allowed, made.remaining, made.retry_after, made.reset_after) == decision
     assert (made.limit, made.rate, kept, left) == (rate.limit, rate, changed, ttl)
+    assert all(type(number) is int for number in (*made[1:5], left, *(kept or ())))
 
 
 def test_a_new_key_has_nothing_to_give_back():
     settled = SlidingCounter().settle(None, RATE, -1, None, 6070)
     assert (settled.state, settled.applied, settled.decision.remaining) == (None, 0, 6)
     assert SlidingCounter().settle(STATE, RATE, 0, None, 6070).decision.remaining == 1
+
+
+DAY, START = 86_400_000_000, 10**15
+COARSE = Rate(10**9, DAY)  # in ticks of 0.1 s
+HALF = (DAY, START, 500_000_000, 400_000_000)
+
+
+@pytest.mark.parametrize(
+    ("state", "cost", "at", "decision", "changed", "ttl"),
+    [
+        (None, 1, 123, (True, 999999999, 0, 172799999877), (DAY, START, 1, 0), 172799999877),
+        (
+            HALF,
+            100000000,
+            43200000123,
+            (True, 200000000, 0, 129599999877),
+            (DAY, START, 600000000, 400000000),
+            129599999877,
+        ),
+        (HALF, 400000000, 43200000123, (False, 300000000, 21599999877, 129599999877), None, 0),
+        (HALF, 700000000, 123456, (False, 100000462, 120959876544, 172799876544), None, 0),
+        (
+            HALF,
+            1,
+            86400123456,
+            (True, 500000577, 0, 172799876544),
+            (DAY, START + 86400000000, 1, 500000000),
+            172799876544,
+        ),
+        (HALF, 1, -123456, (True, 99999999, 0, 172800123456), (DAY, START, 500000001, 400000000), 172800123456),
+        (HALF, 400000000, -123456, (False, 100000000, 64800123456, 172800123456), None, 0),
+        (
+            (60000000, START, 5, 0),
+            1,
+            30000123,
+            (True, 999999994, 0, 172800000000),
+            (DAY, START + 30000123, 1, 5),
+            172800000000,
+        ),
+        (
+            (60000000, START, 0, 0),
+            1,
+            30000123,
+            (True, 999999999, 0, 172799999877),
+            (DAY, START + 30000000, 1, 0),
+            172799999877,
+        ),
+        ((-DAY, START, 1100000000, 0), 1, 123456, (False, 0, 94254476544, 172799876544), None, 0),
+    ],
+)
+def test_a_hit_is_decided_in_ticks(state, cost, at, decision, changed, ttl):
+    made, kept, left = SlidingCounter().decide(state, COARSE, cost, START + at)
+    assert (made.allowed, made.remaining, made.retry_after, made.reset_after, kept, left) == (*decision, changed, ttl)
+    assert all(type(number) is int for number in (*made[1:5], left, *(kept or ())))
+
+
+def test_a_count_is_marked_only_above_the_limit():
+    strategy = SlidingCounter()
+    assert strategy.settle(STATE, RATE, 4, None, 6070).state == (60, 6060, 6, 3)
+    assert strategy.settle((60, 6060, 2, 6), RATE, 1, None, 6070).state == (60, 6060, 3, 6)
+    assert strategy.settle((60, 6060, 5, 0), LOWER, -1, None, 6070).state == (60, 6060, 4, 0)
+    assert strategy.settle((-60, 6060, 12, 0), RATE, 1, None, 6070).applied == 0
+
+
+def test_the_clock_is_as_fine_as_exact_numbers_allow():
+    rates = Rate(3_002_399_751, 10**6), Rate(3_002_399_752, 10**6), Rate(1, 3_002_399_751_580_330)
+    assert [SlidingCounter().twin(rate).numbers[2] for rate in rates] == [1, 10, 1]
+    for rate in (Rate(1, 3_002_399_751_580_331), Rate(2**53 - 1, 604_800_000_001)):
+        with pytest.raises(RateError, match="exactly"):
+            SlidingCounter().prepare(rate)

@@ -195,7 +195,7 @@ def _wait(limit: int, window: int, left: int, previous: int, current: int, cost:
         # in this window, at the first e' for which previous·(W - e') fits beside current and cost
         return left - (limit - current - cost) * window // previous
     # in the next window, where current becomes previous
-    return left + max(0, window - (limit - cost) * window // current)
+    return left + window - (limit - cost) * window // current
 
 
 def _decide_otherwise(
