@@ -31,6 +31,7 @@ def receipt(at):
         (-1, receipt(0), 20, (moments((0, 1), (10, 2), (20, 4)), 60, -1)),
         (-3, receipt(0), 20, (moments((10, 1), (20, 3)), 60, -2)),  # no more than its own
         (-1, receipt(10), 20, (moments((0, 2), (20, 4)), 60, -1)),
+        (-3, receipt(10), 20, (moments((0, 2), (20, 4)), 60, -1)),
         (-2, receipt(20), 25, (moments((0, 2), (10, 3)), 45, -2)),
         (-1, receipt(20), 25, (moments((0, 2), (10, 3), (20, 4)), 55, -1)),
         (-1, receipt(5), 20, (None, 0, 0)),  # there was no hit
@@ -45,6 +46,7 @@ def receipt(at):
         (-9, None, 65, (NOTHING, 0, -3)),
         (-9, None, 80, (None, 0, 0)),
         (0, None, 20, (None, 0, 0)),
+        (1, None, 20, (moments((0, 2), (10, 3), (20, 6)), 60, 1)),
         (3, None, 20, (moments((0, 2), (10, 3), (20, 8)), 60, 3)),
         (9, None, 20, (moments((0, 2), (10, 3), (20, 12)), 60, 7)),  # up to twice the limit
         (-1, receipt(0), -40, (moments((0, 1), (10, 2), (20, 4)), 120, -1)),  # the clock has gone back
@@ -66,22 +68,33 @@ def test_units_of_a_cell_are_given_back_to_its_latest_hit():
     assert strategy.settle(state, RATE, -1, (ZERO + 1, 5), now).applied == 0  # the cells were smaller then
 
 
-def test_the_twin_has_the_numbers_of_the_rate():
+def test_a_new_key_has_nothing_to_give_back():
+    assert SlidingLog().settle(None, RATE, -1, None, ZERO).applied == 0
+
+
+def test_units_that_have_left_the_window_do_not_come_back_with_the_clock():
+    settled = SlidingLog().settle(moments((10, 3), (20, 5), before=2), RATE, -1, None, ZERO - 41)
+    assert settled.state == (60, 0, ZERO - 41, 2, None)
+
+
+def test_the_receipt_and_the_twin_have_the_numbers_of_the_window():
+    assert SlidingLog().receipt(None, STATE, RATE) == receipt(20)
     assert SlidingLog().twin(RATE) == SlidingWindow().twin(RATE) == ("sliding_window", (6, 60, 1))
     assert SlidingWindow(3).twin(Rate(6, 61)) == ("sliding_window", (6, 61, 21))
 
 
-def test_settling_a_log_in_blocks_changes_the_counts_after_the_hit():
+@pytest.mark.parametrize("now", [250, 10_040, 10_100, 10_215])
+def test_settling_a_log_in_blocks_gives_back_the_units_of_each_hit(now):
     strategy, rate = SlidingLog(), Rate(300, 10_000)
-    kernel, state, model = strategy.prepare(rate), None, []
-    for number in range(250):
-        _, state, _ = kernel(state, 1, ZERO + number)
-        model.append(ZERO + number)
-    for at in (0, 31, 32, 33, 64, 200, 217, 249):
-        state = strategy.settle(state, rate, -1, receipt(at), ZERO + 250).state
-        model.remove(ZERO + at)
-    state = strategy.settle(state, rate, -20, None, ZERO + 250).state
-    del model[-20:]
-    for now in (*range(9_000, 12_000, 97), model[-1] + 10_000):
-        used = sum(time > now - 10_000 for time in model)
-        assert kernel(state, 0, now)[0].remaining == 300 - used
+    kernel, state, hits = strategy.prepare(rate), None, [*range(250)]
+    for at in hits:
+        _, state, _ = kernel(state, 1, ZERO + at)
+    hits = [at for at in hits if at > now - 10_000]
+    for at in (0, 31, 32, 33, 64, 150, 200, 217, 249):
+        settled = strategy.settle(state, rate, -1, receipt(at), ZERO + now)
+        state, hits = settled.state or state, [each for each in hits if each != at]
+    settled = strategy.settle(state, rate, -20, None, ZERO + now)
+    state, hits = settled.state, hits[:-20]
+    for later in (*range(now, 10_000, 500), *range(max(now, 10_000), 10_260)):
+        used = sum(at > later - 10_000 for at in hits)
+        assert kernel(state, 0, ZERO + later)[0].remaining == 300 - used
