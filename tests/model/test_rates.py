@@ -81,6 +81,9 @@ MISTAKES = {
     "1/" + "9" * 5000 + "s": 2,
     "1/5218weeks": 2,
     "unlimited/s": 0,
+    "10 PER MIN!": 10,
+    "5/min burst 9007199254740992": 12,
+    " " * 60 + "min" + "x" * 60: 60,
 }
 
 
@@ -97,6 +100,7 @@ def test_other_text_is_an_error_with_the_grammar_and_the_place_of_the_mistake(te
     place = MISTAKES[text]
     before = repr(text[max(0, place - 40) : place])[:-1]
     assert caret == " " * (2 + len(before)) + "^"
+    assert shown == "  " + repr(text[max(0, place - 40) : place + 40])
     assert shown.startswith("  " + before)
     assert why.endswith(":")
     assert '"100/min"' in grammar
@@ -106,6 +110,19 @@ def test_other_text_is_an_error_with_the_grammar_and_the_place_of_the_mistake(te
 def test_the_error_for_a_bare_number_shows_how_to_write_a_rate(rate):
     with pytest.raises(RateError, match='write rate="100/min"'):
         parse_rates(rate)
+
+
+def test_the_error_for_another_object_shows_it_in_short():
+    with pytest.raises(RateError, match=r'write rate="1{20}/min", or write'):
+        parse_rates(int("1" * 30))
+    with pytest.raises(RateError, match=r"^a rate is a Rate or text, not 5\.0 \(float\): write "):
+        parse_rates(5.0)
+
+
+@pytest.mark.parametrize("burst", [0, 2**53, 1.0])
+def test_a_burst_out_of_range_or_of_another_type_is_an_error(burst):
+    with pytest.raises(RateError, match="the burst of a rate is"):
+        Rate(1, 1, burst=burst)
 
 
 @pytest.mark.parametrize("text", ["10,00/min", "1,0000/min", "1,000,/min", "5/1,000ms"])

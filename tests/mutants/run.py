@@ -76,7 +76,15 @@ source_paths = ["src"]
 only_mutate = {modules}
 pytest_add_cli_args = ["-x", "-q", "--tb=native"]
 pytest_add_cli_args_test_selection = {tests}
-do_not_mutate_patterns = ['^\\s*raise ', '^\\s*f?".*"\\)?$', 'Error\\($', 'Error\\(f?"']
+do_not_mutate_patterns = [
+    '^\\s*raise ',
+    '^\\s*_refuse\\(',
+    '^\\s*return place,
+    "',
+    '^\\s*f?".*"\\)?$',
+    'Error\\($',
+    'Error\\(f?"',
+]
 timeout_constant = 5.0
 use_git_change_detection = false
 track_dependencies = false
