@@ -79,8 +79,7 @@ pytest_add_cli_args_test_selection = {tests}
 do_not_mutate_patterns = [
     '^\\s*raise ',
     '^\\s*_refuse\\(',
-    '^\\s*return place,
-    "',
+    '^\\s*return place, "',
     '^\\s*f?".*"\\)?$',
     'Error\\($',
     'Error\\(f?"',
