@@ -92,6 +92,7 @@ def test_settling_a_log_in_blocks_gives_back_the_units_of_each_hit(now):
     hits = [at for at in hits if at > now - 10_000]
     for at in (0, 31, 32, 33, 64, 150, 200, 217, 249):
         settled = strategy.settle(state, rate, -1, receipt(at), ZERO + now)
+        assert settled.applied == (-1 if at in hits else 0)
         state, hits = settled.state or state, [each for each in hits if each != at]
     settled = strategy.settle(state, rate, -20, None, ZERO + now)
     state, hits = settled.state, hits[:-20]

@@ -161,6 +161,7 @@ HALF = (DAY, START, 500_000_000, 400_000_000)
             (DAY, START + 30000000, 1, 0),
             172799999877,
         ),
+        ((60000000, START, 10**9, 0), 1, 30000123, (False, 0, 29999878, 89999877), None, 0),  # in µs, as before
         ((-DAY, START, 1100000000, 0), 1, 123456, (False, 0, 94254476544, 172799876544), None, 0),
     ],
 )
@@ -181,6 +182,6 @@ def test_a_count_is_marked_only_above_the_limit():
 def test_the_clock_is_as_fine_as_exact_numbers_allow():
     rates = Rate(3_002_399_751, 10**6), Rate(3_002_399_752, 10**6), Rate(1, 3_002_399_751_580_330)
     assert [SlidingCounter().twin(rate).numbers[2] for rate in rates] == [1, 10, 1]
-    for rate in (Rate(1, 3_002_399_751_580_331), Rate(2**53 - 1, 604_800_000_001)):
+    for rate in (Rate(1, 3_002_399_751_580_340), Rate(2**53 - 1, 604_800_000_001)):
         with pytest.raises(RateError, match="exactly"):
             SlidingCounter().prepare(rate)
