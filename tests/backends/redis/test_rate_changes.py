@@ -9,6 +9,7 @@ import pytest
 
 from tests.walks import STRATEGIES
 from traffik import BackendError, FixedWindow, Limiter, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
+from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import Cluster, RedisBackend
 from traffik.model.rates import parse_rates
 
@@ -119,6 +120,17 @@ async def test_a_reservation_of_a_process_with_another_kind_of_period_changes_no
             assert await new.hit("ada", 10)
             assert (await held.commit(5)).units == 0
         assert not await new.hit("ada")
+
+
+async def test_hits_of_later_calendar_periods_are_foreseen_as_in_memory(store):
+    for rate in ("2/week tz=Europe/Berlin", "3/week tz=Asia/Tokyo; 9/month; 1/2day", "1/day tz=UTC; 1/90day"):
+        with InMemoryBackend(clock=time.time_ns) as memory:
+            near, far = (Limiter(f"for:{len(rate)}", rate, backend=each) for each in (memory, store))
+            days = [
+                [each.wait_seconds // 3600 for each in await limiter.plan(rate, [1] * 12)] for limiter in (near, far)
+            ]
+        assert days[0] == days[1]
+        assert days[0][-1] > 24 * 7 * 3
 
 
 async def test_a_server_whose_clock_is_a_period_away_is_an_error(store, monkeypatch):

@@ -26,7 +26,7 @@ STRATEGIES = [
 LENGTH = 100
 
 # For a longer run: TRAFFIK_DIFFERENTIAL_STEPS=10000000
-STEPS = int(os.environ.get("TRAFFIK_DIFFERENTIAL_STEPS", "180000"))
+STEPS = int(os.environ.get("TRAFFIK_DIFFERENTIAL_STEPS", "130000"))
 SHARE = STEPS // LENGTH // len(STRATEGIES)
 SPARED = 20  # one walk in this number also runs on a server
 

@@ -52,11 +52,11 @@ class CalendarPeriod:
             start, end = end, _midnight(self._next(day), zone)
         return start, end
 
-    def around(self, now: int) -> tuple[int, ...]:
-        """The starts of the periods around `now`: the one before, this one, and the next three. µs since 1970."""
+    def around(self, now: int, ahead: int = 3) -> tuple[int, ...]:
+        """The starts of the periods around `now`: the one before, this one, and those `ahead`. µs since 1970."""
         start, end = self.at(now)
         starts = [self.at(start - 1)[0], start, end]
-        while len(starts) < 5:
+        while len(starts) < 2 + ahead:
             starts.append(self.at(starts[-1])[1])
         return tuple(starts)
 

@@ -5,10 +5,14 @@
 -- that of its part.
 
 function makers.calendar_window()
-    -- The window around `time`: its start and its end.
+    -- The window around `time`: its start and its end. Those after the last one known are as long as the longest.
     local function window_at(time, numbers)
-        local place = 3
-        while place < #numbers - 1 and numbers[place + 1] <= time do
+        local place, last = 3, numbers[#numbers]
+        if time >= last then
+            local start = time - math.fmod(time - last, numbers[2])
+            return start, start + numbers[2]
+        end
+        while numbers[place + 1] <= time do
             place = place + 1
         end
         return numbers[place], numbers[place + 1]

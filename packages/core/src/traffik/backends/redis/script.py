@@ -161,15 +161,18 @@ def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[
     if len(operations) == 1:
         # the usual case with a single caller, and on a cluster, where nearly every key has a slot of its own
         key, kind, plan, cost, more = operations[0]
-        return ["1", key, f"[[{_in_json(plan)}],[1,{cost},{kind}]]", *more]
+        return ["1", key, f"[[{_in_json(plan, _ahead(kind, plan, more))}],[1,{cost},{kind}]]", *more]
     places: dict[Plan | None, int] = {}
     plans: dict[str, int] = {}
     asked: list[str] = []
     texts: list[str | bytes] = []
     for _, kind, plan, cost, more in operations:
-        place = places.get(plan)
+        ahead = _ahead(kind, plan, more)
+        place = places.get(plan) if ahead == _AHEAD else None
         if place is None:
-            place = places[plan] = plans.setdefault(_in_json(plan), len(plans) + 1)
+            place = plans.setdefault(_in_json(plan, ahead), len(plans) + 1)
+            if ahead == _AHEAD:
+                places[plan] = place
         asked.append(f"{place},{cost},{kind}")
         if more:
             texts += more
@@ -225,14 +228,25 @@ def refused(text: str) -> ErrorAnswer:
     return error
 
 
-def _in_json(plan: Plan | None) -> str:
+def _ahead(kind: int, plan: Plan | None, more: tuple[str | bytes, ...]) -> int:
+    """The windows of the calendar from now on that an operation needs: to foresee costs, as many as they may take."""
+    if kind != POSTINGS + FORESEE or plan is None or not plan.calendar:
+        return _AHEAD
+    shortest = min(rate.period for rate in plan.rates if rate.calendar)
+    each = 2 + sum(rate.period // shortest for rate in plan.rates)
+    return _AHEAD + min(each * (str(more[0]).count(",") + 1), _FARTHEST)
+
+
+def _in_json(plan: Plan | None, ahead: int) -> str:
     """A plan as the script reads it. That of a calendar has the windows around now."""
     if plan is None or not plan.calendar:
         return _undated(plan)
-    since, until, text = _dated.get(plan, (0, 0, ""))
     now = time.time_ns() // 1000
+    if ahead != _AHEAD:
+        return _written(plan, [each.calendar.around(now, ahead) if each.calendar else () for each in plan.rates])
+    since, until, text = _dated.get(plan, (0, 0, ""))
     if not since <= now < until:
-        windows = [each.calendar.around(now) if each.calendar else () for each in plan.rates]
+        windows = [each.calendar.around(now, ahead) if each.calendar else () for each in plan.rates]
         since = max(starts[1] for starts in windows if starts)
         until = min(starts[2] for starts in windows if starts)
         text = _written(plan, windows)
@@ -241,6 +255,10 @@ def _in_json(plan: Plan | None) -> str:
         _dated[plan] = since, until, text
     return text
 
+
+_AHEAD: Final = 3
+_FARTHEST: Final = 1_000
+"""The most further windows for foreseeing. Later ones are taken to be as long as the longest of their unit."""
 
 _KEPT: Final = 4096
 """The most plans whose text is kept."""
