@@ -129,18 +129,21 @@ local function take_up_to(parts, rates, cost, now)
     return allowed, remaining, retry_after, reset_after, binding, changed, ttl, units * allowed
 end
 
+local ATTEMPTS = 10 -- to decide on a cost that waits as told; two are enough, unless the clock has gone far back
+
 -- µs from `now` until each of the costs, one after the other, is admitted; NEVER for a cost that is not admitted before
 -- the year 2255.
 local function earliest(parts, rates, costs, now)
     local waits, time = {}, now
     for place, cost in ipairs(costs) do
-        local later, moment, allowed, wait = parts, time, nil, nil
+        local later, moment, attempts, allowed, wait = parts, time, 0, nil, nil
         repeat
+            attempts = attempts + 1
             local answer = { decide(later, rates, cost, moment) }
             local changed = answer[6]
             allowed, wait = answer[1], answer[3]
             later, moment = changed or later, moment + wait
-        until allowed == 1 or moment >= EXACT
+        until allowed == 1 or moment >= EXACT or attempts == ATTEMPTS
         if allowed == 1 then
             parts, time = later, moment
         end
