@@ -212,13 +212,15 @@ class Run(NamedTuple):
 
 def alone(log: Path, jobs: int, form: str = "combined") -> Run:
     """What a process takes that replays `log`."""
-    command = [sys.executable, __file__, str(log), str(jobs), form]
-    wall, busy, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    # Not as a script, which the processes of --jobs would import again, unlike that of `traffik`.
+    command = [sys.executable, "-c", "import replay; replay.main()", str(log), str(jobs), form]
+    folder = Path(__file__).parent
+    wall, busy, peak = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.split()
     return Run(float(wall), float(busy), int(peak))
 
 
 def main() -> None:
-    """Replay the given log, and print the costs."""
+    """Replay the log that the command line names, and print the costs."""
     wall, busy = perf_counter(), process_time()
     reading = Reading([Source(sys.argv[1])], Format(sys.argv[3]), 3_600_000_000, int(sys.argv[2]), MOST)
     replayed(reading, {"100/min": [trial_of("100/min")]}, None, 10)
@@ -232,7 +234,3 @@ def _peak() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1])
-
-
-if __name__ == "__main__":
-    main()
