@@ -55,10 +55,12 @@ class Clients:
         if len(self._known) >= _MOST:
             self._known.clear()
         plain = forwarded is None and peer.__class__ is str and peer[:1].isdigit() and peer[-1:].isdigit()
+        found: bytes | None
         if plain and ":" not in peer and "," not in peer and peer.isascii():  # no port and no list: it is the key
-            found = self._known[pair] = peer.encode()
+            found = peer.encode()
         else:
-            found = self._known[pair] = self._found(peer, forwarded)
+            found = self._found(peer, forwarded)
+        self._known[pair] = found
         return found
 
     def _listed(self, peer: Any, forwarded: Any) -> bytes | None:

@@ -91,13 +91,12 @@ class RecordReader:
             if line and record and isinstance(record, str):
                 bad.append(Malformed(number, record))
         good = [bool(line) and not isinstance(record, str) for line, record in zip(inside, rows.records, strict=True)]
-        kept = (
-            compress(rows.numbers, good),
-            compress(inside, good),
-            compress(rows.records, good),
-            compress(stamps, good),
+        return _Rows(
+            list(compress(rows.numbers, good)),
+            list(compress(inside, good)),
+            list(compress(rows.records, good)),
+            list(compress(stamps, good)),
         )
-        return _Rows(*map(list, kept))
 
     def _times(self, rows: _Rows, instants: Instants, bad: list[Malformed]) -> list[int | None]:
         """The instants of all rows; None where there is none."""
