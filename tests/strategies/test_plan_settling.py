@@ -81,6 +81,14 @@ def test_a_settle_that_a_subclass_overrides_is_called():
     assert plan(Stubborn(), PAIR[:1]).settle(None, 3, None, START).applied == 0
 
 
+def test_a_settle_that_a_subclass_overrides_gets_the_state_and_the_receipt(monkeypatch):
+    noted = []
+    monkeypatch.setattr(Stubborn, "settle", lambda _, *given: noted.append(given) or Settled(None, None, 0, 0))
+    settler = prepare_settling(Stubborn(), PAIR[0], ahead=False)
+    assert settler.settle((1,), -2, (7,), START) == UNCHANGED
+    assert noted == [((1,), PAIR[0], -2, (7,), START)]
+
+
 def test_a_receipt_that_a_subclass_overrides_is_made_of_both_states_and_the_rate():
     made = plan(Stubborn(), PAIR[:1])
     _, before, _ = made.kernel(None, 1, START)
@@ -90,9 +98,14 @@ def test_a_receipt_that_a_subclass_overrides_is_made_of_both_states_and_the_rate
 
 def test_nothing_is_settled_by_a_rate_that_did_not_count_the_hit():
     untouched = Settler(None, None)
-    assert (
-        settle_place(untouched, (1,), 0, [], 0, START) == settle_place(untouched, (1,), -3, [], 0, START) == UNCHANGED
-    )
+    for receipts in ([], [()]):
+        assert {settle_place(untouched, (1,), delta, receipts, 0, START) for delta in (0, -3)} == {UNCHANGED}
+
+
+@pytest.mark.parametrize(("delta", "receipt"), [(-1, (7,)), (1, (7,)), (1, ())])
+def test_a_rate_is_settled_by_its_own_receipt(delta, receipt):
+    settler = Settler(None, lambda *given: given)
+    assert settle_place(settler, (1,), delta, [(5,), receipt], 1, START) == ((1,), delta, receipt, START)
 
 
 def test_an_admission_from_the_year_2255_on_is_never():
