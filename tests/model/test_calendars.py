@@ -67,6 +67,14 @@ def test_days_follow_one_another_over_ten_years_and_begin_on_their_date(zone):
     assert {two - one for one, two in pairwise(starts)} <= {hours * HOUR // 2 for hours in (46, 47, 48, 49, 50)}
 
 
+@pytest.mark.parametrize("hour", [0, 23])
+def test_the_periods_around_an_instant_are_the_one_before_it_and_those_after(hour):
+    starts = CalendarPeriod("month", "Europe/Berlin").around(micros(2026, 3, 31, hour, zone="Europe/Berlin"))
+    assert starts == tuple(micros(2026, month, 1, zone="Europe/Berlin") for month in (2, 3, 4, 5, 6))
+    first = CalendarPeriod("month", "Europe/Berlin").around(starts[1])
+    assert first == starts
+
+
 @given(st.sampled_from(ZONES), st.sampled_from(UNITS), st.integers(0, micros(2100, 1, 1)))
 def test_every_instant_is_in_its_period(zone, unit, now):
     start, end = CalendarPeriod(unit, zone).at(now)
