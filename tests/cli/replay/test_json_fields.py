@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from traffik_cli.replay.batches import Wanted
+from traffik_cli.replay.clients import Clients
 from traffik_cli.replay.instants import Instants
 from traffik_cli.replay.lines import JsonObject, narrowed
 from traffik_cli.replay.reader import RecordReader, fields_read
@@ -46,14 +47,29 @@ ODD = st.sampled_from(
 NAMES = st.sampled_from(
     ["time", "addr", "peer", "peer.ip", "method", "path", "url", "request", "plan", "headers", "user_agent", "other"]
 )
-PAIRS = st.tuples(NAMES.map(json.dumps), VALUES.map(json.dumps) | VALUES.map(json.dumps) | ODD)
-GOOD = ('"time"', '"2025-10-10T13:55:36Z"')
-LINES = st.builds(
-    lambda pairs, comma, end: "{" + comma.join(": ".join(pair) for pair in [GOOD, *pairs]) + end,
-    st.lists(PAIRS, max_size=6),
-    st.sampled_from([",", " , "]),
-    st.sampled_from(["}", "}", "} ", "},", "}\r", "}x", "", "}}"]),
-).map(lambda line: line.encode("utf-8", "surrogateescape"))
+PLAIN = {
+    "addr": LEAVES,
+    "peer": st.fixed_dictionaries({"ip": LEAVES, "user": st.fixed_dictionaries({"id": LEAVES | NUMBERS, "x": VALUES})}),
+    "request": LEAVES,
+    "path": LEAVES,
+    "plan": LEAVES | NUMBERS,
+    "headers": st.fixed_dictionaries({"user-agent": LEAVES}),
+    "other": VALUES,
+}
+RECORDS = st.fixed_dictionaries({"time": TIMES | NUMBERS}, optional=PLAIN)
+ODDITIES = st.lists(st.tuples(NAMES, VALUES.map(json.dumps) | ODD), max_size=2)
+"""Fields that come again, and values that are no JSON."""
+
+
+def line_of(record, odd, comma, end):
+    pairs = [*((name, json.dumps(value)) for name, value in record.items()), *odd]
+    line = "{" + comma.join(f"{json.dumps(name)}: {text}" for name, text in pairs) + end
+    return line.encode("utf-8", "surrogateescape")
+
+
+ENDS = st.sampled_from(["}"] * 8 + ["} ", "},", "}\r", "}x", "", "}}"])
+LINES = st.builds(line_of, RECORDS, st.just([]) | ODDITIES, st.sampled_from([",", " , "]), ENDS)
+BLOCKS = st.lists(LINES | st.sampled_from([b"", b" ", b"[]", b"5", b'"a"']), min_size=3, max_size=8)
 
 
 def whole(line):
@@ -65,7 +81,7 @@ def whole(line):
     return found if isinstance(found, dict) else "no object"
 
 
-@given(st.lists(LINES | st.sampled_from([b"", b" ", b"[]", b"5", b'"a"']), max_size=8))
+@given(BLOCKS)
 def test_both_ways_find_the_same_requests_and_the_same_mistakes(lines):
     quick = RecordReader(WANTED, narrowed(JsonObject(), fields_read(WANTED, LAYOUT)), LAYOUT).read(b"\n".join(lines))
     slow = [RecordReader(WANTED, whole, LAYOUT).read(line + b"\n") for line in lines]
@@ -76,7 +92,9 @@ def test_both_ways_find_the_same_requests_and_the_same_mistakes(lines):
     assert quick.malformed == len(mistakes)
 
 
-@given(st.lists(TIMES | NUMBERS | VALUES, max_size=30))
+@given(st.lists(TIMES | NUMBERS | VALUES, min_size=10, max_size=40))
+@example(["2025-10-10T13:55:36.1Z", "2025-10-10T13:55:36.٣Z"])
+@example(["2025-10-10T13:55:36.1234567890Z", "2025-10-10T13:55:36.1Z", "2025-10-10T13:55:36.1234567890Z"])
 @example(["2025-10-10T13:55:36.123456789Z", "2025-10-10T13:55:36.12Z", "2025-10-10T13:55:36.123456", True, 1])
 def test_times_read_together_are_those_read_alone(values):
     known = Instants(UTC)
@@ -92,3 +110,9 @@ def test_a_record_holds_only_the_chosen_fields_also_in_another_process():
 @pytest.mark.parametrize(("line", "reason"), [(b'{"a": 1, "e": tru}', "no JSON"), (b'{"a": 1, "e": "\\x"}', "no JSON")])
 def test_mistakes_in_fields_that_are_skipped_are_found(line, reason):
     assert JsonObject(("a",))(line).startswith(reason)
+
+
+def test_clients_read_together_lose_ports_spaces_and_brackets():
+    peers = ["192.0.2.1", "192.0.2.1 ", "192.0.2.1:80", "[2001:db8::1]:80", "-", None, "192.0.2.2, 10.0.0.1", "shop"]
+    expected = [b"192.0.2.1", b"192.0.2.1", b"192.0.2.1", b"2001:db8::1", None, None, b"192.0.2.2", b"shop"]
+    assert Clients(None).keys(peers) == expected
