@@ -107,7 +107,8 @@ QUICK = (
     *("backends/test_binding.py", "backends/test_failures.py", "backends/test_inmemory.py", "backends/test_tables.py"),
 )
 
-PURE = ("identities", "model", "responses", "rules", "strategies")  # rooms without I/O, so every line can be tested
+# Rooms without I/O, so every line can be tested, with the percentage of lines and branches that the tests must run.
+PURE = {"identities": 100, "model": 100, "responses": 100, "rules": 100, "strategies": 97}
 
 
 def run_all(session: nox.Session, *options: str) -> None:
@@ -147,8 +148,8 @@ def tests(session: nox.Session) -> None:
     run_all(session, *(["--cov", "--cov-append", "--cov-report="] if measured else []))
     if measured:
         session.run("coverage", "report")
-        pure = ",".join(f"*/traffik/{room}/*" for room in PURE)
-        session.run("coverage", "report", f"--include={pure}", "--fail-under=98")
+        for room, least in PURE.items():
+            session.run("coverage", "report", f"--include=*/traffik/{room}/*", f"--fail-under={least}")
 
 
 @nox.session
