@@ -98,7 +98,7 @@ class Tab:
 
 @contextmanager
 def browsing(profile):
-    """A tab of a Chromium of its own.
+    """A tab of a new Chromium.
 
     Raises:
         AssertionError: there is none on this machine.

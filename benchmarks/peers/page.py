@@ -186,7 +186,7 @@ SECTIONS = {
         "The number you write",
         """
 A client comes as often as it may for 30 minutes: the share of the rate that it gets, and the longest wait that it is
-told (– if it is told none; it then tries twice a second). The third number is the most that any minute admits of a
+given (– if it is given none; it then tries twice a second). The third number is the most that any minute admits of a
 client that comes once, then just before a minute is over, and then as often as it may: an exact limiter admits the
 limit. The time is moved by the program, which replaces `time.time`, `time.monotonic` and `time.perf_counter` before it
 imports the limiter. A wait of a framework is its Retry-After.
@@ -205,7 +205,7 @@ One hit that is admitted, in CPU time. Limiters with one bucket for all clients 
     "redis": Section(
         "Hits on one Redis",
         """
-Hits a second of callers in one asyncio program that each hit a key of their own, without a pause, on one server
+Hits a second of callers in one asyncio program that each hit their own key, without a pause, on one server
 (Valkey) on this machine; and to traffik.
 """,
         redis,
@@ -268,7 +268,7 @@ def page(found: Mapping[str, Any], images: str) -> str:
 
 
 HEAD = """Measured on {date} on {machine}, with Python {python}, by
-`python3 noxfile.py -s bench -- peers`. Each limiter is used as its own documentation says, in processes of its own, in
+`python3 noxfile.py -s bench -- peers`. Each limiter is used as its own documentation says, in its own processes, in
 turn with the others, and with its store in memory where nothing else is said. Figures are medians over the rounds, with
 the quartiles in parentheses. A ratio is taken within its round. A part that a limiter does not have, or in which it
 failed, says why.

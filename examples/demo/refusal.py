@@ -28,7 +28,7 @@ def first_refusal(address: str) -> str:
 
 
 def exchange(address: str) -> str:
-    """The response to one request on a connection of its own."""
+    """The response to one request on a new connection."""
     where = urlsplit(address)
     with socket.create_connection((where.hostname, where.port)) as connection:
         connection.sendall(REQUEST.encode())

@@ -106,7 +106,7 @@ class TestFields:
     @pytest.mark.parametrize(("what", "status"), [("forbidden", 403), ("streams", 200)])
     def test_raised_errors_and_streams_have_them(self, framework, served, uid, what, status):
         if not framework.answers:
-            pytest.skip("this framework has neither errors of its own nor streams")
+            pytest.skip("this framework has neither its own errors nor streams")
         throttle = HTTPThrottle(uid, "5/min", responses=ResponseOptions(fields=("draft-11", "draft-06")))
         answer = served(**{what: {"/x": [Call("hit", throttle)]}}).get("/x")
         assert (answer.status_code, answer.headers["RateLimit-Remaining"]) == (status, "4")

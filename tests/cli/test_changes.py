@@ -23,7 +23,7 @@ def limiter(tmp_path):
 
 @pytest.fixture
 def call(limiter, monkeypatch, shell):
-    """Calls the command as a process of its own."""
+    """Calls the command in a new process."""
     url = f"lmdb://{quote(str(limiter.backend.directory))}"
     return lambda *arguments: shell(*arguments, TRAFFIK_STORE=url, USER="", LOGNAME="ada")
 

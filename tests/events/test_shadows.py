@@ -1,4 +1,4 @@
-"""Listeners and metrics are told what a shadow decides, and that it was on trial."""
+"""Listeners and metrics learn what a shadow decides, and that it was on trial."""
 
 import pytest
 

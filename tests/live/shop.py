@@ -21,7 +21,7 @@ HOSTILE = "<img src=x onerror=document.title='owned'><script>document.title='own
 
 @contextmanager
 def shop(**options):
-    """The address of the page of a shop that nobody has visited yet, its limiters by uid, and the page."""
+    """The address of the page of a shop without visitors so far, its limiters by uid, and the page."""
     store = InMemoryBackend()
     limiters = {
         "login": Limiter("login", "5/min", backend=store),
@@ -36,7 +36,7 @@ def shop(**options):
 
 
 def visit(limiters, page, monkeypatch, minutes=10):
-    """Ten minutes of the same visitors, at once: the page is told that the time passes."""
+    """Ten minutes of the same visitors, at once: the page sees the time pass."""
     chance, now = random.Random(7), time.time()
     clients = ["203.0.113.7", "198.51.100.23", "2001:db8:7::/64", "192.0.2.99", "user:4711"]
     for step in range(minutes * 12):

@@ -56,7 +56,7 @@ class Traffic:
         while not self._stopped.wait(PAUSE):
             server = rng.choice(list(connections))
             store = rng.choice(["redis", "redis", "lmdb", "lmdb", "memory"])
-            # In memory each request is from a client of its own, whose key must be forgotten again.
+            # In memory each request is from a new client, whose key must be forgotten again.
             client = rng.choice(CLIENTS) if store != "memory" else f"{rng.getrandbits(64):x}"
             sent = time.monotonic()
             try:

@@ -1,4 +1,4 @@
-"""A fleet on one store: processes with slices and clocks of their own, which can be killed, suspended and cut off."""
+"""A fleet on one store: processes with their own slices and clocks, which can be killed, suspended and cut off."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _DAY: Final = 86_400_000_000
 _SPANS: Final = (1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_419_200, 31_536_000)
 _DECADE: Final = (1, 2, 3, 5, 7)
 _STYLES: Final = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
-"""How the lines of limits look, so that they are told apart without colour."""
+"""How the lines of limits look, so that a reader can distinguish them without colour."""
 
 _GAP: Final = 0.25
 """Bins that two lines are apart at least."""

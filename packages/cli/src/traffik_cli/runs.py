@@ -46,7 +46,7 @@ class Reading:
         form: how to read them; what is wanted of every line is filled in.
         window: how late a request may come and still take its place, µs.
         jobs: processes at work.
-        most: keys that are told apart.
+        most: keys that are counted separately.
         cut: whether standard input is cut into the logs that it holds.
         filters: which requests are looked at.
         watch: shows what the scenarios have found while a log is followed; None for how far the reading has come.
@@ -94,7 +94,7 @@ class Found:
 
 
 def since(before: Found, after: Found) -> Found:
-    """What was found, with what has changed since an earlier log; its warnings are told too."""
+    """What was found, with what has changed since an earlier log and the warnings about both."""
     warnings = [replace(each, log=each.log or before.logs[0].name) for each in before.warnings]
     old, new = before.reports[0], after.reports[0]
     drifts = drifts_of((old.limits, before.demands), (new.limits, after.demands))

@@ -18,7 +18,7 @@ from traffik_cli.replay.targets import Crests, Suggestion, Target
 __all__ = ["LimitSearch", "crests_found", "demands", "recorder", "suggested"]
 
 _GROUPS: Final = 20
-"""Groups that have a limit of their own."""
+"""Groups that have their own limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class RateThrottle(BaseThrottle):
     Attributes:
         rate: the rate of a subclass that does not read the settings.
         scope: the name of its rate in DEFAULT_THROTTLE_RATES, and of its quota. Views with the same scope share it. A
-            subclass that sets a rate and no scope has a quota of its own.
+            subclass that sets a rate and no scope has its own quota.
         decision: the decision on the most recent request.
     """
 

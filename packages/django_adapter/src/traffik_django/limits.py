@@ -56,7 +56,7 @@ class HTTPThrottle(throttle.HTTPThrottle[HttpRequest]):
             return super().__new__(cls, *arguments, **options)
 
     def refresh(self) -> None:
-        if self.identifier is self._lent:  # it has none of its own
+        if self.identifier is self._lent:  # it has none itself
             self.identifier = self._lent = _default[0] if _default else None
         super().refresh()
         _ours.add(self)

@@ -25,7 +25,7 @@ def live_urls(page: LivePage) -> list[URLPattern]:
     seconds.
     """
 
-    # A sync view, so that `authorize` may use the ORM. The page checks its own requests, by a token of its own.
+    # A sync view, so that `authorize` may use the ORM. The page checks its own requests, by a token.
     @csrf_exempt
     def show(request: HttpRequest, path: str) -> HttpResponseBase:
         response = run_sync(page.answer(_translated(request, path), async_to_sync(_awaited)))

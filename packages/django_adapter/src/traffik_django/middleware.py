@@ -25,7 +25,7 @@ __all__ = ["ThrottleMiddleware"]
 
 _OF_PREFLIGHTS: Final = {"scope": "preflight"}
 """The context of a preflight that reaches a view. Many views do the same work for OPTIONS as for GET, so the preflight
-counts, but in a quota of its own. (A middleware for CORS answers preflights before they reach a view.)"""
+counts, but in its own quota. (A middleware for CORS answers preflights before they reach a view.)"""
 
 
 class ThrottleMiddleware:

@@ -23,7 +23,7 @@ _KEYS: Final = {"BACKEND", "CACHE", "LOCATION", "OPTIONS"}
 
 
 def store_of(given: Any) -> Backend | None:
-    """The store; None if the project has none of its own.
+    """The store; None if the project has none.
 
     Args:
         given: a store, the URL of a Redis, None, or a dict: ``CACHE`` (an alias) or ``BACKEND`` (a dotted path) with

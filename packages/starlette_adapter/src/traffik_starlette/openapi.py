@@ -70,7 +70,7 @@ def document_throttles(app: FastAPI) -> None:
     `traffik.identities.deny`. A throttle with rules counts for the routes that its rules can match, and
     one of `UploadMiddleware` for methods whose requests have a body. The route's own
     descriptions of these statuses are kept. Throttles that an endpoint hits itself, and clients that your own function
-    denies, are not found. Mounted applications have documents of their own.
+    denies, are not found. Mounted applications have their own documents.
     """
     document = app.openapi
     done: list[dict[str, Any]] = []

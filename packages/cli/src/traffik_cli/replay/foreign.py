@@ -54,7 +54,7 @@ def _nginx(trial: Trial, rate: Rate) -> str:
     )
     return f"""# nginx, for {rate} of traffik. Differences:
 # - It counts as gcra does: {rate.limit} at once, then one whenever the rate allows, not {rate.limit} in any window.
-# - Each address of IPv6 has a limit of its own, not each /64. A request with an empty key is not limited.
+# - Each address of IPv6 has its own limit, not each /64. A request with an empty key is not limited.
 # - Each nginx counts by itself, and answers without Retry-After.{rounded}
 limit_req_zone {key} zone=traffik:10m rate={count}{unit};
 limit_req zone=traffik burst={max(rate.limit - 1, 0)} nodelay;
@@ -86,7 +86,7 @@ def _envoy(trial: Trial, rate: Rate) -> str:
         key, action = name.lower(), f"request_headers: {{header_name: {name}, descriptor_key: {name.lower()}}}"
     return f"""# Envoy with its rate limit service, for {rate} of traffik. Differences:
 # - It counts as fixed-window does, in windows of the calendar: up to {2 * rate.limit} may pass around the end of one.
-# - Each address of IPv6 has a limit of its own, not each /64. Refused requests count too.
+# - Each address of IPv6 has its own limit, not each /64. Refused requests count too.
 # The service:
 domain: traffik
 descriptors:

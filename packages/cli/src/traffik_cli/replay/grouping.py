@@ -1,4 +1,4 @@
-"""Requests in groups, each with a limit of its own: ``--by path``, ``--by method``, ``--by field:plan``.
+"""Requests in groups, each with its own limit: ``--by path``, ``--by method``, ``--by field:plan``.
 
 A path stands for all that differ from it in numbers and identifiers alone: ``/items/17`` is ``/items/*``. The groups
 with the most requests stay; all others are one.
@@ -20,10 +20,10 @@ from traffik_cli.replay.selectors import Selector, selector
 __all__ = ["OTHERS", "Grouping", "busiest", "grouping_of", "path_template"]
 
 OTHERS: Final = "everything else"
-"""The group of the requests that are in no group of their own."""
+"""The group of the requests that are in no other group."""
 
 _MOST: Final = 2_000
-"""Groups that are told apart while a log is read."""
+"""How many groups are counted separately while a log is read."""
 
 _KNOWN: Final = 50_000
 _VARYING: Final = re.compile(

@@ -41,7 +41,7 @@ class KnownRecords:
 
     Attributes:
         name: what it is called.
-        marks: fields that its records have, by which it is told.
+        marks: fields that its records have, by which it is recognized.
         fields: where the facts stand.
     """
 

@@ -23,7 +23,7 @@ from traffik_cli.replay.selectors import Selector, identity_in, is_address
 __all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
 
 MOST: Final = 1_000_000
-"""Keys, dead ones too, that are told apart."""
+"""How many keys, dead ones included, are counted separately."""
 
 _BEFORE: Final = -(2**63)
 
@@ -73,7 +73,7 @@ class Ledger:
         plan: the strategy, made ready for its rates.
         cost: units of quota that a hit takes, at least 1.
         selector: where its keys come from.
-        most: keys that are told apart.
+        most: keys that are counted separately.
 
     Attributes:
         requests: hits so far.
@@ -179,7 +179,7 @@ class Ledger:
             self.keyless += requests
 
     def entries(self) -> list[tuple[bytes, Tally]]:
-        """Every key that is told apart, with its entry, once."""
+        """Every key that is counted separately, with its entry, once."""
         if not self._aliases:
             return list(self.table.items())
         plain = [(key, entry) for key, entry in self.table.items() if not self._shared(key)]

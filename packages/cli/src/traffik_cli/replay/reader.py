@@ -207,7 +207,7 @@ def _key(value: Any) -> bytes | None:
 
 
 def _header(record: Record, name: str) -> Any:
-    """A header: in an object or a list of them, in any case, or in a field of its own, as nginx names it."""
+    """A header: in an object or a list of them, in any case, or in a separate field, as nginx names it."""
     for place in _HEADERS:
         headers = field_of(record, place)
         if isinstance(headers, list):

@@ -1,7 +1,7 @@
 """Lines as records: fields by name, and where the facts of a request stand among them.
 
 A name with dots leads into nested objects, unless a field is called by the whole of it. Values are bytes where a line
-is text, and whatever JSON holds where it is JSON.
+is text, or any value of JSON where the log is JSON.
 """
 
 from __future__ import annotations

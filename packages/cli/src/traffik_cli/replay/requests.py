@@ -1,4 +1,4 @@
-"""Method and path of a logged request, from a request line, a URL or fields of their own."""
+"""Method and path of a logged request, from a request line, a URL or separate fields."""
 
 from __future__ import annotations
 

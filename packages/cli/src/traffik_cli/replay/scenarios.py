@@ -100,7 +100,7 @@ class Scenario:
         name: what it is called in reports.
         trials: the throttles, in the order in which they are asked.
         wanted: what hits hold.
-        most: keys of a throttle that are told apart.
+        most: keys of a throttle that are counted separately.
     """
 
     name: str

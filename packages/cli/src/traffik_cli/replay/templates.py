@@ -1,4 +1,4 @@
-"""Formats as servers are told them, as patterns: nginx's ``$remote_addr …`` and Apache's ``%h …``.
+"""Formats as they stand in the configuration of servers, as patterns: nginx's ``$remote_addr …`` and Apache's ``%h …``.
 
 A variable ends where the text behind it begins. The line has to match up to the time and the client; what stands behind
 may be missing, or be more than the format says.

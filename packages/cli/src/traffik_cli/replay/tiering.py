@@ -20,7 +20,7 @@ __all__ = ["TierCount", "TierField", "TierTally", "is_field", "plan_in", "tier_f
 
 _FIELD: Final = "field:"
 _MOST: Final = 1_000
-"""Names that are told apart."""
+"""How many names are counted separately."""
 
 _OTHERS: Final = "other names"
 _KNOWN: Final = 50_000

@@ -22,7 +22,7 @@ _REFUSALS: Final = 100
 """Refusals that are kept one by one."""
 
 _PATHS: Final = 10_000
-"""Requests by method and path that are told apart."""
+"""How many kinds of requests, by method and path, are counted separately."""
 
 _OTHERS: Final = "other requests"
 _KNOWN: Final = 500_000

@@ -107,7 +107,7 @@ def settle(limit: _Limit, store: Backend) -> None:
             raise DuplicateUidError(
                 f"the uid {limit.uid!r} has two different definitions in one store, {store!r}:\n"
                 f"  {rival!r} at {rival.place}\n  {limit!r} at {limit.place}\n"
-                f"give one of them another uid or a store of its own, or use one object in both places"
+                f"give one of them another uid or its own store, or use one object in both places"
             )
         limit.settled.add(store)
 

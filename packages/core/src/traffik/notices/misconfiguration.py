@@ -109,7 +109,7 @@ def many_scopes(uid: str) -> None:
     _notify(
         "unbounded-scopes",
         uid,
-        f"{uid!r} was hit in more than {MOST_SCOPES} scopes, each with a quota of its own: use a few fixed words as "
+        f"{uid!r} was hit in more than {MOST_SCOPES} scopes, each with its own quota: use a few fixed words as "
         f"scopes, and an identifier to tell clients apart",
     )
 

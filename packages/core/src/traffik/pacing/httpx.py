@@ -65,7 +65,7 @@ class PacedTransport(httpx.BaseTransport):
     Args:
         limiter: waited for before each request; its rate is the one at which you may call the API.
         key: a function of the `httpx.Request` that answers whose quota it takes; the host of its URL if not given.
-        transport: sends the requests; an `httpx.HTTPTransport()` of its own if None.
+        transport: sends the requests; a new `httpx.HTTPTransport()` if None.
         retries: how often a request is repeated that is answered with 429, or with 503 and a wait; from 0. Only
             requests are repeated whose method is one of `methods` and whose body is in memory.
         longest_pause: seconds, above 0, to which the waits that servers ask for are cut.

@@ -218,7 +218,7 @@ class Twin(NamedTuple):
 class Twinned(Protocol):
     """A strategy that also exists in Lua, which Redis runs in one step. All built-in strategies do.
 
-    Both return equal results for equal states. A subclass with another `decide` needs a twin of its own.
+    Both return equal results for equal states. A subclass with another `decide` needs its own twin.
     """
 
     def twin(self, rate: Rate) -> Twin:

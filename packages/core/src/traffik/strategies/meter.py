@@ -68,7 +68,7 @@ class _Meter:
     """
 
     bursts: ClassVar[bool] = True
-    """Whether it counts rates with a burst of their own, such as ``"20k/min burst 60k"``."""
+    """Whether it counts rates that name their burst, such as ``"20k/min burst 60k"``."""
 
     burst: int | None = None
 

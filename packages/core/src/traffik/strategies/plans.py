@@ -127,7 +127,7 @@ class Plan:
         return found
 
     def receipts_from(self, other: Plan, receipts: Sequence[Receipt]) -> tuple[Receipt, ...]:
-        """The receipts of a hit that `other` has counted, for each rate that goes on with the count of one of its own.
+        """The receipts of a hit that `other` has counted, for each rate that goes on with a count of `other`.
 
         A rate that does not gets an empty receipt, by which nothing can be given back.
         """
@@ -297,12 +297,12 @@ def _family(strategy: object, *, several: bool) -> str:
 
 
 def _has_twins(strategy: Strategy) -> TypeGuard[Twinned]:
-    """Whether a strategy also exists in Lua. A subclass that overrides `decide` needs a twin of its own."""
+    """Whether a strategy also exists in Lua. A subclass that overrides `decide` needs its own twin."""
     return isinstance(strategy, Twinned) and _goes_with(strategy, "twin", {"decide", "prepare"})
 
 
 def _can_settle(strategy: Strategy) -> TypeGuard[Settling]:
-    """Whether a strategy can settle. A subclass that overrides `decide` needs a `settle` of its own."""
+    """Whether a strategy can settle. A subclass that overrides `decide` needs its own `settle`."""
     return isinstance(strategy, Settling) and _goes_with(strategy, "settle", {"decide", "prepare"})
 
 

@@ -96,7 +96,7 @@ class SlidingWindow:
         return settler_of_moments(_kernel(rate, 2 * rate.limit, self._cell(rate)), rate.period, self._cell(rate))
 
     def _cell(self, rate: Rate) -> int:
-        """µs in a cell; 1 if each unit of the limit may have a moment of its own."""
+        """µs in a cell; 1 if each unit of the limit may have its own moment."""
         # Lua stores running counts modulo half of EXACT, and computes their differences
         if rate.limit >= EXACT // 4:
             raise inexact(self, rate)

@@ -278,7 +278,7 @@ class BackendContract:
 
     def _clock(self) -> VirtualClock:
         if not self.virtual_time:
-            pytest.skip("the store has a clock of its own")
+            pytest.skip("the store has its own clock")
         return VirtualClock()
 
 

@@ -159,7 +159,7 @@ def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[
             they are passed as data, and the server refuses the script each key of another server.
     """
     if len(operations) == 1:
-        # the usual case with a single caller, and on a cluster, where nearly every key has a slot of its own
+        # the usual case with a single caller, and on a cluster, where nearly every key has its own slot
         key, kind, plan, cost, more = operations[0]
         return ["1", key, f"[[{_in_json(plan, _ahead(kind, plan, more))}],[1,{cost},{kind}]]", *more]
     places: dict[Plan | None, int] = {}
