@@ -61,23 +61,22 @@ function makers.calendar_window()
         return { start }
     end
 
-    local function settle(part, delta, receipt, now, numbers)
-        if delta > 0 then
-            return charge_anyway(function(cost)
-                return decide(part, cost, now, numbers, 2 * numbers[1])
-            end, delta)
-        end
+    local function give_back(part, units, receipt, now, numbers)
         local era, began = unpacked(part)
         if not era or (receipt and receipt[1] ~= began) then
             return nil, 0, 0
         end
         local start, used, ends = counting(part, now, numbers)
-        local given = math.min(-delta, used)
+        local given = math.min(units, used)
         if given == 0 then
             return nil, 0, 0
         end
         return cmsgpack.pack(numbers[2], start, used - given, ends), ends - now, -given
     end
 
-    return kernel, receipt, settle
+    local function overdraft(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, 2 * numbers[1])
+    end
+
+    return kernel, receipt, settler(overdraft, give_back)
 end

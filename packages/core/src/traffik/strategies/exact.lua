@@ -87,14 +87,19 @@ local function unpacked(part)
     return nil
 end
 
--- Charge the units, or as many of them as overdraft(cost) admits: the kernel for a part, whose capacity is the most
--- that may be used in any case. Returns the same as a settler.
-local function charge_anyway(overdraft, units)
-    local _, remaining = overdraft(0)
-    local applied = math.min(units, remaining)
-    if applied <= 0 then
-        return nil, 0, 0
+-- The settler of a kernel. `give_back` gives units back. `overdraft` is the same kernel with the most that may be used in
+-- any case as its capacity: it charges the units, or as many of them as it admits.
+local function settler(overdraft, give_back)
+    return function(part, delta, receipt, now, numbers)
+        if delta <= 0 then
+            return give_back(part, -delta, receipt, now, numbers)
+        end
+        local _, remaining = overdraft(part, 0, now, numbers)
+        local applied = math.min(delta, remaining)
+        if applied <= 0 then
+            return nil, 0, 0
+        end
+        local _, _, _, _, changed, ttl = overdraft(part, applied, now, numbers)
+        return changed, ttl, applied
     end
-    local _, _, _, _, changed, ttl = overdraft(applied)
-    return changed, ttl, applied
 end

@@ -56,14 +56,9 @@ function makers.fixed_window()
         return cmsgpack.pack(era, start, used - given), left, -given
     end
 
-    local function settle(part, delta, receipt, now, numbers)
-        if delta <= 0 then
-            return give_back(part, -delta, receipt, now)
-        end
-        return charge_anyway(function(cost)
-            return decide(part, cost, now, 2 * numbers[1], numbers[2])
-        end, delta)
+    local function overdraft(part, cost, now, numbers)
+        return decide(part, cost, now, 2 * numbers[1], numbers[2])
     end
 
-    return kernel, receipt, settle
+    return kernel, receipt, settler(overdraft, give_back)
 end

@@ -123,15 +123,9 @@ function makers.meter()
         return changed, drained_after(level, p, time, now, tick, late), -given
     end
 
-    local function settle(part, delta, receipt, now, numbers)
-        if delta <= 0 then
-            return give_back(part, -delta, receipt, now, numbers)
-        end
-        local utmost = numbers[6]
-        return charge_anyway(function(cost)
-            return decide(part, cost, now, numbers, utmost, utmost * numbers[2])
-        end, delta)
+    local function overdraft(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, numbers[6], numbers[6] * numbers[2])
     end
 
-    return kernel, receipt, settle
+    return kernel, receipt, settler(overdraft, give_back)
 end

@@ -135,14 +135,9 @@ function makers.sliding_counter()
         return changed, reset, -newer - older
     end
 
-    local function settle(part, delta, receipt, now, numbers)
-        if delta <= 0 then
-            return give_back(part, -delta, receipt, now, numbers)
-        end
-        return charge_anyway(function(cost)
-            return decide(part, cost, now, numbers, 2 * numbers[1])
-        end, delta)
+    local function overdraft(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, 2 * numbers[1])
     end
 
-    return kernel, receipt, settle
+    return kernel, receipt, settler(overdraft, give_back)
 end

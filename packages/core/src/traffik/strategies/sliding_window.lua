@@ -232,23 +232,22 @@ function makers.sliding_window()
         return left_with(log, first, table.concat(kept), now, -given)
     end
 
-    local function settle(part, delta, receipt, now, numbers)
-        if delta > 0 then
-            return charge_anyway(function(cost)
-                return decide(part, cost, now, numbers, 2 * numbers[1])
-            end, delta)
-        end
+    local function give_back(part, units, receipt, now, numbers)
         local log, first, used = read(part), nil, nil
         if log then
             log, first, used = counting(log, numbers[2], now)
         end
-        if not log or delta == 0 then
+        if not log or units == 0 then
             return nil, 0, 0
         elseif receipt then
-            return without_hit(log, first, -delta, receipt, numbers[3], now)
+            return without_hit(log, first, units, receipt, numbers[3], now)
         end
-        return without_latest(log, first, used, -delta, now)
+        return without_latest(log, first, used, units, now)
     end
 
-    return kernel, receipt, settle
+    local function overdraft(part, cost, now, numbers)
+        return decide(part, cost, now, numbers, 2 * numbers[1])
+    end
+
+    return kernel, receipt, settler(overdraft, give_back)
 end
