@@ -293,10 +293,7 @@ def rendered(text: str, found: Mapping[str, Any]) -> str:
 
 
 def write(found: Mapping[str, Any]) -> None:
-    """Write all pages and pictures."""
-    from pictures import draw
-
-    draw(found)
+    """Write all pages."""
     (HERE.parent / "RESULTS.md").write_text(
         f"# How traffik compares\n\n{page(found, '../docs/images')}", encoding="utf-8"
     )

@@ -23,6 +23,7 @@ from typing import Any
 from contestants import CONTESTANTS
 from contestants.contestant import Contestant
 from page import RESULTS, Rounds, write
+from pictures import draw
 
 HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE.parent), str(HERE.parent.parent)]
@@ -56,6 +57,7 @@ def main() -> None:
         print(f"{part}: {found['seconds'][part]} s", flush=True)
     if options.results == RESULTS:
         write(found)
+        draw(found)
 
 
 def circumstances() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import ast
 import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -19,6 +20,7 @@ SLOW = {"anyio", "asyncio", "importlib.metadata"}
 # Modules loaded before do not count, since an environment may load some when Python starts.
 PROGRAM = """
 import sys
+from graphlib import TopologicalSorter
 before = set(sys.modules)
 from {} import *
 brought = sorted(set(sys.modules) - before)
@@ -57,3 +59,21 @@ def imported(tree):
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     return {name.partition(".")[0] for name in plain | named}
+
+
+def test_no_module_imports_itself_through_others(modules):
+    known = {module.name for module in modules}
+    imports = {module.name: set(used_by(module, known)) - {module.name} for module in modules}
+    TopologicalSorter(imports).prepare()  # raises CycleError, with the circle
+
+
+def used_by(module, known):
+    """The modules that a module imports on import or for its types. A function may import what imports its module."""
+    blocks = [module.tree, *(node for node in module.tree.body if isinstance(node, ast.If | ast.Try))]
+    for node in (each for block in blocks for each in block.body):
+        if isinstance(node, ast.Import):
+            yield from known & {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for each in node.names:
+                inner = f"{node.module}.{each.name}"
+                yield from known & {inner if inner in known else node.module}

@@ -21,6 +21,7 @@ from traffik import (
 )
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits import queues, timing
+from traffik.model.decisions import REFUSED
 
 pytestmark = pytest.mark.anyio
 
@@ -149,6 +150,12 @@ async def test_a_timeout_error_can_be_copied_and_pickled(limiter):
         await limiter.wait("ada", 3)
     for other in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
         assert (str(other), other.decision) == (str(caught.value), caught.value.decision)
+
+
+@pytest.mark.parametrize("kind", [WaitTimeoutError, NeverAdmittedError])
+def test_an_unsuccessful_wait_is_pickled_with_its_decision(kind):
+    copy = pickle.loads(pickle.dumps(kind("no", REFUSED)))
+    assert (type(copy), str(copy), copy.decision) == (kind, "no", REFUSED)
 
 
 async def test_a_disabled_limiter_a_cost_of_zero_and_an_unlimited_rate_admit_at_once(limiter, store, pauses):

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import pickle
 
-import pytest
-
-from traffik import BackendError, NeverAdmittedError, WaitTimeoutError
-from traffik.model.decisions import REFUSED
-
-
-@pytest.mark.parametrize("kind", [WaitTimeoutError, NeverAdmittedError])
-def test_an_unsuccessful_wait_is_pickled_with_its_decision(kind):
-    copy = pickle.loads(pickle.dumps(kind("no", REFUSED)))
-    assert (type(copy), str(copy), copy.decision) == (kind, "no", REFUSED)
+from traffik import BackendError
 
 
 def test_an_error_of_a_store_tells_whether_the_request_may_have_been_executed():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from traffik.limits.limiter import Limiter
     from traffik.limits.slots import Slots
     from traffik.limits.tiers import Tiers
+    from traffik.limits.waiting import NeverAdmittedError, WaitTimeoutError
     from traffik.model.costs import MAX_COST
     from traffik.model.decisions import NEVER, Decision, SettledDecision, StrategyStat
     from traffik.model.errors import (
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
         BackendTimeoutError,
         ConfigurationError,
         DuplicateUidError,
-        NeverAdmittedError,
         RateError,
         SlotLostError,
         TraffikError,
-        WaitTimeoutError,
     )
     from traffik.model.rates import UNLIMITED, Rate
     from traffik.responses.options import ResponseOptions
@@ -142,17 +141,16 @@ _HOMES = {
         "BackendTimeoutError",
         "ConfigurationError",
         "DuplicateUidError",
-        "NeverAdmittedError",
         "RateError",
         "SlotLostError",
         "TraffikError",
-        "WaitTimeoutError",
     ),
     "limits.combinations": ("Hit",),
     "limits.floods": ("FloodPolicy",),
     "limits.limiter": ("Limiter",),
     "limits.slots": ("Slots",),
     "limits.tiers": ("Tiers",),
+    "limits.waiting": ("NeverAdmittedError", "WaitTimeoutError"),
     "throttles.files": ("load_throttles",),
     "throttles.following": ("following",),
     "responses.options": ("ResponseOptions",),

@@ -17,7 +17,7 @@ from traffik.model.decisions import Decision
 from traffik.model.keys import as_text, local_key, sealed, without_scope
 
 if TYPE_CHECKING:
-    from traffik.limits.limit import Limit
+    from traffik.strategies import Plan
 
 __all__ = ["BANNED", "MOST_BANS", "Bans", "Identify", "guarded"]
 
@@ -93,18 +93,25 @@ class Bans:
         return self._ends.get(uid, {}).get(self.mark_of(key), 0.0) - self._clock()
 
 
-def guarded(limit: Limit, identify: Identify) -> Identify:
-    """`identify`, extended to return the refusal of a banned client; unchanged if no client is banned."""
-    active = [bans for bans in _all if bans.bans_from(limit.uid)]
+def guarded(uid: str, counted: Plan, identify: Identify, identified_by: str) -> Identify:
+    """`identify`, extended to return the refusal of a banned client; unchanged if no client is banned.
+
+    Args:
+        uid: of the limit.
+        counted: the plan by which it counts.
+        identify: returns the identity of a subject.
+        identified_by: its name in error messages.
+    """
+    active = [bans for bans in _all if bans.bans_from(uid)]
     if not active:
         return identify
 
     def check(identity: object) -> object:
         if identity is EXEMPTED or identity is DENIED:
             return identity
-        key = local_key(None, as_text(identity, limit.identified_by))
-        left = max(bans.left(limit.uid, key) for bans in active)
-        return _refusal(limit, left) if left > 0 else identity
+        key = local_key(None, as_text(identity, identified_by))
+        left = max(bans.left(uid, key) for bans in active)
+        return _refusal(counted, left) if left > 0 else identity
 
     async def awaited(identity: Awaitable[object]) -> object:
         return check(await identity)
@@ -116,7 +123,7 @@ def guarded(limit: Limit, identify: Identify) -> Identify:
     return identify_unless_banned
 
 
-def _refusal(limit: Limit, left: float) -> Decision:
+def _refusal(counted: Plan, left: float) -> Decision:
     wait = max(1, int(left * 1_000_000))
-    rates = limit.own_plan.rates
-    return Decision(False, limit.own_plan.capacity, 0, wait, wait, rates[0] if rates else None, BANNED)
+    rates = counted.rates
+    return Decision(False, counted.capacity, 0, wait, wait, rates[0] if rates else None, BANNED)

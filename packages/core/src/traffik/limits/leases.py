@@ -18,9 +18,10 @@ from traffik.backends.postings import HOLD, SETTLE, Posting
 from traffik.backends.shields import shielded
 from traffik.events.records import RESERVE
 from traffik.limits import hits, queues, timing, waiting
+from traffik.limits.waiting import NeverAdmittedError, WaitTimeoutError
 from traffik.model.decisions import ADMITTED, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
-from traffik.model.errors import BackendError, ConfigurationError, NeverAdmittedError, WaitTimeoutError
+from traffik.model.errors import BackendError, ConfigurationError
 from traffik.notices import misconfiguration
 from traffik.strategies import SlidingLog
 

@@ -176,7 +176,7 @@ class Limit:
         self.scope: str | None = None if scope is None else as_text(scope, "the scope")
         self.gated: bool = not self.enabled or self.rules is not None
         identify = self._identify()
-        self.identify: Identify = guarded(self, identify)
+        self.identify: Identify = guarded(self.uid, counted, identify, self.identified_by)
         self.bans: bool = self.identify is not identify
         self.settled = self.settled & {self.backend}
         self._calls: dict[tuple[Backend, Plan, bool], Calls] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from traffik.events.records import WAIT
 from traffik.limits import hits, queues, timing
 from traffik.model.decisions import FORBIDDEN, NEVER, UNAVAILABLE, Decision
-from traffik.model.errors import ConfigurationError, NeverAdmittedError, WaitTimeoutError
+from traffik.model.errors import ConfigurationError, TraffikError
 
 if TYPE_CHECKING:
     from traffik.backends.base import Calls
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from traffik.limits.limit import Limit
     from traffik.model.callables import Context
 
-__all__ = ["wait_for_quota", "wait_for_slot"]
+__all__ = ["NeverAdmittedError", "WaitTimeoutError", "wait_for_quota", "wait_for_slot"]
 
 _AWAY: Final = frozenset({UNAVAILABLE, "fallback", "on_error"})
 """Decisions that the store has not made. They say little about when it will admit, so it is asked again in between."""
@@ -32,6 +32,29 @@ _LONGEST_SLOT_PAUSE: Final = 1_000_000
 _SHORTEST_PAUSE: Final = 100_000
 _LONGEST_PAUSE: Final = 5_000_000
 """The pauses, in µs, after a decision that the store has not made."""
+
+
+class _NotAdmitted(TraffikError):
+    """A wait that ends without quota. It has consumed nothing.
+
+    Attributes:
+        decision: the refusal, for `Throttle.refuse` or a log.
+    """
+
+    def __init__(self, message: str, decision: Decision) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.decision)
+
+
+class WaitTimeoutError(_NotAdmitted, TimeoutError):
+    """The quota does not come back within the timeout of a `wait`. Its `decision` says how long the wait is."""
+
+
+class NeverAdmittedError(_NotAdmitted, ValueError):
+    """No waiting helps: the cost is above the capacity, or the client is denied. Its `decision` says which."""
 
 
 async def wait_for_quota(

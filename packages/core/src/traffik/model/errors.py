@@ -8,18 +8,15 @@ TraffikError
 │   └── BackendNotFoundError   (also a LookupError) a throttle without a store has none or several to choose from
 ├── BackendError               a store did not answer, or answered with an error; says whether it may have counted
 │   └── BackendTimeoutError    (also a TimeoutError) it did not answer by the deadline
-├── WaitTimeoutError           (also a TimeoutError) `wait` would take longer than its timeout
 ├── SlotLostError              a slot was lost while its work ran, and `on_lost="cancel"` has cancelled the work
+├── WaitTimeoutError           (also a TimeoutError) `wait` would take longer than its timeout
 ├── NeverAdmittedError         (also a ValueError) no `wait` helps: the cost is too large, or the client denied
-└── Throttled                  a refused connection, with its decision and response (in `traffik.responses.rejections`)
+└── Throttled                  a refused connection, with its response
+
+The last three have a decision. They are in `traffik.limits.waiting` and `traffik.responses.rejections`.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from traffik.model.decisions import Decision
 
 __all__ = [
     "AdapterNotFoundError",
@@ -28,11 +25,9 @@ __all__ = [
     "BackendTimeoutError",
     "ConfigurationError",
     "DuplicateUidError",
-    "NeverAdmittedError",
     "RateError",
     "SlotLostError",
     "TraffikError",
-    "WaitTimeoutError",
 ]
 
 
@@ -74,29 +69,6 @@ class BackendError(TraffikError):
 
 class BackendTimeoutError(BackendError, TimeoutError):
     """A store did not answer by the deadline."""
-
-
-class _NotAdmitted(TraffikError):
-    """A wait that ends without quota. It has consumed nothing.
-
-    Attributes:
-        decision: the refusal, for `Throttle.refuse` or a log.
-    """
-
-    def __init__(self, message: str, decision: Decision) -> None:
-        super().__init__(message)
-        self.decision = decision
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (str(self), self.decision)
-
-
-class WaitTimeoutError(_NotAdmitted, TimeoutError):
-    """The quota does not come back within the timeout of a `wait`. Its `decision` says how long the wait is."""
-
-
-class NeverAdmittedError(_NotAdmitted, ValueError):
-    """No waiting helps: the cost is above the capacity, or the client is denied. Its `decision` says which."""
 
 
 class SlotLostError(TraffikError):

@@ -12,10 +12,9 @@ from uuid import UUID
 
 from traffik.limits import timing
 from traffik.limits.limiter import Limiter
-from traffik.limits.waiting import wait_for_quota
+from traffik.limits.waiting import WaitTimeoutError, wait_for_quota
 from traffik.model.decisions import Decision
 from traffik.model.descriptions import describe
-from traffik.model.errors import WaitTimeoutError
 from traffik.model.keys import as_text
 from traffik.pacing.pauses import pauses_of
 from traffik.responses.retry_fields import read_wait
