@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_UN, flock
+from types import SimpleNamespace
 
 import pytest
 
 from tests.backends.lmdb.conftest import environment_of, reopened
 from traffik import BackendError, BackendTimeoutError, ConfigurationError, FixedWindow, Limiter
 from traffik.backends.inspection import KeyPage, StoredState
-from traffik.backends.lmdb import LMDBBackend, backend, clocks, environments, files
+from traffik.backends.lmdb import LMDBBackend, access, backend, clocks, environments, files
 
 
 def limiter_on(store):
@@ -89,6 +90,21 @@ def test_a_file_that_stays_busy_does_not_affect_other_files(used, guest, monkeyp
         assert limiter_on(store).stat("bob").hits_remaining == 3
         with pytest.raises(BackendTimeoutError, match="busy"):
             store.inspect_sync("create", "ada")
+
+
+def test_every_call_waits_as_long_as_a_hit_may(used, guest, monkeypatch):
+    used("ada")
+    pauses = []
+    with guest(deadline=5) as store, store._file_of(b"ada").path.open("rb") as file:
+
+        def sleep(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 4:
+                flock(file, LOCK_UN)
+
+        flock(file, LOCK_EX)
+        monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: len(pauses), sleep=sleep))
+        assert store.inspect_sync("create", "ada") != StoredState(None, None)
 
 
 def test_it_makes_no_missing_file_and_finds_nothing_used_there(used, guest, directory):
