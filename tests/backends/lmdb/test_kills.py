@@ -46,10 +46,13 @@ def before_the_commit(monkeypatch):
 
 
 def after_the_commit(monkeypatch):
-    def flock(fd, operation):
+    commit = environments.Environment.commit
+
+    def commit_and_die(self):
+        commit(self)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(environments, "flock", flock)
+    monkeypatch.setattr(environments.Environment, "commit", commit_and_die)
 
 
 def test_a_worker_killed_while_it_decides_has_consumed_nothing_and_the_next_hits_at_once(directory):

@@ -64,7 +64,7 @@ class LMDBBackend(Backend):
             decides on a hit whose file is missing, and calls that only read find no usage.
         map_size: bytes to which the files may grow together, at least 16 MiB.
         max_keys: the most keys, at least 1. Further keys share overflow buckets. Each file has an equal part of them.
-        deadline: seconds that a hit may wait for its file, above 0; then `on_error` decides. Other calls wait 1 s at least.
+        deadline: seconds that a hit may wait for its file, above 0; then `on_error` decides. Others wait 1 s at least.
         on_error: how to decide on a hit when its file cannot be used: ``"fallback"``, by a limiter in this process;
             ``"allow"``; ``"throttle"``, with 503 and Retry-After; ``"raise"``, with the `BackendError`; or a function
             of the error and the charge that returns one of these or a decision.
