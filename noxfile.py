@@ -67,6 +67,9 @@ nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint", "types", "contracts"]
 
+# Tests start hundreds of processes. Each of them would compile our modules again if none may keep what it compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 CONSTRAINED = ("-q", "-c", CONSTRAINTS.name)  # nox runs everything where this file is
 PACKAGES = (
     "packages/core",
