@@ -62,8 +62,9 @@ def test_a_mistake_gives_a_sentence_and_exit_code_2(arguments, sentence, traffik
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 @pytest.mark.parametrize("end", [5, -5, -1])
 def test_a_truncated_file_is_an_error(compress, end, traffik, tmp_path, access_log):
-    for before in (b"", compress(access_log.read_bytes())):
-        (tmp_path / "log").write_bytes(before + compress(access_log.read_bytes())[:end])
+    compressed = compress(access_log.read_bytes())
+    for before in (b"", compressed):
+        (tmp_path / "log").write_bytes(before + compressed[:end])
         said = traffik("replay", tmp_path / "log", "--rate", "1/s")
         assert (said.code, "ended before" in said.err, said.out) == (2, True, "")
 
