@@ -23,11 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SURVIVORS = Path(__file__).parent / "survivors.toml"
 SECONDS = 3600  # for one room
 
-# Without the Lua twins, which take longer than all other tests of the strategies together.
-OF_STRATEGIES = tuple(
-    f"tests/strategies/test_{name}.py"
-    for name in ("strategies", "rate_changes", "clock_going_back", "giving_back", "charging_anyway", "never")
-)
+# The tests of all strategies, without the Lua twins, which take longer than all others together.
+ALL_KINDS = ("strategies", "rate_changes", "clock_going_back", "giving_back", "charging_anyway", "never")
+
+
+def of_strategies(*names: str) -> tuple[str, ...]:
+    """The named tests of strategies."""
+    return tuple(f"tests/strategies/test_{name}.py" for name in names)
 
 
 class Room(NamedTuple):
@@ -49,19 +51,18 @@ ROOMS = {
         tuple(f"identities/{name}" for name in ("identifiers", "networks", "proxies", "trust")), ("tests/identities",)
     ),
     "rules": Room(("rules/*",), ("tests/rules",)),
-    "settling": Room(
-        ("strategies/settling",),
-        tuple(f"tests/strategies/test_{name}.py" for name in ("settling", "plans", "plan_settling", "rate_changes")),
+    "plans": Room(("strategies/plans",), of_strategies("plans", "plan_settling", "rate_changes")),
+    "turns": Room(("strategies/turns",), of_strategies("plans", "plan_settling", "rate_changes")),
+    "settling": Room(("strategies/settling",), of_strategies("settling", "plans", "plan_settling", "rate_changes")),
+    "sliding_window": Room(
+        ("strategies/sliding_window",), of_strategies("sliding_window", "moments", "envelopes", *ALL_KINDS)
     ),
-    "meter": Room(("strategies/meter",), ("tests/strategies/test_meter.py", *OF_STRATEGIES)),
-    "windows": Room(
-        ("strategies/sliding_window", "strategies/moments", "strategies/fixed_window", "strategies/sliding_counter"),
-        (
-            *(f"tests/strategies/test_{name}.py" for name in ("moments", "sliding_window", "fixed_window")),
-            *(f"tests/strategies/test_{name}.py" for name in ("sliding_counter", "envelopes")),
-            *OF_STRATEGIES,
-        ),
-    ),
+    "moments": Room(("strategies/moments",), of_strategies("sliding_window", "moments", *ALL_KINDS)),
+    "meter": Room(("strategies/meter",), of_strategies("meter", *ALL_KINDS)),
+    "fixed_window": Room(("strategies/fixed_window",), of_strategies("fixed_window", "envelopes", *ALL_KINDS)),
+    "sliding_counter": Room(("strategies/sliding_counter",), of_strategies("sliding_counter", "envelopes", *ALL_KINDS)),
+    "calendar_window": Room(("strategies/calendar_window",), of_strategies("calendar_window", *ALL_KINDS)),
+    "penalty": Room(("strategies/penalty",), of_strategies("penalty", *ALL_KINDS)),
 }
 
 SETTINGS = """\

@@ -1,101 +1,108 @@
-"""Calendar windows: the whole quota at midnight, in every store."""
+"""Calendar windows: what a hit and settling do to a key, by example."""
 
 from __future__ import annotations
-
-import time
 
 import pytest
 
 from tests.model.test_calendars import HOUR, micros
-from traffik import CalendarWindow, HTTPThrottle, Limiter, Penalty, Rate, RateError
-from traffik.backends.inmemory import InMemoryBackend
-from traffik.backends.lmdb import LMDBBackend
-from traffik.strategies import plan
-from traffik.testing import VirtualClock
+from traffik import NEVER, CalendarWindow, HTTPThrottle, Limiter, Penalty, Rate, RateError
+from traffik.strategies import Twin, plan
 
-MONTH = Rate.parse("3/month tz=Europe/Berlin")
-KERNEL = CalendarWindow().prepare(MONTH)
-NOON = micros(2026, 3, 28, 12, zone="Europe/Berlin")
-APRIL = micros(2026, 4, 1, zone="Europe/Berlin")
+DAY = 24 * HOUR
+DAILY = Rate.parse("3/day tz=UTC")
+MIDNIGHT = micros(2026, 3, 1)
 
 
-@pytest.fixture(params=["memory", "lmdb"])
-def store(request, tmp_path):
-    clock = VirtualClock(NOON)
-    if request.param == "memory":
-        return InMemoryBackend(clock=clock), clock
-    tmp_path.chmod(0o700)
-    return LMDBBackend(tmp_path / "quota", clock=clock, on_error="raise"), clock
+def window(day, used, era=DAY):
+    """The state of a day, as its number from March 1st on."""
+    start = MIDNIGHT + day * DAY
+    return "calendar", era, start, used, start + DAY
 
 
-def test_each_month_has_the_whole_limit(store):
-    backend, clock = store
-    with backend:
-        limiter = Limiter("plan", "3/month tz=Europe/Berlin", backend=backend).sync
-        assert [bool(limiter.hit("ada")) for _ in range(4)] == [True] * 3 + [False]
-        wait = limiter.check("ada").retry_after
-        assert wait == APRIL - NOON
-        clock.advance(microseconds=wait - 1)
-        assert not limiter.hit("ada")
-        clock.advance(microseconds=1)
-        assert [bool(limiter.hit("ada")) for _ in range(4)] == [True] * 3 + [False]
+def refused(remaining, wait, reset):
+    return False, 3, remaining, wait, reset, DAILY, None
 
 
-def test_a_day_on_which_the_clocks_change_is_shorter(store):
-    backend, clock = store
-    with backend:
-        limiter = Limiter("plan", "1/day tz=Europe/Berlin", backend=backend).sync
-        clock.advance(microseconds=12 * HOUR)
-        limiter.hit("ada")
-        assert limiter.check("ada").retry_after == 23 * HOUR
+def admitted(remaining, reset):
+    return True, 3, remaining, 0, reset, DAILY, None
 
 
-def test_it_can_be_combined_with_other_rates(store):
-    backend, clock = store
-    with backend:
-        limiter = Limiter("plan", "2/s; 3/month", backend=backend).sync
-        assert [bool(limiter.hit("ada")) for _ in range(3)] == [True, True, False]
-        clock.advance(seconds=1)
-        assert [bool(limiter.hit("ada")) for _ in range(2)] == [True, False]
-        assert limiter.stat("ada").rate == Rate.parse("3/month")
+@pytest.mark.parametrize(
+    ("state", "cost", "now", "expected"),
+    [
+        (None, 0, HOUR, (admitted(3, 0), window(0, 0), 23 * HOUR)),
+        (None, 3, HOUR, (admitted(0, 23 * HOUR), window(0, 3), 23 * HOUR)),
+        (None, 4, HOUR, (refused(3, NEVER, 0), None, 0)),
+        (window(0, 2), 1, 0, (admitted(0, DAY), window(0, 3), DAY)),
+        (window(0, 2), 1, DAY - 1, (admitted(0, 1), window(0, 3), 1)),
+        (window(0, 2), 2, HOUR, (refused(1, 23 * HOUR, 23 * HOUR), None, 0)),
+        (window(0, 2), 4, HOUR, (refused(1, NEVER, 23 * HOUR), None, 0)),
+        (window(0, 5), 0, HOUR, (refused(0, 23 * HOUR, 23 * HOUR), None, 0)),
+        (window(0, 3), 1, DAY, (admitted(2, DAY), window(1, 1), DAY)),
+        # The clock has gone back.
+        (window(1, 2), 1, 0, (admitted(0, 2 * DAY), window(1, 3), 2 * DAY)),
+        (window(1, 2), 2, 0, (refused(1, 2 * DAY, 2 * DAY), None, 0)),
+        (window(1, 2), 1, -1, (admitted(0, 1), window(-1, 3), 1)),
+        (window(1, 2), 2, -1, (refused(1, 1, 1), window(-1, 2), 1)),
+        # The unit was a week.
+        (window(0, 2, era=7 * DAY), 1, HOUR, (admitted(0, 23 * HOUR), window(0, 3), 23 * HOUR)),
+        (window(-7, 2, era=7 * DAY), 1, 0, (admitted(2, DAY), window(0, 1), DAY)),
+        (window(-7, 2, era=7 * DAY), 1, -1, (admitted(0, 1), window(-1, 3), 1)),
+        (window(1, 2, era=7 * DAY), 1, 0, (admitted(0, 2 * DAY), window(1, 3), 2 * DAY)),
+    ],
+)
+def test_a_hit_counts_in_the_window_around_it(state, cost, now, expected):
+    kernel = CalendarWindow().prepare(DAILY)
+    for before in (0, now):  # the windows of earlier hits are remembered
+        kernel(None, 1, MIDNIGHT + before)
+        assert kernel(state, cost, MIDNIGHT + now) == expected
 
 
-def test_units_are_given_back_in_the_window_in_which_they_were_taken(store):
-    backend, clock = store
-    with backend:
-        limiter = Limiter("plan", "3/month", backend=backend).sync
-        with limiter.reserve("ada", 3) as reservation:
-            reservation.commit(1)
-        assert limiter.stat("ada").hits_remaining == 2
-        with limiter.reserve("ada", 2) as reservation:
-            clock.advance(seconds=10 * 86_400)
-            limiter.hit("ada", 3)
-            reservation.release()
-        assert limiter.stat("ada").hits_remaining == 0
+@pytest.mark.parametrize(
+    ("state", "delta", "receipt", "now", "expected"),
+    [
+        (None, -1, None, HOUR, (None, 0, 0)),
+        (None, 2, None, HOUR, (window(0, 2), 23 * HOUR, 2)),
+        (window(0, 2), 7, None, HOUR, (window(0, 6), 23 * HOUR, 4)),  # up to twice the limit
+        (window(0, 2), 0, None, HOUR, (None, 0, 0)),
+        (window(0, 2), -1, None, HOUR, (window(0, 1), 23 * HOUR, -1)),
+        (window(0, 2), -1, (MIDNIGHT,), HOUR, (window(0, 1), 23 * HOUR, -1)),
+        (window(0, 2), -3, (MIDNIGHT,), HOUR, (window(0, 0), 23 * HOUR, -2)),
+        (window(0, 2), -1, (MIDNIGHT - DAY,), HOUR, (None, 0, 0)),
+        (window(0, 2), -1, None, DAY, (None, 0, 0)),  # the window has ended
+        (window(1, 2), -1, None, 0, (window(1, 1), 2 * DAY, -1)),
+    ],
+)
+def test_units_are_settled_exactly(state, delta, receipt, now, expected):
+    settled = CalendarWindow().settle(state, DAILY, delta, receipt, MIDNIGHT + now)
+    assert (settled.state, settled.ttl, settled.applied) == expected
 
 
-def test_a_store_on_a_monotonic_clock_uses_the_calendar():
-    with InMemoryBackend() as store:
-        wait = Limiter("plan", "1/day tz=UTC", backend=store).sync.plan("ada", [1, 1])[1].retry_after
-    midnight = -(time.time_ns() // 1000) % (24 * HOUR)
-    assert abs(wait - midnight) < 60_000_000
+def test_the_receipt_is_the_start_of_the_window():
+    assert CalendarWindow().receipt(None, window(3, 1), DAILY) == (MIDNIGHT + 3 * DAY,)
 
 
-class TestAClockThatGoesBack:
-    def test_by_less_than_a_window_it_keeps_the_later_window(self):
-        _, state, _ = KERNEL(None, 3, APRIL + 1)
-        decision, changed, _ = KERNEL(state, 1, APRIL - 1)
-        assert (decision.allowed, changed) == (False, None)
-
-    def test_by_more_it_keeps_the_count(self):
-        _, state, _ = KERNEL(None, 2, APRIL)
-        assert KERNEL(state, 0, APRIL - 100 * 24 * HOUR)[0].remaining == 1
+def test_the_twin_has_the_limit_and_the_longest_period():
+    assert CalendarWindow().twin(DAILY) == Twin("calendar_window", (3, DAY))
 
 
-def test_a_change_of_the_unit_keeps_the_usage():
-    _, state, _ = KERNEL(None, 3, NOON)
-    day = CalendarWindow().prepare(Rate.parse("3/day tz=Europe/Berlin"))
-    assert not day(state, 1, NOON + 24 * HOUR)[0].allowed
+def test_months_of_the_same_unit_end_on_time():
+    monthly = Rate.parse("3/month tz=UTC")
+    _, state, _ = CalendarWindow().prepare(monthly)(None, 3, micros(2026, 2, 1))
+    assert CalendarWindow().decide(state, monthly, 1, micros(2026, 3, 1)).decision.remaining == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "now", "remaining"),
+    [(None, 0, 3), (window(1, 2), 0, 1), (window(0, 2), DAY - 1, 1), (window(0, 2), DAY, 3)],
+)
+def test_a_rate_that_counts_no_more_counts_in_the_window_of_its_state(state, now, remaining):
+    kernel = CalendarWindow().prepare_former(DAILY)
+    assert kernel(state, 0, MIDNIGHT + now)[0].remaining == remaining
+    _, changed, ttl = kernel(state, 1, MIDNIGHT + now)
+    end = MIDNIGHT + now if state is None else state[4]
+    assert (changed[1], changed[3:], ttl) == (DAY, (4 - remaining, end), end - MIDNIGHT - now)
+    assert kernel(state, 4, MIDNIGHT + now)[1:] == (None, 0)
 
 
 def test_the_header_states_no_window_since_months_differ():
