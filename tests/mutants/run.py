@@ -24,7 +24,7 @@ SURVIVORS = Path(__file__).parent / "survivors.toml"
 SECONDS = 3600  # for one room
 
 # The tests of all strategies, without the Lua twins, which take longer than all others together.
-ALL_KINDS = ("strategies", "rate_changes", "clock_going_back", "giving_back", "charging_anyway", "never")
+ALL_KINDS = ("strategies", "twins", "rate_changes", "clock_going_back", "giving_back", "charging_anyway", "never")
 
 
 def of_strategies(*names: str) -> tuple[str, ...]:
@@ -51,8 +51,8 @@ ROOMS = {
         tuple(f"identities/{name}" for name in ("identifiers", "networks", "proxies", "trust")), ("tests/identities",)
     ),
     "rules": Room(("rules/*",), ("tests/rules",)),
-    "plans": Room(("strategies/plans",), of_strategies("plans", "plan_settling", "rate_changes")),
-    "turns": Room(("strategies/turns",), of_strategies("plans", "plan_settling", "rate_changes")),
+    "plans": Room(("strategies/plans",), of_strategies("plans", "plan_settling", "twins")),
+    "turns": Room(("strategies/turns",), of_strategies("turns", "plans", "plan_settling")),
     "settling": Room(("strategies/settling",), of_strategies("settling", "plans", "plan_settling", "rate_changes")),
     "sliding_window": Room(
         ("strategies/sliding_window",), of_strategies("sliding_window", "moments", "envelopes", *ALL_KINDS)

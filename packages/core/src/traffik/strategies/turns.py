@@ -47,10 +47,11 @@ def period_of(rate: Rate) -> _Period:
     return rate.calendar or rate.period
 
 
-def matches(wanted: Sequence[_Period], stored: Sequence[_Period]) -> tuple[list[int | None], set[int]]:
+def matches(wanted: Sequence[_Period], stored: Sequence[_Period | None]) -> tuple[list[int | None], set[int]]:
     """For each period that is wanted, the place of the stored one to go on from, and the places with the same period.
 
-    Without the same period, it is the first of the same kind, if possible one from which no other goes on.
+    Without the same period, it is the first of the same kind, if possible one from which no other goes on. A stored
+    period that is not known here is None.
     """
     free = dict(enumerate(stored))
     found: list[int | None] = []
@@ -87,7 +88,7 @@ class Turns:
         self.fresh: State = (None,) * len(rates)
         self._periods = [period_of(rate) for rate in rates]
         self._kernel_of = kernel_of
-        self._known: dict[str, tuple[_Period, Kernel | None]] = {}
+        self._known: dict[str, tuple[_Period | None, Kernel | None]] = {}
         self._places: dict[object, _Places] = {}
 
     def read(self, state: State | None) -> tuple[State, Former]:
@@ -131,15 +132,15 @@ class Turns:
         del kept[_MOST:]
         return tuple(kept), max((until - now for _, until, _ in kept), default=0)
 
-    def _known_as(self, text: str) -> tuple[_Period, Kernel | None]:
-        """The period of a rate, and its kernel; None if it cannot be counted here."""
+    def _known_as(self, text: str) -> tuple[_Period | None, Kernel | None]:
+        """The period of a rate, and its kernel; None twice if it cannot be counted here, such as without its zone."""
         known = self._known.get(text)
         if known is None:
             try:
                 rate = Rate.parse(text)
                 known = period_of(rate), self._kernel_of(rate)
             except RateError:
-                known = 0, None
+                known = None, None
             _remember(self._known, text, known)
         return known
 
