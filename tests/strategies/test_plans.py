@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.walks import START, STRATEGIES, Key, Step, model, small_rates
-from traffik import Decision, FixedWindow, Rate, SlidingWindow, TokenBucket, Transition
+from traffik import NEVER, Decision, FixedWindow, Penalty, Rate, RateError, SlidingWindow, TokenBucket, Transition
 from traffik.strategies import plan, probe
 
 PAIR = [Rate(3, 1000), Rate(5, 10_000)]
@@ -68,9 +70,43 @@ def test_the_capacity_is_the_smallest():
     assert plan(Coin(), PAIR).capacity == 2**31 - 1
 
 
-def test_a_cost_that_never_fits_names_the_rate_that_refuses_it():
-    decision = plan(FixedWindow(), PAIR).without_store(4)
-    assert (decision.allowed, decision.never, decision.limit, decision.rate) == (False, True, 3, PAIR[0])
+@pytest.mark.parametrize("rates", [PAIR, PAIR[::-1]])
+def test_a_cost_that_never_fits_names_the_rate_that_refuses_it(rates):
+    made = plan(FixedWindow(), rates)
+    assert made.without_store(4) == Decision(False, 3, 3, NEVER, 0, PAIR[0])
+    assert made.bounds == tuple((rate.limit, rate) for rate in rates)
+
+
+@pytest.mark.parametrize(("rates", "ceiling"), [(PAIR, 3), ([], -1), ([Rate(2**31 + 5, 10**6)], 2**31 - 1)])
+def test_a_store_is_asked_for_costs_up_to_the_ceiling(rates, ceiling):
+    assert plan(FixedWindow(), rates).ceiling == ceiling
+
+
+def test_only_a_strategy_that_says_so_cannot_decide_without_consuming():
+    assert [plan(each, PAIR).stats for each in (Coin(), Idle(), FixedWindow())] == [False, True, True]
+
+
+def test_a_plan_has_a_twin_for_each_rate_if_its_strategy_has_one():
+    rates = [PAIR[0], Rate.parse("3/day tz=UTC")]
+    assert [twin.name for twin in plan(FixedWindow(), rates).twins] == ["fixed_window", "calendar_window"]
+    assert plan(Idle(), rates).twins is plan(Idle(), rates[1:]).twins is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rate", "error", "message"),
+    [
+        (FixedWindow, "3/min", TypeError, "such as SlidingWindow"),
+        ("fixed", "3/min", TypeError, "not 'fixed'"),
+        (FixedWindow(), "3/min burst 5", RateError, "has no burst"),
+        (TokenBucket(), "3/day tz=UTC", None, None),
+        (TokenBucket(), "3/min burst 5", None, None),
+        (Penalty(), "3/day tz=UTC", RateError, "give it a length of time"),
+    ],
+    ids=str,
+)
+def test_a_strategy_that_cannot_count_a_rate_is_an_error(strategy, rate, error, message):
+    with pytest.raises(error, match=message) if error else nullcontext():
+        plan(strategy, [Rate.parse(rate)])
 
 
 def test_without_rates_everything_is_admitted_without_a_store():
@@ -93,6 +129,19 @@ def test_a_users_strategy_may_keep_no_state():
 
 def test_the_rate_is_added_to_a_users_decision():
     assert Key(plan(Idle(), PAIR[:1]).kernel).hit(1).rate == PAIR[0]
+
+
+def test_a_users_strategy_gets_its_own_state_and_its_decision_with_a_rate_is_kept():
+    class Recording:
+        def decide(self, *given):
+            calls.append(given)
+            return Transition(Decision(True, 1, 0, rate=PAIR[1]), ("new",), 7)
+
+    calls, kernel = [], plan(Recording(), PAIR[:1]).kernel
+    decision, state, ttl = kernel((START + 5, ("old",)), 2, START)
+    assert (decision.rate, state, ttl) == (PAIR[1], (START + 7, ("new",)), 7)
+    kernel((START, ("old",)), 2, START)
+    assert calls == [(("old",), PAIR[0], 2, START), (None, PAIR[0], 2, START)]
 
 
 def test_the_ttl_of_a_users_state_is_kept_to_the_tick():
