@@ -48,6 +48,7 @@ def receipt(at):
         (0, None, 20, (None, 0, 0)),
         (1, None, 20, (moments((0, 2), (10, 3), (20, 6)), 60, 1)),
         (3, None, 20, (moments((0, 2), (10, 3), (20, 8)), 60, 3)),
+        (1, None, 21, (moments((0, 2), (10, 3), (20, 5), (21, 6)), 60, 1)),
         (9, None, 20, (moments((0, 2), (10, 3), (20, 12)), 60, 7)),  # up to twice the limit
         (-1, receipt(0), -40, (moments((0, 1), (10, 2), (20, 4)), 120, -1)),  # the clock has gone back
         (-9, None, -41, (NOTHING, 0, -5)),  # by more than a period
@@ -55,8 +56,11 @@ def receipt(at):
     ],
 )
 def test_units_are_settled_exactly(delta, of, now, expected):
-    settled = SlidingLog().settle(STATE, RATE, delta, of, ZERO + now)
-    assert (settled.state, settled.ttl, settled.applied) == expected
+    for strategy in (SlidingLog(), SlidingWindow()):
+        settled = strategy.settle(STATE, RATE, delta, of, ZERO + now)
+        assert (settled.state, settled.ttl, settled.applied) == expected
+        left = strategy.decide(settled.state or STATE, RATE, 0, ZERO + now).decision.remaining
+        assert settled.decision.remaining == left
 
 
 def test_units_of_a_cell_are_given_back_to_its_latest_hit():
