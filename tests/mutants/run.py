@@ -51,18 +51,16 @@ ROOMS = {
         tuple(f"identities/{name}" for name in ("identifiers", "networks", "proxies", "trust")), ("tests/identities",)
     ),
     "rules": Room(("rules/*",), ("tests/rules",)),
-    "plans": Room(("strategies/plans",), of_strategies("plans", "plan_settling", "twins")),
-    "turns": Room(("strategies/turns",), of_strategies("turns", "plans", "plan_settling")),
+    "plans": Room(("strategies/plans",), of_strategies("plans", "plan_families", "plan_settling", "twins")),
+    "turns": Room(("strategies/turns",), of_strategies("turns", "plan_families")),
     "settling": Room(("strategies/settling",), of_strategies("settling", "plans", "plan_settling", "rate_changes")),
-    "sliding_window": Room(
-        ("strategies/sliding_window",), of_strategies("sliding_window", "moments", "envelopes", *ALL_KINDS)
-    ),
+    "sliding_window": Room(("strategies/sliding_window",), of_strategies("sliding_window", "moments", "twins")),
     "moments": Room(("strategies/moments",), of_strategies("sliding_window", "moments", *ALL_KINDS)),
     "meter": Room(("strategies/meter",), of_strategies("meter", *ALL_KINDS)),
     "fixed_window": Room(("strategies/fixed_window",), of_strategies("fixed_window", "envelopes", *ALL_KINDS)),
     "sliding_counter": Room(("strategies/sliding_counter",), of_strategies("sliding_counter", "envelopes", *ALL_KINDS)),
-    "calendar_window": Room(("strategies/calendar_window",), of_strategies("calendar_window", *ALL_KINDS)),
-    "penalty": Room(("strategies/penalty",), of_strategies("penalty", *ALL_KINDS)),
+    "calendar_window": Room(("strategies/calendar_window",), of_strategies("calendar_window")),
+    "penalty": Room(("strategies/penalty",), of_strategies("penalty")),
 }
 
 SETTINGS = """\

@@ -30,7 +30,7 @@ def admitted(remaining, reset):
 @pytest.mark.parametrize(
     ("state", "cost", "now", "expected"),
     [
-        (None, 0, HOUR, (admitted(3, 0), window(0, 0), 23 * HOUR)),
+        (None, 0, HOUR, (admitted(3, 0), window(0, 0), 0)),
         (None, 3, HOUR, (admitted(0, 23 * HOUR), window(0, 3), 23 * HOUR)),
         (None, 4, HOUR, (refused(3, NEVER, 0), None, 0)),
         (window(0, 2), 1, 0, (admitted(0, DAY), window(0, 3), DAY)),

@@ -48,7 +48,7 @@ def test_the_receipt_and_the_twin_have_the_numbers_of_the_window():
     ("rate", "state", "cost", "now", "decision", "changed", "ttl"),
     [
         (RATE, None, 1, 6000, (True, 5, 0, 60), (60, 6000, 1), 60),
-        (RATE, None, 0, 6000, (True, 6, 0, 0), (60, 6000, 0), 60),
+        (RATE, None, 0, 6000, (True, 6, 0, 0), (60, 6000, 0), 0),
         (RATE, None, 7, 6000, (False, 6, NEVER, 0), None, 0),
         (RATE, STATE, 3, 6069, (True, 0, 0, 1), (60, 6010, 6), 1),
         (RATE, STATE, 4, 6069, (False, 3, 1, 1), None, 0),

@@ -82,7 +82,8 @@ def test_units_that_have_left_the_window_do_not_come_back_with_the_clock():
 
 
 def test_the_receipt_and_the_twin_have_the_numbers_of_the_window():
-    assert SlidingLog().receipt(None, STATE, RATE) == receipt(20)
+    assert SlidingLog().receipt(None, STATE, RATE) == SlidingWindow().receipt(None, STATE, RATE) == receipt(20)
+    assert SlidingWindow(3).receipt(None, STATE, RATE) == (ZERO + 20, 20)
     assert SlidingLog().twin(RATE) == SlidingWindow().twin(RATE) == ("sliding_window", (6, 60, 1))
     assert SlidingWindow(3).twin(Rate(6, 61)) == ("sliding_window", (6, 61, 21))
 

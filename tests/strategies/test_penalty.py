@@ -229,3 +229,29 @@ async def test_a_reservation_that_is_released_lifts_the_ban_it_started(store):
 async def test_it_has_no_slots(store):
     with pytest.raises(ConfigurationError):
         await Limiter("logins", "3/10min", strategy=BANS, backend=store).slot("ada").__aenter__()
+
+
+def test_after_a_clock_that_went_far_back_a_short_ban_forgets_no_units():
+    key = Key(Penalty(base="1s", longest="2s", forget="1s"))
+    key.ban()
+    key.now -= 86_400 * SECOND
+    decision, state, ttl = key.plan.kernel(key.state, 1, key.now)
+    assert (decision.retry_after, ttl) == (10 * SECOND, 10 * SECOND)
+    assert key.plan.kernel(state, 1, key.now + ttl - 1)[0].retry_after == 1
+
+
+def test_settling_another_rate_forgets_no_ban():
+    made, now = plan(Penalty(base="10s", forget="7 days"), [RATE, Rate(10, 60 * SECOND)]), 10**15
+    before, state, _ = None, *made.kernel(None, 2, now)[1:]
+    before, (_, state, _) = state, made.kernel(state, 1, now)
+    settled = made.settle(state, -1, made.receipt(before, state), now + 30 * SECOND)
+    assert settled.state[2] == state[2]
+    assert settled.ttl == 7 * 86_400 * SECOND - 20 * SECOND
+
+
+def test_a_rate_that_is_counted_no_more_remembers_its_bans():
+    strategy, now = Penalty(base="10s", forget="7 days"), 10**15
+    made, other = (plan(strategy, [rate], varying=True) for rate in (RATE, Rate(10, 60 * SECOND)))
+    _, state, _ = made.kernel(None, 3, now)
+    _, state, ttl = other.kernel(state, 1, now + 20 * SECOND)
+    assert ttl == 7 * 86_400 * SECOND - 10 * SECOND

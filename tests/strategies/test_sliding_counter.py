@@ -61,7 +61,7 @@ def test_the_receipt_and_the_twin_have_the_numbers_of_the_rate():
     ("rate", "state", "cost", "now", "decision", "changed", "ttl"),
     [
         (RATE, None, 1, 6060, (True, 5, 0, 120), (60, 6060, 1, 0), 120),
-        (RATE, None, 0, 6060, (True, 6, 0, 0), (60, 6060, 0, 0), 120),
+        (RATE, None, 0, 6060, (True, 6, 0, 0), (60, 6060, 0, 0), 0),
         (RATE, None, 6, 6060, (True, 0, 0, 120), (60, 6060, 6, 0), 120),
         (RATE, None, 7, 6060, (False, 6, NEVER, 0), None, 0),
         (RATE, STATE, 1, 6070, (True, 0, 0, 110), (60, 6060, 3, 3), 110),

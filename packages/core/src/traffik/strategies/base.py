@@ -33,6 +33,7 @@ __all__ = [
     "charge_anyway",
     "finest_tick",
     "inexact",
+    "lasts",
     "probe",
     "settled",
 ]
@@ -181,6 +182,12 @@ def probe(kernel: Kernel, state: State | None, now: int) -> Decision:
     if decision.remaining > 0:
         return decision
     return decision._replace(retry_after=kernel(state, 1, now)[0].retry_after)
+
+
+def lasts(kernel: Kernel, state: State | None, now: int) -> int:
+    """µs for which a state means something if nothing more is charged, such as the memory of earlier bans."""
+    decision, _, ttl = kernel(state, 0, now)
+    return 0 if state is None else max(decision.reset_after, ttl)
 
 
 def settled(kernel: Kernel, state: State | None, settlement: Settlement, now: int) -> Settled:

@@ -49,7 +49,8 @@ function makers.calendar_window()
             local changed = restarted and cmsgpack.pack(numbers[2], start, used, ends) or nil
             return 0, math.max(0, most - used), wait, reset, changed, changed and left or 0
         end
-        return 1, most - total, 0, total > 0 and left or 0, cmsgpack.pack(numbers[2], start, total, ends), left
+        local life = total > 0 and left or 0
+        return 1, most - total, 0, life, cmsgpack.pack(numbers[2], start, total, ends), life
     end
 
     local function kernel(part, cost, now, numbers)

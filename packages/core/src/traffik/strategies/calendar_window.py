@@ -147,8 +147,8 @@ def _kernel(rate: Rate, limit: int, windows: _Windows | None) -> Kernel:
         era, start, used, end, now = _counting(state, windows, now, period)
         total, left = used + cost, end - now
         if total <= limit:
-            decision = Decision(True, limit, limit - total, 0, left if total else 0, rate)
-            return decision, (CALENDAR, era, start, total, end), left
+            life = left if total else 0
+            return Decision(True, limit, limit - total, 0, life, rate), (CALENDAR, era, start, total, end), life
         wait = left if cost <= limit else NEVER
         decision = Decision(False, limit, max(0, limit - used), wait, left if used else 0, rate)
         if state is None or windows is None or state[2] - now <= period:

@@ -26,7 +26,8 @@ function makers.fixed_window()
             start = period > era and start or math.min(now, start + era - period)
             left = start + period - now
         end
-        return 1, limit - total, 0, total > 0 and left or 0, cmsgpack.pack(period, start, total), left
+        local life = total > 0 and left or 0
+        return 1, limit - total, 0, life, cmsgpack.pack(period, start, total), life
     end
 
     local function kernel(part, cost, now, numbers)

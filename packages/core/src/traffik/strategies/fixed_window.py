@@ -122,8 +122,8 @@ def _kernel(rate: Rate, limit: int, period: int) -> Kernel:
                 # Earlier hits may be as late as now, but must not count longer than in the old window.
                 start = start if period > era else min(now, start + era - period)
                 left = start + period - now
-            decision = _new(Decision, (True, limit, limit - total, 0, left if total else 0, rate, None))
-            return decision, (period, start, total), left
+            life = left if total else 0
+            return _new(Decision, (True, limit, limit - total, 0, life, rate, None)), (period, start, total), life
         room = limit - used if used < limit else 0
         wait = left if cost <= limit else NEVER
         decision = _new(Decision, (False, limit, room, wait, left if used else 0, rate, None))

@@ -139,12 +139,11 @@ def _kernel(window: Kernel, rate: Rate, bans: _Bans, forget: int) -> Kernel:
             known = count, since, until, inner
         if now < until:
             decision = _banned(window, rate, inner, cost, until, now)
-            if cost == 0:
-                return decision, known, decision.reset_after
-            return decision, known if known[2] != before[2] else None, max(0, until + forget - now)
+            changed = known if cost == 0 or until != before[2] else None
+            return decision, changed, max(decision.reset_after, until + forget - now)
         decision, changed, ttl = window(inner, cost, now)
         if changed is None:
-            return decision, None, 0
+            return decision, None, max(decision.reset_after, _memory(count, until, forget, now))
         if cost and decision.allowed and decision.remaining == 0:
             ban = bans[min(count, len(bans) - 1)]
             count, since, until = min(count, len(bans)) + 1, now, now + ban

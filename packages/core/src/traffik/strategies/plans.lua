@@ -98,8 +98,8 @@ local function settle_parts(parts, rates, delta, given, now)
         local part = parts[place] or false
         local changed, life, applied = settle_place(place, rate, part, delta, given, now)
         if not changed then
-            local _, _, _, reset_after = ask(rate, part, 0, now)
-            life = reset_after
+            local _, _, _, reset_after, _, kept = ask(rate, part, 0, now)
+            life = math.max(reset_after, kept)
         end
         least = (not least or math.abs(applied) < math.abs(least)) and applied or least
         left[place], any, ttl = changed or part, any or changed, math.max(ttl, life)

@@ -18,6 +18,7 @@ from traffik.strategies.base import (
     Settler,
     Settling,
     State,
+    lasts,
 )
 from traffik.strategies.turns import Turns
 
@@ -80,7 +81,7 @@ def settle_parts(
     if all(changed is None for changed, _, _ in found):
         return None, 0, applied
     lives = [
-        ttl if changed is not None else kernel(old, 0, now)[0].reset_after
+        ttl if changed is not None else lasts(kernel, old, now)
         for kernel, old, (changed, ttl, _) in zip(kernels, olds, found, strict=True)
     ]
     kept, longest = turns.charged(former, max(delta, 0), now)

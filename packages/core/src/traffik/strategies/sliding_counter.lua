@@ -56,13 +56,13 @@ function makers.sliding_counter()
         local reset = current > 0 and life or previous > 0 and life - period or 0
         local changed = (cost <= left or restarted) and packed(limit, period, start, current, previous) or nil
         if cost <= left then
-            return 1, left - cost, 0, reset, changed, life
+            return 1, left - cost, 0, reset, changed, reset
         end
         local wait = NEVER
         if cost <= most then
             wait = wait_for(cost, most, window, elapsed, previous, current) * tick - late + skew
         end
-        return 0, math.max(0, left), wait, reset, changed, restarted and life or 0
+        return 0, math.max(0, left), wait, reset, changed, restarted and reset or 0
     end
 
     -- Decide on a state of another period: the usage fades in windows of that period until a hit is admitted.

@@ -173,13 +173,13 @@ def _kernel(rate: Rate, period: int, tick: int, limit: int, most: int) -> Kernel
         if room >= 0:
             reset = life if total else (life - period if previous else 0)
             decision = _new(Decision, (True, limit, room // window, 0, reset, rate, None))
-            return decision, (period, start, total, previous), life
+            return decision, (period, start, total, previous), reset
         wait = _wait(limit, window, left, previous, current, cost)
         if wait != NEVER:
             wait = wait * tick - late + skew
         reset = life if current else (life - period if previous else 0)
         decision = _new(Decision, (False, limit, max(0, (room + cost * window) // window), wait, reset, rate, None))
-        return decision, (period, start, current, previous) if restarted else None, life if restarted else 0
+        return decision, (period, start, current, previous) if restarted else None, reset if restarted else 0
 
     def otherwise(state: State, cost: int, now: int) -> tuple[Decision, State | None, int]:
         return _decide_otherwise(rate, period, tick, limit, state, cost, now)

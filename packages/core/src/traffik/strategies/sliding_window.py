@@ -225,6 +225,6 @@ def _moment_of(older: _Older | None, last: int, count: int) -> int:
         _, tail, _, blocks = older
         place = bisect_left(blocks, count, key=lambda block: block[-1])
         older = blocks[place] if place < len(blocks) else tail
-    place = 2 * bisect_left(older[1::2], count) if older else 0
-    moment: int = older[place] if older and place < len(older) else last
+    place = 2 * bisect_left(older[1::2], count)
+    moment: int = older[place] if place < len(older) else last
     return moment

@@ -101,9 +101,10 @@ local turns = setmetatable({}, {
             for _, entry in ipairs(former or {}) do
                 local rate, part = rate_in(entry[1]), entry[3] or nil
                 if rate and #kept < MOST then
-                    local _, remaining, _, reset_after = ask(rate, part, 0, now)
+                    local _, remaining, _, reset_after, _, life = ask(rate, part, 0, now)
                     -- The clock may have gone back.
-                    local ends, units = math.min(entry[2], now + reset_after), math.min(cost, remaining)
+                    local ends = math.min(entry[2], now + math.max(reset_after, life))
+                    local units = math.min(cost, remaining)
                     if ends > now and units > 0 then
                         local _, _, _, _, changed = ask(rate, part, units, now)
                         part = changed or part

@@ -21,7 +21,7 @@ from traffik.model.calendars import CalendarPeriod
 from traffik.model.decisions import ADMITTED, UNBOUNDED, Decision
 from traffik.model.errors import RateError
 from traffik.model.rates import Rate
-from traffik.strategies.base import EXACT, Kernel, State
+from traffik.strategies.base import EXACT, Kernel, State, lasts
 
 __all__ = ["Former", "Turns", "as_one_kernel", "matches", "period_of"]
 
@@ -124,10 +124,9 @@ class Turns:
             kernel = self._known_as(text)[1]
             if kernel is None:
                 continue
-            decision = kernel(part, 0, now)[0]
-            until = min(until, now + decision.reset_after)  # noqa: PLW2901 - the clock may have gone back
+            until = min(until, now + lasts(kernel, part, now))  # noqa: PLW2901 - the clock may have gone back
             if until > now:
-                units = min(cost, decision.remaining)
+                units = min(cost, kernel(part, 0, now)[0].remaining)
                 kept.append((text, until, (kernel(part, units, now)[1] or part) if units > 0 else part))
         del kept[_MOST:]
         return tuple(kept), max((until - now for _, until, _ in kept), default=0)
