@@ -183,6 +183,7 @@ def refused(remaining, wait, reset):
         (STATE, 5, 25, (refused(1, 55, 55), None, 0)),
         (STATE, 6, 25, (refused(1, 55, 55), None, 0)),
         (STATE, 7, 25, (refused(1, NEVER, 55), None, 0)),
+        (moments_at((0, 6)), 0, 25, (admitted(0, 35), moments_at((0, 6)), 35)),
         (moments_at((0, 8)), 0, 25, (refused(0, 35, 35), None, 0)),
         # Moments leave the window.
         (STATE, 2, 59, (refused(1, 1, 21), None, 0)),
