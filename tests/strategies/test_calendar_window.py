@@ -36,6 +36,7 @@ def admitted(remaining, reset):
         (window(0, 2), 1, 0, (admitted(0, DAY), window(0, 3), DAY)),
         (window(0, 2), 1, DAY - 1, (admitted(0, 1), window(0, 3), 1)),
         (window(0, 2), 2, HOUR, (refused(1, 23 * HOUR, 23 * HOUR), None, 0)),
+        (window(0, 2), 3, HOUR, (refused(1, 23 * HOUR, 23 * HOUR), None, 0)),
         (window(0, 2), 4, HOUR, (refused(1, NEVER, 23 * HOUR), None, 0)),
         (window(0, 5), 0, HOUR, (refused(0, 23 * HOUR, 23 * HOUR), None, 0)),
         (window(0, 3), 1, DAY, (admitted(2, DAY), window(1, 1), DAY)),
@@ -56,6 +57,7 @@ def test_a_hit_counts_in_the_window_around_it(state, cost, now, expected):
     for before in (0, now):  # the windows of earlier hits are remembered
         kernel(None, 1, MIDNIGHT + before)
         assert kernel(state, cost, MIDNIGHT + now) == expected
+    assert CalendarWindow().decide(state, DAILY, cost, MIDNIGHT + now) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_a_hit_counts_in_the_window_around_it(state, cost, now, expected):
     [
         (None, -1, None, HOUR, (None, 0, 0)),
         (None, 2, None, HOUR, (window(0, 2), 23 * HOUR, 2)),
+        (window(0, 2), 1, None, HOUR, (window(0, 3), 23 * HOUR, 1)),
         (window(0, 2), 7, None, HOUR, (window(0, 6), 23 * HOUR, 4)),  # up to twice the limit
         (window(0, 2), 0, None, HOUR, (None, 0, 0)),
         (window(0, 2), -1, None, HOUR, (window(0, 1), 23 * HOUR, -1)),
@@ -71,11 +74,14 @@ def test_a_hit_counts_in_the_window_around_it(state, cost, now, expected):
         (window(0, 2), -1, (MIDNIGHT - DAY,), HOUR, (None, 0, 0)),
         (window(0, 2), -1, None, DAY, (None, 0, 0)),  # the window has ended
         (window(1, 2), -1, None, 0, (window(1, 1), 2 * DAY, -1)),
+        (window(1, 2), -1, None, -1, (window(-1, 1), 1, -1)),
     ],
 )
 def test_units_are_settled_exactly(state, delta, receipt, now, expected):
     settled = CalendarWindow().settle(state, DAILY, delta, receipt, MIDNIGHT + now)
     assert (settled.state, settled.ttl, settled.applied) == expected
+    left = CalendarWindow().decide(settled.state or state, DAILY, 0, MIDNIGHT + now).decision.remaining
+    assert settled.decision.remaining == left
 
 
 def test_the_receipt_is_the_start_of_the_window():
@@ -84,6 +90,16 @@ def test_the_receipt_is_the_start_of_the_window():
 
 def test_the_twin_has_the_limit_and_the_longest_period():
     assert CalendarWindow().twin(DAILY) == Twin("calendar_window", (3, DAY))
+
+
+def test_a_window_may_begin_at_the_time_0():
+    assert CalendarWindow().decide(None, DAILY, 1, 0).state == ("calendar", DAY, 0, 1, DAY)
+
+
+def test_a_limit_whose_numbers_are_too_large_is_an_error():
+    assert CalendarWindow().twin(Rate.parse(f"{2**52 - 1}/day tz=UTC")).numbers == (2**52 - 1, DAY)
+    with pytest.raises(RateError, match="exactly"):
+        CalendarWindow().prepare(Rate.parse(f"{2**52}/day tz=UTC"))
 
 
 def test_months_of_the_same_unit_end_on_time():
