@@ -47,8 +47,10 @@ ROOMS = {
     ),
     "headers": Room(("responses/headers", "responses/retry_fields"), ("tests/responses",)),
     "forwarding": Room(("identities/forwarding",), ("tests/identities/test_forwarding.py",)),
-    "identities": Room(
-        tuple(f"identities/{name}" for name in ("identifiers", "networks", "proxies", "trust")), ("tests/identities",)
+    "identifiers": Room(("identities/identifiers",), ("tests/identities/test_identifiers.py",)),
+    "networks": Room(
+        tuple(f"identities/{name}" for name in ("networks", "proxies", "trust")),
+        tuple(f"tests/identities/test_{name}.py" for name in ("networks", "proxies", "trust", "forwarding")),
     ),
     "rules": Room(("rules/*",), ("tests/rules",)),
     "plans": Room(("strategies/plans",), of_strategies("plans", "plan_families", "plan_settling", "twins")),
@@ -60,7 +62,7 @@ ROOMS = {
     "fixed_window": Room(("strategies/fixed_window",), of_strategies("fixed_window", "envelopes", *ALL_KINDS)),
     "sliding_counter": Room(("strategies/sliding_counter",), of_strategies("sliding_counter", "envelopes", *ALL_KINDS)),
     "calendar_window": Room(("strategies/calendar_window",), of_strategies("calendar_window")),
-    "penalty": Room(("strategies/penalty",), of_strategies("penalty")),
+    "penalty": Room(("strategies/penalty",), of_strategies("penalty", "penalty_states")),
 }
 
 SETTINGS = """\

@@ -160,6 +160,7 @@ PAIR = "5/min; 7/s"
         # All admit: the one with the fewest units left binds, the first if equal.
         ([(True, 4, 0, 9, ("a",), 30), (True, 3, 0, 8, ("b",), 20)], ((True, 0, 3, 0, 8), (("a",), ("b",)), 30)),
         ([(True, 3, 0, 9, ("a",), 20), (True, 3, 0, 8, ("b",), 30)], ((True, 0, 3, 0, 9), (("a",), ("b",)), 30)),
+        ([(True, 3, 0, 0, ("a",), 0), (True, 3, 0, 0, ("b",), 0)], ((True, 0, 3, 0, 0), (("a",), ("b",)), 0)),
         # One refuses: the other has not been charged.
         ([(True, 1, 0, 9, ("a",), 30), (False, 4, 6, 8)], ((False, 0, 3, 6, 8), None, 0)),
         ([(False, 2, 6, 8), (True, 1, 0, 9, ("a",), 30)], ((False, 0, 2, 6, 8), None, 0)),
@@ -178,6 +179,15 @@ def test_several_rates_decide_as_one(kernels, expected):
     decision, state, ttl = kernel((PAIR, (), ("old", 1), ("old", 2)), 2, START)
     parts = expected[1] and (PAIR, (), *expected[1])
     assert ((*decision[:5],), state, ttl) == ((*expected[0],), parts, expected[2])
+
+
+def test_several_rates_go_on_from_the_state_of_others():
+    def keeping(state, cost, now):
+        return Decision(True, 0, 9), state, 0
+
+    kernel = as_one_kernel([keeping, keeping], turns_of(PAIR, lambda _: keeping))
+    assert kernel(("7/s; 5/min", (), ("s",), ("m",)), 1, START)[1] == (PAIR, (), ("m",), ("s",))
+    assert kernel(None, 1, START)[1] == (PAIR, (), None, None)
 
 
 def test_a_state_of_a_zone_that_this_machine_does_not_know_counts_as_none():
