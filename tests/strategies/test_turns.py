@@ -8,6 +8,7 @@ from traffik import NEVER, Decision, FixedWindow, Rate, RateError, SlidingWindow
 from traffik.model.calendars import CalendarPeriod
 from traffik.model.rates import parse_rates
 from traffik.strategies import plan
+from traffik.strategies import turns as module
 from traffik.strategies.base import EXACT
 from traffik.strategies.turns import Turns, as_one_kernel, matches
 
@@ -80,6 +81,17 @@ def test_a_rate_that_cannot_be_counted_gives_its_part_to_no_other():
     assert turns.charged((FORMER,), 1, 0) == ((), 0)
 
 
+def test_the_places_and_kernels_of_the_same_rates_are_found_once(monkeypatch):
+    found, made = [], []
+    monkeypatch.setattr(module, "matches", lambda *periods: found.append(periods) or matches(*periods))
+    turns = turns_of("5/min; 7/s", made.append)
+    for part in range(3):
+        assert turns.read(("7/s", (), (part,))) == (((part,), (part,)), ())
+        assert turns.read(("7/s", (FORMER,), (part,))) == ((("h",), (part,)), (FORMER,))
+    assert len(found) == 2
+    assert made == [*parse_rates("7/s; 9/hour")]
+
+
 def test_only_so_many_rates_and_places_are_remembered():
     turns, most = turns_of("5/min", lambda _: None), 0
     for limit in range(1, 2200):
@@ -128,6 +140,11 @@ def test_a_hit_is_charged_to_former_rates_while_they_count(hourly, used, until, 
     former, longest = hourly.charged((("9/hour", until, counted(used)),), cost, START + now)
     expected = () if after is None else (("9/hour", START + now + kept, counted(after)),)
     assert (former, longest) == (expected, kept)
+
+
+def test_a_former_rate_that_admits_nothing_keeps_its_part():
+    turns = turns_of("5/min", lambda _: answering(True, 0, 0, 9, ("changed",), 9))
+    assert turns.charged((("9/hour", EXACT, ("h",)),), 1, START) == ((("9/hour", START + 9, ("h",)),), 9)
 
 
 def test_former_rates_are_kept_for_as_long_as_the_one_that_counts_longest(hourly):
