@@ -8,6 +8,7 @@ from tests.model.test_calendars import HOUR, micros
 from traffik import CalendarWindow, Decision, FixedWindow, SlidingWindow, Transition
 from traffik.model.rates import parse_rates
 from traffik.strategies import plan
+from traffik.strategies.base import EXACT
 
 DAY, MINUTE = 24 * HOUR, 60_000_000
 START = micros(2026, 3, 1, 6)
@@ -95,6 +96,7 @@ def test_on_another_clock_a_plan_with_one_rate_still_has_one():
     made = plan_of("3/day tz=UTC").shifted(Shift(START))
     assert made.kernel(None, 1, 0)[1] == made.kernels[0](None, 1, 0)[1] == day(1)
     assert made.settle(day(2), -1, ((MIDNIGHT,),), 0).state == day(1)
+    assert made.settle(day(2), -1, ((MIDNIGHT - DAY,),), 0).applied == 0
 
 
 @pytest.mark.parametrize("shift", [0, 2 * DAY])
@@ -105,6 +107,13 @@ def test_on_another_clock_a_former_calendar_period_is_shifted_too(shift):
     state, ttl = made.kernel((made.turns.text, former, None), 1, now)[1:]
     after = (("3/day tz=UTC", now + 18 * HOUR, day(2)), ("9/hour", now + HOUR, (HOUR, now, 2)))
     assert (state[1], ttl) == (after, 18 * HOUR)
+    assert made.settle((made.turns.text, former, None), 1, None, now).state[1] == after
+
+
+def test_a_former_calendar_period_opens_no_other_window():
+    made = plan_of("5/min", varying=True)
+    state = made.turns.text, (("3/day tz=UTC", EXACT, day(1)),), None
+    assert made.kernel(state, 1, START - 2 * DAY)[1][1] == (("3/day tz=UTC", MIDNIGHT + DAY, day(2)),)
 
 
 def test_on_another_clock_a_plan_that_cannot_settle_still_cannot():

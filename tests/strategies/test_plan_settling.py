@@ -61,6 +61,20 @@ class Stubborn(SlidingWindow):
         return Settled(Decision(True, rate.limit, 0), None, 0, 0)
 
 
+class Forgetful(Total):
+    """A user's strategy that settles and keeps no state."""
+
+    receipt, settle = Total.receipt, Total.settle
+
+    def decide(self, state, rate, cost, now):
+        return Transition(Decision(True, rate.limit, 0), None, 0)
+
+
+def test_a_hit_that_left_no_state_has_no_receipt():
+    made = plan(Forgetful(), PAIR)
+    assert made.receipt(None, made.kernel(None, 1, START)[1]) == ((), ())
+
+
 @every_strategy
 def test_every_strategy_of_ours_can_settle(strategy):
     assert isinstance(strategy, Settling)

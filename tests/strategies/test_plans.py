@@ -77,6 +77,11 @@ def test_a_cost_that_never_fits_names_the_rate_that_refuses_it(rates):
     assert made.bounds == tuple((rate.limit, rate) for rate in rates)
 
 
+def test_if_several_rates_refuse_a_cost_for_good_the_first_one_is_named():
+    rates = [Rate(3, 5000), Rate(3, 1000)]
+    assert plan(FixedWindow(), rates).without_store(4).rate == rates[0]
+
+
 @pytest.mark.parametrize(("rates", "ceiling"), [(PAIR, 3), ([], -1), ([Rate(2**31 + 5, 10**6)], 2**31 - 1)])
 def test_a_store_is_asked_for_costs_up_to_the_ceiling(rates, ceiling):
     assert plan(FixedWindow(), rates).ceiling == ceiling
@@ -157,6 +162,7 @@ def test_a_state_from_a_refusal_by_a_users_strategy_is_not_stored():
     before = key.state
     key.hit(2)
     assert key.state == before
+    assert key.kernel(key.state, 2, key.now)[1:] == (None, 0)
 
 
 def test_a_probe_has_the_remaining_quota_and_the_wait_for_one_unit():
