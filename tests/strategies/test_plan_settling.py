@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.walks import START, STRATEGIES, Key, keys, small_rates
 from traffik import NEVER, ConfigurationError, Decision, FixedWindow, Rate, SlidingWindow, Transition
+from traffik.model.decisions import ADMITTED
 from traffik.strategies import Settled, Settling, plan, probe
 from traffik.strategies.base import EXACT, UNCHANGED, Settler
 from traffik.strategies.settling import earliest_of, prepare_settling, settle_parts, settle_place
@@ -49,6 +50,15 @@ class Kinder(SlidingWindow):
         return SlidingWindow.decide(self, state, Rate(rate.limit + 1, rate.period), cost, now)
 
 
+class KinderAhead(SlidingWindow):
+    """A user's subclass of our strategy that overrides `prepare`."""
+
+    __slots__ = ()
+
+    def prepare(self, rate):
+        return SlidingWindow.prepare(self, Rate(rate.limit + 1, rate.period))
+
+
 class Stubborn(SlidingWindow):
     """A user's subclass of our strategy with its own receipt, and a `settle` that does nothing."""
 
@@ -81,7 +91,7 @@ def test_every_strategy_of_ours_can_settle(strategy):
     assert plan(strategy, PAIR).settles
 
 
-@pytest.mark.parametrize("strategy", [Plain(), Kinder()], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("strategy", [Plain(), Kinder(), KinderAhead()], ids=lambda each: type(each).__name__)
 def test_a_subclass_that_overrides_decide_without_settle_cannot_settle(strategy):
     made = plan(strategy, PAIR)
     assert not made.settles
@@ -91,8 +101,29 @@ def test_a_subclass_that_overrides_decide_without_settle_cannot_settle(strategy)
         made.receipt(None, (1,))
 
 
-def test_a_settle_that_a_subclass_overrides_is_called():
-    assert plan(Stubborn(), PAIR[:1]).settle(None, 3, None, START).applied == 0
+def overriding(*names):
+    """A subclass of our strategy that overrides some of the methods with those of `Stubborn`."""
+    return type("Overriding", (SlidingWindow,), {"__slots__": (), **{name: vars(Stubborn)[name] for name in names}})
+
+
+@pytest.mark.parametrize("strategy", [Stubborn(), overriding("settle")()], ids=["both", "settle"])
+def test_a_settle_that_a_subclass_overrides_is_called(strategy):
+    assert plan(strategy, PAIR[:1]).settle(None, 3, None, START).applied == 0
+
+
+def test_a_settler_is_prepared_once():
+    class Preparing(SlidingWindow):
+        __slots__ = ()
+
+        def settler(self, rate):
+            prepared.append(rate)
+            return SlidingWindow.settler(self, rate)
+
+    prepared = []
+    made = plan(Preparing(), PAIR)
+    for _ in range(2):
+        made.settle(None, 1, None, START)
+    assert prepared == PAIR
 
 
 def test_a_settle_that_a_subclass_overrides_gets_the_state_and_the_receipt(monkeypatch):
@@ -103,8 +134,9 @@ def test_a_settle_that_a_subclass_overrides_gets_the_state_and_the_receipt(monke
     assert noted == [((1,), PAIR[0], -2, (7,), START)]
 
 
-def test_a_receipt_that_a_subclass_overrides_is_made_of_both_states_and_the_rate():
-    made = plan(Stubborn(), PAIR[:1])
+@pytest.mark.parametrize("strategy", [Stubborn(), overriding("receipt")()], ids=["both", "receipt"])
+def test_a_receipt_that_a_subclass_overrides_is_made_of_both_states_and_the_rate(strategy):
+    made = plan(strategy, PAIR[:1])
     _, before, _ = made.kernel(None, 1, START)
     _, after, _ = made.kernel(before, 2, START)
     assert made.receipt(before, after) == ((before[3], after[3], PAIR[0].limit),) == ((1, 3, 3),)
@@ -155,6 +187,13 @@ def test_each_rate_gives_back_by_its_own_receipt():
     assert (settled.applied, settled.decision.remaining, settled.ttl) == (-2, 2, 9990)
 
 
+@pytest.mark.parametrize("receipts", [[], [()], [(START - 5,)]])
+def test_one_rate_gives_nothing_back_by_the_receipt_of_another_window(receipts):
+    made = plan(FixedWindow(), PAIR[:1])
+    _, state, _ = made.kernel(None, 3, START)
+    assert made.settle(state, -2, receipts, START).applied == 0
+
+
 def test_a_rate_whose_window_has_ended_does_not_affect_the_others():
     made = plan(FixedWindow(), PAIR)
     _, state, _ = made.kernel(None, 3, START)
@@ -187,7 +226,7 @@ def test_charging_in_any_case_charges_all_rates():
 
 def test_without_rates_nothing_is_settled():
     settled = plan(SlidingWindow(), []).settle(None, -3, None, START)
-    assert (settled.decision.allowed, settled.state, settled.applied) == (True, None, -3)
+    assert settled == Settled(ADMITTED, None, 0, -3)
 
 
 @every_strategy

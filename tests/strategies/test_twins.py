@@ -86,12 +86,25 @@ class Kinder(SlidingWindow):
         return SlidingWindow.prepare(self, Rate(rate.limit + 1, rate.period))
 
 
+class Otherwise(SlidingWindow):
+    """A user's subclass of our strategy that overrides `decide`."""
+
+    __slots__ = ()
+
+    def decide(self, state, rate, cost, now):
+        return SlidingWindow.decide(self, state, Rate(rate.limit + 1, rate.period), cost, now)
+
+
 class Renamed(SlidingWindow):
     """A user's subclass of our strategy that overrides nothing."""
 
     __slots__ = ()
 
 
-@pytest.mark.parametrize(("strategy", "has"), [(Kinder(), False), (Renamed(), True)], ids=["decides anew", "does not"])
+@pytest.mark.parametrize(
+    ("strategy", "has"),
+    [(Kinder(), False), (Otherwise(), False), (Renamed(), True)],
+    ids=["prepares anew", "decides anew", "does not"],
+)
 def test_a_subclass_that_overrides_decide_does_not_inherit_the_twin(strategy, has):
     assert (plan(strategy, [MINUTE]).twins is not None) is has

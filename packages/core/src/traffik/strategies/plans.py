@@ -270,10 +270,10 @@ def _calendars(rates: Sequence[Rate]) -> tuple[bool, ...]:
     return tuple(rate.calendar is not None for rate in rates)
 
 
-def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin, ...] | None:
-    """The Lua kernels of the rates; None if one of them exists in Python only."""
-    found = [strategy.twin(rate) for strategy, rate in zip(strategies, rates, strict=True) if _has_twins(strategy)]
-    return tuple(found) if len(found) == len(rates) else None
+def _twins(strategies: Sequence[Strategy], rates: Sequence[Rate]) -> tuple[Twin, ...]:
+    """The Lua kernels of the rates, for a strategy that has them. `CalendarWindow` has them too."""
+    pairs = zip(strategies, rates, strict=True)
+    return tuple(strategy.twin(rate) for strategy, rate in pairs if isinstance(strategy, Twinned))
 
 
 def _former(strategy: Strategy, rate: Rate) -> Kernel:
