@@ -31,18 +31,19 @@ CALENDAR = "traffik.strategies.calendar_window.CalendarWindow:1"
 
 
 @pytest.mark.parametrize(
-    ("made", "several", "family", "siblings"),
+    ("rates", "varying", "several", "family", "siblings"),
     [
-        (plan_of("5/min"), False, ONE, {SEVERAL}),
-        (plan_of("5/day tz=UTC"), False, CALENDAR, {SEVERAL}),
-        (plan_of("5/min", varying=True), True, SEVERAL, {ONE, CALENDAR}),
-        (plan_of("5/day tz=UTC", varying=True), True, SEVERAL, {ONE, CALENDAR}),
-        (plan_of("5/min; 9/hour"), True, SEVERAL, {ONE, CALENDAR}),
-        (plan_of("unlimited"), True, SEVERAL, {ONE, CALENDAR}),
+        ("5/min", False, False, ONE, {SEVERAL}),
+        ("5/day tz=UTC", False, False, CALENDAR, {SEVERAL}),
+        ("5/min", True, True, SEVERAL, {ONE, CALENDAR}),
+        ("5/day tz=UTC", True, True, SEVERAL, {ONE, CALENDAR}),
+        ("5/min; 9/hour", False, True, SEVERAL, {ONE, CALENDAR}),
+        ("5/day tz=UTC; 9/hour", False, True, SEVERAL, {ONE, CALENDAR}),
+        ("unlimited", False, True, SEVERAL, {ONE, CALENDAR}),
     ],
-    ids=["one", "a calendar", "varying", "a varying calendar", "two", "none"],
 )
-def test_stores_know_the_states_of_a_plan_by_its_family(made, several, family, siblings):
+def test_stores_know_the_states_of_a_plan_by_its_family(rates, varying, several, family, siblings):
+    made = plan_of(rates, varying=varying)
     assert (made.several, made.family, made.siblings) == (several, family, siblings)
 
 
