@@ -112,6 +112,7 @@ def receipt(time):
         (BANS, BANNED, -1, receipt(0), 4, (free(window((0, 2))), 6, -1)),
         (BANS, bans(2, 10, 40, window((10, 3))), -1, receipt(10), 14, ((1, 0, at(14), window((10, 2))), 100, -1)),
         (BANS, BANNED, -1, None, 4, (bans(1, 0, 10, window((0, 2))), 106, -1)),
+        (BANS, bans(1, 4, 14, window((0, 2), (4, 3))), -1, receipt(0), 5, (free(window((0, 1), (4, 2))), 9, -1)),
         (BANS, bans(1, 0, 10, window((0, 3), (4, 4))), -1, receipt(4), 5, (BANNED, 105, -1)),
         (BANS, charged(1, 10, FULL), -1, receipt(0), 4, (charged(1, 10, window((0, 2))), 106, -1)),
         (BANS, BANNED, -1, receipt(0), 10, (None, 0, 0)),  # it has left the window

@@ -221,10 +221,11 @@ def _moment_of(older: _Older | None, last: int, count: int) -> int:
     """The moment at which the running count reached `count`."""
     if older is None:
         return last
+    row = older
     if type(older[1]) is tuple:
         _, tail, _, blocks = older
         place = bisect_left(blocks, count, key=lambda block: block[-1])
-        older = blocks[place] if place < len(blocks) else tail
-    place = 2 * bisect_left(older[1::2], count)
-    moment: int = older[place] if place < len(older) else last
+        row = blocks[place] if place < len(blocks) else tail
+    place = 2 * bisect_left(row[1::2], count)
+    moment: int = row[place] if place < len(row) else last
     return moment
