@@ -141,19 +141,20 @@ def test_a_clock_that_goes_far_back_keeps_the_ban_for_the_longest_time():
 
 
 @pytest.mark.parametrize(
-    ("options", "error"),
+    ("options", "error", "message"),
     [
-        ({"factor": 0}, ValueError),
-        ({"factor": 1.5}, ValueError),
-        ({"base": "soon"}, RateError),
-        ({"base": 60}, RateError),
-        ({"longest": timedelta(0)}, RateError),
-        ({"forget": ""}, RateError),
-        ({"base": "2 days"}, RateError),
+        ({"factor": 0}, ValueError, "from 1 to 1000, not 0"),
+        ({"factor": 1.5}, ValueError, r"not 1\.5"),
+        ({"base": "soon"}, RateError, "base is .* not 'soon'"),
+        ({"base": 60}, RateError, "base is .* not 60"),
+        ({"longest": timedelta(0)}, RateError, "from 1 to 3153600000000000, not 0"),
+        ({"longest": "long"}, RateError, "longest is .* not 'long'"),
+        ({"forget": ""}, RateError, "forget is .* not ''"),
+        ({"base": "2 days"}, RateError, "longer than its longest one"),
     ],
 )
-def test_bad_options_are_errors(options, error):
-    with pytest.raises(error):
+def test_bad_options_are_errors(options, error, message):
+    with pytest.raises(error, match=message):
         Penalty(**options)
 
 

@@ -70,6 +70,7 @@ TICK = 0.000001
         # It refuses until it is over and the window has room.
         (BANS, BANNED, 0, 4, ((True, *refused(0, 0, 6)[1:]), BANNED, 106)),
         (BANS, BANNED, 1, 4, (refused(0, 6, 6), None, 106)),
+        (BANS, bans(1, 0, 10, window((0, 2))), 1, 4, (refused(0, 6, 6), None, 106)),
         (BANS, BANNED, 4, 4, (refused(0, NEVER, 6), None, 106)),
         (BANS, BANNED, 1, 10 - TICK, (refused(0, TICK, TICK), None, 100 + TICK)),
         (BANS, BANNED, 1, 10, (admitted(2, 10), bans(1, 0, 10, window((10, 1))), 100)),
@@ -94,6 +95,10 @@ TICK = 0.000001
 def test_a_hit_is_decided_exactly(strategy, state, cost, now, expected):
     decision, changed, ttl = expected
     assert strategy.prepare(RATE)(state, cost, at(now)) == (decision, changed, round(ttl * SECOND))
+
+
+def test_nothing_is_remembered_without_a_ban_also_at_the_time_0():
+    assert BANS.decide(None, RATE, 1, 0).ttl == RATE.period
 
 
 def receipt(time):

@@ -173,5 +173,5 @@ def _banned(window: Kernel, rate: Rate, inner: State | None, cost: int, until: i
 
 
 def _memory(count: int, until: int, forget: int, now: int) -> int:
-    """µs for which bans are remembered."""
-    return max(0, until + forget - now) if count else 0
+    """µs for which the bans of a state `_at` this time are remembered."""
+    return until + forget - now if count else 0
