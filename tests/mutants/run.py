@@ -65,7 +65,7 @@ ROOMS = {
     "fixed_window": Room(("strategies/fixed_window",), of_strategies("fixed_window", "envelopes", *ALL_KINDS)),
     "sliding_counter": Room(("strategies/sliding_counter",), of_strategies("sliding_counter", "envelopes", *ALL_KINDS)),
     "calendar_window": Room(("strategies/calendar_window",), of_strategies("calendar_window")),
-    "penalty": Room(("strategies/penalty",), of_strategies("penalty", "penalty_states")),
+    "penalty": Room(("strategies/penalty",), of_strategies("penalty_states")),
 }
 
 SETTINGS = """\

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from traffik import NEVER, ConfigurationError, Limiter, Penalty, Rate, RateError
+from traffik import NEVER, ConfigurationError, Limiter, Penalty, Rate
 from traffik.strategies import plan, probe
 from traffik.testing import StrategyContract
 
@@ -138,24 +136,6 @@ def test_a_clock_that_goes_far_back_keeps_the_ban_for_the_longest_time():
     assert (key.hit().wait_seconds, key.wait()) == (60, 60)
     key.now += 59 * SECOND
     assert key.hit().wait_seconds == 1
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"factor": 0}, ValueError, "from 1 to 1000, not 0"),
-        ({"factor": 1.5}, ValueError, r"not 1\.5"),
-        ({"base": "soon"}, RateError, "base is .* not 'soon'"),
-        ({"base": 60}, RateError, "base is .* not 60"),
-        ({"longest": timedelta(0)}, RateError, "from 1 to 3153600000000000, not 0"),
-        ({"longest": "long"}, RateError, "longest is .* not 'long'"),
-        ({"forget": ""}, RateError, "forget is .* not ''"),
-        ({"base": "2 days"}, RateError, "longer than its longest one"),
-    ],
-)
-def test_bad_options_are_errors(options, error, message):
-    with pytest.raises(error, match=message):
-        Penalty(**options)
 
 
 def test_a_cost_above_the_limit_is_never_admitted():

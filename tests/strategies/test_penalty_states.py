@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from traffik import NEVER, Penalty, Rate, RateError
@@ -170,7 +172,22 @@ def test_bans_grow_by_the_factor_up_to_the_longest(options, rate, lengths):
 
 def test_the_first_ban_is_at_most_the_longest_one():
     assert Penalty(base="5s", longest="5s").longest == "5s"
-    with pytest.raises(RateError, match="would be longer than its longest one"):
-        Penalty(base="6s", longest="5s")
-    with pytest.raises(ValueError, match="from 1 to 1000, not 1001"):
-        Penalty(factor=1001)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"factor": 0}, ValueError, "from 1 to 1000, not 0"),
+        ({"factor": 1001}, ValueError, "from 1 to 1000, not 1001"),
+        ({"factor": 1.5}, ValueError, r"not 1\.5"),
+        ({"base": "soon"}, RateError, "base is .* not 'soon'"),
+        ({"base": 60}, RateError, "base is .* not 60"),
+        ({"longest": timedelta(0)}, RateError, "from 1 to 3153600000000000, not 0"),
+        ({"longest": "long"}, RateError, "longest is .* not 'long'"),
+        ({"forget": ""}, RateError, "forget is .* not ''"),
+        ({"base": "2 days"}, RateError, "longer than its longest one"),
+    ],
+)
+def test_bad_options_are_errors(options, error, message):
+    with pytest.raises(error, match=message):
+        Penalty(**options)
