@@ -210,6 +210,13 @@ def test_a_changed_password_is_used(own, shop):
         one.recovered()
 
 
+def test_credentials_that_cannot_be_had_leave_no_connection_open(proxy, shop):
+    with Redis(port=proxy.port, credential_provider=object()) as client:  # has no get_credentials
+        one = shop(client)
+        assert [one.hit().degraded for _ in range(3)] == ["fallback"] * 3
+    until(lambda: proxy.connections > 0 and proxy.open == 0, "connections to be closed")
+
+
 def test_a_key_of_another_program_degrades_only_its_own_hits(redis_server, shop):
     one = shop(redis_server.url, breaker=Breaker(failures=1))
     taken = one.store.partition_key("shop", "eve")

@@ -49,8 +49,8 @@ async def log_in(connect: Connect[ConnectionT], endpoint: Endpoint, login: Login
         raise BackendTimeoutError(f"cannot connect to {endpoint} in time") from None
     except Exception as error:  # also a UnicodeError, for an invalid host name
         raise BackendError(f"cannot connect to {endpoint}: {error}") from error
-    commands: list[Command] = [*login.commands()]
     try:
+        commands: list[Command] = [*login.commands()]  # asks the credential provider, which may fail
         # If a server requires a password, it resets a connection whose first command is long, such as the script. It
         # replies NOAUTH to a short one.
         replies = await connection.ask(commands or [("PING",)], deadline)
