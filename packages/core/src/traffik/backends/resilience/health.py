@@ -6,6 +6,7 @@ It reports calls to the breaker. `traffik.backends.resilience.failures` decides 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from logging import Logger
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,7 @@ class Health:
         now = time.monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
-            self._log.warning("%r: %s", store, error)
+            self._warn("%r: %s", store, error)
 
     def report(self, store: object, error: BackendError | None) -> None:
         """Note the result of a call to `store`, and log a change of its health."""
@@ -48,11 +49,15 @@ class Health:
             self._circuit.succeeded()
             if self._unwell:
                 self._unwell = False
-                self._log.warning("%r answers again", store)
+                self._warn("%r answers again", store)
             return
         now = time.monotonic()
         if not self._unwell and now >= self._quiet_until:
             self._unwell, self._quiet_until = True, now + _QUIET
-            self._log.warning("%r does not answer as it should: %s", store, error)
+            self._warn("%r does not answer as it should: %s", store, error)
         if self._circuit.failed(now) and self._unwell:
-            self._log.warning("%r is not called for %s s", store, self._circuit.breaker.recovery)
+            self._warn("%r is not called for %s s", store, self._circuit.breaker.recovery)
+
+    def _warn(self, message: str, *arguments: object) -> None:
+        with suppress(Exception):  # from a handler of the log; callers still wait for the decisions on their hits
+            self._log.warning(message, *arguments)
