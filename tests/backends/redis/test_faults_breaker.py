@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -9,7 +10,8 @@ import pytest
 
 from tests.backends.redis.servers import resolve, until
 from tests.backends.redis.ways import LIMIT
-from traffik.backends.redis import Breaker
+from traffik import Limiter
+from traffik.backends.redis import Breaker, RedisBackend
 
 FOR_LONG = 60
 
@@ -85,3 +87,31 @@ def test_each_change_is_logged_once(proxy, shop, caplog):
     assert [
         text.count(each) for each in ("does not answer as it should", "is not called for 0.05 s", "answers again")
     ] == [1] * 3
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_breaks_is_one_failure_however_many_calls_were_under_way(proxy):
+    store = RedisBackend(proxy.url, max_batch=8, deadline=30, breaker=Breaker(2, FOR_LONG), changes_within=None)
+    async with store:
+        limiter = Limiter("calls", "9/day", backend=store)
+        await limiter.hit("ada")
+        proxy.latency_ms = 20_000
+        hits = asyncio.gather(*[limiter.hit("ada") for _ in range(33)])
+        await asyncio.to_thread(until, lambda: proxy.commands["EVALSHA"] == 1 + 5, "the calls to be sent")
+        proxy.latency_ms = 0
+        proxy.reset()
+        await hits
+        assert (await limiter.hit("ada")).degraded is None
+
+
+def test_a_log_that_fails_keeps_nobody_waiting(proxy, shop, monkeypatch):
+    class Failing(logging.Handler):
+        def emit(self, record):
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr(logging.getLogger("traffik.backends.redis"), "handlers", [Failing()])
+    one = shop(deadline=0.1)
+    proxy.black_hole()
+    assert [one.hit().degraded for _ in range(2)] == ["fallback"] * 2
+    proxy.heal()
+    one.recovered()

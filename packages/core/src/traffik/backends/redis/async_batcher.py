@@ -108,9 +108,11 @@ class AsyncBatcher:
         self._flying.remove(sent)
         connection = self._connection
         if isinstance(replies, BackendError):
+            if connection is not None:  # the first of the calls that fail with this connection, which is one failure
+                self._servers.report(replies)
+                self._servers.lost(self.endpoint)
             connection = self._connection = None
-            self._fail(sent.entries, replies)
-            self._servers.lost(self.endpoint)
+            _deliver_error(sent.entries, replies)
         else:
             # without errors, send the next call first, and wake these callers while the server works on it
             if connection is not None and all(type(reply) is list for reply in replies):
@@ -164,8 +166,7 @@ class AsyncBatcher:
 
     def _fail(self, entries: list[Entry], error: BackendError) -> None:
         self._servers.report(error)
-        for entry in entries:
-            _deliver(entry, [error] * len(entry.operations))
+        _deliver_error(entries, error)
 
     def close(self) -> None:
         """Fail the waiting hits, and close the connection. This is not reported, since the server has not failed."""
@@ -189,6 +190,11 @@ def _deliver(entry: Entry, outcome: Outcome) -> None:
     """Wake the caller of `entry`, unless it has been cancelled or has timed out."""
     if not entry.waiter.done():
         entry.waiter.set_result(outcome)
+
+
+def _deliver_error(entries: list[Entry], error: BackendError) -> None:
+    for entry in entries:
+        _deliver(entry, [error] * len(entry.operations))
 
 
 def _ignore(error: BackendError | None) -> None:
