@@ -1,18 +1,20 @@
-"""Signal handlers that hit while their own thread is in the in-memory store."""
+"""Signal handlers that hit, or raise an error, while their own thread is in the in-memory store."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass, field
+from threading import Event, Thread
 
 import pytest
 
+from tests.interrupting import Interrupted, each_interrupt, in_thread
 from traffik import FixedWindow, Limiter, Rate
 from traffik.backends.inmemory import InMemoryBackend
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class Signalling:
     """A strategy that raises a signal after the store has read the state."""
 
     counted: FixedWindow = field(default_factory=FixedWindow)
@@ -25,7 +27,7 @@ class Interrupted:
 @pytest.fixture
 def limiter(clock):
     store = InMemoryBackend(clock=clock)
-    return Limiter("reentrancy", Rate.parse("50/day"), strategy=Interrupted(), backend=store)
+    return Limiter("reentrancy", Rate.parse("50/day"), strategy=Signalling(), backend=store)
 
 
 @pytest.fixture
@@ -64,3 +66,39 @@ def test_a_hit_while_keys_move_is_refused_as_unavailable(limiter, inside):
     assert limiter.sync.hit("ada").remaining == 49  # the first hit of a key inserts it
     assert [(bool(answer), answer.degraded) for answer in answers] == [(False, "unavailable")]
     assert limiter.sync.hit("bob").remaining == 49
+
+
+def test_a_handler_that_raises_at_any_point_leaves_the_store_to_others(clock):
+    limiter = Limiter("raised", "1000/day", backend=InMemoryBackend(clock=clock)).sync
+    before = 0
+    for _ in each_interrupt(lambda: limiter.hit("ada")):
+        used = 1000 - in_thread(lambda: limiter.hit("ada")).remaining
+        assert used - before in {1, 2}
+        before = used
+    assert before > 5
+
+
+def test_the_error_of_a_handler_is_raised_while_a_hit_waits_for_another_thread(clock):
+    def interrupt(*_):
+        raise Interrupted
+
+    store = InMemoryBackend(clock=clock)
+    limiter = Limiter("waiting", "1000/day", backend=store).sync
+    limiter.hit("ada")
+    before = signal.signal(signal.SIGALRM, interrupt)
+    held, over = Event(), Event()
+    thread = Thread(target=_hold, args=(store._lock, held, over))
+    thread.start()
+    held.wait()
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(Interrupted):
+        limiter.hit("ada")
+    over.set()
+    thread.join()
+    signal.signal(signal.SIGALRM, before)
+
+
+def _hold(lock, held, over):
+    with lock:
+        held.set()
+        over.wait()

@@ -64,7 +64,7 @@ def test_a_parent_that_dies_releases_its_lock(limiter, directory):
     environment = environment_of(limiter._limit.backend)
 
     def die_inside():
-        environment.enter(time.monotonic_ns, True)
+        environment.enter(object(), time.monotonic_ns, True)
         environment.lock.release()  # so that the fork below does not wait for it
         if os.fork() == 0:
             os.execvp("sleep", ["sleep", "3"])

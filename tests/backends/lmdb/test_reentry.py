@@ -1,4 +1,4 @@
-"""A signal handler that hits while its own thread uses the file gets a decision, and does not disturb that hit."""
+"""A signal handler may hit while its own thread uses the file, or raise an error there, and disturbs no other hit."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import os
 import signal
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 
 import pytest
 
+from tests.interrupting import each_interrupt, in_thread
 from traffik import BackendError, Decision, Limiter, Transition
 from traffik.backends.lmdb import LMDBBackend
 
@@ -81,3 +82,18 @@ def test_a_handler_may_hit_while_its_own_thread_counts_a_degraded_hit(directory,
         assert outer.sync.hit("ada")
         store._lock.release()
     assert (handled[1], store.degraded) == (["fallback"], {"fallback": 1})
+
+
+def test_a_handler_that_raises_at_any_point_leaves_the_file_to_others(directory):
+    limiter = Limiter("raised", "1000/day", backend=LMDBBackend(directory, on_error="raise")).sync
+    limiter.hit("ada")
+    fd = os.open(directory / "quota-0.mdb", os.O_RDWR)
+    before = 0
+    for point in each_interrupt(lambda: limiter.hit("ada")):
+        flock(fd, LOCK_EX | LOCK_NB)  # as another process
+        flock(fd, LOCK_UN)
+        used = 1000 - in_thread(lambda: limiter.hit("ada")).remaining
+        assert used - before in {1, 2}, f"counted more than once at point {point}"
+        before = 1000 - limiter.hit("ada").remaining
+    assert before > 20, "the hit has fewer points than it must have"
+    os.close(fd)

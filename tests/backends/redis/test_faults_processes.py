@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.backends.redis.servers import resolve, until
+from tests.interrupting import each_interrupt, in_thread
 from traffik import FixedWindow, Limiter
 from traffik.backends.redis import RedisBackend
 
@@ -158,6 +159,16 @@ store.close_sync()
 
 def test_a_signal_handler_may_hit_while_its_thread_is_in_a_hit(redis_server):
     assert run(SIGNALS, redis_server.url) == ["True", "True"]
+
+
+def test_a_handler_that_raises_at_any_point_leaves_the_store_to_others(limiter):
+    hits = limiter.sync
+    before = LIMIT - hits.hit("ada").remaining
+    for point in each_interrupt(lambda: hits.hit("ada")):
+        used = LIMIT - in_thread(lambda: hits.hit("ada")).remaining
+        assert used - before in {1, 2}, f"counted more than once at point {point}"
+        before = LIMIT - hits.hit("ada").remaining
+    assert before > 50, "the hit has fewer points than it must have"
 
 
 def test_a_loop_that_ends_during_hits_leaves_no_connection_open(redis_server):

@@ -74,27 +74,32 @@ async def run(
 
 
 def _attempt(files: Sequence[Environment], work: Callable[[], _T], clock: Callable[[], int], write: bool) -> _T:
-    entered = []
+    user = object()
     try:
         for file in files:
-            file.enter(clock, write)
-            entered.append(file)
+            file.enter(user, clock, write)
         answer = work()
-        for file in entered:
+        for file in files:
             file.commit()
     except _DAMAGED:
-        for file in entered:
-            file.discard()
+        for file in files:
+            if file.user is user:
+                file.discard()
         raise
     except (CrampedError, FullError, lmdb.MapFullError) as error:
         cramped = error.file if isinstance(error, CrampedError) else None
-        grown = [file.make_room(clock) for file in entered if cramped in {None, file.file}]
+        grown = [file.make_room(clock) for file in files if cramped in {None, file.file}]
         if cramped is None and not any(grown):
             raise FullError from error
         raise _RetryError from None
     finally:
-        for file in entered:
-            file.leave()
+        try:
+            for file in files:
+                file.leave(user)
+        except BaseException:  # a signal handler has raised an error before this was complete
+            for file in files:
+                file.leave(user)
+            raise
     return answer
 
 

@@ -50,57 +50,62 @@ class Environment:
         self.transaction: Transaction | None = None  # None in use: the file is missing, and not made here
         # held by the thread that uses the file; reentrant, so a signal handler cannot deadlock
         self.lock: RLock = RLock()
-        self.in_use: bool = False  # if True while this thread holds the lock, it uses the file already
+        self.user: object | None = None  # if set while this thread holds the lock, the thread uses the file already
 
-    def enter(self, clock: Callable[[], int], write: bool) -> None:
-        """Give the file to this thread alone until `leave`, with a transaction, or raise FileBusyError."""
+    def enter(self, user: object, clock: Callable[[], int], write: bool) -> None:
+        """Give the file to `user` in this thread alone, with a transaction, or raise FileBusyError.
+
+        Call `leave` afterwards, even after an error.
+        """
         if not self.lock.acquire(blocking=False):
             raise FileBusyError
-        if self.in_use:
+        if self.user is not None:
             self.lock.release()  # and keep the lock on the file, which the interrupted hit needs
             raise ReenteredError(
                 "a signal handler, or a strategy, used the store while its own thread was deciding a hit in the same "
                 "file: let the handler only note the signal, and hit later"
             )
+        self.user = user
+        file, now = self.file, clock() // 1000
+        if file is None or now >= file.check_at:
+            if not self.settings.create and not os.path.lexists(self.path):
+                return
+            file = self._find(now)
+        lock_file(file.fd)
         try:
-            self.in_use = True
-            file, now = self.file, clock() // 1000
-            if file is None or now >= file.check_at:
-                if not self.settings.create and not os.path.lexists(self.path):
-                    return
-                file = self._find(now)
-            lock_file(file.fd)
-            try:
-                self.transaction = Transaction(file, clock() // 1000, write)
-            except lmdb.MapResizedError:  # another process has made the file grow
-                file.remap()
-                self.transaction = Transaction(file, clock() // 1000, write)
-        except BaseException:
-            self.leave()
-            raise
+            self.transaction = Transaction(file, clock() // 1000, write)
+        except lmdb.MapResizedError:  # another process has made the file grow
+            file.remap()
+            self.transaction = Transaction(file, clock() // 1000, write)
 
-    def leave(self) -> None:
-        """Let other threads use the file. Uncommitted changes are dropped."""
-        try:
+    def leave(self, user: object) -> None:
+        """Let other threads use the file, if `user` has entered it. Uncommitted changes are dropped.
+
+        Each step may be the last if a signal handler raises an error. Called again, it does the others.
+        """
+        if self.user is user:
             if self.transaction is not None:
                 self.drop()
-            self.in_use = False
             if self.file is not None:
                 flock(self.file.fd, LOCK_UN)
-        finally:
-            self.lock.release()
+            self.user = None
+        if self.user is None:
+            try:  # noqa: SIM105 - a signal handler may raise an error while `suppress` begins
+                self.lock.release()
+            except RuntimeError:  # this thread does not hold it
+                pass
 
     def commit(self) -> None:
         """Commit the changes of the transaction."""
-        transaction, self.transaction = self.transaction, None
-        if transaction is not None:
-            transaction.lmdb.commit()
+        if self.transaction is not None:
+            self.transaction.lmdb.commit()
+            self.transaction = None
 
     def drop(self) -> None:
-        """Undo the changes of the transaction."""
-        transaction, self.transaction = self.transaction, None
-        if transaction is not None:
-            transaction.lmdb.abort()
+        """Undo the changes of the transaction, unless it is committed."""
+        if self.transaction is not None:
+            self.transaction.lmdb.abort()
+            self.transaction = None
 
     def make_room(self, clock: Callable[[], int]) -> bool:
         """Drop the transaction and let the file grow, or sweep it if it cannot; whether it has grown."""

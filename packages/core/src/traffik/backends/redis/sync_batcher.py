@@ -8,7 +8,7 @@ calls, and no thread waits longer than its own deadline.
 from __future__ import annotations
 
 from collections import deque
-from threading import Event, Lock, get_ident
+from threading import Lock, get_ident
 from time import monotonic
 
 from traffik.backends.redis.batches import Entry, Outcome, batch, spoils, take
@@ -26,22 +26,19 @@ class _Waiter:
     """The state of a waiting thread.
 
     Attributes:
-        event: set when there is an outcome, or when this thread has to send; None if it sends at once.
+        gate: locked until there is an outcome, or until this thread has to send. (An `Event` would stay locked if a
+            signal handler raised an error in the thread that sets it.)
         outcome: the outcome of its entry.
         leads: whether this thread has to send.
     """
 
-    __slots__ = ("event", "leads", "outcome")
+    __slots__ = ("gate", "leads", "outcome")
 
     def __init__(self) -> None:
-        self.event: Event | None = None
+        self.gate = Lock()
+        self.gate.acquire()
         self.outcome: Outcome | None = None
         self.leads = False
-
-    def wake(self) -> None:
-        """Let the thread continue."""
-        if self.event is not None:
-            self.event.set()
 
 
 class SyncBatcher:
@@ -83,24 +80,35 @@ class SyncBatcher:
         try:
             with self._lock:
                 self._waiting.append(entry)
-                if self._taken:
-                    waiter.event = Event()
-                else:
+                if not self._taken:
                     waiter.leads = self._taken = True
-            if waiter.event is not None and not waiter.event.wait(max(0.0, entry.deadline - monotonic())):
+            if not waiter.leads and not waiter.gate.acquire(timeout=max(0.0, entry.deadline - monotonic())):
                 self._give_up(entry)
-        except BaseException:  # interrupted
-            self._give_up(entry)
+        except BaseException:
+            self._give_up(entry, interrupted=True)
             raise
         finally:
             if waiter.leads:
-                self._lead(entry)
+                try:
+                    self._lead(entry)
+                finally:  # here, since a signal handler may raise an error at the beginning of any function
+                    with self._lock:
+                        if waiter.outcome is None and entry in self._waiting:
+                            self._waiting.remove(entry)  # nobody waits for it any more
+                        if self._waiting:
+                            self._waiting[0].waiter.leads = True
+                            self._waiting[0].waiter.gate.release()
+                        else:
+                            self._taken = False
         if waiter.outcome is None:
             raise AssertionError("a thread continues only with an outcome")
         return waiter.outcome
 
-    def _give_up(self, entry: Entry) -> None:
-        """Leave the queue after the deadline. This thread may lead even so; then it passes the lead on."""
+    def _give_up(self, entry: Entry, *, interrupted: bool = False) -> None:
+        """Leave the queue after the deadline, or if this thread was interrupted, which is no failure of the server.
+
+        This thread may lead even so; then it passes the lead on.
+        """
         with self._lock:
             if entry.waiter.outcome is None:
                 waits = entry in self._waiting
@@ -109,51 +117,49 @@ class SyncBatcher:
                 text = f"the hit could not be sent to {self} in time" if waits else f"{self} did not answer in time"
                 error = BackendTimeoutError(text, maybe_executed=not waits)
                 entry.waiter.outcome = [error] * len(entry.operations)
-                self._servers.report(error)
+                if not interrupted:
+                    self._servers.report(error)
 
     def _lead(self, own: Entry) -> None:
-        """Send the waiting hits until the hit of this thread has an outcome; then pass the lead on."""
-        try:
-            while own.waiter.outcome is None:
-                if monotonic() < own.deadline:
-                    self._send(own)
-                else:
-                    self._give_up(own)
-        finally:
-            with self._lock:
-                if self._waiting:
-                    self._waiting[0].waiter.leads = True
-                    self._waiting[0].waiter.wake()
-                else:
-                    self._taken = False
+        """Send the waiting hits until the hit of this thread has an outcome."""
+        while own.waiter.outcome is None:
+            if monotonic() < own.deadline:
+                self._send(own)
+            else:
+                self._give_up(own)
 
     def _send(self, own: Entry) -> None:
-        with self._lock:
-            entries = [entry for entry in take(self._waiting, self._servers.max_batch) if not entry.waiter.outcome]
-        if not entries:
-            return
-        connection = None
+        connection, entries = None, list[Entry]()
         try:
+            with self._lock:
+                entries = [entry for entry in take(self._waiting, self._servers.max_batch) if not entry.waiter.outcome]
+            if not entries:
+                return
             connection = self._connected(own.deadline)
             sent = batch(entries, self._servers, by_source=self._by_source)
             self._servers.sent(len(entries))
             replies = connection.exchange(sent.payload, sent.replies, own.deadline)
+            again, self._by_source, trouble = sent.settle(replies, _deliver)
         except BaseException as error:
-            failed = failure(error, sent=connection is not None)
-            self._connection = None
-            self._servers.report(failed)
-            for entry in entries:
-                _deliver(entry, [failed] * len(entry.operations))
-            self._servers.lost(self.endpoint)
+            self._fail(entries, error, sent=connection is not None)
             if not isinstance(error, Exception):
                 raise
             return
-        again, self._by_source, trouble = sent.settle(replies, _deliver)
         self._servers.report(trouble)
         with self._lock:  # under the lock, no thread can leave the queue and lead meanwhile
             self._waiting.extendleft(entry for entry in reversed(again) if not entry.waiter.outcome)
         if spoils(trouble):
             self.close()
+
+    def _fail(self, entries: list[Entry], error: BaseException, *, sent: bool) -> None:
+        """Deliver an error. If this thread was interrupted, that is no failure of the server."""
+        failed = failure(error, sent=sent)
+        self.close()
+        if isinstance(error, Exception):
+            self._servers.report(failed)
+            self._servers.lost(self.endpoint)
+        for entry in entries:
+            _deliver(entry, [failed] * len(entry.operations))
 
     def _connected(self, deadline: float) -> SyncConnection:
         connection = self._connection
@@ -179,4 +185,4 @@ class SyncBatcher:
 def _deliver(entry: Entry, outcome: Outcome) -> None:
     if entry.waiter.outcome is None:
         entry.waiter.outcome = outcome
-        entry.waiter.wake()
+        entry.waiter.gate.release()
