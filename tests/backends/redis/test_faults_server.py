@@ -13,6 +13,7 @@ from redis.exceptions import BusyLoadingError
 from tests.backends.redis.proxy import Proxy
 from tests.backends.redis.servers import binaries, replica_of, resolve, server, until
 from tests.backends.redis.ways import BUSY, LIMIT, Loop
+from traffik import Limiter
 from traffik.backends.redis import Breaker
 from traffik.model.errors import BackendError
 
@@ -233,6 +234,16 @@ def test_a_value_of_another_program_counts_as_no_state(redis_server, shop):
     for value in (b"", b"f", b"f\xff\xff\xff", b"nonsense", b"f" + b"1" * 300):
         redis_server.command("SET", one.store.partition_key("shop", "eve"), value, "EX", 60)
         assert (one.hit("eve").remaining, one.store.degraded) == (LIMIT - 1, {})
+
+
+def test_a_damaged_value_of_several_rates_fails_no_other_hit_of_the_call(redis_server, shop):
+    one = shop(redis_server.url, on_error="raise")
+    both = Limiter("both", "20/min; 100/hour", backend=one.store)
+    eve = one.store.partition_key("both", "eve")
+    for damage in ((b"60000000,20", b"{0000000,20"), (b"3600000000,100", b"3600000000(100"), (b",60000000,", b",")):
+        one.way.call(both, "hit", "eve")
+        redis_server.command("SET", eve, redis_server.command("GET", eve).replace(*damage), "KEEPTTL")
+        assert all(one.way.all((both, "hit", who) for who in ("ada", "eve", "ada")))
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random", "allkeys-lfu", "volatile-lru", "volatile-ttl"])

@@ -290,21 +290,10 @@ local function misdated(plan)
     end
 end
 
-for place, key in ipairs(undeclared or KEYS) do
-    local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
-    local stored = plan ~= 0 and plan[6] and misdated(plan) or call('GET', key)
-    local text, last = next_text, operation >= LAST
-    operation = last and operation - LAST or operation
-    if operation == SWAP then
-        next_text = next_text + 3
-    elseif operation == SETTLE or operation == FORESEE then
-        next_text = next_text + 1
-    end
+-- Carry out an operation on a key, with the first of the texts in ARGV that are for it.
+local function carry_out(key, stored, plan, cost, operation, text)
     if operation >= TAKE and operation <= TRY then
         decide_take(key, stored, plan, cost, operation)
-        if last then
-            end_takes()
-        end
     elseif type(stored) == 'table' then
         fail(stored)
     elseif operation == READ then
@@ -321,6 +310,25 @@ for place, key in ipairs(undeclared or KEYS) do
         charge_several(key, stored, plan, cost, operation)
     else
         charge_one(key, stored, plan, cost, operation)
+    end
+end
+
+for place, key in ipairs(undeclared or KEYS) do
+    local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
+    local stored = plan ~= 0 and plan[6] and misdated(plan) or call('GET', key)
+    local text, last = next_text, operation >= LAST
+    operation = last and operation - LAST or operation
+    if operation == SWAP then
+        next_text = next_text + 3
+    elseif operation == SETTLE or operation == FORESEE then
+        next_text = next_text + 1
+    end
+    -- A damaged value may lead to any error, which must not fail the charges of others. It counts as none.
+    if not pcall(carry_out, key, stored, plan, cost, operation, text) then
+        carry_out(key, false, plan, cost, operation, text)
+    end
+    if last then
+        end_takes()
     end
 end
 
