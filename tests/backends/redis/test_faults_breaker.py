@@ -104,6 +104,14 @@ async def test_a_connection_that_breaks_is_one_failure_however_many_calls_were_u
         assert (await limiter.hit("ada")).degraded is None
 
 
+def test_a_lost_reply_does_not_open_it_however_many_callers_wait(proxy, shop):
+    one = shop(deadline=0.3, breaker=Breaker(failures=3, recovery=FOR_LONG))
+    one.hit()
+    proxy.drop_next_reply()
+    one.hits(*["ada"] * 20)
+    assert one.hit().degraded is None
+
+
 def test_a_log_that_fails_keeps_nobody_waiting(proxy, shop, monkeypatch):
     class Failing(logging.Handler):
         def emit(self, record):
