@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
+from itertools import chain
 from time import monotonic
 from typing import Any, Final
 
@@ -108,11 +109,9 @@ class AsyncBatcher:
         self._flying.remove(sent)
         connection = self._connection
         if isinstance(replies, BackendError):
-            if connection is not None:  # the first of the calls that fail with this connection, which is one failure
-                self._servers.report(replies)
-                self._servers.lost(self.endpoint)
             connection = self._connection = None
-            _deliver_error(sent.entries, replies)
+            self._fail(sent.entries, replies)
+            self._servers.lost(self.endpoint)
         else:
             # without errors, send the next call first, and wake these callers while the server works on it
             if connection is not None and all(type(reply) is list for reply in replies):
@@ -165,8 +164,13 @@ class AsyncBatcher:
                 self._fail(late, error)
 
     def _fail(self, entries: list[Entry], error: BackendError) -> None:
-        self._servers.report(error)
-        _deliver_error(entries, error)
+        """Deliver an error, and report it, as one failure for all hits that wait now or are in flight."""
+        if not all(entry.excused for entry in entries):
+            self._servers.report(error)
+            for entry in chain(self._waiting, *(sent.entries for sent in self._flying)):
+                entry.excused = True
+        for entry in entries:
+            _deliver(entry, [error] * len(entry.operations))
 
     def close(self) -> None:
         """Fail the waiting hits, and close the connection. This is not reported, since the server has not failed."""
@@ -190,11 +194,6 @@ def _deliver(entry: Entry, outcome: Outcome) -> None:
     """Wake the caller of `entry`, unless it has been cancelled or has timed out."""
     if not entry.waiter.done():
         entry.waiter.set_result(outcome)
-
-
-def _deliver_error(entries: list[Entry], error: BackendError) -> None:
-    for entry in entries:
-        _deliver(entry, [error] * len(entry.operations))
 
 
 def _ignore(error: BackendError | None) -> None:

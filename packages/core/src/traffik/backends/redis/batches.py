@@ -37,10 +37,11 @@ class Entry:
         slot: on a cluster, the slot of its keys.
         asking: whether it is sent to a server that is about to own the slot, after ASKING.
         alone: whether it must not share a call with other entries.
+        excused: whether a failure was reported while it waited. Its own failure has the same cause, and is not another.
         waiter: where a batcher delivers the outcome.
     """
 
-    __slots__ = ("_moves", "alone", "asking", "deadline", "operations", "slot", "waiter")
+    __slots__ = ("_moves", "alone", "asking", "deadline", "excused", "operations", "slot", "waiter")
 
     def __init__(self, operations: Sequence[Operation], deadline: float) -> None:
         self.operations: Sequence[Operation] = operations
@@ -48,6 +49,7 @@ class Entry:
         self.slot: int = 0
         self.asking: bool = False
         self.alone: bool = False
+        self.excused: bool = False
         self._moves = 0
         self.waiter: Any = None
 

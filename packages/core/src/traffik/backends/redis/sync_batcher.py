@@ -30,17 +30,15 @@ class _Waiter:
             signal handler raised an error in the thread that sets it.)
         outcome: the outcome of its entry.
         leads: whether this thread has to send.
-        excused: whether a failure was reported while it waited, so that its own has the same cause.
     """
 
-    __slots__ = ("excused", "gate", "leads", "outcome")
+    __slots__ = ("gate", "leads", "outcome")
 
     def __init__(self) -> None:
         self.gate = Lock()
         self.gate.acquire()
         self.outcome: Outcome | None = None
         self.leads = False
-        self.excused = False
 
 
 class SyncBatcher:
@@ -120,7 +118,7 @@ class SyncBatcher:
                 error = BackendTimeoutError(text, maybe_executed=not waits)
                 entry.waiter.outcome = [error] * len(entry.operations)
                 if not interrupted:
-                    self._report(entry, error)
+                    self._report([entry], error)
 
     def _lead(self, own: Entry) -> None:
         """Send the waiting hits until the hit of this thread has an outcome."""
@@ -143,7 +141,7 @@ class SyncBatcher:
             replies = connection.exchange(sent.payload, sent.replies, own.deadline)
             again, self._by_source, trouble = sent.settle(replies, _deliver)
         except BaseException as error:
-            self._fail(own, entries, error, sent=connection is not None)
+            self._fail(entries, error, sent=connection is not None)
             if not isinstance(error, Exception):
                 raise
             return
@@ -153,22 +151,22 @@ class SyncBatcher:
         if spoils(trouble):
             self.close()
 
-    def _fail(self, own: Entry, entries: list[Entry], error: BaseException, *, sent: bool) -> None:
+    def _fail(self, entries: list[Entry], error: BaseException, *, sent: bool) -> None:
         """Deliver an error. If this thread was interrupted, that is no failure of the server."""
         failed = failure(error, sent=sent)
         self.close()
         if isinstance(error, Exception):
-            self._report(own, failed)
+            self._report(entries, failed)
             self._servers.lost(self.endpoint)
         for entry in entries:
             _deliver(entry, [failed] * len(entry.operations))
 
-    def _report(self, entry: Entry, error: BackendError) -> None:
+    def _report(self, entries: list[Entry], error: BackendError) -> None:
         """Report a failure, as one for all hits that wait now: many threads may wait for one call that hangs."""
-        if not entry.waiter.excused:
+        if not all(entry.excused for entry in entries):
             self._servers.report(error)
-            for other in tuple(self._waiting):
-                other.waiter.excused = True
+            for entry in tuple(self._waiting):
+                entry.excused = True
 
     def _connected(self, deadline: float) -> SyncConnection:
         connection = self._connection
