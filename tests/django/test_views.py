@@ -232,6 +232,10 @@ class TestInvalidArguments:
         with pytest.raises(TypeError, match="has no name to make a uid of"):
             throttled("1/s")(TemplateView())
 
+    def test_a_class_method_is_an_error(self):
+        with pytest.raises(TypeError, match="cannot be above @classmethod"):
+            throttled("1/s")(classmethod(lambda cls, request: HttpResponse()))
+
     def test_a_call_without_a_request_is_an_error(self):
         with pytest.raises(TypeError, match="whose first argument is the request"):
             throttled("1/s", uid="no view")(lambda number: number)(5)

@@ -220,6 +220,19 @@ class TestTheNamesOfParameters:
         with pytest.raises(TypeError, match="annotate a parameter as Request or WebSocket"):
             await throttled(throttle)(named("x"))(5)
 
+    async def test_the_parameter_for_the_connection_may_have_a_default(self, throttle):
+        @throttled(throttle)
+        async def endpoint(q: int = 5, request: Request | None = None):
+            return q
+
+        assert await endpoint(3, Request({"type": "http", "client": ("192.0.2.1", 1), "headers": []})) == 3
+        with pytest.raises(TypeError, match="annotate a parameter as Request or WebSocket"):
+            await endpoint(3)
+
+    def test_a_class_method_is_an_error(self, throttle):
+        with pytest.raises(TypeError, match=r"cannot be above @classmethod: put it below, on .*endpoint"):
+            throttled(throttle)(classmethod(named("cls")))
+
     @pytest.mark.parametrize("options", [{"cost": -1}, {"cost": "x"}, {"context": 5}])
     def test_an_invalid_cost_or_context_is_an_error_at_once(self, throttle, options):
         with pytest.raises((TypeError, ValueError)):

@@ -141,6 +141,10 @@ class TestAllOf:
         with pytest.raises(ConfigurationError, match="choose the cost in the query"):
             check_app(app_with(Depends(getattr(both, method))))
 
+    def test_a_class_of_throttles_is_no_dependency(self):
+        with pytest.raises(ConfigurationError, match="class HTTPThrottle, which limits nothing: write Depends"):
+            check_app(app_with(Depends(HTTPThrottle)))
+
     def test_one_for_websockets_on_an_http_route_is_an_error(self, uid):
         with pytest.raises(ConfigurationError, match="use an HTTPThrottle there"):
             check_app(app_with(Depends(AllOf(WebSocketThrottle(uid, "1/min")))))

@@ -9,6 +9,7 @@ import pytest
 from tests import toy
 from traffik import (
     EXEMPTED,
+    AllOf,
     ConfigurationError,
     FixedWindow,
     HTTPThrottle,
@@ -216,6 +217,11 @@ def test_the_signature_for_dependency_injection_has_only_the_connection(throttle
     parameters = inspect.signature(throttle).parameters
     assert list(parameters) == ["connection"]
     assert isinstance(parameters["connection"].annotation, type)
+
+
+def test_the_signature_of_a_class_is_that_of_its_arguments():
+    assert list(inspect.signature(HTTPThrottle).parameters)[:3] == ["uid", "rate", "identifier"]
+    assert list(inspect.signature(AllOf).parameters) == ["limits"]
 
 
 def test_an_option_that_is_no_function_is_an_error(store):

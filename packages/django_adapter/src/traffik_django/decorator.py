@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from traffik.model.descriptions import describe
 from traffik.model.rates import Rate, parse_rates
 from traffik.throttles import Throttle
-from traffik.throttles.decorators import check_arguments, guard_function, is_generator_callable
+from traffik.throttles.decorators import check_arguments, check_order, guard_function, is_generator_callable
 from traffik.throttles.naming import defining_code, dotted_name, numbered, uid_of
 from traffik.throttles.placement import note_decorated
 from traffik_django import conf
@@ -80,6 +80,7 @@ def throttled(
                 f"throttled decorates functions and methods: use method_decorator(throttled(…), name='dispatch') on "
                 f"{view.__qualname__}, or give it the ThrottledMixin"
             )
+        check_order(view)
         if getattr(view, "__qualname__", None) == _TRIED_ON:
             return view
         if is_generator_callable(view):

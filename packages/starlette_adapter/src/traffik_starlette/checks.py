@@ -53,6 +53,11 @@ def _check_dependencies(route: Any) -> None:
                 f"{_path(route)!r} depends on the method {call.__name__!r} of {call.__self__!r}, so clients could "
                 f"choose the cost in the query: write Depends(throttle)"
             )
+        if isinstance(call, type) and issubclass(call, Throttle):
+            raise ConfigurationError(
+                f"{_path(route)!r} depends on the class {call.__name__}, which limits nothing: write "
+                f"Depends({call.__name__}(…)), or Depends(throttle) with one that you have made"
+            )
         throttles = call.throttles if isinstance(call, AllOf) else (call,) if isinstance(call, Throttle) else ()
         if any(throttle.websocket for throttle in throttles) and hasattr(route, "methods"):
             raise ConfigurationError(

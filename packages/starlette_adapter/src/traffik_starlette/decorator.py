@@ -19,6 +19,7 @@ from traffik.model.rates import Rate
 from traffik.throttles import Throttle
 from traffik.throttles.decorators import (
     check_arguments,
+    check_order,
     guard_function,
     guards_for,
     is_async_callable,
@@ -76,6 +77,7 @@ def throttled(
             raise TypeError(
                 f"throttled is for functions and methods: decorate the methods of {describe(endpoint)} instead"
             )
+        check_order(endpoint)
         return _guarded(endpoint, guards_for(endpoint, throttles, options), cost, context)
 
     return decorate
@@ -132,12 +134,14 @@ def _connection_of(endpoint: Callable[..., Any]) -> tuple[inspect.Signature, _Fi
     signature = signature_of(endpoint)
     for place, parameter in enumerate(signature.parameters.values()):
         if _is_connection(parameter.annotation):
-            return signature, functools.partial(_given, parameter.name, place)
+            return signature, functools.partial(_given, endpoint, parameter.name, place)
     return ask_for(signature, _ADDED, annotation=Request), functools.partial(_found, endpoint)
 
 
-def _given(name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return kwargs[name] if name in kwargs else args[place]
+def _given(endpoint: Callable[..., Any], name: str, place: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The connection in the parameter of that name or place, which may have a default."""
+    connection = kwargs[name] if name in kwargs else next(iter(args[place : place + 1]), None)
+    return _found(endpoint, args, kwargs) if connection is None else connection
 
 
 def _found(endpoint: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -18,6 +18,7 @@ from traffik.limits.combinations import Combination, Hit, combination_of
 from traffik.limits.limit import Limit
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.model.coroutines import run_sync
+from traffik.throttles.injection import injected_signature
 from traffik.throttles.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class AllOf(Generic[_C]):
         """The same for sync code."""
         return SyncAllOf(self)
 
-    @property
+    @injected_signature
     def __signature__(self) -> inspect.Signature:
         """That of its first throttle, for FastAPI's dependency injection."""
         return self.throttles[0].__signature__
@@ -136,7 +137,7 @@ class SyncAllOf(Generic[_C]):
         """As `AllOf.reserve`, for ``with``."""
         return SyncReservation(self._all.combination, connection, cost, context, keep_on_error)
 
-    @property
+    @injected_signature
     def __signature__(self) -> inspect.Signature:
         """That of the `AllOf`."""
         return self._all.__signature__

@@ -18,6 +18,7 @@ from traffik.throttles.naming import uid_of
 __all__ = [
     "check_arguments",
     "check_call",
+    "check_order",
     "guard_function",
     "guards_for",
     "is_async_callable",
@@ -133,6 +134,16 @@ def check_call(cost: object, context: Mapping[str, Any] | None) -> None:
     if cost is not None:
         check_cost(cost)
     check_context(context)
+
+
+def check_order(endpoint: object) -> None:
+    """Check that a decorator is not above ``@classmethod``, whose result cannot be called before it is in a class.
+
+    Raises:
+        TypeError: it is.
+    """
+    if isinstance(endpoint, classmethod):
+        raise TypeError(f"throttled cannot be above @classmethod: put it below, on {endpoint.__func__.__qualname__}")
 
 
 def is_async_callable(endpoint: Callable[..., Any]) -> bool:

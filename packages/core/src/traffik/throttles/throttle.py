@@ -25,6 +25,7 @@ from traffik.model.descriptions import describe
 from traffik.model.rates import Rates
 from traffik.notices import misconfiguration
 from traffik.rules.rule import Rule, RuleSet, rule_set
+from traffik.throttles.injection import injected_signature
 from traffik.throttles.sharing import watched
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ class Throttle(QuotaLimit, Generic[C]):
             self._seen_twice = True
             misconfiguration.counted_twice(self.uid)
 
-    @property
+    @injected_signature
     def __signature__(self) -> inspect.Signature:
         """The signature for dependency injection: the connection only, so no parameter comes from the client.
 
@@ -376,7 +377,7 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
         """As `Throttle.refuse`."""
         return run_sync(hits.refuse(self._limit, connection, decision, context, True))
 
-    @property
+    @injected_signature
     def __signature__(self) -> inspect.Signature:
         """That of the throttle. With it, ``Depends(throttle.sync)`` works: FastAPI calls it in a thread."""
         return self._limit.__signature__
