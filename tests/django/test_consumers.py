@@ -73,6 +73,11 @@ def talk(request, uid):
     return talk
 
 
+def test_the_mixin_after_the_consumer_is_an_error():
+    with pytest.raises(ConfigurationError, match=r"since WebsocketConsumer\.accept hides that of"):
+        type("Chat", (WebsocketConsumer, ThrottledConsumerMixin), {})
+
+
 def test_a_refused_message_is_answered_and_the_socket_stays_open(talk):
     accepted, echo, refusal, again = talk("a", "b", "c", line="1/min")
     assert (accepted["type"], echo["text"]) == ("websocket.accept", "a")

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.decorators import api_view, throttle_classes
@@ -153,7 +154,7 @@ class TestAThrottleClass:
 
     def test_a_scope_without_a_rate_is_an_error(self, client, serve_urls):
         serve_urls(path("", view_of(ScopedRateThrottle, scope="missing")), **rates())
-        with pytest.raises(ValueError, match="not a rate"):
+        with pytest.raises(ImproperlyConfigured, match="no rate for the scope 'missing': add one such as"):
             client.get("/")
 
     def test_it_gives_a_503_if_the_store_does_not_answer(self, client, serve_urls, backend):

@@ -10,7 +10,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.generic import TemplateView
 
-from traffik import HTTPThrottle, RateError
+from traffik import ConfigurationError, HTTPThrottle, RateError
 from traffik_django import ThrottledMixin, throttled
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -231,6 +231,10 @@ class TestInvalidArguments:
     def test_a_function_without_a_name_needs_a_uid(self):
         with pytest.raises(TypeError, match="has no name to make a uid of"):
             throttled("1/s")(TemplateView())
+
+    def test_the_mixin_after_the_view_is_an_error(self):
+        with pytest.raises(ConfigurationError, match=r"since View\.dispatch hides that of ThrottledMixin: put"):
+            type("Page", (View, ThrottledMixin), {"throttles": ["1/min"]})
 
     def test_a_class_method_is_an_error(self):
         with pytest.raises(TypeError, match="cannot be above @classmethod"):

@@ -7,7 +7,7 @@ import functools
 
 import pytest
 
-from traffik import EXEMPTED, Limiter, Rate
+from traffik import EXEMPTED, Limiter, Rate, RateError
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
 
@@ -110,6 +110,14 @@ async def test_a_cost_above_the_capacity_does_not_ask_the_store():
     store = Distant()
     assert (await Limiter("recipes", "5/day", backend=store).hit("a", 6)).never
     assert store.asked == 0
+
+
+async def test_a_wrong_result_of_a_rate_function_is_an_error_that_names_it(store):
+    def plan_of(user):
+        return None
+
+    with pytest.raises(RateError, match=r'^the rate .*plan_of has returned no rate: .*for no limit write "unlimited"'):
+        await Limiter("recipes", plan_of, backend=store).hit("ada")
 
 
 @pytest.mark.parametrize("identity", [5.0, None, b"a", True, ["a"]])

@@ -26,8 +26,8 @@ def test_an_integer_is_a_cost(cost):
         (True, TypeError, r"not True \(bool\)"),
         (1.0, TypeError, r"not 1\.0 \(float\): round it up before the hit"),
         (float("nan"), TypeError, r"not nan \(float\)"),
-        (None, TypeError, r"not None \(NoneType\)"),
-        ("1", TypeError, r"not '1' \(str\)"),
+        (None, TypeError, r"not None \(NoneType\)$"),
+        ("1", TypeError, r"not '1' \(str\)$"),
     ],
 )
 def test_another_cost_is_an_error_that_shows_it(cost, error, words):

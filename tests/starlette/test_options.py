@@ -77,7 +77,7 @@ class TestAnIdentifier:
 
         assert await statuses(app_of(HTTPThrottle(uid, "5/min", identifier=identifier)), "/") == [401]
 
-    @pytest.mark.parametrize("wrong", [None, True, 1.5, b"bytes", ["a"]])
+    @pytest.mark.parametrize("wrong", [True, 1.5, b"bytes", ["a"]])
     async def test_an_invalid_result_is_an_error_that_names_it(self, uid, backend, wrong):
         def who(request):
             return wrong
@@ -85,6 +85,11 @@ class TestAnIdentifier:
         with pytest.raises(TypeError, match=r"the identifier .*who is text, an integer or a UUID"):
             await get(app_of(HTTPThrottle(uid, "5/min", identifier=who)))
         assert backend.keys == 0
+
+    @pytest.mark.usefixtures("backend")
+    async def test_none_is_an_error_that_says_what_to_return(self, uid):
+        with pytest.raises(TypeError, match="the identifier .* has returned None: return text, .* or EXEMPTED"):
+            await get(app_of(HTTPThrottle(uid, "5/min", identifier=lambda request: None)))
 
 
 class TestACost:

@@ -74,6 +74,24 @@ def uid_through_another_module(function):
     return guards_for(function, ["1/min"], {})[0].uid
 
 
+def test_functions_that_another_decorator_replaces_have_two_uids(load):
+    one = load(
+        "from tests.throttles.test_naming import guards_for, replaced\n"
+        "uid = guards_for(replaced(print), ['1/min'], {})[0].uid"
+    )
+    before = one.uid
+    assert guards_for(replaced(print), ["1/min"], {})[0].uid != before
+    importlib.reload(one)
+    assert one.uid == before
+
+
+def replaced(function):
+    def inner(request):
+        return function(request)
+
+    return inner
+
+
 def test_a_function_defined_for_each_request_shares_a_quota_in_the_end():
     uids = [make() for _ in range(150)]
     assert len(set(uids)) <= 100

@@ -22,6 +22,7 @@ from traffik.model.errors import ConfigurationError
 from traffik.responses import rejections
 from traffik.responses.rejections import Rejection, Reply
 from traffik_django.adapter import MEMORY, STORE_ADVICE
+from traffik_django.bases import check_bases
 
 __all__ = [
     "ConsumerAdapter",
@@ -51,11 +52,19 @@ class ConsumerClosed(rejections.Throttled, StopConsumer):
 
 
 class ThrottledConsumerMixin:
-    """Put it before the consumer's base class: ``class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer)``."""
+    """Put it before the consumer's base class: ``class Chat(ThrottledConsumerMixin, AsyncWebsocketConsumer)``.
+
+    Raises:
+        ConfigurationError: it comes after the consumer's base class.
+    """
 
     scope: Any
     base_send: Any
     _sync: bool
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_bases(cls, ThrottledConsumerMixin, "accept")
 
     def accept(self, *args: Any, **kwargs: Any) -> Any:
         """Accept the WebSocket, as the base class does. In async consumers the result has to be awaited."""

@@ -68,7 +68,7 @@ def throttled(
         settings: dict[str, Any] = {**options}
         owner, uid = _owner(view), settings.pop("uid", None)
         if owner is None and not uid:
-            return HTTPThrottle(uid_of(view), **settings)
+            return HTTPThrottle(_uid_of(view), **settings)
         key = uid or _name_of_method(type(owner), view)
         if key not in made:  # Django decorates a method again at each call
             made[key] = HTTPThrottle(uid or numbered(key, type(owner).__module__, origin), **settings)
@@ -99,6 +99,16 @@ def throttled(
         return guarded
 
     return decorate
+
+
+def _uid_of(view: Any) -> str:
+    """The dotted name of a view as a uid. All results of `as_view` have one name, so theirs is that of their class."""
+    cls = getattr(view, "view_class", None) or getattr(view, "cls", None)
+    if cls is None:
+        return uid_of(view)
+    outer, dot, last = cls.__qualname__.rpartition(".")  # `api_view` names the class after its function
+    name = f"{outer}{dot}{last}" if last == cls.__name__ else cls.__name__
+    return numbered(f"{cls.__module__}.{name}", cls.__module__, defining_code())
 
 
 def _request(args: tuple[Any, ...], _: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
@@ -94,12 +95,21 @@ class RateThrottle(BaseThrottle):
         return self.decision.retry_after / 1_000_000 + self._jitter
 
     def get_rate(self, scope: str) -> Rates | None:
-        """The rate of a scope; None for no limit, as in DRF."""
+        """The rate of a scope; None for no limit, as in DRF.
+
+        Raises:
+            ImproperlyConfigured: the settings have no rate for this scope.
+        """
         if self.rate is not None:
             return self.rate
         settings: Any = api_settings
-        found: Rates | None = settings.DEFAULT_THROTTLE_RATES.get(scope, "")
-        return found
+        rates: dict[str, Rates | None] = settings.DEFAULT_THROTTLE_RATES
+        if scope not in rates:
+            raise ImproperlyConfigured(
+                f"REST_FRAMEWORK['DEFAULT_THROTTLE_RATES'] has no rate for the scope {scope!r}: add one such as "
+                f"{{{scope!r}: '100/min'}}, or None for no limit"
+            )
+        return rates[scope]
 
     def _throttle(self, scope: str) -> HTTPThrottle:
         throttle = self._made.get(scope)

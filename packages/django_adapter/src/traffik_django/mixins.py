@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from traffik.model.rates import Rate
 from traffik.throttles import Throttle
+from traffik_django.bases import check_bases
 from traffik_django.decorator import throttled
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class ThrottledMixin(_Base):
     Attributes:
         throttles: as in `throttled`. Each view class has its own quota for its rates.
         throttle_options: the keyword arguments of `throttled`.
+
+    Raises:
+        ConfigurationError: it comes after `View` among the base classes.
     """
 
     throttles: ClassVar[Sequence[Throttle[Any] | Rate | str]] = ()
@@ -38,6 +42,7 @@ class ThrottledMixin(_Base):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_bases(cls, ThrottledMixin, "dispatch")
         if cls.throttles:
             cls._throttled = staticmethod(throttled(*cls.throttles, **cls.throttle_options))
 

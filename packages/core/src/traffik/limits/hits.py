@@ -244,6 +244,11 @@ def _checked(limit: Limit, identity: object) -> str | Decision:
         return REFUSED
     if isinstance(identity, Decision):  # of a banned client
         return identity
+    if identity is None and limit.rejects:
+        raise TypeError(
+            f"{limit.identified_by} has returned None: return text, an integer or a UUID, or EXEMPTED for a client "
+            f"without a limit; first_of(…, address()) limits the others by address"
+        )
     return as_text(identity, limit.identified_by)
 
 

@@ -17,7 +17,7 @@ from traffik.limits.bans import Identify, guarded
 from traffik.limits.blocking import blocking
 from traffik.limits.copies import copied, pickled
 from traffik.limits.floods import FloodPolicy
-from traffik.limits.options import check_backend, check_options, check_responses
+from traffik.limits.options import check_backend, check_options, check_responses, returned_rates
 from traffik.limits.prepared import BoundPlan, UsualHit, keep, known_take
 from traffik.limits.shadows import Shadow, shadow_of
 from traffik.limits.tiers import Tiers
@@ -310,10 +310,10 @@ class Limit:
     def bound_for(self, rates: Rates) -> BoundPlan:
         """`bound` for the rates that a rate function returned."""
         if type(rates) is not str and not isinstance(rates, Rate):
-            rates = parse_rates(rates)
+            rates = returned_rates(self.rating, rates)
         found = self._by_rates.get(rates)
         if found is None:
-            found = self._bound(plan(self.strategy, () if rates == () else parse_rates(rates), varying=True))
+            found = self._bound(plan(self.strategy, returned_rates(self.rating, rates), varying=True))
             keep(self._by_rates, rates, found)
         return found
 

@@ -8,10 +8,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from traffik.backends.base import Backend
+from traffik.model.callables import Callback
 from traffik.model.descriptions import describe
+from traffik.model.errors import RateError
+from traffik.model.rates import Rate, Rates, parse_rates
 from traffik.responses.options import ResponseOptions
 
-__all__ = ["check_backend", "check_options", "check_responses"]
+__all__ = ["check_backend", "check_options", "check_responses", "returned_rates"]
 
 _RATE: Final = 'a rate is written as text, such as rate="5/min"'
 _CLIENT: Final = "identifier= takes a function of the request that returns which client it belongs to"
@@ -89,3 +92,17 @@ def check_responses(responses: object) -> ResponseOptions | None:
     if not isinstance(responses, ResponseOptions | None):
         raise TypeError(f"responses are None or ResponseOptions(), not {describe(responses)}")
     return responses
+
+
+def returned_rates(function: Callback | None, rates: Rates) -> tuple[Rate, ...]:
+    """The rates that a rate function has returned; none if they are ``()``.
+
+    Raises:
+        RateError: they are not rates. The message names the function.
+    """
+    try:
+        return () if rates == () else parse_rates(rates)
+    except RateError as error:
+        if function is None:
+            raise
+        raise RateError(f"{function.name} has returned no rate: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Final
 
 from traffik.model.descriptions import describe
@@ -20,9 +21,8 @@ def check_cost(cost: object) -> int:
         ValueError: it is not from 0 to `MAX_COST`.
     """
     if isinstance(cost, bool) or not isinstance(cost, int):
-        raise TypeError(
-            f"a cost is an integer, not {describe(cost)} ({type(cost).__name__}): round it up before the hit"
-        )
+        advice = ": round it up before the hit" if isinstance(cost, Number) and not isinstance(cost, bool) else ""
+        raise TypeError(f"a cost is an integer, not {describe(cost)} ({type(cost).__name__}){advice}")
     if not 0 <= cost <= MAX_COST:
         raise ValueError(f"a cost is from 0 to {MAX_COST}, not {describe(cost)}")
     return int(cost)

@@ -268,8 +268,10 @@ def _each(rates: Rates) -> Iterable[Rate]:
 
 
 def _no_rate(given: object) -> RateError:
-    """The error for something that is neither a rate nor text. It shows how to write a number as a rate."""
+    """The error for something that is neither a rate nor text. It shows how to write a number or None as a rate."""
     example = f"for {given} per minute write {_per_minute(given)}, or " if type(given) is int else ""
+    if given is None:
+        example = 'for no limit write "unlimited", or '
     return RateError(f"a rate is a Rate or text, not {describe(given)} ({type(given).__name__}): {example}{_GRAMMAR}")
 
 

@@ -1,15 +1,17 @@
 """Uids for throttles that a decorator makes: the dotted name of the function, and a number if it is defined again.
 
-Two functions may have one dotted name: a factory runs twice, or a module defines a name twice. Each gets its own quota,
-so the uid of the second one ends in ``#2``. If a module is loaded again, its functions keep their uids. The two cases
-differ in the code that runs the decorator: a factory runs the same code again, and loading a module again makes new
-code. Numbers follow the order of the definitions, so the workers of a server agree about them.
+Two functions may have one dotted name: a factory runs twice, a module defines a name twice, or another decorator has
+replaced both by functions of its own. Each gets its own quota, so the uid of the second one ends in ``#2``. If a module
+is loaded again, its functions keep their uids. The cases differ in the code that runs the decorator: a factory runs the
+same code again, and loading a module again runs new code of the same name. Numbers follow the order of the definitions,
+so the workers of a server agree about them.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from traffik.model.descriptions import describe
@@ -26,7 +28,24 @@ Origin: TypeAlias = "Mapping[str, CodeType]"
 _MOST: Final = 100
 """The most numbers for one name. A function that is defined for each request shares the first quota after that."""
 
-_last: dict[str, tuple[CodeType | None, int]] = {}
+
+@dataclass(slots=True)
+class _Place:
+    """Code that has defined a name.
+
+    Attributes:
+        numbers: the numbers of its definitions, in their order.
+        code: the code that ran the last time.
+        used: how many of the numbers that code has taken.
+    """
+
+    numbers: list[int] = field(default_factory=list)
+    code: CodeType | None = None
+    used: int = 0
+
+
+_places: dict[str, dict[tuple[str, str], _Place]] = {}
+"""For each dotted name, the places that define it, by module and name of the code."""
 
 
 def uid_of(endpoint: Callable[..., Any]) -> str:
@@ -63,19 +82,33 @@ def defining_code() -> Origin:
 
 
 def numbered(name: str, module: str, origin: Origin) -> str:
-    """`name` as a uid, with a number if the same code has defined it before.
+    """`name` as a uid, with a number if it is not the first definition.
 
     Args:
         name: a dotted name.
         module: the module that defines the function or class.
         origin: the code that ran when it was defined.
     """
-    code = origin.get(module) or next(iter(origin.values()), None)
-    known, count = _last.get(name, (None, 0))
-    count = count + 1 if count and known is code else 1
-    _last[name] = code, count
-    suffix = f"#{count}" if 1 < count <= _MOST else ""
+    running = module if module in origin else next(iter(origin), "")
+    code = origin.get(running)
+    places = _places.setdefault(name, {})
+    place = places.setdefault((running, "" if code is None else code.co_qualname), _Place())
+    if place.code is not code:
+        place.code, place.used = code, 0
+    number = _next_number(places, place)
+    suffix = f"#{number}" if number > 1 else ""
     return name[len(suffix) - MAX_LENGTH :] + suffix
+
+
+def _next_number(places: Mapping[object, _Place], place: _Place) -> int:
+    """The number of the next definition at one of the places: the one it had before, or a new one."""
+    if place.used == len(place.numbers):
+        count = sum(len(each.numbers) for each in places.values())
+        if count >= _MOST:
+            return 1
+        place.numbers.append(count + 1)
+    place.used += 1
+    return place.numbers[place.used - 1]
 
 
 _OURS: Final = {"traffik", "traffik_aiohttp", "traffik_asgi", "traffik_django", "traffik_starlette", "traffik_wsgi"}

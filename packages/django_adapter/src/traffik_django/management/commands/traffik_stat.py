@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from traffik.backends.base import Charge
 from traffik.limits.tiers import Tiers, text_in_place
 from traffik.model.errors import RateError
+from traffik.model.rates import parse_rates
 from traffik_django.commands import QuotaCommand
 
 if TYPE_CHECKING:
@@ -68,6 +69,6 @@ def _plan(limit: Limit, tier: str | None, rate: str | None) -> Plan:
             f'for the identity, such as --rate "100/min"'
         )
     try:
-        return limit.bound_for(rate).plan
+        return limit.bound_for(parse_rates(rate)).plan
     except RateError as error:
         raise CommandError(f"--rate: {error}") from error
