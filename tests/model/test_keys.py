@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from uuid import UUID
 
 import pytest
@@ -161,12 +161,24 @@ class Plan(StrEnum):
     FREE = "free"
 
 
+class OldPlan(str, Enum):  # noqa: UP042 - still written so in many programs
+    FREE = "free"
+
+
 class Number(IntEnum):
     ONE = 1
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("a", "a"), (Plan.FREE, "free"), (7, "7"), (Number.ONE, "1"), (UUID(int=7), str(UUID(int=7)))]
+    ("value", "text"),
+    [
+        ("a", "a"),
+        (Plan.FREE, "free"),
+        (OldPlan.FREE, "free"),
+        (7, "7"),
+        (Number.ONE, "1"),
+        (UUID(int=7), str(UUID(int=7))),
+    ],
 )
 def test_an_identity_is_plain_text(value, text):
     found = as_text(value, "the identity")

@@ -88,7 +88,7 @@ class TestAnIdentifier:
 
     @pytest.mark.usefixtures("backend")
     async def test_none_is_an_error_that_says_what_to_return(self, uid):
-        with pytest.raises(TypeError, match="the identifier .* has returned None: return text, .* or EXEMPTED"):
+        with pytest.raises(TypeError, match=r"the identifier .* has returned None: return text, .* or EXEMPTED"):
             await get(app_of(HTTPThrottle(uid, "5/min", identifier=lambda request: None)))
 
 

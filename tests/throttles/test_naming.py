@@ -89,6 +89,7 @@ def replaced(function):
     def inner(request):
         return function(request)
 
+    inner.__module__ = "a.library"
     return inner
 
 

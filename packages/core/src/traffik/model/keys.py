@@ -92,7 +92,7 @@ def as_text(value: object, what: str) -> str:
     if type(value) is str:
         return value
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # of a member of an enumeration, its value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(int(value))
     from uuid import UUID
