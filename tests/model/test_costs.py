@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy
+import numpy as np
 import pytest
 
 from traffik.model.costs import MAX_COST, check_cost
@@ -14,7 +14,7 @@ class Price(IntEnum):
     UPLOAD = 5
 
 
-@pytest.mark.parametrize("cost", [0, 1, MAX_COST, Price.UPLOAD, numpy.int64(5)])
+@pytest.mark.parametrize("cost", [0, 1, MAX_COST, Price.UPLOAD, np.int64(5)])
 def test_an_integer_is_a_cost(cost):
     assert (check_cost(cost), type(check_cost(cost))) == (cost, int)
 
