@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["describe"]
 
-_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
+_ADDRESS: Final = re.compile(r"(?: at)? 0x[0-9A-Fa-f]+")
 
 
 def describe(value: object) -> str:

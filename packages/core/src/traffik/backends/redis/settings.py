@@ -183,10 +183,16 @@ def _of_pool(pool: Any) -> dict[str, Any]:
 
 def _options(url: str) -> Mapping[str, Any]:
     scheme, separator, rest = url.partition("://")
+    scheme = _SCHEMES.get(scheme, scheme)
     try:
-        return parse_url(f"{_SCHEMES.get(scheme, scheme)}{separator}{rest}")
+        options = parse_url(f"{scheme}{separator}{rest}")
+        database = urlsplit(url).path.strip("/")
     except ValueError as error:
         raise _unread(url, error) from None
+    # redis-py takes another path for the default database, and a URL without a host for localhost
+    if not separator or (scheme != "unix" and database and not database.isdecimal()):
+        raise _unread(url, ValueError("the path of the URL is the number of a database, as in redis://host:6379/0"))
+    return options
 
 
 def _unread(url: str, error: ValueError | None = None) -> ConfigurationError:
