@@ -116,7 +116,7 @@ def test_a_second_setup_is_an_error(throttle):
     app = web.Application()
     setup(app, throttle)
     assert app[THROTTLES] == (throttle,)
-    with pytest.raises(ConfigurationError, match="^<Application> has been set up before"):
+    with pytest.raises(ConfigurationError, match=r"^<Application> has been set up before"):
         setup(app)
 
 

@@ -17,6 +17,7 @@ import traffik_django
 import traffik_starlette
 import traffik_wsgi
 from traffik import (
+    AllOf,
     Decision,
     DecisionEvent,
     EventLog,
@@ -65,6 +66,7 @@ async def plan_of(identity: str) -> str | None:
 app = FastAPI(lifespan=InMemoryBackend().lifespan)
 throttle = HTTPThrottle(uid="http", rate="100/min")
 typed = traffik_starlette.HTTPThrottle(uid="typed", rate=Rate(100, 60_000_000))
+guards = AllOf(throttle, typed)
 typed_ws = traffik_starlette.WebSocketThrottle("ws", ["10/s", Rate(1000, 3_600_000_000)])
 app.add_middleware(ThrottleMiddleware, throttle)
 app.add_middleware(ThrottleMiddleware, [typed, typed_ws], headers=False)
@@ -74,6 +76,8 @@ document_throttles(app)
 
 async def any_connection(request: Request, websocket: WebSocket) -> None:
     assert_type(throttle, HTTPThrottle[Any])
+    assert_type(guards, AllOf[Any])
+    assert_type(guards.sync.hit(request), Any)
     assert_type(await throttle.hit(request), Any)
     assert_type(await WebSocketThrottle("w", "1/s")(websocket, context={"scope": "a"}), Any)
     assert_type(await throttle.check(request, cost=3), Decision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Number
 from operator import index
-from typing import Final
+from typing import Final, SupportsIndex
 
 from traffik.model.descriptions import describe
 
@@ -21,7 +21,7 @@ def check_cost(cost: object) -> int:
         TypeError: it is not an integer.
         ValueError: it is not from 0 to `MAX_COST`.
     """
-    if isinstance(cost, bool) or not hasattr(cost, "__index__"):
+    if isinstance(cost, bool) or not isinstance(cost, int | SupportsIndex):
         advice = ": round it up before the hit" if isinstance(cost, Number) and not isinstance(cost, bool) else ""
         raise TypeError(f"a cost is an integer, not {describe(cost)} ({type(cost).__name__}){advice}")
     units = int(index(cost))

@@ -19,7 +19,7 @@ from traffik.limits.limit import Limit
 from traffik.limits.reservations import Reservation, SyncReservation
 from traffik.model.coroutines import run_sync
 from traffik.throttles.injection import injected_signature
-from traffik.throttles.throttle import Throttle
+from traffik.throttles.throttle import C, Throttle
 
 if TYPE_CHECKING:
     import inspect
@@ -33,7 +33,7 @@ __all__ = ["AllOf", "SyncAllOf", "hit_all", "hit_all_sync", "reserve_all", "rese
 _C = TypeVar("_C")
 
 
-class AllOf(Generic[_C]):
+class AllOf(Generic[C]):
     """Several throttles that are hit as one, all or nothing. Make it once, at the top of a module, like a throttle.
 
     Args:
@@ -52,7 +52,7 @@ class AllOf(Generic[_C]):
     def __repr__(self) -> str:
         return f"AllOf({', '.join(part.limit.uid for part in self.combination.parts)})"
 
-    async def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
+    async def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """Consume `cost` units of each throttle's quota, or reject the connection and consume nothing.
 
         The throttle with the longest wait rejects. The header fields show all throttles.
@@ -72,17 +72,17 @@ class AllOf(Generic[_C]):
         await composing.hit_together(self.combination, connection, cost, context, False)
         return connection
 
-    async def __call__(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
+    async def __call__(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """The same as `hit`, for ``Depends(AllOf(...))``."""
         return await self.hit(connection, cost, context)
 
-    async def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
+    async def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """The decision that a hit would get now, from the binding throttle. Consumes nothing."""
         return (await composing.take_all(self.combination, connection, cost, context, False, TRY)).decision
 
     def reserve(
         self,
-        connection: _C,
+        connection: C,
         cost: int | None = None,
         *,
         context: Context | None = None,
@@ -97,7 +97,7 @@ class AllOf(Generic[_C]):
         return tuple(part.limit for part in self.combination.parts if isinstance(part.limit, Throttle))
 
     @property
-    def sync(self) -> SyncAllOf[_C]:
+    def sync(self) -> SyncAllOf[C]:
         """The same for sync code."""
         return SyncAllOf(self)
 
@@ -107,28 +107,28 @@ class AllOf(Generic[_C]):
         return self.throttles[0].__signature__
 
 
-class SyncAllOf(Generic[_C]):
+class SyncAllOf(Generic[C]):
     """An `AllOf` for sync code."""
 
     __slots__ = ("_all",)
 
-    def __init__(self, whole: AllOf[_C]) -> None:
+    def __init__(self, whole: AllOf[C]) -> None:
         self._all = whole
 
-    def hit(self, connection: _C, cost: int | None = None, context: Context | None = None) -> _C:
+    def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `AllOf.hit`."""
         run_sync(composing.hit_together(self._all.combination, connection, cost, context, True))
         return connection
 
     __call__ = hit
 
-    def check(self, connection: _C, cost: int | None = None, context: Context | None = None) -> Decision:
+    def check(self, connection: C, cost: int | None = None, context: Context | None = None) -> Decision:
         """As `AllOf.check`."""
         return run_sync(composing.take_all(self._all.combination, connection, cost, context, True, TRY)).decision
 
     def reserve(
         self,
-        connection: _C,
+        connection: C,
         cost: int | None = None,
         *,
         context: Context | None = None,

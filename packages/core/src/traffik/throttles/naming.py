@@ -100,7 +100,7 @@ def numbered(name: str, module: str, origin: Origin) -> str:
     return name[len(suffix) - MAX_LENGTH :] + suffix
 
 
-def _next_number(places: Mapping[object, _Place], place: _Place) -> int:
+def _next_number(places: Mapping[tuple[str, str], _Place], place: _Place) -> int:
     """The number of the next definition at one of the places: the one it had before, or a new one."""
     if place.used == len(place.numbers):
         count = sum(len(each.numbers) for each in places.values())
