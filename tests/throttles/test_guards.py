@@ -123,7 +123,7 @@ def test_other_arguments_are_an_error(given, options, is_name, words):
 
 
 def test_a_name_is_cut_to_the_length_of_a_uid():
-    assert uid_of(endpoint) == f"{__name__}.endpoint"
+    assert uid_of(used) == f"{__name__}.used"
     long = type("L" * 200, (), {})
     assert uid_of(long) == "L" * 128
     with pytest.raises(TypeError, match=r"has no name to make a uid of: throttled\(…, uid=…\)"):
