@@ -84,6 +84,7 @@ async def test_a_websocket_is_throttled(uid):
         assert hit is websocket
         await websocket.accept()
 
+    check_app(app)
     opened, denied = [(await converse(app, **DENIAL))[0]["type"] for _ in range(2)]
     assert (opened, denied) == ("websocket.accept", "websocket.http.response.start")
 

@@ -59,7 +59,7 @@ def _check_dependencies(route: Any) -> None:
                 f"Depends({call.__name__}(…)), or Depends(throttle) with one that you have made"
             )
         throttles = call.throttles if isinstance(call, AllOf) else (call,) if isinstance(call, Throttle) else ()
-        if any(throttle.websocket for throttle in throttles) and hasattr(route, "methods"):
+        if any(throttle.websocket for throttle in throttles) and getattr(route, "methods", None):
             raise ConfigurationError(
                 f"{_path(route)!r} is a route for HTTP, and depends on {call!r}: use an HTTPThrottle there"
             )
