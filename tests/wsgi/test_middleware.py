@@ -7,7 +7,7 @@ from wsgiref.validate import validator
 
 import pytest
 
-from traffik import Rule, Throttled
+from traffik import Rule, Throttled, WebSocketThrottle
 from traffik.responses.rejections import Reply
 from traffik_wsgi import HTTPThrottle, ThrottleMiddleware, WSGIRequest, reply_to
 
@@ -140,5 +140,7 @@ def test_a_client_chooses_the_form_of_a_refusal(store):
 
 
 def test_an_object_that_is_no_throttle_is_an_error():
+    with pytest.raises(TypeError, match=r"has no WebSockets, so .* counts nothing: use an HTTPThrottle"):
+        ThrottleMiddleware(None, WebSocketThrottle("sockets", "1/min"))
     with pytest.raises(TypeError, match="the middleware takes throttles"):
         ThrottleMiddleware(hello, "1/min")

@@ -115,6 +115,11 @@ def test_a_file_instead_of_a_directory_is_refused(directory):
         opened(directory)
 
 
+def test_an_empty_path_is_refused():
+    with pytest.raises(ConfigurationError, match="the path of a store is empty"):
+        opened("")
+
+
 def test_a_file_that_is_a_symbolic_link_is_refused(directory, tmp_path):
     directory.mkdir(0o700)
     (directory / "quota-0.mdb").symlink_to(tmp_path / "elsewhere")

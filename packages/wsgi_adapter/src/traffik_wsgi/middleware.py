@@ -39,7 +39,7 @@ class ThrottleMiddleware:
         count_preflights: whether CORS preflights are counted. A browser sends them, and its user cannot avoid them.
 
     Raises:
-        TypeError: one of the throttles is none.
+        TypeError: one of the throttles is none, or is for WebSockets.
     """
 
     def __init__(
@@ -52,6 +52,9 @@ class ThrottleMiddleware:
     ) -> None:
         self.app = app
         self._throttles = each_of(throttles)
+        for each in self._throttles:
+            if each.websocket:
+                raise TypeError(f"a WSGI server has no WebSockets, so {each!r} counts nothing: use an HTTPThrottle")
         self._headers = headers
         self._count_preflights = count_preflights
         self._rejections: PreparedRejections[Rejection] = PreparedRejections(_same)

@@ -32,10 +32,15 @@ def resolve_directory(path: str | os.PathLike[str] | None) -> Path:
     """The directory at `path`, or the default one, with symbolic links above it resolved.
 
     The default is on memory-backed storage if there is any, else with the temporary files.
+
+    Raises:
+        ConfigurationError: the path is empty, such as that of a variable which is not set.
     """
     if path is None:
         base = next(base for base in _bases() if base.is_dir() and os.access(base, os.W_OK))
         path = base / f"traffik-{os.geteuid()}"
+    if not os.fspath(path):
+        raise ConfigurationError("the path of a store is empty: name a directory, or leave it out for the default one")
     chosen = Path(path).absolute()
     return chosen.resolve() if chosen.name == ".." else chosen.parent.resolve() / chosen.name
 
