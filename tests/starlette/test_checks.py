@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from tests.callers import statuses
-from traffik import HTTPThrottle, WebSocketThrottle, notices
+from traffik import HTTPThrottle, Rule, WebSocketThrottle, notices
 from traffik.adapters import check_app
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.model.errors import ConfigurationError
@@ -46,6 +46,23 @@ async def start(app):
 
 def said():
     return [notice.id for notice in notices.said()]
+
+
+@pytest.mark.parametrize("given", ["throttle", "list", "keyword"])
+def test_a_rule_of_a_middleware_for_an_unknown_route_is_reported(app, uid, given):
+    router, inner = APIRouter(prefix="/items"), Starlette(routes=[Route("/deep", PlainTextResponse("ok"))])
+    router.get("/{item_id}")(lambda item_id: None)
+    app.include_router(router, prefix="/v1")
+    app.mount("/in", inner)
+    routes = ["/v1/items/{item_id}", "/in/deep", "/v1/items/{id}"]
+    throttle = HTTPThrottle(uid, "1/min", rules=[Rule(route=route) for route in routes])
+    options = {"throttles": [throttle]} if given == "keyword" else {}
+    app.add_middleware(ThrottleMiddleware, *({"throttle": [throttle], "list": [[throttle]]}.get(given, [])), **options)
+    check_app(app)
+    (notice,) = notices.said()
+    assert (notice.id, notice.about) == ("unknown-route", uid)
+    assert "for the route '/v1/items/{id}', " in notice.sentence
+    assert "('/v1/items/{item_id}'" in notice.sentence
 
 
 class TestADecoratorAboveTheRoute:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any, Final
 
 from traffik.model.errors import ConfigurationError
+from traffik.notices import misconfiguration
 from traffik.throttles import SyncThrottle, Throttle
 from traffik.throttles.all_of import AllOf, SyncAllOf
 from traffik.throttles.placement import report_misplaced
-from traffik_starlette.routing import routes_of
+from traffik_starlette.routing import routes_of, templates_of
 
 __all__ = ["check_middleware", "check_routes"]
 
@@ -35,12 +38,24 @@ def check_routes(app: Any) -> None:
 
 
 def check_middleware(app: Any) -> None:
-    """Warn about middlewares of `app` in an order that was not meant, before Starlette builds them."""
+    """Warn about middlewares of `app` that do not do what was meant, before Starlette builds them."""
     added = list(getattr(app, "user_middleware", ()))
     for place, each in enumerate(added):
         check = getattr(each.cls, "check_order", None)
         if check is not None:
             check(each.args, each.kwargs, [other.cls for other in added[place + 1 :]])
+            for given in (*each.args, each.kwargs.get("throttles", ())):
+                _check_rules([given] if isinstance(given, Throttle) else given, app)
+
+
+def _check_rules(throttles: object, app: Any) -> None:
+    """Warn about rules for routes that `app` does not have. An iterator is left out, since it can be read only once."""
+    for throttle in throttles if isinstance(throttles, Collection) else ():
+        rules = throttle.rules if isinstance(throttle, Throttle) else None
+        if rules is not None and rules.by_route:
+            known = set(templates_of(app))
+            for route in {rule.route for rule in rules.rules if rule.route is not None} - known:
+                misconfiguration.unknown_route(throttle.uid, route, get_close_matches(route, known))
 
 
 def _check_dependencies(route: Any) -> None:

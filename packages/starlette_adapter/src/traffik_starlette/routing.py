@@ -16,7 +16,7 @@ from starlette.types import Scope
 
 from traffik.model.errors import ConfigurationError
 
-__all__ = ["APP", "path_of", "route_of", "routes_of"]
+__all__ = ["APP", "path_of", "route_of", "routes_of", "templates_of"]
 
 APP: Final = "traffik.app"
 """The key of the scope under which a middleware outside of the application puts the application."""
@@ -37,6 +37,14 @@ class _Found(NamedTuple):
 def routes_of(app: Any) -> Iterator[Any]:
     """The routes of an application or router, without those of mounted applications; none if it has no routes."""
     return _flat(getattr(app, "routes", None) or ())
+
+
+def templates_of(app: Any, before: str = "") -> Iterator[str]:
+    """The templates of an application's routes, and of the mounts around them."""
+    for route in routes_of(app):
+        template = before + (getattr(route, "path", None) or "")
+        yield template
+        yield from templates_of(route, template)
 
 
 def path_of(scope: Scope) -> str:

@@ -32,6 +32,7 @@ IDS: Final = (
     "sync-store-on-loop",
     "throttle-in-handler",
     "unbounded-scopes",
+    "unknown-route",
     "unknown-tier",
     "untrusted-proxy",
 )

@@ -24,6 +24,7 @@ __all__ = [
     "peer_from_header",
     "refusals_without_cors",
     "slot_lost",
+    "unknown_route",
     "unknown_tier",
     "untrusted_proxy",
     "waiting_on_a_loop",
@@ -91,6 +92,17 @@ def slot_lost(uid: str) -> None:
         uid,
         f"a slot of {uid!r} was lost while its work was running, so more may run at once than {uid!r} allows: make the "
         f"lease longer than the store or the event loop can be blocked, and see on_lost=",
+    )
+
+
+def unknown_route(uid: str, route: str, similar: list[str]) -> None:
+    """A rule names a route that the application does not have."""
+    hint = f" ({' or '.join(map(repr, similar))}?)" if similar else ""
+    _notify(
+        "unknown-route",
+        uid,
+        f"a rule of {uid!r} is for the route {route!r}, which the application does not have, so it matches no request: "
+        f"write the route as you gave it to the framework{hint}",
     )
 
 
