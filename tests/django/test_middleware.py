@@ -309,3 +309,22 @@ def test_a_handler_of_the_mixin_may_return_a_response(get, serve_urls):
 
     serve_urls(path("", Page.as_view()), middleware=[])
     assert get("/").content == b"later"
+
+
+class Mine:
+    """A middleware of a project."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    @throttled("1/min")
+    def __call__(self, request):
+        return self.get_response(request)
+
+
+def test_a_middleware_of_the_project_can_be_decorated(get, serve_urls):
+    ours = "traffik_django.middleware.ThrottleMiddleware"
+    serve_urls(path("", ok), middleware=[ours, f"{__name__}.Mine"])
+    answers = [get("/") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert [f"{__name__}.Mine" in answer.headers["RateLimit"] for answer in answers] == [True, True]
