@@ -5,12 +5,14 @@ from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 import traffik
 import traffik_starlette
-from tests.callers import get, statuses
-from traffik import HTTPThrottle
+from tests.callers import DENIAL, converse, get, statuses
+from traffik import HTTPThrottle, WebSocketThrottle
+from traffik_starlette import ThrottleMiddleware
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("backend")]
 
@@ -96,3 +98,50 @@ async def test_it_consumes_nothing(uid, clock):
     assert await statuses(app, *["/"] * 10) == [200] + [429] * 9
     clock.advance(seconds=60)
     assert await statuses(app, "/") == [200]
+
+
+class Own:
+    """A middleware of an application, in pure ASGI."""
+
+    def __init__(self, app, throttle, begin=False):
+        self.app = app
+        self.throttle = throttle
+        self.begin = begin
+
+    async def __call__(self, scope, receive, send):
+        if self.begin:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        connection = WebSocket(scope, receive, send) if scope["type"] == "websocket" else Request(scope, receive)
+        await self.throttle.hit(connection)
+        await self.app(scope, receive, send)
+
+
+class TestAMiddlewareOfTheApplication:
+    @pytest.mark.parametrize("pure", [True, False])
+    async def test_its_refusal_is_answered_by_the_middleware_around_it(self, uid, pure):
+        app, throttle = FastAPI(), HTTPThrottle(uid, "1/min")
+
+        async def dispatch(request, call_next):
+            await throttle.hit(request)
+            return await call_next(request)
+
+        app.add_middleware(Own, throttle) if pure else app.middleware("http")(dispatch)
+        app.add_middleware(ThrottleMiddleware)
+        answer = await refused(app)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+        assert answer.json()["violated-policies"] == [uid]
+        assert answer.headers.get_list("RateLimit") == [f'"{uid}";r=0;t=60']
+
+    async def test_its_refusal_of_a_websocket_too(self, uid):
+        app = ThrottleMiddleware(Own(WebSocketRoute("/", unreached), WebSocketThrottle(uid, "0/min")))
+        for more in (DENIAL, {}):
+            (denied,) = (await converse(app, **more))[:1]
+            assert denied["type"] == ("websocket.http.response.start" if more else "websocket.close")
+
+    async def test_after_the_response_has_begun_the_refusal_is_raised(self, uid):
+        app = ThrottleMiddleware(Own(PlainTextResponse("ok"), HTTPThrottle(uid, "0/min"), begin=True))
+        with pytest.raises(traffik_starlette.Throttled):
+            await get(app)
+
+
+async def unreached(websocket): ...

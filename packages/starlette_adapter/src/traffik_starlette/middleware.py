@@ -6,7 +6,7 @@ Add it with `app.add_middleware(ThrottleMiddleware, throttle)`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException, WebSocketException
@@ -19,10 +19,11 @@ from starlette.websockets import WebSocket
 from traffik.adapters import Memory, check_app
 from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
+from traffik.responses.rejections import Throttled
 from traffik.throttles import Throttle
 from traffik.throttles.asgi import MEMORY, WRITES, PreparedAnswer, adding_fields, can_deny, close_unopened
 from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
-from traffik_starlette.answers import response_to
+from traffik_starlette.answers import answer_throttled, response_to
 from traffik_starlette.routing import APP
 
 __all__ = ["ThrottleMiddleware"]
@@ -32,7 +33,8 @@ class ThrottleMiddleware:
     """Hits `throttles` before the application is called, and adds the RateLimit headers to every response.
 
     HTTP throttles are for requests, WebSocket throttles for opening a WebSocket. Without throttles it only adds the
-    headers of the throttles that were hit inside the application.
+    headers of the throttles that were hit inside the application. It also answers a hit that is refused in a middleware
+    inside it, from where Starlette would make a 500 of the exception.
 
     Args:
         app: the application inside.
@@ -75,7 +77,7 @@ class ThrottleMiddleware:
                 scope["root_path"] = root_path  # as FastAPI itself does when it runs
         if scope["type"] != "http":
             if await self._admits(scope, receive, send):
-                await self.app(scope, receive, send)
+                await self._run(scope, receive, send)
             return
         memory: Memory = scope.setdefault(MEMORY, {})
         if self._http and (scope["method"] != "OPTIONS" or self._counts(scope)):
@@ -94,7 +96,23 @@ class ThrottleMiddleware:
         if self._headers and not scope.get(WRITES):
             scope[WRITES] = True
             send = adding_fields(send, memory)
-        await self.app(scope, receive, send)
+        await self._run(scope, receive, send)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application, and answer a hit that was refused in one of its middlewares."""
+        begun = False
+
+        def sender(message: Message) -> Awaitable[None]:
+            nonlocal begun
+            begun = True
+            return send(message)
+
+        try:
+            await self.app(scope, receive, sender)
+        except Throttled as error:
+            if begun or scope["type"] not in {"http", "websocket"}:
+                raise
+            await (await answer_throttled(HTTPConnection(scope), error))(scope, receive, send)
 
     async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Whether a WebSocket may open or the application may start. If not, the answer has been sent."""
