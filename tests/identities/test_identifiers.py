@@ -235,7 +235,7 @@ class TestAHash:
 
     def test_none_is_not_hashed(self, store):
         throttle = HTTPThrottle("identities", "1/min", identifier=hashed(lambda _: None, SECRET), backend=store)
-        with pytest.raises(TypeError, match="not None"):
+        with pytest.raises(TypeError, match="has returned None"):
             throttle.sync.hit(request())
 
 
