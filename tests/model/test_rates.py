@@ -96,7 +96,7 @@ def test_text_is_parsed(text, rate):
 def test_other_text_is_an_error_with_the_grammar_and_the_place_of_the_mistake(text):
     with pytest.raises(RateError) as caught:
         Rate.parse(text)
-    why, shown, caret, grammar = str(caught.value).splitlines()
+    why, shown, caret, grammar, *_ = str(caught.value).splitlines()
     place = MISTAKES[text]
     before = repr(text[max(0, place - 40) : place])[:-1]
     assert caret == " " * (2 + len(before)) + "^"
@@ -129,6 +129,28 @@ def test_a_burst_out_of_range_or_of_another_type_is_an_error(burst):
 def test_the_error_for_a_comma_says_where_commas_are_allowed(text):
     with pytest.raises(RateError, match="a comma separates groups of three digits"):
         Rate.parse(text)
+
+
+HABITS = {
+    "10/60": 'for seconds write rate="10/60s"',
+    "10 per hour, 100 per day": "several rates are separated by semicolons",
+    "10/hour | 100/day": "several rates are separated by semicolons",
+    "10/hour\n100/day": "semicolons separate several rates",
+    "unlimted": 'the word is spelled "unlimited"',
+    "10 an hour": "there is no slash or per",
+    "10/": "the period has no unit of time",
+    "login": "a rate begins with a whole number",
+}
+
+
+@pytest.mark.parametrize("text", HABITS, ids=repr)
+def test_the_error_for_a_common_mistake_says_how_to_write_it(text):
+    with pytest.raises(RateError, match=HABITS[text]):
+        parse_rates(text)
+
+
+def test_times_are_requests():
+    assert Rate.parse("10 times per minute") == Rate.parse("10/min")
 
 
 @given(valid_rates, st.sampled_from(["{:,}/{}us", "{:,} requests per {}us", "{} hits / {} us", "{:,} per {} µs"]))

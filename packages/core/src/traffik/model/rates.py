@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Final, NoReturn, TypeAlias
 
 from traffik.model.calendars import LONGEST, CalendarPeriod, zone_named
@@ -19,13 +20,11 @@ from traffik.model.units import check_unit, meaning_of_suffix, meaning_of_word, 
 
 __all__ = ["UNLIMITED", "Rate", "Rates", "Time", "check_one_unit", "parse_rates", "parse_time"]
 
-_GRAMMAR: Final = (
-    'write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "5 requests per minute", '
-    '"1,000/hour" '
-    '(units: us, ms, s, min, h, day, week); calendar periods as "1000/month", "100/day tz=Europe/Berlin" '
-    '(units: day, week, month, year); other units of quota as "64 MiB/min", "20k tokens/min burst 60k", '
-    '"500 emails/day"; several as "10/s; 1000/hour"; or "unlimited"'
-)
+_GRAMMAR: Final = """\
+write "<limit>/<period>": "100/min", "5/s", "10/30s", "200/500ms", "2 per second", "5 requests per minute", "1,000/hour"
+  time: us, ms, s, min, h, day, week; of the calendar: "1000/month", "5/year", "100/day tz=Europe/Berlin"
+  quota: "64 MiB/min", "20k tokens/min burst 60k", "500 emails/day"
+  several rates: "10/s; 1000/hour"; no limit: "unlimited\""""
 
 # Largest first: text is written with the largest unit that divides the period.
 _UNITS: Final = {
@@ -68,21 +67,21 @@ def _amount(name: str) -> tuple[str, ...]:
     )
 
 
-# The parts of a rate in order. They also find the first place where a text does not match. [0-9] and not \d, which
-# matches the digits of every script.
+# The parts of a rate in order, and the reason if one does not match: they also find the first mistake in a text. [0-9]
+# and not \d, which matches the digits of every script.
 _PIECES: Final = (
-    r"\s*",
-    *_amount("limit"),
-    r"(?:/|\bper\b)",
-    r"\s*",
-    r"(?P<count>[0-9]+)?",
-    r"\s*",
-    r"(?P<unit>[a-zµ]+)",
-    r"(?:\s+tz\s*=\s*(?P<zone>[a-z0-9_+/-]+))?",
-    r"\s*",
-    rf"(?:\bburst(?:\s*=\s*|\s+){''.join(_amount('burst'))})?",
+    (r"\s*", ""),
+    *((piece, "a rate begins with a whole number") for piece in _amount("limit")),
+    (r"(?:/|\bper\b)", "there is no slash or per between the number and the period"),
+    (r"\s*", ""),
+    (r"(?P<count>[0-9]+)?", ""),
+    (r"\s*", ""),
+    (r"(?P<unit>[a-zµ]+)", "the period has no unit of time, such as s or min"),
+    (r"(?:\s+tz\s*=\s*(?P<zone>[a-z0-9_+/-]+))?", ""),
+    (r"\s*", ""),
+    (rf"(?:\bburst(?:\s*=\s*|\s+){''.join(_amount('burst'))})?", ""),
 )
-_TEXT: Final = re.compile("".join(_PIECES), re.IGNORECASE)
+_TEXT: Final = re.compile("".join(piece for piece, _ in _PIECES), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -337,19 +336,32 @@ def _meaning(
 
 def _first_mistake(text: str) -> tuple[int, str]:
     """The first place where a text does not match the grammar, and the reason."""
-    place = 0
-    for piece in _PIECES:
+    place, reason = 0, "only a time zone or a burst follows the period, and semicolons separate several rates"
+    for piece, why in _PIECES:
         match = re.compile(piece, re.IGNORECASE).match(text, place)
         if match is None:
+            reason = why
             break
         place = match.end()
-    if re.fullmatch(r"\s*[0-9]+\s*", text):
-        return place, f"not a rate, since it has no period; for a rate per minute write {_per_minute(text.strip())}"
-    if text[place : place + 1] == ",":
-        return place, "not a rate, since a comma separates groups of three digits, as in 1,000"
-    if re.match("burst", text[place:], re.IGNORECASE):
-        return place, "not a rate, since a burst is an amount, as in burst 60k"
-    return place, "not a rate"
+    return place, f"not a rate, since {_habit_at(text, place) or reason}"
+
+
+def _habit_at(text: str, place: int) -> str | None:
+    """The name of a common mistake at this place, and how to write it."""
+    whole, rest = text.strip(), text[place:]
+    if re.fullmatch(r"[0-9]+", whole):
+        return f"it has no period; for a rate per minute write {_per_minute(whole)}"
+    if re.fullmatch(r"[0-9]+\s*/\s*[0-9]+", whole):
+        return f'the period has no unit; for seconds write rate="{whole[:40]}s"'
+    if get_close_matches(whole.lower()[:40], ["unlimited"]):
+        return 'the word is spelled "unlimited"'
+    if re.search(r"[a-zµ]\s*$", text[:place], re.IGNORECASE) and re.match(r"(,|\||&|and\b)\s*[0-9]", rest):
+        return "several rates are separated by semicolons"
+    if rest.startswith(","):
+        return "a comma separates groups of three digits, as in 1,000"
+    if re.match(r"burst", rest, re.IGNORECASE):
+        return "a burst is an amount, as in burst 60k"
+    return None
 
 
 def _per_minute(number: object) -> str:

@@ -43,7 +43,7 @@ _SPELLED: Final[Mapping[str, int]] = {
 }
 """Sizes by their names in lower case and in the singular."""
 
-_PLAIN: Final = frozenset({"request", "req", "hit", "call", "unit"})
+_PLAIN: Final = frozenset({"request", "req", "hit", "call", "time", "unit"})
 _RESERVED: Final = frozenset({"per", "burst", "tz", "unlimited", "thousand", "million", "billion", "trillion"})
 _WORD: Final = re.compile(r"[a-z][a-z0-9_-]{1,31}")
 _BITS: Final = re.compile(r"[KMGT]?b|(?i:([kmgt]i?|kilo|mega|giga|tera)?(bits?|bps))")
