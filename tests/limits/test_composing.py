@@ -164,7 +164,7 @@ async def test_a_store_that_cannot_compose_says_so():
 
 
 def test_a_rate_among_the_limits_is_an_error(two):
-    with pytest.raises(TypeError, match="one decision takes throttles and limiters, not"):
+    with pytest.raises(TypeError, match="one decision takes throttles and limiters, one by one, not"):
         run_sync(take_all(Combination([two[0], "1/min"]), "a", None, None, True))
 
 

@@ -111,7 +111,7 @@ def test_bad_options_are_errors_that_show_them(options, error, words):
     [(HTTPThrottle, FloodPolicy()), (WebSocketThrottle, "once"), (WebSocketThrottle, {"pause": True})],
 )
 def test_floods_are_for_websockets(kind, floods):
-    with pytest.raises(TypeError, match="floods is a FloodPolicy, for a WebSocketThrottle"):
+    with pytest.raises(TypeError, match=r"floods is a FloodPolicy\(\), for a WebSocketThrottle only"):
         kind("floods", "1/min", floods=floods)
 
 

@@ -8,8 +8,6 @@ from traffik import HTTPThrottle, Limiter, WebSocketThrottle
 
 FOREIGN = [
     ("burst", 3, "strategy=TokenBucket(burst=3)"),
-    ("key_func", len, "identifier="),
-    ("key", "a", "identifier="),
     ("limit", 5, 'rate="5/min"'),
     ("times", 5, 'rate="5/min"'),
     ("seconds", 60, 'rate="5/min"'),
@@ -18,8 +16,14 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("kind", [Limiter, HTTPThrottle, WebSocketThrottle])
-@pytest.mark.parametrize(("name", "value", "hint"), FOREIGN)
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "hint"),
+    [
+        *((kind, *each) for kind in (Limiter, HTTPThrottle, WebSocketThrottle) for each in FOREIGN),
+        (HTTPThrottle, "key_func", len, "identifier="),
+        (WebSocketThrottle, "key", "a", "identifier="),
+    ],
+)
 def test_an_option_of_another_limiter_is_an_error_that_names_ours(kind, name, value, hint):
     with pytest.raises(TypeError) as caught:
         kind("a", "5/min", **{name: value})
@@ -35,6 +39,22 @@ def test_a_rate_in_other_options_is_an_error_that_shows_ours():
 def test_any_other_option_is_an_error_that_lists_the_options():
     with pytest.raises(TypeError, match="takes no option colour='red': it takes uid, rate, strategy"):
         Limiter("a", "5/min", colour="red")
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: Limiter("a", "5/min", key=len), 'limiter.hit("user:42")'),
+        (lambda: Limiter("a", "5/min", handler=len), "a refusal is a value"),
+        (lambda: Limiter("a", "5/min", rules=()), "belong to an HTTPThrottle"),
+        (lambda: HTTPThrottle("a", "5/min", on_error="allow"), "backend=RedisBackend(url, on_error='allow')"),
+        (lambda: HTTPThrottle("a", "5/min", idenfier=len), "did you mean identifier=?"),
+    ],
+)
+def test_an_option_in_the_wrong_place_is_an_error_that_names_the_right_one(make, hint):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert hint in str(caught.value)
 
 
 def test_a_subclass_may_have_its_own_options(store):

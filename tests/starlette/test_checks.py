@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from tests.callers import statuses
-from traffik import HTTPThrottle, Rule, WebSocketThrottle, notices
+from traffik import HTTPThrottle, Limiter, Rule, WebSocketThrottle, notices
 from traffik.adapters import check_app
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.model.errors import ConfigurationError
@@ -118,6 +118,11 @@ class TestADependencyThatCannotWork:
         ):
             async with InMemoryBackend().lifespan(app):
                 raise AssertionError
+
+    async def test_a_limiter_is_one_since_clients_could_choose_the_identity(self, app):
+        app.get("/", dependencies=[Depends(Limiter("mails", "1/min").hit)])(lambda: None)
+        with pytest.raises(ConfigurationError, match="clients could choose its arguments in the query"):
+            check_app(app)
 
     async def test_with_the_middleware_the_server_does_not_start(self, app, throttle):
         app.get("/", dependencies=[Depends(throttle.sync.hit)])(lambda: None)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from traffik import ConfigurationError, HTTPThrottle, Limiter, Rule, identities, trust_proxies
+from traffik import AllOf, ConfigurationError, HTTPThrottle, Limiter, Rule, TokenBucket, identities, trust_proxies
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.throttles.decorators import check_call
 from traffik.throttles.guards import each_of
+from traffik_starlette import throttled
 
 MISTAKES = {
     "backend text": (
         lambda: HTTPThrottle("bad", "1/s", backend="redis://localhost"),
-        "a store, such as InMemoryBackend",
+        r"a store, such as RedisBackend\('redis://localhost'\)",
     ),
+    "strategy class": (lambda: Limiter("bad", "1/s", strategy=TokenBucket), r"such as TokenBucket\(\), not"),
+    "identifier text": (lambda: HTTPThrottle("bad", "1/s", identifier="user"), "traffik.identities has some"),
+    "identifier maker": (lambda: HTTPThrottle("bad", "1/s", identifier=identities.user), r"identifier=user\(\.\.\.\)"),
+    "a maker inside": (lambda: identities.exempt("10.0.0.0/8", identities.address), r"identifier=address\(\.\.\.\)"),
+    "a list": (lambda: AllOf([HTTPThrottle("bad", "1/s")]), "throttles and limiters, one by one, not"),
+    "no parentheses": (lambda: throttled(len), r'write @throttled\("10/min"\)'),
+    "a limiter": (lambda: throttled(Limiter("bad", "1/s")), "make an HTTPThrottle"),
     "backend class": (lambda: Limiter("bad", "1/s", backend=InMemoryBackend), "a store, such as InMemoryBackend"),
     "context": (lambda: HTTPThrottle("bad", "1/s", context=5), "a context is a mapping, .* not 5"),
     "context text": (lambda: HTTPThrottle("bad", "1/s", context="abc"), "a context is a mapping, .* not 'abc'"),

@@ -10,8 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from traffik.backends import binding
-from traffik.identities import Identifier
-from traffik.model.callables import Callback, callback
+from traffik.identities import Identifier, prepare_identifier
+from traffik.model.callables import Callback
 from traffik.throttles import throttle
 from traffik_django.adapter import STORE_ADVICE
 
@@ -30,7 +30,7 @@ def use_identity(identifier: Identifier | None) -> None:
     Raises:
         TypeError: it cannot be called with the request and the context, or fewer of them.
     """
-    made = [] if identifier is None else [callback("the identifier", identifier, ("connection", "context"))]
+    made = [] if identifier is None else [prepare_identifier(identifier)]
     with binding.lock:
         _default[:] = made
         for throttle in tuple(_ours):

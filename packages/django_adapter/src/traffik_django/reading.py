@@ -15,9 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from traffik.backends.base import Backend
-from traffik.identities import Identifier
+from traffik.identities import Identifier, prepare_identifier
 from traffik.identities.proxies import NETWORK_PREFIX, Proxies, proxies
-from traffik.model.callables import callback
 from traffik.model.descriptions import describe
 from traffik.model.errors import ConfigurationError
 from traffik.responses.options import FIELDS, ResponseOptions
@@ -241,7 +240,7 @@ def _identifier(given: Any) -> Identifier:
     if not callable(found):
         raise TypeError(f"an identifier is a name or a function, not {describe(given)}")
     identifier: Identifier = found
-    callback("the identifier", identifier, ("connection", "context"))  # raises if it cannot be called so
+    prepare_identifier(identifier)  # raises if it cannot be called so
     return identifier
 
 

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any, Final
 
+from traffik.limits.limiter import Limiter, SyncLimiter
+from traffik.limits.slots import Slots, SyncSlots
 from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
 from traffik.throttles import SyncThrottle, Throttle
@@ -18,7 +20,7 @@ __all__ = ["check_middleware", "check_routes"]
 
 _METHODS: Final = frozenset(
     method
-    for cls in (Throttle, SyncThrottle, AllOf, SyncAllOf)
+    for cls in (Throttle, SyncThrottle, AllOf, SyncAllOf, Limiter, SyncLimiter, Slots, SyncSlots)
     for method in vars(cls).values()
     if inspect.isfunction(method)
 )
@@ -66,7 +68,7 @@ def _check_dependencies(route: Any) -> None:
         if getattr(call, "__func__", None) in _METHODS:
             raise ConfigurationError(
                 f"{_path(route)!r} depends on the method {call.__name__!r} of {call.__self__!r}, so clients could "
-                f"choose the cost in the query: write Depends(throttle)"
+                f"choose its arguments in the query: write Depends(throttle)"
             )
         if isinstance(call, type) and issubclass(call, Throttle):
             raise ConfigurationError(

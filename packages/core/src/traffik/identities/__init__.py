@@ -5,7 +5,6 @@ from __future__ import annotations
 from traffik.identities.identifiers import (
     CredentialIdentifier,
     CredentialsOption,
-    Identifier,
     address,
     api_key,
     bearer,
@@ -23,6 +22,7 @@ from traffik.identities.identifiers import (
     shared,
     user,
 )
+from traffik.identities.preparing import Identifier, prepare_identifier
 
 __all__ = [
     "CredentialIdentifier",
@@ -41,6 +41,7 @@ __all__ = [
     "header",
     "is_shared",
     "may_deny",
+    "prepare_identifier",
     "read_networks",
     "shared",
     "user",

@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from traffik.adapters import adapter_of
 from traffik.identities.networks import Networks, networks, networks_of_lines
+from traffik.identities.preparing import Identifier, prepare_identifier
 from traffik.identities.proxies import DENIED, EXEMPTED, NETWORK_PREFIX, proxies
 from traffik.identities.trust import Address, warn_of_vast_trust
 from traffik.model.callables import Callback, Context, callback, then
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CredentialIdentifier",
     "CredentialsOption",
-    "Identifier",
     "address",
     "api_key",
     "bearer",
@@ -49,9 +49,6 @@ __all__ = [
     "shared",
     "user",
 ]
-
-Identifier: TypeAlias = Callable[..., object]
-"""An identifier: a function of the connection (and the context), sync or async."""
 
 CredentialsOption: TypeAlias = Container[str] | Callable[[str], object]
 """The type of arguments named `known`: all valid values, or a function, sync or async, that is true for a valid one."""
@@ -223,7 +220,7 @@ def combined(*identifiers: Identifier) -> Identifier:
     """
     if not identifiers:
         raise TypeError("combined takes identifiers, at least one")
-    each = [_prepared(identifier) for identifier in identifiers]
+    each = [prepare_identifier(identifier) for identifier in identifiers]
 
     def identify(connection: Any, context: Context) -> object:
         return _joined("", each, connection, context)
@@ -235,7 +232,10 @@ def first_of(*identifiers: Identifier) -> CredentialIdentifier:
     """The first identifier that knows the client. Your own function returns None for a client it does not know."""
     if not identifiers:
         raise TypeError("first_of takes identifiers, at least one")
-    each = [known.find if isinstance(known, CredentialIdentifier) else _prepared(known).call for known in identifiers]
+    each = [
+        known.find if isinstance(known, CredentialIdentifier) else prepare_identifier(known).call
+        for known in identifiers
+    ]
 
     def find(connection: Any, context: Context, place: int = 0) -> Any:
         if place == len(each):
@@ -260,7 +260,7 @@ def hashed(identifier: Identifier, secret: bytes | str) -> Identifier:
         ConfigurationError: the secret is shorter.
     """
     key = seal(secret)
-    prepared = _prepared(identifier)
+    prepared = prepare_identifier(identifier)
 
     def hide(who: object) -> object:
         if who is EXEMPTED or who is DENIED or who is None:
@@ -308,16 +308,12 @@ def digest(text: str) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _prepared(identifier: Identifier) -> Callback:
-    return callback("the identifier", identifier, ("connection", "context"))
-
-
 def _listed(given: Networks | NetworksOption, answer: object, identifier: Identifier) -> Identifier:
     known = given if isinstance(given, Networks) else networks(given)
     if identifier is _by_address:
         identifier = Address()
     client = identifier if isinstance(identifier, Address) else Address()
-    prepared = _prepared(identifier)
+    prepared = prepare_identifier(identifier)
 
     def identify(connection: Any, context: Context) -> object:
         return answer if known.holds(client.number(connection)) else prepared.call(connection, context)

@@ -6,6 +6,7 @@ IPv6 addresses from zero on, so a network of one kind never contains an address 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -119,12 +120,26 @@ def _interval(given: object) -> tuple[int, int]:
         network = ip_network(text)
     except ValueError as error:
         raise ConfigurationError(
-            f"{describe(given)} is no network, such as '10.0.0.0/8' or '2001:db8::1': {error}"
+            f"{describe(given)} is no network, such as '10.0.0.0/8' or '2001:db8::1': {_hint(text) or error}"
         ) from None
     if network.version == 4:
         return int(network[0]) - _V4, int(network[-1]) - _V4
     first, last = int(network[0]), int(network[-1])
     return (_unmapped(first), _unmapped(last)) if network.prefixlen >= 96 else (first, last)
+
+
+def _hint(text: str) -> str | None:
+    """What to write in place of `text`, if that can be guessed."""
+    from ipaddress import ip_network
+
+    if text == "*":
+        return "all addresses are '0.0.0.0/0' and '::/0', but then clients can choose theirs"
+    if re.fullmatch(r"(?=.*[a-z])[a-z0-9.-]+", text, re.IGNORECASE):
+        return "host names are not looked up"
+    try:
+        return f"its addresses are those of {str(ip_network(text, strict=False))!r}"
+    except ValueError:
+        return None
 
 
 def _unmapped(number: int) -> int:

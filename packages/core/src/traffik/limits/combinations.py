@@ -84,7 +84,7 @@ class Combination:
         sources: list[object] = []
         for place, (limit, cost, context, subject) in enumerate(self.parts):
             if not isinstance(limit, Limit):
-                raise TypeError(f"one decision takes throttles and limiters, not {describe(limit)}")
+                raise TypeError(f"one decision takes throttles and limiters, one by one, not {describe(limit)}")
             if cost is not None:
                 check_cost(cost)
             own = check_context(context) is not None or subject is not None or limit.context

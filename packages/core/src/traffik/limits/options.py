@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,43 +17,57 @@ from traffik.responses.options import ResponseOptions
 
 __all__ = ["check_backend", "check_options", "check_responses", "returned_rates"]
 
-_RATE: Final = 'a rate is written as text, such as rate="5/min"'
-_CLIENT: Final = "identifier= takes a function of the request that returns which client it belongs to"
-_INSTEAD: Final[Mapping[str, str]] = {
-    "amount": "cost= is the number of units that a hit consumes",
-    "algorithm": "the algorithm is strategy=, such as strategy=TokenBucket()",
+_OURS: Final[Mapping[str, str]] = {
+    "rate": 'a rate is written as text, such as rate="5/min"',
+    "rates": 'several rates are written as one text: rate="10/s; 1000/hour"',
+    "uid": "the name of a limit is uid=",
+    "cost": "cost= is the number of units that a hit consumes",
+    "identifier": "identifier= takes a function of the request that returns which client it belongs to",
+    "handle_throttled": "handle_throttled= takes a function that is called for refused requests",
+    "rules": 'rules= selects the requests that count: rules=Rule(methods=["POST"])',
+    "exempt": "rules= selects the requests that count: rules=[Rule(when=..., bypass=True)]",
+    "strategy": "the algorithm is strategy=, such as strategy=TokenBucket()",
     "burst": "burst belongs to the strategy: strategy=TokenBucket(burst={})",
-    "callback": "handle_throttled= takes a function that is called for refused requests",
     "debt": "debt belongs to the strategy: strategy=TokenBucket(debt={})",
-    "error_message": "handle_throttled= takes a function that is called for refused requests",
-    "exempt_when": "rules= selects the requests that count: rules=[Rule(when=..., bypass=True)]",
-    "hits": _RATE,
-    "hours": _RATE,
-    "id": "the name of a limit is uid=",
-    "key": _CLIENT,
-    "key_builder": _CLIENT,
-    "key_func": _CLIENT,
-    "limit": _RATE,
-    "limits": 'several rates are written as one text: rate="10/s; 1000/hour"',
-    "methods": 'rules= selects the requests that count: rules=Rule(methods=["POST"])',
-    "milliseconds": _RATE,
-    "minutes": _RATE,
-    "name": "the name of a limit is uid=",
-    "namespace": "the namespace belongs to the store: backend=InMemoryBackend(namespace={})",
-    "on_breach": "handle_throttled= takes a function that is called for refused requests",
-    "per": _RATE,
-    "period": _RATE,
-    "redis": 'the store is backend=: backend=RedisBackend("redis://localhost")',
-    "requests": _RATE,
     "scope": 'a scope is a part of the context: context={{"scope": {}}}',
-    "seconds": _RATE,
-    "storage": "the store is backend=: backend=InMemoryBackend()",
-    "storage_uri": "the store is backend=: backend=RedisBackend({})",
-    "store": "the store is backend=: backend=InMemoryBackend()",
-    "times": _RATE,
-    "weight": "cost= is the number of units that a hit consumes",
-    "window": _RATE,
+    "backend": "the store is backend=: backend=InMemoryBackend()",
+    "redis": 'the store is backend=: backend=RedisBackend("redis://localhost")',
+    "uri": "the store is backend=: backend=RedisBackend({})",
+    "namespace": "the namespace belongs to the store: backend=InMemoryBackend(namespace={})",
+    "on_error": "the error policy belongs to the store: backend=RedisBackend(url, on_error={})",
 }
+"""How to write our options, and what belongs to another object."""
+
+_FOREIGN: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("limit", "hits", "times", "requests", "per", "period", "window"), "rate"),
+    **dict.fromkeys(("hours", "milliseconds", "minutes", "seconds"), "rate"),
+    **dict.fromkeys(("id", "name"), "uid"),
+    **dict.fromkeys(("amount", "weight"), "cost"),
+    **dict.fromkeys(("identifier", "key", "key_builder", "key_func", "key_function"), "identifier"),
+    **dict.fromkeys(("callback", "error_message", "handler", "on_breach", "on_throttled"), "handle_throttled"),
+    **dict.fromkeys(("method", "methods", "rules"), "rules"),
+    **dict.fromkeys(("storage", "store"), "backend"),
+    **dict.fromkeys(("error_policy", "fail_open", "on_error", "swallow_errors"), "on_error"),
+    "algorithm": "strategy",
+    "burst": "burst",
+    "debt": "debt",
+    "exempt_when": "exempt",
+    "handle_throttled": "handle_throttled",
+    "limits": "rates",
+    "namespace": "namespace",
+    "redis": "redis",
+    "scope": "scope",
+    "storage_uri": "uri",
+}
+"""The names of options in other limiters, and of some that belong elsewhere, each with the entry of `_OURS`."""
+
+_OF_REQUESTS: Final[Mapping[str, str]] = {
+    "identifier": 'the identity is an argument of the hit, as in limiter.hit("user:42")',
+    "handle_throttled": 'a refusal is a value, as in: if not limiter.hit("user:42")',
+    "rules": "rules select requests, so they belong to an HTTPThrottle",
+    "exempt": "rules select requests, so they belong to an HTTPThrottle",
+}
+"""The entries for limits that know no requests, instead of those of `_OURS`."""
 
 
 def check_options(kind: type, options: Mapping[str, Any]) -> None:
@@ -64,10 +79,19 @@ def check_options(kind: type, options: Mapping[str, Any]) -> None:
     known = _options_of(kind)
     for name, value in options.items():
         if known is not None and name not in known:
-            instead = _INSTEAD.get(name)
             shown = describe(value)
-            hint = f"it takes {', '.join(known)}" if instead is None else instead.format(shown)
-            raise TypeError(f"{kind.__name__} takes no option {name}={shown}: {hint}")
+            raise TypeError(f"{kind.__name__} takes no option {name}={shown}: {_instead(name, known).format(shown)}")
+
+
+def _instead(name: str, known: Sequence[str]) -> str:
+    """How to write an option that a limit with the options `known` does not have."""
+    ours = _FOREIGN.get(name, "")
+    if ours in _OF_REQUESTS and "identifier" not in known:
+        return _OF_REQUESTS[ours]
+    if ours:
+        return _OURS[ours]
+    close = get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}"
 
 
 @lru_cache
@@ -83,8 +107,15 @@ def _options_of(kind: type) -> tuple[str, ...] | None:
 def check_backend(backend: object) -> Backend | None:
     """The store of a limit. Raises a TypeError if it is no store."""
     if not isinstance(backend, Backend | None):
-        raise TypeError(f"a backend is a store, such as InMemoryBackend(), or None, not {describe(backend)}")
+        raise TypeError(f"a backend is a store, such as {_store_for(backend)}, or None, not {describe(backend)}")
     return backend
+
+
+def _store_for(backend: object) -> str:
+    """The store that was meant: a class has to be called, and a text is the address of a server."""
+    if isinstance(backend, type):
+        return f"{backend.__name__}()"
+    return f"RedisBackend({backend!r})" if isinstance(backend, str) and "://" in backend else "InMemoryBackend()"
 
 
 def check_responses(responses: object) -> ResponseOptions | None:

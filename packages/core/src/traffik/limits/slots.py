@@ -18,6 +18,8 @@ from traffik.limits.limit import CostOption, Limit
 from traffik.limits.slot_blocks import LostOption, Slot, SyncSlot
 from traffik.model.callables import Context
 from traffik.model.coroutines import run_sync
+from traffik.model.descriptions import describe
+from traffik.model.errors import RateError
 from traffik.model.rates import Rate, Time, parse_time
 from traffik.strategies import SlidingLog
 
@@ -77,6 +79,8 @@ class Slots(Limit):
         cost: CostOption = 1,
         context: Context | None = None,
     ) -> None:
+        if type(limit) is not int:
+            raise RateError(f"the limit is the number of slots, such as Slots({uid!r}, 5), not {describe(limit)}")
         rate = Rate(limit, parse_time(lease, "a lease"))
         super().__init__(uid, rate, strategy=SlidingLog(), backend=backend, cost=cost, context=context)
         uids.claim(self)
@@ -119,6 +123,9 @@ class Slots(Limit):
     async def reset(self, identity: str | int | UUID = "shared", *, context: Context | None = None) -> None:
         """Forget the slots that `identity` has in use. Work that still runs takes its slots again when it renews."""
         await hits.reset(self, identity, context, False)
+
+    def __repr__(self) -> str:
+        return f"<Slots uid={self.uid!r} limit={self.own_plan.rates[0].limit}>"
 
     @property
     def sync(self) -> SyncSlots:

@@ -276,7 +276,11 @@ def _no_rate(given: object) -> RateError:
 
 def _check(name: str, value: object, least: int, most: int) -> None:
     if type(value) is not int:
-        raise RateError(f"the {name} of a rate is an integer, not {describe(value)} ({type(value).__name__})")
+        kind = "an integer, in microseconds, or a timedelta" if name == "period" else "an integer"
+        raise RateError(
+            f"the {name} of a rate is {kind}, not {describe(value)} ({type(value).__name__}); text is read by "
+            f'Rate.parse("5/min")'
+        )
     if not least <= value <= most:
         raise RateError(f"the {name} of a rate is from {least} to {most}, not {describe(value)}")
 

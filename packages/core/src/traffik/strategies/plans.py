@@ -224,9 +224,8 @@ def plan(strategy: Strategy, rates: Sequence[Rate], *, varying: bool = False) ->
         TypeError: `strategy` is not a strategy.
     """
     if isinstance(strategy, type) or not callable(getattr(strategy, "decide", None)):
-        raise TypeError(
-            f"a strategy is an object with a decide method, such as SlidingWindow(), not {describe(strategy)}"
-        )
+        example = f"{strategy.__name__}()" if isinstance(strategy, type) else "SlidingWindow()"
+        raise TypeError(f"a strategy is an object with a decide method, such as {example}, not {describe(strategy)}")
     strategies = tuple(_strategy_for(strategy, rate) for rate in rates)
     kernels = tuple(map(_prepare, strategies, rates))
     bounds = tuple((_capacity(*pair), pair[1]) for pair in zip(strategies, rates, strict=True))

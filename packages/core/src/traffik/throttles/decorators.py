@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from traffik.limits.limit import Limit
 from traffik.limits.options import check_options
 from traffik.model.callables import check_context
 from traffik.model.costs import check_cost
@@ -47,10 +48,21 @@ def rates_among(
         check_options(HTTPThrottle, options)  # the rate may be among them, under the name that another limiter uses
     if not given or not all(isinstance(each, Throttle | Rate | str) for each in given):
         names = ", names of throttles" if is_name else ""
-        raise TypeError(f"throttled takes throttles{names} or rates, at least one: {describe(given)}")
+        raise TypeError(
+            f"throttled takes throttles{names} or rates, at least one: {describe(given)}{_advice_on(given)}"
+        )
     if options and not rates:
         raise TypeError(f"{', '.join(options)}: options are for rates; a throttle has its own")
     return rates
+
+
+def _advice_on(given: Sequence[object]) -> str:
+    """What to write in place of arguments that are neither throttles nor rates, if that can be guessed."""
+    if len(given) == 1 and inspect.isroutine(given[0]):
+        return '; write @throttled("10/min"), with a rate in parentheses'
+    if any(isinstance(each, Limit) for each in given):
+        return "; a decorator limits requests, so make an HTTPThrottle"
+    return ""
 
 
 def check_arguments(

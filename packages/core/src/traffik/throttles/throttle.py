@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeAlias
 from traffik import adapters
 from traffik.adapters import adapter_of
 from traffik.backends import binding
+from traffik.identities.preparing import prepare_identifier
 from traffik.identities.trust import Address
 from traffik.limits import groups, hits, uids, waiting
 from traffik.limits.floods import FloodPolicy, follow
@@ -125,11 +126,11 @@ class Throttle(QuotaLimit, Generic[C]):
         shadow_rate: Rates | None = None,
     ) -> None:
         if floods is not None and not (self.websocket and isinstance(floods, FloodPolicy)):
-            wrong = f"{describe(floods)} for an {type(self).__name__}"
-            raise TypeError(f"floods is a FloodPolicy, for a WebSocketThrottle: not {wrong}")
+            got = f"{type(self).__name__} got {describe(floods)}"
+            raise TypeError(f"floods is a FloodPolicy(), for a WebSocketThrottle only: {got}")
         self.floods: FloodPolicy | None = None if floods == FloodPolicy() else floods
         self.rules = rule_set(rules)
-        identify = None if identifier is None else self._callback("the identifier", identifier)
+        identify = None if identifier is None else prepare_identifier(identifier)
         self.identifier: Callback | None = identify and watched(self, identify)
         self._address = Address()
         super().__init__(
