@@ -29,14 +29,15 @@ class ThrottledMixin(_Base):
             throttles = ["10/s; 1000/hour"]
 
     Attributes:
-        throttles: as in `throttled`. Each view class has its own quota for its rates.
+        throttles: one of those in `throttled`, or several. Each view class has its own quota for its rates.
         throttle_options: the keyword arguments of `throttled`.
 
     Raises:
         ConfigurationError: it comes after `View` among the base classes.
+        TypeError: `throttled` does not take the throttles.
     """
 
-    throttles: ClassVar[Sequence[Throttle[Any] | Rate | str]] = ()
+    throttles: ClassVar[Throttle[Any] | Rate | str | Sequence[Throttle[Any] | Rate | str]] = ()
     throttle_options: ClassVar[Mapping[str, Any]] = {}
     _throttled: ClassVar[Callable[..., Any]]
 
@@ -44,7 +45,8 @@ class ThrottledMixin(_Base):
         super().__init_subclass__(**kwargs)
         check_bases(cls, ThrottledMixin, "dispatch")
         if cls.throttles:
-            cls._throttled = staticmethod(throttled(*cls.throttles, **cls.throttle_options))
+            given = (cls.throttles,) if isinstance(cls.throttles, Throttle | Rate | str) else cls.throttles
+            cls._throttled = staticmethod(throttled(*given, **cls.throttle_options))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         view = super().dispatch

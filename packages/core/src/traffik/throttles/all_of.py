@@ -10,7 +10,7 @@ different stores, see `traffik.limits.composing`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from traffik.backends.postings import TRY
 from traffik.limits import composing
@@ -24,13 +24,19 @@ from traffik.throttles.throttle import C, Throttle
 if TYPE_CHECKING:
     import inspect
 
+    from typing_extensions import TypeVar
+
     from traffik.limits.limiter import Limiter
     from traffik.model.callables import Context
     from traffik.model.decisions import Decision
 
-__all__ = ["AllOf", "SyncAllOf", "hit_all", "hit_all_sync", "reserve_all", "reserve_all_sync"]
+    _C = TypeVar("_C", default=Any)
+else:
+    from typing import TypeVar
 
-_C = TypeVar("_C")
+    _C = TypeVar("_C")
+
+__all__ = ["AllOf", "SyncAllOf", "hit_all", "hit_all_sync", "reserve_all", "reserve_all_sync"]
 
 
 class AllOf(Generic[C]):
@@ -44,7 +50,7 @@ class AllOf(Generic[C]):
         TypeError: there is no throttle, or an argument is something else.
     """
 
-    def __init__(self, *limits: Limit | Hit) -> None:
+    def __init__(self, *limits: Throttle[_C] | Limit | Hit) -> None:
         self.combination: Combination = Combination(limits)
         if not self.combination.rejects:
             raise TypeError("AllOf takes at least one throttle; for limiters alone use hit_all and reserve_all")
