@@ -56,9 +56,10 @@ class TestThrottles:
         assert (throttles["login"].uid, throttles["api"].cost, len(throttles)) == ("login", 2, 2)
 
     def test_they_have_the_options_of_a_throttle(self, configured):
-        options = {"rate": "5/min", "identifier": "user", "strategy": TokenBucket(burst=9)}
+        options = {"rate": "5/min", "identifier": "user", "strategy": TokenBucket(burst=9), "shadow": True}
         configured(TRAFFIK={"THROTTLES": {"login": options, "other": {**options, "strategy": "traffik.GCRA"}}})
         assert throttles["login"].strategy == TokenBucket(burst=9)
+        assert throttles["login"].shadow is not None
 
     def test_they_may_be_objects(self, configured, uid):
         throttle = HTTPThrottle(uid, "5/min")
@@ -240,6 +241,10 @@ class TestTheChecks:
         assert "Did you mean 'rate'?" in told(configured, {"THROTTLES": {"a": {"rates": "5/s"}}})
         assert "Did you mean 'login'?" in told(configured, {"THROTTLES": {"login": "5/s"}, "URLS": {"*": "logn"}})
         assert "5 a day" in told(configured, {"THROTTLES": {"login": "5 a day"}})
+        assert "Did you mean 'STORE'?" in told(configured, {"store": {}})
+        assert "Give the rate a name in THROTTLES" in told(configured, {"URLS": {"*": "5/min"}})
+        gcra = {"login": {"rate": "5/min", "strategy": "GCRA"}}
+        assert "such as 'traffik.GCRA'" in told(configured, {"THROTTLES": gcra, "URLS": {"*": "login"}})
 
     def test_they_require_a_cache_that_can_count(self, configured):
         cache = {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}

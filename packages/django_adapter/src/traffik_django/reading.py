@@ -38,7 +38,10 @@ _KEYS: Final = (
     *("STORE", "THROTTLES", "UPLOADS", "UPLOAD_STEP", "URLS"),
 )
 _NAME: Final = re.compile(r"[A-Za-z_][\w.:-]{0,127}")
-_OPTIONS: Final = ("context", "cost", "handle_throttled", "identifier", "responses", "rate", "rules", "strategy")
+_OPTIONS: Final = (
+    *("context", "cost", "handle_throttled", "identifier", "responses", "rate", "rules"),
+    *("shadow", "shadow_rate", "strategy"),
+)
 _RESPONSES: Final = tuple(each.name for each in fields(ResponseOptions))
 _RULE: Final = ("bypass", "methods", "path", "route", "when")
 _DOTTED: Final = ("cost", "handle_throttled", "strategy")
@@ -85,6 +88,7 @@ class Config:
     headers: bool = True
     count_preflights: bool = False
     problems: list[Problem] = field(default_factory=list)
+    _failed: set[str] = field(default_factory=set)
     _found: dict[tuple[str, str], list[Throttle[Any]]] = field(default_factory=dict)
 
     def throttles_for(self, match: Any) -> list[Throttle[Any]] | tuple[()]:
@@ -157,7 +161,9 @@ def _read_throttles(config: Config, given: Any) -> None:
             config.problem(5, f"{name!r} cannot name a throttle.", "Begin it with a letter, as in 'login' or 'api:v1'.")
             continue
         made = _made(config, 5, where, partial(_throttle, config, name, options))
-        if made is not None:
+        if made is None:
+            config._failed.add(name)
+        else:
             config.throttles[name] = made
 
 
@@ -190,8 +196,11 @@ def _named(config: Config, number: int, where: str, names: Any) -> tuple[Throttl
     for name in names if isinstance(names, list | tuple) else [names]:
         if isinstance(name, str) and name in config.throttles:
             throttles.append(config.throttles[name])
-        else:
-            config.problem(number, f"TRAFFIK{where} names no throttle: {name!r}.", _close(str(name), config.throttles))
+        elif not isinstance(name, str) or name not in config._failed:  # else its mistake is a problem already
+            hint = _close(str(name), config.throttles)
+            if isinstance(name, str) and not is_name(name):
+                hint = f"Give the rate a name in THROTTLES, such as {{'everybody': {name!r}}}, and write the name here."
+            config.problem(number, f"TRAFFIK{where} names no throttle: {name!r}.", hint)
     return tuple(throttles)
 
 
@@ -213,6 +222,9 @@ def _throttle(config: Config, name: str, given: Any) -> Throttle[Any]:
         options["rules"] = [_rule(each) for each in ([rules] if isinstance(rules, Mapping | Rule) else rules)]
     for key in _DOTTED:
         if isinstance(options.get(key), str):
+            if "." not in options[key]:
+                home = "traffik" if key == "strategy" else "shop.limits"
+                raise ValueError(f"{key} is an object or a dotted path, such as '{home}.{options[key]}'")
             found = import_string(options[key])
             options[key] = found() if isinstance(found, type) else found
     # with its store, so that the settings of one test do not affect those of another
@@ -283,5 +295,5 @@ _HINTS: Final = {
 
 
 def _close(word: str, known: Any) -> str:
-    close = get_close_matches(word, list(known), 1)
+    close = [each for each in known if each.lower() == word.lower()] or get_close_matches(word, list(known), 1)
     return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known) or 'none'}."
