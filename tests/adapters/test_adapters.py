@@ -75,7 +75,9 @@ def test_a_missing_adapter_is_an_error_that_says_what_to_install(package, monkey
         (flask.Request({"REQUEST_METHOD": "GET"}), r"WSGIRequest\(request\.environ\), after .*core\[wsgi\]'"),
         ({"type": "http"}, r"give traffik_asgi\.ASGIRequest\(scope\)"),
         ({"REQUEST_METHOD": "GET"}, r"give traffik_wsgi\.WSGIRequest\(environ\)"),
+        ({"REQUEST_METHOD": "GET", "PATH": "a" * 1000}, r"^no adapter for .{100}… \(builtins\.dict\): "),
         ({}, "give the connection your framework hands you"),
+        ("user:42", "for anything with a name, use a Limiter"),
     ],
 )
 def test_a_request_of_asgi_or_wsgi_is_an_error_that_says_what_to_make_of_it(connection, advice):

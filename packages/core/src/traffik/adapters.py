@@ -150,6 +150,9 @@ _WRAPPERS: Final = {
 }
 """The dicts of ASGI and WSGI by their names in requests of frameworks: a key, what to make of it, and its extra."""
 
+_SHOWN: Final = 100
+"""The most characters of a connection in an error. A dict of WSGI has thousands."""
+
 _by_type: dict[type, Adapter] = {}
 _registered: dict[str, Adapter] = {}
 _entry_points: dict[str, EntryPoint] | None = None
@@ -264,9 +267,9 @@ def _find(connection: object) -> Adapter:
         if name in _registered or name in _names():
             adapter = _by_type[type(connection)] = _load(name)
             return adapter
-    raise AdapterNotFoundError(
-        f"no adapter for {describe(connection)} ({_dotted(type(connection))}): {_mend(connection)}"
-    )
+    shown = describe(connection)
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+    raise AdapterNotFoundError(f"no adapter for {shown} ({_dotted(type(connection))}): {_mend(connection)}")
 
 
 def _mend(connection: object) -> str:
@@ -283,6 +286,8 @@ def _mend(connection: object) -> str:
         if isinstance(plain, dict) and key in plain:
             where = name if plain is connection else f"request.{name}"
             return f"give {wrapper}({where}), after pip install 'traffik-core[{extra}]'"
+    if isinstance(connection, str | int):
+        return "a throttle limits the connections of a framework; for anything with a name, use a Limiter"
     return "give the connection your framework hands you"
 
 
