@@ -286,7 +286,7 @@ def _mend(connection: object) -> str:
         if isinstance(plain, dict) and key in plain:
             where = name if plain is connection else f"request.{name}"
             return f"give {wrapper}({where}), after pip install 'traffik-core[{extra}]'"
-    if isinstance(connection, str | int):
+    if isinstance(connection, str):
         return "a throttle limits the connections of a framework; for anything with a name, use a Limiter"
     return "give the connection your framework hands you"
 
