@@ -87,6 +87,7 @@ async def test_a_response_of_a_handler_is_returned_and_ends_the_hits(store, pair
 def test_one_or_several_throttles_are_accepted():
     one, two = HTTPThrottle("guards:1", "1/s"), WebSocketThrottle("guards:2", "1/s")
     assert [each_of(one), each_of([one, two]), each_of(iter([two])), each_of(())] == [(one,), (one, two), (two,), ()]
+    assert each_of({"one": one, "two": two}) == (one, two)
     with pytest.raises(TypeError, match=r"takes throttles, such as HTTPThrottle\(uid, rate\), not '5'"):
         each_of("5")
 

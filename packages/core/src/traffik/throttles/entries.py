@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
 from traffik.limits.tiers import check_tiers, in_place
@@ -203,7 +204,9 @@ class _Reader:
     def _known(self, table: Mapping[str, Any], where: _Where, names: tuple[str, ...]) -> None:
         for key in table:
             if key not in names:
-                self._refuse((*where, key), f"{key!r} is not known here; there are {', '.join(names)}")
+                close = get_close_matches(key, names, 1)
+                hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+                self._refuse((*where, key), f"{key!r} is not known here; {hint}")
 
     def _made(self, where: _Where, key: str, value: Any, make: Callable[[Any], _T]) -> _T:
         try:

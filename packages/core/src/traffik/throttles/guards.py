@@ -21,8 +21,8 @@ from traffik.throttles import Throttle
 
 __all__ = ["Others", "PreparedRejections", "Respond", "Throttles", "each_of", "hit_each", "is_preflight"]
 
-Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]]
-"""The throttles of a middleware: one or several, which are hit as one. The one with the longest wait rejects."""
+Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]] | Mapping[str, Throttle[Any]]
+"""The throttles of a middleware: one, several, or those of `traffik.load_throttles`, which are hit as one. The one with the longest wait rejects."""
 
 Others: TypeAlias = Sequence[tuple[PreparedPolicies, Decision]]
 """The policies and decisions of the throttles that were hit in the same step."""
@@ -121,7 +121,9 @@ def each_of(throttles: Throttles) -> tuple[Throttle[Any], ...]:
         TypeError: an element is not a throttle.
     """
     each: tuple[object, ...] = (throttles,)
-    if isinstance(throttles, Iterable) and not isinstance(throttles, str):
+    if isinstance(throttles, Mapping):
+        each = tuple(throttles.values())
+    elif isinstance(throttles, Iterable) and not isinstance(throttles, str):
         each = tuple(throttles)
     found = tuple(throttle for throttle in each if isinstance(throttle, Throttle))
     for throttle in each:
