@@ -9,6 +9,7 @@ import pytest
 
 from traffik import Limiter
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.lmdb import LMDBBackend
 from traffik.events.audits import subscribe_audits
 from traffik.live.messages import LiveRequest
 from traffik.live.pages import LivePage
@@ -118,6 +119,13 @@ def test_there_is_nothing_else(page):
 def test_a_closed_page_counts_nothing_more(page, limiter):
     page.close()
     assert limiter.finish is None
+
+
+def test_the_first_answer_has_the_counts_of_all_workers(tmp_path):
+    with LMDBBackend(tmp_path / "store") as store, LivePage(token=TOKEN, store=store) as other:
+        other.tick()
+        with LivePage(token=TOKEN, store=store) as page:
+            assert json.loads(ask(page, "GET", "/state").body)["workers"] == 2
 
 
 def test_a_worker_that_starts_later_follows_the_orders_to_disable(page, limiter):

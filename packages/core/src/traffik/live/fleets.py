@@ -73,6 +73,12 @@ class Fleet:
         change(self.orders)
         self._changes.append(change)
 
+    def is_unread(self, now: float) -> bool:
+        """Whether the reports of the others are not being read, since no page was open lately. From now on one is."""
+        unread = now - self._viewed >= _VIEWED
+        self._viewed = now
+        return unread
+
     def reports(self, now: float) -> list[dict[str, Any]]:
         """The latest reports of all workers, that of this one first."""
         self._viewed = now

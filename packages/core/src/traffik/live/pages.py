@@ -141,6 +141,7 @@ class LivePage:
                 return page(*self._access.csrf_of(request)[1])
             case (("GET" | "HEAD"), "/state"):
                 csrf, fields = self._access.csrf_of(request)
+                await self._read_others(sync=wait is not None)
                 return json_response(200, self.state(permission, csrf), *fields)
             case "GET", "/events":
                 return self._stream(request, permission)
@@ -175,6 +176,17 @@ class LivePage:
             "notices": describe_notices(said()),
             "audit": self._actions.audit(),
         }
+
+    async def _read_others(self, *, sync: bool) -> None:
+        """Wait for the reports of the other workers if this request is the first one after a while."""
+        if not self._fleet.is_unread(time.time()) or self._shared_store() is None:
+            return
+        if sync:
+            self._ticker.catch_up()
+        else:
+            from anyio import to_thread
+
+            await to_thread.run_sync(self._ticker.catch_up)
 
     def _shared_store(self) -> Backend | None:
         store = binding.open_one() if self._store is None else self._store

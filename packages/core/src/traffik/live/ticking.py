@@ -32,6 +32,8 @@ class Ticker:
         self._soon = threading.Event()
         self._closed = False
         self._failing = False
+        self._begun = self._ended = 0
+        self._round = threading.Condition()
         self._lock = threading.RLock()  # a signal handler may hit while its thread holds it
 
     def start(self) -> None:
@@ -49,6 +51,15 @@ class Ticker:
         """Call the function now, and not only at the end of the second."""
         self._soon.set()
 
+    def catch_up(self, timeout: float = _INTERVAL) -> None:
+        """Call the function now, and wait until that call has ended, at most `timeout` seconds."""
+        if self._thread is None or self._closed:
+            return
+        with self._round:
+            wanted = self._begun + 1
+            self.hurry()
+            self._round.wait_for(lambda: self._ended >= wanted, timeout)
+
     def close(self) -> None:
         """End the thread, and wait for it."""
         self._closed = True
@@ -60,6 +71,7 @@ class Ticker:
         while not self._closed:
             self._soon.wait(_INTERVAL)
             self._soon.clear()
+            self._begun += 1
             try:
                 self._tick()
             except Exception:  # noqa: BLE001 - a store may raise anything, and the page must go on
@@ -68,3 +80,6 @@ class Ticker:
                 self._failing = True
             else:
                 self._failing = False
+            with self._round:
+                self._ended = self._begun
+                self._round.notify_all()

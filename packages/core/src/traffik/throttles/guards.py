@@ -22,8 +22,10 @@ from traffik.throttles import Throttle
 __all__ = ["Others", "PreparedRejections", "Respond", "Throttles", "each_of", "hit_each", "is_preflight"]
 
 Throttles: TypeAlias = Throttle[Any] | Iterable[Throttle[Any]] | Mapping[str, Throttle[Any]]
-"""The throttles of a middleware: one, several, or those of `traffik.load_throttles`. They are hit as one, and the one with
-the longest wait rejects."""
+"""The throttles of a middleware: one, several, or those of `traffik.load_throttles`.
+
+They are hit as one, and the one with the longest wait rejects.
+"""
 
 Others: TypeAlias = Sequence[tuple[PreparedPolicies, Decision]]
 """The policies and decisions of the throttles that were hit in the same step."""
