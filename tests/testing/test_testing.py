@@ -35,6 +35,11 @@ def test_a_clock_moves_forward_and_back_by_any_unit(span, micros):
     assert clock.now == 0
 
 
+def test_a_number_without_a_unit_is_an_error_that_shows_one():
+    with pytest.raises(TypeError, match=r"as in seconds=60"):
+        VirtualClock().advance(60)
+
+
 def test_a_clock_takes_a_timedelta_and_can_be_set():
     clock = VirtualClock()
     clock.now = 0

@@ -32,7 +32,13 @@ class VirtualClock:
     def advance(
         self, span: timedelta = _NONE, *, seconds: float = 0, milliseconds: float = 0, microseconds: float = 0
     ) -> None:
-        """Move the clock forward by the sum of the arguments, to the µs."""
+        """Move the clock forward by the sum of the arguments, to the µs.
+
+        Raises:
+            TypeError: the span is not a timedelta, but a number, whose unit is unknown.
+        """
+        if not isinstance(span, timedelta):
+            raise TypeError(f"a span is a timedelta, not {span!r}: for a number write its unit, as in seconds={span!r}")
         span += timedelta(seconds=seconds, milliseconds=milliseconds, microseconds=microseconds)
         self.now += span // timedelta(microseconds=1)
 

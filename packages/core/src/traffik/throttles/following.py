@@ -104,7 +104,7 @@ class FollowedLimits:
         try:
             self.refresh()
         except ConfigurationError as error:
-            _log.error("%s; the limits stay as they were", error)
+            _log.error("the limits stay as they were: %s", error)
 
     def _read(self) -> dict[str, LimitEntry]:
         return {entry.uid: entry for entry in read_limits(self.path)}
