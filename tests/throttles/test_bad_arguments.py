@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from traffik import AllOf, ConfigurationError, HTTPThrottle, Limiter, Rule, TokenBucket, identities, trust_proxies
+from traffik import (
+    AllOf,
+    ConfigurationError,
+    HTTPThrottle,
+    Limiter,
+    Rule,
+    TokenBucket,
+    identities,
+    subscribe,
+    trust_proxies,
+)
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.lmdb import LMDBBackend
+from traffik.backends.redis import RedisBackend
 from traffik.throttles.decorators import check_call
 from traffik.throttles.guards import each_of
 from traffik_starlette import throttled
@@ -23,6 +35,9 @@ MISTAKES = {
     "no parentheses": (lambda: throttled(len), r'write @throttled\("10/min"\)'),
     "a limiter": (lambda: throttled(Limiter("bad", "1/s")), "make an HTTPThrottle"),
     "backend class": (lambda: Limiter("bad", "1/s", backend=InMemoryBackend), "a store, such as InMemoryBackend"),
+    "breaker": (lambda: RedisBackend(breaker=5), r"a breaker is a Breaker\(.*, not 5"),
+    "deny cache": (lambda: RedisBackend(deny_cache=True), r"a deny cache is a DenyCache\(\), not True"),
+    "outcomes": (lambda: subscribe(print, outcomes="refused"), r"such as \['refused'\]"),
     "context": (lambda: HTTPThrottle("bad", "1/s", context=5), "a context is a mapping, .* not 5"),
     "context text": (lambda: HTTPThrottle("bad", "1/s", context="abc"), "a context is a mapping, .* not 'abc'"),
     "scope": (lambda: HTTPThrottle("bad", "1/s", context={"scope": 1.5}), "the scope is text, .* not 1.5"),
@@ -47,6 +62,17 @@ def test_it_is_a_type_error_that_shows_the_argument(mistake):
     make, words = MISTAKES[mistake]
     with pytest.raises(TypeError, match=words):
         make()
+
+
+def test_the_url_of_a_store_is_no_path():
+    with pytest.raises(ConfigurationError, match="is a directory, such as '/dev/shm/shop', not the URL"):
+        LMDBBackend("lmdb:///dev/shm/shop")
+
+
+@pytest.mark.parametrize("store", [LMDBBackend, RedisBackend])
+def test_a_deadline_is_in_seconds(store):
+    with pytest.raises(ValueError, match=r"number of seconds above 0, 60 at most, such as 0\.25 for 250 ms, not 250"):
+        store(deadline=250)
 
 
 THING = object()

@@ -192,7 +192,7 @@ def subscribe(
         capacity: events that may wait for the listener, at least 2. More are dropped and counted.
 
     Raises:
-        TypeError: the listener cannot be called, or `limit` is not text.
+        TypeError: the listener cannot be called, `limit` is not text, or `outcomes` is one text.
         ValueError: `sample` or `capacity` is out of its range, there is no such outcome, or `limit` is empty.
         ConfigurationError: the secret is too short.
     """
@@ -202,6 +202,8 @@ def subscribe(
         raise ValueError(f"a sample is a number above 0 and at most 1, not {sample!r}")
     if type(capacity) is not int or capacity < 2:
         raise ValueError(f"a capacity is an integer from 2, not {capacity!r}")
+    if isinstance(outcomes, str):
+        raise TypeError(f"outcomes are several, such as [{outcomes!r}], not one text")
     chosen = frozenset(outcomes)
     if not chosen or chosen - _ALL:
         raise ValueError(f"outcomes are some of {', '.join(OUTCOMES)}, not {outcomes!r}")

@@ -32,7 +32,7 @@ from traffik.backends.lmdb.states import Account, prefix_of, text_of
 from traffik.backends.lmdb.unwritable import FullError, UnwritableError
 from traffik.backends.postings import FORESEE, TRY, Posted, Taken, take_together
 from traffik.backends.resilience.breaker import Breaker, Circuit
-from traffik.backends.resilience.failures import Failures, OnError, charge_of, charges_of
+from traffik.backends.resilience.failures import Failures, OnError, charge_of, charges_of, check_deadline
 from traffik.backends.resilience.health import Health
 from traffik.model.coroutines import must_wait, run_sync
 from traffik.model.decisions import Decision
@@ -97,8 +97,6 @@ class LMDBBackend(Backend):
         clock: Callable[[], int] = time.monotonic_ns,
         changes_within: float | None = 2.0,
     ) -> None:
-        if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
-            raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
         if type(max_keys) is not int or max_keys < 1:
             raise ValueError(f"max_keys is an integer from 1, not {max_keys!r}")
         if type(map_size) is not int or map_size < _SMALLEST_MAP:
@@ -107,7 +105,7 @@ class LMDBBackend(Backend):
             raise ConfigurationError("a durable store needs a directory on disk: give it a path")
         self.degraded: Counter[str] = Counter()
         """The number of decisions that were not exact, by the reason in `Decision.degraded`."""
-        self.deadline = deadline
+        self.deadline: float = check_deadline(deadline)
         self._failures = Failures(on_error, fallback_share)
         self._circuit = Circuit(breaker or Breaker())
         self._health = Health(self._circuit, _log)

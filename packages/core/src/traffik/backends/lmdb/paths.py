@@ -41,6 +41,8 @@ def resolve_directory(path: str | os.PathLike[str] | None) -> Path:
         path = base / f"traffik-{os.geteuid()}"
     if not os.fspath(path):
         raise ConfigurationError("the path of a store is empty: name a directory, or leave it out for the default one")
+    if "://" in os.fspath(path):
+        raise ConfigurationError(f"the path of a store is a directory, such as '/dev/shm/shop', not the URL {path!r}")
     chosen = Path(path).absolute()
     return chosen.resolve() if chosen.name == ".." else chosen.parent.resolve() / chosen.name
 

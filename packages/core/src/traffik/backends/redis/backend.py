@@ -33,7 +33,7 @@ from traffik.backends.redis.settings import Settings, Where, read
 from traffik.backends.redis.taking import RedisAccount, Taking
 from traffik.backends.resilience.breaker import Breaker, Circuit
 from traffik.backends.resilience.denials import Denials, DenyCache
-from traffik.backends.resilience.failures import Failures, OnError
+from traffik.backends.resilience.failures import Failures, OnError, check_deadline
 from traffik.backends.resilience.health import Health
 from traffik.model.coroutines import run_sync
 from traffik.model.decisions import Decision
@@ -97,12 +97,10 @@ class RedisBackend(Backend):
         max_batch: int = 128,
         changes_within: float | None = 2.0,
     ) -> None:
-        if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
-            raise ValueError(f"a deadline is a number of seconds above 0, not {deadline!r}")
         if type(max_batch) is not int or max_batch < 1:
             raise ValueError(f"max_batch is an integer from 1, not {max_batch!r}")
         self.settings: Settings = read(where)
-        self.deadline = deadline
+        self.deadline: float = check_deadline(deadline)
         self.max_batch = max_batch
         self.degraded: Counter[str] = Counter()
         """The number of decisions that the server did not make, by the reason in `Decision.degraded`."""

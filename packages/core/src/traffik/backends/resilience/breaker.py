@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import RLock
 
+from traffik.model.descriptions import describe
+
 __all__ = ["Breaker", "Circuit"]
 
 
@@ -46,6 +48,8 @@ class Circuit:
     __slots__ = ("_failed", "_lock", "_retry_at", "breaker", "closed")
 
     def __init__(self, breaker: Breaker) -> None:
+        if not isinstance(breaker, Breaker):
+            raise TypeError(f"a breaker is a Breaker(failures=5, recovery=1.0), not {describe(breaker)}")
         self.breaker: Breaker = breaker
         self.closed: bool = True
         self._failed = 0

@@ -12,6 +12,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from traffik.model.decisions import Decision
+from traffik.model.descriptions import describe
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan
@@ -58,6 +59,8 @@ class Denials:
     __slots__ = ("_known", "_lock", "_max_keys", "_staleness")
 
     def __init__(self, cache: DenyCache) -> None:
+        if not isinstance(cache, DenyCache):
+            raise TypeError(f"a deny cache is a DenyCache(), not {describe(cache)}")
         self._max_keys = cache.max_keys
         self._staleness = int(cache.staleness * 1_000_000)
         self._known: dict[str, _Denial] = {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from traffik.backends.postings import Held, LimitAccount, Posting, Take
     from traffik.model.errors import BackendError
 
-__all__ = ["Failures", "OnError", "Policy", "charge_of", "charges_of"]
+__all__ = ["Failures", "OnError", "Policy", "charge_of", "charges_of", "check_deadline"]
 
 Policy: TypeAlias = Literal["fallback", "allow", "throttle", "raise"]
 
@@ -32,6 +32,23 @@ OnError: TypeAlias = "Policy | Callable[[BackendError, Charge], Policy | Decisio
 returns a policy or a decision."""
 
 _POLICIES: Final = ("fallback", "allow", "throttle", "raise")
+
+_LONGEST_DEADLINE: Final = 60
+"""Seconds. Larger numbers are meant as milliseconds."""
+
+
+def check_deadline(deadline: float) -> float:
+    """The deadline of a store, in seconds.
+
+    Raises:
+        ValueError: it is not a number above 0 and at most 60.
+    """
+    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not 0 < deadline <= _LONGEST_DEADLINE:
+        raise ValueError(
+            f"a deadline is a number of seconds above 0, {_LONGEST_DEADLINE} at most, such as 0.25 for 250 ms, not "
+            f"{deadline!r}"
+        )
+    return deadline
 
 
 class Failures:
@@ -67,7 +84,7 @@ class Failures:
         """
         if not _is_policy(policy):
             known = ", ".join(_POLICIES)
-            raise ValueError(f"on_error is one of {known}, or a function that answers one, not {describe(policy)}")
+            raise ValueError(f"on_error is one of {known}, or a function that returns one, not {describe(policy)}")
         return policy
 
     def settle(self, answer: object, error: BackendError, charge: Charge, wait: int) -> Decision:
