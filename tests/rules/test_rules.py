@@ -243,6 +243,8 @@ def test_a_long_path_takes_time_in_proportion(pattern, path):
         ("/a//b", {}, ValueError, r"'/a//b'; write '/a/b'"),
         ("/a//", {}, ValueError, r"write '/a'"),
         ("/a/../b", {}, ValueError, r"write '/b'"),
+        ("/a/{id:int}/b", {}, ValueError, r"write '/a/\*/b', or give it as a route"),
+        ("/a/<int:id>", {}, ValueError, r"write '/a/\*'"),
         (7, {}, TypeError, r"a path is a pattern .* not 7"),
         (re.compile(b"/a"), {}, TypeError, r"the regular expression is too"),
         ("/a", {"bypass": "no"}, TypeError, r"bypass is True or False, not 'no'"),

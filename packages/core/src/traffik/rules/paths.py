@@ -16,6 +16,10 @@ _SLASH: Final = re.compile(r"\\|%2[Ff]")
 """What some servers take for a slash: Windows the backslash, aiohttp's file server an encoded slash."""
 
 
+_PARAMETER: Final = re.compile(r"\{[A-Za-z_]\w*(:\w+)?\}|<(\w+:)?[A-Za-z_]\w*>")
+"""A parameter in the route of a framework: ``{id}``, ``{id:int}``, ``<id>``, ``<int:id>``."""
+
+
 def readings(path: str) -> tuple[str, ...]:
     """The paths that a router or a file server may take the percent-decoded `path` for, each without its last slash.
 
@@ -53,10 +57,17 @@ def compile_pattern(pattern: str) -> Callable[[str], object]:
     """A function that is true of the paths, without their last slash, that a pattern with ``*`` and ``**`` matches.
 
     Raises:
-        ValueError: the pattern does not begin with a slash, cannot match, or has ``**`` inside a segment.
+        ValueError: the pattern does not begin with a slash, cannot match, has ``**`` inside a segment, or a parameter
+            of a route, such as ``{id}``. (For a path with braces, give a compiled expression.)
     """
     if not pattern.startswith("/"):
         raise ValueError(f"the pattern {pattern!r} does not begin with a slash, as every path does: '/{pattern}'")
+    parameter = _PARAMETER.search(pattern)
+    if parameter is not None:
+        raise ValueError(
+            f"the pattern {pattern!r} has a parameter of a route, {parameter[0]!r}: write "
+            f"{_PARAMETER.sub('*', pattern)!r}, or give it as a route, Rule(route={pattern!r})"
+        )
     bare = normal_path(pattern)
     if bare.removesuffix("/") != pattern.removesuffix("/"):
         raise ValueError(f"no path in normal form matches the pattern {pattern!r}; write {bare!r}")
