@@ -1,6 +1,8 @@
 """Metrics as Prometheus scrapes them."""
 
 import asyncio
+import importlib
+import sys
 
 import pytest
 
@@ -152,3 +154,10 @@ def test_calls_are_timed_again_after_the_samples_are_exported(store):
                 limiter.sync.hit("ada")
             exported.metrics.flush(10)
         assert exported.scrape()["traffik_store_duration_seconds_count", "memory"] == 30
+
+
+def test_a_missing_opentelemetry_is_an_error_that_says_what_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "traffik.events.otel")
+    monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
+    with pytest.raises(ImportError, match=r"pip install 'traffik-core\[otel\]'"):
+        importlib.import_module("traffik.events.otel")

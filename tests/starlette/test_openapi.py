@@ -7,6 +7,7 @@ from typing import Annotated
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from tests.callers import get
@@ -242,6 +243,11 @@ class TestA503:
     async def test_it_is_left_out_if_the_store_is_not_known(self, uid):
         with InMemoryBackend(namespace="one"), InMemoryBackend(namespace="two"):
             assert "503" not in await responses(app_of(HTTPThrottle(uid, "5/min")))
+
+
+def test_an_application_without_a_document_is_an_error():
+    with pytest.raises(TypeError, match="only FastAPI has an OpenAPI document, not"):
+        document_throttles(Starlette())
 
 
 def test_the_document_is_extended_once(one):

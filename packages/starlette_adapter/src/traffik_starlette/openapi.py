@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from traffik.backends import binding
 from traffik.identities import may_deny
+from traffik.model.descriptions import describe
 from traffik.model.errors import BackendNotFoundError
 from traffik.responses.negotiation import JSON, PROBLEM
 from traffik.responses.rejections import QUOTA_EXCEEDED, REDUCED_CAPACITY
@@ -71,8 +72,13 @@ def document_throttles(app: FastAPI) -> None:
     one of `UploadMiddleware` for methods whose requests have a body. The route's own
     descriptions of these statuses are kept. Throttles that an endpoint hits itself, and clients that your own function
     denies, are not found. Mounted applications have their own documents.
+
+    Raises:
+        TypeError: `app` is not a FastAPI application.
     """
-    document = app.openapi
+    document = getattr(app, "openapi", None)
+    if document is None:
+        raise TypeError(f"only FastAPI has an OpenAPI document, not {describe(app)}")
     done: list[dict[str, Any]] = []
 
     def openapi() -> dict[str, Any]:

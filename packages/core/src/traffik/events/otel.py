@@ -23,7 +23,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+try:
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+except ModuleNotFoundError as _missing:
+    raise ImportError(
+        "these metrics need opentelemetry: pip install 'traffik-core[otel]'", name=_missing.name
+    ) from _missing
 
 from traffik.backends import binding
 from traffik.backends.probes import sample_stores, stop_sampling
