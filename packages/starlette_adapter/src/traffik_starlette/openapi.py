@@ -76,9 +76,9 @@ def document_throttles(app: FastAPI) -> None:
     Raises:
         TypeError: `app` is not a FastAPI application.
     """
-    document = getattr(app, "openapi", None)
-    if document is None:
+    if not hasattr(app, "openapi"):
         raise TypeError(f"only FastAPI has an OpenAPI document, not {describe(app)}")
+    document = app.openapi
     done: list[dict[str, Any]] = []
 
     def openapi() -> dict[str, Any]:
