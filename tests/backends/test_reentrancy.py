@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
@@ -78,6 +79,24 @@ def test_a_handler_that_raises_at_any_point_leaves_the_store_to_others(clock):
     assert before > 5
 
 
+@contextmanager
+def held_by_another_thread(lock):
+    """Hold `lock` in another thread."""
+    held, over = Event(), Event()
+
+    def hold():
+        with lock:
+            held.set()
+            over.wait()
+
+    thread = Thread(target=hold)
+    thread.start()
+    held.wait()
+    yield
+    over.set()
+    thread.join()
+
+
 def test_the_error_of_a_handler_is_raised_while_a_hit_waits_for_another_thread(clock):
     def interrupt(*_):
         raise Interrupted
@@ -86,19 +105,8 @@ def test_the_error_of_a_handler_is_raised_while_a_hit_waits_for_another_thread(c
     limiter = Limiter("waiting", "1000/day", backend=store).sync
     limiter.hit("ada")
     before = signal.signal(signal.SIGALRM, interrupt)
-    held, over = Event(), Event()
-    thread = Thread(target=_hold, args=(store._lock, held, over))
-    thread.start()
-    held.wait()
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    with pytest.raises(Interrupted):
-        limiter.hit("ada")
-    over.set()
-    thread.join()
+    with held_by_another_thread(store._lock):
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupted):
+            limiter.hit("ada")
     signal.signal(signal.SIGALRM, before)
-
-
-def _hold(lock, held, over):
-    with lock:
-        held.set()
-        over.wait()

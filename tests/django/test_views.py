@@ -186,10 +186,6 @@ class TestAClass:
         serve_urls(path("s", Sync.as_view()), path("a", Async.as_view()))
         assert both(client, async_client, "/s", "/a", "/a") == [200, 200, 200, 200, 200, 429]
 
-    def test_a_mixin_behind_the_view_is_an_error_that_says_the_order(self):
-        with pytest.raises(TypeError, match=r"write class Page\(ThrottledMixin, View\)"):
-            type("Page", (TemplateView, ThrottledMixin), {"throttles": ["1/min"]})
-
     def test_a_view_made_by_as_view_is_named_after_its_class(self, client, serve_urls):
         class Page(View):
             def get(self, request):

@@ -47,7 +47,7 @@ ROOMS = {
     ),
     "headers": Room(("responses/headers", "responses/retry_fields"), ("tests/responses",)),
     "forwarding": Room(("identities/forwarding",), ("tests/identities/test_forwarding.py",)),
-    "identifiers": Room(("identities/identifiers",), ("tests/identities/test_identifiers.py",)),
+    "identifiers": Room(("identities/identifiers", "identities/preparing"), ("tests/identities/test_identifiers.py",)),
     "networks": Room(
         tuple(f"identities/{name}" for name in ("networks", "proxies", "trust")),
         tuple(f"tests/identities/test_{name}.py" for name in ("networks", "proxies", "trust", "forwarding")),

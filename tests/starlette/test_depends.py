@@ -139,7 +139,7 @@ class TestAllOf:
 
     @pytest.mark.parametrize("method", ["hit", "check", "reserve"])
     def test_its_methods_are_no_dependencies(self, both, method):
-        with pytest.raises(ConfigurationError, match="choose the cost in the query"):
+        with pytest.raises(ConfigurationError, match="choose its arguments in the query"):
             check_app(app_with(Depends(getattr(both, method))))
 
     def test_a_class_of_throttles_is_no_dependency(self):

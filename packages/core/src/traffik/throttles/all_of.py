@@ -24,17 +24,9 @@ from traffik.throttles.throttle import C, Throttle
 if TYPE_CHECKING:
     import inspect
 
-    from typing_extensions import TypeVar
-
     from traffik.limits.limiter import Limiter
     from traffik.model.callables import Context
     from traffik.model.decisions import Decision
-
-    _C = TypeVar("_C", default=Any)
-else:
-    from typing import TypeVar
-
-    _C = TypeVar("_C")
 
 __all__ = ["AllOf", "SyncAllOf", "hit_all", "hit_all_sync", "reserve_all", "reserve_all_sync"]
 
@@ -50,7 +42,7 @@ class AllOf(Generic[C]):
         TypeError: there is no throttle, or an argument is something else.
     """
 
-    def __init__(self, *limits: Throttle[_C] | Limit | Hit) -> None:
+    def __init__(self, *limits: Throttle[C] | Limit | Hit) -> None:
         self.combination: Combination = Combination(limits)
         if not self.combination.rejects:
             raise TypeError("AllOf takes at least one throttle; for limiters alone use hit_all and reserve_all")
@@ -156,7 +148,7 @@ async def hit_all(
 
 
 @overload
-async def hit_all(subject: _C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> _C: ...
+async def hit_all(subject: C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> C: ...
 
 
 async def hit_all(subject: Any, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> Any:
@@ -175,7 +167,7 @@ def hit_all_sync(
 
 
 @overload
-def hit_all_sync(subject: _C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> _C: ...
+def hit_all_sync(subject: C, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> C: ...
 
 
 def hit_all_sync(subject: Any, *limits: Limit | Hit, cost: int | None = None, context: Context | None = None) -> Any:

@@ -34,7 +34,7 @@ def resolve_directory(path: str | os.PathLike[str] | None) -> Path:
     The default is on memory-backed storage if there is any, else with the temporary files.
 
     Raises:
-        ConfigurationError: the path is empty, such as that of a variable which is not set.
+        ConfigurationError: the path is empty, such as that of a variable which is not set, or a URL.
     """
     if path is None:
         base = next(base for base in _bases() if base.is_dir() and os.access(base, os.W_OK))

@@ -33,21 +33,15 @@ returns a policy or a decision."""
 
 _POLICIES: Final = ("fallback", "allow", "throttle", "raise")
 
-_LONGEST_DEADLINE: Final = 60
-"""Seconds. Larger numbers are meant as milliseconds."""
-
 
 def check_deadline(deadline: float) -> float:
     """The deadline of a store, in seconds.
 
     Raises:
-        ValueError: it is not a number above 0 and at most 60.
+        ValueError: it is not a number above 0.
     """
-    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not 0 < deadline <= _LONGEST_DEADLINE:
-        raise ValueError(
-            f"a deadline is a number of seconds above 0, {_LONGEST_DEADLINE} at most, such as 0.25 for 250 ms, not "
-            f"{deadline!r}"
-        )
+    if isinstance(deadline, bool) or not isinstance(deadline, int | float) or not deadline > 0:
+        raise ValueError(f"a deadline is a number of seconds above 0, such as 0.25 for 250 ms, not {deadline!r}")
     return deadline
 
 
