@@ -80,7 +80,7 @@ class Followed:
         try:
             grown = _Stream(self.stop, moved) if self.name == "-" else _File(self.name, self.stop, moved)
             with closing(grown):
-                yield from lines_in(Text(grown), grown, moved)
+                yield from lines_in(Text(grown, self.name), grown, moved)
         except OSError as error:
             raise ConfigurationError(f"cannot read {self.name}: {error.strerror or error}") from None
 

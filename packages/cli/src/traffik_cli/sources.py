@@ -122,7 +122,7 @@ class Source:
         try:
             raw = self._open()
             with raw:
-                yield from lines_in(Text(_plain(raw)), raw, moved)
+                yield from lines_in(Text(_plain(raw), self.name), raw, moved)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(f"cannot read {self.name}: {reason}") from None
@@ -246,11 +246,36 @@ _MARKS: Final = ((codecs.BOM_UTF8, None), (codecs.BOM_UTF16_LE, "utf-16-le"), (c
 """Byte order marks and their encodings; None for UTF-8, which is assumed without a mark."""
 
 
-class Text:
-    """Text in UTF-8 without a byte order mark, from any encoding."""
+_ARCHIVES: Final = (
+    (0, b"PK\x03\x04", "a zip archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"\x1f\x9d", "compressed with compress"),
+    (0, b"\x04\x22\x4d\x18", "compressed with lz4"),
+    (0, b"SQLite format 3\x00", "a database of SQLite"),
+    (0, b"PAR1", "a table of Parquet"),
+    (0, b"Obj\x01", "a table of Avro"),
+    (0, b"ElfFile\x00", "an event log of Windows"),
+)
+"""Files that hold no lines: where the bytes stand by which they are recognized, these bytes, and what it is."""
 
-    def __init__(self, file: Bytes) -> None:
+_MARK_AMID: Final = (b"\x00", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class Text:
+    """Text in UTF-8 without a byte order mark, from any encoding.
+
+    Args:
+        file: what holds it.
+        name: what that is called.
+
+    Raises:
+        ConfigurationError: it is an archive or a database.
+    """
+
+    def __init__(self, file: Bytes, name: str) -> None:
         self._file = file
+        self._name = name
         self._decoder: codecs.IncrementalDecoder | None = None
         self._begun = False
 
@@ -268,19 +293,30 @@ class Text:
         return data
 
     def _begin(self, data: bytes) -> bytes:
+        for start, magic, what in _ARCHIVES:
+            if data.startswith(magic, start):
+                raise ConfigurationError(f"{self._name} is {what}, not a log: extract the log from it first")
         mark, encoding = next((each for each in _MARKS if data.startswith(each[0])), (b"", None))
-        head = data[:64]
+        head = data.lstrip(b"\x00")[:64]  # a file that was truncated while it was written may begin with zeros
         if not mark and head.count(b"\x00") * 3 > len(head):  # ASCII in UTF-16 without a byte order mark
-            encoding = "utf-16-be" if head[:1] == b"\x00" else "utf-16-le"
+            encoding = "utf-16-be" if data[:1] == b"\x00" else "utf-16-le"
         if encoding is not None:
             self._decoder = codecs.getincrementaldecoder(encoding)("replace")
         return data[len(mark) :]
 
 
 def lines_in(plain: Bytes, raw: Taken, moved: Callable[[int], object]) -> Iterator[bytes]:
-    """Text in blocks that end where a line ends; `moved` is called with the stored bytes read since."""
-    rest, told = b"", 0
+    """Text in blocks that end where a line ends; `moved` is called with the stored bytes read since.
+
+    Zeros, and the byte order marks of files that were joined, are left out. Lines may end with a carriage return alone.
+    """
+    rest, told, returns = b"", 0, None
     while block := plain.read(_BLOCK):
+        block = _cleaned(block)
+        if returns is None:
+            returns = b"\n" not in block and b"\r" in block[:-1]
+        if returns:
+            block = block.replace(b"\r", b"\n")
         if len(rest) > _LONGEST:
             end = block.find(b"\n")
             block = b"" if end < 0 else block[end:]
@@ -295,3 +331,10 @@ def lines_in(plain: Bytes, raw: Taken, moved: Callable[[int], object]) -> Iterat
     if rest:
         yield rest
     moved(raw.taken - told)
+
+
+def _cleaned(block: bytes) -> bytes:
+    if b"\x00" in block:
+        for mark in _MARK_AMID:
+            block = block.replace(mark, b"")
+    return block.replace(codecs.BOM_UTF8, b"") if codecs.BOM_UTF8 in block else block
