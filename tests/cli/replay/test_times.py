@@ -62,10 +62,35 @@ def test_seconds_with_a_fraction_are_read_to_the_microsecond(now):
         "Oct 10, 2025 @ 13:55:36.000",
         "Fri, 10 Oct 2025 13:55:36 GMT",
         "Fri Oct 10 13:55:36 2025",
+        "1760104536,000",
+        "20251010T135536Z",
+        "20251010135536",
+        "2025-10-10 1:55:36 PM",
+        "2025-10-10 15:55:36 CEST",
+        "2025-10-10 13:55:36.000000000 +0000 UTC m=+0.5",
+        "2025-10-10T15:55:36+02:00[Europe/Berlin]",
+        "Fri Oct 10 2025 15:55:36 GMT+0200 (Central European Summer Time)",
+        "Friday, 10-Oct-25 13:55:36 GMT",
+        "October 10, 2025 at 1:55:36 PM UTC",
     ],
 )
 def test_one_instant_is_read_from_many_forms(value):
     assert instant(value) == NOW
+
+
+@pytest.mark.parametrize(
+    "text", ["2025-10-10 13:55:36 CST", "2025-10-10 13:55:36 PM", "0:55:36 AM", "10 Marraskuu 2025 13:55:36", "1,5"]
+)
+def test_a_time_that_may_mean_several_instants_is_no_time(text):
+    assert instant(text) is None
+
+
+def test_a_date_may_begin_with_the_day_or_with_the_month():
+    assert instant("13/10/2025 12:00:00") == instant("10/13/2025, 12:00:00 PM") == instant("2025-10-13 12:00:00")
+    assert instant("10/11/2025 12:00:00") is None
+    read = [instant("10/11/2025 12:00:00", Calendar(day_first=first)) for first in (True, False)]
+    assert read == [instant("2025-11-10 12:00:00"), instant("2025-10-11 12:00:00")]
+    assert instant("10/13/2025 12:00:00", Calendar(day_first=True)) is None
 
 
 @pytest.mark.parametrize(("today", "year"), [((2025, 10, 10), 2025), ((2025, 10, 9), 2025), ((2026, 1, 1), 2025)])

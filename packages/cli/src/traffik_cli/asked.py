@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -211,7 +211,7 @@ def _format(options: Mapping[str, Any]) -> Format:
         fields=Fields(*(options[f"{name}_field"] for name in ("time", "ip", "method", "path", "forwarded"))),
         trusted=None if not trusted or trusted == ("none",) else _proxies(trusted),
         assume=trusted != ("none",),
-        calendar=calendar_of(options["timezone"]),
+        calendar=replace(calendar_of(options["timezone"]), day_first=options["day_first"]),
         template=options["template"],
         pattern=options["pattern"],
         spacing=None if options["every"] is None else period_of(options["every"]),

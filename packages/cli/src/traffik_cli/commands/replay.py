@@ -72,6 +72,7 @@ _RATE: Final = 'Such as "100/min"; several are one limit, all or nothing.'
 @click.option("--pattern", metavar="REGEX", help="A pattern with groups named ip, time, request, …")
 @click.option("--trusted-proxies", "trusted", multiple=True, metavar="NETWORK|NUMBER|none", help=_TRUSTED)
 @click.option("--timezone", metavar="NAME", help="For times without a zone: Europe/Berlin. Default: UTC.")
+@click.option("--day-first/--month-first", default=None, help="For dates such as 10/11/2025, if no line shows which.")
 @click.option("--every", metavar="TIME", help="The time between requests, for logs without times: 100ms.")
 @click.option("--window", metavar="TIME", help="How late a line may be and still be put in order. 1h; to follow, 5s.")
 @click.option("--follow", is_flag=True, help="Read on as the log grows, with a live table, until Ctrl-C.")

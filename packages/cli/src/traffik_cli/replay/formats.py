@@ -22,7 +22,7 @@ from traffik_cli.replay.records import Fields, text_of
 from traffik_cli.replay.roles import Sample
 from traffik_cli.replay.selectors import header_fields
 from traffik_cli.replay.templates import pattern_of, template_of
-from traffik_cli.replay.times import UTC, Calendar
+from traffik_cli.replay.times import UTC, Calendar, day_comes_first, instant
 
 __all__ = ["FORMATS", "Format", "OpenedFormat"]
 
@@ -81,6 +81,16 @@ class Format:
             ConfigurationError: no format was recognised, or what is wanted is not in it.
         """
         lines = [line.strip() for line in head.split(b"\n", _MOST_LINES)[:_MOST_LINES] if line.strip()]
+        return self._dated(lines)._read(lines)
+
+    def _dated(self, lines: Sequence[bytes]) -> Format:
+        """The same, for a log whose dates begin with the day or with the month, if its first lines show that."""
+        if self.calendar.day_first is not None:
+            return self
+        day_first = day_comes_first(b"\n".join(lines).decode("utf-8", "replace"))
+        return replace(self, calendar=replace(self.calendar, day_first=day_first))
+
+    def _read(self, lines: Sequence[bytes]) -> OpenedFormat:
         search = Search(lines[:_LINES], self.fields, self.wanted.selectors, self.calendar)
         given = self._given()
         seen = search.seen(given) if given is not None else self._seen(search, lines)
@@ -139,10 +149,7 @@ class Format:
     def _spaced(self, seen: Seen) -> int:
         """µs between lines that have no time."""
         if self.spacing is None and not any(known.name == seen.shape.name for known in TEXTS):
-            raise ConfigurationError(
-                f"no field holds a time; there are {', '.join(seen.sample.columns)}: name it with --time-field, or say "
-                f"how far apart requests are with --every"
-            )
+            raise ConfigurationError(_no_time(seen.sample))
         return self.spacing or 0
 
     def _proxies(self, seen: Seen) -> Proxies | None:
@@ -198,6 +205,21 @@ class Format:
             raise ConfigurationError(
                 f"no field holds the ip of the client; there are {', '.join(columns)}: name it with --ip-field"
             )
+
+
+def _no_time(sample: Sample) -> str:
+    """What to do about a log in which no field holds a time."""
+    turned = Calendar(day_first=True)
+    for name, values in sample.columns.items():
+        if any(instant(text_of(value), turned) is not None for value in values):
+            return (
+                f"nothing says whether the day or the month comes first in {name}, such as {text_of(values[0])!r}: "
+                f"give --day-first or --month-first"
+            )
+    return (
+        f"no field holds a time; there are {', '.join(sample.columns)}: name it with --time-field, or say how far apart "
+        f"requests are with --every"
+    )
 
 
 def _addresses(sample: Sample, name: str) -> list[str]:

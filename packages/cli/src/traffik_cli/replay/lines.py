@@ -16,7 +16,12 @@ from traffik_cli.replay.records import Parse, Record
 
 __all__ = ["Columns", "JsonObject", "Pairs", "Pattern", "Words", "columns_of", "narrowed"]
 
-_PAIR: Final = re.compile(rb'(?<![^\s,;])(?P<name>[A-Za-z_@][\w.@/-]*)=(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]*)')
+_PAIR: Final = re.compile(
+    rb"(?<![^\s,;])(?P<name>[A-Za-z_@][\w.@/-]*)="
+    rb"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^'=]*'(?=[\s,;]|\Z)|"
+    rb"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d[.,\d]*(?: ?Z\b| [+-]\d\d:?\d\d| [A-Z]{3,4}\b)?|[^\s\"]*)"
+)
+"""A time without quotes may have spaces, as those of Ruby have."""
 _WORD: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]\[]*\]|[^\s"]\S*')
 _DECODE: Final = json.JSONDecoder().decode
 _ESCAPE: Final = re.compile(rb"\\(.)")
@@ -138,7 +143,7 @@ class Pairs:
     def __call__(self, line: bytes) -> Record | str:
         found: dict[str, Any] = {}
         for name, value in _PAIR.findall(line):
-            inner = _ESCAPE.sub(rb"\1", value[1:-1]) if value[:1] == b'"' else value
+            inner = _ESCAPE.sub(rb"\1", value[1:-1]) if value[:1] in {b'"', b"'"} else value
             found[name.decode()] = inner
         return found if len(found) > 1 else "no name=value pairs"
 

@@ -76,8 +76,8 @@ _LINE: Final = re.compile(r"[A-Za-z_-]{3,20} (\S.* HTTP/[0-9.]+|(/|[a-z]+://)\S*
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{1,16}|[a-z]{3,7}")
 _METHODS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
 _TARGET: Final = re.compile(r"(/|[a-z][a-z0-9+.-]*://|\*$)\S*")
-_DATE: Final = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?[-/]\w{3}[-/]\d{4}|\d\d?\.\d\d?\.\d{4}")
-_TIME: Final = re.compile(r"\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?\]?")
+_DATE: Final = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?[-/]\w{3}[-/]\d{4}|\d\d?([./])\d\d?\1\d{4}")
+_TIME: Final = re.compile(r"\d\d?:\d\d(:\d\d([.,]\d+)?)?( [AaPp][Mm])?( ?(Z|[+-]\d\d:?\d\d))?\]?")
 
 
 @dataclass(slots=True)

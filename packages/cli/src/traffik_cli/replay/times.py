@@ -1,9 +1,9 @@
 """Times in logs: text or numbers in, µs since the epoch out.
 
 Four kinds are read: text that begins with the year (ISO 8601), text with the name of a month (Apache, nginx, syslog,
-HTTP, Kibana), a date with dots (10.10.2025), and numbers since the epoch in seconds, milliseconds, microseconds or
-nanoseconds, told apart by their size. Times before the epoch, or after the year 2255, where JSON numbers lose the µs,
-are not times of requests.
+HTTP, Kibana), a date that ends with the year (10.10.2025, 10/13/2025), and numbers since the epoch in seconds,
+milliseconds, microseconds or nanoseconds, told apart by their size. Times before the epoch, or after the year 2255,
+where JSON numbers lose the µs, are not times of requests. Nor are those whose zone has a name of several meanings.
 """
 
 from __future__ import annotations
@@ -15,32 +15,58 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-__all__ = ["UTC", "Calendar", "bracketed", "instant"]
+__all__ = ["UTC", "ZONES", "Calendar", "bracketed", "day_comes_first", "instant"]
 
-_MONTHS: Final = {
-    name: number
-    for number, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
-    )
+_MONTHS: Final = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+
+ZONES: Final = {
+    **{"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9},
+    **{"EDT": -4, "EST": -5, "CDT": -5, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8, "AEST": 10, "AEDT": 11},
+    **{"NZST": 12, "NZDT": 13, "CST": None, "IST": None, "BST": None, "AST": None, "PKT": None, "HKT": None},
 }
-_CLOCK: Final = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
-_ZONE: Final = r"\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?"
+"""Names of zones, and their hours ahead of UTC; None for a name that several zones have, or that few know."""
+
+_NAME: Final = "|".join(ZONES)
+_CLOCK: Final = (
+    r"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
+# Behind a zone, some name it again: "+0000 UTC m=+0.5", "+02:00[Europe/Berlin]", "GMT+0200 (Central European Time)".
+_ZONE: Final = (
+    rf"\s*(?:(?P<zone>z|(?:UTC|GMT)?[+-]\d\d(?::?\d\d)?|{_NAME})"
+    rf"(?: ?\[[\w/+-]+\]| \([\w ]+\)| (?:{_NAME}|[+-]\d\d)(?= m=|\Z)| m=[+-][\d.]+)*)?"
+)
 
 _YEAR_FIRST: Final = re.compile(
-    rf"(?P<year>\d{{4}})[-/](?P<month>\d\d)[-/](?P<day>\d\d)(?:[T _]{_CLOCK})?{_ZONE}", re.ASCII
+    rf"(?P<year>\d{{4}})(?P<sign>[-/.])(?P<month>\d\d)(?P=sign)(?P<day>\d\d)(?:[T _]{_CLOCK})?{_ZONE}", re.ASCII
+)
+_COMPACT: Final = re.compile(
+    rf"(?P<year>(?:19|20)\d\d)(?P<month>\d\d)(?P<day>\d\d)[T ]?(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)"
+    rf"(?:[.,](?P<fraction>\d{{1,9}}))?{_ZONE}",
+    re.ASCII,
 )
 _DAY_FIRST: Final = re.compile(
-    rf"(?:[A-Za-z]{{3}},? )?(?P<day>\d\d?)[/ -](?P<month>[A-Za-z]{{3}})[/ -](?P<year>\d{{4}})[: T]{_CLOCK}{_ZONE}",
+    rf"(?:[A-Za-z]{{3,9}},? )?(?P<day>\d\d?)[/ -](?P<month>[A-Za-z]{{3,9}})[/ -](?P<year>\d{{4}}|\d\d)[: T]"
+    rf"{_CLOCK}{_ZONE}",
     re.ASCII,
 )
 _MONTH_FIRST: Final = re.compile(
-    rf"(?:[A-Za-z]{{3}} )?(?P<month>[A-Za-z]{{3}}) +(?P<day>\d\d?)(?:,? (?P<year>\d{{4}}))?(?: @|,)? {_CLOCK}{_ZONE}"
-    r"(?: (?P<late>\d{4}))?",
+    rf"(?:[A-Za-z]{{3,9}},? )?(?P<month>[A-Za-z]{{3,9}}) +(?P<day>\d\d?)(?:,? (?P<year>\d{{4}}))?(?: @|,| at)? {_CLOCK}"
+    rf"{_ZONE}(?: (?P<late>\d{{4}}))?",
     re.ASCII,
 )
-_DOTTED: Final = re.compile(rf"(?P<day>\d\d?)\.(?P<month>\d\d?)\.(?P<year>\d{{4}}),? {_CLOCK}{_ZONE}", re.ASCII)
-_FORMS: Final = (_YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST, _DOTTED)
-_NUMBER: Final = re.compile(r"-?\d{1,25}(?:\.\d{0,25})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_YEAR_LAST: Final = re.compile(
+    rf"(?P<day>\d\d?)(?P<sign>[./-])(?P<month>\d\d?)(?P=sign)(?P<year>\d{{4}})(?:,? |T){_CLOCK}{_ZONE}", re.ASCII
+)
+_FORMS: Final = (_YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST, _YEAR_LAST, _COMPACT)
+_NUMBER: Final = re.compile(r"-?\d{1,25}(?:\.\d{0,25})?(?:[eE][+-]?\d{1,3})?|\d{9,11},\d{1,25}", re.ASCII)
+_DIGITS: Final = 14
+"""Those of a date and a clock in a row. As a number since the epoch they are in no year that is read."""
+
+_SLASHED: Final = re.compile(r"(?<![\d/-])(\d\d?)[/-](\d\d?)[/-]\d{4}(?=[ ,T])", re.ASCII)
 
 _END: Final = 2**53
 
@@ -60,10 +86,12 @@ class Calendar:
         zone: turns seconds since the epoch on the local clock into seconds since the epoch, for times without a zone.
         today: the present year, month and day. A time without a year is the last one up to tomorrow. None if
             times without a year are not times.
+        day_first: whether 10/11/2025 is the tenth of a month. None if only dates are read that can mean but one thing.
     """
 
     zone: Callable[[int], int] = _same
     today: tuple[int, int, int] | None = None
+    day_first: bool | None = None
 
     def year_of(self, month: int, day: int) -> int | None:
         """The year of a date without one."""
@@ -75,6 +103,15 @@ class Calendar:
 
 UTC: Final = Calendar()
 """Times without a zone are in UTC, and those without a year are not times."""
+
+
+def day_comes_first(text: str) -> bool | None:
+    """Whether dates in `text`, such as 13/10/2025, begin with the day, or with the month; None if none of them says."""
+    for match in _SLASHED.finditer(text):
+        one, two = int(match[1]), int(match[2])
+        if max(one, two) > 12:
+            return one > two
+    return None
 
 
 def bracketed(text: bytes, calendar: Calendar = UTC) -> int | None:
@@ -93,8 +130,8 @@ def instant(value: object, calendar: Calendar = UTC) -> int | None:
     text = value.strip()
     if text[:1] == "[" and text[-1:] == "]":
         text = text[1:-1]
-    if _NUMBER.fullmatch(text):
-        return _number(text)
+    if _NUMBER.fullmatch(text) and not (len(text) == _DIGITS and text.isdigit()):
+        return _number(text.replace(",", "."))
     for form in _FORMS:
         match = form.fullmatch(text)
         if match is not None:
@@ -112,32 +149,58 @@ def _number(text: str) -> int | None:
 
 def _instant(match: re.Match[str], calendar: Calendar) -> int | None:
     part = match.groupdict()
-    month = _month(part["month"])
-    day = int(part["day"])
+    day, month = _turned(match, calendar)
     year = part["year"] or part.get("late")
-    found = int(year) if year else calendar.year_of(month, day)
+    found = calendar.year_of(month, day) if year is None else int(year) if len(year) > 2 else 2000 + int(year)
     if found is None:
         return None
-    clock = _seconds(found, month, day, (int(part["hour"] or 0), int(part["minute"] or 0), int(part["second"] or 0)))
+    hour = _hour(int(part["hour"] or 0), part.get("half"))
+    clock = _seconds(found, month, day, (hour, int(part["minute"] or 0), int(part["second"] or 0)))
     if clock is None:
         return None
     zone = part["zone"]
-    clock = calendar.zone(clock) if zone is None else clock - _offset(zone)
+    offset = 0 if zone is None else _offset(zone)
+    if offset is None:
+        return None
+    clock = calendar.zone(clock) if zone is None else clock - offset
     return _within(clock * 1_000_000 + _micros(part["fraction"] or ""))
 
 
+def _turned(match: re.Match[str], calendar: Calendar) -> tuple[int, int]:
+    """Day and month; a month of 0 if nothing says which is which, as in 10/11/2025."""
+    day, month = int(match["day"]), _month(match["month"])
+    if match.re is not _YEAR_LAST or match["sign"] == ".":
+        return day, month
+    if calendar.day_first is not None:
+        return (day, month) if calendar.day_first else (month, day)
+    if day <= 12 and month <= 12:
+        return day, 0
+    return (day, month) if day > 12 else (month, day)
+
+
 def _month(text: str) -> int:
-    """The number of a month; 0 for a name that is none."""
-    return int(text) if text.isdigit() else _MONTHS.get(text.lower(), 0)
+    """The number of a month, by its number or its English name, which may be cut short; 0 for a name that is none."""
+    if text.isdigit():
+        return int(text)
+    return next((number for number, name in enumerate(_MONTHS, 1) if name.startswith(text.lower())), 0)
 
 
-def _offset(zone: str) -> int:
-    """Seconds that a zone is ahead of UTC."""
-    if zone[0] not in "+-":
-        return 0
-    digits = zone[1:].replace(":", "")
+def _hour(hour: int, half: str | None) -> int:
+    """The hour of a day; 24 if the clock has no such hour."""
+    if half is None:
+        return hour
+    return hour % 12 + (12 if half in "Pp" else 0) if 1 <= hour <= 12 else 24
+
+
+def _offset(zone: str) -> int | None:
+    """Seconds that a zone is ahead of UTC; None if its name does not say."""
+    signed = zone.removeprefix("UTC").removeprefix("GMT")
+    if signed[:1] not in {"+", "-"}:
+        hours = ZONES[zone.upper()]
+        return None if hours is None else hours * 3600
+    digits = signed[1:].replace(":", "")
     offset = int(digits[:2]) * 3600 + int(digits[2:] or 0) * 60
-    return -offset if zone[0] == "-" else offset
+    return -offset if signed[0] == "-" else offset
 
 
 def _since_epoch(value: float) -> int | None:

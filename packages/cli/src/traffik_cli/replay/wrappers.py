@@ -12,10 +12,14 @@ from typing import Any, Final, Protocol
 
 from traffik_cli.replay.lines import narrowed
 from traffik_cli.replay.records import Parse, Record, field_of, flattened
+from traffik_cli.replay.times import ZONES
 
 __all__ = ["PREFIXES", "Colours", "Envelope", "Prefix", "Quotes", "Wrapper", "envelopes_of", "peeled"]
 
-_ISO: Final = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+_ISO: Final = (
+    rb"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [AaPp][Mm]\b)?"
+    rb"(?:Z\b| ?[+-]\d\d:?\d\d\b| (?:" + b"|".join(name.encode() for name in ZONES) + rb")\b)?"
+)
 _TAG: Final = rb"[^\s:\[\]]+(?:\[[^\]\s]*\])?: "
 _ADDRESS: Final = rb"\[?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]+:[0-9A-Fa-f.:]*)\]?"
 
