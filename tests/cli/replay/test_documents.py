@@ -19,6 +19,23 @@ DOCUMENTS = {
     "an answer": json.dumps({"events": EVENTS}, indent=1),
     "an answer in one line": json.dumps({"events": EVENTS, "nextToken": "a"}),
     "two answers": json.dumps({"Records": EVENTS[:20]}) + json.dumps({"Records": EVENTS[20:]}),
+    "objects without lines": "".join(map(json.dumps, EVENTS)),
+    "an answer in every line": "".join(
+        json.dumps({"id": 1, "logEvents": EVENTS[n : n + 10]}) + "\n" for n in range(0, 50, 10)
+    ),
+    "an answer of Elasticsearch in one line": json.dumps(
+        {"took": 1, "hits": {"hits": [{"_source": each} for each in EVENTS]}}
+    ),
+    "an answer of CloudWatch": json.dumps(
+        {"results": [[{"field": name, "value": value} for name, value in each.items()] for each in EVENTS]}
+    ),
+    "an answer of Azure": json.dumps(
+        {
+            "tables": [
+                {"columns": [{"name": each} for each in EVENTS[0]], "rows": [list(each.values()) for each in EVENTS]}
+            ]
+        }
+    ),
     "an answer of Elasticsearch": json.dumps(
         {"took": 1, "hits": {"hits": [{"_source": each} for each in EVENTS]}}, indent=1
     ),
@@ -32,6 +49,13 @@ def test_each_event_of_a_document_becomes_a_line(name, size):
     blocks = [content[:100], *(content[place : place + size] for place in range(100, len(content), size))]
     lines = b"".join(unfolded(blocks)).splitlines()
     assert list(map(json.loads, lines)) == EVENTS
+
+
+def test_the_lines_of_streams_have_their_times():
+    values = [["1760104536000000000", "a"], ["1760104537000000000", "b"]]
+    content = json.dumps({"status": "success", "data": {"resultType": "streams", "result": [{"values": values}]}})
+    lines = b"".join(unfolded([content.encode()])).splitlines()
+    assert [json.loads(line) for line in lines] == [{"timestamp": time, "line": line} for time, line in values]
 
 
 @pytest.mark.parametrize("content", [b"", b"[2001:db8::1] - -\n", b"[10/Oct/2025] x", b'{"a": 1}\n{"b": 2}\n', b"a\n"])

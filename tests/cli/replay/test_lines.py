@@ -41,10 +41,6 @@ LINES = {
     "a port": (CLF.replace(".{n} ", ".{n}:40000 "), "combined"),
     "ipv6 in brackets": (CLF.replace("203.0.113.{n}", "[2001:db8:{n}::1]:443"), "combined"),
     "uvicorn": ("INFO:     " + UVICORN + " OK", "uvicorn"),
-    "uvicorn in colours": (
-        "\x1b[32mINFO\x1b[0m:     " + UVICORN.replace('"GET', '"\x1b[1mGET') + " \x1b[32mOK",
-        "uvicorn",
-    ),
     "uvicorn with a time": ("2025-10-10 13:55:36,000 - uvicorn.access - INFO - " + UVICORN, "uvicorn"),
     "uvicorn with a time in front": ("2025-10-10 13:55:36 INFO:     " + UVICORN, "uvicorn"),
     "uvicorn under systemd": ("Oct 10 13:55:36 web uvicorn[77]: INFO:     " + UVICORN, "uvicorn"),
@@ -267,7 +263,7 @@ LINES = {
     ),
     "akamai": (
         record(reqTimeSec="1760104536.000", cliIP="203.0.113.#", reqMethod="GET", reqPath="/a", edgeIP="10.0.0.1"),
-        "json",
+        "akamai",
     ),
     "azure": (
         record(
@@ -360,7 +356,7 @@ def lines_of(name):
     return [line.format(n=n).encode() for n in (1, 2, 3, 1, 2)]
 
 
-UNTIMED = {"uvicorn", "uvicorn in colours"}
+UNTIMED = {"uvicorn"}
 CLIENTS = {"ipv6 in brackets": b"2001:db8:%d::1", "pino": b"::ffff:203.0.113.%d"}
 NAMELESS = {"gin", "pipes", "words", "words in quotes", "nlb", "squid", "tab-separated without names"}
 """Their fields are found by their values alone, which most lines have to have."""

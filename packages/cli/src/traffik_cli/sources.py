@@ -23,6 +23,7 @@ import zstandard
 
 from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.synthetic import Traffic
+from traffik_cli.replay.wrappers import uncoloured
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -308,7 +309,7 @@ class Text:
 def lines_in(plain: Bytes, raw: Taken, moved: Callable[[int], object]) -> Iterator[bytes]:
     """Text in blocks that end where a line ends; `moved` is called with the stored bytes read since.
 
-    Zeros, and the byte order marks of files that were joined, are left out. Lines may end with a carriage return alone.
+    Zeros, colours, and byte order marks between joined files are left out. Lines may end with a carriage return.
     """
     rest, told, returns = b"", 0, None
     while block := plain.read(_BLOCK):
@@ -337,4 +338,6 @@ def _cleaned(block: bytes) -> bytes:
     if b"\x00" in block:
         for mark in _MARK_AMID:
             block = block.replace(mark, b"")
-    return block.replace(codecs.BOM_UTF8, b"") if codecs.BOM_UTF8 in block else block
+    if codecs.BOM_UTF8 in block:
+        block = block.replace(codecs.BOM_UTF8, b"")
+    return uncoloured(block)

@@ -10,7 +10,7 @@ from traffik.identities.forwarding import host_of
 from traffik.identities.networks import address_number, networks
 from traffik.identities.proxies import client_identity
 
-__all__ = ["PRIVATE", "address_in", "identity_of", "is_plain", "is_private"]
+__all__ = ["NO_ADDRESS", "PRIVATE", "address_in", "identity_of", "is_plain", "is_private"]
 
 PRIVATE: Final = networks(
     (
@@ -19,6 +19,9 @@ PRIVATE: Final = networks(
     )
 )
 """The networks whose addresses are not used on the internet: a client with one is a proxy, or stands inside."""
+
+NO_ADDRESS: Final = frozenset(["", "-", "unknown", "unix:", "unix", "@", "(null)", "null", "nil", "none", "undefined"])
+"""What servers write in the place of an address that they do not know, such as that of a socket of Unix."""
 
 _FIRST: Final = address_number("0.0.0.0") or 0  # noqa: S104 - the first address of IPv4
 _REMEMBERED: Final = 4096

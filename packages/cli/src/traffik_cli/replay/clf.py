@@ -22,18 +22,23 @@ __all__ = ["COMMON", "CommonLines", "CommonLog", "is_quick"]
 # A client chooses its user, and may put a time in it, but no plain quote: servers escape those. So the time of the line
 # is the one right before the first quote.
 _LINE: Final = re.compile(
-    rb"""(?P<host>[^\s,]+(?:, ?[^\s,]+)*)\s(?P<ident>\S*)\s(?P<user>(?:[^"\\]|\\.)*?)\s?"""
+    rb"""(?P<host>[^\s,{"<][^\s,]*(?:, ?[^\s,]+)*)\s(?P<ident>\S*)\s(?P<user>(?:[^"\\]|\\.)*?)\s?"""
     rb"""(?P<time>\[[^\]\[]*\])\s(?P<rest>".*)""",
     re.DOTALL,
 )
 _UNQUOTED: Final = re.compile(
-    rb"(?P<host>\S+)\s(?P<ident>\S*)\s(?P<user>.*?)\s?(?P<time>\[[^\]\[]*\])\s(?P<rest>.*)", re.DOTALL
+    rb"(?P<host>[^\s{\"<]\S*)\s(?P<ident>\S*)\s(?P<user>.*?)\s?(?P<time>\[[^\]\[]*\])\s(?P<rest>.*)", re.DOTALL
 )
 _REST: Final = re.compile(
     rb'"(?P<request>(?:[A-Z]+ \S+ HTTP/[0-9.]+(?="(?: |$))|(?:[^"\\]|\\.)*))"'
     rb"(?: (?P<status>\d{3}|-))?(?: (?P<bytes>\d+|-))?"
     rb'(?: "(?P<referer>(?:[^"\\]|\\.)*)")?(?: "(?P<agent>(?:[^"\\]|\\.)*)")?'
     rb'(?: "(?P<forwarded>[0-9A-Fa-f][0-9A-Fa-f:., ]*)")?'
+)
+
+# Some formats have a duration or a name of the server between the time and the request, or no quotes around it.
+_AMID: Final = re.compile(
+    rb'"(?P<request>[A-Z]+ \S+(?: HTTP/[0-9.]+)?)"|(?<!\S)(?P<bare>[A-Z]{3,7} (?:/|[a-z]+://)\S*)(?!\S)'
 )
 
 _VHOST: Final = re.compile(rb"(?!\d+\Z)(?:[\w.*-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
@@ -72,10 +77,15 @@ class CommonLines:
         record: dict[str, Any] = match.groupdict()
         if self.vhost:
             record["vhost"] = vhost
-        tail = _REST.match(record.pop("rest"))
+        rest = record.pop("rest")
+        tail = _REST.match(rest)
         if tail is not None:
             record.update(tail.groupdict())
-            record["method"], record["path"] = asked_in(tail["request"])
+        else:
+            tail = _AMID.search(rest)
+            record["request"] = None if tail is None else tail["request"] or tail["bare"]
+        if tail is not None:
+            record["method"], record["path"] = asked_in(record["request"])
         return record
 
 

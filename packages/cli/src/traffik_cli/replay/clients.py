@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from traffik.identities.forwarding import hops
 from traffik.identities.proxies import NETWORK_PREFIX, Proxies
-from traffik_cli.replay.addresses import PRIVATE, address_in
+from traffik_cli.replay.addresses import NO_ADDRESS, PRIVATE, address_in
 from traffik_cli.replay.records import NOTHING, text_of
 
 __all__ = ["PRIVATE_PROXIES", "Clients"]
@@ -64,7 +64,7 @@ class Clients:
         return found
 
     def _listed(self, peer: Any, forwarded: Any) -> bytes | None:
-        texts = (text_of(each) if isinstance(each, list) else each for each in (peer, forwarded))
+        texts = (_text(each) if isinstance(each, list) else each for each in (peer, forwarded))
         return self.key(*texts)
 
     def _found(self, peer: Any, forwarded: Any) -> bytes | None:
@@ -74,9 +74,14 @@ class Clients:
             forwarded, text, proxies = text, None, proxies or PRIVATE_PROXIES
         if proxies is not None and forwarded not in NOTHING:
             text = _through(proxies, text, text_of(forwarded)) or text
-        if not text:
+        if not text or text.lower() in NO_ADDRESS:
             return None
         return (address_in(text) or text).encode("utf-8", "surrogatepass")
+
+
+def _text(listed: list[Any]) -> str:
+    """The lines of a header; the host of a pair of host and port, as Python has the peer of a connection."""
+    return text_of(listed[0] if len(listed) == 2 and isinstance(listed[1], int) else listed)
 
 
 def _through(proxies: Proxies, peer: str | None, header: str) -> str | None:

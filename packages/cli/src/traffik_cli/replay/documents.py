@@ -25,12 +25,18 @@ _LISTS: Final = (
     "items",
     "hits",
     "value",
+    "result",
+    "streams",
+    "tables",
 )
 """Fields that hold a list of events, in the answers of services."""
 
 _SPACE: Final = re.compile(r"[\s,\]]*\[?\s*")
 _ARRAY: Final = re.compile(rb"\[\s*(\{|\]|\Z)")
-_HOLDER: Final = re.compile(rb'\{\s*"(%s)"\s*:\s*[\[{]' % b"|".join(name.encode() for name in _LISTS))
+_HOLDER: Final = re.compile(rb'"(%s)"\s*:\s*\[\s*[\[{]' % b"|".join(name.encode() for name in _LISTS))
+_HEAD: Final = 1 << 12
+"""Bytes in which the list of a long object begins."""
+
 _MOST: Final = 1 << 26
 """Characters of one object at most; what is longer is no log."""
 
@@ -44,16 +50,23 @@ def unfolded(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _is_document(head: bytes) -> bool:
-    """Whether a log begins as an array, or as an object that does not end with its line."""
+    """Whether a log is an array, or objects that are not one a line, or objects that hold lists of events."""
     start = head.lstrip()
-    if _ARRAY.match(start) or _HOLDER.match(start):
+    if _ARRAY.match(start):
         return True
+    if start[:1] != b"{":
+        return False
     line = start.partition(b"\n")[0].rstrip(b"\r")
-    return start[:1] == b"{" and b"}" not in line and _begins(line)
+    try:
+        value, end = json.JSONDecoder().raw_decode(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):  # it goes on in the lines below, or in the next block
+        return _begins(line) or _HOLDER.search(line[:_HEAD]) is not None
+    behind = line.decode("utf-8", "replace")[end:].lstrip(" ,\t")
+    return behind.startswith("{") or _listed(value) is not None
 
 
 def _begins(line: bytes) -> bool:
-    return re.fullmatch(rb'\{\s*("(?:[^"\\]|\\.)*"\s*:.*)?', line, re.DOTALL) is not None
+    return b"}" not in line and re.fullmatch(rb'\{\s*("(?:[^"\\]|\\.)*"\s*:.*)?', line, re.DOTALL) is not None
 
 
 def _objects(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -93,15 +106,35 @@ def _taken(decoder: json.JSONDecoder, text: str) -> tuple[list[bytes], str]:
         found.extend(json.dumps(each).encode() + b"\n" for each in _events(value))
 
 
-def _events(value: Any) -> Iterator[Any]:
+def _events(value: Any) -> Iterable[Any]:
     """The events in an object that holds a list of them; else the object itself."""
-    if isinstance(value, dict):
-        for name in _LISTS:
-            inner = value.get(name)
-            if isinstance(inner, dict):  # as in the answers of Elasticsearch
-                inner = inner.get(name)
-            if isinstance(inner, list) and all(isinstance(each, dict) for each in inner):
-                for each in inner:
-                    yield each.get("_source", each)
-                return
-    yield value
+    found = _listed(value)
+    return [value] if found is None else found
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """The events of the first list of them in an object; None if it holds none."""
+    if not isinstance(value, dict):
+        return None
+    for name in _LISTS:
+        inner = value.get(name)
+        if isinstance(inner, dict):  # as in the answers of Elasticsearch and Loki
+            inner = next((inner[each] for each in _LISTS if isinstance(inner.get(each), list)), None)
+        if isinstance(inner, list) and inner and all(isinstance(each, dict | list) for each in inner):
+            events = [event for each in inner for event in _rows(each)]
+            if all(isinstance(event, dict) for event in events):
+                return events
+    return None
+
+
+def _rows(value: Any) -> list[Any]:
+    """What an element of a list stands for: one event, or several under one name or in one table."""
+    if isinstance(value, list):  # CloudWatch: the fields of an event
+        return [{each.get("field"): each.get("value") for each in value if isinstance(each, dict)}]
+    columns, rows, values = value.get("columns"), value.get("rows"), value.get("values")
+    if isinstance(columns, list) and isinstance(rows, list):  # Azure
+        names = [str(each.get("name") if isinstance(each, dict) else each) for each in columns]
+        return [dict(zip(names, row, strict=False)) for row in rows if isinstance(row, list)]
+    if isinstance(values, list) and all(isinstance(each, list) and len(each) > 1 for each in values):  # Loki
+        return [{"timestamp": each[0], "line": each[1]} for each in values]
+    return [value.get("_source", value)]

@@ -81,6 +81,7 @@ class Format:
             ConfigurationError: no format was recognised, or what is wanted is not in it.
         """
         lines = [line.strip() for line in head.split(b"\n", _MOST_LINES)[:_MOST_LINES] if line.strip()]
+        lines = _of_one_table(lines)
         return self._dated(lines)._read(lines)
 
     def _dated(self, lines: Sequence[bytes]) -> Format:
@@ -149,7 +150,7 @@ class Format:
     def _spaced(self, seen: Seen) -> int:
         """µs between lines that have no time."""
         if self.spacing is None and not any(known.name == seen.shape.name for known in TEXTS):
-            raise ConfigurationError(_no_time(seen.sample))
+            raise ConfigurationError(_no_time(seen.sample, self.calendar))
         return self.spacing or 0
 
     def _proxies(self, seen: Seen) -> Proxies | None:
@@ -207,18 +208,25 @@ class Format:
             )
 
 
-def _no_time(sample: Sample) -> str:
+def _of_one_table(lines: list[bytes]) -> list[bytes]:
+    """The lines up to one that names other columns than the line before did."""
+    headers = [place for place, line in enumerate(lines) if line.startswith(b"#Fields:")]
+    return lines[: next((place for place in headers if lines[place] != lines[headers[0]]), None)]
+
+
+def _no_time(sample: Sample, calendar: Calendar) -> str:
     """What to do about a log in which no field holds a time."""
-    turned = Calendar(day_first=True)
+    turned = replace(calendar, day_first=True)
     for name, values in sample.columns.items():
-        if any(instant(text_of(value), turned) is not None for value in values):
+        texts = map(text_of, values)
+        if any(instant(text, turned) is not None and instant(text, calendar) is None for text in texts):
             return (
                 f"nothing says whether the day or the month comes first in {name}, such as {text_of(values[0])!r}: "
                 f"give --day-first or --month-first"
             )
     return (
-        f"no field holds a time; there are {', '.join(sample.columns)}: name it with --time-field, or say how far apart "
-        f"requests are with --every"
+        f"no field holds a time; there are {', '.join(sample.columns)}: name it with --time-field, or say how far "
+        f"apart requests are with --every"
     )
 
 

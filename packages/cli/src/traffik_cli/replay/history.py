@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from traffik_cli.replay.batches import Hit
-from traffik_cli.replay.selectors import Selector, identity_in
+from traffik_cli.replay.selectors import Selector, identity_in, is_nothing
 
 __all__ = ["History"]
 
@@ -28,7 +28,7 @@ class _Numbers(dict[Hit, int]):
 
     def __missing__(self, hit: Hit) -> int:
         group, raw = hit if isinstance(hit, tuple) else ("", hit)
-        name = b"" if not raw or raw == b"-" else identity_in(self._selector, raw)
+        name = b"" if is_nothing(self._selector, raw) else identity_in(self._selector, raw)
         number = self[hit] = self.number(group, name)
         return number
 

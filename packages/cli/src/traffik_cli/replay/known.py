@@ -6,6 +6,7 @@ no other has.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,7 +33,7 @@ class KnownText:
     def fields(self) -> Fields:
         """Where the facts stand."""
         client = next((name for name in ("client_addr", "remote_addr") if f"${name}" in self.template), None)
-        return Fields("time" if "$time]" in self.template or "$time " in self.template else None, client)
+        return Fields("time" if re.search(r"\$time\b", self.template) else None, client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ TEXTS: Final = (
     KnownText(
         "haproxy", '$client_addr [$time] $frontend $backend/$server $timers $status $bytes $_ "$request"', "timers"
     ),
+    KnownText("rails", 'Started $method "$path" for $remote_addr at $time', "time"),
     KnownText("uvicorn", '$client_addr - "$request" $status'),
 )
 """Formats of text, those that say more before those that say less."""
@@ -100,6 +102,7 @@ RECORDS: Final = (
         ("ClientIP", "EdgeStartTimestamp"),
         Fields("EdgeStartTimestamp", "ClientIP", "ClientRequestMethod", None),
     ),
+    KnownRecords("akamai", ("cliIP", "reqTimeSec"), Fields("reqTimeSec", None, "reqMethod", "reqPath")),
     KnownRecords("apigateway", ("requestTime", "httpMethod"), Fields("requestTime", None, "httpMethod", None)),
     KnownRecords("apigateway", ("requestTime", "routeKey"), Fields("requestTime")),
     KnownRecords("heroku", ("at", "method", "path", "fwd"), Fields(None, None, "method", "path", "fwd")),

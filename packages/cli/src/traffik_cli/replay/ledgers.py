@@ -18,7 +18,7 @@ from typing import Final
 from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.strategies import Kernel, Plan, State
 from traffik_cli.replay.batches import Hit, Run
-from traffik_cli.replay.selectors import Selector, identity_in, is_address
+from traffik_cli.replay.selectors import Selector, identity_in, is_address, is_nothing
 
 __all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
 
@@ -190,7 +190,7 @@ class Ledger:
 
     def _arrive(self, key: Hit, now: int) -> Tally | None:
         """The entry of a key not seen before; None if it is none."""
-        if not key or key == b"-":
+        if is_nothing(self.selector, key):
             self.keyless += 1
             return None
         if len(self.table) >= self._room:

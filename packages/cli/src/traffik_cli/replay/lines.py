@@ -14,7 +14,7 @@ import msgspec
 
 from traffik_cli.replay.records import Parse, Record
 
-__all__ = ["Columns", "JsonObject", "Pairs", "Pattern", "Words", "columns_of", "narrowed"]
+__all__ = ["Columns", "JsonObject", "Labels", "Pairs", "Pattern", "Words", "columns_of", "narrowed"]
 
 _PAIR: Final = re.compile(
     rb"(?<![^\s,;])(?P<name>[A-Za-z_@][\w.@/-]*)="
@@ -25,6 +25,10 @@ _PAIR: Final = re.compile(
 _WORD: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]\[]*\]|[^\s"]\S*')
 _DECODE: Final = json.JSONDecoder().decode
 _ESCAPE: Final = re.compile(rb"\\(.)")
+_HEX: Final = re.compile(r"(\\[^x])|((?:\\x[0-9A-Fa-f]{2})+)")
+_NO_VALUE: Final = re.compile(r":\s*-?(?=\s*[,}])")
+_COMMA: Final = re.compile(r",(?=\s*\})")
+_LABEL: Final = re.compile(rb"[A-Za-z_][\w.-]*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +84,24 @@ def _shape(names: Iterable[str]) -> Any:
 
 def _patient(line: bytes) -> Record | str:
     """An object that is not strictly JSON, or what is wrong with it."""
+    text = line.rstrip().removesuffix(b",").decode("utf-8", "replace")
     try:
-        found = _DECODE(line.rstrip().removesuffix(b",").decode("utf-8", "replace"))
+        found = _DECODE(text)
     except (ValueError, RecursionError) as error:
-        return f"no JSON: {error}"
+        try:
+            found = _DECODE(_mended(text))
+        except (ValueError, RecursionError):
+            return f"no JSON: {error}"
     return found if isinstance(found, dict) else "no object"
+
+
+def _mended(text: str) -> str:
+    """Text in which servers that write JSON by a template left out a value, or escaped characters in their own way."""
+    return _COMMA.sub("", _NO_VALUE.sub(":null", _HEX.sub(_characters, text)))
+
+
+def _characters(match: re.Match[str]) -> str:
+    return match[1] or json.dumps(bytes.fromhex(match[2].replace("\\x", "")).decode("utf-8", "replace"))[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +130,9 @@ class Columns:
             return f"no CSV: {error}"
         if len(values) != len(self.columns):
             return f"{len(values)} columns, not {len(self.columns)}"
-        return dict(zip(self.columns, values, strict=True))
+        if self.comment:  # W3C's format writes a space as a plus
+            return dict(zip(self.columns, (value.replace(",+", ", ") for value in values), strict=True))
+        return dict(zip(self.columns, map(str.strip, values), strict=True))
 
 
 def columns_of(line: bytes) -> tuple[str, list[str]] | None:
@@ -146,6 +165,24 @@ class Pairs:
             inner = _ESCAPE.sub(rb"\1", value[1:-1]) if value[:1] in {b'"', b"'"} else value
             found[name.decode()] = inner
         return found if len(found) > 1 else "no name=value pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels and values between tabs, as LTSV has them: ``method:GET``, a tab, ``path:/a``.
+
+    Attributes:
+        columns: empty: any record may have any fields.
+    """
+
+    columns: tuple[str, ...] = ()
+
+    def __call__(self, line: bytes) -> Record | str:
+        parts = line.split(b"\t")
+        if len(parts) < 2 or not all(map(_LABEL.match, parts)):
+            return "no label:value between tabs"
+        pairs = (part.partition(b":") for part in parts)
+        return {label.decode(): value for label, _, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from traffik_cli.replay.addresses import address_in
 from traffik_cli.replay.clf import CommonLines
 from traffik_cli.replay.known import RECORDS, TEXTS, KnownRecords
-from traffik_cli.replay.lines import Columns, JsonObject, Pairs, Pattern, Words, columns_of
+from traffik_cli.replay.lines import Columns, JsonObject, Labels, Pairs, Pattern, Words, columns_of
 from traffik_cli.replay.records import Fields, Layout, Record, text_of
 from traffik_cli.replay.roles import Sample, layout_of, names_time, says_time
 from traffik_cli.replay.selectors import Selector
@@ -30,6 +30,12 @@ _NAMED: Final = 0.9
 """The weight of shapes whose fields have names."""
 
 _SURE: Final = 0.95
+_TITLES: Final = 5
+"""Lines of which one may name the columns of a table."""
+
+_PATHLESS: Final = 0.94
+"""The worth of records that say no path, less than `_SURE`: another shape may."""
+
 _LEAST: Final = 0.02
 """The share of the first lines that have to be of a format; others may stand between them."""
 
@@ -119,7 +125,7 @@ class Search:
                 if best.score >= _SURE:
                     return best
         if len(wrappers) < _DEPTH:
-            for wrapper in _around(inside):
+            for wrapper in _around(inside, self.calendar):
                 found = self._best((*wrappers, wrapper))
                 best = best if found is None else _better(best, found)
                 if best is not None and best.score >= _SURE:
@@ -144,7 +150,8 @@ class Search:
         layout = layout_of(sample, _merged(self.fields, shape.fields), self.calendar)
         stamped = stamps * 2 > len(records)
         score = len(records) / max(1, len(records) + wrong) * shape.weight * self._worth(sample, layout)
-        if not stamped and not says_time(sample, layout, self.calendar):
+        timed = says_time(sample, layout, self.calendar)
+        if not timed and (not stamped or any(sample.columns.get(name) for names in layout.time for name in names)):
             score *= 0.3 if shape.weight >= _NAMED else 0.0  # rows without names and times may be anything
         if not records and not wrong and names_time(shape.parse.columns):
             score = _LEAST  # a table without rows
@@ -158,20 +165,22 @@ class Search:
         if not layout.client and not layout.forwarded:
             return 0.1
         addresses = max(sample.share(name, _is_address) for name in layout.client or layout.forwarded)
-        return 0.4 if addresses < 0.5 or sample.share("ident", _is_address) >= 0.5 else 1.0
+        if addresses < 0.5 or sample.share("ident", _is_address) >= 0.5:
+            return 0.4
+        return 1.0 if layout.path or layout.request else _PATHLESS
 
 
 def _better(one: Seen | None, other: Seen) -> Seen:
     return other if one is None or other.score > one.score else one
 
 
-def _around(lines: Sequence[bytes]) -> Iterator[Wrapper]:
+def _around(lines: Sequence[bytes], calendar: Calendar) -> Iterator[Wrapper]:
     """The wrappers that may be taken off of most of the lines."""
     tables: list[Parser] = [JsonObject()] if any(line[:1] == b"{" for line in lines) else []
     tables += [shape.parse for shape in _tables(lines) if shape.name == "csv"]
     for parse in tables:
         records = [record for record in map(parse, lines) if not isinstance(record, str)]
-        yield from envelopes_of(parse, records)
+        yield from envelopes_of(parse, records, calendar)
     for wrapper in PREFIXES:
         if sum(wrapper.open(line) is not None for line in lines) * 2 > len(lines):
             yield wrapper
@@ -181,6 +190,8 @@ def _shapes(lines: Sequence[bytes]) -> Iterator[Shape]:
     """The shapes that lines without wrappers may have, the likeliest first."""
     if any(line[:1] == b"{" for line in lines):
         yield Shape("json", JsonObject())
+    if lines and not isinstance(Labels()(lines[-1]), str):
+        yield Shape("ltsv", Labels())
     yield from _tables(lines)
     yield Shape("combined", CommonLines())
     yield Shape("vhost_combined", CommonLines(vhost=True))
@@ -199,21 +210,41 @@ def _tables(lines: Sequence[bytes]) -> Iterator[Shape]:
         delimiter = "\t" if any(b"\t" in line for line in lines if line[:1] != b"#") else " "
         yield Shape("w3c", Columns(delimiter, tuple(names.split()), comment=b"#"))
         return
+    for place, line in enumerate(lines[:_TITLES]):
+        found = columns_of(line)
+        if found is not None and _are_names(found[1]) and (place == 0 or _is_row(lines[place + 1 :], found)):
+            yield Shape("csv", Columns(found[0], _distinct(found[1]), header=line))
+            return
+
+
+def _is_row(lines: Sequence[bytes], names: tuple[str, list[str]]) -> bool:
+    """Whether the first of the lines has as many columns as there are names."""
     found = columns_of(lines[0]) if lines else None
-    if found is not None and len({*found[1]}) == len(found[1]) and all(map(_is_name, found[1])):
-        yield Shape("csv", Columns(found[0], tuple(found[1]), header=lines[0]))
+    return found is not None and (found[0], len(found[1])) == (names[0], len(names[1]))
+
+
+def _are_names(texts: Sequence[str]) -> bool:
+    """Whether these name columns: an index of rows has no name, nor have the ends of a row between bars."""
+    named = list(filter(None, texts))
+    return len(named) > 1 and all(map(_is_name, named))
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of columns, of which no two are the same: one that comes again, or is empty, has its number behind it."""
+    found: dict[str, None] = {}
+    for place, name in enumerate(names, 1):
+        found[f"{name} {place}".strip() if not name or name in found else name] = None
+    return tuple(found)
 
 
 def _is_name(text: str) -> bool:
-    return (
-        bool(text) and address_in(text) is None and text[0] not in '[{"' and not text[0].isdigit() and "=" not in text
-    )
+    return address_in(text) is None and text[0] not in '[{"' and not text[0].isdigit() and "=" not in text
 
 
 def _unnamed(lines: Sequence[bytes]) -> Iterator[Shape]:
     """Rows without names; their columns are called by their numbers."""
     found = columns_of(lines[0]) if lines else None
-    if found is not None and len(found[1]) > 2 and not all(map(_is_name, found[1])):
+    if found is not None and len(found[1]) > 2 and not _are_names(found[1]):
         yield Shape("csv", Columns(found[0], tuple(str(place) for place in range(1, len(found[1]) + 1))), weight=0.8)
 
 

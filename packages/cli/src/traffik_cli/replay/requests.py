@@ -34,12 +34,17 @@ def request_finder(layout: Layout) -> Callable[[Record], tuple[bytes | None, byt
     def find(record: Record) -> tuple[bytes | None, bytes | None]:
         method, path = find_method(record), find_path(record)
         if method is not None and path is not None:
-            return _bytes(method), path_in(_bytes(path))
+            return _bytes(method), _rooted(path_in(_bytes(path)))
         line = find_line(record)
         asked = (None, None) if line is None else asked_in(_bytes(line))
-        return (method and _bytes(method)) or asked[0], path_in(_bytes(path)) if path else asked[1]
+        return (method and _bytes(method)) or asked[0], _rooted(path_in(_bytes(path))) if path else asked[1]
 
     return find
+
+
+def _rooted(path: bytes) -> bytes:
+    """A path that begins with a slash, which some logs leave out."""
+    return path if path[:1] == b"/" or not path[:1].isalnum() or b":" in path else b"/" + path
 
 
 def _bytes(value: Any) -> bytes:

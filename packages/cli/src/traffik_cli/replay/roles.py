@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from traffik_cli.replay.addresses import address_in
+from traffik_cli.replay.addresses import address_in, is_private
 from traffik_cli.replay.records import NOTHING, Fields, Layout, Record, flattened, text_of
 from traffik_cli.replay.times import Calendar, instant
 
-__all__ = ["Sample", "layout_of", "names_time", "says_time"]
+__all__ = ["Sample", "layout_of", "names_time", "says_time", "time_in"]
 
 _Test = Callable[[Any], bool]
 
@@ -28,28 +28,28 @@ _NAMES: Final = {
         "time": """
             edgestarttimestamp startutc starttime requeststarttime startedat timestarted start @timestamp
             timestamp time ts timeiso8601 timelocal datetime requesttime requesttimeepoch eventtime reqtimesec
-            timeunixnano msec epoch date created createdat when receivedat
+            timeunixnano msec asctime realtimetimestamp epoch date created createdat when receivedat
         """,
         "client": """
             cfconnectingip httpcfconnectingip trueclientip httptrueclientip fastlyclientip httpxrealip clientip
             clientaddress clientaddr clientremoteaddr sourceip sourceaddress realip xrealip cip cliip remoteip
-            remoteaddr remoteaddress downstreamremoteaddress remotehost clienthost calleripaddress ip ipaddress
+            remoteipaddress remoteaddr remoteaddress downstreamremoteaddress remotehost clienthost calleripaddress ip ipaddress
             netpeerip netsockpeeraddr srcip src source client remote host peer h addr address
         """,
         "forwarded": """
             xforwardedfor httpxforwardedfor proxyaddxforwardedfor forwardedfor csxforwardedfor xff
-            downstreamxforwardedfor fwd httpforwarded forwarded
+            downstreamxforwardedfor requestxforwardedfor fwd httpforwarded forwarded
         """,
         "method": """
             method requestmethod httpmethod verb csmethod clientrequestmethod reqmethod httprequestmethod m
         """,
         "path": """
-            path requestpath uripath urlpath csuristem clientrequestpath clientrequesturi requesturi uri url
+            path requestpath uripath urlpath csuristem csuri clientrequestpath clientrequesturi requesturi uri url
             requesturl urloriginal originalurl urlfull httpurl httptarget rawpath reqpath resourcepath target
             route request u
         """,
         "request": """
-            request requestline httprequestline reqline r
+            request requestline httprequestline reqline req r
         """,
     }.items()
 }
@@ -156,9 +156,16 @@ def _is_client(value: Any) -> bool:
     """Whether a value is an address or a list of them."""
     if isinstance(value, int | float):
         return False
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int):  # a host and its port
+        value = value[0]
     text = text_of(value)
     hops = text.split(",") if "for=" not in text.lower() else [text.lower().partition("for=")[2].partition(";")[0]]
     return all(address_in(hop.strip(' "')) is not None for hop in hops)
+
+
+def _is_inside(value: Any) -> bool:
+    address = address_in(text_of(value))
+    return address is not None and is_private(address)
 
 
 def _forms(name: str) -> list[str]:
@@ -206,7 +213,8 @@ def _client(sample: Sample, test: _Test) -> tuple[str, ...]:
     if sure and (not hinted or _forms(sure[0])[-1] not in _WEAK):
         return tuple(sure)
     if hinted or able:
-        return tuple(hinted or able[:1])
+        # Without a name, the address of the server is the likeliest to be private.
+        return tuple(hinted or sorted(able, key=lambda name: sample.share(name, _is_inside) >= 0.5)[:1])
     return tuple(name for name in named if _forms(name)[-1] not in _WEAK and not _is_other(name))
 
 
@@ -229,6 +237,13 @@ def _time(sample: Sample, tests: dict[str, _Test]) -> tuple[tuple[str, ...], ...
     others = _unnamed(sample, tests["time"], 0.8)
     plain = [name for name in named if _forms(name)[-1] in _PLAIN and sample.share(name, tests["instant"]) >= 0.5]
     return tuple((name,) for name in others or plain)
+
+
+def time_in(sample: Sample, calendar: Calendar) -> str | None:
+    """The best field that holds times, by name and value or else by value; None if there is none."""
+    test = _tests(calendar)["time"]
+    named = (name for name in _named(sample, "time") if sample.share(name, test) >= 0.5)
+    return next(named, None) or next(iter(_unnamed(sample, test, 0.8)), None)
 
 
 def says_time(sample: Sample, layout: Layout, calendar: Calendar) -> bool:

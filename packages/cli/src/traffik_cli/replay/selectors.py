@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from traffik.model.errors import ConfigurationError
-from traffik_cli.replay.addresses import identity_of
+from traffik_cli.replay.addresses import NO_ADDRESS, identity_of
 
-__all__ = ["Selector", "header_fields", "header_key", "identity_in", "is_address", "selector"]
+__all__ = ["Selector", "header_fields", "header_key", "identity_in", "is_address", "is_nothing", "selector"]
 
 _KINDS: Final = ("ip", "header", "field", "regex")
 _GRAMMAR: Final = 'a key is "ip", "header:NAME", "field:NAME" or "regex:PATTERN"'
@@ -65,6 +65,13 @@ def header_fields(name: str) -> tuple[str, ...]:
     known = {"user_agent": ("agent",), "x_forwarded_for": ("forwarded",)}.get(plain, ())
     spelled = (name, name.lower(), name.title())
     return (f"http_{plain}", *spelled, plain, *(f"cs({each})" for each in spelled), f"cs-{name.lower()}", *known)
+
+
+def is_nothing(chosen: Selector, raw: bytes | None) -> bool:
+    """Whether `raw` means that there is no key."""
+    if not raw or raw == b"-":
+        return True
+    return chosen.kind in {"ip", "header"} and raw.decode("utf-8", "replace").lower() in NO_ADDRESS
 
 
 def is_address(chosen: Selector, raw: bytes) -> bool:

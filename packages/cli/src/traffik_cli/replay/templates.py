@@ -65,7 +65,6 @@ _SPACED: Final = (
     "request",
     "http_x_forwarded_for",
     "proxy_add_x_forwarded_for",
-    "_",
 )
 
 _QUOTED: Final = r'(?:[^"\\]|\\.)*'
@@ -161,6 +160,8 @@ def _inner(name: str, before: str, behind: str) -> str:
         return r"(?:\?\S*)?"
     if name == "remote_user":
         return r'(?:[^"\\]|\\.)*?'
-    if name in _SPACED:
+    if name == "_":  # what a client sent may look like the request, which is the last that does
+        return rf'(?:.*(?={re.escape(behind)}"[A-Z]+ \S+ HTTP/[0-9.]+")|.*?)'
+    if name in _SPACED or (name in _TIMES and not behind):
         return r".*?" if behind else r".*"
     return r"\S*?" if behind and behind != " " else r"\S*"

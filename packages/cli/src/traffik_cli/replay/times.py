@@ -22,11 +22,12 @@ _MONTHS: Final = (
     *("july", "august", "september", "october", "november", "december"),
 )
 
-ZONES: Final = {
-    **{"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9},
-    **{"EDT": -4, "EST": -5, "CDT": -5, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8, "AEST": 10, "AEDT": 11},
-    **{"NZST": 12, "NZDT": 13, "CST": None, "IST": None, "BST": None, "AST": None, "PKT": None, "HKT": None},
-}
+_HOURS: Final = (
+    *((0, "Z UTC GMT WET"), (1, "CET WEST"), (2, "CEST EET"), (3, "EEST MSK"), (9, "JST"), (10, "AEST"), (11, "AEDT")),
+    *((12, "NZST"), (13, "NZDT"), (-4, "EDT"), (-5, "EST CDT"), (-6, "MDT"), (-7, "MST PDT"), (-8, "PST")),
+    (None, "CST IST BST AST PKT HKT"),
+)
+ZONES: Final = {name: hours for hours, names in _HOURS for name in names.split()}
 """Names of zones, and their hours ahead of UTC; None for a name that several zones have, or that few know."""
 
 _NAME: Final = "|".join(ZONES)

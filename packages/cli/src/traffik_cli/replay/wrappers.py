@@ -5,16 +5,18 @@ A wrapper may hold a time, which is used if the line inside has none.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from traffik_cli.replay.lines import narrowed
-from traffik_cli.replay.records import Parse, Record, field_of, flattened
-from traffik_cli.replay.times import ZONES
+from traffik_cli.replay.records import Parse, Record, field_of
+from traffik_cli.replay.roles import Sample, time_in
+from traffik_cli.replay.times import ZONES, Calendar
 
-__all__ = ["PREFIXES", "Colours", "Envelope", "Prefix", "Quotes", "Wrapper", "envelopes_of", "peeled"]
+__all__ = ["PREFIXES", "Envelope", "Prefix", "Quotes", "Wrapper", "envelopes_of", "peeled", "uncoloured"]
 
 _ISO: Final = (
     rb"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [AaPp][Mm]\b)?"
@@ -23,20 +25,12 @@ _ISO: Final = (
 _TAG: Final = rb"[^\s:\[\]]+(?:\[[^\]\s]*\])?: "
 _ADDRESS: Final = rb"\[?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]+:[0-9A-Fa-f.:]*)\]?"
 
-_TIMES: Final = ("time", "timestamp", "@timestamp", "__REALTIME_TIMESTAMP", "_time", "ts", "date")
-_CONTENTS: Final = (
-    "log",
-    "message",
-    "MESSAGE",
-    "msg",
-    "line",
-    "textPayload",
-    "@message",
-    "_raw",
-    "event",
-    "body",
-    "text",
-)
+_CONTENTS: Final = ("log", "message", "msg", "line", "textpayload", "raw", "event", "body", "text", "content")
+"""Names of fields that hold lines, in lower case and without signs."""
+
+_SIGNS: Final = re.compile(r"[^a-z0-9]")
+_REQUEST: Final = re.compile(rb"[A-Z]{3,7} \S+ HTTP/[0-9]|\{ *\"[^\"]+\" *:")
+_COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
 _ENVELOPES: Final = {"log": "docker's json-file", "MESSAGE": "journald"}
 
 
@@ -74,27 +68,17 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Quotes:
-    """The whole line as one value of CSV: in quotes, and those inside doubled."""
+    """The whole line as one value of CSV, whose quotes are doubled inside, or as a string of JSON."""
 
-    name: str = "csv quotes"
+    name: str = "quotes"
 
     def open(self, line: bytes) -> tuple[bytes, Any] | None:
-        if len(line) < 2 or line[:1] != b'"' or line[-1:] != b'"' or b'""' not in line:
+        if len(line) < 2 or line[:1] != b'"' or line[-1:] != b'"':
             return None
-        return line[1:-1].replace(b'""', b'"'), None
-
-
-@dataclass(frozen=True, slots=True)
-class Colours:
-    """Escape sequences of a terminal."""
-
-    name: str = "colours"
-
-    def open(self, line: bytes) -> tuple[bytes, Any] | None:
-        return (_COLOUR.sub(b"", line), None) if b"\x1b[" in line else None
-
-
-_COLOUR: Final = re.compile(rb"\x1b\[[0-9;]*m")
+        try:
+            return json.loads(line).encode("utf-8", "surrogatepass"), None
+        except ValueError:
+            return (line[1:-1].replace(b'""', b'"'), None) if b'""' in line else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +99,50 @@ class Envelope:
 
     def open(self, line: bytes) -> tuple[bytes, Any] | None:
         record = self.parse(line)
-        content = None if isinstance(record, str) else field_of(record, self.content)
-        if isinstance(record, str) or not isinstance(content, str):
+        inner = b"" if isinstance(record, str) else _line_in(field_of(record, self.content))
+        if isinstance(record, str) or not inner:
             return None
-        inner = content.encode("utf-8", "surrogatepass").strip()
-        return inner, None if self.time is None else field_of(record, self.time)
+        return uncoloured(inner), None if self.time is None else field_of(record, self.time)
 
 
-def envelopes_of(parse: Parse, records: Sequence[Record]) -> list[Envelope]:
-    """The ways in which most of the records may hold lines."""
-    found: list[Envelope] = []
-    flat = list(map(flattened, records))
-    names = list(dict.fromkeys(name for record in flat for name in record))
-    for content in _CONTENTS:
-        for name in names:
-            holding = [record for record in flat if isinstance(record.get(name), str)]
-            if name.rpartition(".")[2] == content and len(holding) * 2 > len(records):
-                time = next((each for each in names if each.rpartition(".")[2] in _TIMES), None)
-                read = narrowed(parse, [name] if time is None else [name, time])
-                found.append(Envelope(_ENVELOPES.get(content, "records"), read, name, time))
-    return found
+def uncoloured(text: bytes) -> bytes:
+    """Text without the escape sequences by which terminals show colours."""
+    return _COLOUR.sub(b"", text) if b"\x1b[" in text else text
+
+
+def _line_in(value: Any) -> bytes:
+    """The line that a field holds; the journal writes one with control characters as a list of bytes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").strip()
+    if isinstance(value, list) and all(isinstance(each, int) and 0 <= each < 256 for each in value):
+        return bytes(value).strip()
+    return b""
+
+
+def envelopes_of(parse: Parse, records: Sequence[Record], calendar: Calendar) -> list[Envelope]:
+    """The ways in which most of the records may hold lines: under a usual name, or as a line that is recognized."""
+    sample = Sample()
+    for record in records:
+        sample.add(record)
+    holding = {
+        name: lines
+        for name, values in sample.columns.items()
+        if len(lines := list(filter(None, map(_line_in, values)))) * 2 > len(records)
+    }
+    contents = {name: _SIGNS.sub("", name.rpartition(".")[2].lower()) for name in holding}
+    known = [name for content in _CONTENTS for name in holding if contents[name] == content]
+    others = [name for name in holding if name not in known and sum(map(_is_line, holding[name])) * 2 > len(records)]
+    return [_envelope(parse, sample, name, calendar) for name in (*known, *others)]
+
+
+def _envelope(parse: Parse, sample: Sample, content: str, calendar: Calendar) -> Envelope:
+    called = _ENVELOPES.get(content.rpartition(".")[2], "records")
+    time = time_in(sample, calendar)
+    return Envelope(called, narrowed(parse, [content] if time is None else [content, time]), content, time)
+
+
+def _is_line(line: bytes) -> bool:
+    return _REQUEST.search(line) is not None
 
 
 def _prefix(name: str, pattern: bytes) -> Prefix:
@@ -142,16 +150,15 @@ def _prefix(name: str, pattern: bytes) -> Prefix:
 
 
 PREFIXES: Final[tuple[Wrapper, ...]] = (
-    Colours(),
     Quotes(),
     _prefix("compose names", rb"[\w.-]+ *\| ?"),
     _prefix("kubectl names", rb"\[pod/[^\]\s]+\] "),
     _prefix("cri", rb"(?P<time>" + _ISO + rb") (?:stdout|stderr) [FP] "),
     _prefix(
         "syslog",
-        rb"(?:<\d{1,3}>)?1 (?P<time>"
+        rb"(?:\d{1,5} )?(?:<\d{1,3}>)?1 (?P<time>"
         + _ISO
-        + rb') \S+ \S+ \S+ \S+ (?:-|(?:\[(?:[^\]\\"]|\\.|"[^"]*")*\])+) ?(?:\xef\xbb\xbf)?',
+        + rb') \S+ \S+ \S+ \S+ (?:-(?!\S)|(?:\[(?:[^\]\\"]|\\.|"[^"]*")*\])+)? ?',
     ),
     _prefix(
         "syslog",
@@ -162,8 +169,8 @@ PREFIXES: Final[tuple[Wrapper, ...]] = (
         "a level",
         rb"(?:\[?(?P<time>"
         + _ISO
-        + rb")\]?(?: -)? *)?(?:\[\d+\] *)?\[?(?:DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL)\]?:?(?: +- +| +)"
-        rb"(?:[\w.]+(?: -|:) +)?",
+        + rb")\]?(?: -)? *)?(?:\[\d+\] *)?\[?(?i:TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL)\]?"
+        rb"(?::[\w.]+:|:?(?: +- +| +)(?:[\w.]+(?: -|:) +)?)",
     ),
     _prefix(
         "ruby's logger",
