@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -27,6 +28,7 @@ def lines(*addresses, asked="GET /a HTTP/1.1"):
 
 
 PUBLIC = lines(*(f"203.0.113.{n}" for n in range(30)))
+TURNED = "time,ip\n" + "".join(f"2025-10-26 02:{n:02}:00,203.0.113.{n % 7}\n" for n in (*range(60), *range(60)))
 JSON = "".join(f'{{"time": {1_760_104_536 + n}, "ip": "user-{n % 5}"}}\n' for n in range(30))
 
 WARNINGS = {
@@ -34,6 +36,8 @@ WARNINGS = {
     "malformed": (PUBLIC + "what?\n" * 10, ()),
     "late": (PUBLIC[-200:] + PUBLIC, ("--window", "1min")),
     "no-time": ('203.0.113.7:4 - "GET / HTTP/1.1" 200\n203.0.113.8:4 - "GET / HTTP/1.1" 200\n', ()),
+    "one-time": (re.sub(r"12:\d\d:00", "12:00:00", PUBLIC), ()),
+    "hour-twice": (TURNED, ("--timezone", "Europe/Berlin")),
     "keyless": (PUBLIC + lines(*"-" * 10), ()),
     "one-key": (lines(*["203.0.113.7"] * 30), ()),
     "no-addresses": (JSON, ()),
@@ -52,6 +56,26 @@ def test_a_result_that_cannot_be_right_causes_a_warning(kind, traffik, tmp_path)
     assert said.err.startswith("traffik: warning: ")
     assert kind in (tmp_path / "a.html").read_text()
     assert said.code == (2 if kind == "nothing-read" else 0)
+
+
+def test_a_date_without_a_clock_causes_a_warning(traffik, tmp_path):
+    (tmp_path / "log.csv").write_text("date,ip\n" + "".join(f"2025-10-1{n},203.0.113.{n}\n" for n in range(9)))
+    said = traffik("replay", tmp_path / "log.csv", "--rate", "5/min")
+    assert "such as 2025-10-10, is a date without a clock" in said.err
+
+
+@pytest.mark.parametrize("span", [("2025-10-26 01:00", "2025-10-26 01:50"), ("2025-10-26 03:10", "2025-10-26 09:00")])
+def test_no_hour_comes_twice_in_a_log_of_other_hours(span, traffik, tmp_path):
+    (tmp_path / "log.csv").write_text("time,ip\n" + "".join(f"{each}:00,203.0.113.7\n" for each in span))
+    said = traffik("replay", tmp_path / "log.csv", "--rate", "5/min", "--timezone", "Europe/Berlin")
+    assert (said.code, said.err) == (0, "")
+
+
+def test_lines_of_before_there_was_a_proxy_do_not_hide_it(traffik, tmp_path):
+    late = lines(*["10.0.0.1"] * 30).replace(" 200 5", ' 200 5 "-" "curl" "203.0.113.9"')
+    (tmp_path / "log").write_text(PUBLIC + late)
+    said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--json")
+    assert json.loads(said.out)["scenarios"][0]["clients"] == 30
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from traffik_cli.replay.replay_warnings import ReplayWarning, warnings_of
 from traffik_cli.replay.reports import ScenarioReport, report_of
 from traffik_cli.replay.scenarios import Scenario, Trial, wanted_by
 from traffik_cli.replay.targets import Crests, Suggestion
+from traffik_cli.replay.times import Calendar
 from traffik_cli.replay.tracing import ClientReport, Trace
 from traffik_cli.searching import LimitSearch, crests_found, demands, recorder, suggested
 from traffik_cli.sources import Readable
@@ -151,11 +152,11 @@ def replayed(
     found = Found(reports, read.logs, [], suggestions, 0.0, read.left_out, traced, crests, asked)
     if pseudonyms is not None:
         found = pseudonyms.told(found)
-    return replace(found, warnings=_warnings(found), seconds=time.perf_counter() - began)
+    return replace(found, warnings=_warnings(found, reading.form.calendar), seconds=time.perf_counter() - began)
 
 
-def _warnings(found: Found) -> list[ReplayWarning]:
-    warnings = warnings_of(found.reports[0], found.logs)
+def _warnings(found: Found, calendar: Calendar) -> list[ReplayWarning]:
+    warnings = warnings_of(found.reports[0], found.logs, calendar)
     if any(each.group for each in found.suggestions):  # a group may well be one client's
         return [each for each in warnings if each.id != "one-key"]
     return warnings

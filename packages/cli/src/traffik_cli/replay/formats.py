@@ -18,7 +18,7 @@ from traffik_cli.replay.known import NAMED, RECORDS, TEXTS
 from traffik_cli.replay.lines import JsonObject, Pairs, Pattern, narrowed
 from traffik_cli.replay.reader import RecordReader, fields_read
 from traffik_cli.replay.recognition import Search, Seen, Shape
-from traffik_cli.replay.records import Fields, text_of
+from traffik_cli.replay.records import Fields, Record, first_of, text_of
 from traffik_cli.replay.roles import Sample
 from traffik_cli.replay.selectors import header_fields
 from traffik_cli.replay.templates import pattern_of, template_of
@@ -165,10 +165,11 @@ class Format:
             return self.trusted
         if not self.assume or self.fields.ip or not forwarded:
             return None
-        peers = [address for name in client[:1] for address in _addresses(seen.sample, name)]
-        behind = [address for name in forwarded[:1] for address in _addresses(seen.sample, name)]
-        private = sum(map(is_private, peers)) >= 0.9 * len(peers)
-        return PRIVATE_PROXIES if private and behind else None
+        # Lines without the header say nothing: the log may be of a time before there was a proxy.
+        pairs = [(_last_address(record, forwarded), _last_address(record, client)) for record, _ in seen.records]
+        peers = [peer for behind, peer in pairs if behind is not None and peer is not None]
+        behind = any(behind is not None for behind, _ in pairs)
+        return PRIVATE_PROXIES if behind and sum(map(is_private, peers)) >= 0.9 * len(peers) else None
 
     def _check(self, seen: Seen) -> None:
         """Refuse to read what the format does not hold."""
@@ -230,10 +231,10 @@ def _no_time(sample: Sample, calendar: Calendar) -> str:
     )
 
 
-def _addresses(sample: Sample, name: str) -> list[str]:
-    """The addresses of a field, the last of each list."""
-    found = (address_in(text_of(value).rpartition(",")[2]) for value in sample.columns.get(name, ()))
-    return [address for address in found if address is not None]
+def _last_address(record: Record, names: Sequence[str]) -> str | None:
+    """The address in the first of the fields that says something, the last one of a list."""
+    value = first_of(record, names) if names else None
+    return None if value is None else address_in(text_of(value).rpartition(",")[2])
 
 
 def _default(name: str) -> Shape:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
+from traffik_cli.replay.times import UTC, Calendar, is_local, turned_back
 
 __all__ = ["ReplayWarning", "wait_of", "warnings_of"]
 
@@ -22,6 +24,8 @@ _FEW: Final = 20
 
 _NAMES: Final = 3
 """Examples that are shown."""
+
+_DATE: Final = re.compile(r"\[?\d{4}[-/.]\d\d[-/.]\d\d\]?")
 
 _UNITS: Final = (("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000))
 
@@ -45,9 +49,10 @@ class ReplayWarning:
     log: str | None = None
 
 
-def warnings_of(found: ScenarioReport, logs: Sequence[LogReport]) -> list[ReplayWarning]:
-    """All warnings about a replay."""
+def warnings_of(found: ScenarioReport, logs: Sequence[LogReport], calendar: Calendar = UTC) -> list[ReplayWarning]:
+    """All warnings about a replay of logs in which `calendar` filled in what times do not say."""
     warnings = [warning for log in logs for warning in _of_log(log)]
+    warnings += _of_times(found, logs, calendar)
     warnings += [warning for limit in found.limits for warning in _of_keys(found, limit)]
     return warnings + list(_of_rules(found)) + [each for limit in found.limits for each in _of_tiers(limit)]
 
@@ -83,6 +88,28 @@ def _of_log(log: LogReport) -> Iterator[ReplayWarning]:
             "no-time",
             "no line has a time: the requests were taken to be made at one instant, or --every so often. Log the time",
             log.name,
+        )
+
+
+def _of_times(found: ScenarioReport, logs: Sequence[LogReport], calendar: Calendar) -> Iterator[ReplayWarning]:
+    times = [(log.name, log.detected.time.text) for log in logs if log.detected.time is not None]
+    for name, text in times:
+        if _DATE.fullmatch(text):
+            said = (
+                f"the time, such as {text}, is a date without a clock: all requests of a day were taken to be made at"
+            )
+            yield ReplayWarning("no-time", f"{said} one instant. Name the field of the time with --time-field", name)
+            return
+    if times and found.first == found.last and found.requests > _FEW:
+        said = (
+            f"all {found.requests} requests have the same time, such as {times[0][1]}: name its field with --time-field"
+        )
+        yield ReplayWarning("one-time", said)
+    local = [(name, text) for name, text in times if is_local(text)]
+    if local and found.first is not None and found.last is not None and turned_back(calendar, found.first, found.last):
+        said = "the clock was turned back by an hour during this log. Its times name no zone, so the requests of"
+        yield ReplayWarning(
+            "hour-twice", f"{said} two hours were taken for those of one: log times in UTC", local[0][0]
         )
 
 

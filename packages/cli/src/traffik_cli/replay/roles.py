@@ -33,7 +33,8 @@ _NAMES: Final = {
         "client": """
             cfconnectingip httpcfconnectingip trueclientip httptrueclientip fastlyclientip httpxrealip clientip
             clientaddress clientaddr clientremoteaddr sourceip sourceaddress realip xrealip cip cliip remoteip
-            remoteipaddress remoteaddr remoteaddress downstreamremoteaddress remotehost clienthost calleripaddress ip ipaddress
+            remoteipaddress remoteaddr remoteaddress downstreamremoteaddress remotehost clienthost calleripaddress ip
+            ipaddress
             netpeerip netsockpeeraddr srcip src source client remote host peer h addr address
         """,
         "forwarded": """

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-__all__ = ["UTC", "ZONES", "Calendar", "bracketed", "day_comes_first", "instant"]
+__all__ = ["UTC", "ZONES", "Calendar", "bracketed", "day_comes_first", "instant", "is_local", "turned_back"]
 
 _MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june"),
@@ -71,6 +71,9 @@ _SLASHED: Final = re.compile(r"(?<![\d/-])(\d\d?)[/-](\d\d?)[/-]\d{4}(?=[ ,T])",
 
 _END: Final = 2**53
 
+_HALF_HOUR: Final = 1800
+_DAY: Final = 86_400
+
 # The sizes at which a number of the present age is taken for a finer unit, and the µs in one of it.
 _UNITS: Final = ((1e17, 1e-3), (1e14, 1.0), (1e11, 1e3))
 
@@ -113,6 +116,31 @@ def day_comes_first(text: str) -> bool | None:
         if max(one, two) > 12:
             return one > two
     return None
+
+
+def is_local(text: str) -> bool:
+    """Whether a time names no zone, so that it means another instant in another zone."""
+    return instant(text, Calendar(lambda seconds: seconds + 1, (2000, 1, 1))) != instant(
+        text, Calendar(today=(2000, 1, 1))
+    )
+
+
+def turned_back(calendar: Calendar, first: int, last: int) -> bool:
+    """Whether the clock of a calendar was turned back between two instants, so that the same times came twice."""
+    start, end = (now // 1_000_000 // _DAY * _DAY for now in (first, last))
+    days = (day for day in range(start - _DAY, end + _DAY, _DAY) if _gains(calendar, day, _DAY))
+    halves = (local for day in days for local in range(day, day + _DAY, _HALF_HOUR))
+    return any(
+        _gains(calendar, local, _HALF_HOUR)
+        and first < calendar.zone(local + _HALF_HOUR) * 1_000_000
+        and calendar.zone(local) * 1_000_000 < last
+        for local in halves
+    )
+
+
+def _gains(calendar: Calendar, local: int, span: int) -> bool:
+    """Whether more time goes by in a span than the clock shows."""
+    return calendar.zone(local + span) - calendar.zone(local) > span
 
 
 def bracketed(text: bytes, calendar: Calendar = UTC) -> int | None:
