@@ -58,6 +58,14 @@ def test_the_lines_of_streams_have_their_times():
     assert [json.loads(line) for line in lines] == [{"timestamp": time, "line": line} for time, line in values]
 
 
+def test_the_attributes_of_open_telemetry_have_their_names():
+    attributes = [{"key": "client.address", "value": {"stringValue": "192.0.2.1"}}]
+    logged = {"timeUnixNano": "1", "body": {"stringValue": "a"}, "attributes": attributes}
+    content = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [logged, logged]}]}]})
+    lines = b"".join(unfolded([content.encode()])).splitlines()
+    assert list(map(json.loads, lines)) == [{**logged, "body": "a", "attributes": {"client.address": "192.0.2.1"}}] * 2
+
+
 @pytest.mark.parametrize("content", [b"", b"[2001:db8::1] - -\n", b"[10/Oct/2025] x", b'{"a": 1}\n{"b": 2}\n', b"a\n"])
 def test_other_logs_do_not_change(content):
     assert b"".join(unfolded([content])) == content

@@ -52,6 +52,14 @@ LINES = {
         StartUTC=ISO,
         **{"request_X-Forwarded-For": "203.0.113.#"},
     ),
+    "nginx proxy manager": '[10/Oct/2025:13:55:36 +0000] - 200 200 - GET https shop.example "/a" [Client 203.0.113.#]',
+    "tornado": "[I 251010 13:55:36 web:2348] 200 GET /a (203.0.113.#) 1.23ms",
+    "sanic": "[2025-10-10 13:55:36 +0000] - (sanic.access)[INFO][203.0.113.#:40000]: GET http://shop.example/a  200 5",
+    "a clock of 12 hours": "2025-10-10 01:55:36 PM 203.0.113.# GET /a 200",
+    "a zone with a name": "2025-10-10 15:55:36 CEST 203.0.113.# GET /a 200",
+    "common event format": "CEF:0|a|b|1|x|req|5|src=203.0.113.# dst=10.0.0.1 rt=1760104536000 method=GET request=/a",
+    "a time in brackets": "ip=203.0.113.# time=[10/Oct/2025:15:55:36 +0200] method=GET path=/a",
+    "an edge in front": record(edge_ip="192.0.2.9", when=ISO, user_addr="203.0.113.#", verb="GET", uri="/a"),
     "a server inside in front": f"{ISO} 10.0.0.5 GET /a 443 203.0.113.# 200",
 }
 
@@ -66,12 +74,25 @@ def test_client_time_method_and_path_are_found(name):
     assert (now, hits) == (NOW, [(b"203.0.113.7", b"GET", b"/a")] * 3)
 
 
+FRONTED = ["{client} 10.0.0.1", "{client}, 10.0.0.2 10.0.0.1", '"{client}, 10.0.0.2" 10.0.0.1']
+
+
+@pytest.mark.parametrize("front", FRONTED)
+def test_the_client_may_stand_in_front_of_the_proxy(front):
+    lines = (COMMON.replace("203.0.113.{n}", front.format(client=f"203.0.113.{n}")) for n in (1, 2, 3))
+    head = "\n".join(lines).encode()
+    parsed = Format("auto", Wanted((Selector("ip"),))).open(head).reader.read(head)
+    assert parsed.runs == [(NOW, [b"203.0.113.1", b"203.0.113.2", b"203.0.113.3"])]
+
+
 TABLES = {
     "a title": "Requests of October\ntime,ip,method,path\n2025-10-10 13:55:36,203.0.113.7,GET,/a\n",
     "what separates": "sep=;\ntime;ip;method;path\n2025-10-10 13:55:36;203.0.113.7;GET;/a\n",
     "rows with an index": ",time,ip,method,path\n0,2025-10-10 13:55:36,203.0.113.7,GET,/a\n",
     "bars at the ends": "| time | ip | method | path |\n| 2025-10-10 13:55:36 | 203.0.113.7 | GET | /a |\n",
     "a name that comes again": "time,ip,host,host,method,path\n2025-10-10 13:55:36,203.0.113.7,a,b,GET,/a\n",
+    "a zone in its own column": "date;time;tz;ip;method;path\n2025-10-10;15:55:36;+0200;203.0.113.7;GET;/a\n",
+    "a unit behind a name": "Expires,Time (UTC),Client IP,Method,Path\n1,2025-10-10 13:55:36,203.0.113.7,GET,/a\n",
     "w3c": "#Fields: date time c-ip cs-method cs-uri\n2025-10-10 13:55:36 203.0.113.7 GET /a\n",
     "w3c with a plus": (
         "#Fields: date time c-ip cs-method cs-uri-stem X-Forwarded-For\n"

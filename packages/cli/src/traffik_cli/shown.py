@@ -25,6 +25,7 @@ _WIDE: Final = 120
 _TITLE: Final = "Simulated results (times in UTC)"
 _PROXIES: Final = {
     "given": " (the client before the proxies)",
+    "unused": " (X-Forwarded-For has other addresses: see --trusted-proxies)",
     "assumed": " (the last address that is not private; --trusted-proxies says otherwise)",
 }
 _ADDRESS: Final = 39

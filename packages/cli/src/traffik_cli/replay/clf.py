@@ -41,7 +41,8 @@ _AMID: Final = re.compile(
     rb'"(?P<request>[A-Z]+ \S+(?: HTTP/[0-9.]+)?)"|(?<!\S)(?P<bare>[A-Z]{3,7} (?:/|[a-z]+://)\S*)(?!\S)'
 )
 
-_VHOST: Final = re.compile(rb"(?!\d+\Z)(?:[\w.*-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
+_FRONT: Final = re.compile(rb'"(?P<quoted>[^"]*)"\s|(?P<bare>[^\s,"]+(?:, ?[^\s,"]+)*)\s')
+_VHOST: Final = re.compile(rb"(?!\d+\Z)(?:(?:[\w.*-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?|[0-9A-Fa-f:., ]+)")
 
 _MOST_TIMES: Final = 4096
 
@@ -54,7 +55,7 @@ class CommonLines:
     """Makes records of lines.
 
     Attributes:
-        vhost: whether the name of the server stands in front, as in Apache's ``vhost_combined``.
+        vhost: whether the name of the server stands in front, as in Apache's ``vhost_combined``, or X-Forwarded-For.
     """
 
     vhost: bool = False
@@ -68,9 +69,11 @@ class CommonLines:
     def __call__(self, line: bytes) -> Record | str:
         vhost = b""
         if self.vhost:
-            vhost, _, line = line.partition(b" ")
-            if _VHOST.fullmatch(vhost) is None:
+            front = _FRONT.match(line)
+            vhost = b"" if front is None else front["quoted"] or front["bare"] or b"-"
+            if front is None or _VHOST.fullmatch(vhost) is None:
                 return "no name of a server"
+            line = line[front.end() :]
         match = _LINE.fullmatch(line) or _UNQUOTED.fullmatch(line)
         if match is None:
             return "no host, time and request"

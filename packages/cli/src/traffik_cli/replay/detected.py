@@ -40,7 +40,8 @@ class Detected:
         time: the time; None if no line has one.
         path: the path; None if no field holds one.
         proxies: ``given`` if the proxies that the user trusts name the client; ``assumed`` if private addresses are
-            taken for proxies; None if the client is the other end of the connection.
+            taken for proxies; ``unused`` if the client is the other end of the connection, though X-Forwarded-For names
+            others; None if nothing names others.
     """
 
     format: str = ""

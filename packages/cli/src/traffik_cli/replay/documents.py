@@ -28,8 +28,14 @@ _LISTS: Final = (
     "result",
     "streams",
     "tables",
+    "resourceLogs",
+    "scopeLogs",
+    "logRecords",
 )
 """Fields that hold a list of events, in the answers of services."""
+
+_NESTED: Final = frozenset(["scopeLogs", "logRecords"])
+"""Lists that hold lists, as those of OpenTelemetry do."""
 
 _SPACE: Final = re.compile(r"[\s,\]]*\[?\s*")
 _ARRAY: Final = re.compile(rb"\[\s*(\{|\]|\Z)")
@@ -137,4 +143,16 @@ def _rows(value: Any) -> list[Any]:
         return [dict(zip(names, row, strict=False)) for row in rows if isinstance(row, list)]
     if isinstance(values, list) and all(isinstance(each, list) and len(each) > 1 for each in values):  # Loki
         return [{"timestamp": each[0], "line": each[1]} for each in values]
+    inner = _listed(value) if _NESTED.intersection(value) else None
+    if inner is not None:
+        return inner
+    attributes = value.get("attributes")
+    if isinstance(attributes, list) and isinstance(body := value.get("body"), dict):  # OpenTelemetry
+        named = {each.get("key"): _told(each.get("value")) for each in attributes if isinstance(each, dict)}
+        return [{**value, "body": _told(body), "attributes": named}]
     return [value.get("_source", value)]
+
+
+def _told(value: Any) -> Any:
+    """The value in an object that is named after its type, such as ``{"intValue": "5"}``."""
+    return next(iter(value.values()), None) if isinstance(value, dict) and len(value) == 1 else value

@@ -124,23 +124,28 @@ class Format:
             raise ConfigurationError(f"the first line of a CSV names its columns, and {first[:80]!r} names none")
         if only or not search.lines:
             return search.seen(_default(only or "combined"))
+        wrong = JsonObject()(first) if first[:1] == b"{" else ""
+        broken = (
+            f" It is {wrong} (nginx escapes values if log_format has escape=json)." if isinstance(wrong, str) else ""
+        )
         raise ConfigurationError(
-            f"the format of this log is unknown: it begins with {first[:80]!r}; name the format with --format, or "
-            f"describe it with --log-format or --pattern"
+            f"the format of this log is unknown: it begins with {first[:80]!r}.{broken} Name the "
+            f"format with --format, or describe it with --log-format or --pattern"
         )
 
     def _opened(self, seen: Seen, lines: Sequence[bytes]) -> OpenedFormat:
         self._check(seen)
         shape, layout = seen.shape, seen.layout
         if isinstance(shape.parse, CommonLines):
-            layout = replace(COMMON, forwarded=layout.forwarded)
+            layout = replace(COMMON, forwarded=layout.forwarded or _fronted(seen.sample))
+            seen = replace(seen, layout=layout)
         proxies = self._proxies(seen)
         kinds = [chosen.kind for chosen in self.wanted.selectors]
         plain = not shape.wrappers and isinstance(shape.parse, CommonLines) and not shape.parse.vhost
         spacing = None if layout.time or seen.stamped or not seen.records else self._spaced(seen)
         parse = narrowed(shape.parse, fields_read(self.wanted, layout))
         reader = RecordReader(self.wanted, parse, layout, shape.wrappers, proxies, self.calendar, spacing)
-        named = None if proxies is None else "given" if self.trusted is not None else "assumed"
+        named = self._named(seen) if proxies is None else "given" if self.trusted is not None else "assumed"
         detected = detected_of(shape.name, reader, seen.records, named)
         if plain and proxies is None and kinds == ["ip"] and sum(map(is_quick, lines)) * 2 >= len(lines):
             return OpenedFormat(detected, CommonLog(self.wanted, self.calendar))
@@ -170,6 +175,17 @@ class Format:
         peers = [peer for behind, peer in pairs if behind is not None and peer is not None]
         behind = any(behind is not None for behind, _ in pairs)
         return PRIVATE_PROXIES if behind and sum(map(is_private, peers)) >= 0.9 * len(peers) else None
+
+    def _named(self, seen: Seen) -> str | None:
+        """Whether clients behind proxies are named, and nothing says to believe that."""
+        if not self.assume or self.fields.ip:
+            return None
+        pairs = [
+            [_last_address(record, names) for names in (seen.layout.forwarded, seen.layout.client)]
+            for record, _ in seen.records
+        ]
+        other = sum(behind is not None and behind != peer for behind, peer in pairs)
+        return "unused" if pairs and other >= 0.5 * len(pairs) else None
 
     def _check(self, seen: Seen) -> None:
         """Refuse to read what the format does not hold."""
@@ -229,6 +245,14 @@ def _no_time(sample: Sample, calendar: Calendar) -> str:
         f"no field holds a time; there are {', '.join(sample.columns)}: name it with --time-field, or say how far "
         f"apart requests are with --every"
     )
+
+
+def _fronted(sample: Sample) -> tuple[str, ...]:
+    """The field of the server's name, if it holds X-Forwarded-For: addresses, and more of them than there are peers."""
+    front = {text_of(value) for value in sample.columns.get("vhost", ())}
+    peers = {text_of(value) for value in sample.columns.get("host", ())}
+    addresses = sum(address_in(text.partition(",")[0]) == text.partition(",")[0] for text in front)
+    return ("vhost",) if len(front) > len(peers) and addresses >= 0.9 * len(front) else ()
 
 
 def _last_address(record: Record, names: Sequence[str]) -> str | None:

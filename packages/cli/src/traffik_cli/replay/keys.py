@@ -23,6 +23,7 @@ class KeyReport:
     Attributes:
         looked_at: how many were looked at.
         addresses: how many of those are addresses.
+        masked: addresses of IPv4 that end with 0, as those do whose end was cut off.
         requests: requests of those that were looked at.
         private: how many of these came from private addresses.
         busiest: the key with the most requests of all; None if there is none.
@@ -32,6 +33,7 @@ class KeyReport:
 
     looked_at: int
     addresses: int
+    masked: int
     requests: int
     private: int
     busiest: str | None
@@ -41,7 +43,7 @@ class KeyReport:
 
 def keys_of(entries: Sequence[tuple[bytes, Tally]]) -> KeyReport:
     """Look at the keys of a limit."""
-    looked_at = addresses = requests = private = 0
+    looked_at = addresses = masked = requests = private = 0
     other: bytes | None = None
     for key, entry in islice(entries, _LOOKED_AT):
         looked_at += 1
@@ -51,12 +53,14 @@ def keys_of(entries: Sequence[tuple[bytes, Tally]]) -> KeyReport:
             other = key if other is None else other
             continue
         addresses += 1
+        masked += address.endswith(".0")
         if is_private(address):
             private += entry.requests
     busiest = max(entries, key=lambda pair: pair[1].requests, default=None)
     return KeyReport(
         looked_at,
         addresses,
+        masked,
         requests,
         private,
         None if busiest is None else _text(busiest[0]),

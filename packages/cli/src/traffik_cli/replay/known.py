@@ -82,6 +82,12 @@ TEXTS: Final = (
         "haproxy", '$client_addr [$time] $frontend $backend/$server $timers $status $bytes $_ "$request"', "timers"
     ),
     KnownText("rails", 'Started $method "$path" for $remote_addr at $time', "time"),
+    KnownText("tornado", "[$level $time $module] $status $method $path ($remote_addr)", "remote_addr"),
+    KnownText(
+        "nginx proxy manager",
+        '[$time] $_ $method $scheme $vhost "$path" [Client $remote_addr]',
+        "remote_addr",
+    ),
     KnownText("uvicorn", '$client_addr - "$request" $status'),
 )
 """Formats of text, those that say more before those that say less."""

@@ -13,16 +13,15 @@ from typing import Any, Final, TypedDict
 import msgspec
 
 from traffik_cli.replay.records import Parse, Record
+from traffik_cli.replay.times import SPACED
 
 __all__ = ["Columns", "JsonObject", "Labels", "Pairs", "Pattern", "Words", "columns_of", "narrowed"]
 
 _PAIR: Final = re.compile(
-    rb"(?<![^\s,;])(?P<name>[A-Za-z_@][\w.@/-]*)="
-    rb"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^'=]*'(?=[\s,;]|\Z)|"
-    rb"\d{4}[-/]\d\d[-/]\d\d \d\d:\d\d:\d\d[.,\d]*(?: ?Z\b| [+-]\d\d:?\d\d| [A-Z]{3,4}\b)?|[^\s\"]*)"
+    rb"(?<![^\s,;|])(?P<name>[A-Za-z_@][\w.@/-]*)="
+    rb"(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^'=]*'(?=[\s,;]|\Z)|" + SPACED.encode() + rb"|[^\s\"]*)"
 )
-"""A time without quotes may have spaces, as those of Ruby have."""
-_WORD: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]\[]*\]|[^\s"]\S*')
+_WORD: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\]\[]*\]|\([^()\s]*\)|[^\s"]\S*')
 _DECODE: Final = json.JSONDecoder().decode
 _ESCAPE: Final = re.compile(rb"\\(.)")
 _HEX: Final = re.compile(r"(\\[^x])|((?:\\x[0-9A-Fa-f]{2})+)")
@@ -221,4 +220,4 @@ class Words:
 
 
 def _bare(word: bytes) -> bytes:
-    return word[1:-1] if len(word) > 1 and word[:1] in b'"[' else word
+    return word[1:-1] if len(word) > 1 and word[:1] in b'"[(' else word

@@ -22,6 +22,9 @@ _MOST: Final = 0.9
 _FEW: Final = 20
 """So many requests of one client may be all there were."""
 
+_SEVERAL: Final = 5
+"""So many addresses may end with 0 by chance."""
+
 _NAMES: Final = 3
 """Examples that are shown."""
 
@@ -83,6 +86,13 @@ def _of_log(log: LogReport) -> Iterator[ReplayWarning]:
             f"result is wrong. Give --window {wait_of(log.worst)}",
             log.name,
         )
+    if log.requests and log.detected.proxies == "unused":
+        yield ReplayWarning(
+            "forwarded-unused",
+            "X-Forwarded-For names other clients than the addresses that are counted: if these are those of your "
+            "proxies or of a CDN, give --trusted-proxies; if they are not, --trusted-proxies none",
+            log.name,
+        )
     if log.requests and log.detected.time is None:
         yield ReplayWarning(
             "no-time",
@@ -128,6 +138,12 @@ def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[ReplayWarnin
             "no-addresses",
             f"{what}{keys.looked_at - keys.addresses} of {keys.looked_at} keys are not addresses, such as "
             f"{keys.other}: name the client's field with --ip-field, or the format with --format or --log-format",
+        )
+    elif keys.addresses > _SEVERAL and keys.masked > _MOST * keys.addresses:
+        yield ReplayWarning(
+            "masked-addresses",
+            f"{what}{keys.masked} of {keys.addresses} addresses end with 0, as if the log did not keep their ends: up "
+            f"to 256 clients count as one, and more of them are refused than would be",
         )
     elif keys.requests > _FEW and keys.private > _MOST * keys.requests:
         share = 100 * keys.private // keys.requests

@@ -7,13 +7,13 @@ and values that fit it. If no field has both, a field whose values fit is used.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from traffik_cli.replay.addresses import address_in, is_private
 from traffik_cli.replay.records import NOTHING, Fields, Layout, Record, flattened, text_of
-from traffik_cli.replay.times import Calendar, instant
+from traffik_cli.replay.times import ZONES, Calendar, instant
 
 __all__ = ["Sample", "layout_of", "names_time", "says_time", "time_in"]
 
@@ -29,6 +29,7 @@ _NAMES: Final = {
             edgestarttimestamp startutc starttime requeststarttime startedat timestarted start @timestamp
             timestamp time ts timeiso8601 timelocal datetime requesttime requesttimeepoch eventtime reqtimesec
             timeunixnano msec asctime realtimetimestamp epoch date created createdat when receivedat
+            timegenerated eventtimestamp eventtimestampms requestreceivedtimestamp querytimestamp requestedat
         """,
         "client": """
             cfconnectingip httpcfconnectingip trueclientip httptrueclientip fastlyclientip httpxrealip clientip
@@ -63,12 +64,14 @@ _WEAK: Final = frozenset(["src", "source", "client", "remote", "host", "peer", "
 """Names that are those of clients only where the values are addresses."""
 
 _OTHERS: Final = re.compile(
-    r"(^|[._-])(server|host|dest|destination|upstream|backend|local|target|origin|dst|node|pod|kubernetes|container|"
-    r"listener|bucket|referer|referrer|resolver|dns|s[-_]ip)([._-]|$)"
+    r"(^|[._ /-])(server|host|dest|destination|upstream|backend|local|target|origin|dst|node|pod|kubernetes|container|"
+    r"edge|proxy(?![._-]protocol)|gateway|lb|balancer|ingress|router|"
+    r"listener|bucket|referer|referrer|resolver|dns|s[-_]ip)([._ /-]|$)"
 )
 """Names that speak of another end of a connection than the client's."""
 
 _OWN: Final = re.compile(r"(?<!upstream[._-])(client|remote|source|peer|caller|visitor)")
+_UNIT: Final = re.compile(r" *[(\[][^)\]]*[)\]]$")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _HINTS: Final = re.compile(r"ip|addr|client|remote|source|src|peer|user|visitor|caller", re.IGNORECASE)
@@ -78,6 +81,9 @@ _METHOD: Final = re.compile(r"[A-Z][A-Z-]{1,16}|[a-z]{3,7}")
 _METHODS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
 _TARGET: Final = re.compile(r"(/|[a-z][a-z0-9+.-]*://|\*$)\S*")
 _DATE: Final = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?[-/]\w{3}[-/]\d{4}|\d\d?([./])\d\d?\1\d{4}")
+_HALF: Final = re.compile(r"[AaPp]\.?[Mm]\.?")
+_ZONE: Final = re.compile(rf"[+-]\d\d:?\d\d|{'|'.join(ZONES)}")
+_ZONES: Final = frozenset(["tz", "timezone", "zone", "utcoffset"])
 _TIME: Final = re.compile(r"\d\d?:\d\d(:\d\d([.,]\d+)?)?( [AaPp][Mm])?( ?(Z|[+-]\d\d:?\d\d))?\]?")
 
 
@@ -170,8 +176,8 @@ def _is_inside(value: Any) -> bool:
 
 
 def _forms(name: str) -> list[str]:
-    """A dotted name, and its ends, as they are compared."""
-    parts = name.split(".")
+    """A dotted name, and its ends, as they are compared, without a unit in brackets behind it."""
+    parts = _UNIT.sub("", name).split(".")
     return [_SIGNS.sub("", "".join(parts[place:]).lower()) for place in range(len(parts))]
 
 
@@ -254,7 +260,7 @@ def says_time(sample: Sample, layout: Layout, calendar: Calendar) -> bool:
 
 
 def _pair(sample: Sample) -> tuple[str, ...]:
-    """Two fields that are a time together: a date, and a clock right behind it or named as a time."""
+    """Fields that are a time together: a date, a clock right behind it or named as a time, and what belongs to that."""
     names = list(sample.columns)
     dates = [name for name in names if sample.share(name, _whole(_DATE)) >= 0.8]
     clocks = [name for name in names if sample.share(name, _whole(_TIME)) >= 0.8]
@@ -262,8 +268,21 @@ def _pair(sample: Sample) -> tuple[str, ...]:
         behind = names[names.index(date) + 1 : names.index(date) + 2]
         found: Sequence[str] = [name for name in clocks if name in behind or "time" in name.lower()]
         if found:
-            return date, found[0]
+            return date, found[0], *_more(sample, found[0])
     return ()
+
+
+def _more(sample: Sample, clock: str) -> Iterator[str]:
+    """The fields that belong to a clock: whether it is morning or afternoon, and the zone."""
+    names = list(sample.columns)
+    behind = names[names.index(clock) + 1 :][:2]
+    for pattern in (_HALF, _ZONE):
+        for name in names:
+            near = name == behind[0] if behind else False
+            if (near or _SIGNS.sub("", name.lower()) in _ZONES) and sample.share(name, _whole(pattern)) >= 0.8:
+                behind = behind[1:] if near else behind
+                yield name
+                break
 
 
 def _whole(pattern: re.Pattern[str]) -> _Test:

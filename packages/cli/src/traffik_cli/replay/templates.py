@@ -162,6 +162,8 @@ def _inner(name: str, before: str, behind: str) -> str:
         return r'(?:[^"\\]|\\.)*?'
     if name == "_":  # what a client sent may look like the request, which is the last that does
         return rf'(?:.*(?={re.escape(behind)}"[A-Z]+ \S+ HTTP/[0-9.]+")|.*?)'
+    if name in _TIMES and behind == " ":
+        return r"\S*(?: \d\d?:\d\d:\d\d\S*)?"
     if name in _SPACED or (name in _TIMES and not behind):
         return r".*?" if behind else r".*"
     return r"\S*?" if behind and behind != " " else r"\S*"

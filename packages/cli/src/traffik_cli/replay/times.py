@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-__all__ = ["UTC", "ZONES", "Calendar", "bracketed", "day_comes_first", "instant", "is_local", "turned_back"]
+__all__ = ["SPACED", "UTC", "ZONES", "Calendar", "bracketed", "day_comes_first", "instant", "is_local", "turned_back"]
 
 _MONTHS: Final = (
     *("january", "february", "march", "april", "may", "june"),
@@ -62,10 +62,17 @@ _MONTH_FIRST: Final = re.compile(
 _YEAR_LAST: Final = re.compile(
     rf"(?P<day>\d\d?)(?P<sign>[./-])(?P<month>\d\d?)(?P=sign)(?P<year>\d{{4}})(?:,? |T){_CLOCK}{_ZONE}", re.ASCII
 )
-_FORMS: Final = (_YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST, _YEAR_LAST, _COMPACT)
+_SHORT: Final = re.compile(rf"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d) {_CLOCK}{_ZONE}", re.ASCII)
+_FORMS: Final = (_YEAR_FIRST, _DAY_FIRST, _MONTH_FIRST, _YEAR_LAST, _COMPACT, _SHORT)
 _NUMBER: Final = re.compile(r"-?\d{1,25}(?:\.\d{0,25})?(?:[eE][+-]?\d{1,3})?|\d{9,11},\d{1,25}", re.ASCII)
 _DIGITS: Final = 14
 """Those of a date and a clock in a row. As a number since the epoch they are in no year that is read."""
+
+SPACED: Final = (
+    r"\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d?/[A-Za-z]{3,9}/\d{4})[ :T]\d\d?:\d\d(?::\d\d[.,\d]*)?(?: [AaPp][Mm]\b)?"
+    rf"(?:Z\b| ?[+-]\d\d:?\d\d\b| (?:{_NAME})\b)?\]?"
+)
+"""A pattern for times in the middle of a line, which may have spaces in them."""
 
 _SLASHED: Final = re.compile(r"(?<![\d/-])(\d\d?)[/-](\d\d?)[/-]\d{4}(?=[ ,T])", re.ASCII)
 
