@@ -66,6 +66,11 @@ def test_the_attributes_of_open_telemetry_have_their_names():
     assert list(map(json.loads, lines)) == [{**logged, "body": "a", "attributes": {"client.address": "192.0.2.1"}}] * 2
 
 
+def test_an_event_that_lists_something_is_one_event():
+    content = b'{"ip": "192.0.2.1", "items": [{"id": 1}, {"id": 2}]}\n' * 2
+    assert b"".join(unfolded([content])) == content
+
+
 @pytest.mark.parametrize("content", [b"", b"[2001:db8::1] - -\n", b"[10/Oct/2025] x", b'{"a": 1}\n{"b": 2}\n', b"a\n"])
 def test_other_logs_do_not_change(content):
     assert b"".join(unfolded([content])) == content

@@ -35,6 +35,18 @@ FORMATS = [
         r'"%v:%p %{c}a [%{%Y-%m-%dT%H:%M:%S%z}t] %m %U %D \"%{X-A}i\" %%"',
         b'shop:443 203.0.113.7 [2025-10-10T13:55:36+0000] GET /a 77 "-" %',
     ),
+    (
+        "log_format main escape=json '$remote_addr [$time_local] '\n    '\"$request\" $status';",
+        b'203.0.113.7 [10/Oct/2025:13:55:36 +0000] "GET /a HTTP/1.1" 200',
+    ),
+    (
+        r'LogFormat "%h\t%{%Y-%m-%d %H:%M:%S}t.%{msec_frac}t\t%r" named',
+        b"203.0.113.7\t2025-10-10 13:55:36.000\tGET /a HTTP/1.1",
+    ),
+    (
+        '%({x-forwarded-for}i)s %(l)s %(t)s "%(r)s" %(s)s "%(a)s"',
+        b'203.0.113.7 - [10/Oct/2025:13:55:36 +0000] "GET /a HTTP/1.1" 200 "curl"',
+    ),
     ("%{X-Forwarded-For}i %t %m %U%q %!200,304s", b"203.0.113.7, 10.0.0.1 [10/Oct/2025:13:55:36 +0000] GET /a?b 200"),
 ]
 

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
+from traffik_cli.replay.addresses import address_in
+from traffik_cli.replay.records import flattened
+
 __all__ = ["unfolded"]
 
 _LISTS: Final = (
@@ -127,10 +130,17 @@ def _listed(value: Any) -> list[Any] | None:
         if isinstance(inner, dict):  # as in the answers of Elasticsearch and Loki
             inner = next((inner[each] for each in _LISTS if isinstance(inner.get(each), list)), None)
         if isinstance(inner, list) and inner and all(isinstance(each, dict | list) for each in inner):
+            if _says_client({each: value[each] for each in value if each != name}):
+                continue
             events = [event for each in inner for event in _rows(each)]
             if all(isinstance(event, dict) for event in events):
                 return events
     return None
+
+
+def _says_client(value: dict[str, Any]) -> bool:
+    """Whether an object, without its list, holds an address: it is an event, which lists something."""
+    return any(isinstance(each, str) and address_in(each) is not None for each in flattened(value).values())
 
 
 def _rows(value: Any) -> list[Any]:

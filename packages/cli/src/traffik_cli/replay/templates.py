@@ -1,4 +1,5 @@
-"""Formats as they stand in the configuration of servers, as patterns: nginx's ``$remote_addr …`` and Apache's ``%h …``.
+"""Formats as they stand in the configuration of servers, as patterns: nginx's ``$remote_addr …``, Apache's ``%h …`` and
+gunicorn's ``%(h)s …``.
 
 A variable ends where the text behind it begins. The line has to match up to the time and the client; what stands behind
 may be missing, or be more than the format says.
@@ -18,6 +19,13 @@ _NGINX: Final = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<name>\w+))")
 _APACHE: Final = re.compile(
     r"%(?:[<>]|!?\d{3}(?:,\d{3})*)*(?:\{(?P<argument>[^}]*)\})?(?:[<>])?(?P<letter>\^?[A-Za-z]{1,2}(?<=\^..)|[A-Za-z])|%%"
 )
+_GUNICORN: Final = re.compile(r"%\((?:(?P<argument>\{[^}]*\}[ioe])|(?P<letter>\w))\)s")
+_DIRECTIVE: Final = re.compile(
+    r"\s*(?:log_format\s+\S+\s+(?:escape=\w+\s+)?(?P<nginx>.*?);?|LogFormat\s+(?P<apache>\".*\")(?:\s+\w+)?)\s*",
+    re.DOTALL,
+)
+"""A whole line of the configuration of nginx or Apache."""
+
 _PIECES: Final = re.compile(r"'((?:[^'\\]|\\.)*)'\s*")
 
 _APACHE_NAMES: Final = {
@@ -77,21 +85,29 @@ def template_of(text: str) -> str:
     Raises:
         ConfigurationError: it has no variable.
     """
-    text = text.strip()
+    directive = _DIRECTIVE.fullmatch(text)
+    text = (text if directive is None else directive["nginx"] or directive["apache"]).strip()
     pieces = _PIECES.findall(text)
     if pieces and not _PIECES.sub("", text).strip():
         text = "".join(pieces)
-    elif len(text) > 1 and text[0] == text[-1] == '"' and '\\"' in text:
+    elif len(text) > 1 and text[0] == text[-1] == '"' and (directive or '\\"' in text):
         text = text[1:-1]
-    text = text.replace('\\"', '"')
+    text = text.replace('\\"', '"').replace("\\t", "\t")
+    text = _GUNICORN.sub(_apache, text)
     if _NGINX.search(text):
         return text
     found = _APACHE.sub(_nginx, text)
     if not _NGINX.search(found):
         raise ConfigurationError(
-            f"{text!r} has no variables: give nginx's log_format ($remote_addr …) or Apache's LogFormat (%h …)"
+            f"{text!r} has no variables: give nginx's log_format ($remote_addr …), Apache's LogFormat (%h …) or "
+            f"gunicorn's access_log_format (%(h)s …)"
         )
     return found
+
+
+def _apache(match: re.Match[str]) -> str:
+    """A variable of gunicorn as Apache's, whose letters mean the same but for two."""
+    return {"a": "%{User-Agent}i", "f": "%{Referer}i"}.get(match["letter"], f"%{match['argument'] or match['letter']}")
 
 
 def _nginx(match: re.Match[str]) -> str:
@@ -162,8 +178,9 @@ def _inner(name: str, before: str, behind: str) -> str:
         return r'(?:[^"\\]|\\.)*?'
     if name == "_":  # what a client sent may look like the request, which is the last that does
         return rf'(?:.*(?={re.escape(behind)}"[A-Z]+ \S+ HTTP/[0-9.]+")|.*?)'
-    if name in _TIMES and behind == " ":
-        return r"\S*(?: \d\d?:\d\d:\d\d\S*)?"
+    if name in _TIMES and behind:
+        least = "" if behind == " " else "?"
+        return rf"\S*{least}(?: \d\d?:\d\d:\d\d\S*{least})?"
     if name in _SPACED or (name in _TIMES and not behind):
         return r".*?" if behind else r".*"
     return r"\S*?" if behind and behind != " " else r"\S*"
