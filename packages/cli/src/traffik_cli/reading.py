@@ -15,6 +15,7 @@ from itertools import chain
 from multiprocessing import get_context
 from typing import Final
 
+from traffik.model.errors import ConfigurationError
 from traffik_cli.replay.batches import LineReader, Parsed, Run
 from traffik_cli.replay.documents import unfolded
 from traffik_cli.replay.formats import Format, OpenedFormat
@@ -33,6 +34,9 @@ _FIELDS: Final = b"#Fields:"
 
 _ROWS: Final = 20
 """Rows that show what the columns hold."""
+
+_PATIENCE: Final = 1000
+"""Lines in which a format has to be seen."""
 
 _AHEAD: Final = 3
 """Blocks that each other process has before it."""
@@ -83,10 +87,31 @@ def _batches(
     source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
 ) -> Iterator[Parsed]:
     blocks = unfolded(source.blocks(moved))
-    first = next(blocks, b"")
-    opened = _opened(form, first)
+    opened, first = _begun(form, blocks)
     log.detected, log.spacing = opened.detected, opened.spacing
     yield from read(_paired(form, opened, chain([first], blocks)))
+
+
+def _begun(form: Format, blocks: Iterator[bytes]) -> tuple[OpenedFormat, bytes]:
+    """The format, and the blocks in which it was seen: the first lines of a log that grows may not show it."""
+    head, tried = b"", 0
+    opened: OpenedFormat | None = None
+    for block in blocks:
+        head += block
+        lines = head.count(b"\n")
+        if lines < 2 * tried:
+            continue
+        tried = lines
+        try:
+            opened = _opened(form, head)
+        except ConfigurationError:
+            if lines >= _PATIENCE or len(head) >= _HEAD:
+                raise
+            continue
+        found = opened.detected
+        if lines >= _ROWS or None not in {found.client, found.time, found.path}:
+            return opened, head
+    return opened or _opened(form, head), head
 
 
 def _opened(form: Format, block: bytes) -> OpenedFormat:

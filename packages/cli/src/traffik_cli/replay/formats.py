@@ -124,7 +124,7 @@ class Format:
             raise ConfigurationError(f"the first line of a CSV names its columns, and {first[:80]!r} names none")
         if only or not search.lines:
             return search.seen(_default(only or "combined"))
-        wrong = JsonObject()(first) if first[:1] == b"{" else ""
+        wrong = JsonObject()(first) if first[:1] == b"{" else None
         broken = (
             f" It is {wrong} (nginx escapes values if log_format has escape=json)." if isinstance(wrong, str) else ""
         )
