@@ -17,10 +17,15 @@ from typing import Final
 
 __all__ = ["SPACED", "UTC", "ZONES", "Calendar", "bracketed", "day_comes_first", "instant", "is_local", "turned_back"]
 
-_MONTHS: Final = (
+_NAMES: Final = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
+_MONTHS: Final = {
+    **{name[:end]: number for number, name in enumerate(_NAMES, 1) for end in range(3, len(name) + 1)},
+    **{text: int(text) for text in (f"{number:0{width}}" for number in range(1, 13) for width in (1, 2))},
+}
+"""The numbers of months by their numbers, and by their English names, which may be cut short."""
 
 _HOURS: Final = (
     *((0, "Z UTC GMT WET"), (1, "CET WEST"), (2, "CEST EET"), (3, "EEST MSK"), (9, "JST"), (10, "AEST"), (11, "AEDT")),
@@ -185,7 +190,10 @@ def _number(text: str) -> int | None:
 
 def _instant(match: re.Match[str], calendar: Calendar) -> int | None:
     part = match.groupdict()
-    day, month = _turned(match, calendar)
+    if match.re is _YEAR_LAST:
+        day, month = _turned(match, calendar)
+    else:
+        day, month = int(part["day"]), _month(part["month"])
     year = part["year"] or part.get("late")
     found = calendar.year_of(month, day) if year is None else int(year) if len(year) > 2 else 2000 + int(year)
     if found is None:
@@ -203,22 +211,20 @@ def _instant(match: re.Match[str], calendar: Calendar) -> int | None:
 
 
 def _turned(match: re.Match[str], calendar: Calendar) -> tuple[int, int]:
-    """Day and month; a month of 0 if nothing says which is which, as in 10/11/2025."""
-    day, month = int(match["day"]), _month(match["month"])
-    if match.re is not _YEAR_LAST or match["sign"] == ".":
-        return day, month
+    """Day and month of a date that ends with the year; a month of 0 if nothing says which is which."""
+    one, two = int(match["day"]), int(match["month"])
+    if match["sign"] == ".":
+        return one, two
     if calendar.day_first is not None:
-        return (day, month) if calendar.day_first else (month, day)
-    if day <= 12 and month <= 12:
-        return day, 0
-    return (day, month) if day > 12 else (month, day)
+        return (one, two) if calendar.day_first else (two, one)
+    if max(one, two) <= 12:
+        return one, 0
+    return (one, two) if one > 12 else (two, one)
 
 
 def _month(text: str) -> int:
-    """The number of a month, by its number or its English name, which may be cut short; 0 for a name that is none."""
-    if text.isdigit():
-        return int(text)
-    return next((number for number, name in enumerate(_MONTHS, 1) if name.startswith(text.lower())), 0)
+    """The number of a month; 0 for what is none."""
+    return _MONTHS.get(text.lower(), 0)
 
 
 def _hour(hour: int, half: str | None) -> int:
@@ -230,7 +236,7 @@ def _hour(hour: int, half: str | None) -> int:
 
 def _offset(zone: str) -> int | None:
     """Seconds that a zone is ahead of UTC; None if its name does not say."""
-    signed = zone.removeprefix("UTC").removeprefix("GMT")
+    signed = zone if zone[0] in "+-" else zone.removeprefix("UTC").removeprefix("GMT")
     if signed[:1] not in {"+", "-"}:
         hours = ZONES[zone.upper()]
         return None if hours is None else hours * 3600
