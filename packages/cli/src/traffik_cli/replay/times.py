@@ -198,7 +198,9 @@ def _instant(match: re.Match[str], calendar: Calendar) -> int | None:
     found = calendar.year_of(month, day) if year is None else int(year) if len(year) > 2 else 2000 + int(year)
     if found is None:
         return None
-    hour = _hour(int(part["hour"] or 0), part.get("half"))
+    hour = int(part["hour"] or 0)
+    if part.get("half") is not None:
+        hour = _hour(hour, part["half"])
     clock = _seconds(found, month, day, (hour, int(part["minute"] or 0), int(part["second"] or 0)))
     if clock is None:
         return None
@@ -227,10 +229,8 @@ def _month(text: str) -> int:
     return _MONTHS.get(text.lower(), 0)
 
 
-def _hour(hour: int, half: str | None) -> int:
-    """The hour of a day; 24 if the clock has no such hour."""
-    if half is None:
-        return hour
+def _hour(hour: int, half: str) -> int:
+    """The hour of a day on a clock of twelve; 24 if the clock has no such hour."""
     return hour % 12 + (12 if half in "Pp" else 0) if 1 <= hour <= 12 else 24
 
 
