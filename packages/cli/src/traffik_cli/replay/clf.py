@@ -85,11 +85,16 @@ class CommonLines:
         if tail is not None:
             record.update(tail.groupdict())
         else:
-            tail = _AMID.search(rest)
-            record["request"] = None if tail is None else tail["request"] or tail["bare"]
-        if tail is not None:
+            record["request"] = _amid(rest)
+        if record["request"] is not None:
             record["method"], record["path"] = asked_in(record["request"])
         return record
+
+
+def _amid(rest: bytes) -> bytes | None:
+    """The request somewhere behind the time; None if there is none."""
+    found = _AMID.search(rest)
+    return None if found is None else found["request"] or found["bare"]
 
 
 def is_quick(line: bytes) -> bool:
