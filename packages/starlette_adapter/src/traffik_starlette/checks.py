@@ -52,7 +52,9 @@ def check_middleware(app: Any) -> None:
 
 def _check_rules(throttles: object, app: Any) -> None:
     """Warn about rules for routes that `app` does not have. An iterator is left out, since it can be read only once."""
-    for throttle in throttles if isinstance(throttles, Collection) else ():
+    if not isinstance(throttles, Collection):
+        return
+    for throttle in throttles:
         rules = throttle.rules if isinstance(throttle, Throttle) else None
         if rules is not None and rules.by_route:
             known = set(templates_of(app))
