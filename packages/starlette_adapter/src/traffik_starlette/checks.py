@@ -41,7 +41,7 @@ def check_routes(app: Any) -> None:
 
 def check_middleware(app: Any) -> None:
     """Warn about middlewares of `app` that do not do what was meant, before Starlette builds them."""
-    added = list(getattr(app, "user_middleware", ()))
+    added: list[Any] = list(getattr(app, "user_middleware", ()))
     for place, each in enumerate(added):
         check = getattr(each.cls, "check_order", None)
         if check is not None:
