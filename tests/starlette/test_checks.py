@@ -48,7 +48,7 @@ def said():
     return [notice.id for notice in notices.said()]
 
 
-@pytest.mark.parametrize("given", ["throttle", "list", "keyword"])
+@pytest.mark.parametrize("given", ["throttle", "list", "dict", "keyword"])
 def test_a_rule_of_a_middleware_for_an_unknown_route_is_reported(app, uid, given):
     router, inner = APIRouter(prefix="/items"), Starlette(routes=[Route("/deep", PlainTextResponse("ok"))])
     router.get("/{item_id}")(lambda item_id: None)
@@ -57,7 +57,8 @@ def test_a_rule_of_a_middleware_for_an_unknown_route_is_reported(app, uid, given
     routes = ["/v1/items/{item_id}", "/in/deep", "/v1/items/{id}"]
     throttle = HTTPThrottle(uid, "1/min", rules=[Rule(route=route) for route in routes])
     options = {"throttles": [throttle]} if given == "keyword" else {}
-    app.add_middleware(ThrottleMiddleware, *({"throttle": [throttle], "list": [[throttle]]}.get(given, [])), **options)
+    arguments = {"throttle": [throttle], "list": [[throttle]], "dict": [{uid: throttle}]}
+    app.add_middleware(ThrottleMiddleware, *arguments.get(given, []), **options)
     check_app(app)
     (notice,) = notices.said()
     assert (notice.id, notice.about) == ("unknown-route", uid)

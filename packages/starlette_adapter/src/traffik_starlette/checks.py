@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -52,9 +52,10 @@ def check_middleware(app: Any) -> None:
 
 def _check_rules(throttles: object, app: Any) -> None:
     """Warn about rules for routes that `app` does not have. An iterator is left out, since it can be read only once."""
-    if not isinstance(throttles, Collection):
+    each = throttles.values() if isinstance(throttles, Mapping) else throttles
+    if not isinstance(each, Collection):
         return
-    for throttle in throttles:
+    for throttle in each:
         rules = throttle.rules if isinstance(throttle, Throttle) else None
         if rules is not None and rules.by_route:
             known = set(templates_of(app))
