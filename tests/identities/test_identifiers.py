@@ -108,6 +108,10 @@ class TestAnAPIKey:
         known = api_key("X-API-Key", {"k-1": "ada"})
         assert answer(known, request(x_api_key="k-1")) != answer(known, request(x_api_key="k-2")) == PEER
 
+    def test_an_empty_or_missing_one_is_not_checked(self):
+        known = api_key("X-API-Key", lambda _: True)
+        assert [answer(known, each) for each in (request(x_api_key=""), request())] == [PEER, PEER]
+
     def test_the_key_itself_is_not_in_the_store(self):
         assert "k-1" not in answer(api_key("X-API-Key", {"k-1"}), request(x_api_key="k-1"))
 
@@ -174,8 +178,15 @@ class TestAUser:
     def test_the_result_of_the_function_is_the_identity(self, kind, who, expected):
         assert answer(user(kind(lambda _: who)), request()) == expected
 
+    def test_the_function_gets_the_connection(self):
+        assert answer(user(lambda connection: connection.scope["peer"]), request()) == f"user:{PEER}"
+
 
 class TestAllTogether:
+    def test_each_part_must_be_a_valid_identity(self):
+        with pytest.raises(TypeError, match=r"the identifier .*<lambda> is text, an integer or a UUID, not 4\.5"):
+            answer(combined(lambda _: 4.5), request())
+
     @either
     def test_the_parts_are_one_identity(self, kind):
         both = combined(address(), kind(lambda *_: 42), lambda _, context: context["scope"])
@@ -270,6 +281,9 @@ class TestLists:
         file.write_text("192.0.2.0/24\n\n192.0.2/24\n")
         with pytest.raises(ConfigurationError, match=r"deny\.txt:3: '192\.0\.2/24' is no network"):
             identities.read_networks(file)
+
+    def test_their_identifier_may_use_the_context(self):
+        assert answer(exempt([], lambda _, context: context["scope"]), request()) == "a"
 
     def test_they_may_be_nested(self):
         identifier = exempt("192.0.2.7", deny("192.0.2.0/24"))
