@@ -66,6 +66,7 @@ def test_a_hit_counts_in_the_window_around_it(state, cost, now, expected):
         (None, -1, None, HOUR, (None, 0, 0)),
         (None, 2, None, HOUR, (window(0, 2), 23 * HOUR, 2)),
         (window(0, 2), 1, None, HOUR, (window(0, 3), 23 * HOUR, 1)),
+        (window(0, 6), 1, None, HOUR, (None, 0, 0)),
         (window(0, 2), 7, None, HOUR, (window(0, 6), 23 * HOUR, 4)),  # up to twice the limit
         (window(0, 2), 0, None, HOUR, (None, 0, 0)),
         (window(0, 2), -1, None, HOUR, (window(0, 1), 23 * HOUR, -1)),
