@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
 from threading import Event
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from tests.backends.redis.servers import resolve
@@ -100,13 +103,44 @@ def test_while_a_name_is_looked_up(unopened, monkeypatch):
     def slow(host, *arguments, **options):
         if host == "slow.example" and not options.get("flags", 0) & socket.AI_NUMERICHOST:
             over.wait(10)
-        return look_up("127.0.0.1" if host == "slow.example" else host, *arguments, **options)
+            host = "127.0.0.1"
+        return look_up(host, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     try:
         in_time(unopened("redis://slow.example:1"))
+        assert [thread.name for thread in threading.enumerate()].count("traffik-lookup") == 1
+        assert not any(thread.name.startswith("asyncio_") for thread in threading.enumerate())
     finally:
         over.set()
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next_one(full, redis_server, shop, monkeypatch):
+    look_up = socket.getaddrinfo
+
+    def two(host, port, *arguments, **options):
+        ports = (full, redis_server.port) if port == 1 else (port,)
+        return [each for port in ports for each in look_up("127.0.0.1", port, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    shop("redis://two.example:1").recovered()
+
+
+def test_with_trio_busy_threads_of_the_application_do_not_delay_a_hit(redis_server):
+    over = Event()
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            for _ in range(int(anyio.to_thread.current_default_thread_limiter().total_tokens)):
+                group.start_soon(anyio.to_thread.run_sync, over.wait)
+            await anyio.wait_all_tasks_blocked()
+            assert (await limiter.hit("ada")).degraded is None
+            over.set()
+
+    store = RedisBackend(redis_server.url, deadline=5, changes_within=None)
+    limiter = Limiter("trio", "9/day", backend=store)
+    anyio.run(main, backend="trio")
+    store.close_sync()
 
 
 def test_a_strategy_in_python_has_one_deadline_for_all_its_steps(proxy, unopened):

@@ -14,6 +14,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias, cast
 
+from traffik.backends.redis.lookups import look_up
 from traffik.backends.redis.protocol import MORE, UNREADABLE, Command, pack, reader, shortened, unreadable
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.errors import BackendError, BackendTimeoutError
@@ -43,7 +44,7 @@ class AsyncConnection(asyncio.Protocol):
             if endpoint.path is not None:
                 _, connection = await loop.create_unix_connection(make, endpoint.path)
             else:
-                _, connection = await loop.create_connection(make, endpoint.host, endpoint.port, ssl=tls)
+                connection = await _reached(make, endpoint, tls, deadline)
         return connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -113,3 +114,24 @@ class AsyncConnection(asyncio.Protocol):
         self._transport.abort()
         while self._awaited:
             self._awaited.popleft()[1](error)
+
+
+async def _reached(
+    make: Callable[[], AsyncConnection], endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float
+) -> AsyncConnection:
+    """A connection to the first address of an endpoint that answers in its share of the time."""
+    error: OSError = OSError("there is no address")
+    name = None if tls is None else endpoint.host
+    found = await asyncio.wrap_future(look_up(endpoint))
+    loop = asyncio.get_running_loop()
+    for place, (family, _, _, _, address) in enumerate(found):
+        try:
+            async with asyncio.timeout((deadline - monotonic()) / (len(found) - place)):
+                _, connection = await loop.create_connection(
+                    make, address[0], address[1], ssl=tls, family=family, server_hostname=name
+                )
+        except OSError as refused:  # a TimeoutError too
+            error = refused
+        else:
+            return connection
+    raise error

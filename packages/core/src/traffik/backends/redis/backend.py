@@ -24,7 +24,7 @@ from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.redis import maintenance
 from traffik.backends.redis.charging import Charging
 from traffik.backends.redis.client import Client
-from traffik.backends.redis.concurrency import Tasks, Threads
+from traffik.backends.redis.concurrency import Tasks, Threads, own_threads
 from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.handshake import PATIENCE
 from traffik.backends.redis.records import RedisRecord, record_key
@@ -274,7 +274,7 @@ class RedisBackend(Backend):
         if loop is None:
             import anyio.to_thread
 
-            return await anyio.to_thread.run_sync(self._blocking, work)
+            return await anyio.to_thread.run_sync(self._blocking, work, limiter=own_threads())
         return await work(self._clients.get(loop) or await self._client_of(loop))
 
     async def _client_of(self, loop: AbstractEventLoop) -> Client:

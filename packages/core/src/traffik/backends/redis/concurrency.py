@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
+from functools import cache
 from threading import RLock
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from traffik.backends.redis.async_batcher import AsyncBatcher
@@ -16,7 +17,14 @@ from traffik.backends.redis.sync_batcher import SyncBatcher
 from traffik.backends.redis.sync_connection import SyncConnection
 from traffik.model.errors import BackendTimeoutError
 
-__all__ = ["Tasks", "Threads"]
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
+    from anyio.lowlevel import RunVar
+
+__all__ = ["Tasks", "Threads", "own_threads"]
+
+_MOST: Final = 1000
+"""The most worker threads for hits of one event loop."""
 
 _T = TypeVar("_T")
 
@@ -76,6 +84,25 @@ class Threads:
     async def gather(self, *calls: Coroutine[Any, Any, _T]) -> list[_T]:
         """The results of calls, which run one after the other."""
         return [await call for call in calls]
+
+
+def own_threads() -> CapacityLimiter:
+    """The worker threads for hits of an event loop that is not asyncio's. Those of the application may all be busy."""
+    limiters = _limiters()
+    limiter = limiters.get(None)
+    if limiter is None:
+        from anyio import CapacityLimiter
+
+        limiter = CapacityLimiter(_MOST)
+        limiters.set(limiter)
+    return limiter
+
+
+@cache
+def _limiters() -> RunVar[CapacityLimiter]:
+    from anyio.lowlevel import RunVar  # here, since it is slow to import
+
+    return RunVar("traffik.backends.redis")
 
 
 def _busy(key: str) -> BackendTimeoutError:

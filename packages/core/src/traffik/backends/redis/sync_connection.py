@@ -12,6 +12,7 @@ from threading import Thread
 from time import monotonic
 from typing import Any, Final
 
+from traffik.backends.redis.lookups import look_up
 from traffik.backends.redis.protocol import MORE, UNREADABLE, Command, pack, reader, unreadable
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.errors import BackendError, BackendTimeoutError
@@ -35,7 +36,7 @@ class SyncConnection:
     @classmethod
     async def connect(cls, endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) -> SyncConnection:
         """A connection to `endpoint`; see `Connect`."""
-        # Name lookups of the system have no timeout, so another thread connects, and this one waits for it.
+        # A handshake of TLS may take many steps, each with its timeout, so another thread connects and this one waits.
         made: Future[socket.socket] = Future()
         Thread(target=_connect, args=(endpoint, tls, deadline, made), name="traffik-connect", daemon=True).start()
         try:
@@ -118,8 +119,8 @@ def _connected(endpoint: Endpoint, tls: ssl.SSLContext | None, deadline: float) 
     """A socket to the first address of an endpoint that answers in its share of the time."""
     if endpoint.path is not None:
         return _reached(socket.AF_UNIX, endpoint.path, None, endpoint, _left(deadline))
-    error: OSError = OSError("the host name has no address")
-    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    error: OSError = OSError("there is no address")
+    found = look_up(endpoint).result(_left(deadline))
     for place, (family, _, _, _, address) in enumerate(found):
         try:
             return _reached(family, address, tls, endpoint, _left(deadline) / (len(found) - place))
