@@ -11,10 +11,11 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.backends.redis.servers import resolve, until
-from tests.backends.redis.ways import LIMIT
+from tests.backends.redis.clusters import cluster
+from tests.backends.redis.servers import PATIENCE, resolve, until
+from tests.backends.redis.ways import LIMIT, Shop, way_of
 from traffik.backends.base import Charge
-from traffik.backends.redis import Breaker, Cluster, Sentinel
+from traffik.backends.redis import Breaker, Cluster, RedisBackend, Sentinel
 from traffik.backends.redis.discovery import slot_of
 
 WHOSE = [f"user:{number}" for number in range(12)]
@@ -78,6 +79,10 @@ def continued(decisions):
         assert len(rises) <= 1
         assert {one.degraded for one in each} <= {None, "fallback"}
         assert all(one.degraded is None for one in (each[0], each[-1]))
+
+
+def store_on(where):
+    return RedisBackend(where, breaker=Breaker(recovery=0.05), changes_within=None)
 
 
 def of_one_slot(one, count):
@@ -165,6 +170,21 @@ def test_after_a_primary_of_a_cluster_is_killed_its_replica_decides(clustered, r
         until(lambda: replica.command("ROLE")[0] == b"master", "the replica to take over")
         until(lambda: all(each[-1].degraded is None for each in decisions.values()), "the replica to be asked")
     continued(decisions)
+
+
+def test_after_a_node_has_left_the_cluster_the_promoted_one_decides(binary):
+    with cluster(binary=binary, replicas=True) as nodes, way_of("loop") as loop, way_of("threads") as threads:
+        left = nodes.primaries[0]
+        where = Cluster([f"{node.host}:{node.port}" for node in (left, *nodes.nodes)])
+        shops = [Shop(way, store_on(where)) for way in (loop, threads)]
+        key_of = shops[0].store.partition_key
+        whose = next(who for who in WHOSE if nodes.owner(slot_of(key_of("shop", who))) is left)
+        assert [shop.hit(whose).degraded for shop in shops] == [None, None]
+        left.command("FLUSHALL")
+        left.command("CLUSTER", "RESET", "HARD")
+        for shop in (*shops, Shop(threads, store_on(where))):
+            until(lambda shop=shop: shop.hit(whose).degraded is None, "the promoted node to decide", PATIENCE)
+            shop.store.close_sync()
 
 
 @pytest.mark.parametrize("way", ["loop", "threads"], indirect=True)

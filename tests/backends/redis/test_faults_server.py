@@ -135,6 +135,19 @@ def test_a_replica_is_used_only_after_it_has_become_a_primary(redis_server, bina
         assert one.hit().remaining == LIMIT - 1
 
 
+def test_a_replica_without_its_primary_is_left_for_a_new_connection(own, shop):
+    lone = own("--replica-serve-stale-data", "no")
+    one = shop(lone.url, on_error="raise", breaker=Breaker(failures=1000))
+    one.hit()
+    lone.command("REPLICAOF", "127.0.0.1", "1")
+    assert "MASTERDOWN" in why(one)
+    before = lone.info("stats")["total_connections_received"]
+    why(one)
+    assert lone.info("stats")["total_connections_received"] > before + 1
+    lone.command("REPLICAOF", "NO", "ONE")
+    assert one.hit().degraded is None
+
+
 def test_a_server_without_memory_is_an_error_that_says_so(own, shop):
     full = own("--maxmemory-policy", "noeviction")
     one = shop(full.url, on_error="raise", breaker=Breaker(failures=1000))

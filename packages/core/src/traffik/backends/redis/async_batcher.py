@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Final
 
 from traffik.backends.redis.async_connection import AsyncConnection
-from traffik.backends.redis.batches import Batch, Entry, Outcome, batch, spoils, take
+from traffik.backends.redis.batches import Batch, Entry, Outcome, batch, outdates, spoils, take
 from traffik.backends.redis.discovery import Servers, reach
 from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.settings import Endpoint
@@ -128,6 +128,8 @@ class AsyncBatcher:
         if trouble is not None or not sent.late:  # a reply that was too late for some hits is not a success
             self._servers.report(trouble)
         self._waiting.extendleft(reversed(again))
+        if outdates(trouble):
+            self._servers.lost(self.endpoint)
         if trouble is not None and self._connection is not None and spoils(trouble):
             self._connection.drop(trouble)
 

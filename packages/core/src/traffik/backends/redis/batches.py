@@ -19,7 +19,7 @@ from traffik.backends.redis.settings import Endpoint
 from traffik.model.decisions import Decision
 from traffik.model.errors import BackendError
 
-__all__ = ["Batch", "Entry", "Outcome", "Redirect", "batch", "spoils", "take"]
+__all__ = ["Batch", "Entry", "Outcome", "Redirect", "batch", "outdates", "spoils", "take"]
 
 _AWAY: Final = "ttempted to "
 """Part of each error for a key of another server, or while the cluster is down. The script did not change the key."""
@@ -212,7 +212,12 @@ def batch(entries: list[Entry], servers: Servers, *, by_source: bool) -> Batch:
 
 def spoils(trouble: BackendError | None) -> bool:
     """Whether to replace the connection after this error: a new one may reach the primary, or log in again."""
-    return isinstance(trouble, ErrorAnswer) and trouble.word in {"", "NOAUTH", "READONLY"}
+    return isinstance(trouble, ErrorAnswer) and trouble.word in {"", "MASTERDOWN", "NOAUTH", "READONLY"}
+
+
+def outdates(trouble: BackendError | None) -> bool:
+    """Whether to ask other nodes of a cluster for the owners after this error: this node may not be one any more."""
+    return isinstance(trouble, ErrorAnswer) and trouble.word in {"CLUSTERDOWN", "LOADING", "MASTERDOWN"}
 
 
 def _trouble_in(outcome: Outcome) -> BackendError | None:

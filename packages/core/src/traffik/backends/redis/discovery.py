@@ -180,6 +180,8 @@ async def learn(session: Session[Any]) -> None:
 
     async def ask(node: Endpoint, share: float) -> list[Endpoint | None]:
         (ranges,) = await session.ask(node, ("CLUSTER", "SLOTS"), share=share)
+        if not ranges:
+            raise BackendError("knows no slots, so it has left the cluster, or has not joined it yet")
         return read_owners(ranges, node)
 
     nodes = servers.nodes() + servers.settings.endpoints

@@ -11,7 +11,7 @@ from collections import deque
 from threading import Lock, get_ident
 from time import monotonic
 
-from traffik.backends.redis.batches import Entry, Outcome, batch, spoils, take
+from traffik.backends.redis.batches import Entry, Outcome, batch, outdates, spoils, take
 from traffik.backends.redis.discovery import Servers, reach
 from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.settings import Endpoint
@@ -148,6 +148,8 @@ class SyncBatcher:
         self._servers.report(trouble)
         with self._lock:  # under the lock, no thread can leave the queue and lead meanwhile
             self._waiting.extendleft(entry for entry in reversed(again) if not entry.waiter.outcome)
+        if outdates(trouble):
+            self._servers.lost(self.endpoint)
         if spoils(trouble):
             self.close()
 
