@@ -188,3 +188,13 @@ def test_a_directory_that_becomes_unsafe_is_an_error_of_the_store(directory):
         limiter.sync.hit("ada")
     with pytest.raises(BackendError, match="others may write to it"):
         asyncio.run(limiter.hit("ada"))
+
+
+def test_an_open_file_that_others_may_write_to_is_left_to_the_error_policy(directory, clock, one_file):
+    limiter = Limiter("turned", "5/day", backend=LMDBBackend(directory, clock=clock)).sync
+    limiter.hit("ada")
+    (directory / "quota-0.mdb").chmod(0o606)
+    clock.advance(seconds=0.2)
+    assert limiter.hit("ada").degraded == "fallback"
+    (directory / "quota-0.mdb").chmod(0o600)
+    assert limiter.hit("ada").remaining == 3

@@ -29,7 +29,7 @@ from traffik.backends.lmdb.files import (
     open_file,
 )
 from traffik.backends.lmdb.maintenance import sweep
-from traffik.backends.lmdb.paths import FILES, check_directory
+from traffik.backends.lmdb.paths import FILES, check_directory, check_file
 from traffik.backends.lmdb.unwritable import ReenteredError
 from traffik.model.errors import BackendError, ConfigurationError
 
@@ -119,14 +119,16 @@ class Environment:
         return False
 
     def _find(self, now: int) -> OpenFile:
-        """The file at the path; the open one, if that is still there and has not been truncated."""
+        """The file at the path; the open one, if that is still there, safe, and has not been truncated."""
         if self.file is not None:
             if not self.file.is_at(self.path):
                 _log.warning("%s is gone: limits go on in the file that is there now", self.path)
                 self._close()
-            elif os.fstat(self.file.fd).st_size < self.file.size:
+            elif (found := os.fstat(self.file.fd)).st_size < self.file.size:
                 _log.warning("%s has been truncated: its limits start afresh", self.path)
                 self.discard()
+            else:
+                check_file(self.path, found)
         if self.file is None:
             self.file = self._open(now)
         self.file.check_at = now + _CHECK
