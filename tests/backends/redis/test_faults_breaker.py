@@ -104,6 +104,20 @@ async def test_a_connection_that_breaks_is_one_failure_however_many_calls_were_u
         assert (await limiter.hit("ada")).degraded is None
 
 
+@pytest.mark.anyio
+async def test_a_blocked_event_loop_is_no_failure_of_the_server(redis_server, caplog):
+    breaker = Breaker(failures=1, recovery=FOR_LONG)
+    async with RedisBackend(redis_server.url, deadline=0.1, breaker=breaker, changes_within=None) as store:
+        limiter = Limiter("blocked", "9/day", backend=store)
+        await limiter.hit("ada")
+        hits = asyncio.gather(*[limiter.hit("ada") for _ in range(3)])
+        await asyncio.sleep(0)
+        time.sleep(0.3)  # noqa: ASYNC251 - this is the fault
+        assert [each.degraded for each in await hits] == [None, "fallback", "fallback"]
+        assert (await limiter.hit("ada")).remaining == 6
+    assert "since something blocked the event loop" in caplog.text
+
+
 def test_a_lost_reply_does_not_open_it_however_many_callers_wait(proxy, shop):
     one = shop(deadline=0.3, breaker=Breaker(failures=3, recovery=FOR_LONG))
     one.hit()

@@ -21,13 +21,21 @@ from traffik.backends.redis.handshake import failure
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.errors import BackendError, BackendTimeoutError
 
-__all__ = ["AsyncBatcher"]
+__all__ = ["AsyncBatcher", "BlockedError"]
 
 _DEPTH: Final = 8
 """The most calls in flight on one connection. With a high latency, full calls do not wait for each other."""
 
 _WORTH: Final = 8
 """The fewest hits for a second call while one is in flight. With it, the server is not idle until the next call."""
+
+
+_BLOCKED: Final = 0.1
+"""Seconds by which the timer for deadlines is late if something has blocked the event loop."""
+
+
+class BlockedError(BackendTimeoutError):
+    """The event loop was blocked until the deadline was over, so the server has not failed."""
 
 
 class AsyncBatcher:
@@ -113,6 +121,7 @@ class AsyncBatcher:
             self._fail(sent.entries, replies)
             self._servers.lost(self.endpoint)
         else:
+            self._expire_waiting()  # rather than send hits that are late already, if the event loop was blocked
             # without errors, send the next call first, and wake these callers while the server works on it
             if connection is not None and all(type(reply) is list for reply in replies):
                 self._flush(connection)
@@ -141,12 +150,8 @@ class AsyncBatcher:
 
     def _expire(self) -> None:
         """Fail the hits whose deadline is over. If all hits of the oldest call are late, drop the connection."""
-        self._timer = None
-        now = monotonic()
-        late = [entry for entry in self._waiting if entry.deadline <= now]
-        if late:
-            self._waiting = deque(entry for entry in self._waiting if entry.deadline > now)
-            self._fail(late, BackendTimeoutError(f"the hit could not be sent to {self} in time"))
+        self._expire_waiting()
+        now, self._timer = monotonic(), None
         if self._flying:
             self._give_up_flying(now)
         times = [entry.deadline for sent in self._flying for entry in sent.entries if entry.deadline > now]
@@ -154,8 +159,17 @@ class AsyncBatcher:
         if times:
             self._watch(min(times))
 
+    def _expire_waiting(self) -> None:
+        now = monotonic()
+        if self._timer is None or now < self._due:
+            return
+        late = [entry for entry in self._waiting if entry.deadline <= now]
+        if late:
+            self._waiting = deque(entry for entry in self._waiting if entry.deadline > now)
+            self._fail(late, self._late(now, f"the hit could not be sent to {self} in time", sent=False))
+
     def _give_up_flying(self, now: float) -> None:
-        error = BackendTimeoutError(f"{self} did not answer in time", maybe_executed=True)
+        error = self._late(now, f"{self} did not answer in time", sent=True)
         if self._flying[0].deadline <= now and self._connection is not None:
             self._connection.drop(error)
             return
@@ -164,6 +178,13 @@ class AsyncBatcher:
             if late:
                 sent.late = True  # the reply may still be in time for its other entries
                 self._fail(late, error)
+
+    def _late(self, now: float, text: str, *, sent: bool) -> BackendError:
+        blocked = now - self._due
+        if blocked < _BLOCKED:
+            return BackendTimeoutError(text, maybe_executed=sent)
+        why = f"since something blocked the event loop for {blocked:.2f} s or longer"
+        return BlockedError(f"{text}, {why}", maybe_executed=sent)
 
     def _fail(self, entries: list[Entry], error: BackendError) -> None:
         """Deliver an error, and report it, as one failure for all hits that wait now or are in flight."""

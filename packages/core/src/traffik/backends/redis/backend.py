@@ -22,6 +22,7 @@ from weakref import WeakSet
 from traffik.backends.base import Backend, Calls, Charge
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.redis import maintenance
+from traffik.backends.redis.async_batcher import BlockedError
 from traffik.backends.redis.charging import Charging
 from traffik.backends.redis.client import Client
 from traffik.backends.redis.concurrency import Tasks, Threads, own_threads
@@ -303,7 +304,10 @@ class RedisBackend(Backend):
 
     def _report(self, error: BackendError | None) -> None:
         """Note the result of a call to the servers."""
-        self._health.report(self, error)
+        if isinstance(error, BlockedError):
+            self._health.mention(self, error)
+        else:
+            self._health.report(self, error)
 
     @contextmanager
     def _may_be_away(self) -> Generator[None, None, None]:
