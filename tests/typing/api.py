@@ -8,7 +8,11 @@ from wsgiref.types import StartResponse
 import httpx
 from aiohttp import ClientSession, web
 from django.http import HttpRequest, HttpResponse
+from django.views.generic import TemplateView
 from fastapi import FastAPI, Request, WebSocket
+from litestar import Litestar, get
+from litestar import Request as LitestarRequest
+from litestar.datastructures import State
 from starlette.requests import HTTPConnection
 
 import traffik_aiohttp
@@ -272,6 +276,8 @@ async def hit_several(request: Request, one: Limiter) -> None:
     assert_type(await hit_all("ada", one, Hit(one, 2)), Decision)
     assert_type(await hit_all("ada", Hit(one, 2)), Decision)
     assert_type(await hit_all(request, Hit(throttle), one), Request)
+    everything = AllOf(typed, one)
+    await everything.hit(request)
 
 
 of_asgi = traffik_asgi.HTTPThrottle("asgi", "100/min")
@@ -281,6 +287,19 @@ async def asgi_app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     assert_type(await of_asgi.hit(traffik_asgi.ASGIRequest(scope)), traffik_asgi.ASGIRequest)
     await of_asgi.hit(scope)  # type: ignore[arg-type]  # refused: a scope is no request
     await traffik_asgi.ASGIWebSocket(scope, receive, send).send({"type": "websocket.accept"})
+
+
+@get("/")
+async def litestar_endpoint(request: LitestarRequest[object, object, State]) -> str:
+    await of_asgi.hit(traffik_asgi.ASGIRequest(request.scope))
+    return "found"
+
+
+litestar_app = traffik_asgi.ThrottleMiddleware(Litestar([litestar_endpoint]), load_throttles("limits.toml"))
+
+
+class Templated(traffik_django.ThrottledMixin, TemplateView):
+    throttles = "5/min"
 
 
 of_wsgi = traffik_wsgi.HTTPThrottle("wsgi", "100/min")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from traffik.model.descriptions import describe
 from traffik.throttles.asgi import Message, Receive, Scope, Send
@@ -31,7 +32,7 @@ class ASGIRequest:
 
     __slots__ = ("scope",)
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Mapping[str, Any]) -> None:
         if not isinstance(scope, dict):
             raise TypeError(
                 f"an ASGI request is made of its scope, a dict such as request.scope, not {describe(scope)}"
@@ -74,16 +75,16 @@ class ASGIWebSocket(ASGIRequest):
 
     __slots__ = ("_line",)
 
-    def __init__(self, scope: Scope, receive: Receive | None = None, send: Send | None = None) -> None:
+    def __init__(self, scope: Mapping[str, Any], receive: Receive | None = None, send: Send | None = None) -> None:
         super().__init__(scope)
-        line = scope.get(_LINE)
+        line = self.scope.get(_LINE)
         if line is None:
             if receive is None or send is None:
                 raise TypeError(
                     "put a ThrottleMiddleware around the application, or give receive and send too: "
                     "ASGIWebSocket(scope, receive, send)"
                 )
-            line = scope[_LINE] = _Line(receive, send)
+            line = self.scope[_LINE] = _Line(receive, send)
         self._line: _Line = line
 
     @property

@@ -25,7 +25,8 @@ from traffik_asgi.connections import APP, ROOT, ASGIRequest, ASGIWebSocket
 
 __all__ = ["ThrottleMiddleware"]
 
-_App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+_App: TypeAlias = Callable[..., Awaitable[object]]
+"""An ASGI application. Each framework has its own types for the scope and the two functions."""
 
 
 class ThrottleMiddleware:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from traffik.limits.defaults import fields_of
@@ -56,7 +56,7 @@ class PreparedAnswer:
         await _send(*self._ready[kind], scope, send)
 
 
-def accepted_kinds(scope: Scope) -> list[str]:
+def accepted_kinds(scope: Mapping[str, Any]) -> list[str]:
     """The lines of the header field Accept."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
 
