@@ -10,7 +10,7 @@ import pytest
 def test_a_rate_is_explained_for_every_strategy(traffik):
     said = traffik("rate", "100/min")
     assert (said.code, said.err) == (0, "")
-    assert "100 in 1 min, one every 600 ms if evenly" in said.out
+    assert "100 in 1 min, one every 600 ms if evenly spaced" in said.out
     for name in ("sliding-window", "fixed-window", "sliding-log", "token-bucket", "leaky-bucket", "gcra", "penalty"):
         assert name in said.out
 
@@ -20,7 +20,7 @@ def test_a_strategy_that_cannot_count_a_rate_says_so(traffik):
 
 
 def test_a_rate_in_another_unit_is_explained_in_it(traffik):
-    assert "20,000 tokens in 1 min, one every 3 ms if evenly" in traffik("rate", "20k tokens/min burst 60k").out
+    assert "20,000 tokens in 1 min, one every 3 ms if evenly spaced" in traffik("rate", "20k tokens/min burst 60k").out
     said = traffik("rate", "64 MiB/min").out
     assert "64 MiB/min: 67,108,864 bytes in 1 min\n" in said
 

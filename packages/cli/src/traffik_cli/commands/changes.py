@@ -32,8 +32,8 @@ __all__ = ["change", "changes"]
 def change(url: str, namespace: str, uid: str, rate: str | None, withdraw: bool, by: str | None, reason: str) -> None:
     """Change the rate of the limit UID in all processes that count in a store, for example to "200/min".
 
-    They follow within 2 seconds, if they do not say otherwise, and later ones begin with it. What clients have used
-    stays used. The change stays until another one, or until it is withdrawn.
+    Running processes follow within 2 seconds (changes_within of their store), and new ones start with the new rate.
+    What clients have used stays used. The change holds until the next one, or until it is withdrawn.
     """
     if (rate is None) is not withdraw:
         raise ConfigurationError(f'give either a rate, such as "200/min", or --withdraw, for the limit {uid!r}')

@@ -60,12 +60,14 @@ def rate(text: str, burst: int | None) -> None:
     for each in rates:
         even = "" if each.limit else ": nothing is admitted"
         if 0 < each.limit <= each.period:
-            even = f", one every {span(each.period // each.limit)} if evenly"
+            even = f", one every {span(each.period // each.limit)} if evenly spaced"
         counted = f"{number(each.limit)}{unit_of([each])}"
         out.print(f"[bold]{escape(str(each))}[/]: {counted} in {span(each.period)}{even}")
-        table = Table("strategy", "at once", "wait after that burst", "")
-        for name in STRATEGIES:
-            table.add_row(name, *_burst(name, each, burst))
+        rows = [(name, *_burst(name, each, burst)) for name in STRATEGIES]
+        columns = 4 if any(note for *_, note in rows) else 3
+        table = Table(*("strategy", "at once", "wait after that burst", "note")[:columns])
+        for row in rows:
+            table.add_row(*row[:columns])
         out.print(table)
 
 

@@ -31,6 +31,7 @@ from traffik_cli.words import number, printable, span, unit_of
 __all__ = ["explain", "of_store", "reset_keys", "stat_key", "top"]
 
 _COSTS: Final = (1, 10, 100)
+_STORE: Final = "--store redis://localhost:6379/0 --throttle api"
 _BATCH: Final = 100
 """Keys asked about in one call."""
 
@@ -121,7 +122,10 @@ def _of_limit(command: _F) -> _F:
     return command
 
 
-@click.command(short_help="Show the state and quota of one client.")
+@click.command(
+    short_help="Show the state and quota of one client.",
+    epilog=f"Example: traffik explain {_STORE} --rate 100/min --id 192.0.2.1",
+)
 @partial(_of_throttle, named=False)
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier returns it: an address, a user.")
@@ -170,7 +174,7 @@ def _explained(store: Backend, limit: _Limit, identity: str, scope: str | None) 
     }
 
 
-@click.command("stat")
+@click.command("stat", epilog=f"Example: traffik stat {_STORE} --rate 100/min --id 192.0.2.1")
 @_of_throttle
 @_of_limit
 @click.option("--id", "identity", required=True, help="The client, as its identifier returns it.")
@@ -191,7 +195,10 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
     click.echo(f"{number(answer.remaining)} of {number(limit.plan.capacity)}{counted} left{wait}")
 
 
-@click.command(short_help="Show the busiest clients of a throttle, or a live page.")
+@click.command(
+    short_help="Show the busiest clients of a throttle, or a live page.",
+    epilog=f"Example: traffik top {_STORE} --rate 100/min",
+)
 @partial(_of_throttle, named=False, needed=False)
 @_of_limit
 @click.option("--live", "address", metavar="URL", help="A live page to show instead of a store.")
@@ -249,7 +256,11 @@ def _show_worst(url: str, namespace: str, limit: _Limit, most: int, shown: int, 
     console().print(table)
 
 
-@click.command("reset", short_help="Forget the usage of one client or of all clients.")
+@click.command(
+    "reset",
+    short_help="Forget the usage of one client or of all clients.",
+    epilog=f"Example: traffik reset {_STORE} --id 192.0.2.1",
+)
 @_of_throttle
 @click.option("--id", "identity", help="The client, as its identifier returns it. Default: all clients.")
 @click.option("--scope", help="The scope, if the application gives one.")
