@@ -77,6 +77,7 @@ def test_a_missing_adapter_is_an_error_that_says_what_to_install(package, monkey
         ({"REQUEST_METHOD": "GET"}, r"give traffik_wsgi\.WSGIRequest\(environ\)"),
         ({"REQUEST_METHOD": "GET", "PATH": "a" * 1000}, r"^no adapter for .{100}… \(builtins\.dict\): "),
         ({}, "give the connection your framework hands you"),
+        (adapter_of, r"write @throttled\(throttle\)"),
         ("user:42", "for anything with a name, use a Limiter"),
     ],
 )

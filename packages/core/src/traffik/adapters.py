@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from traffik.model.decisions import Decision
@@ -288,6 +289,8 @@ def _mend(connection: object) -> str:
             return f"give {wrapper}({where}), after pip install 'traffik-core[{extra}]'"
     if isinstance(connection, str):
         return "a throttle limits the connections of a framework; for anything with a name, use a Limiter"
+    if isinstance(connection, FunctionType):
+        return "a throttle is no decorator: write @throttled(throttle), from the package of the framework"
     return "give the connection your framework hands you"
 
 
