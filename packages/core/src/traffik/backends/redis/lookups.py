@@ -14,25 +14,27 @@ from typing import Any, Final, TypeAlias
 
 from traffik.backends.redis.settings import Endpoint
 
-__all__ = ["Address", "look_up"]
+__all__ = ["SocketAddress", "look_up"]
 
-Address: TypeAlias = tuple[Any, ...]
+SocketAddress: TypeAlias = tuple[Any, ...]
 """A family, a type, a protocol, a name and the address itself, as `socket.getaddrinfo` returns them."""
 
 
-def look_up(endpoint: Endpoint) -> Future[list[Address]]:
+def look_up(endpoint: Endpoint) -> Future[list[SocketAddress]]:
     """The addresses of a host. The result is an OSError if there are none."""
     host, port = endpoint.host, endpoint.port
     try:
-        numeric: list[Address] = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)]
+        numeric: list[SocketAddress] = [
+            *socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        ]
     except OSError:
         return _begin(host, port)
-    found: Future[list[Address]] = Future()
+    found: Future[list[SocketAddress]] = Future()
     found.set_result(numeric)
     return found
 
 
-def _begin(host: str, port: int) -> Future[list[Address]]:
+def _begin(host: str, port: int) -> Future[list[SocketAddress]]:
     with _lock:
         found = _running.get((host, port))
         if found is None:
@@ -44,10 +46,10 @@ def _begin(host: str, port: int) -> Future[list[Address]]:
     return found
 
 
-def _look_up(host: str, port: int, found: Future[list[Address]]) -> None:
+def _look_up(host: str, port: int, found: Future[list[SocketAddress]]) -> None:
     try:
-        addresses: list[Address] = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        answer: list[Address] | Exception = addresses or OSError("the host name has no address")
+        addresses: list[SocketAddress] = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        answer: list[SocketAddress] | Exception = addresses or OSError("the host name has no address")
     except Exception as error:  # noqa: BLE001 - raised where the result is awaited
         answer = error
     with _lock:
@@ -59,7 +61,7 @@ def _look_up(host: str, port: int, found: Future[list[Address]]) -> None:
 
 
 _lock: Lock = Lock()
-_running: Final[dict[tuple[str, int], Future[list[Address]]]] = {}
+_running: Final[dict[tuple[str, int], Future[list[SocketAddress]]]] = {}
 
 
 def _after_fork_in_child() -> None:
