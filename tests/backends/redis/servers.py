@@ -175,7 +175,7 @@ class Server:
 
     def client(self, **options: Any) -> redis.Redis:
         """A client that never retries. It is closed with the server at the latest."""
-        plain = {"socket_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0)}
+        plain = {"socket_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0), "driver_info": None}
         client = redis.Redis(host=self.host, port=self.port, **{**plain, **options})
         self._clients.add(client)
         return client
@@ -219,14 +219,16 @@ class Server:
         """Continue after `stop`."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def immortals(self) -> list[str]:
-        """The keys without a time to live."""
+    def clear(self) -> list[str]:
+        """Forget all keys and scripts. Returns the keys that had no time to live."""
         with self.client() as client:
+            if client.execute_command("ROLE")[0] != b"master":
+                return []
             keys = list(client.scan_iter(count=1000))
             pipeline = client.pipeline(transaction=False)
             for key in keys:
                 pipeline.pttl(key)
-            lives = pipeline.execute()
+            *lives, _, _ = pipeline.flushall().script_flush().execute()
         return sorted(key.decode(errors="replace") for key, life in zip(keys, lives, strict=True) if life == _FOR_EVER)
 
     def kill(self) -> None:

@@ -42,11 +42,8 @@ class Shared:
         if not isinstance(service, Server):
             service.wait_settled()
         for server in servers:
-            if server.command("ROLE")[0] == b"master":
-                if immortals := server.immortals():
-                    self._strays.setdefault(user, []).extend(immortals)
-                server.command("FLUSHALL")
-                server.command("SCRIPT", "FLUSH")
+            if strays := server.clear():
+                self._strays.setdefault(user, []).extend(strays)
         self._used = [used for used in self._used if used is not service]
 
     def check(self) -> None:
@@ -54,4 +51,4 @@ class Shared:
         while self._used:
             self.clear(self._used[-1], "fixtures")
         strays, self._strays = self._strays, {}
-        assert strays == {}, "keys without a time to live"
+        assert strays == {}, f"keys without a time to live: {strays}"

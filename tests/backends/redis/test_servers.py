@@ -99,7 +99,6 @@ def test_a_replica_has_what_its_primary_has(redis_server):
 def test_a_key_without_a_time_to_live_is_found(redis_server, shared):
     redis_server.command("SET", "goes", "1", "EX", "60")
     redis_server.command("SET", "stays", "1")
-    assert redis_server.immortals() == ["stays"]
-    with pytest.raises(AssertionError, match="keys without a time to live"):
+    with pytest.raises(AssertionError, match="stays"):
         shared.check()
     assert redis_server.command("DBSIZE") == 0
