@@ -114,6 +114,13 @@ QUICK = (
 PURE = {"identities": 100, "model": 100, "responses": 100, "rules": 100, "strategies": 97}
 
 
+def scratch() -> dict[str, str]:
+    """Where the tests put files: in memory, if there is room, since they write gigabytes of LMDB files."""
+    memory = Path("/dev/shm")  # noqa: S108 - pytest makes a folder in it that is only for this user
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 2 << 30
+    return {"PYTEST_DEBUG_TEMPROOT": str(memory)} if has_room else {}
+
+
 def run_all(session: nox.Session, *options: str) -> None:
     """Run all tests, and those that fail once more, alone: beside the others, their servers may have been late."""
     # The tests of a file run in one process, since they share servers. Much of the time is spent waiting for servers,
@@ -134,6 +141,7 @@ def run_all(session: nox.Session, *options: str) -> None:
 def tests(session: nox.Session) -> None:
     """The tests; `-- quick` without servers, `-- coverage` with coverage, `-- tests/limits -k wait` for some."""
     equip(session, "tests", *PACKAGES)
+    session.env.update(scratch())
     session.run("python", "-VV")
     session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable")
     if session.posargs == ["quick"]:
