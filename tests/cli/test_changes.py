@@ -48,6 +48,18 @@ def test_a_change_is_followed_listed_and_withdrawn(call, limiter):
     assert call("changes", "--throttle", "api").out.startswith("2 changes")
 
 
+def test_the_other_commands_show_the_rate_in_force(call, limiter):
+    limiter.sync.hit("ada", 5)
+    call("change", "api", "6/min")
+    about = ("--throttle", "api", "--rate", "100/min")
+    said = call("stat", *about, "--id", "ada")
+    assert said.out == "1 of 6 left\n"
+    assert "traffik: 'api' has the rate 6/min, by change 1" in said.err
+    explained = json.loads(call("explain", *about, "--id", "ada", "--json").out)
+    assert (explained["rates"], explained["costs"]["10"]["allowed"]) == (["6/min"], False)
+    assert json.loads(call("top", *about, "--json").out)["worst"][0]["remaining"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -15,10 +15,12 @@ from rich.table import Table
 from traffik.backends.base import Backend, Charge
 from traffik.backends.inspection import InspectableBackend
 from traffik.identities.proxies import client_identity
+from traffik.limits.changes import change_in_force
 from traffik.model.decisions import Decision
 from traffik.model.errors import ConfigurationError
 from traffik.model.keys import check_uid, local_key
-from traffik.strategies import Plan
+from traffik.model.rates import parse_rates
+from traffik.strategies import Plan, plan
 from traffik.strategies.named import STRATEGIES
 from traffik.throttles.entries import LimitEntry
 from traffik.throttles.files import read_limits
@@ -139,6 +141,7 @@ def explain(
     """
     limits = _limits(how) if uid is None else [_limit(uid, **how)]
     with open_store(url, namespace) as store:
+        limits = [_in_force(store, limit) for limit in limits]
         explained = [_explained(store, limit, identity, scope) for limit in limits]
     if as_json:
         click.echo(json.dumps(explained[0] if uid is not None else explained, indent=2))
@@ -183,6 +186,7 @@ def stat_key(url: str, namespace: str, uid: str, identity: str, scope: str | Non
     """Print the quota left of one client, in one line. Consumes nothing."""
     limit = _limit(uid, **how)
     with open_store(url, namespace) as store:
+        limit = _in_force(store, limit)
         key = _key(store, uid, limit.entry, identity, scope)
         (answer,) = _asked(store, limit, [(key, 0)])
         _is_used(store, uid, key)
@@ -237,6 +241,7 @@ def _show_worst(url: str, namespace: str, limit: _Limit, most: int, shown: int, 
     with open_store(url, namespace) as store:
         if not isinstance(store, InspectableBackend):
             raise ConfigurationError(f"{url} cannot list its keys; `traffik adapters` says which stores can")
+        limit = _in_force(store, limit)
         listing = store.list_keys_sync(limit.uid, most)
         answers = _asked(store, limit, [(key, 0) for key in listing.keys])
     worst = sorted(zip(listing.keys, answers, strict=True), key=lambda pair: (pair[1].remaining, -pair[1].reset_after))
@@ -299,6 +304,16 @@ def _limit(uid: str, rates: tuple[str, ...], policy: str | None, strategy: str |
     if entry.tiers:
         click.echo(f"{policy}: {uid!r} has tiers, and its clients are shown as {entry.shown_tier!r}", err=True)
     return _Limit(uid, entry.plan, entry)
+
+
+def _in_force(store: Backend, limit: _Limit) -> _Limit:
+    """The limit with the rate that was set for all processes, if there is one. The application follows it too."""
+    change = None if limit.entry is not None and limit.entry.tiers else change_in_force(store, limit.uid)
+    if change is None or change.rate is None:
+        return limit
+    told = f"traffik: {limit.uid!r} has the rate {change.rate}, by change {change.version}; `traffik changes` lists it"
+    click.echo(printable(told), err=True)
+    return replace(limit, plan=plan(limit.plan.strategy, parse_rates(change.rate)))
 
 
 def _limits(how: dict[str, Any]) -> list[_Limit]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "change_everywhere",
+    "change_in_force",
     "change_in_store",
     "change_rate",
     "changes_in",
@@ -141,13 +142,16 @@ def changes_in(store: Backend, uid: str | None = None) -> list[RateChange]:
         ConfigurationError: the store cannot keep changes, or they cannot be read.
         BackendError: the store does not answer.
     """
-    try:
-        record = ChangeRecord.read(store.record.load())
-    except ValueError as error:
-        raise ConfigurationError(
-            f"the changes in {store!r} cannot be read ({error}): the next change replaces them"
-        ) from None
-    return [change for change in record.recent if uid is None or change.uid == uid]
+    return [change for change in _readable_in(store).recent if uid is None or change.uid == uid]
+
+
+def change_in_force(store: Backend, uid: str) -> RateChange | None:
+    """The change that sets the rate of the limit `uid` in `store`; None if there is none. Blocks.
+
+    Raises:
+        ConfigurationError, BackendError: as for `changes_in`.
+    """
+    return _readable_in(store).in_force.get(uid)
 
 
 async def in_thread(call: Callable[[], _T]) -> _T:
@@ -181,6 +185,15 @@ def _short(what: str, text: object) -> str:
     if len(text) > _LONGEST:
         raise ValueError(f"{what} has up to {_LONGEST} characters, not {len(text)}: {text[:40]!r}…")
     return text
+
+
+def _readable_in(store: Backend) -> ChangeRecord:
+    try:
+        return ChangeRecord.read(store.record.load())
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the changes in {store!r} cannot be read ({error}): the next change replaces them"
+        ) from None
 
 
 def _record_in(stored: bytes | None) -> ChangeRecord:
