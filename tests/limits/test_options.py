@@ -36,6 +36,12 @@ def test_a_rate_in_other_options_is_an_error_that_shows_ours():
         HTTPThrottle("a", times=5, seconds=60)
 
 
+@pytest.mark.parametrize("make", [lambda: HTTPThrottle("5/min"), lambda: Limiter(rate="5/min"), HTTPThrottle])
+def test_a_missing_uid_or_rate_is_an_error_that_shows_both(make):
+    with pytest.raises(TypeError, match=r'takes a uid and a rate, as in \w+\("api", "100/min"\), not'):
+        make()
+
+
 def test_any_other_option_is_an_error_that_lists_the_options():
     with pytest.raises(TypeError, match="takes no option colour='red': it takes uid, rate, strategy"):
         Limiter("a", "5/min", colour="red")

@@ -97,7 +97,7 @@ class Limit:
 
         def __new__(cls, *arguments: Any, **options: Any) -> Self:
             """Check the names of the options, and suggest the right one for a name from another limiter."""
-            check_options(cls, options)
+            check_options(cls, options, arguments)
             limit = super().__new__(cls)
             limit._made_with = arguments, options
             return limit

@@ -70,8 +70,8 @@ _OF_REQUESTS: Final[Mapping[str, str]] = {
 """The entries for limits that know no requests, instead of those of `_OURS`."""
 
 
-def check_options(kind: type, options: Mapping[str, Any]) -> None:
-    """Check that `kind` takes options with these names.
+def check_options(kind: type, options: Mapping[str, Any], arguments: Sequence[object] | None = None) -> None:
+    """Check that `kind` takes options with these names, and with the `arguments` before them has a uid and a rate.
 
     Raises:
         TypeError: it does not. The message names the option to use instead, if there is one.
@@ -81,6 +81,16 @@ def check_options(kind: type, options: Mapping[str, Any]) -> None:
         if known is not None and name not in known:
             shown = describe(value)
             raise TypeError(f"{kind.__name__} takes no option {name}={shown}: {_instead(name, known).format(shown)}")
+    if arguments is not None and known is not None and known[:2] == ("uid", "rate"):
+        _check_both_given(kind, arguments, options)
+
+
+def _check_both_given(kind: type, arguments: Sequence[object], options: Mapping[str, Any]) -> None:
+    """Check that a limit gets both a uid and a rate. A rate alone is what other limiters take."""
+    if len(arguments) + len(options.keys() & {"uid", "rate"}) < 2:
+        given = [*map(describe, arguments), *(f"{name}={describe(value)}" for name, value in options.items())]
+        example = f'{kind.__name__}("api", "100/min")'
+        raise TypeError(f"{kind.__name__} takes a uid and a rate, as in {example}, not ({', '.join(given)})")
 
 
 def _instead(name: str, known: Sequence[str]) -> str:
