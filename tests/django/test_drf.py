@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from traffik import DENIED, DuplicateUidError, HTTPThrottle
+from traffik import DENIED, DuplicateUidError, HTTPThrottle, RateError
 from traffik_django import throttled
 from traffik_django.drf import AnonRateThrottle, RateThrottle, ScopedRateThrottle, UserRateThrottle
 
@@ -156,6 +156,10 @@ class TestAThrottleClass:
         serve_urls(path("", view_of(ScopedRateThrottle, scope="missing")), **rates())
         with pytest.raises(ImproperlyConfigured, match="no rate for the scope 'missing': add one such as"):
             client.get("/")
+
+    def test_a_class_with_a_bad_rate_is_an_error(self):
+        with pytest.raises(RateError, match="there is no slash or per"):
+            type("Bad", (UserRateThrottle,), {"rate": "5 a day"})
 
     def test_it_gives_a_503_if_the_store_does_not_answer(self, client, serve_urls, backend):
         store = {"BACKEND": "traffik.backends.redis.RedisBackend", "LOCATION": "redis://127.0.0.1:1"}

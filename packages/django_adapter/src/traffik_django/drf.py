@@ -16,7 +16,7 @@ from rest_framework.throttling import BaseThrottle
 from traffik.identities.proxies import EXEMPTED
 from traffik.model.decisions import FORBIDDEN, UNAVAILABLE, Decision
 from traffik.model.keys import MAX_LENGTH
-from traffik.model.rates import Rates
+from traffik.model.rates import Rates, parse_rates
 from traffik_django.identities import ip
 from traffik_django.limits import HTTPThrottle
 
@@ -60,6 +60,8 @@ class RateThrottle(BaseThrottle):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if isinstance(vars(cls).get("rate"), str):
+            parse_rates(vars(cls)["rate"])  # fails here, not at the first request
         cls._made = {}  # in the class, so that its throttles are deleted with it
         if "rate" in vars(cls) and cls.rate is not None and "scope" not in vars(cls):
             cls.scope = f"{cls.__module__}.{cls.__qualname__}"
