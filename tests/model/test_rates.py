@@ -139,6 +139,7 @@ HABITS = {
     "unlimted": 'the word is spelled "unlimited"',
     "10 an hour": "there is no slash or per",
     "10/": "the period has no unit of time",
+    "10 per minute per user": "each client has its own quota anyway",
     "login": "a rate begins with a whole number",
 }
 

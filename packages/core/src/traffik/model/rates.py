@@ -361,6 +361,8 @@ def _habit_at(text: str, place: int) -> str | None:
         return 'the word is spelled "unlimited"'
     if re.search(r"[a-zµ]\s*$", text[:place], re.IGNORECASE) and re.match(r"(,|\||&|and\b)\s*[0-9]", rest):
         return "several rates are separated by semicolons"
+    if re.match(r"(per|/)\s*(user|client|ip|key|address)\b", rest, re.IGNORECASE):
+        return "each client has its own quota anyway; identifier= says who a client is"
     if rest.startswith(","):
         return "a comma separates groups of three digits, as in 1,000"
     if re.match(r"burst", rest, re.IGNORECASE):
