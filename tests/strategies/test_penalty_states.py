@@ -113,6 +113,7 @@ def receipt(time):
         (BANS, None, -1, None, 0, (None, 0, 0)),
         (BANS, None, 2, None, 0, (free(window((0, 2))), 10, 2)),
         (BANS, None, 3, None, 0, (charged(1, 10, FULL), 110, 3)),
+        (Penalty(), None, 3, None, 0, (charged(1, 10, FULL), 86_410, 3)),  # as long as the period
         (BANS, None, 7, None, 0, (charged(1, 10, window((0, 6))), 110, 6)),
         (BANS, BANNED, 0, None, 4, (None, 0, 0)),
         # Without the unit the ban would not have begun.
