@@ -16,7 +16,7 @@ def kernel(state, cost, now):
     (left,) = state or (5,)
     if cost > left:
         return Decision(False, 5, left, 100 - now + cost, 7, RATE), None, 0
-    return Decision(True, 5, left - cost, 0, 8, RATE), (left - cost,), 9
+    return Decision(True, 5, left - cost, 0, 8, RATE), (left - cost,), 39 - now
 
 
 def test_a_probe_has_the_wait_for_one_unit():
@@ -46,9 +46,10 @@ def test_as_many_units_are_charged_in_any_case_as_fit(left, units, expected):
 @pytest.mark.parametrize(("state", "reset", "ttl", "life"), [((1,), 3, 2, 3), ((1,), 2, 3, 3), (None, 2, 3, 0)])
 def test_a_state_lasts_for_its_ttl_or_until_the_quota_is_whole(state, reset, ttl, life):
     def kernel(state, cost, now):
-        return Decision(True, 5, 5 - cost, 0, reset + now), state, ttl + now
+        later = now + 100 * cost + sum(state or ())
+        return Decision(True, 5, 5 - cost, 0, reset + later), state, ttl + later
 
-    assert lasts(kernel, state, 10) == (life and life + 10)
+    assert lasts(kernel, state, 10) == (life and life + 11)
 
 
 @pytest.mark.parametrize(
