@@ -26,6 +26,8 @@ def holds(given, address):
         ("10.0.0.1", "10.0.0.1", True),
         ("10.0.0.0/8", "::ffff:10.1.2.3", True),
         ("::ffff:10.0.0.0/104", "10.1.2.3", True),
+        ("::ffff:0:0/96", "10.1.2.3", True),
+        ("::fffe:0:0/95", "::fffe:0:1", True),
         ("2001:db8::/32", "2001:db8:ffff::1", True),
         ("fe80::/10", "fe80::1%eth0", True),
         ("::/0", "10.0.0.1", False),
@@ -83,6 +85,40 @@ def test_a_number_is_no_network():
 )
 def test_a_set_of_all_public_addresses_is_vast(given, vast):
     assert networks(given).vast is vast
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        (["10.128.0.0/9", "10.0.0.0/9"], "10.0.0.0/8"),
+        (["::", "::1"], "::/127"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_networks_that_touch_are_one(given, same):
+    assert networks(given) == networks(same)
+
+
+def test_networks_that_do_not_touch_are_ranges_of_numbers():
+    assert networks(["10.0.0.2", "10.0.0.0"]).starts == tuple(10 * 2**24 - 2**32 + last for last in (0, 2))
+    assert networks(["::", "255.255.255.255"]).ends == (-1, 0)
+    assert networks("2001:db8::5").starts == (0x20010DB8 << 96 | 5,)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("*", ": all addresses are '0.0.0.0/0' and '::/0', but then"),
+        ("proxy.internal-1", ": host names are not looked up"),
+        ("PROXY", ": host names are not looked up"),
+        ("10.1.2.3/8", ": its addresses are those of '10.0.0.0/8'"),
+        ("10.0.0.0/33", ": '10.0.0.0/33' does not appear to be an IPv4 or IPv6 network"),
+    ],
+)
+def test_an_error_says_what_to_write(given, words):
+    with pytest.raises(ConfigurationError) as caught:
+        networks(given)
+    assert words in str(caught.value)
 
 
 def test_a_file_has_one_network_per_line_and_comments():

@@ -131,6 +131,16 @@ class TestACountOfProxies:
     def test_the_client_is_the_address_from_the_outermost_proxy(self, count, peer, lines, expected):
         assert client(peer, *lines, trusted=count) == expected
 
+    def test_forwarded_is_read_in_the_same_way(self):
+        assert client("203.0.113.7", 'for="[2001:db8::1]"', header="Forwarded", trusted=1) == "2001:db8::/64"
+
+    def test_may_be_from_1_to_32(self):
+        assert [proxies(count).trusted for count in (1, 32)] == [1, 32]
+
+
+def test_the_header_is_x_forwarded_for_by_default():
+    assert proxies([]).header == "x-forwarded-for"
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -143,6 +153,7 @@ class TestACountOfProxies:
         ({"trusted_proxies": [], "header": None}, "not None"),
         ({"trusted_proxies": [], "ipv6_prefix": 47}, "from 48 to 128 bits, not 47"),
         ({"trusted_proxies": [], "ipv6_prefix": 129}, "from 48 to 128 bits, not 129"),
+        ({"trusted_proxies": [], "ipv6_prefix": 64.0}, "from 48 to 128 bits, not 64.0"),
         ({"trusted_proxies": [], "ipv6_prefix": True}, "from 48 to 128 bits, not True"),
     ],
 )

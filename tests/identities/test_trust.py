@@ -144,6 +144,13 @@ class TestNotices:
         address(request(x_forwarded_for="192.0.2.1"))
         assert said() == []
 
+    def test_the_32nd_address_is_checked_too(self):
+        address = identities.address()
+        for _ in range(31):
+            address(request())
+        address(request(x_forwarded_for="192.0.2.1"))
+        assert said() == [("untrusted-proxy", "x-forwarded-for")]
+
     @pytest.mark.parametrize("trust", [[], ["10.0.0.0/8"]])
     def test_an_address_with_its_own_proxies_reports_nothing(self, trust):
         identities.address(trust)(request(x_forwarded_for="192.0.2.1"))
@@ -161,8 +168,9 @@ class TestNotices:
         throttle.sync.check(request("192.0.2.1", x_forwarded_for=line))
         assert said() == [("server-trusts-proxies", "x-forwarded-for")]
 
-    def test_a_header_from_a_proxy_known_to_the_server_is_not_reported(self, throttle):
-        throttle.sync.check(request("192.0.2.1", x_forwarded_for="192.0.2.1, 10.0.0.1"))
+    @pytest.mark.parametrize("line", ["192.0.2.1, 10.0.0.1", "192.0.2.1,10.0.0.1"])
+    def test_a_header_from_a_proxy_known_to_the_server_is_not_reported(self, throttle, line):
+        throttle.sync.check(request("192.0.2.1", x_forwarded_for=line))
         assert said() == []
 
     def test_a_server_with_an_option_for_trusted_proxies_is_not_reported(self, throttle, monkeypatch):

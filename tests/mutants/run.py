@@ -50,7 +50,7 @@ ROOMS = {
     "identifiers": Room(("identities/identifiers", "identities/preparing"), ("tests/identities/test_identifiers.py",)),
     "networks": Room(
         tuple(f"identities/{name}" for name in ("networks", "proxies", "trust")),
-        tuple(f"tests/identities/test_{name}.py" for name in ("networks", "proxies", "trust", "forwarding")),
+        tuple(f"tests/identities/test_{name}.py" for name in ("networks", "proxies", "trust", "identifiers")),
     ),
     "rules": Room(("rules/*",), ("tests/rules",)),
     "base": Room(("strategies/base",), of_strategies("base")),
