@@ -101,7 +101,7 @@ def test_a_plan_has_a_twin_for_each_rate_if_its_strategy_has_one():
     ("strategy", "rate", "error", "message"),
     [
         (FixedWindow, "3/min", TypeError, "such as FixedWindow"),
-        ("fixed", "3/min", TypeError, "not 'fixed'"),
+        ("fixed", "3/min", TypeError, r"such as SlidingWindow\(\), not 'fixed'"),
         (FixedWindow(), "3/min burst 5", RateError, "has no burst"),
         (TokenBucket(), "3/day tz=UTC", None, None),
         (TokenBucket(), "3/min burst 5", None, None),
