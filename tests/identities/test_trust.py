@@ -45,6 +45,9 @@ class TestWithoutTrust:
     def test_no_header_is_read(self, throttle):
         assert keys(throttle, request(x_forwarded_for="192.0.2.1")) == ["10.0.0.1"]
 
+    def test_the_addresses_of_a_network_are_one_client(self, throttle):
+        assert keys(throttle, request("2001:db8:1:2::3")) == ["2001:db8:1:2::/64"]
+
     @pytest.mark.parametrize("trust", [None, ["10.0.0.0/8"]])
     def test_a_connection_without_an_address_is_an_error_that_says_what_to_set(self, throttle, trust):
         if trust is not None:
