@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 import pytest
@@ -89,10 +90,7 @@ def test_a_thread_sees_the_change(path, throttles, caplog):
     caplog.set_level(logging.INFO, "traffik.limits")
     with following(path, throttles, every=0.01):
         path.write_text(LIMITS.format("50/min"))
-        until = time.monotonic() + 10
-        while left(throttles["api"]) != 50 and time.monotonic() < until:
-            time.sleep(0.01)
-    assert left(throttles["api"]) == 50
+        until(lambda: left(throttles["api"]) == 50)
     assert "the rate of 'api' is now 50/min" in caplog.text
 
 
@@ -117,3 +115,45 @@ def test_new_tiers_apply_at_once_and_earlier_usage_counts(path, caplog, clock):
     path.write_text(LIMITS.format("5/min").replace("api", "tiers"))
     assert limits.refresh() == []
     assert "has changed in more than its rate" in caplog.text
+
+
+def test_a_throttle_that_was_missing_from_the_file_is_followed_again(path, throttles):
+    limits = FollowedLimits(path, throttles)
+    path.write_text(LIMITS.format("2/min").replace("api", "other"))  # as half a file, while it is written
+    assert limits.refresh() == []
+    path.write_text(LIMITS.format("5/min"))
+    assert limits.refresh() == ["api"]
+    assert left(throttles["api"]) == 5
+
+
+@pytest.mark.parametrize("tiers_first", [True, False])
+def test_a_throttle_that_cannot_be_followed_does_not_keep_others(path, clock, tiers_first):
+    tiers = '[[throttle]]\nuid = "tiers"\ndefault_tier = "free"\n[throttle.tiers]\nfree = "{}"\n'
+    whole = tiers + LIMITS if tiers_first else LIMITS + tiers
+    path.write_text(whole.format("2/min", "2/min"))
+    with InMemoryBackend(clock=clock) as store:
+        throttles = load_throttles(path, backend=store, tier=lambda _: None)
+        limits = FollowedLimits(path, throttles)
+        path.write_text(whole.format(*(("5/month", "5/min") if tiers_first else ("5/min", "5/month"))))
+        with pytest.raises(ConfigurationError):
+            limits.refresh()
+        assert left(throttles["api"]) == 5
+
+
+def test_nothing_in_the_place_of_the_file_ends_the_thread(path, throttles, caplog):
+    with following(path, throttles, every=0.01):
+        path.write_text("a = " + "[" * 10_000)
+        until(lambda: "this is not TOML" in caplog.text)
+        path.unlink()
+        os.mkfifo(path)
+        until(lambda: "it is a pipe" in caplog.text)
+        path.unlink()
+        path.write_text(LIMITS.format("50/min"))
+        until(lambda: left(throttles["api"]) == 50)
+
+
+def until(holds):
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert holds()

@@ -108,7 +108,7 @@ class _Reader:
         self._lines = _places(text)
         try:
             self._content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # besides TOMLDecodeError for a very long number, or deep nesting
             found = re.search(r"line (\d+)", str(error))
             line = found[1] if found else text.count("\n") + 1
             raise ConfigurationError(f"{name}:{line}: this is not TOML: {error}") from None

@@ -46,7 +46,8 @@ class FollowedLimits:
         self.path: Path = Path(path)
         self.throttles = throttles
         self._stamp = self._stamp_now()
-        self._entries = self._read()
+        self._entries = self._read()  # the last entry of each uid, even if the file has none now
+        self._present = self._entries.keys()
 
     def refresh(self) -> list[str]:
         """Read the file, and use its rates from now on. Returns the uids whose rate has changed.
@@ -58,26 +59,40 @@ class FollowedLimits:
                 throttle have calendar periods where they had lengths of time, or the reverse, which needs a restart.
         """
         self._stamp = self._stamp_now()
-        before, self._entries = self._entries, self._read()
-        changed = []
-        for uid in before.keys() | self._entries.keys():
-            old, new = before.get(uid), self._entries.get(uid)
-            if old is None or new is None or uid not in self.throttles:
-                _log.warning("%s: %r was added or removed: this takes effect after a restart", self.path, uid)
-                continue
-            same_kind, updated = bool(old.tiers) == bool(new.tiers), old.with_rates_of(new)
-            if replace(updated, line=new.line) != new or not same_kind:
-                _log.warning(
-                    "%s:%d: %r has changed in more than its rate: this takes effect after a restart",
-                    self.path,
-                    new.line,
-                    uid,
-                )
-            if same_kind and updated != old:
-                self._update(self.throttles[uid], new)
-                changed.append(uid)
-                self._tell(self.throttles[uid], new)
+        entries = self._read()
+        self._compare_uids(entries)
+        changed: list[str] = []
+        failed: ConfigurationError | None = None
+        for uid, new in entries.items():
+            try:
+                if uid in self.throttles and uid in self._entries and self._follow(self._entries[uid], new):
+                    changed.append(uid)
+            except ConfigurationError as error:  # raised once all others have their rates
+                failed = failed or error
+            else:
+                self._entries = {**self._entries, uid: new}
+        if failed is not None:
+            raise failed
         return sorted(changed)
+
+    def _compare_uids(self, entries: Mapping[str, LimitEntry]) -> None:
+        before, self._present = self._present, entries.keys()
+        for uid in sorted((before - entries.keys()) | (entries.keys() - before - self.throttles.keys())):
+            _log.warning("%s: %r was added or removed: this takes effect after a restart", self.path, uid)
+
+    def _follow(self, old: LimitEntry, new: LimitEntry) -> bool:
+        """Use the rate of a new entry. Returns whether it is another one."""
+        same_kind, updated = bool(old.tiers) == bool(new.tiers), old.with_rates_of(new)
+        if replace(updated, line=new.line) != new or not same_kind:
+            _log.warning(
+                "%s:%d: %r has changed in more than its rate: this takes effect after a restart",
+                *(self.path, new.line, new.uid),
+            )
+        if not same_kind or updated == old:
+            return False
+        self._update(self.throttles[new.uid], new)
+        self._tell(self.throttles[new.uid], new)
+        return True
 
     def _update(self, throttle: Throttle[Any], new: LimitEntry) -> None:
         if isinstance(throttle.rate, Tiers):
@@ -107,6 +122,8 @@ class FollowedLimits:
             _log.error("the limits stay as they were: %s", error)
 
     def _read(self) -> dict[str, LimitEntry]:
+        if self.path.is_fifo():
+            raise ConfigurationError(f"cannot read {self.path}: it is a pipe, which would have to be waited for")
         return {entry.uid: entry for entry in read_limits(self.path)}
 
     def _stamp_now(self) -> tuple[int, int, int]:
@@ -138,7 +155,10 @@ def following(
 
     def follow() -> None:
         while not over.wait(every):
-            limits.refresh_if_changed()
+            try:
+                limits.refresh_if_changed()
+            except Exception:  # noqa: BLE001 - so that the thread goes on
+                _log.exception("%s could not be followed", path)
 
     thread = Thread(target=follow, name="traffik.limits", daemon=True)
     thread.start()
