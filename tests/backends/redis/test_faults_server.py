@@ -190,6 +190,15 @@ def test_a_failed_login_is_an_error_with_the_reason(own, shop, login, words):
     assert "right" not in errors[0]
 
 
+@pytest.mark.parametrize("command", ["AUTH", "EVALSHA"])
+def test_a_server_that_does_not_know_a_command_leaves_no_secret_in_the_log(own, shop, caplog, command):
+    crippled = own("--rename-command", command, "")
+    login = "user:sesame@" if command == "AUTH" else ""
+    assert shop(f"redis://{login}127.0.0.1:{crippled.port}").hit("ada").degraded == "fallback"
+    assert f"unknown command '{command}'" in caplog.text
+    assert re.search(r"sesame|ada", caplog.text) is None
+
+
 def test_a_client_without_the_password_never_sends_the_script(own, shop):
     strict = own()
     strict.command("CONFIG", "SET", "requirepass", "right")

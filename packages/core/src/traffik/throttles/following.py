@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class FollowedLimits:
         self.throttles = throttles
         self._stamp = self._stamp_now()
         self._entries = self._read()  # the last entry of each uid, even if the file has none now
-        self._present = self._entries.keys()
+        self._present: AbstractSet[str] = self._entries.keys()
 
     def refresh(self) -> list[str]:
         """Read the file, and use its rates from now on. Returns the uids whose rate has changed.

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.redis.discovery import Servers
-from traffik.backends.redis.protocol import Command, ErrorReply, pack, shortened
+from traffik.backends.redis.protocol import Command, ErrorReply, error_text, pack, shortened
 from traffik.backends.redis.script import SCRIPT, Answer, ErrorAnswer, Operation, answers, arguments, refused
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.decisions import Decision
@@ -144,7 +144,7 @@ class Batch:
     def _read(self, reply: Any, call: list[Entry], operations: list[Operation], first: bool) -> Sequence[Outcome]:
         """The outcome of each entry of a call, from the reply."""
         if isinstance(reply, ErrorReply):
-            meaning = _meaning(str(reply), by_source=self._by_source)
+            meaning = _meaning(error_text(reply), by_source=self._by_source)
             if isinstance(meaning, Redirect):
                 return [meaning] * len(call)
             return [[meaning] * len(entry.operations) for entry in call]

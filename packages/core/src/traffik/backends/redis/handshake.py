@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from traffik.backends.redis.protocol import Command, ErrorReply
+from traffik.backends.redis.protocol import Command, ErrorReply, error_text
 from traffik.backends.redis.script import SCRIPT
 from traffik.backends.redis.settings import Endpoint, Login, Settings
 from traffik.model.errors import BackendError, BackendTimeoutError
@@ -82,7 +82,7 @@ def check(endpoint: Endpoint, replies: list[Any], *, unless: str = "") -> list[A
     """
     for reply in replies:
         if isinstance(reply, ErrorReply) and (not unless or not str(reply).startswith(unless)):
-            raise BackendError(f"{endpoint} answered {str(reply)!r}")
+            raise BackendError(f"{endpoint} answered {error_text(reply)!r}")
     return replies
 
 

@@ -10,7 +10,7 @@ import hiredis
 from traffik.backends.redis.settings import Endpoint
 from traffik.model.errors import BackendError
 
-__all__ = ["MORE", "UNREADABLE", "Command", "ErrorReply", "pack", "reader", "shortened", "unreadable"]
+__all__ = ["MORE", "UNREADABLE", "Command", "ErrorReply", "error_text", "pack", "reader", "shortened", "unreadable"]
 
 Command: TypeAlias = tuple[str | bytes, ...]
 
@@ -35,6 +35,11 @@ def reader() -> hiredis.Reader:
     return hiredis.Reader(notEnoughData=MORE)
 
 
+def error_text(reply: Any) -> str:
+    """The text of an error, without the arguments (a password, or keys) that a server repeats of unknown commands."""
+    return str(reply).partition(", with args beginning with")[0]
+
+
 def unreadable(endpoint: Endpoint, error: Exception) -> BackendError:
     """The error for bytes from `endpoint` that are not RESP."""
     return BackendError(f"{endpoint} does not speak the protocol of Redis ({error})", maybe_executed=True)
@@ -42,5 +47,5 @@ def unreadable(endpoint: Endpoint, error: Exception) -> BackendError:
 
 def shortened(reply: Any) -> str:
     """A reply as text for error messages."""
-    text = repr(reply)
+    text = error_text(reply) if isinstance(reply, ErrorReply) else repr(reply)
     return text if len(text) <= 100 else f"{text[:100]}…"
