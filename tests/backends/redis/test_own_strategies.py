@@ -39,6 +39,18 @@ async def test_a_state_comes_back_as_it_was(store):
     assert [(await limiter.hit("a")).remaining for _ in range(3)] == [0, 1, 2]
 
 
+class Lasting:
+    """Its state never expires."""
+
+    def decide(self, state, rate, cost, now):
+        return Transition(Decision(True, rate.limit, rate.limit), (now,), 10**30)
+
+
+async def test_a_state_may_last_longer_than_a_server_keeps_one(store):
+    limiter = Limiter("lasting", "9/day", strategy=Lasting(), backend=store)
+    assert (await limiter.hit("ada")).degraded is None
+
+
 async def test_concurrent_hits_are_decided_one_after_another(store):
     limiter = Limiter("t", "9/day", strategy=Last(), backend=store)
     decisions = await asyncio.gather(*(limiter.hit("a") for _ in range(50)))

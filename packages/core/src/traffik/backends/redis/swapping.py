@@ -25,6 +25,10 @@ _MARGIN: Final = 100
 """ms that a key stays after its state has expired, since the server's clock for expiry is coarser than ours."""
 
 
+_LONGEST: Final = 2**53
+"""ms; the server refuses a time to live near 2**63."""
+
+
 async def decide_here(operation: Operation, plan: Plan, deadline: float, client: Client) -> Answer:
     """The decision of a strategy that the script does not know."""
     kind, cost = operation.kind, operation.cost
@@ -77,7 +81,8 @@ async def _carried_out(
         answer = work(stored.now, draft.fetch, draft.keep)
         if draft.ttl is None or draft.state is None:
             return answer
-        texts = (stored.value or b"", encode(draft.state, plan), str(-(-draft.ttl // 1000) + _MARGIN))
+        life = min(int(-(-draft.ttl // 1000)) + _MARGIN, _LONGEST)
+        texts = (stored.value or b"", encode(draft.state, plan), str(life))
         (swapped,) = await client.ask((Operation(key, SWAP, texts=texts),), deadline)
         if swapped is not False:
             return answer if swapped is True else swapped
