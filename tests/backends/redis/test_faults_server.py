@@ -240,7 +240,7 @@ def test_credentials_that_cannot_be_had_leave_no_connection_open(proxy, shop):
     until(lambda: proxy.connections > 0 and proxy.open == 0, "connections to be closed")
 
 
-def test_a_key_of_another_program_degrades_only_its_own_hits(redis_server, shop):
+def test_a_key_of_another_program_degrades_only_its_own_hits(redis_server, shop, caplog):
     one = shop(redis_server.url, breaker=Breaker(failures=1))
     taken = one.store.partition_key("shop", "eve")
     redis_server.command("RPUSH", taken, "theirs")
@@ -248,6 +248,7 @@ def test_a_key_of_another_program_degrades_only_its_own_hits(redis_server, shop)
     decisions = one.hits(*["ada", "eve", "bob"] * 5)
     assert [each.degraded for each in decisions] == [None, "fallback", None] * 5
     assert one.store.degraded == {"fallback": 5}
+    assert caplog.text.count("WRONGTYPE") == 1
     assert redis_server.command("LRANGE", taken, 0, -1) == [b"theirs"]
 
 

@@ -138,5 +138,7 @@ async def test_a_server_whose_clock_is_a_period_away_is_an_error(store, monkeypa
     assert await limiter.hit("a")
     now = time.time_ns()
     monkeypatch.setattr("traffik.backends.redis.script.time.time_ns", lambda: now + 3 * 86_400 * 10**9)
-    with pytest.raises(BackendError, match="differ by a whole calendar period"):
-        await limiter.hit("a")
+    for _ in range(9):
+        with pytest.raises(BackendError, match="differ by a whole calendar period"):
+            await limiter.hit("a")
+    assert await Limiter("near", "10/min", backend=store).hit("a")  # the breaker is closed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from threading import Lock
+from threading import RLock
 from typing import Final, NamedTuple
 
 __all__ = ["DOCS", "IDS", "Notice", "clear_notices", "notify", "said", "silence"]
@@ -42,7 +42,7 @@ _MOST: Final = 100
 """The most notices that one process logs, so that a program that keeps making throttles does not fill its log."""
 
 _log: Final = logging.getLogger("traffik.notices")
-_lock: Final = Lock()
+_lock: Final = RLock()  # a signal handler may hit, and notify, while its thread holds it
 _said: dict[tuple[str, str], Notice] = {}
 _silenced: set[str] = set()
 

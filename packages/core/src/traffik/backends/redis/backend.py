@@ -29,7 +29,7 @@ from traffik.backends.redis.concurrency import Tasks, Threads, own_threads
 from traffik.backends.redis.discovery import Servers
 from traffik.backends.redis.handshake import PATIENCE
 from traffik.backends.redis.records import RedisRecord, record_key
-from traffik.backends.redis.script import CHARGE, PEEK, PROBE
+from traffik.backends.redis.script import CHARGE, PEEK, PROBE, ErrorAnswer
 from traffik.backends.redis.settings import Settings, Where, read
 from traffik.backends.redis.taking import RedisAccount, Taking
 from traffik.backends.resilience.breaker import Breaker, Circuit
@@ -305,6 +305,9 @@ class RedisBackend(Backend):
     def _report(self, error: BackendError | None) -> None:
         """Note the result of a call to the servers."""
         if isinstance(error, BlockedError):
+            self._health.mention(self, error)
+        elif isinstance(error, ErrorAnswer) and error.of_one_limit:
+            self._health.report(self, None)
             self._health.mention(self, error)
         else:
             self._health.report(self, error)

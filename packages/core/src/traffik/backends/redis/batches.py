@@ -137,7 +137,7 @@ class Batch:
                         again.append(entry)
                         continue
                     outcome = [error] * len(entry.operations)  # noqa: PLW2901 - too many redirects are an error
-                trouble = trouble or _trouble_in(outcome)
+                trouble = _worse(trouble, outcome)
                 deliver(entry, outcome)
         return again, by_source, trouble
 
@@ -220,17 +220,16 @@ def outdates(trouble: BackendError | None) -> bool:
     return isinstance(trouble, ErrorAnswer) and trouble.word in {"CLUSTERDOWN", "LOADING", "MASTERDOWN"}
 
 
-def _trouble_in(outcome: Outcome) -> BackendError | None:
-    """The first error in an outcome that is a failure of the server; None if there is none."""
+def _worse(trouble: BackendError | None, outcome: Outcome) -> BackendError | None:
+    """The first error so far. One of a single limit gives way to one of the server."""
     for answer in () if type(outcome) is Redirect else outcome:
-        # a key of the wrong type belongs to another program, and is not a failure of the server
-        if type(answer) is not Decision and isinstance(answer, BackendError) and not _is_wrong_type(answer):
-            return answer
-    return None
+        if type(answer) is not Decision and isinstance(answer, BackendError):
+            trouble = answer if trouble is None or _is_of_one_limit(trouble) else trouble
+    return trouble
 
 
-def _is_wrong_type(error: BackendError) -> bool:
-    return isinstance(error, ErrorAnswer) and error.word == "WRONGTYPE"
+def _is_of_one_limit(error: BackendError) -> bool:
+    return isinstance(error, ErrorAnswer) and error.of_one_limit
 
 
 def _meaning(text: str, *, by_source: bool) -> BackendError | Redirect:

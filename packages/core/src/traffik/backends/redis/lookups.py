@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from concurrent.futures import Future
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import Any, Final, TypeAlias
 
 from traffik.backends.redis.settings import Endpoint
@@ -60,14 +60,14 @@ def _look_up(host: str, port: int, found: Future[list[SocketAddress]]) -> None:
         found.set_result(answer)
 
 
-_lock: Lock = Lock()
+_lock: RLock = RLock()  # a signal handler may look up a name while its thread holds it
 _running: Final[dict[tuple[str, int], Future[list[SocketAddress]]]] = {}
 
 
 def _after_fork_in_child() -> None:
     # The threads have stayed in the parent, and one of them may have held the lock.
     global _lock  # noqa: PLW0603 - only here
-    _lock = Lock()
+    _lock = RLock()
     _running.clear()
 
 

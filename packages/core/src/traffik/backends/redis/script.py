@@ -126,6 +126,11 @@ class ErrorAnswer(BackendError):
 
     word: str = ""
 
+    @property
+    def of_one_limit(self) -> bool:
+        """Whether the server works otherwise: the key belongs to another program, or the clocks differ by a day."""
+        return self.word in {"WRONGTYPE", "CLOCK"}
+
 
 class Script(NamedTuple):
     """The script: its source, and its SHA-1 for EVALSHA."""
