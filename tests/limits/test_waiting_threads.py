@@ -10,6 +10,7 @@ from threading import Event, Thread
 
 import pytest
 
+from tests.interrupting import each_interrupt
 from tests.recording import RecordingBackend
 from traffik import Limiter, NeverAdmittedError, SlidingLog, WaitTimeoutError
 from traffik.limits import queues, timing
@@ -129,6 +130,14 @@ def test_after_an_interrupted_thread_the_next_one_asks_the_store(limiter, store,
     gate.set()
     join(threads)
     assert store.admitted == [5, 2, 3]
+
+
+def test_a_thread_that_is_interrupted_anywhere_leaves_the_queue(store):
+    limiter = Limiter("interrupted", "10000/day", backend=store).sync
+    points = 0
+    for points in each_interrupt(lambda: limiter.wait("ada", timeout=PATIENCE)):  # noqa: B007 - used below
+        assert queues._queues == {}
+    assert points > 20, "the wait has fewer points than it must have"
 
 
 def test_a_cost_above_the_capacity_is_refused_at_once(limiter, store):

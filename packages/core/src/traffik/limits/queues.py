@@ -10,9 +10,10 @@ import os
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from heapq import heappop, heappush
 from itertools import count
-from threading import Event, RLock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -34,24 +35,26 @@ class ThreadWaiter:
         deadline: the time, on the clock of `timing`, at which it gives up; None for never.
     """
 
-    __slots__ = ("_event", "deadline")
+    __slots__ = ("_gate", "deadline")
 
     def __init__(self, deadline: int | None) -> None:
         self.deadline: int | None = deadline
-        self._event = Event()
+        # Not an Event, which stays locked if a signal handler raises an error in the thread that sets it.
+        self._gate = Lock()
+        self._gate.acquire()
 
     def prepare(self) -> None:
         """Get ready to be woken. Called once, before the first `rest`."""
 
     def wake(self) -> bool:
         """End its `rest`, from any thread. False if its event loop has ended."""
-        self._event.set()
+        with suppress(RuntimeError):  # woken already
+            self._gate.release()
         return True
 
     async def rest(self, wait: int | None) -> None:
         """Wait for a call of `wake`, at most `wait` µs. May end early."""
-        self._event.wait(None if wait is None else wait / 1_000_000)
-        self._event.clear()
+        self._gate.acquire(timeout=-1 if wait is None else wait / 1_000_000)
 
 
 class TaskWaiter:

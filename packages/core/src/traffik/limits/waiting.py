@@ -151,7 +151,12 @@ class _Turn:
                     return decision
                 await self._rest(decision, queue, calls)
         finally:
-            queues.leave(place, waiter)
+            try:
+                queues.leave(place, waiter)
+            except BaseException:  # a signal handler has raised an error before this was complete
+                queues.leave(place, waiter)
+                queues.wake(place)
+                raise
 
     def _come_first(self) -> None:
         """Called when it is its turn to ask the store."""
