@@ -38,6 +38,7 @@ WARNINGS = {
     "no-time": ('203.0.113.7:4 - "GET / HTTP/1.1" 200\n203.0.113.8:4 - "GET / HTTP/1.1" 200\n', ()),
     "one-time": (re.sub(r"12:\d\d:00", "12:00:00", PUBLIC), ()),
     "hour-twice": (TURNED, ("--timezone", "Europe/Berlin")),
+    "private-busiest": (PUBLIC + lines(*["10.0.0.1"] * 9), ()),
     "masked-addresses": (re.sub(r"\.(\d+) -", r".\1.0 -", PUBLIC.replace("203.0.", "203.")), ()),
     "forwarded-unused": (PUBLIC.replace(" 200 5", ' 200 5 "-" "curl" "198.51.100.7"'), ()),
     "keyless": (PUBLIC + lines(*"-" * 10), ()),

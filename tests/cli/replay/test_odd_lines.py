@@ -60,6 +60,8 @@ LINES = {
     "common event format": "CEF:0|a|b|1|x|req|5|src=203.0.113.# dst=10.0.0.1 rt=1760104536000 method=GET request=/a",
     "a time in brackets": "ip=203.0.113.# time=[10/Oct/2025:15:55:36 +0200] method=GET path=/a",
     "an edge in front": record(edge_ip="192.0.2.9", when=ISO, user_addr="203.0.113.#", verb="GET", uri="/a"),
+    "a number that looks like a time": f"1760000000,{ISO},203.0.113.#,GET,/a",
+    "forwarded": record(time=ISO, remote_addr="10.0.0.1", forwarded="for=203.0.113.#, for=10.0.0.9", request="GET /a"),
     "a server inside in front": f"{ISO} 10.0.0.5 GET /a 443 203.0.113.# 200",
 }
 
@@ -72,6 +74,15 @@ def test_client_time_method_and_path_are_found(name):
     opened = Format("auto", Wanted((Selector("ip"),), request=True), calendar=calendar).open(head)
     ((now, hits),) = opened.reader.read(head).runs
     assert (now, hits) == (NOW, [(b"203.0.113.7", b"GET", b"/a")] * 3)
+
+
+def test_the_time_is_not_that_of_collecting_lines():
+    told = (
+        record(**{"@timestamp": "2025-10-10T15:00:00Z", "timestamp": f"2025-10-10T13:55:{n:02}Z", "ip": "a"})
+        for n in range(60)
+    )
+    head = "\n".join(told).replace("{{", "{").replace("}}", "}").encode()
+    assert len(Format("auto", Wanted((Selector("ip"),))).open(head).reader.read(head).runs) == 60
 
 
 FRONTED = ["{client} 10.0.0.1", "{client}, 10.0.0.2 10.0.0.1", '"{client}, 10.0.0.2" 10.0.0.1']

@@ -10,7 +10,7 @@ from traffik.identities.forwarding import host_of
 from traffik.identities.networks import address_number, networks
 from traffik.identities.proxies import client_identity
 
-__all__ = ["NO_ADDRESS", "PRIVATE", "address_in", "identity_of", "is_plain", "is_private"]
+__all__ = ["NO_ADDRESS", "PRIVATE", "address_in", "hop_in", "identity_of", "is_plain", "is_private"]
 
 PRIVATE: Final = networks(
     (
@@ -46,6 +46,13 @@ def address_in(text: str) -> str | None:
 def _address_in(text: str) -> str | None:
     host = host_of(text.strip())
     return host if host and address_number(host) is not None else None
+
+
+def hop_in(text: str) -> str | None:
+    """The address that one hop of X-Forwarded-For or Forwarded names; None if it names none."""
+    start = text.lower().find("for=")
+    named = text if start < 0 else text[start + 4 :].partition(";")[0]
+    return address_in(named.strip(' "'))
 
 
 def identity_of(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from traffik.identities.proxies import Proxies
 from traffik.model.errors import ConfigurationError
-from traffik_cli.replay.addresses import address_in, is_private
+from traffik_cli.replay.addresses import address_in, hop_in, is_private
 from traffik_cli.replay.batches import LineReader, Wanted
 from traffik_cli.replay.clf import COMMON, CommonLines, CommonLog, is_quick
 from traffik_cli.replay.clients import PRIVATE_PROXIES
@@ -184,7 +184,7 @@ class Format:
             [_last_address(record, names) for names in (seen.layout.forwarded, seen.layout.client)]
             for record, _ in seen.records
         ]
-        other = sum(behind is not None and behind != peer for behind, peer in pairs)
+        other = sum(behind is not None and behind != peer and not is_private(behind) for behind, peer in pairs)
         return "unused" if pairs and other >= 0.5 * len(pairs) else None
 
     def _check(self, seen: Seen) -> None:
@@ -248,17 +248,25 @@ def _no_time(sample: Sample, calendar: Calendar) -> str:
 
 
 def _fronted(sample: Sample) -> tuple[str, ...]:
-    """The field of the server's name, if it holds X-Forwarded-For: addresses, and more of them than there are peers."""
+    """The field of the server's name, if it holds X-Forwarded-For: addresses that say more than those of the peers."""
     front = {text_of(value) for value in sample.columns.get("vhost", ())}
     peers = {text_of(value) for value in sample.columns.get("host", ())}
-    addresses = sum(address_in(text.partition(",")[0]) == text.partition(",")[0] for text in front)
-    return ("vhost",) if len(front) > len(peers) and addresses >= 0.9 * len(front) else ()
+    first = [text.partition(",")[0] for text in front]
+    if sum(address_in(text) == text for text in first) < 0.9 * max(1, len(first)):
+        return ()
+    outside = len(front) > 1 and _are_private(peers) and not _are_private(first)
+    return ("vhost",) if len(front) > len(peers) or outside else ()
+
+
+def _are_private(texts: Iterable[str]) -> bool:
+    found = [address for text in texts if (address := address_in(text)) is not None]
+    return bool(found) and sum(map(is_private, found)) >= 0.9 * len(found)
 
 
 def _last_address(record: Record, names: Sequence[str]) -> str | None:
     """The address in the first of the fields that says something, the last one of a list."""
     value = first_of(record, names) if names else None
-    return None if value is None else address_in(text_of(value).rpartition(",")[2])
+    return None if value is None else hop_in(text_of(value).rpartition(",")[2])
 
 
 def _default(name: str) -> Shape:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from traffik_cli.replay.addresses import address_in, is_private
 from traffik_cli.replay.logs import LogReport
 from traffik_cli.replay.reports import LimitReport, ScenarioReport
 from traffik_cli.replay.times import UTC, Calendar, is_local, turned_back
@@ -148,6 +149,17 @@ def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[ReplayWarnin
     elif keys.requests > _FEW and keys.private > _MOST * keys.requests:
         share = 100 * keys.private // keys.requests
         yield ReplayWarning("private-addresses", f"{what}{share} % of requests come from private addresses: {_PROXIES}")
+    elif keys.requests > _FEW and _is_inside(keys.busiest) and keys.busiest_requests > _MUCH * limit.requests:
+        yield ReplayWarning(
+            "private-busiest",
+            f"{what}the busiest client, {keys.busiest}, sent {keys.busiest_requests} of {limit.requests} requests, and "
+            f"is a private address: if it is a proxy, log the client's address; if it checks health, give --ignore",
+        )
+
+
+def _is_inside(key: str | None) -> bool:
+    address = None if key is None else address_in(key.partition("/")[0])
+    return address is not None and is_private(address)
 
 
 def _of_tiers(limit: LimitReport) -> Iterator[ReplayWarning]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from traffik_cli.replay.addresses import address_in, is_private
+from traffik_cli.replay.addresses import address_in, hop_in, is_private
 from traffik_cli.replay.records import NOTHING, Fields, Layout, Record, flattened, text_of
 from traffik_cli.replay.times import ZONES, Calendar, instant
 
@@ -165,9 +165,7 @@ def _is_client(value: Any) -> bool:
         return False
     if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int):  # a host and its port
         value = value[0]
-    text = text_of(value)
-    hops = text.split(",") if "for=" not in text.lower() else [text.lower().partition("for=")[2].partition(";")[0]]
-    return all(address_in(hop.strip(' "')) is not None for hop in hops)
+    return all(hop_in(hop) is not None for hop in text_of(value).split(","))
 
 
 def _is_inside(value: Any) -> bool:
@@ -240,8 +238,9 @@ def _time(sample: Sample, tests: dict[str, _Test]) -> tuple[tuple[str, ...], ...
     for least in (0.5, 0.01):
         found = [name for name in named if sample.share(name, tests["time"]) >= least]
         if found:
-            return tuple((name,) for name in found)
-    others = _unnamed(sample, tests["time"], 0.8)
+            return tuple((name,) for name in _finest(sample, found))
+    # A number of that size may be anything; a date is a date.
+    others = sorted(_unnamed(sample, tests["time"], 0.8), key=lambda name: sample.share(name, _is_number) >= 0.5)
     plain = [name for name in named if _forms(name)[-1] in _PLAIN and sample.share(name, tests["instant"]) >= 0.5]
     return tuple((name,) for name in others or plain)
 
@@ -251,6 +250,20 @@ def time_in(sample: Sample, calendar: Calendar) -> str | None:
     test = _tests(calendar)["time"]
     named = (name for name in _named(sample, "time") if sample.share(name, test) >= 0.5)
     return next(named, None) or next(iter(_unnamed(sample, test, 0.8)), None)
+
+
+def _finest(sample: Sample, names: list[str]) -> list[str]:
+    """The names of times, in front one that tells more instants apart: the others may be when lines were collected."""
+    different = {name: len({text_of(value) for value in sample.columns[name]}) for name in names}
+    plain = [name for name in names if _forms(name)[-1] in _PLAIN]
+    best = max(plain, key=lambda name: different[name], default=names[0])
+    if different[best] <= 5 * different[names[0]] or 10 * different[names[0]] > sample.records:
+        return names
+    return [best, *(name for name in names if name != best)]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or text_of(value).replace(".", "", 1).isdigit()
 
 
 def says_time(sample: Sample, layout: Layout, calendar: Calendar) -> bool:
