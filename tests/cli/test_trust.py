@@ -81,6 +81,13 @@ def test_no_hour_comes_twice_in_a_log_of_other_hours(span, traffik, tmp_path):
     assert (said.code, said.err) == (0, "")
 
 
+def test_a_client_that_a_proxy_noted_is_not_doubted(traffik, tmp_path):
+    (tmp_path / "log").write_text(
+        PUBLIC.replace(" 200 5", ' 200 5 "-" "curl" "203.0.113.0, 198.51.100.7"').splitlines()[0]
+    )
+    assert traffik("replay", tmp_path / "log", "--rate", "5/min").err == ""
+
+
 def test_lines_of_before_there_was_a_proxy_do_not_hide_it(traffik, tmp_path):
     late = lines(*["10.0.0.1"] * 30).replace(" 200 5", ' 200 5 "-" "curl" "203.0.113.9"')
     (tmp_path / "log").write_text(PUBLIC + late)

@@ -18,7 +18,7 @@ from traffik_cli.replay.known import NAMED, RECORDS, TEXTS
 from traffik_cli.replay.lines import JsonObject, Pairs, Pattern, narrowed
 from traffik_cli.replay.reader import RecordReader, fields_read
 from traffik_cli.replay.recognition import Search, Seen, Shape
-from traffik_cli.replay.records import Fields, Record, first_of, text_of
+from traffik_cli.replay.records import Fields, Layout, Record, first_of, text_of
 from traffik_cli.replay.roles import Sample
 from traffik_cli.replay.selectors import header_fields
 from traffik_cli.replay.templates import pattern_of, template_of
@@ -180,12 +180,8 @@ class Format:
         """Whether clients behind proxies are named, and nothing says to believe that."""
         if not self.assume or self.fields.ip:
             return None
-        pairs = [
-            [_last_address(record, names) for names in (seen.layout.forwarded, seen.layout.client)]
-            for record, _ in seen.records
-        ]
-        other = sum(behind is not None and behind != peer and not is_private(behind) for behind, peer in pairs)
-        return "unused" if pairs and other >= 0.5 * len(pairs) else None
+        other = sum(_names_others(record, seen.layout) for record, _ in seen.records)
+        return "unused" if other and other >= 0.5 * len(seen.records) else None
 
     def _check(self, seen: Seen) -> None:
         """Refuse to read what the format does not hold."""
@@ -261,6 +257,15 @@ def _fronted(sample: Sample) -> tuple[str, ...]:
 def _are_private(texts: Iterable[str]) -> bool:
     found = [address for text in texts if (address := address_in(text)) is not None]
     return bool(found) and sum(map(is_private, found)) >= 0.9 * len(found)
+
+
+def _names_others(record: Record, layout: Layout) -> bool:
+    """Whether proxies noted a client on the internet, and the one of the record is not among what they noted."""
+    behind = _last_address(record, layout.forwarded)
+    if behind is None or is_private(behind):
+        return False
+    noted = text_of(first_of(record, layout.forwarded)).split(",")
+    return _last_address(record, layout.client) not in map(hop_in, noted)
 
 
 def _last_address(record: Record, names: Sequence[str]) -> str | None:
