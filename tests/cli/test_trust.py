@@ -89,8 +89,8 @@ def test_a_client_that_a_proxy_noted_is_not_doubted(traffik, tmp_path):
 
 
 def test_lines_of_before_there_was_a_proxy_do_not_hide_it(traffik, tmp_path):
-    late = lines(*["10.0.0.1"] * 30).replace(" 200 5", ' 200 5 "-" "curl" "203.0.113.9"')
-    (tmp_path / "log").write_text(PUBLIC + late)
+    late = lines(*["10.0.0.1"] * 300).replace(" 200 5", ' 200 5 "-" "curl" "203.0.113.9"')
+    (tmp_path / "log").write_text(PUBLIC * 10 + late)
     said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--json")
     assert json.loads(said.out)["scenarios"][0]["clients"] == 30
 

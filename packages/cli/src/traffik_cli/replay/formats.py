@@ -30,7 +30,7 @@ FORMATS: Final = ("auto", *NAMED)
 """The names of the formats; the first finds out."""
 
 _LINES: Final = 200
-"""First lines that are looked at."""
+"""Lines that are looked at: the first ones, and some of those behind them."""
 
 _MOST_LINES: Final = 3_000
 """Lines that are looked at if the first ones are of no format, such as the messages of a server that starts."""
@@ -92,10 +92,11 @@ class Format:
         return replace(self, calendar=replace(self.calendar, day_first=day_first))
 
     def _read(self, lines: Sequence[bytes]) -> OpenedFormat:
-        search = Search(lines[:_LINES], self.fields, self.wanted.selectors, self.calendar)
+        some = _some(lines)
+        search = Search(some, self.fields, self.wanted.selectors, self.calendar)
         given = self._given()
         seen = search.seen(given) if given is not None else self._seen(search, lines)
-        return self._opened(seen, lines[:_LINES])
+        return self._opened(seen, some)
 
     def _given(self) -> Shape | None:
         """The shape that the user has described."""
@@ -219,6 +220,12 @@ class Format:
             raise ConfigurationError(
                 f"no field holds the ip of the client; there are {', '.join(columns)}: name it with --ip-field"
             )
+
+
+def _some(lines: Sequence[bytes]) -> Sequence[bytes]:
+    """The first lines and, evenly, some behind them, which may say what the first ones do not."""
+    first, behind = lines[: _LINES // 2], lines[_LINES // 2 :]
+    return [*first, *behind[:: -(-len(behind) // (_LINES // 2)) or 1]]
 
 
 def _of_one_table(lines: list[bytes]) -> list[bytes]:
