@@ -26,7 +26,8 @@ _NAMES: Final = {
     role: tuple(text.split())
     for role, text in {
         "time": """
-            edgestarttimestamp startutc starttime requeststarttime startedat timestarted start @timestamp
+            edgestarttimestamp startutc timeutc utctime timestamputc datetimeutc starttime requeststarttime startedat
+            timestarted start @timestamp
             timestamp time ts timeiso8601 timelocal datetime requesttime requesttimeepoch eventtime reqtimesec
             timeunixnano msec asctime realtimetimestamp epoch date created createdat when receivedat
             timegenerated eventtimestamp eventtimestampms requestreceivedtimestamp querytimestamp requestedat
