@@ -19,6 +19,11 @@ class Own(SlidingWindow):
     """A user's strategy, which may promise anything."""
 
 
+@dataclass(frozen=True)
+class OwnCounter(SlidingCounter):
+    """Another one."""
+
+
 def sliced(strategy, *rates, varying=False):
     return slicing_of(plan(strategy, [Rate.parse(rate) for rate in rates], varying=varying), SHARE, LIFE)
 
@@ -38,8 +43,21 @@ def test_a_strategy_counts_so_much_more_strictly(strategy, numbers):
     slicing = sliced(strategy, "10000/min")
     assert (slicing.life, slicing.largest) == (120_000, 10)
     assert slicing.plan.twins[0].numbers[: len(numbers)] == numbers
-    decision = slicing.plan.kernel(None, 1, 0)[0]
+    decision, state, _ = slicing.plan.kernel(None, 1, 0)
     assert (decision.rate, slicing.lasts(decision)) == (Rate.parse("10000/min"), 120_000)
+    assert slicing.plan.kernel(state, 1, 0)[0].remaining == decision.remaining - 1
+
+
+@pytest.mark.parametrize("strategy", [SlidingWindow(), TokenBucket()], ids=str)
+def test_the_plan_of_slices_is_one_of_the_whole_limit(strategy):
+    rate, made = Rate.parse("10000/min"), sliced(strategy, "10000/min").plan
+    assert (made.strategy, made.rates, made.bounds) == (strategy, (rate,), ((made.capacity, rate),))
+    assert made.kernels == (made.kernel,)
+
+
+def test_the_smallest_slice_and_the_shortest_life():
+    assert sliced(SlidingWindow(), "2000/min").largest == 2
+    assert sliced(SlidingWindow(), "10000/500ms").life == 1000
 
 
 def test_a_burst_of_the_rate_is_smaller_too():
@@ -72,6 +90,8 @@ def test_a_slice_of_a_calendar_day_ends_with_it():
         (SlidingWindow(), []),
         (GCRA(burst=10), ["10000/min"]),
         (TokenBucket(debt=5), ["10000/min"]),
+        (TokenBucket(1), ["10000/min"]),
+        (OwnCounter(), ["10000/min"]),
         (Penalty(), ["10000/min"]),
         (Own(), ["10000/min"]),
     ],
