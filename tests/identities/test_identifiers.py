@@ -330,6 +330,21 @@ def test_an_async_function_is_an_error_in_sync_code_and_is_closed(make, store):
     gc.collect()  # a coroutine that was not closed would warn
 
 
+@pytest.mark.parametrize("maker", [identities.address, header, combined])
+def test_a_function_that_makes_an_identifier_is_none_itself(maker):
+    name = maker.__qualname__
+    with pytest.raises(TypeError, match=rf"^{name} makes an identifier .* as in identifier={name}\(...\)$"):
+        combined(maker)
+
+
+def test_a_function_of_a_user_may_have_any_name():
+    def address(_):
+        return "a"
+
+    address.__qualname__ = "address"
+    assert answer(combined(address), request()) == "1:a"
+
+
 def test_shared_is_one_identity_for_all_clients():
     assert answer(identities.shared, request()) == answer(identities.shared, request("192.0.2.1")) == "shared"
 

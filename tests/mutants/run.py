@@ -62,8 +62,8 @@ ROOMS = {
     "sliding_window": Room(("strategies/sliding_window",), of_strategies("sliding_window", "moments", "twins")),
     "moments": Room(("strategies/moments",), of_strategies("sliding_window", "moments", *ALL_KINDS)),
     "meter": Room(("strategies/meter",), of_strategies("meter", *ALL_KINDS)),
-    "fixed_window": Room(("strategies/fixed_window",), of_strategies("fixed_window", "envelopes", *ALL_KINDS)),
-    "sliding_counter": Room(("strategies/sliding_counter",), of_strategies("sliding_counter", "envelopes", *ALL_KINDS)),
+    "fixed_window": Room(("strategies/fixed_window",), of_strategies("fixed_window", "twins")),
+    "sliding_counter": Room(("strategies/sliding_counter",), of_strategies("sliding_counter", "twins")),
     "calendar_window": Room(("strategies/calendar_window",), of_strategies("calendar_window")),
     "penalty": Room(("strategies/penalty",), of_strategies("penalty_states")),
 }
