@@ -217,7 +217,7 @@ def test_after_the_end_nothing_is_recorded(limiter, events):
         ({"limit": ""}, ValueError),
         ({"limit": 3}, TypeError),
         ({"outcomes": []}, ValueError),
-        ({"outcomes": "refused"}, ValueError),
+        ({"outcomes": "refused"}, TypeError),
         ({"capacity": 1}, ValueError),
     ],
 )
