@@ -139,7 +139,9 @@ class Proxy:
 
     async def _close(self) -> None:
         await self._refuse()
-        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=0.01)
+            await self._reset()  # connections that were just being accepted
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -44,7 +44,14 @@ ADVICE: Final = (
 
 
 class Watcher(Protocol):
-    """An object that depends on `open_one`, and is notified when stores open or close."""
+    """An object that is notified when stores open or close.
+
+    Attributes:
+        backend: the only store that it depends on; None if it depends on `open_one`.
+    """
+
+    @property
+    def backend(self) -> _Backend | None: ...
 
     def refresh(self) -> None:
         """Called after a change, under a lock. It must not open or close a store."""
@@ -77,7 +84,7 @@ def hide(backend: _Backend) -> None:
 
 
 def add_watcher(watcher: Watcher) -> None:
-    """Refresh `watcher` now, and after each opening or closing of a store, until it is deleted."""
+    """Refresh `watcher` now, and after each opening or closing of a store it depends on, until it is deleted."""
     with lock:
         _watchers.add(watcher)
         watcher.refresh()
@@ -89,7 +96,7 @@ def opened(backend: _Backend) -> bool:
         _open[backend] = _open.get(backend, 0) + 1
         first = _open[backend] == 1
         if first:
-            notify_subscribers()
+            _notify_of(backend)
         return first
 
 
@@ -100,7 +107,7 @@ def closed(backend: _Backend) -> bool:
         last = _open[backend] == 0
         if last:
             del _open[backend]
-            notify_subscribers()
+            _notify_of(backend)
         return last
 
 
@@ -108,6 +115,13 @@ def notify_subscribers() -> None:
     """Refresh all watchers."""
     with lock:
         for watcher in tuple(_watchers):
+            watcher.refresh()
+
+
+def _notify_of(backend: _Backend) -> None:
+    """Refresh the watchers that depend on a store which has opened or closed."""
+    for watcher in tuple(_watchers):
+        if watcher.backend is None or watcher.backend is backend:
             watcher.refresh()
 
 
