@@ -133,6 +133,9 @@ class Proxy:
 
     async def _refuse(self) -> None:
         if self._server is not None:
+            for listening in self._server.sockets:
+                self._loop.remove_reader(listening)
+            await asyncio.sleep(0)  # asyncio leaves a connection open if its server is closed while accepting it
             self._server.close()
             self._server = None
         await self._reset()
