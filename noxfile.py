@@ -123,8 +123,8 @@ def scratch() -> dict[str, str]:
 
 def run_all(session: nox.Session, *options: str) -> None:
     """Run all tests, and those that fail once more, alone: beside the others, their servers may have been late."""
-    # The tests of a file run in one process, since they share servers, and the files in their order: those with few
-    # tests, which would come last otherwise, are the longest. Much of the time is spent waiting for servers, so there is
+    # The tests of a file run in one process, since they share servers, and the files in their order: otherwise those
+    # with few tests, which are the longest, would come last. Much of the time is spent waiting for servers, so there is
     # room for more processes than processors.
     processes = 2 + (os.cpu_count() or 1)
     spread = (f"--numprocesses={processes}", "--dist=loadfile", "--no-loadscope-reorder")
