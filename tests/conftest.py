@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from traffik import notices, trust_no_proxies
 from traffik.backends import binding
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.notices import misconfiguration
 from traffik.testing import VirtualClock
 
 # `TRAFFIK_HYPOTHESIS=deep` runs for hours, `quick` for moments. Each run tries other examples, but `mutants` the same.
@@ -45,9 +46,10 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(autouse=True)
-def _nothing_noticed_or_trusted():
+def _nothing_noticed_or_trusted(monkeypatch):
     """Reset the notices and settings of the process, so that they last for one test."""
     notices.clear_notices()
+    monkeypatch.setattr(misconfiguration, "_made", {})  # a helper of tests makes more limits than a program should
     yield
     trust_no_proxies()
 

@@ -27,8 +27,7 @@ from traffik.throttles import guards
 
 
 @pytest.fixture(autouse=True)
-def nothing_said(monkeypatch, caplog):
-    monkeypatch.setattr(misconfiguration, "_made", {})
+def nothing_said(caplog):
     caplog.set_level(logging.CRITICAL, "traffik.notices")
     notices.clear_notices()
     yield
