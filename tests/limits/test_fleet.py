@@ -16,6 +16,7 @@ from traffik import (
 )
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
+from traffik.limits import change_records
 from traffik.limits.changes import change_in_store, changes_in
 from traffik.strategies import FixedWindow
 from traffik.testing.stores import every_strategy
@@ -237,9 +238,10 @@ class TestBadArguments:
         with pytest.raises(BackendNotFoundError):
             Limiter("api", "2/min").sync.update_everywhere(rate="5/min")
 
-    def test_at_most_500_limits_are_changed_at_a_time(self, clock):
+    def test_a_bounded_number_of_limits_is_changed_at_a_time(self, clock, monkeypatch):
+        monkeypatch.setattr(change_records, "MOST_IN_FORCE", 3)
         store = InMemoryBackend(clock=clock)
-        for number in range(500):
+        for number in range(3):
             change_in_store(store, str(number), "5/min")
         with pytest.raises(ConfigurationError, match="withdraw some of these changes first"):
             change_in_store(store, "one more", "5/min")
