@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
 import pytest
 
 from traffik.model.costs import MAX_COST, check_cost
@@ -14,9 +13,20 @@ class Price(IntEnum):
     UPLOAD = 5
 
 
-@pytest.mark.parametrize("cost", [0, 1, MAX_COST, Price.UPLOAD, np.int64(5)])
+class Int64:
+    """An integer as those of NumPy, which are no `int`."""
+
+    def __index__(self):
+        return 5
+
+
+@pytest.mark.parametrize("cost", [0, 1, MAX_COST, Price.UPLOAD])
 def test_an_integer_is_a_cost(cost):
     assert (check_cost(cost), type(check_cost(cost))) == (cost, int)
+
+
+def test_an_integer_of_another_library_is_a_cost():
+    assert (check_cost(Int64()), type(check_cost(Int64()))) == (5, int)
 
 
 @pytest.mark.parametrize(
