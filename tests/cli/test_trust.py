@@ -61,9 +61,9 @@ def test_a_result_that_cannot_be_right_causes_a_warning(kind, traffik, tmp_path)
     assert said.code == (2 if kind == "nothing-read" else 0)
 
 
-@pytest.mark.parametrize("nobody", ["unknown", "unix:", "(null)"])
-def test_what_stands_in_the_place_of_an_address_is_no_client(nobody, traffik, tmp_path):
-    (tmp_path / "log").write_text(PUBLIC + lines(*[nobody] * 3))
+@pytest.mark.parametrize("absent", ["unknown", "unix:", "(null)"])
+def test_what_stands_in_the_place_of_an_address_is_no_client(absent, traffik, tmp_path):
+    (tmp_path / "log").write_text(PUBLIC + lines(*[absent] * 3))
     (found,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "1/min", "--json").out)["scenarios"]
     assert (found["clients"], found["limits"][0]["keyless"], found["refused"]) == (30, 3, 0)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from traffik.responses.rejections import Rejection, Reply, Throttled
 from traffik.throttles import Throttle
 from traffik.throttles.asgi import (
     WRITES,
-    Message,
+    App,
     PreparedAnswer,
     Receive,
     Scope,
     Send,
     adding_fields,
+    answering,
     can_deny,
     close_unopened,
     send_reply,
@@ -24,9 +25,6 @@ from traffik_asgi.adapter import http
 from traffik_asgi.connections import APP, ROOT, ASGIRequest, ASGIWebSocket
 
 __all__ = ["ThrottleMiddleware"]
-
-_App: TypeAlias = Callable[..., Awaitable[object]]
-"""An ASGI application. Each framework has its own types for the scope and the two functions."""
 
 
 class ThrottleMiddleware:
@@ -49,7 +47,7 @@ class ThrottleMiddleware:
     """
 
     def __init__(
-        self, app: _App, throttles: Throttles = (), *, headers: bool = True, count_preflights: bool = False
+        self, app: App, throttles: Throttles = (), *, headers: bool = True, count_preflights: bool = False
     ) -> None:
         self.app = app
         each = each_of(throttles)
@@ -78,19 +76,7 @@ class ThrottleMiddleware:
         if self._headers and not scope.get(WRITES):
             scope[WRITES] = True
             send = adding_fields(send, http.memory(request))
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, noting)
-        except Throttled as error:
-            if started:
-                raise
-            await _answer(error.rejection, scope, receive, send)
+        await answering(self.app, scope, receive, send, lambda error: _answer(error.rejection, scope, receive, send))
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = ASGIWebSocket(scope, receive, send)

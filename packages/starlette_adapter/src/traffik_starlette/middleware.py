@@ -6,7 +6,7 @@ Add it with `app.add_middleware(ThrottleMiddleware, throttle)`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException, WebSocketException
@@ -21,7 +21,7 @@ from traffik.model.errors import ConfigurationError
 from traffik.notices import misconfiguration
 from traffik.responses.rejections import Throttled
 from traffik.throttles import Throttle
-from traffik.throttles.asgi import MEMORY, WRITES, PreparedAnswer, adding_fields, can_deny, close_unopened
+from traffik.throttles.asgi import MEMORY, WRITES, PreparedAnswer, adding_fields, answering, can_deny, close_unopened
 from traffik.throttles.guards import PreparedRejections, Throttles, each_of, hit_each, is_preflight
 from traffik_starlette.answers import answer_throttled, response_to
 from traffik_starlette.routing import APP
@@ -75,6 +75,10 @@ class ThrottleMiddleware:
             scope[APP] = self.app
             if root_path := getattr(self.app, "root_path", ""):
                 scope["root_path"] = root_path  # as FastAPI itself does when it runs
+        if scope["type"] == "lifespan":
+            if await _can_start(scope.get("app", self.app), receive, send):
+                await self.app(scope, receive, send)
+            return
         if scope["type"] != "http":
             if await self._admits(scope, receive, send):
                 await self._run(scope, receive, send)
@@ -100,24 +104,14 @@ class ThrottleMiddleware:
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application, and answer a hit that was refused in one of its middlewares."""
-        begun = False
 
-        def sender(message: Message) -> Awaitable[None]:
-            nonlocal begun
-            begun = True
-            return send(message)
-
-        try:
-            await self.app(scope, receive, sender)
-        except Throttled as error:
-            if begun or scope["type"] not in {"http", "websocket"}:
-                raise
+        async def answer(error: Throttled) -> None:
             await (await answer_throttled(HTTPConnection(scope), error))(scope, receive, send)
 
+        await answering(self.app, scope, receive, send, answer)
+
     async def _admits(self, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Whether a WebSocket may open or the application may start. If not, the answer has been sent."""
-        if scope["type"] == "lifespan":
-            return await _can_start(scope.get("app", self.app), receive, send)
+        """Whether a WebSocket may open. If not, the answer has been sent."""
         if scope["type"] != "websocket" or not self._websocket:
             return True
         websocket = WebSocket(scope, receive, send)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from traffik.limits.defaults import fields_of
 from traffik.limits.floods import VIOLATION
+from traffik.responses.rejections import Throttled
 
 if TYPE_CHECKING:
     from traffik.adapters import Memory
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MEMORY",
     "WRITES",
+    "App",
     "Message",
     "PreparedAnswer",
     "Receive",
@@ -22,6 +24,7 @@ __all__ = [
     "Send",
     "accepted_kinds",
     "adding_fields",
+    "answering",
     "can_deny",
     "close_unopened",
     "send_reply",
@@ -31,6 +34,9 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[..., Awaitable[object]]
+"""An ASGI application. Each framework has its own types for the scope and the two functions."""
+
 
 MEMORY: Final = "traffik.model.decisions"
 """The key of the scope under which the decisions about a connection are kept."""
@@ -87,6 +93,25 @@ def adding_fields(send: Send, memory: Memory) -> Send:
         return send(message)
 
     return sender
+
+
+async def answering(
+    app: App, scope: Scope, receive: Receive, send: Send, answer: Callable[[Throttled], Awaitable[None]]
+) -> None:
+    """Call `app`. If a refused hit leaves it before it has sent anything, call `answer` with the error."""
+    begun = False
+
+    def sender(message: Message) -> Awaitable[None]:
+        nonlocal begun
+        begun = True
+        return send(message)
+
+    try:
+        await app(scope, receive, sender)
+    except Throttled as error:
+        if begun:
+            raise
+        await answer(error)
 
 
 def _in_bytes(reply: Reply) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

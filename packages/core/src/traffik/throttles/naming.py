@@ -1,10 +1,10 @@
 """Uids for throttles that a decorator makes: the dotted name of the function, and a number if it is defined again.
 
 Two functions may have one dotted name: a factory runs twice, a module defines a name twice, or another decorator has
-replaced both by functions of its own. Each gets its own quota, so the uid of the second one ends in ``#2``. If a module
-is loaded again, its functions keep their uids. The cases differ in the code that runs the decorator: a factory runs the
-same code again, and loading a module again runs new code of the same name. Numbers follow the order of the definitions,
-so the workers of a server agree about them.
+replaced both. Each gets its own quota, so the uid of the second one ends in ``#2``. If a module is loaded again, its
+functions keep their uids. The cases differ in the code that runs the decorator: a factory runs the same code again, and
+loading a module again runs new code of the same name. Numbers follow the order of the definitions, so the workers of a
+server agree about them.
 """
 
 from __future__ import annotations

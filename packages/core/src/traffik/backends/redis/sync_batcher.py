@@ -84,7 +84,7 @@ class SyncBatcher:
                     waiter.leads = self._taken = True
             if not waiter.leads and not waiter.gate.acquire(timeout=max(0.0, entry.deadline - monotonic())):
                 self._give_up(entry)
-        except BaseException:
+        except BaseException:  # a signal handler has raised an error
             self._give_up(entry, interrupted=True)
             raise
         finally:
@@ -94,7 +94,7 @@ class SyncBatcher:
                 finally:  # here, since a signal handler may raise an error at the beginning of any function
                     with self._lock:
                         if waiter.outcome is None and entry in self._waiting:
-                            self._waiting.remove(entry)  # nobody waits for it any more
+                            self._waiting.remove(entry)  # no thread waits for it now
                         if self._waiting:
                             self._waiting[0].waiter.leads = True
                             self._waiting[0].waiter.gate.release()
