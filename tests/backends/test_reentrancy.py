@@ -103,10 +103,9 @@ def test_the_error_of_a_handler_is_raised_while_a_hit_waits_for_another_thread(c
 
     store = InMemoryBackend(clock=clock)
     limiter = Limiter("waiting", "1000/day", backend=store).sync
-    limiter.hit("ada")
     before = signal.signal(signal.SIGALRM, interrupt)
     with held_by_another_thread(store._lock):
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(Interrupted):
-            limiter.hit("ada")
+            limiter.hit("bob")  # a new key, which waits for the lock
     signal.signal(signal.SIGALRM, before)

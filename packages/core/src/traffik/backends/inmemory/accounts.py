@@ -34,9 +34,7 @@ class MemoryAccount(LimitAccount):
 def fetch_state(account: MemoryAccount, key: str) -> State | None:
     """The state of a key, if the plan of the account can read it."""
     table, plan = account.table, account.plan
-    state = table.newest.get(key)
-    if state is None:
-        state = table.find(key)[1]
+    state = table.find(key)[1]
     if state is None or table.plan is plan or table.plan.family == plan.family:
         return state
     return plan.from_sibling(state) if table.plan.family in plan.siblings else None

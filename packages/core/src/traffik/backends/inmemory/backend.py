@@ -1,6 +1,7 @@
 """The store in the memory of this process: exact for its tasks and threads, and needs no server.
 
-A charge is decided under one lock that is never held across an await. Each hit frees a little memory, so there is no
+Charges of known keys do not wait for each other: a charge is decided again, under a lock, if another thread has changed
+the key meanwhile. The lock is never held across an await. Each hit frees a little memory, so there is no
 background task (see `traffik.backends.inmemory.tables`). A full store forgets no key before it expires: keys beyond
 `max_keys` share overflow buckets, so no client gets more than its quota. Their decisions are marked as degraded.
 
@@ -11,10 +12,12 @@ while keys move from one table to another.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, ClassVar, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, ParamSpec, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from traffik.backends import binding
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
 __all__ = ["InMemoryBackend", "set_default_clock", "stores"]
+
+_ONE_STEP: Final = sys.implementation.name == "cpython" and "free-threading" not in sys.version
+"""Whether other threads and signal handlers run only at calls and in loops."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -111,62 +117,65 @@ class InMemoryBackend(Backend):
         return table
 
     def _charger(self, table: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        """The hot path of the store. It uses local variables, which are faster than attributes."""
-        acquire, release, clock, kernel = self._lock.acquire, self._lock.release, self._clock, plan.kernel
+        """The hot path of the store: the charge of a key in the newest generation, without waiting for the lock."""
+        clock, kernel = self._clock, plan.kernel
 
         def charge(key: str, cost: int) -> Decision:
-            # This takes half the time of `with self._lock:`. It is acquired inside the try, so it is released even if a
-            # signal handler raises right after `acquire`. If it raises before, `release` fails, and frees nothing.
+            newest = table.newest
             try:
-                acquire()
-                while not self._moving:
-                    now = clock() // 1000
-                    if now >= self._due:
-                        self._exclusively(self._tidy, now)
-                    if table.plan is not plan:
-                        self._exclusively(self._adopt, table, plan)
-                    newest = table.newest
-                    try:
-                        state = newest[key]
-                    except KeyError:
-                        return self._exclusively(self._arrive, table, plan, key, cost, now)
-                    decision, changed, ttl = kernel(state, cost, now)
-                    if changed is None:
-                        return decision
-                    # A signal handler may have charged or reset this key since it was read; then decide again. There is
-                    # no call between this comparison and the assignment, so Python runs no signal handler there.
-                    if table.newest is newest and key in newest and newest[key] is state:
+                state = newest[key]
+            except KeyError:
+                return self._charge(table, plan, key, cost)
+            if table.plan is plan and (now := clock() // 1000) < self._due:
+                decision, changed, ttl = kernel(state, cost, now)
+                # Another thread or a signal handler may have changed this key since it was read. CPython runs them only
+                # at calls and in loops. There is none from here on, so all of this is one step to them.
+                if not self._moving and table.newest is newest and key in newest and newest[key] is state:
+                    if changed is not None:
                         newest[key] = changed
                         if ttl > table.longest:
                             table.longest = ttl
-                        return decision
-                return _busy(plan)
-            finally:
-                try:  # noqa: SIM105 - `suppress` takes longer, and a signal handler may raise while it begins
-                    release()
-                except RuntimeError:
-                    pass
+                    return decision
+            return self._charge(table, plan, key, cost)
 
-        return charge
+        return charge if _ONE_STEP else partial(self._charge, table, plan)
+
+    def _charge(self, table: KeyTable, plan: Plan, key: str, cost: int) -> Decision:
+        """Charge a key under the lock, wherever it is."""
+        with self._lock:
+            return _busy(plan) if self._moving else self._exclusively(self._decide, table, plan, key, cost)
+
+    def _decide(self, table: KeyTable, plan: Plan, key: str, cost: int) -> Decision:
+        now = self._now()
+        if table.plan is not plan:
+            self._adopt(table, plan)
+        home, state = table.find(key)
+        shared = home is table.overflow
+        decision, state, ttl = plan.kernel(state, cost, now)
+        if state is not None:
+            shared = self._write_to(table, home, key, state, ttl, now) or shared
+        return decision._replace(degraded="overflow") if shared else decision
 
     def _reader(self, account: MemoryAccount) -> Callable[[str, int], Decision]:
         kernel = account.plan.kernel
 
         def read(key: str, cost: int) -> Decision:
             with self._lock:
-                now = self._clock() // 1000
                 state = fetch_state(account, key)
+                now = self._clock() // 1000
             return kernel(state, cost, now)[0] if cost else probe(kernel, state, now)
 
         return read
 
     def apply_sync(self, charges: Sequence[Charge]) -> list[Decision]:
         with self._lock:
-            return [self._apply(*charge) for charge in charges]
+            if self._moving:
+                return [_busy(charge.plan) for charge in charges]
+            return self._exclusively(lambda: [self._apply(*charge) for charge in charges])
 
     def _apply(self, uid: str, plan: Plan, key: str, cost: int, read_only: bool) -> Decision:
         account = self.account(uid, plan)
-        return (self._reader(account) if read_only else self._charger(account.table, account.plan))(key, cost)
+        return self._reader(account)(key, cost) if read_only else self._decide(account.table, account.plan, key, cost)
 
     async def apply(self, charges: Sequence[Charge]) -> list[Decision]:
         return self.apply_sync(charges)
@@ -232,19 +241,14 @@ class InMemoryBackend(Backend):
         finally:
             self._moving = False
 
-    def _arrive(self, table: KeyTable, plan: Plan, key: str, cost: int, now: int) -> Decision:
-        """Charge a key that is not in the newest generation of its throttle: move it there, or add it."""
-        home, state = table.find(key)
-        shared = home is table.overflow
-        decision, state, ttl = plan.kernel(state, cost, now)
-        if state is not None:
-            shared = self._move_up(table, home, key, state, ttl, now) or shared
-        return decision._replace(degraded="overflow") if shared else decision
-
-    def _move_up(
+    def _write_to(
         self, table: KeyTable, home: dict[str, State] | None, key: str, state: State, ttl: int, now: int
     ) -> bool:
         """Write a state to the newest generation, or to a shared bucket if full. Returns whether it used a bucket."""
+        if home is table.newest:
+            table.newest[key] = state
+            table.longest = max(table.longest, ttl)
+            return False
         if home is None or home is table.overflow:
             if self._keys >= self.max_keys:
                 table.share(key, state, now + ttl)
@@ -311,19 +315,16 @@ class InMemoryBackend(Backend):
         table = account.table
         if table.plan is not account.plan:
             self._adopt(table, account.plan)
-        if key in table.newest:
-            table.newest[key] = state
-            table.longest = max(table.longest, ttl)
-        else:
-            self._move_up(table, table.find(key)[0], key, state, ttl, now)
+        self._write_to(table, table.find(key)[0], key, state, ttl, now)
 
     def _adopt(self, table: KeyTable, plan: Plan) -> None:
         """Use another plan for a table, and empty the table if that plan cannot read its states."""
         if table.plan.family in plan.siblings:
-            self._keys -= table.convert(plan.from_sibling)
+            self._keys -= table.convert(plan)
         elif table.plan.family != plan.family:
             self._empty(table, plan)
-        table.plan = plan
+        else:
+            table.plan = plan
 
     def _empty(self, table: KeyTable, plan: Plan) -> None:
         self._keys -= table.size()

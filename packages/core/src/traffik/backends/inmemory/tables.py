@@ -13,8 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from traffik.strategies import Plan, State
 
 __all__ = ["FULL", "SPANS", "Expired", "KeyTable", "bucket"]
@@ -67,6 +65,11 @@ def _room(keys: int) -> int:
     return (1 << (keys * 3 // 2).bit_length()) * 2 // 3 if keys else 0
 
 
+def _converted(states: dict[str, State], plan: Plan) -> dict[str, State]:
+    """The states for `plan`, without those that it cannot use."""
+    return {key: new for key, state in states.items() if (new := plan.from_sibling(state)) is not None}
+
+
 class KeyTable:
     """The keys of one throttle, in generations.
 
@@ -99,8 +102,8 @@ class KeyTable:
 
     def clear(self, plan: Plan) -> None:
         """Forget all keys."""
-        self.plan: Plan = plan
         self.newest: dict[str, State] = {}
+        self.plan: Plan = plan  # after `newest`, so that a hit in another thread finds no state of another plan
         self.longest: int = 0
         self.due: int = _FAR
         self.span: int = _SHORTEST
@@ -110,22 +113,20 @@ class KeyTable:
         self._older: list[_Generation] = []
         self._moving: tuple[_Generation, _Generation] | None = None
 
-    def convert(self, change: Callable[[State], State | None]) -> int:
-        """Replace each state by the result of `change`; if None, remove the key. Returns the number of keys removed."""
-        tables = [self.newest, *(generation.states for generation in self._older)]
-        gone = 0
-        for states in (*tables, self.overflow):
-            for key, state in tuple(states.items()):
-                changed = change(state)
-                if changed is not None:
-                    states[key] = changed
-                else:
-                    del states[key]
-                    gone += states is not self.overflow
-        return gone
+    def convert(self, plan: Plan) -> int:
+        """Use a plan of a sibling family, and convert all states. Returns the number of keys removed."""
+        before = self.size()
+        older = [_Generation(_converted(each.states, plan), each.longest, each.expires) for each in self._older]
+        newest, overflow = _converted(self.newest, plan), _converted(self.overflow, plan)
+        self._moving = None
+        # one step to a hit in another thread (see `InMemoryBackend._charger`)
+        self.newest, self.plan, self._older, self.overflow = newest, plan, older, overflow
+        return before - self.size()
 
     def find(self, key: str) -> tuple[dict[str, State] | None, State | None]:
-        """The dict with an older state that counts for `key`, and that state; (None, None) if there is none."""
+        """The dict with the state that counts for `key`, and that state; (None, None) if there is none."""
+        if (state := self.newest.get(key)) is not None:
+            return self.newest, state
         for generation in self._older:
             if (state := generation.states.get(key)) is not None:
                 return generation.states, state
@@ -135,7 +136,7 @@ class KeyTable:
 
     def shares(self, key: str) -> bool:
         """Whether `key` is counted in an overflow bucket."""
-        return key not in self.newest and self.find(key)[0] is self.overflow
+        return self.find(key)[0] is self.overflow
 
     def wrote(self, ttl: int, now: int) -> None:
         """Note that a key was added to `newest`."""
