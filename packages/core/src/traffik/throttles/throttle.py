@@ -337,9 +337,10 @@ class SyncThrottle(SyncQuotaLimit, Generic[C]):
 
     def hit(self, connection: C, cost: int | None = None, context: Context | None = None) -> C:
         """As `Throttle.hit`."""
-        decision = self.decide(connection, cost, context)
+        decision = run_sync(hits.decide(self._limit, connection, cost, context, True))
+        self._limit.remember(connection, decision, cost is None and context is None)
         if not decision.allowed:
-            self.refuse(connection, decision, context)
+            run_sync(hits.refuse(self._limit, connection, decision, context, True))
         return connection
 
     __call__ = hit

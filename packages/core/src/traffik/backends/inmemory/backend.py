@@ -1,9 +1,9 @@
 """The store in the memory of this process: exact for its tasks and threads, and needs no server.
 
-Charges of known keys do not wait for each other: a charge is decided again, under a lock, if another thread has changed
-the key meanwhile. The lock is never held across an await. Each hit frees a little memory, so there is no
-background task (see `traffik.backends.inmemory.tables`). A full store forgets no key before it expires: keys beyond
-`max_keys` share overflow buckets, so no client gets more than its quota. Their decisions are marked as degraded.
+The charge of a known key needs no lock. If another thread has changed the key meanwhile, it is decided again under the
+lock, as new keys are. The lock is never held across an await. Each hit frees a little memory, so there is no background
+task (see `traffik.backends.inmemory.tables`). A full store forgets no key before it expires: keys beyond `max_keys`
+share overflow buckets, so no client gets more than its quota. Their decisions are marked as degraded.
 
 A signal handler may hit while its own thread is in the store. Its hit is counted exactly, or refused as unavailable
 while keys move from one table to another.
@@ -117,7 +117,7 @@ class InMemoryBackend(Backend):
         return table
 
     def _charger(self, table: KeyTable, plan: Plan) -> Callable[[str, int], Decision]:
-        """The hot path of the store: the charge of a key in the newest generation, without waiting for the lock."""
+        """The hot path of the store: the charge of a key in the newest generation, without the lock."""
         clock, kernel = self._clock, plan.kernel
 
         def charge(key: str, cost: int) -> Decision:
@@ -128,8 +128,8 @@ class InMemoryBackend(Backend):
                 return self._charge(table, plan, key, cost)
             if table.plan is plan and (now := clock() // 1000) < self._due:
                 decision, changed, ttl = kernel(state, cost, now)
-                # Another thread or a signal handler may have changed this key since it was read. CPython runs them only
-                # at calls and in loops. There is none from here on, so all of this is one step to them.
+                # Another thread or a signal handler may have changed the key since it was read. CPython runs them only at
+                # calls and in loops. There are none from here on, so the rest is one step for them.
                 if not self._moving and table.newest is newest and key in newest and newest[key] is state:
                     if changed is not None:
                         newest[key] = changed
