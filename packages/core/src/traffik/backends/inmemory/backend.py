@@ -128,8 +128,8 @@ class InMemoryBackend(Backend):
                 return self._charge(table, plan, key, cost)
             if table.plan is plan and (now := clock() // 1000) < self._due:
                 decision, changed, ttl = kernel(state, cost, now)
-                # Another thread or a signal handler may have changed the key since it was read. CPython runs them only at
-                # calls and in loops. There are none from here on, so the rest is one step for them.
+                # Another thread or a signal handler may have changed the key since it was read. CPython runs them only
+                # at calls and in loops. There are none from here on, so the rest is one step for them.
                 if not self._moving and table.newest is newest and key in newest and newest[key] is state:
                     if changed is not None:
                         newest[key] = changed
@@ -265,8 +265,7 @@ class InMemoryBackend(Backend):
         return False
 
     def take(self, takes: Sequence[Take], kind: int, *, sync: bool, back: Sequence[Posting] = ()) -> Taken:
-        try:  # as in `charge`
-            self._lock.acquire()
+        with self._lock:
             if self._moving:
                 return Taken([_busy(account.plan) for account, _, _ in takes])
             self._moving = True
@@ -274,8 +273,6 @@ class InMemoryBackend(Backend):
                 return self._take(takes, kind, back)
             finally:
                 self._moving = False
-        finally:
-            self._lock.release()
 
     def _take(self, takes: Sequence[Take], kind: int, back: Sequence[Posting]) -> Taken:
         now = self._now()
