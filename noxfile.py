@@ -39,8 +39,9 @@ def complain(message: str) -> int:
 
 
 def private_python() -> Path:
-    """The interpreter of the private environment. It is made again if it is unfinished or its pin has changed."""
-    pin = next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("nox=="))
+    """The interpreter of the private environment. It is made again if it is unfinished or a pin has changed."""
+    pins = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith(("nox==", "uv=="))]
+    pin = " and ".join(pins)
     home = HOME / "boot"
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     stamp = home / "made"
@@ -48,7 +49,7 @@ def private_python() -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"making an environment with {pin} in {home.relative_to(ROOT)}")  # noqa: T201 - as above
         subprocess.check_call([sys.executable, "-m", "venv", "--clear", str(home)])
-        subprocess.check_call([str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "nox"])
+        subprocess.check_call([str(python), "-m", "pip", "install", "-q", "-c", str(CONSTRAINTS), "nox", "uv"])
         stamp.write_text(wanted)
     return python
 
@@ -95,11 +96,32 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
         shutil.rmtree(stamp.parent)  # pip would not remove packages that are no longer needed
         session.virtualenv.create()
     stamp.write_text("unfinished")
-    session.install(*CONSTRAINED, *nox.project.dependency_groups(PYPROJECT, group))
+    install(session, *nox.project.dependency_groups(PYPROJECT, group))
     if packages:
-        editable = [argument for package in packages for argument in ("-e", package)]
-        session.install(*CONSTRAINED, "--no-build-isolation", *editable)
+        install(session, "--no-build-isolation", *(part for package in packages for part in ("-e", package)))
     stamp.write_text(wanted)
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install with uv, which takes a fifth of pip's time; with pip if there is no uv, or it cannot reach the index."""
+    if importlib.util.find_spec("uv"):
+        command = (
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--compile-bytecode",
+            "--python",
+            session.virtualenv.location,
+        )
+        try:
+            session.run(*command, *CONSTRAINED, *arguments, external=True, silent=True)
+        except nox.command.CommandFailed:
+            session.warn("uv could not install these, so pip installs them")
+        else:
+            return
+    session.install(*CONSTRAINED, *arguments)
 
 
 BROWSER = "tests/live/test_browser.py"  # needs Chromium, which no package index has
