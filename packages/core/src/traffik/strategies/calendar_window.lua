@@ -9,7 +9,7 @@ function makers.calendar_window()
     local function window_at(time, numbers)
         local place, last = 3, numbers[#numbers]
         if time >= last then
-            local start = time - math.fmod(time - last, numbers[2])
+            local start = time - (time - last) % numbers[2]
             return start, start + numbers[2]
         end
         while numbers[place + 1] <= time do

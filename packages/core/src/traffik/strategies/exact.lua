@@ -2,7 +2,8 @@
 --
 -- The twins of the strategies run inside Redis, with the same results as in Python, to the last bit. Numbers are
 -- doubles here, so only exact operations are allowed: + - * and comparisons on integers whose results are below 2^53,
--- math.fmod, and divisions without a remainder.
+-- divisions without a remainder, and a % b for 0 <= a < 2^53 and 0 < b < 2^53. Lua computes that as a - floor(a / b) * b,
+-- where a / b is never rounded up to an integer: it would have to be nearer to one than 2^53 allows.
 --
 -- A script is this file, the kernels it needs, turns.lua, plans.lua, and script.lua of the store.
 --
@@ -33,7 +34,7 @@ end
 
 -- a / b, rounded down, for 0 <= a.
 local function div(a, b)
-    return (a - math.fmod(a, b)) / b
+    return (a - a % b) / b
 end
 
 -- a / b, rounded up, for 0 <= a.
@@ -66,7 +67,7 @@ end
 
 -- Whether a stored value is an integer as the kernels write it.
 local function is_whole(value)
-    return type(value) == "number" and value >= 0 and value < EXACT and math.fmod(value, 1) == 0
+    return type(value) == "number" and value >= 0 and value < EXACT and value % 1 == 0
 end
 
 -- The same for the first integer of a part, which may be negative, but not 0.

@@ -9,7 +9,7 @@ function makers.meter()
         if unit == q then
             return math.min(level, top)
         end
-        local whole, part = div(level, unit), math.fmod(level, unit)
+        local whole, part = div(level, unit), level % unit
         if whole >= most then
             return top
         end
@@ -48,7 +48,7 @@ function makers.meter()
     -- Decide with a capacity of `most` units. Nothing is admitted while the level is above `brim`.
     local function decide(part, cost, now, numbers, most, brim)
         local p, q, capacity, _, tick = unpack(numbers)
-        local cap, top, late = capacity * q, most * q, math.fmod(now, tick)
+        local cap, top, late = capacity * q, most * q, now % tick
         now = (now - late) / tick
         local level, time, restarted = level_at(now, part, numbers)
         local raised = level + cost * q
@@ -110,7 +110,7 @@ function makers.meter()
             return nil, 0, 0
         end
         local p, q, most, _, tick = unpack(numbers)
-        local late = math.fmod(now, tick)
+        local late = now % tick
         now = (now - late) / tick
         local before = level_at(now, part, numbers)
         local level, time, restarted = level_at(now, changed, numbers)

@@ -42,7 +42,7 @@ function makers.sliding_counter()
 
     -- Decide in windows of `period`. Admits up to `most`. A count above `cut` comes from a higher limit, and is cut.
     local function decide_on_own(limit, most, cut, period, tick, cost, now, start, current, previous)
-        local late = math.fmod(now, tick)
+        local late = now % tick
         now = now - late
         local skew, restarted
         start, current, previous, skew, restarted =

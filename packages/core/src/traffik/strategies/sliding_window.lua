@@ -6,6 +6,8 @@
 -- unpacked.
 
 function makers.sliding_window()
+    local read_struct, pack_struct, byte, sub = struct.unpack, struct.pack, string.byte, string.sub
+
     -- The layouts of logs, by the number of bytes of a count.
     local LAYOUTS = {
         [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536 },
@@ -21,15 +23,26 @@ function makers.sliding_window()
         return limit < 2147483648 and LAYOUTS[4] or LAYOUTS[7]
     end
 
+    -- A log: its text and layout, the period, the count before the first moment, the number of moments, and the time of
+    -- the last one and the count after it.
+    local function log_of(text, layout, era, before, length, last, count)
+        return {
+            text = text, layout = layout, era = era, before = before, length = length, last = last, count = count
+        }
+    end
+
     -- The time of the moment at `place` and the count after it.
     local function moment(log, place)
-        return struct.unpack(log.layout.moment, log.text, log.layout.head_size + (place - 1) * log.layout.size + 1)
+        local layout = log.layout
+        return read_struct(layout.moment, log.text, layout.head_size + (place - 1) * layout.size + 1)
     end
 
     -- The count just before the moment at `place`.
     local function count_before(log, place)
         if place == 1 then
             return log.before
+        elseif place > log.length then
+            return log.count
         end
         local _, count = moment(log, place - 1)
         return count
@@ -38,25 +51,34 @@ function makers.sliding_window()
     -- The units of the moments from `first` to `last`.
     local function units(log, first, last)
         local round = log.layout.round
-        return math.fmod(count_before(log, last + 1) - count_before(log, first) + round, round)
+        return (count_before(log, last + 1) - count_before(log, first) + round) % round
     end
 
     -- The log in a stored part; nil if it is not one, since its length is wrong or a number is too large.
     local function read(part)
-        local layout = type(part) == "string" and LAYOUTS[part:byte(1)]
+        local layout = type(part) == "string" and LAYOUTS[byte(part)]
         local length = layout and #part - layout.head_size or 0
-        if length <= 0 or math.fmod(length, layout.size) ~= 0 then
+        if length <= 0 or length % layout.size ~= 0 then
             return nil
         end
-        local _, era, before = struct.unpack(layout.head, part)
-        local log = { text = part, layout = layout, era = era, before = before, length = length / layout.size }
-        return era > 0 and era < EXACT and moment(log, log.length) < EXACT and log or nil
+        local _, era, before = read_struct(layout.head, part)
+        local last, count = read_struct(layout.moment, part, #part - layout.size + 1)
+        if era == 0 or era >= EXACT or last >= EXACT then
+            return nil
+        end
+        return log_of(part, layout, era, before, length / layout.size, last, count)
+    end
+
+    -- The unchanged bytes of the moments from `first` to `last`.
+    local function bytes_of(log, first, last)
+        local layout = log.layout
+        return sub(log.text, layout.head_size + (first - 1) * layout.size + 1, layout.head_size + last * layout.size)
     end
 
     -- A log with one moment.
     local function alone(layout, era, time, count)
-        local text = struct.pack(layout.head, layout.bytes, era, 0) .. struct.pack(layout.moment, time, count)
-        return { text = text, layout = layout, era = era, before = 0, length = 1 }
+        local text = pack_struct(layout.head, layout.bytes, era, 0) .. pack_struct(layout.moment, time, count)
+        return log_of(text, layout, era, 0, 1, time, count)
     end
 
     -- The first place from `low` to `high` for which `holds` is true, if it is true for all later ones too.
@@ -74,11 +96,10 @@ function makers.sliding_window()
 
     -- The first moment after `horizon`; one past the end if there is none.
     local function first_later(log, horizon)
-        local past_end = log.length + 1
-        if moment(log, 1) > horizon then
+        if log.last <= horizon then
+            return log.length + 1
+        elseif log.length == 1 or moment(log, 1) > horizon then
             return 1
-        elseif moment(log, log.length) <= horizon then
-            return past_end
         end
         return first_place(2, log.length, function(place)
             return moment(log, place) > horizon
@@ -96,33 +117,35 @@ function makers.sliding_window()
     local function widened(log, first, last, layout)
         local found = {}
         for place = first, last do
-            found[#found + 1] = struct.pack(layout.moment, (moment(log, place)), units(log, first, place))
+            found[#found + 1] = pack_struct(layout.moment, (moment(log, place)), units(log, first, place))
         end
         return table.concat(found)
     end
 
     -- A log from `first` on, with a hit of `cost` at `now` added, as a string.
     local function noted(log, first, now, cost, limit, period, cell)
-        local last, layout = log.length, layout_for(limit)
-        local before, count, kept = 0, units(log, first, last), nil
-        if math.fmod(now, cell) >= now - moment(log, last) then
+        local last, layout, wider = log.length, log.layout, layout_for(limit)
+        if now % cell >= now - log.last then
             last = last - 1 -- it replaces the moment in the same cell
         end
-        if layout.bytes > log.layout.bytes then
-            kept = widened(log, first, last, layout)
-        else
-            layout, before = log.layout, count_before(log, first)
-            local start = layout.head_size + (first - 1) * layout.size
-            kept, count = log.text:sub(start + 1, layout.head_size + last * layout.size), count + before
+        if wider.bytes > layout.bytes then
+            return pack_struct(wider.head, wider.bytes, period, 0)
+                .. widened(log, first, last, wider)
+                .. pack_struct(wider.moment, now, (units(log, first, log.length) + cost) % wider.round)
         end
-        local head = struct.pack(layout.head, layout.bytes, period, before)
-        return head .. kept .. struct.pack(layout.moment, now, math.fmod(count + cost, layout.round))
+        local added = pack_struct(layout.moment, now, (log.count + cost) % layout.round)
+        if first == 1 and log.era == period then
+            return sub(log.text, 1, layout.head_size + last * layout.size) .. added -- the head stays
+        end
+        return pack_struct(layout.head, layout.bytes, period, count_before(log, first))
+            .. bytes_of(log, first, last)
+            .. added
     end
 
     -- The moments that count at `now`: the log or nil, the place of the first moment, the units, µs until the last
     -- moment leaves the window, how far the clock has gone back, and the log to write even if the hit is refused.
     local function counting(log, period, now)
-        local span, last, kept, skew = math.min(log.era, period), moment(log, log.length), nil, 0
+        local span, last, kept, skew = math.min(log.era, period), log.last, nil, 0
         if last > now + span then
             log = alone(log.layout, log.era, now, units(log, 1, log.length))
             kept, last = log, now
@@ -166,19 +189,13 @@ function makers.sliding_window()
 
     local function receipt(_, after, numbers)
         local log = read(after)
-        return { (moment(log, log.length)), numbers[3] }
-    end
-
-    -- The unchanged bytes of the moments from `first` to `last`.
-    local function bytes_of(log, first, last)
-        local layout = log.layout
-        return log.text:sub(layout.head_size + (first - 1) * layout.size + 1, layout.head_size + last * layout.size)
+        return { log.last, numbers[3] }
     end
 
     -- The bytes of a moment, with its count reduced by `taken`.
     local function lessened(log, place, taken)
         local time, count = moment(log, place)
-        return struct.pack(log.layout.moment, time, math.fmod(count - taken + log.layout.round, log.layout.round))
+        return pack_struct(log.layout.moment, time, (count - taken + log.layout.round) % log.layout.round)
     end
 
     -- The settlement whose new state has these moments, given as bytes. Without any, the key is like a new one.
@@ -187,7 +204,7 @@ function makers.sliding_window()
         if bytes == "" then
             return alone(layout, era, 0, 0).text, 0, applied
         end
-        local text = struct.pack(layout.head, layout.bytes, era, count_before(log, first)) .. bytes
+        local text = pack_struct(layout.head, layout.bytes, era, count_before(log, first)) .. bytes
         local last = moment({ text = text, layout = layout }, #bytes / layout.size)
         return text, last + era - now, applied
     end
@@ -210,7 +227,7 @@ function makers.sliding_window()
     -- Remove units from the moment of the hit with this receipt.
     local function without_hit(log, first, wanted, receipt, cell, now)
         local time, cell_then = receipt[1], receipt[2]
-        if moment(log, log.length) < time then
+        if log.last < time then
             return nil, 0, 0
         end
         local place = first_place(first, log.length, function(place)
