@@ -29,7 +29,8 @@ end
 
 -- Decide for several rates, or for one rate if there are former ones.
 local function decide_together(parts, rates, cost, now)
-    local news, binding, least, reset, longest = {}, 1, nil, 0, 0
+    local news = { nil, nil, nil, nil } -- room for two rates and for what a store adds, so that it seldom grows
+    local binding, least, reset, longest = 1, nil, 0, 0
     for place, rate in ipairs(rates) do
         local allowed, remaining, _, reset_after, changed, ttl =
             kernels[rate[1]](parts[place] or nil, cost, now, rate[2])

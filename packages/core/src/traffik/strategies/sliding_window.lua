@@ -8,27 +8,19 @@
 function makers.sliding_window()
     local read_struct, pack_struct, byte, sub = struct.unpack, struct.pack, string.byte, string.sub
 
-    -- The layouts of logs, by the number of bytes of a count.
+    -- The layouts of logs, by the number of bytes of a count. `most` is the largest limit: counts differ by at most twice
+    -- as much.
     local LAYOUTS = {
-        [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536 },
-        [4] = { bytes = 4, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11, round = 4294967296 },
-        [7] = { bytes = 7, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14, round = EXACT / 2 },
+        [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536, most = 32767 },
+        [4] = {
+            bytes = 4, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11, round = 4294967296, most = 2147483647
+        },
+        [7] = { bytes = 7, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14, round = EXACT / 2, most = EXACT },
     }
 
-    -- The narrowest layout for counts that differ by at most twice the limit.
+    -- The narrowest layout for a limit.
     local function layout_for(limit)
-        if limit < 32768 then
-            return LAYOUTS[2]
-        end
-        return limit < 2147483648 and LAYOUTS[4] or LAYOUTS[7]
-    end
-
-    -- A log: its text and layout, the period, the count before the first moment, the number of moments, and the time of
-    -- the last one and the count after it.
-    local function log_of(text, layout, era, before, length, last, count)
-        return {
-            text = text, layout = layout, era = era, before = before, length = length, last = last, count = count
-        }
+        return LAYOUTS[limit <= LAYOUTS[2].most and 2 or limit <= LAYOUTS[4].most and 4 or 7]
     end
 
     -- The time of the moment at `place` and the count after it.
@@ -54,7 +46,8 @@ function makers.sliding_window()
         return (count_before(log, last + 1) - count_before(log, first) + round) % round
     end
 
-    -- The log in a stored part; nil if it is not one, since its length is wrong or a number is too large.
+    -- The log in a stored part; nil if it is not one, since its length is wrong or a number is too large. `last` is the
+    -- time of the last moment, and `count` the count after it.
     local function read(part)
         local layout = type(part) == "string" and LAYOUTS[byte(part)]
         local length = layout and #part - layout.head_size or 0
@@ -66,7 +59,8 @@ function makers.sliding_window()
         if era == 0 or era >= EXACT or last >= EXACT then
             return nil
         end
-        return log_of(part, layout, era, before, length / layout.size, last, count)
+        length = length / layout.size
+        return { text = part, layout = layout, era = era, before = before, length = length, last = last, count = count }
     end
 
     -- The unchanged bytes of the moments from `first` to `last`.
@@ -75,10 +69,9 @@ function makers.sliding_window()
         return sub(log.text, layout.head_size + (first - 1) * layout.size + 1, layout.head_size + last * layout.size)
     end
 
-    -- A log with one moment.
+    -- A log with one moment, as a string.
     local function alone(layout, era, time, count)
-        local text = pack_struct(layout.head, layout.bytes, era, 0) .. pack_struct(layout.moment, time, count)
-        return log_of(text, layout, era, 0, 1, time, count)
+        return pack_struct(layout.head, layout.bytes, era, 0) .. pack_struct(layout.moment, time, count)
     end
 
     -- The first place from `low` to `high` for which `holds` is true, if it is true for all later ones too.
@@ -122,13 +115,18 @@ function makers.sliding_window()
         return table.concat(found)
     end
 
-    -- A log from `first` on, with a hit of `cost` at `now` added, as a string.
-    local function noted(log, first, now, cost, limit, period, cell)
-        local last, layout, wider = log.length, log.layout, layout_for(limit)
+    -- A log from `first` on, or a new one, with a hit of `cost` at `now` added, as a string.
+    local function noted(log, first, now, cost, numbers)
+        local limit, period, cell = numbers[1], numbers[2], numbers[3]
+        if not log then
+            return alone(layout_for(limit), period, now, cost)
+        end
+        local last, layout = log.length, log.layout
         if now % cell >= now - log.last then
             last = last - 1 -- it replaces the moment in the same cell
         end
-        if wider.bytes > layout.bytes then
+        if limit > layout.most then
+            local wider = layout_for(limit)
             return pack_struct(wider.head, wider.bytes, period, 0)
                 .. widened(log, first, last, wider)
                 .. pack_struct(wider.moment, now, (units(log, first, log.length) + cost) % wider.round)
@@ -142,12 +140,16 @@ function makers.sliding_window()
             .. added
     end
 
-    -- The moments that count at `now`: the log or nil, the place of the first moment, the units, µs until the last
-    -- moment leaves the window, how far the clock has gone back, and the log to write even if the hit is refused.
-    local function counting(log, period, now)
-        local span, last, kept, skew = math.min(log.era, period), log.last, nil, 0
+    -- The moments of a part that count at `now`: the log or nil, the place of the first moment, the units, µs until the
+    -- last moment leaves the window, how far the clock has gone back, and the log to write even if the hit is refused.
+    local function counting(part, period, now)
+        local log = read(part)
+        if not log then
+            return nil, 1, 0, 0, 0, nil
+        end
+        local span, last, kept, skew = log.era < period and log.era or period, log.last, nil, 0
         if last > now + span then
-            log = alone(log.layout, log.era, now, units(log, 1, log.length))
+            log = read(alone(log.layout, log.era, now, units(log, 1, log.length)))
             kept, last = log, now
         elseif last > now then
             skew, now = last - now, last
@@ -156,26 +158,25 @@ function makers.sliding_window()
         if first > log.length then
             return nil, 1, 0, 0, 0, nil
         end
-        return log, first, units(log, first, log.length), last + span - now, skew, kept
+        local round = log.layout.round
+        local used = (log.count - count_before(log, first) + round) % round
+        return log, first, used, last + span - now, skew, kept
     end
 
-    -- Decide with a limit of `most` units.
+    -- The kernel, with a limit of `most` units if there is one.
     local function decide(part, cost, now, numbers, most)
-        local limit, period, cell = numbers[1], numbers[2], numbers[3]
-        local stored = read(part)
-        local log, first, used, life, skew, kept = nil, 1, 0, 0, 0, nil
-        if stored then
-            log, first, used, life, skew, kept = counting(stored, period, now)
-        end
-        now = now + skew
-        local left, reset = most - used - cost, used > 0 and life + skew or 0
+        local limit, period = numbers[1], numbers[2]
+        local log, first, used, life, skew, kept = counting(part, period, now)
+        most, now = most or limit, now + skew
+        local left = most - used - cost
         if left >= 0 and cost > 0 then
-            local text = log and noted(log, first, now, cost, limit, period, cell)
-            return 1, left, 0, period + skew, text or alone(layout_for(limit), period, now, cost).text, period + skew
-        elseif left >= 0 then
-            return 1, left, 0, reset, stored and part or alone(layout_for(limit), period, now, 0).text, reset
+            life = period + skew
+            return 1, left, 0, life, noted(log, first, now, cost, numbers), life
         end
-        local wait = NEVER
+        local wait, reset = NEVER, used > 0 and life + skew or 0
+        if left >= 0 then
+            return 1, left, 0, reset, read(part) and part or alone(layout_for(limit), period, now, 0), reset
+        end
         if cost <= most then
             local span = math.min(log.era, period)
             wait = time_of_nth(log, first, -left) + span - now + skew
@@ -183,13 +184,8 @@ function makers.sliding_window()
         return 0, math.max(0, most - used), wait, reset, kept and kept.text, kept and kept.era or 0
     end
 
-    local function kernel(part, cost, now, numbers)
-        return decide(part, cost, now, numbers, numbers[1])
-    end
-
     local function receipt(_, after, numbers)
-        local log = read(after)
-        return { log.last, numbers[3] }
+        return { read(after).last, numbers[3] }
     end
 
     -- The bytes of a moment, with its count reduced by `taken`.
@@ -202,7 +198,7 @@ function makers.sliding_window()
     local function left_with(log, first, bytes, now, applied)
         local layout, era = log.layout, log.era
         if bytes == "" then
-            return alone(layout, era, 0, 0).text, 0, applied
+            return alone(layout, era, 0, 0), 0, applied
         end
         local text = pack_struct(layout.head, layout.bytes, era, count_before(log, first)) .. bytes
         local last = moment({ text = text, layout = layout }, #bytes / layout.size)
@@ -250,10 +246,7 @@ function makers.sliding_window()
     end
 
     local function give_back(part, units, receipt, now, numbers)
-        local log, first, used = read(part), nil, nil
-        if log then
-            log, first, used = counting(log, numbers[2], now)
-        end
+        local log, first, used = counting(part, numbers[2], now)
         if not log or units == 0 then
             return nil, 0, 0
         elseif receipt then
@@ -266,5 +259,5 @@ function makers.sliding_window()
         return decide(part, cost, now, numbers, 2 * numbers[1])
     end
 
-    return kernel, receipt, settler(overdraft, give_back)
+    return decide, receipt, settler(overdraft, give_back)
 end

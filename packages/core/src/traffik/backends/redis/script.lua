@@ -2,8 +2,9 @@
 --
 -- KEYS     a key for each charge; none where they are of several slots of a cluster, all of them this server's
 -- ARGV[1]  JSON: the plans, each {tag, {{kernel, {number, ...}}, ...}, whether it has several rates, the rates as text
---          (see turns.lua), the tag of plans with several, whether some rates are of the calendar}; behind them the
---          place of the plan, cost and operation of each charge, in one flat array; and then the keys, if KEYS has none
+--          (see turns.lua), the tag of plans with several, whether some rates are of the calendar}; behind them, in one
+--          flat array, the place of the plan, cost and operation of charges, and of how many in a row; and then the
+--          keys, if KEYS has none
 -- ARGV[2…] what some operations take: SWAP the stored value that is expected, the new one, and its time to live in ms;
 --          SETTLE the receipts, and FORESEE the costs, as integers with commas between them; a semicolon ends a receipt
 --
@@ -24,15 +25,20 @@ local LAST = 16
 local FAILED = -1
 local MARGIN = 100 -- ms that a key outlives what it says, since the clock of expiry is coarser than ours
 
-local call, sub = redis.pcall, string.sub
+local call, pcall, type, sub = redis.pcall, pcall, type, string.sub
 local plans, asked, undeclared = unpack(cjson.decode(ARGV[1]))
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local out, filled = {now}, 1
 local texts, next_text = {}, 2
 
+local function put(place, status, remaining, retry_after, reset_after)
+    local out = out
+    out[place + 1], out[place + 2], out[place + 3], out[place + 4] = status, remaining, retry_after, reset_after
+end
+
 local function add(status, remaining, retry_after, reset_after)
-    out[filled + 1], out[filled + 2], out[filled + 3], out[filled + 4] = status, remaining, retry_after, reset_after
+    put(filled, status, remaining, retry_after, reset_after)
     filled = filled + 4
 end
 
@@ -77,54 +83,54 @@ local function value_of(plan, parts)
     if not plan[3] then
         return plan[1] .. parts[1]
     end
-    local former, last = parts.former or false, #plan[2]
-    parts.former, parts[last + 1], parts[last + 2] = nil, former, plan[4]
+    local former, last = parts.former, #plan[2]
+    if former then
+        parts.former = nil
+    end
+    parts[last + 1], parts[last + 2] = former or false, plan[4]
     return plan[1] .. cmsgpack.pack(parts)
 end
 
--- Decide one charge by the kernel of its only rate.
-local function charge_one(key, stored, plan, cost, operation)
-    local tag, rate = plan[1], plan[2][1]
-    local part = stored and (sub(stored, 1, 1) == tag and sub(stored, 2) or parts_for(plan, stored)[1]) or nil
-    local kernel = kernels[rate[1]]
-    local allowed, remaining, retry_after, reset_after, changed, ttl = kernel(part, cost, now, rate[2])
-    if changed and operation == CHARGE then
-        local answer = keep(key, tag .. changed, ttl)
-        if answer.err then
+-- Decide on a charge of a value. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the binding
+-- rate, the new value or nil to keep the stored one, and its ttl in µs.
+local function decide_value(plan, stored, cost)
+    local tag, rates = plan[1], plan[2]
+    if plan[3] then
+        local allowed, remaining, retry_after, reset_after, binding, changed, ttl =
+            decide(parts_for(plan, stored), rates, cost, now)
+        return allowed, remaining, retry_after, reset_after, binding, changed and value_of(plan, changed), ttl
+    end
+    local rate, part = rates[1], nil
+    if stored then
+        part = sub(stored, 1, 1) == tag and sub(stored, 2) or parts_for(plan, stored)[1]
+    end
+    local allowed, remaining, retry_after, reset_after, changed, ttl = kernels[rate[1]](part, cost, now, rate[2])
+    return allowed, remaining, retry_after, reset_after, 1, changed and tag .. changed, ttl
+end
+
+local function charge(key, stored, plan, cost, operation)
+    local allowed, remaining, retry_after, reset_after, binding, value, ttl = decide_value(plan, stored, cost)
+    if operation == CHARGE then
+        local answer = value and keep(key, value, ttl)
+        if answer and answer.err then
             return fail(answer)
         end
     elseif operation == PROBE and remaining <= 0 then
-        local _, _, wait = kernel(part, 1, now, rate[2])
+        local _, _, wait = decide_value(plan, stored, 1)
         retry_after = wait
-    end
-    add(2 + allowed, remaining, retry_after, reset_after)
-end
-
--- Decide one charge by several rates, or by as many as there may be another time.
-local function charge_several(key, stored, plan, cost, operation)
-    local parts, rates = parts_for(plan, stored), plan[2]
-    if operation == PROBE then
-        local allowed, remaining, retry_after, reset_after, binding = probe(parts, rates, now)
-        return add(2 * binding + allowed, remaining, retry_after, reset_after)
-    end
-    local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, rates, cost, now)
-    if changed and operation == CHARGE then
-        local answer = keep(key, value_of(plan, changed), ttl)
-        if answer.err then
-            return fail(answer)
-        end
     end
     add(2 * binding + allowed, remaining, retry_after, reset_after)
 end
 
-local function read(stored)
+local function read(_, stored)
     add(stored and 1 or 0, 0, 0, 0)
     if stored then
         texts[#texts + 1] = stored
     end
 end
 
-local function swap(key, stored, expected, new, life)
+local function swap(key, stored, _, _, _, text)
+    local expected, new, life = ARGV[text], ARGV[text + 1], ARGV[text + 2]
     if (stored or '') ~= expected then
         return add(0, 0, 0, 0)
     end
@@ -169,27 +175,25 @@ local function receipts_in_text(receipts)
     return found
 end
 
--- The takes that are decided together: each with its key, plan, stored value and decision. And the values that they
--- would leave, by key.
+-- The takes that are decided together, with what they would leave, and the places of their answers. And the values that
+-- they would leave, by key.
 local takes, drafts = {}, {}
 
-local function decide_take(key, stored, plan, cost, operation)
+local function decide_take(key, stored, plan, cost)
     if type(stored) == 'table' then
-        takes[#takes + 1] = {error = stored}
-        return
+        takes[#takes + 1] = {error = stored, place = filled}
+        return add(FAILED, 0, 0, 0)
     end
-    local parts = parts_for(plan, drafts[key] or stored)
-    local allowed, remaining, retry_after, reset_after, binding, changed, ttl = decide(parts, plan[2], cost, now)
-    local value = changed and value_of(plan, changed)
+    local before = drafts[key] or stored
+    local allowed, remaining, retry_after, reset_after, binding, value, ttl = decide_value(plan, before, cost)
     if value and allowed == 1 then
         drafts[key] = value
     end
     -- All fields at once, so that the table does not grow.
     takes[#takes + 1] = {
-        key = key, plan = plan, stored = stored, operation = operation, parts = parts, allowed = allowed,
-        remaining = remaining, retry_after = retry_after, reset_after = reset_after, binding = binding,
-        changed = changed, value = value, ttl = ttl
+        key = key, plan = plan, stored = stored, before = before, allowed = allowed, value = value, ttl = ttl, place = filled
     }
+    add(2 * binding + allowed, remaining, retry_after, reset_after)
 end
 
 -- Keep what takes leave; the error if that fails, and then all is as it was before.
@@ -210,46 +214,42 @@ local function keep_takes(kept)
     end
 end
 
--- End the takes that are decided together: keep and answer them.
-local function end_takes()
+-- End the takes that are decided together: keep them all, or, if one refuses, answer what is left without them.
+local function end_takes(operation)
     local refused, err, kept = false, nil, {}
     for _, take in ipairs(takes) do
         refused, err = refused or take.allowed ~= 1, err or take.error
     end
     for _, take in ipairs(takes) do
         -- What a refused one changes: its clock has gone far back, and the state goes on from here.
-        if not err and take.value and take.operation ~= TRY and (take.allowed ~= 1) == refused then
+        if not err and operation ~= TRY and take.value and (take.allowed ~= 1) == refused then
             kept[#kept + 1] = take
         end
     end
     err = err or keep_takes(kept)
     for _, take in ipairs(takes) do
         if err then
-            fail(err)
-        else
-            if refused and take.allowed == 1 then
-                -- What is left without it.
-                local parts = parts_for(take.plan, take.stored)
-                take.allowed, take.remaining, take.retry_after, take.reset_after, take.binding =
-                    decide(parts, take.plan[2], 0, now)
-            end
-            add(2 * take.binding + take.allowed, take.remaining, take.retry_after, take.reset_after)
-            if take.operation == HOLD then
-                local held = not refused and take.changed
-                texts[#texts + 1] = held and receipts_in_text(receipts_of(take.parts, take.changed, take.plan[2])) or ''
-            end
+            put(take.place, FAILED, 0, 0, 0)
+            texts[#texts + 1] = err.err
+        elseif refused and take.allowed == 1 then
+            local allowed, remaining, retry_after, reset_after, binding = decide_value(take.plan, take.stored, 0)
+            put(take.place, 2 * binding + allowed, remaining, retry_after, reset_after)
+        end
+        if operation == HOLD and not err then
+            texts[#texts + 1] = not refused and take.value and receipts_in_text(receipts_of(
+                parts_for(take.plan, take.before), parts_for(take.plan, take.value), take.plan[2])) or ''
         end
     end
     takes, drafts = {}, {}
 end
 
-local function settle_one(key, stored, plan, delta, receipt)
+local function settle_one(key, stored, plan, delta, _, text)
     local parts = parts_for(plan, stored)
     if stored and #parts == 0 then
         delta = 0 -- A plan that this one cannot read counts the key by now.
     end
     local remaining, retry_after, reset_after, binding, changed, ttl, applied =
-        settle(parts, plan[2], delta, receipts_in(receipt), now)
+        settle(parts, plan[2], delta, receipts_in(ARGV[text]), now)
     if changed then
         local answer = keep(key, value_of(plan, changed), ttl)
         if answer.err then
@@ -273,11 +273,11 @@ local function take_what_is_left(key, stored, plan, cost)
     texts[#texts + 1] = in_text({granted})
 end
 
-local function foresee(stored, plan, costs)
+local function foresee(_, stored, plan, _, _, text)
     local parts = parts_for(plan, stored)
     local allowed, remaining, retry_after, reset_after, binding = decide(parts, plan[2], 0, now)
     add(2 * binding + allowed, remaining, retry_after, reset_after)
-    texts[#texts + 1] = in_text(earliest(parts, plan[2], integers_in(costs) or {}, now))
+    texts[#texts + 1] = in_text(earliest(parts, plan[2], integers_in(ARGV[text]) or {}, now))
 end
 
 -- The error if the windows of the calendar in a plan are not those around now.
@@ -290,46 +290,46 @@ local function misdated(plan)
     end
 end
 
--- Carry out an operation on a key, with the first of the texts in ARGV that are for it.
-local function carry_out(key, stored, plan, cost, operation, text)
-    if operation >= TAKE and operation <= TRY then
-        decide_take(key, stored, plan, cost, operation)
-    elseif type(stored) == 'table' then
-        fail(stored)
+-- The function that carries out an operation, and the number of texts in ARGV that are for it.
+local function work_for(operation)
+    if operation <= PROBE then
+        return charge, 0
+    elseif operation >= TAKE and operation <= TRY then
+        return decide_take, 0
     elseif operation == READ then
-        read(stored)
+        return read, 0
     elseif operation == SWAP then
-        swap(key, stored, ARGV[text], ARGV[text + 1], ARGV[text + 2])
+        return swap, 3
     elseif operation == SETTLE then
-        settle_one(key, stored, plan, cost, ARGV[text])
+        return settle_one, 1
     elseif operation == TAKE_UP_TO then
-        take_what_is_left(key, stored, plan, cost)
-    elseif operation == FORESEE then
-        foresee(stored, plan, ARGV[text])
-    elseif plan[3] then
-        charge_several(key, stored, plan, cost, operation)
-    else
-        charge_one(key, stored, plan, cost, operation)
+        return take_what_is_left, 0
     end
+    return foresee, 1
 end
 
-for place, key in ipairs(undeclared or KEYS) do
-    local plan, cost, operation = plans[asked[3 * place - 2]], asked[3 * place - 1], asked[3 * place]
-    local stored = plan ~= 0 and plan[6] and misdated(plan) or call('GET', key)
-    local text, last = next_text, operation >= LAST
+local keys, done = undeclared or KEYS, 0
+for run = 1, #asked, 4 do
+    local plan, cost, operation, count = plans[asked[run]], asked[run + 1], asked[run + 2], asked[run + 3]
+    local last = operation >= LAST
     operation = last and operation - LAST or operation
-    if operation == SWAP then
-        next_text = next_text + 3
-    elseif operation == SETTLE or operation == FORESEE then
-        next_text = next_text + 1
+    local work, needed = work_for(operation)
+    local misdate = plan ~= 0 and plan[6] and misdated(plan)
+    for place = done + 1, done + count do
+        local key = keys[place]
+        local stored = misdate or call('GET', key)
+        if type(stored) == 'table' and work ~= decide_take then
+            fail(stored)
+        -- A damaged value may lead to any error, which must not fail the charges of others. It counts as none.
+        elseif not pcall(work, key, stored, plan, cost, operation, next_text) then
+            work(key, false, plan, cost, operation, next_text)
+        end
+        next_text = next_text + needed
+        if last then
+            end_takes(operation)
+        end
     end
-    -- A damaged value may lead to any error, which must not fail the charges of others. It counts as none.
-    if not pcall(carry_out, key, stored, plan, cost, operation, text) then
-        carry_out(key, false, plan, cost, operation, text)
-    end
-    if last then
-        end_takes()
-    end
+    done = done + count
 end
 
 for place, text in ipairs(texts) do

@@ -10,8 +10,9 @@ import time
 from functools import lru_cache
 from hashlib import sha1
 from importlib import resources
-from itertools import islice
+from itertools import groupby, islice
 from json import dumps
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from traffik.backends.postings import FORESEE, HOLD, SETTLE, TAKE_UP_TO
@@ -166,21 +167,15 @@ def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[
     if len(operations) == 1:
         # the usual case with a single caller, and on a cluster, where nearly every key has its own slot
         key, kind, plan, cost, more = operations[0]
-        return ["1", key, f"[[{_in_json(plan, _ahead(kind, plan, more))}],[1,{cost},{kind}]]", *more]
-    places: dict[Plan | None, int] = {}
+        return ["1", key, f"[[{_in_json(plan, _ahead(kind, plan, more))}],[1,{cost},{kind},1]]", *more]
     plans: dict[str, int] = {}
     asked: list[str] = []
     texts: list[str | bytes] = []
-    for _, kind, plan, cost, more in operations:
-        ahead = _ahead(kind, plan, more)
-        place = places.get(plan) if ahead == _AHEAD else None
-        if place is None:
-            place = plans.setdefault(_in_json(plan, ahead), len(plans) + 1)
-            if ahead == _AHEAD:
-                places[plan] = place
-        asked.append(f"{place},{cost},{kind}")
-        if more:
-            texts += more
+    for (kind, plan, cost, more), alike in groupby(operations, itemgetter(1, 2, 3, 4)):
+        place = plans.setdefault(_in_json(plan, _ahead(kind, plan, more)), len(plans) + 1)
+        count = len([*alike])
+        asked.append(f"{place},{cost},{kind},{count}")
+        texts += more * count
     listed = ",".join(plans)
     keys = [operation[0] for operation in operations]
     if across:
