@@ -71,7 +71,9 @@ _PIECES: Final = (
     "plans",
 )
 _FAILED: Final = -1
-_TELLING: Final = frozenset(POSTINGS + kind for kind in (SETTLE, TAKE_UP_TO, FORESEE))
+_TELLING: Final = frozenset(POSTINGS + kind for kind in (HOLD, HOLD + LAST, SETTLE, TAKE_UP_TO, FORESEE))
+_ALIKE: Final = itemgetter(1, 2, 3, 4)
+"""All of an operation but its key."""
 
 _new = tuple.__new__
 
@@ -169,13 +171,19 @@ def arguments(operations: Sequence[Operation], *, across: bool = False) -> list[
         key, kind, plan, cost, more = operations[0]
         return ["1", key, f"[[{_in_json(plan, _ahead(kind, plan, more))}],[1,{cost},{kind},1]]", *more]
     plans: dict[str, int] = {}
+    known: dict[tuple[Any, ...], str] = {}
     asked: list[str] = []
     texts: list[str | bytes] = []
-    for (kind, plan, cost, more), alike in groupby(operations, itemgetter(1, 2, 3, 4)):
-        place = plans.setdefault(_in_json(plan, _ahead(kind, plan, more)), len(plans) + 1)
-        count = len([*alike])
-        asked.append(f"{place},{cost},{kind},{count}")
-        texts += more * count
+    for alike, run in groupby(operations, _ALIKE):
+        text = known.get(alike)
+        if text is None:
+            kind, plan, cost, more = alike
+            place = plans.setdefault(_in_json(plan, _ahead(kind, plan, more)), len(plans) + 1)
+            text = known[alike] = f"{place},{cost},{kind}"
+        count = len([*run])
+        asked.append(f"{text},{count}")
+        if alike[3]:
+            texts += alike[3] * count
     listed = ",".join(plans)
     keys = [operation[0] for operation in operations]
     if across:
@@ -197,16 +205,17 @@ def answers(reply: list[Any], operations: Sequence[Operation]) -> list[Answer]:
             found.append(refused(next(texts).decode("utf-8", "replace")))
         elif plan is not None:
             limit, rate = plan.bounds[(status >> 1) - 1]
-            values = (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None)
-            decision = _new(Decision, values)
-            kind &= ~LAST  # noqa: PLW2901 - it says nothing about the answer
-            if kind == POSTINGS + HOLD:
-                found.append(Told(decision, tuple(map(_integers, next(texts).split(b";")[:-1]))))
-            else:
-                found.append(Told(decision, _integers(next(texts))) if kind in _TELLING else decision)
+            decision = _new(Decision, (status & 1 == 1, limit, remaining, retry_after, reset_after, rate, None))
+            found.append(_telling(kind, decision, next(texts)) if kind in _TELLING else decision)
         else:
             found.append(_plain(kind, status, now, texts))
     return found
+
+
+def _telling(kind: int, decision: Decision, text: bytes) -> Told:
+    if kind & ~LAST == POSTINGS + HOLD:
+        return Told(decision, tuple(map(_integers, text.split(b";")[:-1])))
+    return Told(decision, _integers(text))
 
 
 def _plain(kind: int, status: int, now: int, texts: Iterator[bytes]) -> Answer:

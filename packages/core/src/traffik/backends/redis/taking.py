@@ -55,7 +55,7 @@ class Taking:
         Takes in different slots of a cluster, and those of strategies that the script does not know, come one after
         the other.
         """
-        if not client.divided and all(account.target.scripted for account, _, _ in takes):
+        if not client.divided and all([account.target.scripted for account, _, _ in takes]):
             return await self._take_here(takes, kind, back, client)
         groups: dict[object, list[int]] = {}
         for place, (account, key, _) in enumerate(takes):
@@ -92,8 +92,8 @@ class Taking:
                 operations = [*map(_operation, back), *operations]
             answers = [spared()] if self._spared() else await client.ask(operations, deadline)
             answers = answers[len(back) :] or answers
-        error = next((answer for answer in answers if isinstance(answer, BackendError)), None)
-        if error is not None:
+        error = answers[0]
+        if isinstance(error, BackendError):  # then it is the answer to each of them
             reactions = [await self.charging.reaction(error, charge, client) for charge in charges_of(takes, kind)]
             taken = self.charging.failures.take(reactions, copy(error), takes, kind, self.charging.wait())
             for decision in taken.decisions:
@@ -166,10 +166,12 @@ _new = tuple.__new__
 
 def _operations(takes: Sequence[Take], kind: int) -> list[Operation]:
     """The operations of takes that are decided together."""
-    kind += POSTINGS
-    operations = [_new(Operation, (take[0].target.key_of(take[1]), kind, take[0].plan, take[2], ())) for take in takes]
-    operations[-1] = operations[-1]._replace(kind=kind + LAST)
-    return operations
+    kinds = [kind + POSTINGS] * len(takes)
+    kinds[-1] += LAST
+    return [
+        _new(Operation, (account.target.key_of(key), each, account.plan, cost, ()))
+        for (account, key, cost), each in zip(takes, kinds, strict=True)
+    ]
 
 
 def _operation(posting: Posting) -> Operation:
