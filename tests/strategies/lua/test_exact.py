@@ -67,7 +67,7 @@ def test_a_part_that_cannot_be_unpacked_is_none(lua, part):
     assert lua["unpacked"](part) is None
 
 
-@pytest.mark.parametrize("name", ["exact", *KERNELS, "plans"])
+@pytest.mark.parametrize("name", ["exact", *KERNELS, "plans", "settling"])
 def test_only_exact_operations_are_used(name):
     code = re.sub(r"--.*", "", source(name))
     assert re.findall(r"\^|math\.(?!max|min|abs)\w+|tostring|tonumber", code) == []

@@ -68,7 +68,7 @@ def twins_of(plan, steps):
 
 def script():
     """The twins and the walk, as one script."""
-    twins = [source(name) for name in ("exact", *KERNELS, "turns", "plans")]
+    twins = [source(name) for name in ("exact", *KERNELS, "turns", "plans", "settling")]
     return "\n".join([*twins, (HERE / "walk.lua").read_text()])
 
 

@@ -26,7 +26,7 @@ local function walk(plans, steps, spoils)
 
     local function remember(rates, allowed, changed)
         if allowed == 1 then
-            local receipts = receipts_of(parts, changed, rates)
+            local receipts = settling.receipts_of(parts, changed, rates)
             remembered[#remembered + 1] = { receipts, { text, rates } }
             local flat = {}
             for _, receipt in ipairs(receipts) do
@@ -70,7 +70,7 @@ local function walk(plans, steps, spoils)
         if back > 0 and back <= #remembered then
             receipt = remembered[#remembered + 1 - back][1]
         end
-        local remaining, wait, reset, binding, changed, ttl, applied = settle(parts, rates, delta, receipt, now)
+        local remaining, wait, reset, binding, changed, ttl, applied = settling.settle(parts, rates, delta, receipt, now)
         say_numbers("applied", { applied })
         answer("settle", rates, 1, remaining, wait, reset, binding, changed, ttl)
     end
@@ -93,11 +93,11 @@ local function walk(plans, steps, spoils)
             local allowed, remaining, retry_after, reset_after, binding = probe(parts, rates, now)
             lines[#lines + 1] = as_line(0, allowed, remaining, retry_after, reset_after, binding, 0)
         elseif operation == "earliest" then
-            say_numbers("earliest", earliest(parts, rates, { cost, 1, cost }, now))
+            say_numbers("earliest", settling.earliest(parts, rates, { cost, 1, cost }, now))
         elseif operation == "settle" then
             settle_and_tell(rates, cost, now, back)
         elseif operation == "take" then
-            answer(operation, rates, take_up_to(parts, rates, cost, now))
+            answer(operation, rates, settling.take_up_to(parts, rates, cost, now))
         else
             answer(operation, rates, decide(parts, rates, cost, now))
         end

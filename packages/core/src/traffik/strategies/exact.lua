@@ -2,10 +2,10 @@
 --
 -- The twins of the strategies run inside Redis, with the same results as in Python, to the last bit. Numbers are
 -- doubles here, so only exact operations are allowed: + - * and comparisons on integers whose results are below 2^53,
--- divisions without a remainder, and a % b for 0 <= a < 2^53 and 0 < b < 2^53. Lua computes that as a - floor(a / b) * b,
--- where a / b is never rounded up to an integer: it would have to be nearer to one than 2^53 allows.
+-- divisions without a remainder, and a % b for 0 <= a < 2^53 and 0 < b < 2^53. Lua computes it as
+-- a - floor(a / b) * b, and for these a and b, a quotient that is no integer is never rounded up to one.
 --
--- A script is this file, the kernels it needs, turns.lua, plans.lua, and script.lua of the store.
+-- A script is this file, the kernels it needs, turns.lua, plans.lua, settling.lua, and script.lua of the store.
 --
 -- makers.name() returns the functions of a strategy:
 --     kernels.name(part, cost, now, numbers), where `part` is the stored state of one rate, or nil, and `numbers` is
@@ -23,14 +23,15 @@ local NEVER = EXACT - 1
 -- Redis runs the whole script at each call, so the functions of a strategy are made only when they are needed.
 local makers = {}
 local kernels, receipts, settlers = {}, {}, {}
-for _, made in ipairs({ kernels, receipts, settlers }) do
-    setmetatable(made, {
-        __index = function(_, name)
-            kernels[name], receipts[name], settlers[name] = makers[name]()
-            return rawget(made, name)
-        end,
-    })
-end
+local making = {
+    __index = function(made, name)
+        kernels[name], receipts[name], settlers[name] = makers[name]()
+        return rawget(made, name)
+    end,
+}
+setmetatable(kernels, making)
+setmetatable(receipts, making)
+setmetatable(settlers, making)
 
 -- a / b, rounded down, for 0 <= a.
 local function div(a, b)

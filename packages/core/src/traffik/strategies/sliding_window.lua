@@ -8,14 +8,14 @@
 function makers.sliding_window()
     local read_struct, pack_struct, byte, sub = struct.unpack, struct.pack, string.byte, string.sub
 
-    -- The layouts of logs, by the number of bytes of a count. `most` is the largest limit: counts differ by at most twice
-    -- as much.
+    -- The layouts of logs, by the number of bytes of a count. `most` is the largest limit: counts differ by at most
+    -- twice as much.
     local LAYOUTS = {
-        [2] = { bytes = 2, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9, round = 65536, most = 32767 },
+        [2] = { bytes = 2, most = 32767, round = 65536, head = "<I1I7I2", head_size = 10, moment = "<I7I2", size = 9 },
         [4] = {
-            bytes = 4, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11, round = 4294967296, most = 2147483647
+            bytes = 4, most = 2147483647, round = 4294967296, head = "<I1I7I4", head_size = 12, moment = "<I7I4", size = 11
         },
-        [7] = { bytes = 7, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14, round = EXACT / 2, most = EXACT },
+        [7] = { bytes = 7, most = NEVER, round = EXACT / 2, head = "<I1I7I7", head_size = 15, moment = "<I7I7", size = 14 },
     }
 
     -- The narrowest layout for a limit.

@@ -91,8 +91,8 @@ local function value_of(plan, parts)
     return plan[1] .. cmsgpack.pack(parts)
 end
 
--- Decide on a charge of a value. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the binding
--- rate, the new value or nil to keep the stored one, and its ttl in µs.
+-- Decide on a charge of a value. Returns allowed (1 or 0), remaining, retry_after, reset_after, the place of the
+-- binding rate, the new value or nil to keep the stored one, and its ttl in µs.
 local function decide_value(plan, stored, cost)
     local tag, rates = plan[1], plan[2]
     if plan[3] then
@@ -122,25 +122,6 @@ local function charge(key, stored, plan, cost, operation)
     add(2 * binding + allowed, remaining, retry_after, reset_after)
 end
 
-local function read(_, stored)
-    add(stored and 1 or 0, 0, 0, 0)
-    if stored then
-        texts[#texts + 1] = stored
-    end
-end
-
-local function swap(key, stored, _, _, _, text)
-    local expected, new, life = ARGV[text], ARGV[text + 1], ARGV[text + 2]
-    if (stored or '') ~= expected then
-        return add(0, 0, 0, 0)
-    end
-    local answer = call('SET', key, new, 'PX', life)
-    if answer.err then
-        return fail(answer)
-    end
-    add(1, 0, 0, 0)
-end
-
 local function in_text(numbers)
     local found = {}
     for place, number in ipairs(numbers) do
@@ -149,135 +130,169 @@ local function in_text(numbers)
     return table.concat(found, ',')
 end
 
--- The integers in a text with commas between them; nil if it is empty.
-local function integers_in(text)
-    local found = {}
-    for number in string.gmatch(text, '[^,]+') do
-        found[#found + 1] = tonumber(number)
-    end
-    return #found > 0 and found or nil
-end
+-- Redis runs the whole script at each call, so the functions of most operations are made only when they are needed.
 
--- The receipts in a text, each an array of integers; nil if there are none.
-local function receipts_in(text)
-    local found = {}
-    for each in string.gmatch(text, '([^;]*);') do
-        found[#found + 1] = integers_in(each) or {}
-    end
-    return #found > 0 and found or nil
-end
+-- Makes the functions of takes that are decided together: to decide one, and to end those before.
+local function make_takes()
+    -- The takes that are decided together, with what they would leave, and the places of their answers. And the values
+    -- that they would leave, by key.
+    local takes, drafts = {}, {}
 
-local function receipts_in_text(receipts)
-    local found = ''
-    for _, receipt in ipairs(receipts) do
-        found = found .. in_text(receipt) .. ';'
+    local function decide_take(key, stored, plan, cost)
+        if type(stored) == 'table' then
+            takes[#takes + 1] = {error = stored, place = filled}
+            return add(FAILED, 0, 0, 0)
+        end
+        local before = drafts[key] or stored
+        local allowed, remaining, retry_after, reset_after, binding, value, ttl = decide_value(plan, before, cost)
+        if value and allowed == 1 then
+            drafts[key] = value
+        end
+        -- All fields at once, so that the table does not grow.
+        takes[#takes + 1] = {
+            key = key, plan = plan, stored = stored, before = before, allowed = allowed, value = value, ttl = ttl,
+            place = filled
+        }
+        add(2 * binding + allowed, remaining, retry_after, reset_after)
     end
-    return found
-end
 
--- The takes that are decided together, with what they would leave, and the places of their answers. And the values that
--- they would leave, by key.
-local takes, drafts = {}, {}
-
-local function decide_take(key, stored, plan, cost)
-    if type(stored) == 'table' then
-        takes[#takes + 1] = {error = stored, place = filled}
-        return add(FAILED, 0, 0, 0)
-    end
-    local before = drafts[key] or stored
-    local allowed, remaining, retry_after, reset_after, binding, value, ttl = decide_value(plan, before, cost)
-    if value and allowed == 1 then
-        drafts[key] = value
-    end
-    -- All fields at once, so that the table does not grow.
-    takes[#takes + 1] = {
-        key = key, plan = plan, stored = stored, before = before, allowed = allowed, value = value, ttl = ttl, place = filled
-    }
-    add(2 * binding + allowed, remaining, retry_after, reset_after)
-end
-
--- Keep what takes leave; the error if that fails, and then all is as it was before.
-local function keep_takes(kept)
-    for place, take in ipairs(kept) do
-        local answer = keep(take.key, take.value, take.ttl)
-        if answer.err then
-            for before = place - 1, 1, -1 do
-                local take = kept[before]
-                if take.stored then
-                    call('SET', take.key, take.stored, 'KEEPTTL')
-                else
-                    call('DEL', take.key)
+    -- Keep what takes leave; the error if that fails, and then all is as it was before.
+    local function keep_takes(kept)
+        for place, take in ipairs(kept) do
+            local answer = keep(take.key, take.value, take.ttl)
+            if answer.err then
+                for before = place - 1, 1, -1 do
+                    local take = kept[before]
+                    if take.stored then
+                        call('SET', take.key, take.stored, 'KEEPTTL')
+                    else
+                        call('DEL', take.key)
+                    end
                 end
+                return answer
             end
-            return answer
         end
     end
+
+    local function receipts_in_text(take)
+        local plan, found = take.plan, ''
+        local before, after = parts_for(plan, take.before), parts_for(plan, take.value)
+        for _, receipt in ipairs(settling.receipts_of(before, after, plan[2])) do
+            found = found .. in_text(receipt) .. ';'
+        end
+        return found
+    end
+
+    -- End the takes that are decided together: keep them all, or, if one refuses, answer what is left without them.
+    local function end_takes(operation)
+        local refused, err, kept = false, nil, {}
+        for _, take in ipairs(takes) do
+            refused, err = refused or take.allowed ~= 1, err or take.error
+        end
+        for _, take in ipairs(takes) do
+            -- What a refused one changes: its clock has gone far back, and the state goes on from here.
+            if not err and operation ~= TRY and take.value and (take.allowed ~= 1) == refused then
+                kept[#kept + 1] = take
+            end
+        end
+        err = err or keep_takes(kept)
+        for _, take in ipairs(takes) do
+            if err then
+                put(take.place, FAILED, 0, 0, 0)
+                texts[#texts + 1] = err.err
+            elseif refused and take.allowed == 1 then
+                local allowed, remaining, retry_after, reset_after, binding = decide_value(take.plan, take.stored, 0)
+                put(take.place, 2 * binding + allowed, remaining, retry_after, reset_after)
+            end
+            if operation == HOLD and not err then
+                texts[#texts + 1] = not refused and take.value and receipts_in_text(take) or ''
+            end
+        end
+        takes, drafts = {}, {}
+    end
+
+    return decide_take, end_takes
 end
 
--- End the takes that are decided together: keep them all, or, if one refuses, answer what is left without them.
-local function end_takes(operation)
-    local refused, err, kept = false, nil, {}
-    for _, take in ipairs(takes) do
-        refused, err = refused or take.allowed ~= 1, err or take.error
-    end
-    for _, take in ipairs(takes) do
-        -- What a refused one changes: its clock has gone far back, and the state goes on from here.
-        if not err and operation ~= TRY and take.value and (take.allowed ~= 1) == refused then
-            kept[#kept + 1] = take
+-- Makes the functions of all other operations, by operation.
+local function make_others()
+    local function read(_, stored)
+        add(stored and 1 or 0, 0, 0, 0)
+        if stored then
+            texts[#texts + 1] = stored
         end
     end
-    err = err or keep_takes(kept)
-    for _, take in ipairs(takes) do
-        if err then
-            put(take.place, FAILED, 0, 0, 0)
-            texts[#texts + 1] = err.err
-        elseif refused and take.allowed == 1 then
-            local allowed, remaining, retry_after, reset_after, binding = decide_value(take.plan, take.stored, 0)
-            put(take.place, 2 * binding + allowed, remaining, retry_after, reset_after)
-        end
-        if operation == HOLD and not err then
-            texts[#texts + 1] = not refused and take.value and receipts_in_text(receipts_of(
-                parts_for(take.plan, take.before), parts_for(take.plan, take.value), take.plan[2])) or ''
-        end
-    end
-    takes, drafts = {}, {}
-end
 
-local function settle_one(key, stored, plan, delta, _, text)
-    local parts = parts_for(plan, stored)
-    if stored and #parts == 0 then
-        delta = 0 -- A plan that this one cannot read counts the key by now.
-    end
-    local remaining, retry_after, reset_after, binding, changed, ttl, applied =
-        settle(parts, plan[2], delta, receipts_in(ARGV[text]), now)
-    if changed then
-        local answer = keep(key, value_of(plan, changed), ttl)
+    local function swap(key, stored, _, _, _, text)
+        local expected, new, life = ARGV[text], ARGV[text + 1], ARGV[text + 2]
+        if (stored or '') ~= expected then
+            return add(0, 0, 0, 0)
+        end
+        local answer = call('SET', key, new, 'PX', life)
         if answer.err then
             return fail(answer)
         end
+        add(1, 0, 0, 0)
     end
-    add(2 * binding + 1, remaining, retry_after, reset_after)
-    texts[#texts + 1] = in_text({applied})
-end
 
-local function take_what_is_left(key, stored, plan, cost)
-    local allowed, remaining, retry_after, reset_after, binding, changed, ttl, granted =
-        take_up_to(parts_for(plan, stored), plan[2], cost, now)
-    if changed then
-        local answer = keep(key, value_of(plan, changed), ttl)
-        if answer.err then
-            return fail(answer)
+    -- The integers in a text with commas between them; nil if it is empty.
+    local function integers_in(text)
+        local found = {}
+        for number in string.gmatch(text, '[^,]+') do
+            found[#found + 1] = tonumber(number)
         end
+        return #found > 0 and found or nil
     end
-    add(2 * binding + allowed, remaining, retry_after, reset_after)
-    texts[#texts + 1] = in_text({granted})
-end
 
-local function foresee(_, stored, plan, _, _, text)
-    local parts = parts_for(plan, stored)
-    local allowed, remaining, retry_after, reset_after, binding = decide(parts, plan[2], 0, now)
-    add(2 * binding + allowed, remaining, retry_after, reset_after)
-    texts[#texts + 1] = in_text(earliest(parts, plan[2], integers_in(ARGV[text]) or {}, now))
+    -- The receipts in a text, each an array of integers; nil if there are none.
+    local function receipts_in(text)
+        local found = {}
+        for each in string.gmatch(text, '([^;]*);') do
+            found[#found + 1] = integers_in(each) or {}
+        end
+        return #found > 0 and found or nil
+    end
+
+    local function settle_one(key, stored, plan, delta, _, text)
+        local parts = parts_for(plan, stored)
+        if stored and #parts == 0 then
+            delta = 0 -- A plan that this one cannot read counts the key by now.
+        end
+        local remaining, retry_after, reset_after, binding, changed, ttl, applied =
+            settling.settle(parts, plan[2], delta, receipts_in(ARGV[text]), now)
+        if changed then
+            local answer = keep(key, value_of(plan, changed), ttl)
+            if answer.err then
+                return fail(answer)
+            end
+        end
+        add(2 * binding + 1, remaining, retry_after, reset_after)
+        texts[#texts + 1] = in_text({applied})
+    end
+
+    local function take_what_is_left(key, stored, plan, cost)
+        local allowed, remaining, retry_after, reset_after, binding, changed, ttl, granted =
+            settling.take_up_to(parts_for(plan, stored), plan[2], cost, now)
+        if changed then
+            local answer = keep(key, value_of(plan, changed), ttl)
+            if answer.err then
+                return fail(answer)
+            end
+        end
+        add(2 * binding + allowed, remaining, retry_after, reset_after)
+        texts[#texts + 1] = in_text({granted})
+    end
+
+    local function foresee(_, stored, plan, _, _, text)
+        local parts = parts_for(plan, stored)
+        local allowed, remaining, retry_after, reset_after, binding = decide(parts, plan[2], 0, now)
+        add(2 * binding + allowed, remaining, retry_after, reset_after)
+        texts[#texts + 1] = in_text(settling.earliest(parts, plan[2], integers_in(ARGV[text]) or {}, now))
+    end
+
+    return {
+        [READ] = read, [SWAP] = swap, [SETTLE] = settle_one, [TAKE_UP_TO] = take_what_is_left, [FORESEE] = foresee
+    }
 end
 
 -- The error if the windows of the calendar in a plan are not those around now.
@@ -290,22 +305,20 @@ local function misdated(plan)
     end
 end
 
+local decide_take, end_takes, others
+
 -- The function that carries out an operation, and the number of texts in ARGV that are for it.
 local function work_for(operation)
     if operation <= PROBE then
         return charge, 0
     elseif operation >= TAKE and operation <= TRY then
+        if not decide_take then
+            decide_take, end_takes = make_takes()
+        end
         return decide_take, 0
-    elseif operation == READ then
-        return read, 0
-    elseif operation == SWAP then
-        return swap, 3
-    elseif operation == SETTLE then
-        return settle_one, 1
-    elseif operation == TAKE_UP_TO then
-        return take_what_is_left, 0
     end
-    return foresee, 1
+    others = others or make_others()
+    return others[operation], operation == SWAP and 3 or (operation == SETTLE or operation == FORESEE) and 1 or 0
 end
 
 local keys, done = undeclared or KEYS, 0

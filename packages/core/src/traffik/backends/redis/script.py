@@ -69,6 +69,7 @@ _PIECES: Final = (
     "meter",
     "turns",
     "plans",
+    "settling",
 )
 _FAILED: Final = -1
 _TELLING: Final = frozenset(POSTINGS + kind for kind in (HOLD, HOLD + LAST, SETTLE, TAKE_UP_TO, FORESEE))
