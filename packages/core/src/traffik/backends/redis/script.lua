@@ -134,38 +134,65 @@ end
 
 -- Makes the functions of takes that are decided together: to decide one, and to end those before.
 local function make_takes()
-    -- The takes that are decided together, with what they would leave, and the places of their answers. And the values
-    -- that they would leave, by key.
-    local takes, drafts = {}, {}
+    -- The first `count` are the takes that are decided together, with what they would leave and the places of their
+    -- answers. The table is used for the next ones too, so that it does not grow again.
+    local takes, count = {}, 0
 
-    local function decide_take(key, stored, plan, cost)
+    -- The value that the takes so far would leave of a key, or else the stored one.
+    local function value_before(key, stored)
+        for place = count, 1, -1 do
+            local take = takes[place]
+            if take.key == key and take.allowed == 1 and take.value then
+                return take.value
+            end
+        end
+        return stored
+    end
+
+    local function receipts_in_text(plan, before, after)
+        local found = ''
+        for _, receipt in ipairs(settling.receipts_of(parts_for(plan, before), parts_for(plan, after), plan[2])) do
+            found = found .. in_text(receipt) .. ';'
+        end
+        return found
+    end
+
+    local function decide_take(key, stored, plan, cost, operation)
+        local take
         if type(stored) == 'table' then
-            takes[#takes + 1] = {error = stored, place = filled}
-            return add(FAILED, 0, 0, 0)
+            take = {error = stored, place = filled}
+            add(FAILED, 0, 0, 0)
+        else
+            local before = value_before(key, stored)
+            local allowed, remaining, retry_after, reset_after, binding, value, ttl = decide_value(plan, before, cost)
+            local receipts = operation == HOLD and value and allowed == 1 and receipts_in_text(plan, before, value)
+            -- All fields at once, so that the table does not grow.
+            take = {
+                key = key, plan = plan, stored = stored, allowed = allowed, value = value, ttl = ttl, receipts = receipts,
+                place = filled
+            }
+            add(2 * binding + allowed, remaining, retry_after, reset_after)
         end
-        local before = drafts[key] or stored
-        local allowed, remaining, retry_after, reset_after, binding, value, ttl = decide_value(plan, before, cost)
-        if value and allowed == 1 then
-            drafts[key] = value
-        end
-        -- All fields at once, so that the table does not grow.
-        takes[#takes + 1] = {
-            key = key, plan = plan, stored = stored, before = before, allowed = allowed, value = value, ttl = ttl,
-            place = filled
-        }
-        add(2 * binding + allowed, remaining, retry_after, reset_after)
+        count = count + 1
+        takes[count] = take
+    end
+
+    -- Whether a take is kept. A refused one changes something if its clock has gone far back: the state goes on from here.
+    local function is_kept(take, refused)
+        return take.value and (take.allowed ~= 1) == refused
     end
 
     -- Keep what takes leave; the error if that fails, and then all is as it was before.
-    local function keep_takes(kept)
-        for place, take in ipairs(kept) do
-            local answer = keep(take.key, take.value, take.ttl)
-            if answer.err then
+    local function keep_takes(refused)
+        for place = 1, count do
+            local take = takes[place]
+            local answer = is_kept(take, refused) and keep(take.key, take.value, take.ttl)
+            if answer and answer.err then
                 for before = place - 1, 1, -1 do
-                    local take = kept[before]
-                    if take.stored then
+                    local take = takes[before]
+                    if is_kept(take, refused) and take.stored then
                         call('SET', take.key, take.stored, 'KEEPTTL')
-                    else
+                    elseif is_kept(take, refused) then
                         call('DEL', take.key)
                     end
                 end
@@ -174,29 +201,18 @@ local function make_takes()
         end
     end
 
-    local function receipts_in_text(take)
-        local plan, found = take.plan, ''
-        local before, after = parts_for(plan, take.before), parts_for(plan, take.value)
-        for _, receipt in ipairs(settling.receipts_of(before, after, plan[2])) do
-            found = found .. in_text(receipt) .. ';'
-        end
-        return found
-    end
-
     -- End the takes that are decided together: keep them all, or, if one refuses, answer what is left without them.
     local function end_takes(operation)
-        local refused, err, kept = false, nil, {}
-        for _, take in ipairs(takes) do
+        local refused, err = false, nil
+        for place = 1, count do
+            local take = takes[place]
             refused, err = refused or take.allowed ~= 1, err or take.error
         end
-        for _, take in ipairs(takes) do
-            -- What a refused one changes: its clock has gone far back, and the state goes on from here.
-            if not err and operation ~= TRY and take.value and (take.allowed ~= 1) == refused then
-                kept[#kept + 1] = take
-            end
+        if not err and operation ~= TRY then
+            err = keep_takes(refused)
         end
-        err = err or keep_takes(kept)
-        for _, take in ipairs(takes) do
+        for place = 1, (err or refused or operation == HOLD) and count or 0 do
+            local take = takes[place]
             if err then
                 put(take.place, FAILED, 0, 0, 0)
                 texts[#texts + 1] = err.err
@@ -205,10 +221,10 @@ local function make_takes()
                 put(take.place, 2 * binding + allowed, remaining, retry_after, reset_after)
             end
             if operation == HOLD and not err then
-                texts[#texts + 1] = not refused and take.value and receipts_in_text(take) or ''
+                texts[#texts + 1] = not refused and take.receipts or ''
             end
         end
-        takes, drafts = {}, {}
+        count = 0
     end
 
     return decide_take, end_takes
