@@ -12,7 +12,7 @@ from traffik.backends.redis import RedisBackend
 from traffik.backends.redis.async_batcher import AsyncBatcher
 from traffik.backends.redis.batches import Entry
 from traffik.backends.redis.discovery import Servers
-from traffik.backends.redis.script import READ, Operation
+from traffik.backends.redis.script import CHARGE, READ, Operation, arguments
 from traffik.backends.redis.settings import read
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +56,13 @@ async def test_a_call_has_at_most_max_batch_hits(redis_server):
         before = calls(redis_server)
         assert all(await hits(limiter, 101))
         assert 11 <= calls(redis_server) - before <= 12
+
+
+async def test_what_hits_in_a_row_have_in_common_is_sent_once():
+    plan = Limiter("t", "1000/day").own_plan
+    sent = arguments([Operation(key, CHARGE, plan, cost) for key, cost in [("a", 1), ("b", 1), ("c", 2), ("d", 1)]])
+    assert sent[:5] == ["4", "a", "b", "c", "d"]
+    assert sent[5].endswith("],[1,1,0,2,1,2,0,1,1,1,0,1]]")
 
 
 async def test_hits_are_decided_in_the_order_they_came(redis_server):
