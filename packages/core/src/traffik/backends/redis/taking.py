@@ -55,7 +55,7 @@ class Taking:
         Takes in different slots of a cluster, and those of strategies that the script does not know, come one after
         the other.
         """
-        if not client.divided and all([account.target.scripted for account, _, _ in takes]):
+        if not client.divided and all(account.target.scripted for account, _, _ in takes):
             return await self._take_here(takes, kind, back, client)
         groups: dict[object, list[int]] = {}
         for place, (account, key, _) in enumerate(takes):
