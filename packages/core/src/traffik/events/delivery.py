@@ -1,7 +1,8 @@
 """Passes items from the path of a hit to slow code: a bounded queue, and a thread that empties it.
 
 `Delivery.put` never waits. The thread starts with the first item. It sleeps while there are no items. While
-there are, it takes all that have come every tenth of a second. After a fork, the child begins with an empty queue.
+there are, it takes all that have come every tenth of a second, or as soon as the queue is half full. After a fork, the
+child begins with an empty queue.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import atexit
 import logging
 import os
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
 from threading import RLock, Thread
 from time import monotonic
@@ -39,18 +40,14 @@ _QUIET: Final = 60.0
 _AT_EXIT: Final = 1.0
 """Seconds that the end of the program waits for each delivery."""
 
+_TOGETHER: Final = 256
+"""Items that are taken from the queue together. More would need more memory, and so more time for each."""
+
 _log: Final = logging.getLogger("traffik.events")
 
 
 lost: Final[Counter[str]] = Counter()
 """Items that all deliveries of this process have lost: ``"dropped"``, or taken with an ``"error"``."""
-
-
-class _Barrier:
-    """An item in a queue that shows when all items before it have been delivered."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
 
 
 class Delivery(Generic[_T]):
@@ -61,6 +58,7 @@ class Delivery(Generic[_T]):
         receive: called with each item.
         capacity: items that may wait, at least 2. More are dropped.
         awaits: whether `receive` returns awaitables. They are awaited in an event loop of the thread.
+        prepare: makes what `receive` is called with of several items, in the thread. If None, it is the items.
 
     Attributes:
         queue: the items that wait.
@@ -70,7 +68,15 @@ class Delivery(Generic[_T]):
         errors: items for which `receive` raised an error.
     """
 
-    def __init__(self, name: str, receive: Callable[[_T], object], capacity: int, *, awaits: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        receive: Callable[[Any], object],
+        capacity: int,
+        *,
+        awaits: bool = False,
+        prepare: Callable[[list[_T]], Iterable[Any]] | None = None,
+    ) -> None:
         self.name = name
         self.capacity = capacity
         self.delivered: int = 0
@@ -78,7 +84,8 @@ class Delivery(Generic[_T]):
         self.errors: int = 0
         self._receive = receive
         self._awaits = awaits
-        self.queue: deque[Any] = deque()
+        self._prepare = prepare
+        self.queue: list[_T] = []  # items are appended and taken in one step each, so threads need no lock
         self.closed: bool = False
         self._begin()
         _deliveries.add(self)
@@ -91,6 +98,7 @@ class Delivery(Generic[_T]):
         self._lock = RLock()  # a signal handler may hit while its thread holds it
         self._wake = threading.Lock()  # held while the thread need not wake
         self._wake.acquire()
+        self._waited: list[threading.Event] = []  # by `flush`
         self._told = 0
         self._quiet_until = 0.0
 
@@ -116,15 +124,15 @@ class Delivery(Generic[_T]):
         """Wait until everything put so far has been delivered, `timeout` seconds at most; whether it has."""
         if threading.current_thread() is self._thread:
             return False
+        delivered = threading.Event()
         with self._lock:
             if not self.queue and not self._busy:
                 return True
             if self._thread is None and not self._start():
                 return False
-        barrier = _Barrier()
-        self.queue.append(barrier)
+            self._waited.append(delivered)
         self._rouse()
-        return barrier.reached.wait(timeout)
+        return delivered.wait(timeout)
 
     def close(self, timeout: float) -> bool:
         """Take no more items; wait until the rest has been delivered, `timeout` seconds at most; whether it has."""
@@ -155,11 +163,14 @@ class Delivery(Generic[_T]):
         with self._loop() as run:
             while self._rest():
                 self._busy = True
-                items = [self.queue.popleft() for _ in range(len(self.queue))]
+                with self._lock:
+                    waited, self._waited = self._waited, []
+                for left in range(len(self.queue), 0, -_TOGETHER):
+                    run(self._deliver(min(left, _TOGETHER)))
                 self.mark = self.capacity // 2
-                run(self._deliver(items))
-                del items  # otherwise the items would be kept until the next ones come
-                self._busy = bool(self.queue)
+                self._busy = False
+                for delivered in waited:
+                    delivered.set()
                 self._tell_of_drops()
 
     @contextmanager
@@ -177,7 +188,7 @@ class Delivery(Generic[_T]):
         """Sleep until there are items to deliver; False if there will be no more."""
         if not self.closed:
             self._wake.acquire(timeout=_INTERVAL)
-        while not self.queue:
+        while not (self.queue or self._waited):
             if self.closed:
                 return False
             self.mark = 0  # so that the next item wakes this thread
@@ -185,12 +196,12 @@ class Delivery(Generic[_T]):
                 self._wake.acquire(timeout=_SOON)
         return True
 
-    async def _deliver(self, items: Sequence[Any]) -> None:
+    async def _deliver(self, count: int) -> None:
+        """Take so many items, and call `receive` for each."""
+        items = self.queue[:count]
+        del self.queue[:count]
         receive = self._receive
-        for item in items:
-            if type(item) is _Barrier:
-                item.reached.set()
-                continue
+        for item in items if self._prepare is None else self._prepare(items):
             try:
                 answer = receive(item)
                 if answer is not None and must_wait(answer, self.name, not self._awaits):

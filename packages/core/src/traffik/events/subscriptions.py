@@ -67,7 +67,9 @@ class Subscription:
         self._log = log(1.0 - sample) if sample < 1 else 0.0
         self._seal = None if secret is None else seal(secret)
         awaits = iscoroutinefunction(listener) or iscoroutinefunction(type(listener).__call__)
-        self._delivery: Delivery[_Item] = Delivery(describe(listener), self._receive, capacity, awaits=awaits)
+        self._delivery: Delivery[_Item] = Delivery(
+            describe(listener), listener, capacity, awaits=awaits, prepare=self._events
+        )
 
     @property
     def delivered(self) -> int:
@@ -145,16 +147,26 @@ class Subscription:
         # The same distribution as drawing each decision, but much faster.
         return int(log(1.0 - random()) / self._log)  # noqa: S311 - no secret
 
-    def _receive(self, item: _Item) -> object:
-        """Make an event of a queued decision, and pass it to the listener."""
-        source, decision, cost, when, action, key = item
-        if decision.rate is not source.rate:  # looking up the name takes longer than all the rest
-            source.rate, source.policy = decision.rate, source.name_of(decision)
-        if key is not None and self._seal is not None:
-            key = sealed(key, self._seal)
-        trial = action is TRIAL
-        fields = source.uid, decision, cost, when // 1000, HIT if trial else action, source.policy, key, trial
-        return self.listener(_new(DecisionEvent, fields))
+    def _events(self, items: list[_Item]) -> list[DecisionEvent]:
+        """The events of queued decisions."""
+        if self._seal is not None:
+            items = [(*item[:5], sealed(key, self._seal)) if (key := item[5]) is not None else item for item in items]
+        return [
+            _new(
+                DecisionEvent,
+                (
+                    source.uid,
+                    decision,
+                    cost,
+                    when // 1000,
+                    HIT if action is TRIAL else action,
+                    source.policy if decision[5] is source.rate else source.policy_of(decision),
+                    key,
+                    action is TRIAL,
+                ),
+            )
+            for source, decision, cost, when, action, key in items
+        ]
 
 
 class _Source:
@@ -167,6 +179,11 @@ class _Source:
         self.name_of = name_of
         self.rate: Rate | None = None
         self.policy: str | None = None
+
+    def policy_of(self, decision: Decision) -> str | None:
+        """The name of the policy that binds. It is kept, since looking it up takes longer than all the rest."""
+        self.rate, self.policy = decision.rate, self.name_of(decision)
+        return self.policy
 
 
 def subscribe(
