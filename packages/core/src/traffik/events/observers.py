@@ -1,8 +1,4 @@
-"""The observers of limits. A limit calls `recorder_of` when it prepares its calls, so a hit looks nothing up.
-
-An observer gives a limit a recorder, which is called with every decision of it. This is in the path of a hit, so it
-neither waits nor fails, and does as little as it can.
-"""
+"""The observers of limits. A limit calls `recorder_of` when it prepares its calls, so a hit looks nothing up."""
 
 from __future__ import annotations
 
@@ -10,12 +6,10 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
 from traffik.backends import binding
+from traffik.events.recorders import Recorder, Watch, recorder_for
 from traffik.model.decisions import Decision
 
-__all__ = ["NameOf", "Observer", "Recorder", "observe", "observers", "recorder_of", "stop_observing"]
-
-Recorder: TypeAlias = Callable[[Decision, str, int, str], Decision]
-"""Called with a decision, the local key, the cost and the action; returns the decision."""
+__all__ = ["NameOf", "Observer", "observe", "observers", "recorder_of", "stop_observing"]
 
 NameOf: TypeAlias = Callable[[Decision], "str | None"]
 """Returns the name of the policy that binds in a decision."""
@@ -24,13 +18,12 @@ NameOf: TypeAlias = Callable[[Decision], "str | None"]
 class Observer(Protocol):
     """Something that watches limits."""
 
-    def recorder_for(self, uid: str, name_of: NameOf, then: Recorder | None) -> Recorder | None:
-        """The recorder for the limit `uid`, which calls `then` at its end. Called under the lock of the stores.
+    def watch(self, uid: str, name_of: NameOf) -> Watch | None:
+        """What to do with the decisions of a limit; None for nothing. Called under the lock of the stores.
 
         Args:
             uid: of the limit.
             name_of: names its policies.
-            then: the recorder of other observers, which is returned if this one does not watch the limit.
         """
 
 
@@ -38,14 +31,14 @@ _observers: Final[list[Observer]] = []
 
 
 def observe(observer: Observer) -> None:
-    """Have every limit, also those made later, ask `observer` for a recorder."""
+    """Have `observer` watch every limit, also those made later."""
     with binding.lock:
         _observers.append(observer)
         binding.notify_subscribers()
 
 
 def stop_observing(observer: Observer) -> None:
-    """Take the recorders of `observer` out of every limit. Does nothing if it does not observe."""
+    """Have `observer` watch no limit any more. Does nothing if it watches none."""
     with binding.lock:
         if observer in _observers:
             _observers.remove(observer)
@@ -59,8 +52,6 @@ def observers() -> tuple[Observer, ...]:
 
 
 def recorder_of(uid: str, name_of: NameOf) -> Recorder | None:
-    """The recorders of all observers of the limit `uid`, as one function; None if there are none."""
-    recorder: Recorder | None = None
-    for observer in _observers:
-        recorder = observer.recorder_for(uid, name_of, recorder)
-    return recorder
+    """The recorder of the limit `uid`; None if nothing watches it."""
+    watches = [observer.watch(uid, name_of) for observer in _observers]
+    return recorder_for([watch for watch in watches if watch is not None])

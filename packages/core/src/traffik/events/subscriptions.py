@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from traffik.events.delivery import Delivery
 from traffik.events.observers import NameOf, observe, observers, stop_observing
+from traffik.events.recorders import Watch
 from traffik.events.records import HIT, OUTCOMES, TRIAL, DecisionEvent, outcome_of
 from traffik.model.descriptions import describe
 from traffik.model.keys import check_pattern, seal, sealed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from traffik.events.observers import Recorder
+    from traffik.events.recorders import Note
     from traffik.model.decisions import Decision
     from traffik.model.rates import Rate
 
@@ -29,8 +30,8 @@ __all__ = ["Listener", "Subscription", "subscribe", "unsubscribe"]
 Listener: TypeAlias = Callable[[DecisionEvent], object]
 """A function that takes an event, sync or async."""
 
-_Item: TypeAlias = "tuple[_Source, Decision, int, int, str, str | None]"
-"""What a recorder queues: limit, decision, cost, time in ns, action, and the key as it is."""
+_Item: TypeAlias = "tuple[_Source, Decision, int, int, str, str]"
+"""What is queued in the path of a hit: limit, decision, cost, time in ns, action, and the local key as it is."""
 
 _ALL: Final = frozenset(OUTCOMES)
 
@@ -114,33 +115,33 @@ class Subscription:
         listener = describe(self.listener)
         return f"<Subscription {listener} to {self.pattern!r}: {self.delivered} delivered, {self.dropped} dropped>"
 
-    def recorder_for(self, uid: str, name_of: NameOf, then: Recorder | None) -> Recorder | None:
+    def watch(self, uid: str, name_of: NameOf) -> Watch | None:
         """As `traffik.events.observers.Observer`."""
         if not fnmatchcase(uid, self.pattern):
-            return then
-        delivery, queue = self._delivery, self._delivery.queue
-        source, keyed = _Source(uid, name_of), self._seal is not None
-        outcomes = None if self.outcomes == _ALL else frozenset(map(OUTCOMES.index, self.outcomes))
-        refusals_only = self.outcomes.isdisjoint(("admitted", "exempted"))
+            return None
+        source = _Source(uid, name_of, self._delivery)
+        record = source.put if self.sample == 1 else self._sampled(source.put)
+        wanted = frozenset(map(OUTCOMES.index, self.outcomes))
 
-        sampled = self.sample < 1
-        left = self._gap() if sampled else 0
+        def note(decision: Decision, key: str, cost: int, action: str) -> None:
+            if outcome_of(decision, action) in wanted:
+                record(decision, key, cost, action)
 
-        def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
+        return Watch(note, record if 0 in wanted else None, record if 1 in wanted else None)
+
+    def _sampled(self, record: Note) -> Note:
+        """`record`, called only for the sample."""
+        left = self._gap()
+
+        def pick(decision: Decision, key: str, cost: int, action: str) -> None:
             nonlocal left
-            if refusals_only and decision[0] and action is HIT:
-                pass
-            elif left:
+            if left:
                 left -= 1
             else:
-                left = self._gap() if sampled else 0
-                if (outcomes is None or outcome_of(decision, action) in outcomes) and (
-                    len(queue) < delivery.mark or delivery.has_room()
-                ):
-                    queue.append((source, decision, cost, time_ns(), action, key if keyed else None))
-            return decision if then is None else then(decision, key, cost, action)
+                left = self._gap()
+                record(decision, key, cost, action)
 
-        return record
+        return pick
 
     def _gap(self) -> int:
         """The number of decisions to skip until the next one of the sample."""
@@ -149,8 +150,7 @@ class Subscription:
 
     def _events(self, items: list[_Item]) -> list[DecisionEvent]:
         """The events of queued decisions."""
-        if self._seal is not None:
-            items = [(*item[:5], sealed(key, self._seal)) if (key := item[5]) is not None else item for item in items]
+        seal = self._seal
         return [
             _new(
                 DecisionEvent,
@@ -161,7 +161,7 @@ class Subscription:
                     when // 1000,
                     HIT if action is TRIAL else action,
                     source.policy if decision[5] is source.rate else source.policy_of(decision),
-                    key,
+                    None if seal is None else sealed(key, seal),
                     action is TRIAL,
                 ),
             )
@@ -170,19 +170,32 @@ class Subscription:
 
 
 class _Source:
-    """A limit that is watched, and the name of the policy that was binding last."""
+    """A limit whose decisions are queued.
 
-    __slots__ = ("name_of", "policy", "rate", "uid")
+    Attributes:
+        uid: of the limit.
+        policy: the name of the policy that was binding last.
+        rate: the rate of that policy.
+    """
 
-    def __init__(self, uid: str, name_of: NameOf) -> None:
+    __slots__ = ("_delivery", "_name_of", "_queue", "policy", "rate", "uid")
+
+    def __init__(self, uid: str, name_of: NameOf, delivery: Delivery[_Item]) -> None:
         self.uid = uid
-        self.name_of = name_of
-        self.rate: Rate | None = None
         self.policy: str | None = None
+        self.rate: Rate | None = None
+        self._name_of = name_of
+        self._delivery = delivery
+        self._queue = delivery.queue
+
+    def put(self, decision: Decision, key: str, cost: int, action: str) -> None:
+        """Queue a decision."""
+        if len(self._queue) < self._delivery.mark or self._delivery.has_room():
+            self._queue.append((self, decision, cost, time_ns(), action, key))
 
     def policy_of(self, decision: Decision) -> str | None:
         """The name of the policy that binds. It is kept, since looking it up takes longer than all the rest."""
-        self.rate, self.policy = decision.rate, self.name_of(decision)
+        self.rate, self.policy = decision.rate, self._name_of(decision)
         return self.policy
 
 

@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from threading import RLock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from traffik.events.records import HIT, OUTCOMES, TRIAL, outcome_of
-from traffik.model.decisions import ADMITTED
+from traffik.events.recorders import Tally, Watch
+from traffik.events.records import TRIAL
 
 if TYPE_CHECKING:
-    from traffik.events.observers import NameOf, Recorder
+    from traffik.events.observers import NameOf
     from traffik.model.decisions import Decision
 
-__all__ = ["OTHER", "Tallies", "Tally"]
+__all__ = ["OTHER", "Tallies"]
 
 OTHER: Final = "other"
 """The uid under which all further limits are counted if there are too many."""
-
-
-class Tally:
-    """The decisions of one limit.
-
-    Attributes:
-        counts: the number of each outcome, in the order of `OUTCOMES`.
-        degraded: the number of decisions that were not exact, by the reason in `Decision.degraded`.
-        trials: the number of hits that a shadow would have admitted, and of those that it would have refused.
-    """
-
-    __slots__ = ("counts", "degraded", "trials")
-
-    def __init__(self) -> None:
-        self.counts: list[int] = [0] * len(OUTCOMES)
-        self.degraded: Counter[str] = Counter()
-        self.trials: list[int] = [0, 0]
-
-    def add(self, decision: Decision, action: str) -> list[int]:
-        """Count a decision; returns `counts`."""
-        if action is TRIAL:
-            self.trials[not decision.allowed] += 1
-            return self.counts
-        self.counts[outcome_of(decision, action)] += 1
-        if decision.degraded is not None:
-            self.degraded[decision.degraded] += 1
-        return self.counts
 
 
 class Tallies:
@@ -80,38 +52,28 @@ class Tallies:
                 found = self._tallies.setdefault(uid if own else OTHER, Tally())
             return found
 
-    def recorder_for(self, uid: str, name_of: NameOf, then: Recorder | None) -> Recorder | None:
+    def watch(self, uid: str, name_of: NameOf) -> Watch | None:
         """As `traffik.events.observers.Observer`."""
         if not fnmatchcase(uid, self.pattern):
-            return then
+            return None
         refused = self._refused
-        counts: list[int] = []  # until the first decision, so that limits that make none use up no tally
 
-        def record(decision: Decision, key: str, cost: int, action: str) -> Decision:
-            nonlocal counts
-            if counts and decision[6] is None and decision is not ADMITTED and action is HIT:
-                if decision[0]:
-                    counts[0] += 1
-                else:
-                    counts[1] += 1
-                    if refused is not None:
-                        refused(uid, key)
-            else:
-                counts = self.tally(uid).add(decision, action)
-                if refused is not None and not decision[0] and key and action is not TRIAL:
-                    refused(uid, key)
-            return decision if then is None else then(decision, key, cost, action)
+        def note(decision: Decision, key: str, _cost: int, action: str) -> None:
+            self.tally(uid).add(decision, action)
+            if refused is not None and not decision[0] and key and action is not TRIAL:
+                refused(uid, key)
 
-        return record
+        def note_refused(_decision: Decision, key: str, _cost: int, _action: str) -> None:
+            if refused is not None:
+                refused(uid, key)
+
+        return Watch(note, refused=refused and note_refused, tally=lambda: self.tally(uid))
 
     def _after_fork(self) -> None:
         """Count from zero in this process, since the parent still has the counts so far."""
         self._lock = RLock()
         for tally in self._tallies.values():
-            tally.counts.clear()  # recorders that hold this list ask for the tally again
-            tally.counts = [0] * len(OUTCOMES)
-            tally.degraded.clear()
-            tally.trials[:] = [0, 0]
+            tally.clear()
 
 
 _all: Final[WeakSet[Tallies]] = WeakSet()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from traffik.backends import binding
 from traffik.backends.base import Backend, Calls
-from traffik.events.observers import Recorder, recorder_of
+from traffik.events.observers import recorder_of
 from traffik.limits import defaults, fleet, uids
 from traffik.limits.bans import Identify, guarded
 from traffik.limits.blocking import blocking
@@ -84,7 +84,7 @@ class Limit:
     rejects: ClassVar[bool] = False
     """Whether it counts connections and rejects them. If not, a refusal is a returned value."""
 
-    finish: Recorder | None
+    finish: Callable[[Decision, str, int, str], Decision] | None
     """The last step of a hit, for a limit that is watched or marks its decisions; None if there is nothing to do."""
 
     usual: UsualHit | None
@@ -164,11 +164,12 @@ class Limit:
         if counted is not self.own_plan or self._own_policies.responses != responses:
             self._own_policies = policies(self.uid, counted.rates, responses)
             self._policies = {}
-        self._record = recorder_of(self.uid, self._name_of)
+        recorder = recorder_of(self.uid, self._name_of)
+        self._note = None if recorder is None else recorder.note
         self.keyed: bool = responses.keyed
-        self.finish = self.recorded if self.keyed else self._record
+        self.finish = self.recorded if self.keyed else recorder and recorder.hit
         if self.shadow is not None:
-            self.shadow.record = self._record
+            self.shadow.note_trial = self._note
             if self.in_shadow:  # its decisions are recorded as those of the shadow
                 self.finish = self._unrecorded if self.keyed else None
         self.watched: bool = self.finish is not None or self.shadow is not None
@@ -361,9 +362,9 @@ class Limit:
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """Report `decision` to the watchers of this limit, unless it is `SILENT` or the shadow has reported it."""
-        if not action or self._record is None or (key and self.in_shadow and decision == ADMITTED):
-            return decision
-        return self._record(decision, key, cost, action)
+        if action and self._note is not None and not (key and self.in_shadow and decision == ADMITTED):
+            self._note(decision, key, cost, action)
+        return decision
 
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """`decision`, noted and marked."""

@@ -16,7 +16,7 @@ from traffik.live.histories import History, rates_of
 from traffik.live.sketches import RecentSketch
 
 if TYPE_CHECKING:
-    from traffik.events.tallies import Tally
+    from traffik.events.recorders import Tally
 
 __all__ = ["MOST_CLIENTS", "Monitor", "admitted_of", "refused_of"]
 
