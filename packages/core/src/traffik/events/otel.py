@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 try:
     from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
@@ -49,6 +49,9 @@ _SECONDS: Final = (0.000_01, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 
 _HITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _REASONS: Final = frozenset({"overflow", "cached", "fallback", "allow", "unavailable", "on_error", "denied", "banned"})
 _SAMPLES: Final = 4_096
+
+_Sample: TypeAlias = tuple[Any, str, int]
+"""A store, the kind of the sample, and its value."""
 
 
 class Metrics:
@@ -80,7 +83,7 @@ class Metrics:
             "traffik.store.batch.size", "{hit}", "Hits that share a call", explicit_bucket_boundaries_advisory=_HITS
         )
 
-        def receive(sample: tuple[Any, str, int]) -> None:
+        def receive(sample: _Sample) -> None:
             store, kind, value = sample
             if kind == "batch":
                 batch.record(value, {"store": store.kind})
@@ -89,7 +92,7 @@ class Metrics:
             if store.probe is not None:
                 store.probe.resume()
 
-        self._delivery = Delivery("the metrics of stores", receive, _SAMPLES)
+        self._delivery: Delivery[_Sample] = Delivery("the metrics of stores", receive, _SAMPLES)
         observe(self._tallies)
         sample_stores(self._sample)
 

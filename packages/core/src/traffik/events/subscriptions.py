@@ -120,7 +120,7 @@ class Subscription:
         if not fnmatchcase(uid, self.pattern):
             return None
         source = _Source(uid, name_of, self._delivery)
-        record = source.put if self.sample == 1 else self._sampled(source.put)
+        record = source.put if self.sample == 1 else _Sample(self._gap, source.put).note
         wanted = frozenset(map(OUTCOMES.index, self.outcomes))
 
         def note(decision: Decision, key: str, cost: int, action: str) -> None:
@@ -128,20 +128,6 @@ class Subscription:
                 record(decision, key, cost, action)
 
         return Watch(note, record if 0 in wanted else None, record if 1 in wanted else None)
-
-    def _sampled(self, record: Note) -> Note:
-        """`record`, called only for the sample."""
-        left = self._gap()
-
-        def pick(decision: Decision, key: str, cost: int, action: str) -> None:
-            nonlocal left
-            if left:
-                left -= 1
-            else:
-                left = self._gap()
-                record(decision, key, cost, action)
-
-        return pick
 
     def _gap(self) -> int:
         """The number of decisions to skip until the next one of the sample."""
@@ -197,6 +183,25 @@ class _Source:
         """The name of the policy that binds. It is kept, since looking it up takes longer than all the rest."""
         self.rate, self.policy = decision.rate, self._name_of(decision)
         return self.policy
+
+
+class _Sample:
+    """Passes on one decision, then skips as many as `gap` returns, and so on."""
+
+    __slots__ = ("_gap", "_left", "_note")
+
+    def __init__(self, gap: Callable[[], int], note: Note) -> None:
+        self._gap = gap
+        self._left: int = gap()
+        self._note = note
+
+    def note(self, decision: Decision, key: str, cost: int, action: str) -> None:
+        """Pass on a decision, or skip it."""
+        if self._left:
+            self._left -= 1
+        else:
+            self._left = self._gap()
+            self._note(decision, key, cost, action)
 
 
 def subscribe(

@@ -167,7 +167,9 @@ class Limit:
         recorder = recorder_of(self.uid, self._name_of)
         self._note = None if recorder is None else recorder.note
         self.keyed: bool = responses.keyed
-        self.finish = self.recorded if self.keyed else recorder and recorder.hit
+        self.finish = None if recorder is None else recorder.hit
+        if self.keyed:
+            self.finish = self.recorded
         if self.shadow is not None:
             self.shadow.note_trial = self._note
             if self.in_shadow:  # its decisions are recorded as those of the shadow
