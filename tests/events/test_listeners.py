@@ -88,12 +88,12 @@ def test_a_slow_listener_gets_the_events_in_order(limiter):
         costs.append(event.cost)
 
     with subscribe(listener) as subscription:
-        for cost in range(1, 51):
+        for cost in range(1, 601):  # more than are taken together
             limiter.sync.hit("ada", cost)
         assert started.wait(10)
         go_on.set()
         assert subscription.flush(10)
-    assert costs == list(range(1, 51))
+    assert costs == list(range(1, 601))
 
 
 def test_drops_are_logged(limiter, caplog):

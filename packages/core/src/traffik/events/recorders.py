@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from traffik.events.records import OUTCOMES, TRIAL, outcome_of
+from traffik.events.records import HIT, OUTCOMES, TRIAL, outcome_of
 from traffik.model.decisions import ADMITTED
 
 if TYPE_CHECKING:
@@ -84,36 +84,39 @@ class Watch(NamedTuple):
 
 
 class Recorder:
-    """Passes the decisions of one limit to all that watch it.
+    """Passes the decisions of one limit to all that watch it."""
 
-    Attributes:
-        note: called with each decision that is not about a hit, or that needs no store.
-    """
-
-    __slots__ = ("_admitted", "_refused", "_tally", "_tally_of", "note")
+    __slots__ = ("_admitted", "_note", "_refused", "_tally", "_tally_of")
 
     def __init__(self, note: Note, admitted: Note | None, refused: Note | None, tally_of: Callable[[], Tally]) -> None:
-        self.note = note
+        self._note = note
         self._admitted = admitted
         self._refused = refused
         self._tally_of = tally_of
         self._tally: Tally | None = None  # until the first decision, so that limits that make none use up no tally
 
     def hit(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
-        """Record the decision of a store about a hit, and return it."""
+        """Record a decision about a hit, and return it."""
         if decision[6] is not None or decision is ADMITTED:
-            self.note(decision, key, cost, action)
+            self._note(decision, key, cost, action)
             return decision
         tally = self._tally or self._open()
         if decision[0]:
             tally.admitted += 1
-            listen = self._admitted
+            note = self._admitted
         else:
             tally.refused += 1
-            listen = self._refused
-        if listen is not None:
-            listen(decision, key, cost, action)
+            note = self._refused
+        if note is not None:
+            note(decision, key, cost, action)
         return decision
+
+    def record(self, decision: Decision, key: str, cost: int, action: str) -> None:
+        """Record a decision of any kind."""
+        if action is HIT:
+            self.hit(decision, key, cost, action)
+        else:
+            self._note(decision, key, cost, action)
 
     def _open(self) -> Tally:
         self._tally = tally = self._tally_of()

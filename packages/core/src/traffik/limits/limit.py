@@ -165,13 +165,13 @@ class Limit:
             self._own_policies = policies(self.uid, counted.rates, responses)
             self._policies = {}
         recorder = recorder_of(self.uid, self._name_of)
-        self._note = None if recorder is None else recorder.note
+        self._record = None if recorder is None else recorder.record
         self.keyed: bool = responses.keyed
         self.finish = None if recorder is None else recorder.hit
         if self.keyed:
             self.finish = self.recorded
         if self.shadow is not None:
-            self.shadow.note_trial = self._note
+            self.shadow.record = self._record
             if self.in_shadow:  # its decisions are recorded as those of the shadow
                 self.finish = self._unrecorded if self.keyed else None
         self.watched: bool = self.finish is not None or self.shadow is not None
@@ -364,8 +364,8 @@ class Limit:
 
     def note(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """Report `decision` to the watchers of this limit, unless it is `SILENT` or the shadow has reported it."""
-        if action and self._note is not None and not (key and self.in_shadow and decision == ADMITTED):
-            self._note(decision, key, cost, action)
+        if action and self._record is not None and not (key and self.in_shadow and decision == ADMITTED):
+            self._record(decision, key, cost, action)
         return decision
 
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:

@@ -53,13 +53,13 @@ class Shadow:
 
     Attributes:
         plan: the plan for the shadow rate; None if the whole limit is a shadow.
-        note_trial: called with its decisions; None if the limit is not watched.
+        record: called with its decisions; None if the limit is not watched.
     """
 
     plan: Plan | None
     _lock: Lock
     _report: ShadowReport
-    note_trial: Note | None = None
+    record: Note | None = None
 
     @classmethod
     def of(cls, plan: Plan | None) -> Shadow:
@@ -73,8 +73,8 @@ class Shadow:
 
     def note(self, live: Decision, shadow: Decision, key: str, cost: int) -> None:
         """Count one hit, by the live decision and the decision of the shadow, and record that of the shadow."""
-        if self.note_trial is not None:
-            self.note_trial(shadow, key, cost, TRIAL)
+        if self.record is not None:
+            self.record(shadow, key, cost, TRIAL)
         with self._lock:
             admitted, refused, stricter, looser = self._report
             if live.allowed:
