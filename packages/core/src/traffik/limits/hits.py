@@ -115,10 +115,7 @@ async def decide(
         return limit.marked(answer, key) if limit.keyed and isinstance(answer, Decision) else answer
     answer = calls.charge(key, cost)
     decision = answer if type(answer) is Decision or isinstance(answer, Decision) else await answer
-    if limit.finish is None:
-        return decision
-    finish = limit.finish  # calling the attribute at once takes longer
-    return finish(decision, key, cost, HIT)
+    return decision if limit.finish is None else limit.finish(decision, key, cost, HIT)
 
 
 read_only: Final = Ask(lambda calls, key, cost: calls.read(key, cost), SILENT)

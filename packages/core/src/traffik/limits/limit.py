@@ -167,13 +167,11 @@ class Limit:
         recorder = recorder_of(self.uid, self._name_of)
         self._record = None if recorder is None else recorder.record
         self.keyed: bool = responses.keyed
-        self.finish = None if recorder is None else recorder.hit
+        self.finish = None if recorder is None or self.in_shadow else recorder.hit
         if self.keyed:
             self.finish = self.recorded
         if self.shadow is not None:
             self.shadow.record = self._record
-            if self.in_shadow:  # its decisions are recorded as those of the shadow
-                self.finish = self._unrecorded if self.keyed else None
         self.watched: bool = self.finish is not None or self.shadow is not None
         scope = self.context.get("scope")
         self.scope: str | None = None if scope is None else as_text(scope, "the scope")
@@ -371,9 +369,6 @@ class Limit:
     def recorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """`decision`, noted and marked."""
         return self.marked(self.note(decision, key, cost, action), key)
-
-    def _unrecorded(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
-        return self.marked(decision, key)
 
     def _name_of(self, decision: Decision) -> str | None:
         return self.policies(decision).name(decision)
