@@ -4,9 +4,9 @@ In memory with a Starlette request, and on Redis with 128 callers, against the s
 off" is a hit after a subscription and an export have ended. Listeners do nothing with an event.
 
 Times are CPU times of the process, all of its threads included: that of the caller, and that of the thread which builds
-the events and calls the listener. A caller that does nothing but hit may make more events than a listener can take; then
-some are dropped. "The least work of an event" is a hit without a listener, and then what every form of events has to do:
-keep the decision with the time, make a record of it, and call a function.
+the events and calls the listener. A caller that does nothing but hit may make more events than a listener can take, and
+some are dropped then. "The least work of an event" is a hit without a listener, and then what every form of events has
+to do: keep the decision with the time, make a record of it, and call a function.
 
 The last line is what ten minutes of events leave in memory; TRAFFIK_BENCH_MINUTES is another time.
 """
