@@ -1,6 +1,6 @@
 """Samples of the duration of store calls, and of the number of hits in a call. Taken only while a sink wants them.
 
-Of the charges of a limit a few are timed, then none until the sink has taken the samples and calls `StoreProbe.resume`.
+Of the charges of a store a few are timed, then none until the sink has taken the samples and calls `StoreProbe.resume`.
 While none is timed, a charge costs nothing more. Of the other calls, at most a hundred a second are sampled.
 """
 
@@ -32,7 +32,7 @@ _PAUSE: Final = 10_000_000
 """ns between two samples of one kind."""
 
 _IN_A_ROW: Final = 10
-"""Charges of one limit that are timed one after another."""
+"""Charges of one store that are timed one after another."""
 
 _sinks: list[SampleSink] = []
 
@@ -44,36 +44,35 @@ class StoreProbe:
         store: the store.
     """
 
-    __slots__ = ("_batch_due", "_due", "_paused", "_store")
+    __slots__ = ("_batch_due", "_due", "_left", "_paused", "_store")
 
     def __init__(self, store: _Store) -> None:
         self._store = store
         self._due = self._batch_due = 0
+        self._left = _IN_A_ROW
         self._paused: list[Callable[[], None]] = []
 
     def watch(self, calls: _Calls) -> None:
-        """Time the next few charges of `calls`, and then none until `resume`, so that the others cost nothing more."""
+        """Time charges of `calls` while there are some to time, then none until `resume`: those cost nothing more."""
         charge = calls.charge
-        left = 0
 
         def begin() -> None:
-            nonlocal left
-            left = _IN_A_ROW
             object.__setattr__(calls, "charge", timed)
 
         def timed(key: str, cost: int) -> object:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                object.__setattr__(calls, "charge", charge)
-                self._paused.append(begin)
-            return self._timed(perf_counter_ns(), charge, key, cost)
+            if self._left > 0:
+                self._left -= 1
+                return self._timed(perf_counter_ns(), charge, key, cost)
+            object.__setattr__(calls, "charge", charge)
+            self._paused.append(begin)
+            return charge(key, cost)
 
         begin()
 
     def resume(self) -> None:
-        """Time the next few charges of every limit again. A sink has this called, off the path of a hit."""
+        """Time the next few charges of the store. A sink has this called, off the path of a hit."""
         paused, self._paused = self._paused, []
+        self._left = _IN_A_ROW
         for begin in paused:
             begin()
 

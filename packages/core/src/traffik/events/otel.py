@@ -89,10 +89,8 @@ class Metrics:
                 batch.record(value, {"store": store.kind})
                 return
             duration.record(value / 1e9, {"store": store.kind})
-            if store.probe is not None:
-                store.probe.resume()
 
-        self._delivery: Delivery[_Sample] = Delivery("the metrics of stores", receive, _SAMPLES)
+        self._delivery: Delivery[_Sample] = Delivery("the metrics of stores", receive, _SAMPLES, prepare=_resumed)
         observe(self._tallies)
         sample_stores(self._sample)
 
@@ -149,6 +147,14 @@ class Metrics:
     def _lost(self, options: CallbackOptions) -> Iterable[Observation]:
         for reason in () if self._closed else ("dropped", "error"):
             yield Observation(lost[reason], {"reason": reason})
+
+
+def _resumed(samples: list[_Sample]) -> list[_Sample]:
+    """The same samples; their stores take further ones from now on."""
+    for store in {store for store, kind, _ in samples if kind == "duration"}:
+        if store.probe is not None:
+            store.probe.resume()
+    return samples
 
 
 def export_metrics(provider: MeterProvider | None = None, *, limit: str = "*", most: int = 200) -> Metrics:
