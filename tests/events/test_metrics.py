@@ -92,7 +92,7 @@ def test_calls_to_a_store_are_timed(store, every_sample):
     assert 0 < scraped["traffik_store_duration_seconds_sum", "memory"] < 10
 
 
-def test_of_all_the_calls_to_a_store_at_most_a_hundred_a_second_are_timed(store):
+def test_of_all_the_calls_to_a_store_at_most_twenty_a_second_are_timed(store):
     samples = []
 
     def note(store, kind, value):
@@ -107,7 +107,7 @@ def test_of_all_the_calls_to_a_store_at_most_a_hundred_a_second_are_timed(store)
     finally:
         probes.stop_sampling(note)
     assert samples == [("duration", value) for _, value in samples]
-    assert len(samples) == 10
+    assert len(samples) == 2
 
 
 def test_a_store_that_is_made_later_is_timed(clock, every_sample):
@@ -154,7 +154,7 @@ def test_calls_are_timed_again_after_the_samples_are_exported(store):
             for _ in range(25):
                 limiter.sync.hit("ada")
             exported.metrics.flush(10)
-        assert exported.scrape()["traffik_store_duration_seconds_count", "memory"] == 30
+        assert exported.scrape()["traffik_store_duration_seconds_count", "memory"] == 6
 
 
 def test_a_missing_opentelemetry_is_an_error_that_says_what_to_install(monkeypatch):

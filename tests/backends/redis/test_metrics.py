@@ -43,7 +43,7 @@ def test_batches_and_calls_are_measured(one, every_sample):
         scraped = exported.scrape()
     assert scraped["traffik_store_batch_size_sum", "redis"] == 100
     assert scraped["traffik_store_batch_size_count", "redis"] < 50
-    assert scraped["traffik_store_duration_seconds_count", "redis"] == 10  # the first ten calls in a row are timed
+    assert scraped["traffik_store_duration_seconds_count", "redis"] == 2  # the first two calls in a row are timed
 
 
 def test_an_open_breaker_is_in_the_metrics(one):

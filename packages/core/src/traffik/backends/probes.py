@@ -1,7 +1,8 @@
 """Samples of the duration of store calls, and of the number of hits in a call. Taken only while a sink wants them.
 
 Of the charges of a store a few are timed, then none until the sink has taken the samples and calls `StoreProbe.resume`.
-While none is timed, a charge costs nothing more. Of the other calls, at most a hundred a second are sampled.
+While none is timed, a charge costs nothing more. Of the other calls, at most twenty a second are sampled. A sink
+takes longer for a sample than a hit does in memory.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ SampleSink: TypeAlias = Callable[[_Store, str, int], None]
 Once it has taken a duration, it calls `StoreProbe.resume` of the store, at most ten times a second.
 """
 
-_PAUSE: Final = 10_000_000
+_PAUSE: Final = 50_000_000
 """ns between two samples of one kind."""
 
-_IN_A_ROW: Final = 10
+_IN_A_ROW: Final = 2
 """Charges of one store that are timed one after another."""
 
 _sinks: list[SampleSink] = []

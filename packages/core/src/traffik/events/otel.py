@@ -13,8 +13,8 @@ export_metrics()
 | ``traffik.store.breaker.open`` | gauge, 1 if a breaker is open | ``store`` |
 | ``traffik.events.lost`` | counter | ``reason`` |
 
-No attribute holds a client's key. Decisions are counted exactly. Durations and batch sizes are samples: at most a
-hundred a second for each store.
+No attribute holds a client's key. Decisions are counted exactly. Durations and batch sizes are samples: at most
+twenty a second for each store.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Metrics:
                 return
             duration.record(value / 1e9, {"store": store.kind})
 
-        self._delivery: Delivery[_Sample] = Delivery("the metrics of stores", receive, _SAMPLES, prepare=_resumed)
+        self._delivery: Delivery[_Sample] = Delivery("the metrics of stores", receive, _SAMPLES, prepare=_resuming)
         observe(self._tallies)
         sample_stores(self._sample)
 
@@ -149,12 +149,12 @@ class Metrics:
             yield Observation(lost[reason], {"reason": reason})
 
 
-def _resumed(samples: list[_Sample]) -> list[_Sample]:
-    """The same samples; their stores take further ones from now on."""
+def _resuming(samples: list[_Sample]) -> Iterator[_Sample]:
+    """These samples; once they are recorded, their stores take further ones."""
+    yield from samples
     for store in {store for store, kind, _ in samples if kind == "duration"}:
         if store.probe is not None:
             store.probe.resume()
-    return samples
 
 
 def export_metrics(provider: MeterProvider | None = None, *, limit: str = "*", most: int = 200) -> Metrics:
