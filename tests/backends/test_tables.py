@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import pairwise
 
-from traffik.backends.inmemory.tables import SPANS, Expired, KeyTable, bucket
+from traffik.backends.inmemory.tables import SPANS, KeyTable, bucket
 from traffik.strategies import FixedWindow, plan
 
 
@@ -63,24 +63,6 @@ def test_forgetting_counts_the_keys_forgotten():
     assert table.size() == 2
     assert [table.forget(key) for key in ("a", "b", "c")] == [1, 1, 0]
     assert table.size() == 0
-
-
-def test_expired_keys_are_freed_in_proportion_to_time():
-    expired = Expired()
-    expired.add({str(number): (1,) for number in range(10_000)}, 0, 1000)
-    left = []
-    for now in (250, 500, 750, 1000):
-        expired.free(now)
-        left.append(expired.left)
-    assert left[-1] == 0
-    assert all(abs(some - most) < 100 for some, most in zip(left, (7500, 5000, 2500, 0), strict=True))
-
-
-def test_each_call_frees_at_least_a_few_keys():
-    expired = Expired()
-    expired.add({str(number): (1,) for number in range(10)}, 0, 10**9)
-    expired.free(0)
-    assert 0 < expired.left < 10
 
 
 def test_keys_spread_over_many_buckets():

@@ -2,7 +2,7 @@
 
 The charge of a known key needs no lock. If another thread has changed the key meanwhile, it is decided again under the
 lock, as new keys are. The lock is never held across an await. Each hit frees a little memory, so there is no background
-task (see `traffik.backends.inmemory.tables`). A full store forgets no key before it expires: keys beyond `max_keys`
+task (see `traffik.backends.inmemory.expired`). A full store forgets no key before it expires: keys beyond `max_keys`
 share overflow buckets, so no client gets more than its quota. Their decisions are marked as degraded.
 
 A signal handler may hit while its own thread is in the store. Its hit is counted exactly, or refused as unavailable
@@ -24,7 +24,8 @@ from traffik.backends import binding
 from traffik.backends.base import Backend, Calls, Charge, Done
 from traffik.backends.clocks import plan_on
 from traffik.backends.inmemory.accounts import MemoryAccount, as_counted_now, fetch_state, mark_shared, take_known
-from traffik.backends.inmemory.tables import FULL, Expired, KeyTable
+from traffik.backends.inmemory.expired import Expired
+from traffik.backends.inmemory.tables import FULL, KeyTable
 from traffik.backends.postings import TAKE, Posted, Taken, post_each, take_together
 from traffik.model.decisions import NEVER, UNAVAILABLE, Decision
 from traffik.model.descriptions import describe
@@ -334,7 +335,10 @@ class InMemoryBackend(Backend):
         self._due = min(self._due, table.due)
 
     def _tidy(self, now: int) -> None:
-        """Rotate the tables that are due, collect the expired generations, and free some of their keys."""
+        """Rotate the tables that are due, collect the expired generations, and free some of their keys.
+
+        Then copy a few others, if that frees much more memory.
+        """
         for table in tuple(self._filled):
             if now >= table.due:
                 for generation in table.rotate(now):
@@ -343,7 +347,8 @@ class InMemoryBackend(Backend):
                 if table.empty:
                     self._filled.discard(table)
         self._expired.free(now)
-        self._due = 0 if self._expired.left else min((table.due for table in self._filled), default=NEVER)
+        more = self._expired.copy_others(self._filled, self._keys)
+        self._due = 0 if more else min((table.due for table in self._filled), default=NEVER)
 
 
 def _busy(plan: Plan) -> Decision:

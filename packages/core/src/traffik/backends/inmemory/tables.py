@@ -1,8 +1,7 @@
 """The tables of the in-memory store, which forget keys by generation, without bookkeeping for each key.
 
 The keys of one throttle are in a few dicts, the generations. A written key moves to the newest generation. A generation
-is removed as a whole after the last of its states has expired. The memory of removed generations is freed a little at
-each hit, so a hit takes the same time with a hundred keys and a million, and no hit frees all of them at once. A full
+is removed as a whole after the last of its states has expired (see `traffik.backends.inmemory.expired`). A full
 generation ends early. The keys of a generation that has become sparse move to a smaller dict, a few at each hit.
 
 Times are arguments, in µs on the store's clock. Not thread-safe: the store holds its lock.
@@ -10,12 +9,13 @@ Times are arguments, in µs on the store's clock. Not thread-safe: the store hol
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from traffik.strategies import Plan, State
 
-__all__ = ["FULL", "SPANS", "Expired", "KeyTable", "bucket"]
+__all__ = ["FULL", "SPANS", "KeyTable", "bucket"]
 
 SPANS: Final = 4
 """The generations in one ttl. More of them free memory sooner, but a new key is looked up in each."""
@@ -32,8 +32,6 @@ _BUCKETS: Final = 1024
 _FAR: Final = 2**63
 _SHORTEST: Final = 1000
 """The shortest span of a generation, µs."""
-_AT_LEAST: Final = 8
-"""The fewest keys that one hit frees, if there are any to free."""
 
 
 class _Generation:
@@ -134,6 +132,10 @@ class KeyTable:
             return self.overflow, state
         return None, None
 
+    def all_keys(self) -> list[str]:
+        """The keys of all generations."""
+        return [*self.newest, *chain.from_iterable(generation.states for generation in self._older)]
+
     def shares(self, key: str) -> bool:
         """Whether `key` is counted in an overflow bucket."""
         return self.find(key)[0] is self.overflow
@@ -221,48 +223,6 @@ class KeyTable:
     def size(self) -> int:
         """The number of keys in all generations."""
         return len(self.newest) + sum(len(generation.states) for generation in self._older)
-
-
-class Expired:
-    """Expired generations, whose keys are freed in proportion to the time that passes.
-
-    Attributes:
-        left: the number of keys not freed yet.
-    """
-
-    __slots__ = ("_generations", "_last", "_until", "left")
-
-    def __init__(self) -> None:
-        self.left: int = 0
-        self._generations: list[dict[str, State]] = []
-        self._last = 0
-        self._until = 0
-
-    def add(self, generation: dict[str, State], now: int, span: int) -> None:
-        """Add a generation, to be freed until ``now + span``."""
-        self._generations.append(generation)
-        self.left += len(generation)
-        self._last = now
-        self._until = max(self._until, now + span)
-
-    def free(self, now: int) -> None:
-        """Free the share of the keys that is due at `now`."""
-        if now >= self._until or not self.left:
-            self._generations.clear()
-            self.left = 0
-            return
-        share = self.left * (now - self._last) // (self._until - self._last) + _AT_LEAST
-        self._last = now
-        while share > 0 and self._generations:
-            generation = self._generations[0]
-            if not generation:
-                self._generations.pop(0)
-                continue
-            generation.popitem()
-            share -= 1
-            self.left -= 1
-        if not self.left:
-            self._generations.clear()
 
 
 def bucket(key: str) -> str:
