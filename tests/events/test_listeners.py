@@ -50,6 +50,18 @@ def test_an_error_is_counted_and_logged_once(limiter, caplog):
     assert "a listener that fails" in caplog.text
 
 
+def test_events_that_cannot_be_made_are_counted_and_the_next_are_delivered(limiter, monkeypatch):
+    events = []
+    with subscribe(events.append) as subscription:
+        monkeypatch.setattr(subscription._delivery, "_prepare", fail)
+        hit(limiter, 3)
+        subscription.flush()
+        monkeypatch.undo()
+        hit(limiter, 2)
+        subscription.flush()
+    assert (subscription.errors, subscription.delivered, len(events)) == (3, 2, 2)
+
+
 def test_a_listener_after_an_error_gets_the_next_event(limiter):
     events = []
 

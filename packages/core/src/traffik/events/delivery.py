@@ -201,7 +201,12 @@ class Delivery(Generic[_T]):
         items = self.queue[:count]
         del self.queue[:count]
         receive = self._receive
-        for item in items if self._prepare is None else self._prepare(items):
+        try:
+            prepared = items if self._prepare is None else self._prepare(items)
+        except Exception:  # noqa: BLE001 - the thread must go on with the next items
+            self._failed(len(items))
+            return
+        for item in prepared:
             try:
                 answer = receive(item)
                 if answer is not None and must_wait(answer, self.name, not self._awaits):
@@ -211,9 +216,9 @@ class Delivery(Generic[_T]):
             else:
                 self.delivered += 1
 
-    def _failed(self) -> None:
-        self.errors += 1
-        lost["error"] += 1
+    def _failed(self, items: int = 1) -> None:
+        self.errors += items
+        lost["error"] += items
         now = monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
