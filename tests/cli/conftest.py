@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 
 import pytest
 
@@ -27,6 +29,18 @@ def traffik(capsys):
         capsys.readouterr()
         code = run([str(argument) for argument in arguments])
         return Said(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def called():
+    """The same as `traffik`, for what several tests share."""
+
+    def call(*arguments):
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+            code = run([str(argument) for argument in arguments])
+        return Said(code, out.getvalue(), err.getvalue())
 
     return call
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -21,9 +22,23 @@ def test_a_picture_is_drawn(name, begins, traffik, access_log, tmp_path):
     assert len(content) > 10_000
 
 
-def pictures(page):
+@pytest.fixture(scope="module")
+def page(called, access_log, tmp_path_factory):
+    """Makes the page of a replay, once for all tests; its command and its text."""
+
+    @cache
+    def page(*how):
+        path = tmp_path_factory.mktemp("page") / "a.html"
+        call = ("replay", access_log, *how, "--html", path)
+        assert called(*call).code == 0
+        return " ".join(map(str, call)), path.read_text()
+
+    return page
+
+
+def pictures(text):
     """The pictures of a page: for wide screens and for phones."""
-    parts = page.read_text().split("<svg")[1:]
+    parts = text.split("<svg")[1:]
     return [ET.fromstring("<svg" + part[: part.index("</svg>") + 6]) for part in parts]
 
 
@@ -31,56 +46,50 @@ def panels(picture):
     return sum("axes_" in each.get("id", "") for each in picture.iter())
 
 
-def drawn(traffik, log, tmp_path, *how):
-    assert traffik("replay", log, *how, "--html", tmp_path / "a.html").code == 0
-    return pictures(tmp_path / "a.html")
+ONE = ("--rate", "60/min")
+TWO = ("--rate", "60/min", "--compare", "30/min", "--target-refused", "1% of clients")
 
 
-def test_each_limit_has_a_strip_and_the_suggestion_a_panel(traffik, access_log, tmp_path):
-    how = ("--rate", "60/min", "--compare", "30/min", "--target-refused", "1% of clients")
+def test_each_limit_has_a_strip_and_the_suggestion_a_panel(page):
     # Requests, refusals under three limits, clients by their fullest minute, and the limits that were tried.
-    assert [panels(each) for each in drawn(traffik, access_log, tmp_path, *how)] == [6, 6]
+    assert [panels(each) for each in pictures(page(*TWO)[1])] == [6, 6]
 
 
-def test_groups_of_requests_have_a_panel_and_a_table(traffik, access_log, tmp_path):
-    wide, narrow = drawn(traffik, access_log, tmp_path, "--target-refused", "1%", "--by", "path")
+def test_groups_of_requests_have_a_panel_and_a_table(page):
+    _, text = page("--target-refused", "1%", "--by", "path")
+    wide, narrow = pictures(text)
     # Requests, refusals under the suggested limits, the groups.
     assert [panels(wide), panels(narrow)] == [3, 3]
     assert {"/login", "/search", "/api/items/*"} <= {text.strip() for text in wide.itertext()}
     assert "Suggested for /login: " in list(wide)[1].text
-    page = (tmp_path / "a.html").read_text()
-    assert page.index("Limits for at most 1% of requests") < page.index("Limits that were tried for")
+    assert text.index("Limits for at most 1% of requests") < text.index("Limits that were tried for")
 
 
-def test_clients_beyond_each_limit_are_counted_on_its_line(traffik, access_log, tmp_path):
-    wide, _ = drawn(traffik, access_log, tmp_path, "--rate", "60/min", "--compare", "30/min")
+def test_clients_beyond_each_limit_are_counted_on_its_line(page):
+    wide, _ = pictures(page(*TWO)[1])
     text = " ".join(wide.itertext())
     assert "Clients by requests in their fullest 1 min" in text
     assert "60: 1 client above (" in text
     assert "30: 1 client above (" in text
 
 
-def test_a_picture_has_a_title_and_a_description(traffik, access_log, tmp_path):
-    for picture in drawn(traffik, access_log, tmp_path, "--rate", "60/min"):
+def test_a_picture_has_a_title_and_a_description(page):
+    for picture in pictures(page(*ONE)[1]):
         title, said = (each.text for each in list(picture)[:2])
         assert title == "Replay of 60/min"
         assert "Under 60/min 3,684" in said
         assert picture.get("role") == "img"
 
 
-def test_a_picture_uses_the_colours_of_the_page(traffik, access_log, tmp_path):
-    drawn(traffik, access_log, tmp_path, "--rate", "60/min")
-    text = (tmp_path / "a.html").read_text()
+def test_a_picture_uses_the_colours_of_the_page(page):
+    _, text = page(*ONE)
     assert "var(--refused, #b3261e)" in text
     assert "prefers-color-scheme: dark" in text
 
 
-def test_a_page_shows_the_command_that_made_it(traffik, access_log, tmp_path):
-    drawn(traffik, access_log, tmp_path, "--rate", "60/min")
-    assert (
-        f"<code>traffik replay {access_log} --rate 60/min --html {tmp_path / 'a.html'}</code>"
-        in (tmp_path / "a.html").read_text()
-    )
+def test_a_page_shows_the_command_that_made_it(page):
+    command, text = page(*ONE)
+    assert f"<code>traffik {command}</code>" in text
 
 
 def test_bars_of_a_day_with_few_requests_are_wide_enough_to_see():
