@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
+from hypothesis import is_hypothesis_test, settings
 from hypothesis import strategies as st
 
 from tests.strategies import models
@@ -30,6 +32,18 @@ usual_rates = st.builds(Rate, st.integers(1, 1000), st.sampled_from([1_000, 1_00
 coarse_rates = st.sampled_from(
     [Rate(1_000_003, DAY), Rate(10**9 + 7, DAY), Rate(2**31, 7 * DAY), Rate(99_991, 365 * DAY)]
 )
+
+
+def every_strategy(test):
+    """Run a test with each strategy. They share most of their code, so each gets only some of the examples."""
+    if is_hypothesis_test(test):
+        test = settings(max_examples=some_examples())(test)
+    return pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)(test)
+
+
+def some_examples():
+    """The number of examples for each of several tests of one property."""
+    return max(10, settings.default.max_examples * 2 // 5)
 
 
 def rates(strategy):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests import toy
 from tests.backends.test_inmemory import in_a_fork
 from tests.promises.histories import eager_switches
-from tests.walks import STRATEGIES, small_rates, steps
+from tests.walks import every_strategy, small_rates, steps
 from traffik import (
     GCRA,
     HTTPThrottle,
@@ -39,7 +39,6 @@ from traffik.model.keys import local_key, partition_key
 from traffik.testing import VirtualClock
 
 pytestmark = pytest.mark.anyio
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 
 
 def stage(strategy, rate, **options):

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.walks import START, STRATEGIES, keys, small_rates, usual_rates
+from tests.walks import START, every_strategy, keys, small_rates, usual_rates
 from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.strategies import plan
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 can_count = small_rates | usual_rates
 RATE = Rate(10, 1000)
 

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.walks import START, STRATEGIES, Key, keys, rates, small_rates
+from tests.walks import START, Key, every_strategy, keys, rates, small_rates
 from traffik import FixedWindow, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.strategies import plan as plan_of
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 every_built_in = pytest.mark.parametrize(
     "strategy", [FixedWindow(), SlidingWindow(), SlidingCounter(), SlidingLog(), TokenBucket()], ids=repr
 )

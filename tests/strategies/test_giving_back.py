@@ -6,11 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.walks import START, STRATEGIES, keys, rates, small_rates, usual_rates
+from tests.walks import START, STRATEGIES, every_strategy, keys, rates, small_rates, usual_rates
 from traffik import GCRA, FixedWindow, LeakyBucket, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.strategies import plan
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 METERS = [TokenBucket(), GCRA(burst=1), LeakyBucket(burst=3), TokenBucket(debt=4)]
 WINDOWS = [SlidingWindow(), SlidingWindow(resolution=3), SlidingLog()]
 CAN_COUNT = small_rates | usual_rates

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.walks import START, STRATEGIES, Key, keys, small_rates
+from tests.walks import START, Key, every_strategy, keys, small_rates
 from traffik import NEVER, ConfigurationError, Decision, FixedWindow, Rate, SlidingWindow, Transition
 from traffik.model.decisions import ADMITTED
 from traffik.strategies import Settled, Settling, plan, probe
@@ -15,7 +15,6 @@ from traffik.strategies.settling import earliest_of, prepare_settling, settle_pa
 from traffik.strategies.turns import Turns
 
 PAIR = [Rate(3, 1000), Rate(5, 10_000)]
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 costs = st.lists(st.integers(1, 14), max_size=6)
 
 

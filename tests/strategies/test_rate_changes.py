@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.walks import START, STRATEGIES, keys, small_rates, usual_rates
+from tests.walks import START, every_strategy, keys, small_rates, usual_rates
 from traffik import FixedWindow, Rate, SlidingCounter, SlidingLog, SlidingWindow
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 rates = small_rates | usual_rates
 
 

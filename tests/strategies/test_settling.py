@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 
-import pytest
-
 from tests.strategies.settlers import SettledKey
-from tests.walks import STRATEGIES
+from tests.walks import every_strategy
 from traffik import Rate
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 WALKS, LENGTH = 150, 60
 
 
@@ -25,19 +22,9 @@ def settled_keys(strategy):
 
 @every_strategy
 def test_a_key_never_has_more_quota_than_its_history_without_the_units(strategy):
-    for key, _, _ in settled_keys(strategy):
+    for key, asked, applied in settled_keys(strategy):
         for now in (key.now, key.now + key.chance.randint(0, 2 * key.rate.period)):
             assert key.remaining(now) <= key.history.remaining(now)
-
-
-@every_strategy
-def test_every_wait_stays_exact(strategy):
-    for key, _, _ in settled_keys(strategy):
-        assert key.wait_is_exact(key.chance.randint(1, key.plan.capacity))
-
-
-@every_strategy
-def test_no_more_is_applied_than_was_asked_for(strategy):
-    for _, asked, applied in settled_keys(strategy):
-        assert abs(applied) <= abs(asked)
+        assert abs(applied) <= abs(asked), "more is applied than was asked for"
         assert applied * asked >= 0
+        assert key.wait_is_exact(key.chance.randint(1, key.plan.capacity))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.walks import START, STRATEGIES, Key, keys, model, rates, steps
+from tests.walks import START, Key, every_strategy, keys, model, rates, steps
 from traffik import FixedWindow, Rate, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.testing import StrategyContract
-
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 
 
 @every_strategy

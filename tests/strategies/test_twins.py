@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.walks import STRATEGIES, rates
+from tests.walks import every_strategy, rates
 from traffik import (
     GCRA,
     Decision,
@@ -20,8 +20,6 @@ from traffik import (
     TokenBucket,
 )
 from traffik.strategies import Transition, Twin, Twinned, plan
-
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 
 MINUTE = Rate(100, 60_000_000)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.backends.lmdb.conftest import environment_of, reopened
 from tests.backends.lmdb.workers import Worker
-from tests.walks import STRATEGIES
+from tests.walks import every_strategy
 from traffik import BackendError, ConfigurationError, FixedWindow, Limiter
 from traffik.backends.lmdb import LMDBBackend, backend, clocks, files, ledger
 from traffik.testing import VirtualClock
@@ -20,7 +20,6 @@ pytestmark = [
 ]
 
 WALL = 1_700_000_000
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 
 
 class Machine:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.walks import STRATEGIES
+from tests.walks import every_strategy
 from traffik import BackendError, FixedWindow, Limiter, SlidingCounter, SlidingLog, SlidingWindow, TokenBucket
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.redis import Cluster, RedisBackend
@@ -15,7 +15,6 @@ from traffik.model.rates import parse_rates
 
 pytestmark = pytest.mark.anyio
 
-every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
 FIRST, SECOND = "9/day", "9/day; 90/week"
 
 
