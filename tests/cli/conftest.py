@@ -64,6 +64,14 @@ def shell(tmp_path):
     return call
 
 
+@pytest.fixture
+def unpictured(monkeypatch):
+    """Leave the pictures of pages out, which take longest, for tests of what a page says."""
+    from traffik_cli import pages
+
+    monkeypatch.setattr(pages, "svg", lambda outcome, **how: "<svg></svg>")
+
+
 @pytest.fixture(scope="session")
 def access_log(tmp_path_factory):
     """Three hours of synthetic traffic, with a scraper in the last hour."""

@@ -112,10 +112,11 @@ def test_tiers_that_cannot_be_meant(tiers, kinds, findings):
     assert findings(Limiter("a", Tiers(tiers, lambda identity: "free"))) == kinds
 
 
-def test_a_file_of_limits_is_looked_at_without_an_application(shell, tmp_path):
+def test_a_file_of_limits_is_looked_at_without_an_application(traffik, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     text = '[[throttle]]\nuid="a"\nrate="0/s"\n[[throttle]]\nuid="b"\n[throttle.tiers]\nfree="1/s; 1000/s"\n'
     (tmp_path / "limits.toml").write_text(text)
-    said = shell("lint", "limits.toml")
+    said = traffik("lint", "limits.toml")
     first, second = said.out.splitlines()
     assert first == "limits.toml:1: a: has a limit of 0, so it admits nothing [admits-nothing]"
     assert second.startswith("limits.toml:4: b: tier 'free': the rate 1000/s never binds, since 1/s allows no more: ")

@@ -128,7 +128,7 @@ def test_the_suggested_limit_is_written_for_another_server(traffik, leap):
     assert traffik("replay", leap, "--rate", "9/min", "--as", "envoy", "--json").code == 2
 
 
-def test_a_page_names_the_group_of_each_suggestion(traffik, access_log, tmp_path):
+def test_a_page_names_the_group_of_each_suggestion(traffik, access_log, tmp_path, unpictured):
     call = ("replay", access_log, "--target-refused", "2% of clients", "--by", "method", "--html", tmp_path / "a.html")
     assert traffik(*call).code == 0
     assert "Limits that were tried for POST" in (tmp_path / "a.html").read_text()

@@ -49,7 +49,7 @@ WARNINGS = {
 
 
 @pytest.mark.parametrize("kind", WARNINGS)
-def test_a_result_that_cannot_be_right_causes_a_warning(kind, traffik, tmp_path):
+def test_a_result_that_cannot_be_right_causes_a_warning(kind, traffik, tmp_path, unpictured):
     content, options = WARNINGS[kind]
     (tmp_path / "log").write_text(content)
     said = traffik("replay", tmp_path / "log", "--rate", "5/min", "--json", "--html", tmp_path / "a.html", *options)
@@ -59,6 +59,14 @@ def test_a_result_that_cannot_be_right_causes_a_warning(kind, traffik, tmp_path)
     assert said.err.startswith("traffik: warning: ")
     assert kind in (tmp_path / "a.html").read_text()
     assert said.code == (2 if kind == "nothing-read" else 0)
+
+
+@pytest.mark.parametrize("kind", ["no-time", "one-time", "hour-twice"])
+def test_an_odd_log_can_be_drawn(kind, traffik, tmp_path):
+    content, options = WARNINGS[kind]
+    (tmp_path / "log").write_text(content)
+    assert traffik("replay", tmp_path / "log", "--rate", "5/min", "--plot", tmp_path / "a.png", *options).code == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("absent", ["unknown", "unix:", "(null)"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from tests.promises.suspending import SuspendingStore, cancelled_at
+from tests.walks import some_examples
 from traffik import Hit, Limiter, Penalty, hit_all, reserve_all
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
@@ -151,4 +153,6 @@ class Accounts(RuleBasedStateMachine):
 # A Penalty also refuses while a key is banned, so its remaining quota does not follow from the units alone.
 for each in (*(strategy for strategy in BUILT_IN if not isinstance(strategy, Penalty)), SettlingPeriod()):
     name = type(each).__name__
-    globals()[f"Test{name}"] = type(name, (Accounts,), {"strategy": each}).TestCase
+    case = type(name, (Accounts,), {"strategy": each}).TestCase
+    case.settings = settings(max_examples=some_examples())
+    globals()[f"Test{name}"] = case

@@ -128,7 +128,7 @@ def test_the_percentiles_are_those_of_the_fullest_periods():
 
 
 def test_few_limits_are_tried_and_large_ones_are_rounded_to_three_digits():
-    given_hits = sorted((0, b"%d" % client) for client in range(100) for _ in range(client * 50))
+    given_hits = sorted((0, b"%d" % client) for client in range(100) for _ in range(client * 25))
     found = suggested(given_hits, Target(Fraction(5, 100), "requests"))
     assert len(found.tried) < 12
     assert found.rate.endswith("0/10s")

@@ -26,9 +26,9 @@ STRATEGIES = [
 LENGTH = 100
 
 # For a longer run: TRAFFIK_DIFFERENTIAL_STEPS=10000000
-STEPS = int(os.environ.get("TRAFFIK_DIFFERENTIAL_STEPS", "130000"))
+STEPS = int(os.environ.get("TRAFFIK_DIFFERENTIAL_STEPS", "60000"))
 SHARE = STEPS // LENGTH // len(STRATEGIES)
-SPARED = 20  # one walk in this number also runs on a server
+SPARED = 10  # one walk in this number also runs on a server
 
 pytestmark = pytest.mark.timeout(120 + STEPS // 10_000)
 every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=repr)
