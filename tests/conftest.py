@@ -8,6 +8,7 @@ from functools import cache
 from weakref import WeakSet
 
 import pytest
+from _pytest.runner import runtestprotocol
 from httpx._transports import default
 from hypothesis import HealthCheck, Phase, settings
 
@@ -43,6 +44,17 @@ def pytest_collection_finish():
     """Let the garbage collector skip what the collection has made, which is most of the memory of a test process."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_protocol(item, nextitem):
+    """Run a test as pytest does, but leave out the reports of what went well before and after it.
+
+    A process of pytest-xdist sends each report to the one that shows it, which took as long as an ordinary test.
+    """
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.fixture(autouse=True)
