@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 
+from tests.apart import apart
 from traffik import Limiter, hit_all, reserve_all
 
 __all__ = ["LIMIT", "book_in_processes", "left_in", "limits_in", "work_off"]
@@ -34,8 +34,7 @@ def book_in_processes(make, where, processes=4):
         make: ``module:name`` of a function that returns a store.
         where: the argument of the function.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=apart()) as pool:
         return sum(pool.map(_book, [make] * processes, [where] * processes, range(processes)))
 
 

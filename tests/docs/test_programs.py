@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import multiprocessing
 import re
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +26,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.aiohttp_server import calling
+from tests.apart import apart
 from tests.backends.redis.servers import server
 from tests.callers import get
 from tests.docs.pages import PAGES, blocks, title
@@ -74,7 +74,7 @@ def test_every_program_runs(page, address, tmp_path):
         run_page(page, ours)
         return
     # A process can have only one Django project, and this process has that of other tests.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, apart()) as pool:
         pool.submit(run_page, page, ours).result()
 
 

@@ -5,13 +5,13 @@ Each worker notes when its work began and ended, on the monotonic clock of the m
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
+from tests.apart import apart
 from tests.backends.redis.servers import server
 from traffik import Slots
 from traffik.backends.inmemory import InMemoryBackend
@@ -69,7 +69,7 @@ def in_process(place, results):
 
 
 def test_processes_never_have_more_than_the_limit(place):
-    context = multiprocessing.get_context("spawn")
+    context = apart()
     results = context.Queue()
     processes = [context.Process(target=in_process, args=(place, results), daemon=True) for _ in range(WORKERS)]
     for process in processes:
@@ -95,7 +95,7 @@ def hold_until_killed(place, ready):
 
 
 def test_the_slots_of_a_killed_worker_come_back_after_their_lease(place):
-    context = multiprocessing.get_context("spawn")
+    context = apart()
     ready = context.Event()
     process = context.Process(target=hold_until_killed, args=(place, ready), daemon=True)
     process.start()

@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
-from multiprocessing import get_context
 
 import pytest
 
+from tests.apart import apart
 from tests.backends.redis.servers import server
 from tests.docs.migrations.probes import Doing
 from tests.docs.migrations.rows import FOLDER, PAGES, READERS, evaluate, rows, run_programs
@@ -27,7 +27,7 @@ def url() -> Iterator[str]:
 def test_each_row_does_what_it_says(page, url, tmp_path):
     ours = {READERS: url, FOLDER: str(tmp_path)}
     # another process: the throttles of a page are of no use to other tests, and Django has one project in a process
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, apart()) as pool:
         assert pool.submit(faults_of, page, ours).result() == []
 
 
