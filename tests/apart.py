@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing.context import BaseContext
 
-PRELOADED = ("traffik.backends.redis", "traffik.backends.lmdb", "tests.events.scraping", "tests.docs.migrations.probes")
+PRELOADED = ["traffik.backends.redis", "traffik.backends.lmdb", "tests.events.scraping", "tests.docs.migrations.probes"]
 
 
 def apart() -> BaseContext:
@@ -14,5 +14,5 @@ def apart() -> BaseContext:
     An interpreter that is started instead would import them again, which takes longer than most parts of tests.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED])
+    context.set_forkserver_preload(PRELOADED)
     return context
