@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.backends.redis.servers import HOST, Server, linked, resolve, server, until
+from tests.backends.redis.servers import HOST, Server, resolve, server, until
 
 SLOTS = 16_384
 
@@ -52,7 +53,7 @@ class Cluster:
 
     def owner(self, slot: int) -> Server:
         """The primary that serves a slot."""
-        owner = next(owner for span, owner in self._owners(self._any) if slot in span)
+        owner = next(owner for span, owner in _owners(self._any.command) if slot in span)
         return next(node for node, name in self._ids.items() if name == owner)
 
     def replica_of(self, primary: Server) -> Server:
@@ -122,11 +123,17 @@ class Cluster:
         until(self._ok, "the cluster to agree")
 
     def _ok(self) -> bool:
-        running = [node for node in self.nodes if node.alive]
-        views = [self._owners(node) for node in running]
-        well = all(b"cluster_state:ok" in node.command("CLUSTER", "INFO") for node in running)
-        followers = [node for node in running if node.command("ROLE")[0] != b"master"]
-        return well and all(view == views[0] for view in views) and all(linked(node) for node in followers)
+        views = []
+        for node in self.nodes:
+            if node.alive:
+                with node.client() as client:  # one connection for all that is asked
+                    follows = client.execute_command("ROLE")[0] != b"master"
+                    if follows and client.info("replication").get("master_link_status") != "up":
+                        return False
+                    if b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+                        return False
+                    views.append(_owners(client.execute_command))
+        return all(view == views[0] for view in views)
 
     @property
     def _any(self) -> Server:
@@ -141,11 +148,11 @@ class Cluster:
         role = node.command("ROLE") if node.alive else [b"dead"]
         return int(role[2]) if role[0] == b"slave" else None
 
-    @staticmethod
-    def _owners(node: Server) -> list[tuple[range, str]]:
-        """The ranges of slots and the ids of their owners, according to one node."""
-        ranges = node.command("CLUSTER", "SLOTS")
-        return sorted(((range(first, last + 1), owner[2].decode()) for first, last, owner, *_ in ranges), key=str)
+
+def _owners(ask: Callable[..., Any]) -> list[tuple[range, str]]:
+    """The ranges of slots and the ids of their owners, according to the node that answers."""
+    ranges = ask("CLUSTER", "SLOTS")
+    return sorted(((range(first, last + 1), owner[2].decode()) for first, last, owner, *_ in ranges), key=str)
 
 
 @contextmanager

@@ -182,7 +182,7 @@ class Server:
 
     def command(self, *words: str | int | bytes) -> Any:
         """Send one command over a new connection; the answer."""
-        with self.client() as client:
+        with self.client(protocol=2) as client:  # without the greeting of the newer one
             return client.execute_command(*words)
 
     def info(self, section: str) -> dict[str, Any]:
@@ -220,8 +220,9 @@ class Server:
         os.kill(self.pid, signal.SIGCONT)
 
     def clear(self) -> list[str]:
-        """Forget all keys and scripts. Returns the keys that had no time to live."""
+        """Serve all clients, and forget all keys and scripts. Returns the keys that had no time to live."""
         with self.client() as client:
+            client.client_unpause()
             if client.execute_command("ROLE")[0] != b"master":
                 return []
             keys = list(client.scan_iter(count=1000))

@@ -38,7 +38,6 @@ class Shared:
             if not server.alive:
                 server.restart()
             server.cont()
-            server.command("CLIENT", "UNPAUSE")
         if not isinstance(service, Server):
             service.wait_settled()
         for server in servers:
