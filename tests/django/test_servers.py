@@ -18,7 +18,7 @@ from traffik import HTTPThrottle
 from traffik_django import throttled, throttles
 from traffik_django.drf import RateThrottle
 
-REQUESTS, LIMIT, AT_ONCE = 120, 50, 25
+REQUESTS, LIMIT, AT_ONCE = 72, 30, 25
 
 TRAFFIK = {"THROTTLES": {"all": f"{LIMIT}/day"}}
 

@@ -16,6 +16,5 @@ def test_a_page_shows_the_whole_file(page):
     assert shown == [(ROOT / file).read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=title)
-def test_no_page_shows_a_marker_for_an_include(page):
-    assert "--8<--" not in page.read_text(encoding="utf-8")
+def test_no_page_shows_a_marker_for_an_include():
+    assert [title(page) for page in PAGES if "--8<--" in page.read_text(encoding="utf-8")] == []

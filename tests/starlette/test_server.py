@@ -11,7 +11,7 @@ from traffik.backends.inmemory import InMemoryBackend
 from traffik.testing import VirtualClock
 from traffik_starlette import ThrottleMiddleware
 
-TASKS, LIMIT = 120, 50
+TASKS, LIMIT = 72, 30
 STRATEGIES = [SlidingWindow(), FixedWindow(), TokenBucket(burst=LIMIT), GCRA(burst=LIMIT)]
 
 
