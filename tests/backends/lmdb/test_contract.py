@@ -6,15 +6,19 @@ import time
 
 import pytest
 
+from tests.backends.lmdb.conftest import divided
 from traffik.backends.lmdb import LMDBBackend
+from traffik.backends.lmdb.paths import FILES
 from traffik.testing import ComposingContract
 
 
 class TestLMDBBackend(ComposingContract):
     durable = False
+    files = 2  # making all of them takes longer than most of the tests
 
     @pytest.fixture(autouse=True)
-    def _where(self, directory):
+    def _where(self, directory, monkeypatch):
+        divided(monkeypatch, self.files)
         self.directory = directory
 
     def make(self, *, namespace, clock):
@@ -24,3 +28,4 @@ class TestLMDBBackend(ComposingContract):
 
 class TestDurable(TestLMDBBackend):
     durable = True
+    files = FILES
