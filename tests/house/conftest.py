@@ -42,7 +42,7 @@ def read_modules() -> tuple[Module, ...]:
     return tuple(found)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import cache
 
 import pytest
 import yaml
@@ -22,6 +23,21 @@ ADAPTERS = {
     "wsgi": "wsgi_adapter",
 }
 PACKAGES = ["core", *ADAPTERS.values()]
+
+
+@pytest.fixture(scope="module")
+def wheel_of(root, tmp_path_factory):
+    """Builds the wheel of a package, once; the files in it, by the last part of their names."""
+
+    @cache
+    def wheel_of(package):
+        folder = tmp_path_factory.mktemp(package)
+        build = "import sys, hatchling.build as backend; backend.build_wheel(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", build, folder], cwd=root / "packages" / package, check=True)
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            return {name.rpartition("/")[2]: wheel.read(name) for name in wheel.namelist()}
+
+    return wheel_of
 
 
 def test_every_distribution_is_known_here(root):
@@ -57,8 +73,8 @@ def test_the_core_needs_no_framework(root):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_wheel_contains_the_license_and_its_types(package, root, tmp_path):
-    inside = wheel_of(package, root, tmp_path)
+def test_a_wheel_contains_the_license_and_its_types(package, root, wheel_of):
+    inside = wheel_of(package)
     assert inside["LICENSE"] == (root / "LICENSE").read_bytes()
     assert "py.typed" in inside
 
@@ -75,19 +91,11 @@ def test_a_wheel_contains_the_license_and_its_types(package, root, tmp_path):
         ("cli", "js"),
     ],
 )
-def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, tmp_path):
+def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, wheel_of):
     sources = {path.name: path.read_bytes() for path in root.glob(f"packages/{package}/src/**/*.{kind}")}
-    inside = wheel_of(package, root, tmp_path)
+    inside = wheel_of(package)
     assert sources
     assert {name: inside.get(name) for name in sources} == sources
-
-
-def wheel_of(package, root, folder):
-    """The files in a wheel of it, by the last part of their names."""
-    build = "import sys, hatchling.build as backend; backend.build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", build, folder], cwd=root / "packages" / package, check=True)
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        return {name.rpartition("/")[2]: wheel.read(name) for name in wheel.namelist()}
 
 
 def project(root, package):
