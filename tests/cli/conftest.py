@@ -11,6 +11,7 @@ from io import StringIO
 
 import pytest
 
+from tests.apart import run_module
 from traffik_cli.main import run
 
 
@@ -60,6 +61,16 @@ def shell(tmp_path):
             check=False,
         )
         return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path):
+    """The same as `shell`, in a process that has imported most modules, without standard input."""
+
+    def call(*arguments, **environ):
+        return Said(*run_module("traffik_cli", [str(argument) for argument in arguments], tmp_path, environ))
 
     return call
 

@@ -22,10 +22,10 @@ def limiter(tmp_path):
 
 
 @pytest.fixture
-def call(limiter, monkeypatch, shell):
-    """Calls the command in a new process."""
+def call(limiter, process):
+    """Calls the command in another process."""
     url = f"lmdb://{quote(str(limiter.backend.directory))}"
-    return lambda *arguments: shell(*arguments, TRAFFIK_STORE=url, USER="", LOGNAME="ada")
+    return lambda *arguments: process(*arguments, TRAFFIK_STORE=url, USER="", LOGNAME="ada")
 
 
 def wait_for(limiter, limit):

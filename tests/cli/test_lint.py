@@ -32,9 +32,9 @@ class site:
 """
 
 
-def test_mistakes_are_reported_with_file_and_line(shell, tmp_path):
+def test_mistakes_are_reported_with_file_and_line(process, tmp_path):
     (tmp_path / "bad.py").write_text(BAD)
-    said = shell("lint", "bad:app")
+    said = process("lint", "bad:app")
     kinds = {line.rpartition("[")[2].removesuffix("]"): line for line in said.out.splitlines()}
     assert {"admits-nothing", "cost-above-capacity", "idle-rate", "unlimited", "no-store"} <= set(kinds)
     assert f"{tmp_path / 'bad.py'}:4: never: " in kinds["admits-nothing"]
@@ -43,32 +43,32 @@ def test_mistakes_are_reported_with_file_and_line(shell, tmp_path):
     assert (said.code, said.err) == (1, "limits: 6, findings: 5\n")
 
 
-def test_correct_limits_have_no_findings(shell, tmp_path):
+def test_correct_limits_have_no_findings(process, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
-    said = shell("lint", "good:site.throttle")
+    said = process("lint", "good:site.throttle")
     assert (said.code, said.out, said.err) == (0, "", "limits: 1, findings: 0\n")
 
 
-def test_an_error_of_the_module_is_shown(shell, tmp_path):
+def test_an_error_of_the_module_is_shown(process, tmp_path):
     (tmp_path / "broken.py").write_text("x = 1\nx.y\n")
-    said = shell("lint", "broken")
+    said = process("lint", "broken")
     assert said.code == 2
     assert "broken fails when it is imported: AttributeError" in said.err or "broken: " in said.err
     assert "Traceback" not in said.err
 
 
 @pytest.mark.parametrize("code", [0, 1, "'no settings'"])
-def test_a_module_that_exits_is_an_error(code, shell, tmp_path):
+def test_a_module_that_exits_is_an_error(code, process, tmp_path):
     (tmp_path / "leaving.py").write_text(f"import sys\nsys.exit({code})\n")
-    said = shell("lint", "leaving")
+    said = process("lint", "leaving")
     assert (said.code, said.out) == (2, "")
     assert "leaving fails when it is imported: SystemExit: " in said.err
     assert "leaving.py:2)" in said.err
 
 
-def test_a_missing_application_is_an_error(shell, tmp_path):
+def test_a_missing_application_is_an_error(process, tmp_path):
     (tmp_path / "good.py").write_text(GOOD)
-    assert "has no attribute 'nothing'" in shell("lint", "good:nothing").err
+    assert "has no attribute 'nothing'" in process("lint", "good:nothing").err
 
 
 @pytest.fixture
@@ -158,9 +158,9 @@ def later(request):
 """
 
 
-def test_missing_awaits_and_decorators_above_routes_are_reported_with_their_lines(shell, tmp_path):
+def test_missing_awaits_and_decorators_above_routes_are_reported_with_their_lines(process, tmp_path):
     (tmp_path / "forgetful.py").write_text(FORGETFUL)
-    said = shell("lint", "forgetful:app").out.splitlines()
+    said = process("lint", "forgetful:app").out.splitlines()
     calls = {16: "limits.search.hit(request)", 17: "users.check('one')", 24: "limits.search(request)"}
     expected = "{}:{}: {}: {} is never awaited, so it does nothing: write await {} [forgotten-await]"
     assert said[1:] == [
@@ -170,25 +170,25 @@ def test_missing_awaits_and_decorators_above_routes_are_reported_with_their_line
     assert "put @throttled below the route [misplaced-decorator]" in said[0]
 
 
-def test_an_error_at_the_start_of_the_application_is_a_finding(shell, tmp_path):
+def test_an_error_at_the_start_of_the_application_is_a_finding(process, tmp_path):
     text = FORGETFUL.partition("@throttled")[0]
     depends = 'from fastapi import Depends\napp.get("/", dependencies=[Depends(limits.search.hit)])(lambda: None)\n'
     (tmp_path / "depending.py").write_text(text + depends)
-    assert "write Depends(throttle) [cannot-start]" in shell("lint", "depending:app").out
+    assert "write Depends(throttle) [cannot-start]" in process("lint", "depending:app").out
 
 
-def test_a_throttle_used_as_a_decorator_is_reported_with_its_line(shell, tmp_path):
+def test_a_throttle_used_as_a_decorator_is_reported_with_its_line(process, tmp_path):
     text = FORGETFUL.partition("@throttled")[0]
     (tmp_path / "decorating.py").write_text(f"{text}@limits.search\nasync def search(): ...\nsearch.close()\n")
-    said = shell("lint", "decorating:app").out
+    said = process("lint", "decorating:app").out
     assert f"{tmp_path / 'decorating.py'}:13: search: 'search' decorates search, and replaces it: " in said
     assert "write @throttled(limits.search) [throttle-as-decorator]" in said
 
 
-def test_several_throttles_that_are_never_awaited_are_reported(shell, tmp_path):
+def test_several_throttles_that_are_never_awaited_are_reported(process, tmp_path):
     text = FORGETFUL.partition("@throttled")[0] + TOGETHER
     (tmp_path / "together.py").write_text(text)
-    said = shell("lint", "together:app").out
+    said = process("lint", "together:app").out
     assert "search: both.hit(request) is never awaited" in said
     assert "hit_all: hit_all(request, limits.search) is never awaited" in said
 
@@ -218,9 +218,9 @@ app.add_middleware(ThrottleMiddleware, HTTPThrottle("outside", "10/s"))
 """
 
 
-def test_a_middleware_outside_of_the_one_for_cors_is_found_before_a_request(shell, tmp_path):
+def test_a_middleware_outside_of_the_one_for_cors_is_found_before_a_request(process, tmp_path):
     swapped = OUTSIDE.splitlines()[:-2] + OUTSIDE.splitlines()[:-3:-1]
     (tmp_path / "swapped.py").write_text("\n".join(swapped))
     (tmp_path / "outside.py").write_text(OUTSIDE)
-    assert "[cors-order]" in shell("lint", "outside:app").out
-    assert shell("lint", "swapped:app").out == ""
+    assert "[cors-order]" in process("lint", "outside:app").out
+    assert process("lint", "swapped:app").out == ""
