@@ -102,6 +102,19 @@ def since(before: Found, after: Found) -> Found:
     return replace(after, before=before, drifts=drifts, warnings=[*after.warnings, *warnings])
 
 
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Switch the garbage collector of cycles off. A replay, and its report, makes many objects and no cycles."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_uncollected()
 def replayed(
     reading: Reading,
     tries: Tries,
@@ -139,8 +152,7 @@ def replayed(
     suggestions: list[Suggestion] = []
     added: list[Scenario] = []
     if search is not None and read.history is not None:
-        with _uncollected():
-            suggestions, added = suggested(read.history, search, {*tries})
+        suggestions, added = suggested(read.history, search, {*tries})
     reports = [report_of(scenario, worst) for scenario in read.scenarios]
     reports += [report_of(scenario, worst, suggested=True) for scenario in added]
     traced = None if read.trace is None else read.trace.report()
@@ -200,7 +212,7 @@ def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
         told.append(done.trace.follower(wanted))
     form = replace(reading.form, wanted=wanted)
     watched = with_progress(reading.sources, what) if reading.watch is None else reading.watch(scenarios)
-    with _uncollected(), watched as moved, readers(reading.jobs) as read:
+    with watched as moved, readers(reading.jobs) as read:
         logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
         done.left_out = _tell(told, runs, reading.filters.keeping(wanted))
     done.logs = [log.report() for log in logs]
@@ -233,15 +245,3 @@ def _tell(
         for tell in told:
             tell(kept)
     return left_out
-
-
-@contextmanager
-def _uncollected() -> Generator[None]:
-    """Switch the garbage collector of cycles off. A replay makes many objects and no cycles."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
