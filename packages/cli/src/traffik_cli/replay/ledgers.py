@@ -1,8 +1,9 @@
 """The keys of one limit in a replay: their states, and what became of their requests.
 
 A decision is the plan's kernel's, as in production: state, cost and instant in, decision and state out. Two facts make
-it quick. A state whose ttl has passed counts as none, as in every store; and a kernel is pure, so that all keys that
-begin at one instant share one answer and one state.
+it quick. A state whose ttl has passed counts as none, as in every store, and a hit on none is admitted. So the kernel is
+not asked about it until the key comes again before that state can have lapsed. And a kernel is pure, so that all keys
+that begin at one instant share one state.
 
 Memory holds what lives. A key whose state has lapsed is only a tally, and of tallies there are `most` at most: beyond
 that those of lapsed keys are folded into sums, the unrefused first, and a key that comes back is counted as another.
@@ -26,6 +27,9 @@ MOST: Final = 1_000_000
 """How many keys, dead ones included, are counted separately."""
 
 _BEFORE: Final = -(2**63)
+
+_BIRTHS: Final = 4096
+"""States of keys that began at one instant, which are remembered."""
 
 
 @dataclass(slots=True)
@@ -51,8 +55,8 @@ class Tally:
     """What is known of one key. Read and written for every line of a log, so it is no more than it has to be.
 
     Attributes:
-        lapses: the instant at which its state lapses.
-        state: what its last admitted hit has left.
+        lapses: the instant at which its state lapses, or has lapsed at the latest.
+        state: what its last admitted hit has left; the instant of that hit if there was no state before it.
         requests: how many there were.
         refusals: what became of those refused; None if none was.
     """
@@ -61,7 +65,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.lapses: int = _BEFORE
-        self.state: State | None = None
+        self.state: State | int | None = None
         self.requests: int = 0
         self.refusals: Refusals | None = None
 
@@ -86,10 +90,12 @@ class Ledger:
 
     __slots__ = (
         "_aliases",
+        "_births",
         "_cost",
         "_groups",
         "_kernel",
         "_room",
+        "_span",
         "folded",
         "keyless",
         "longest",
@@ -119,6 +125,8 @@ class Ledger:
         self._room = most
         self._cost = cost
         self._kernel = _kernel_of(plan, cost)
+        self._span = _span(plan, self._kernel, cost)
+        self._births: dict[int, tuple[State | None, int]] = {}
 
     def decide(self, now: int, keys: list[Hit], units: int | None = None, plan: Plan | None = None) -> int:
         """Decide a run of hits; how many were refused.
@@ -133,15 +141,15 @@ class Ledger:
 
     def decide_all(self, runs: Iterable[Run], units: int | None = None, plan: Plan | None = None) -> list[int]:
         """Decide runs of keys; how many of each were refused. This loop is what a replay spends its time in."""
-        known, kernel, cost = self.table.get, self._kernel, self._cost
+        known, kernel, cost, span = self.table.get, self._kernel, self._cost, self._span
         if units is not None or plan is not None:
             cost = self._cost if units is None else units
-            kernel = _kernel_of(plan or self.plan, cost)
+            kernel, span = _kernel_of(plan or self.plan, cost), 0
         found: list[int] = []
         requests = 0
         for now, keys in runs:
             requests += len(keys)
-            fresh, until, born, refused = None, now, None, 0
+            until, refused = now + span, 0
             for key in keys:
                 entry = known(key)
                 if entry is None:
@@ -149,17 +157,16 @@ class Ledger:
                     if entry is None:
                         continue
                 entry.requests += 1
+                state = entry.state
                 if now >= entry.lapses:
-                    if fresh is None:
-                        fresh, born, ttl = kernel(None, cost, now)
-                        until = now + ttl if born is not None else _BEFORE
+                    state = None
+                elif state.__class__ is int:
+                    state = self._begun(state, now)
+                if state is None and span:
                     entry.lapses = until
-                    entry.state = born
-                    if not fresh[0]:
-                        refused += 1
-                        self._refuse(key, entry, fresh, now)
+                    entry.state = now
                     continue
-                decision, state, ttl = kernel(entry.state, cost, now)
+                decision, state, ttl = kernel(state, cost, now)
                 if state is not None:
                     entry.lapses = now + ttl
                     entry.state = state
@@ -169,6 +176,16 @@ class Ledger:
             found.append(refused)
         self.requests += requests
         return found
+
+    def _begun(self, began: int, now: int) -> State | None:
+        """The state that a hit made of none; None if it has lapsed."""
+        found = self._births.get(began)
+        if found is None:
+            if len(self._births) >= _BIRTHS:
+                self._births.clear()
+            _, state, ttl = self._kernel(None, self._cost, began)
+            found = self._births[began] = state, began + ttl
+        return found[0] if now < found[1] else None
 
     def count(self, key: bytes, requests: int) -> None:
         """Count requests of a key that are known to be admitted, without deciding them."""
@@ -286,6 +303,17 @@ def _kernel_of(plan: Plan, cost: int) -> Kernel:
     if 0 < cost <= plan.ceiling:
         return plan.kernel
     return _settled(plan.without_store(cost) if cost else ADMITTED)
+
+
+def _span(plan: Plan, kernel: Kernel, cost: int) -> int:
+    """How long a state that one hit makes of none lives at most, µs; 0 if the hit makes none.
+
+    The states of meters live equally long whenever they begin, the others two periods at most.
+    """
+    decision, state, ttl = kernel(None, cost, 0)
+    if state is None or not decision.allowed:
+        return 0
+    return max(ttl, *(2 * rate.period for rate in plan.rates))
 
 
 def _settled(decision: Decision) -> Kernel:
