@@ -14,6 +14,7 @@ from traffik_cli.replay.records import NOTHING, text_of
 __all__ = ["PRIVATE_PROXIES", "Clients"]
 
 _MOST: Final = 100_000
+_PLAIN: Final = b"0123456789.\n"
 
 PRIVATE_PROXIES: Final = Proxies(PRIVATE, "x-forwarded-for", NETWORK_PREFIX)
 """Trust in every address that is not used on the internet."""
@@ -33,12 +34,17 @@ class Clients:
     def keys(self, peers: Sequence[Any]) -> list[bytes | None]:
         """The keys of clients that are the peers of their connections."""
         try:
-            found = list(map(self._known.get, peers))
-        except TypeError:  # see below
+            joined = b"\n".join(peers) if peers and isinstance(peers[0], bytes) else "\n".join(peers).encode()
+        except (TypeError, UnicodeEncodeError):  # one of them is no text
             return list(map(self.key, peers))
-        if None in found:
-            for place in [place for place, key in enumerate(found) if key is None]:
-                found[place] = self._new(peers[place], peers[place], None)
+        found: list[bytes | None] = list(joined.split(b"\n"))
+        if len(found) != len(peers):  # a line break inside of one
+            return list(map(self.key, peers))
+        # What consists of digits and dots is its own key, as nearly all addresses are.
+        if joined.translate(None, _PLAIN) or not all(found):
+            for place, key in enumerate(found):
+                if not key or key.translate(None, _PLAIN):
+                    found[place] = self.key(peers[place])
         return found
 
     def key(self, peer: Any, forwarded: Any = None) -> bytes | None:
@@ -54,12 +60,7 @@ class Clients:
         """The key of a client that is not known."""
         if len(self._known) >= _MOST:
             self._known.clear()
-        plain = forwarded is None and peer.__class__ is str and peer[:1].isdigit() and peer[-1:].isdigit()
-        found: bytes | None
-        if plain and ":" not in peer and "," not in peer and peer.isascii():  # no port and no list: it is the key
-            found = peer.encode()
-        else:
-            found = self._found(peer, forwarded)
+        found = self._found(peer, forwarded)
         self._known[pair] = found
         return found
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final
 
 from traffik_cli.replay.records import text_of
 from traffik_cli.replay.times import Calendar, instant
@@ -12,20 +12,90 @@ from traffik_cli.replay.times import Calendar, instant
 __all__ = ["Instants"]
 
 _MOST: Final = 4096
+_MOST_ZONES: Final = 64
 _SECONDS: Final = 9e9
 """A number below it is a time in seconds."""
 
 _POINTS: Final = frozenset(".,")
-_FRACTION: Final = re.compile(r"[.,](\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
+_HEAD: Final = 20
+"""The characters of a time up to its fraction, with the point."""
 
-
-_Second: TypeAlias = tuple[str, int, int | None, str, dict[str, int]]
-"""How a time begins up to its fraction; the µs of that; where the fraction ends; the zone behind it; the µs of short
-fractions with that zone."""
-
-_NO_SECOND: Final[_Second] = "-", 0, 20, "", {}
+_FRACTION: Final = re.compile(r"(\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
 _SHORT: Final = 3
 """Digits of a fraction that comes again."""
+
+
+class _Known(dict[Any, int | None]):
+    """Instants by the values that they were read from."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        super().__init__()
+        self._calendar = calendar
+        self._zones: dict[str, tuple[_Heads, _Tails]] = {}
+
+    def __missing__(self, value: Any) -> int | None:
+        if value.__class__ is str and value[_HEAD - 1 : _HEAD] in _POINTS:
+            try:
+                heads, tails = self.zone(value)
+                return heads[value[:_HEAD]] + tails[value[_HEAD:]]
+            except KeyError:
+                return instant(value, self._calendar)
+        if len(self) >= _MOST:
+            self.clear()
+        found = self[value] = instant(text_of(value) if isinstance(value, bytes) else value, self._calendar)
+        return found
+
+    def zone(self, text: str) -> tuple[_Heads, _Tails]:
+        """The instants of both parts of times with a fraction of a second that are in the same zone as this one.
+
+        Raises:
+            KeyError: it has no fraction.
+        """
+        match = _FRACTION.fullmatch(text, _HEAD)
+        if match is None:
+            raise KeyError(text)
+        zone = match[2]
+        found = self._zones.get(zone)
+        if found is None:
+            if len(self._zones) >= _MOST_ZONES:
+                self._zones.clear()
+            found = self._zones[zone] = _Heads(zone, self._calendar), _Tails(zone)
+        return found
+
+
+class _Heads(dict[str, int]):
+    """The instants of seconds by the text up to the fraction, for times with one text behind it."""
+
+    def __init__(self, zone: str, calendar: Calendar) -> None:
+        super().__init__()
+        self._zone = zone
+        self._calendar = calendar
+
+    def __missing__(self, head: str) -> int:
+        now = instant(f"{head}0{self._zone}", self._calendar)
+        if now is None or head[-1:] not in _POINTS or ":" not in head:  # no time of day, but a long number
+            raise KeyError(head)
+        if len(self) >= _MOST:
+            self.clear()
+        self[head] = now
+        return now
+
+
+class _Tails(dict[str, int]):
+    """The µs of fractions by the text behind the point, which ends with the zone."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__()
+        self._zone = zone
+
+    def __missing__(self, tail: str) -> int:
+        match = _FRACTION.fullmatch(tail)
+        if match is None or match[2] != self._zone:
+            raise KeyError(tail)
+        micros = int(match[1][:6].ljust(6, "0"))
+        if len(match[1]) <= _SHORT:
+            self[tail] = micros
+        return micros
 
 
 class Instants:
@@ -35,72 +105,30 @@ class Instants:
         calendar: fills in what times do not say.
     """
 
-    __slots__ = ("_calendar", "_known", "_seconds", "_shorts")
+    __slots__ = ("_known",)
 
     def __init__(self, calendar: Calendar) -> None:
-        self._calendar = calendar
-        self._known: dict[Any, int | None] = {}
-        self._seconds: dict[tuple[str, str], _Second] = {}
-        self._shorts: dict[str, dict[str, int]] = {}
+        self._known = _Known(calendar)
 
-    def all(self, values: Iterable[Any]) -> list[int | None]:
+    def all(self, values: Sequence[Any]) -> list[int | None]:
         """The instants of all values, in their order; None for each that is no time."""
-        found: list[int | None] = []
-        append, read = found.append, self.read
-        last = now = None
-        start, begun, end, zone, short = _NO_SECOND
-        for value in values:
-            if value.__class__ is str:
-                if value.startswith(start) and (micros := short.get(value[20:])) is not None:
-                    append(begun + micros)
-                    continue
-                if value != last:
-                    last = value
-                    if not value.startswith(start) and value[19:20] in _POINTS:
-                        start, begun, end, zone, short = self._second(value)
-                    digits = value[20:end] if value.startswith(start) and value.endswith(zone) else ""
-                    if digits.isdigit() and digits.isascii() and len(digits) <= 9:
-                        micros = int(digits[:6].ljust(6, "0"))
-                        now = begun + micros
-                        if len(digits) <= _SHORT:
-                            short[value[20:]] = micros
-                    else:
-                        now = read(value)
-                append(now)
-            elif value.__class__ is float and 0 <= value < _SECONDS:  # hardly two are the same
-                append(round(value * 1e6))
-            else:
-                append(read(value))
-        return found
+        known, read = self._known, self.read
+        if {*map(type, values)} == {str}:
+            if values[0][_HEAD - 1 : _HEAD] not in _POINTS:
+                return [known[value] for value in values]
+            try:
+                heads, tails = known.zone(values[0])
+                return [heads[value[:_HEAD]] + tails[value[_HEAD:]] for value in values]
+            except KeyError:  # one of them has no fraction, or another zone
+                pass
+        return [
+            round(value * 1e6) if value.__class__ is float and 0 <= value < _SECONDS else read(value)
+            for value in values
+        ]
 
     def read(self, value: Any) -> int | None:
         """The instant of a value; None if it is no time."""
         try:
             return None if value.__class__ is bool else self._known[value]  # which is equal to a number
-        except KeyError:
-            if len(self._known) >= _MOST:
-                self._known.clear()
-            text = text_of(value) if isinstance(value, bytes) else value
-            found = self._known[value] = instant(text, self._calendar)
-            return found
         except TypeError:  # a list or an object of JSON
             return None
-
-    def _second(self, value: str) -> _Second:
-        """The second of a time with a fraction behind its first 19 characters."""
-        match = _FRACTION.fullmatch(value, 19)
-        if match is None or ":" not in value[:19]:  # no time of day, but a long number
-            return _NO_SECOND
-        digits, zone = match.groups()
-        found = self._seconds.get((value[:20], zone))
-        if found is None:
-            now = instant(value, self._calendar)
-            if now is None:
-                return _NO_SECOND
-            if len(self._seconds) >= _MOST:
-                self._seconds.clear()
-                self._shorts.clear()
-            begun = now - int(digits[:6].ljust(6, "0"))
-            found = value[:20], begun, -len(zone) or None, zone, self._shorts.setdefault(zone, {})
-            self._seconds[value[:20], zone] = found
-        return found

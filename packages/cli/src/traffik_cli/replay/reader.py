@@ -14,6 +14,7 @@ from traffik_cli.replay.addresses import address_in
 from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Wanted, grouped
 from traffik_cli.replay.clients import Clients
 from traffik_cli.replay.instants import Instants
+from traffik_cli.replay.lines import JsonObject
 from traffik_cli.replay.records import Layout, Parse, Record, column, field_of, first_of, text_of
 from traffik_cli.replay.requests import request_finder
 from traffik_cli.replay.selectors import Selector, header_fields, header_key
@@ -84,8 +85,10 @@ class RecordReader:
         if self.wrappers:
             both = [peeled(line, self.wrappers) for line in inside]
             inside, stamps = [line for line, _ in both], [stamp for _, stamp in both]
-        rows = _Rows(range(1, len(lines) + 1), inside, list(map(self.parse, inside)), stamps)
-        if all(inside) and str not in map(type, rows.records):
+        parse = self.parse
+        records = parse.all(inside) if isinstance(parse, JsonObject) else list(map(parse, inside))
+        rows = _Rows(range(1, len(lines) + 1), inside, records, stamps)
+        if all(inside) and str not in {*map(type, records)}:
             return rows
         for number, line, record in zip(rows.numbers, inside, rows.records, strict=True):
             if line and record and isinstance(record, str):
