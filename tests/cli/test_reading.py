@@ -72,8 +72,8 @@ class Growing:
 def hits_of(*lines):
     form = Format("auto", Wanted((Selector("ip"),)))
     with reading.readers(1) as read:
-        (log,), runs = reading.runs_of([Growing(*lines)], form, 0, read, lambda taken: None)
-        return log.malformed, [hit for batch in runs for _, hits in batch for hit in hits]
+        (log,), batches = reading.batches_of([Growing(*lines)], form, 0, read, lambda taken: None)
+        return log.malformed, [hit for batch in batches for hit in batch.hits]
 
 
 @pytest.mark.parametrize("start", [(b"INFO: Started\n",) * 9, (b"#Version: 1.0\n", b"#Fields: date time c-ip\n")])

@@ -27,8 +27,8 @@ def replayed(logs, trials, *, form="auto", window=10_000_000, most=1_000_000):
         log = Log(f"log {place}", window)
         opened = Format(form, wanted).open(content)
         log.detected, log.spacing = opened.detected, opened.spacing
-        streams.append(log.runs([opened.reader.read(content)]))
+        streams.append(log.batches([opened.reader.read(content)]))
         followed.append(log)
-    for runs in in_time(streams):
-        scenario.decide_all(runs)
+    for batch in in_time(streams):
+        scenario.decide_all(batch)
     return report_of(scenario, 1000), [log.report() for log in followed]

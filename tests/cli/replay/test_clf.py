@@ -52,8 +52,8 @@ def test_both_readers_find_host_and_time(line, before):
     lines = [line] if before == "alone" else [LINES["plain"], line, line]
     for batch in (read(lines), read(lines, "ip", "field:user")):
         assert batch.malformed == 0
-        assert [NOW] * len(lines) == [now for now, hits in batch.runs for _ in hits]
-    assert [b"192.0.2.1"] * len(lines) == [hit for _, hits in read(lines).runs for hit in hits]
+        assert [NOW] * len(lines) == batch.batch.times
+    assert [b"192.0.2.1"] * len(lines) == read(lines).batch.hits
 
 
 @pytest.mark.parametrize("line", BAD.values(), ids=BAD)
@@ -72,8 +72,8 @@ PARTS = [*LINES.values(), *BAD.values(), *(line.replace(b"GET", b"POST") for lin
 def test_the_quick_reader_reads_the_same_requests_as_the_pattern(lines):
     quick, slow = read(lines, request=True), read(lines, "ip", "field:host", request=True)
     assert quick[1:] == slow[1:]
-    expected = [(now, (host, *asked)) for now, hits in slow.runs for host, _, *asked in hits]
-    assert [(now, hit) for now, hits in quick.runs for hit in hits] == expected
+    expected = slow.batch.times, [(host, *asked) for host, _, *asked in slow.batch.hits]
+    assert quick.batch == expected
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_quick_reader_reads_the_same_requests_as_the_pattern(lines):
 )
 def test_method_and_path_are_those_of_the_request_line(request_line, expected):
     batch = read([b"192.0.2.1 - - " + TIME + b' "' + request_line + b'" 200 1'], request=True)
-    assert [(NOW, [(b"192.0.2.1", *expected)])] == batch.runs
+    assert ([NOW], [(b"192.0.2.1", *expected)]) == batch.batch
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_method_and_path_are_those_of_the_request_line(request_line, expected):
     ],
 )
 def test_the_key_is_the_chosen_field(key, expected):
-    assert [(NOW, [expected])] == read([LINES["plain"]], key).runs
+    assert ([NOW], [expected]) == read([LINES["plain"]], key).batch
 
 
 @pytest.mark.parametrize("key", ["header:X-Api-Key", "field:nothing"])

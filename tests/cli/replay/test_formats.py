@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.cli.replay.exact import START
 from tests.cli.replay.small import FORMATS
 from traffik.model.errors import ConfigurationError
-from traffik_cli.reading import readers, runs_of
+from traffik_cli.reading import batches_of, readers
 from traffik_cli.replay.batches import Wanted
 from traffik_cli.replay.formats import Format
 from traffik_cli.replay.records import Fields
@@ -95,7 +95,7 @@ def test_fields_are_found_by_the_given_names():
     wanted = Wanted((Selector("ip"),))
     content = json.dumps({"when": {"start": 1_760_054_400}, "from": "192.0.2.1"}).encode()
     batch = Format("json", wanted, fields).open(content).reader.read(content)
-    assert batch.runs == [(START, [b"192.0.2.1"])]
+    assert batch.batch == ([START], [b"192.0.2.1"])
 
 
 def test_a_csv_without_the_column_is_an_error_that_lists_the_columns(replay):
@@ -152,7 +152,7 @@ PIECES += [
 def test_no_line_is_fatal(name, content):
     parsed = READERS[name].read(content)
     assert parsed.lines == content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
-    assert sum(len(hits) for _, hits in parsed.runs) + parsed.malformed <= parsed.lines
+    assert len(parsed.batch.hits) + parsed.malformed <= parsed.lines
 
 
 RECORDS = [
@@ -170,7 +170,7 @@ RECORDS = [
 def test_headers_and_requests_are_found_in_records(record, expected):
     line = json.dumps({"time": START // 1_000_000, **record}).encode()
     parsed = Format("json", Wanted((Selector("header", "X-Key"),), request=True)).open(line).reader.read(line)
-    assert parsed.runs == [(START, [expected])]
+    assert parsed.batch == ([START], [expected])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_headers_and_requests_are_found_in_records(record, expected):
 def test_other_keys_are_found_in_records(key, expected):
     record = json.dumps({"time": START // 1_000_000, "user": {"id": 7}}).encode()
     reader = Format("json", Wanted((selector(key),))).open(record).reader
-    assert reader.read(record).runs == [(START, [expected])]
+    assert reader.read(record).batch == ([START], [expected])
 
 
 def test_a_log_may_declare_other_columns_later(tmp_path):
@@ -189,6 +189,6 @@ def test_a_log_may_declare_other_columns_later(tmp_path):
     (tmp_path / "log").write_text(first + first + second + second + first)
     wanted = Wanted((Selector("ip"),))
     with readers(1) as read:
-        (log,), runs = runs_of([Source(str(tmp_path / "log"))], Format("auto", wanted), 10**9, read, lambda _: None)
-        hits = [hit for batch in runs for _, hits in batch for hit in hits]
+        (log,), batches = batches_of([Source(str(tmp_path / "log"))], Format("auto", wanted), 10**9, read, lambda _: None)
+        hits = [hit for batch in batches for hit in batch.hits]
     assert (hits, log.malformed) == ([b"192.0.2.1"] * 9 + [b"192.0.2.2"] * 6, 0)

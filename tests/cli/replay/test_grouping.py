@@ -63,7 +63,7 @@ def test_the_groups_with_most_requests_are_kept():
 def test_a_client_of_two_groups_counts_once_when_they_are_joined():
     history = History(IP)
     for now, group, key in [(1, "a", b"x"), (2, "b", b"x"), (3, "c", b"x"), (3, "b", b"y")]:
-        history.add(now, [(group, key)])
+        history.add([now], [(group, key)])
     joined = history.regrouped({"a": "a", "b": OTHERS, "c": OTHERS})
     assert list(zip(joined.groups, joined.names, strict=True)) == [("a", b"x"), (OTHERS, b"x"), (OTHERS, b"y")]
     assert list(joined.clients) == [0, 1, 1, 2]

@@ -369,7 +369,7 @@ def test_client_time_method_and_path_are_found(name):
     wanted = Wanted((Selector("ip"),), request=True)
     opened = Format("auto", wanted, calendar=Calendar(today=(2025, 10, 11))).open(head)
     assert opened.detected.format == LINES[name][1]
-    hits = [(now, *hit) for now, hits in opened.reader.read(head).runs for hit in hits]
+    hits = [(now, *hit) for now, hit in zip(*opened.reader.read(head).batch, strict=True)]
     asked = REQUESTS.get(name, (b"GET", b"/a"))
     expected = [(CLIENTS.get(name, b"203.0.113.%d") % n, *asked) for n in (1, 2, 3, 1, 2)]
     assert expected == [hit[1:] for hit in hits]
@@ -382,4 +382,4 @@ def test_other_lines_in_between_only_count_as_malformed(name):
     head = b"\n".join([b"Starting up!", good[0], b"a word, and another", *good[1:], b"", b"Shutting down"])
     calendar = Calendar(today=(2025, 10, 11))
     parsed = Format("auto", Wanted((Selector("ip"),)), calendar=calendar).open(head).reader.read(head)
-    assert (sum(len(hits) for _, hits in parsed.runs), parsed.malformed) == (5, 3)
+    assert (len(parsed.batch.hits), parsed.malformed) == (5, 3)

@@ -72,7 +72,7 @@ def test_client_time_method_and_path_are_found(name):
     head = "\n".join(line.format(n=n) for n in (7, 7, 7)).encode() + b"\n"
     calendar = Calendar(today=(2025, 10, 11))
     opened = Format("auto", Wanted((Selector("ip"),), request=True), calendar=calendar).open(head)
-    ((now, hits),) = opened.reader.read(head).runs
+    ((now, *_), hits) = opened.reader.read(head).batch
     assert (now, hits) == (NOW, [(b"203.0.113.7", b"GET", b"/a")] * 3)
 
 
@@ -82,7 +82,7 @@ def test_the_time_is_not_that_of_collecting_lines():
         for n in range(60)
     )
     head = "\n".join(told).replace("{{", "{").replace("}}", "}").encode()
-    assert len(Format("auto", Wanted((Selector("ip"),))).open(head).reader.read(head).runs) == 60
+    assert len(Format("auto", Wanted((Selector("ip"),))).open(head).reader.read(head).batch.hits) == 60
 
 
 FRONTED = ["{client} 10.0.0.1", "{client}, 10.0.0.2 10.0.0.1", '"{client}, 10.0.0.2" 10.0.0.1']
@@ -93,7 +93,7 @@ def test_the_client_may_stand_in_front_of_the_proxy(front):
     lines = (COMMON.replace("203.0.113.{n}", front.format(client=f"203.0.113.{n}")) for n in (1, 2, 3))
     head = "\n".join(lines).encode()
     parsed = Format("auto", Wanted((Selector("ip"),))).open(head).reader.read(head)
-    assert parsed.runs == [(NOW, [b"203.0.113.1", b"203.0.113.2", b"203.0.113.3"])]
+    assert parsed.batch == ([NOW] * 3, [b"203.0.113.1", b"203.0.113.2", b"203.0.113.3"])
 
 
 TABLES = {
@@ -120,4 +120,4 @@ TABLES = {
 def test_columns_may_be_named_in_many_ways(name):
     head = TABLES[name].encode()
     parsed = Format("auto", Wanted((Selector("ip"),), request=True)).open(head).reader.read(head)
-    assert parsed.runs == [(NOW, [(b"203.0.113.7", b"GET", b"/a")])]
+    assert parsed.batch == ([NOW], [(b"203.0.113.7", b"GET", b"/a")])

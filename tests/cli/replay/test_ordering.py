@@ -7,14 +7,15 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
+from traffik_cli.replay.batches import Batch
 from traffik_cli.replay.ordering import Sorter, in_time
 
 
 def arranged(times, window):
     order = Sorter(window)
-    given_runs = [(now, [place]) for place, now in enumerate(times)]
-    batches = [given_runs[start : start + 3] for start in range(0, len(given_runs), 3)]
-    return order, [(now, hit) for runs in order.arrange(batches) for now, hits in runs for hit in hits]
+    batches = [Batch(times[start : start + 3], [start, start + 1, start + 2]) for start in range(0, len(times), 3)]
+    batches = [Batch(times, hits[: len(times)]) for times, hits in batches]
+    return order, [pair for batch in order.arrange(batches) for pair in zip(*batch, strict=True)]
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(0, 60))
@@ -47,5 +48,6 @@ def test_a_line_later_than_the_window_gets_the_time_reached():
 
 
 def test_at_one_instant_lines_of_the_first_log_come_first():
-    logs = [iter([[(1, ["a"]), (2, ["b"])]]), iter([[(1, ["c"])], [(3, ["d"])]]), iter([])]
-    assert list(chain(*in_time(logs))) == [(1, ["a"]), (1, ["c"]), (2, ["b"]), (3, ["d"])]
+    logs = [iter([Batch([1, 2], ["a", "b"])]), iter([Batch([1], ["c"]), Batch([3], ["d"])]), iter([])]
+    merged = chain.from_iterable(zip(*batch, strict=True) for batch in in_time(logs))
+    assert list(merged) == [(1, "a"), (1, "c"), (2, "b"), (3, "d")]

@@ -44,7 +44,7 @@ trials = st.one_of(
 def remembered(given_hits):
     found = History(Selector("ip"))
     for now, key in given_hits:
-        found.add((START + now) * 1_000_000, [key])
+        found.add([(START + now) * 1_000_000], [key])
     return found
 
 

@@ -12,7 +12,7 @@ from traffik_cli.replay.templates import pattern_of, template_of
 
 NOW = 1_760_104_536_000_000
 WANTED = Wanted((Selector("ip"),), request=True)
-HIT = (NOW, [(b"203.0.113.7", b"GET", b"/a")])
+HIT = ([NOW], [(b"203.0.113.7", b"GET", b"/a")])
 
 FORMATS = [
     (
@@ -54,7 +54,7 @@ FORMATS = [
 @pytest.mark.parametrize(("template", "line"), FORMATS, ids=[each[0] for each in FORMATS])
 def test_a_log_is_read_by_its_format(template, line):
     opened = Format("auto", WANTED, template=template).open(line)
-    assert opened.reader.read(line).runs == [HIT]
+    assert opened.reader.read(line).batch == HIT
     assert opened.detected.format == "log-format"
 
 
@@ -63,8 +63,8 @@ def test_a_line_may_have_more_or_end_early():
     start = b"203.0.113.7 [10/Oct/2025:13:55:36 +0000] "
     reader = Format("auto", WANTED, template=template).open(start + b'"GET /a HTTP/1.1" 200 "x" 1').reader
     for end in (b'"GET /a HTTP/1.1" 200 "x" 1 more', b'"GET /a HTTP/1.1" 200', b'"GET /a?q="b" HTTP/1.1" 200 "x" 1'):
-        assert reader.read(start + end).runs == [HIT]
-    assert reader.read(start + b'"GET /a').runs == [(NOW, [(b"203.0.113.7", None, None)])]
+        assert reader.read(start + end).batch == HIT
+    assert reader.read(start + b'"GET /a').batch == ([NOW], [(b"203.0.113.7", None, None)])
     assert reader.read(b"203.0.113.7 [10/Oct").malformed == 1
 
 
@@ -80,7 +80,7 @@ def test_an_invalid_format_is_an_error(template, reason):
 def test_the_groups_of_a_pattern_are_fields():
     pattern = r"(?P<when>\d+) <(?P<who>[^>]+)> (?P<verb>\w+) (?P<uri>\S+)"
     line = b"1760104536 <203.0.113.7> GET /a?b"
-    assert Format("auto", WANTED, pattern=pattern).open(line).reader.read(line).runs == [HIT]
+    assert Format("auto", WANTED, pattern=pattern).open(line).reader.read(line).batch == HIT
 
 
 @pytest.mark.parametrize(("pattern", "reason"), [("(", "does not compile"), (r"(\d+) x", "no named groups")])

@@ -15,8 +15,8 @@ runs = st.lists(st.tuples(st.integers(0, 3_000_000_000_000), st.integers(1, 5), 
 def filled(hits):
     timeline = Timeline()
     for part in (sorted(hits)[:2], sorted(hits)[2:]):
-        runs = [(now, [b""] * requests) for now, requests, _ in part]
-        assert timeline.add(runs, [refused for *_, refused in part]) == sum(requests for _, requests, _ in part)
+        times = [now for now, requests, _ in part for _ in range(requests)]
+        timeline.add(times, [now for now, _, refused in part if refused])
     return timeline, timeline.steps()
 
 

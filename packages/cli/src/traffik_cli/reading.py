@@ -1,6 +1,6 @@
-"""Reads sources into runs of hits in the order of time, in this process or in others while this one decides.
+"""Reads sources into batches of hits in the order of time, in this process or in others while this one decides.
 
-The runs and their order do not depend on the number of processes, so neither do the results.
+The hits and their order do not depend on the number of processes, so neither do the results.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from traffik.model.errors import ConfigurationError
-from traffik_cli.replay.batches import LineReader, Parsed, Run
+from traffik_cli.replay.batches import Batch, LineReader, Parsed
 from traffik_cli.replay.documents import unfolded
 from traffik_cli.replay.formats import Format, OpenedFormat
 from traffik_cli.replay.logs import Log
@@ -24,7 +24,7 @@ from traffik_cli.replay.ordering import in_time
 from traffik_cli.segments import Segments
 from traffik_cli.sources import Readable
 
-__all__ = ["Readers", "readers", "runs_of"]
+__all__ = ["Readers", "batches_of", "readers"]
 
 Readers = Callable[[Iterable[tuple[LineReader, bytes]]], Iterator[Parsed]]
 """Reads pairs of a reader and a block, in order."""
@@ -48,7 +48,7 @@ _HEAD: Final = 1 << 18
 """The bytes, up to the end of a line, in which a format is seen."""
 
 
-def runs_of(
+def batches_of(
     sources: Sequence[Readable],
     form: Format,
     window: int,
@@ -56,7 +56,7 @@ def runs_of(
     moved: Callable[[int], object],
     *,
     cut: bool = False,
-) -> tuple[list[Log], Iterator[list[Run]]]:
+) -> tuple[list[Log], Iterator[Batch]]:
     """Read the logs; the `Log` objects, which are updated while reading, and all hits in the order of time.
 
     Args:
@@ -71,19 +71,19 @@ def runs_of(
         ConfigurationError: a log cannot be read or has an unknown format. The beginning of each log is read at once.
     """
     logs: list[Log] = []
-    streams: list[Iterator[list[Run]]] = []
+    streams: list[Iterator[Batch]] = []
     for source in sources:
         log = Log(source.name, window)
         logs.append(log)
-        batches = _batches(source, form, log, read, moved)
+        blocks = _blocks(source, form, log, read, moved)
         if cut and source.in_parts:
-            streams.extend(log.parts(batches, Segments(window).cut))
+            streams.extend(log.parts(blocks, Segments(window).cut))
         else:
-            streams.append(log.runs(batches))
+            streams.append(log.batches(blocks))
     return logs, in_time(streams)
 
 
-def _batches(
+def _blocks(
     source: Readable, form: Format, log: Log, read: Readers, moved: Callable[[int], object]
 ) -> Iterator[Parsed]:
     blocks = unfolded(source.blocks(moved))

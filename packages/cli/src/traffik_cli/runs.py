@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from traffik_cli.progress import with_progress
-from traffik_cli.reading import readers, runs_of
-from traffik_cli.replay.batches import Hit, Run, Wanted
+from traffik_cli.reading import batches_of, readers
+from traffik_cli.replay.batches import Batch, Hit, Wanted
 from traffik_cli.replay.drifts import Demand, LimitDrift, drifts_of
 from traffik_cli.replay.filters import Filters
 from traffik_cli.replay.formats import Format
@@ -196,7 +196,7 @@ class _Read:
 def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
     wanted = _wanted(reading, ask)
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in ask.tries.items()]
-    told: list[Callable[[list[Run]], None]] = [scenario.decide_all for scenario in scenarios]
+    told: list[Callable[[Batch], object]] = [scenario.decide_all for scenario in scenarios]
     done = _Read(scenarios, None)
     model = ask.pictured if ask.search is None else ask.search.model
     if model is not None:
@@ -213,8 +213,8 @@ def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
     form = replace(reading.form, wanted=wanted)
     watched = with_progress(reading.sources, what) if reading.watch is None else reading.watch(scenarios)
     with watched as moved, readers(reading.jobs) as read:
-        logs, runs = runs_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
-        done.left_out = _tell(told, runs, reading.filters.keeping(wanted))
+        logs, batches = batches_of(reading.sources, form, reading.window, read, moved, cut=reading.cut)
+        done.left_out = _tell(told, batches, reading.filters.keeping(wanted))
     done.logs = [log.report() for log in logs]
     return done
 
@@ -231,17 +231,13 @@ def _wanted(reading: Reading, ask: _Ask) -> Wanted:
 
 
 def _tell(
-    told: Iterable[Callable[[list[Run]], None]],
-    batches: Iterator[list[Run]],
-    keep: Callable[[list[Hit]], list[Hit]] | None,
+    told: Iterable[Callable[[Batch], object]], batches: Iterator[Batch], keep: Callable[[Hit], bool] | None
 ) -> int:
-    """Pass all runs on; the number of requests left out."""
+    """Pass all requests on; the number of those left out."""
     left_out = 0
-    for runs in batches:
-        kept = runs
-        if keep is not None:
-            kept = [(now, mine) for now, hits in runs if (mine := keep(hits))]
-            left_out += sum(len(hits) for _, hits in runs) - sum(len(hits) for _, hits in kept)
+    for batch in batches:
+        kept = batch if keep is None else batch.only(list(map(keep, batch.hits)))
+        left_out += len(batch.hits) - len(kept.hits)
         for tell in told:
             tell(kept)
     return left_out

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from traffik.strategies import plan
-from traffik_cli.replay.batches import Run, Wanted
+from traffik_cli.replay.batches import Batch, Wanted
 from traffik_cli.replay.drifts import Demand
 from traffik_cli.replay.grouping import OTHERS, Grouping, busiest
 from traffik_cli.replay.history import History
@@ -38,25 +38,24 @@ class LimitSearch:
     by: Grouping = field(default_factory=Grouping)
 
 
-def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[list[Run]], None]:
+def recorder(history: History, by: Grouping, model: Trial, wanted: Wanted) -> Callable[[Batch], None]:
     """What keeps those hits that the model applies to, in groups, with what they cost; hits hold what is `wanted`."""
     if model.applies is not None:
         keep, applies = recorder(history, by, replace(model, applies=None), wanted), Routes([model])
 
-        def record_applying(runs: list[Run]) -> None:
-            mine = [(now, [hit for hit in hits if applies.places(hit[-2:])]) for now, hits in runs]
-            keep([run for run in mine if run[1]])
+        def record_applying(batch: Batch) -> None:
+            keep(batch.only([bool(applies.places(hit[-2:])) for hit in batch.hits]))
 
         return record_applying
     label, weight = by.labels(wanted), model.weight
     place = 0 if wanted.bare else wanted.selectors.index(history.selector)
     heavy = None if weight is None or wanted.bare else wanted.selectors.index(weight)
 
-    def record(runs: list[Run]) -> None:
-        for now, hits in runs:
-            keys = hits if wanted.bare else [hit[place] for hit in hits]
-            named = keys if label is None else [(label(hit), key) for hit, key in zip(hits, keys, strict=True)]
-            history.add(now, named, () if heavy is None else [units_in(hit[heavy]) for hit in hits])
+    def record(batch: Batch) -> None:
+        times, hits = batch
+        keys = hits if wanted.bare else [hit[place] for hit in hits]
+        named = keys if label is None else [(label(hit), key) for hit, key in zip(hits, keys, strict=True)]
+        history.add(times, named, () if heavy is None else [units_in(hit[heavy]) for hit in hits])
 
     return record
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
 from traffik.model.rates import parse_rates
 from traffik.strategies import plan
-from traffik_cli.replay.batches import Hit, Wanted
+from traffik_cli.replay.batches import Batch, Hit, Wanted
 from traffik_cli.replay.fullest import Integers, RequestArrays
 from traffik_cli.replay.history import History
 from traffik_cli.replay.scenarios import Applies, Scenario, Trial
@@ -18,9 +17,6 @@ from traffik_cli.replay.suggesting import refusable
 from traffik_cli.replay.targets import Suggestion
 
 __all__ = ["applied", "trials_suggested"]
-
-_END: Final[tuple[int, list[int], list[int] | None]] = (0, [], None)
-
 
 def trials_suggested(suggestions: Sequence[Suggestion], model: Trial) -> dict[str, Trial]:
     """The throttles that are suggested, by the group of requests that each is for.
@@ -59,23 +55,19 @@ def applied(name: str, history: History, arrays: RequestArrays, trials: Mapping[
         chosen |= (owners == place) & refusable(arrays, trial)
     _enter(scenario, history, np.where(chosen, 0, arrays.requests()), owners if tried else owners + 1)
     requests = [(b"", paths[group]) for group in history.groups]
-    decided = arrays.only(chosen)
-    now, clients, units = next(decided, _END)
-    for instant, count in zip(history.times, np.diff(arrays.ends, prepend=0).tolist(), strict=True):
-        hits: list[Hit] = []
-        if clients and instant == now:
-            hits = _hits(scenario.wanted, [history.names[each] for each in clients], units)
-            if scenario.wanted.request:
-                hits = [(*hit, *requests[client]) for hit, client in zip(hits, clients, strict=True)]
-            now, clients, units = next(decided, _END)
-        scenario.decide(instant, hits, count - len(hits))
+    for times, mine in arrays.beside(chosen):
+        hits = _hits(scenario.wanted, history, arrays, mine)
+        if scenario.wanted.request:
+            hits = [(*hit, *requests[each]) for hit, each in zip(hits, arrays.clients[mine].tolist(), strict=True)]
+        scenario.decide_all(Batch(arrays.at(mine).tolist(), hits), times.tolist())
     return scenario
 
 
-def _hits(wanted: Wanted, keys: list[bytes], units: list[int] | None) -> list[Hit]:
+def _hits(wanted: Wanted, history: History, arrays: RequestArrays, positions: Integers) -> list[Hit]:
+    keys = [history.names[each] for each in arrays.clients[positions].tolist()]
     if wanted.bare:
-        return list(keys)
-    return [(key,) for key in keys] if units is None else list(zip(keys, units, strict=True))
+        return keys
+    return [(key,) for key in keys] if arrays.costs is None else list(zip(keys, arrays.costs[positions].tolist(), strict=True))
 
 
 def _enter(scenario: Scenario, history: History, requests: Integers, places: Integers) -> None:

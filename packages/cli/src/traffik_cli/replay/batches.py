@@ -1,4 +1,4 @@
-"""What a reader makes of a block of a log: runs of hits at one instant, and the lines that it could not read.
+"""What a reader makes of a block of a log: hits with their instants, and the lines that it could not read.
 
 A hit is as little as deciding needs. Where one key and no rule is asked about, it is that key alone, as it stands in
 the log; else a tuple: a key for each selector, then method and path. This is what makes a replay quick.
@@ -6,22 +6,36 @@ the log; else a tuple: a key for each selector, then method and path. This is wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from traffik_cli.replay.selectors import Selector
 
-__all__ = ["SHOWN", "Hit", "LineReader", "Malformed", "Parsed", "Run", "Wanted", "grouped"]
+__all__ = ["SHOWN", "Batch", "Hit", "LineReader", "Malformed", "Parsed", "Wanted", "timed"]
 
 Hit: TypeAlias = Any
 """One request: `bytes` (or None, without a key) where only a key is wanted, else a tuple."""
 
-Run: TypeAlias = tuple[int, list[Hit]]
-"""An instant, in µs since the epoch, and the hits at it, in the order of the log."""
-
 SHOWN: Final = 10
 """Malformed lines of a block that are kept to be shown; all are counted."""
+
+
+class Batch(NamedTuple):
+    """Some hits.
+
+    Attributes:
+        times: the instant of each, µs since the epoch.
+        hits: the hits.
+    """
+
+    times: list[int]
+    hits: list[Hit]
+
+    def only(self, chosen: Sequence[bool]) -> Batch:
+        """Some of the hits: `chosen` says of each whether it is one of them."""
+        return Batch(list(compress(self.times, chosen)), list(compress(self.hits, chosen)))
 
 
 class Malformed(NamedTuple):
@@ -40,13 +54,13 @@ class Parsed(NamedTuple):
     """What is in a block.
 
     Attributes:
-        runs: the hits, in the order of the log.
+        batch: the hits, in the order of the log.
         lines: the lines of the block, blank ones too.
         malformed: how many of them could not be read.
         shown: the first of those, with numbers that count from the block's first line.
     """
 
-    runs: list[Run]
+    batch: Batch
     lines: int
     malformed: int
     shown: list[Malformed]
@@ -78,15 +92,7 @@ class LineReader(Protocol):
         ...
 
 
-def grouped(times: Iterable[int | None], hits: Iterable[Hit]) -> list[Run]:
-    """Hits with their instants, gathered where neighbours share one; those without an instant are left out."""
-    runs: list[Run] = []
-    last, neighbours = None, list[Hit]()
-    for now, hit in zip(times, hits, strict=True):
-        if now == last:
-            neighbours.append(hit)
-        else:
-            last, neighbours = now, [hit]
-            if now is not None:
-                runs.append((now, neighbours))
-    return runs
+def timed(times: Sequence[int | None], hits: list[Hit]) -> Batch:
+    """Hits with their instants; those without one are left out."""
+    known = [now for now in times if now is not None]
+    return Batch(known, hits if len(known) == len(hits) else list(compress(hits, (now is not None for now in times))))

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Run, Wanted
+from traffik_cli.replay.batches import SHOWN, Batch, Hit, Malformed, Parsed, Wanted
 from traffik_cli.replay.clients import Clients
 from traffik_cli.replay.records import Layout, Record, text_of
 from traffik_cli.replay.requests import asked_in
@@ -161,68 +161,57 @@ class _Slow:
             return None
         return now, (self._clients.key(record["host"]), record.get("method"), record.get("path"))
 
-    def parsed(self, runs: list[Run], lines: int) -> Parsed:
+    def parsed(self, batch: Batch, lines: int) -> Parsed:
         """What is in the block."""
-        return Parsed(runs, lines, len(self.bad), self.bad[:SHOWN])
+        return Parsed(batch, lines, len(self.bad), self.bad[:SHOWN])
 
 
 def _hosts(lines: list[bytes], slow: _Slow) -> Parsed:
     """Only hosts are wanted."""
-    runs: list[Run] = []
-    last = zone = None
-    keys: list[Hit] = []
-    append = keys.append
+    batch = Batch([], [])
+    at, append = batch.times.append, batch.hits.append
+    last = zone = now = None
     for number, line in enumerate(lines, 1):
         try:
             host, _, _, stamp, behind, rest = line.split(b" ", 5)
         except ValueError:
             stamp = behind = host = rest = b""
-        if rest[:1] != b'"':
-            host = b""
-        if stamp == last and behind == zone and host:
+        if stamp != last or behind != zone:
+            now, last, zone = slow.time(stamp + b" " + behind), stamp, behind
+        if now is not None and host and rest[:1] == b'"':
+            at(now)
             append(host)
             continue
-        now = slow.time(stamp + b" " + behind)
-        if now is None or not host:
-            found = slow.read(number, line)
-            if found is None:
-                continue
-            now, (host, _, _) = found
-            last = None
-        else:
-            last, zone = stamp, behind
-        keys = [host]
-        append = keys.append
-        runs.append((now, keys))
-    return slow.parsed(runs, len(lines))
+        found = slow.read(number, line)
+        if found is not None:
+            at(found[0])
+            append(found[1][0])
+    return slow.parsed(batch, len(lines))
 
 
 def _requests(lines: list[bytes], slow: _Slow) -> Parsed:
     """Hosts and requests are wanted."""
-    runs: list[Run] = []
+    batch = Batch([], [])
+    at, append = batch.times.append, batch.hits.append
     known: dict[bytes, tuple[bytes | None, bytes | None]] = {}
-    last = zone = None
-    hits: list[Hit] = []
+    last = zone = now = None
     for number, line in enumerate(lines, 1):
         try:
             head, request, _ = line.split(b'"', 2)
             host, _, _, stamp, behind, more = head.split(b" ", 5)
         except ValueError:
             host = request = stamp = behind = more = b""
-        if host and not more and b"\\" not in request and b" HTTP/" in request:
+        if stamp != last or behind != zone:
+            now, last, zone = slow.time(stamp + b" " + behind), stamp, behind
+        if now is not None and host and not more and b"\\" not in request and b" HTTP/" in request:
             asked = known.get(request)
             if asked is None:
                 asked = known[request] = asked_in(request)
-            if stamp == last and behind == zone:
-                hits.append((host, *asked))
-                continue
-            now = slow.time(stamp + b" " + behind)
-            if now is not None:
-                last, zone, hits = stamp, behind, [(host, *asked)]
-                runs.append((now, hits))
-                continue
+            at(now)
+            append((host, *asked))
+            continue
         found = slow.read(number, line)
-        last = None
         if found is not None:
-            runs.append((found[0], [found[1]]))
-    return slow.parsed(runs, len(lines))
+            at(found[0])
+            append(found[1])
+    return slow.parsed(batch, len(lines))

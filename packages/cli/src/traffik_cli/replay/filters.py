@@ -68,8 +68,8 @@ class Filters:
         """Whether method and path have to be read too."""
         return bool(self.only)
 
-    def keeping(self, wanted: Wanted) -> Callable[[list[Hit]], list[Hit]] | None:
-        """What leaves out hits that hold what is `wanted`; None if nothing is left out."""
+    def keeping(self, wanted: Wanted) -> _Keeps | None:
+        """What says which hits, that hold what is `wanted`, are kept; None if all are."""
         tests: list[_Keeps] = []
         if self.only:
             tests.append(_cached(self._matches, slice(-2, None)))
@@ -80,7 +80,7 @@ class Filters:
             return None
         if wanted.bare:
             tests = [_alone(test) for test in tests]
-        return lambda hits: [hit for hit in hits if all(test(hit) for test in tests)]
+        return lambda hit: all(test(hit) for test in tests)
 
     def _matches(self, request: tuple[bytes | None, bytes | None]) -> bool:
         method, path = ("" if part is None else part.decode("utf-8", "replace") for part in request)

@@ -24,6 +24,9 @@ Integers: TypeAlias = "NDArray[np.int64]"
 _PART: Final = 4_000_000
 """Requests that are looked at together, which bounds the memory."""
 
+_SOME: Final = 50_000
+"""Requests that are decided together."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestArrays:
@@ -59,19 +62,21 @@ class RequestArrays:
                     self._fill(known, low, positions, period)
         return known
 
-    def only(self, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, list[int], list[int] | None]]:
-        """The requests of the chosen clients: instant, clients and costs, in the order of time."""
+    def at(self, positions: Integers) -> Integers:
+        """The instants of requests."""
+        return self.times[np.searchsorted(self.ends, positions, "right")]
+
+    def only(self, chosen: NDArray[np.bool_]) -> Iterator[Integers]:
+        """The positions of the requests of the chosen clients, some at a time, in the order of time."""
         positions = np.flatnonzero(chosen[self.clients])
-        if not len(positions):
-            return
-        instants = np.searchsorted(self.ends, positions, "right")
-        cuts = np.flatnonzero(np.diff(instants)) + 1
-        clients = self.clients[positions].tolist()
-        costs = None if self.costs is None else self.costs[positions].tolist()
-        begins = [0, *cuts.tolist()]
-        nows = self.times[instants[begins]].tolist()
-        for now, begin, end in zip(nows, begins, [*begins[1:], len(clients)], strict=True):
-            yield now, clients[begin:end], None if costs is None else costs[begin:end]
+        for start in range(0, len(positions), _SOME):
+            yield positions[start : start + _SOME]
+
+    def beside(self, chosen: NDArray[np.bool_]) -> Iterator[tuple[Integers, Integers]]:
+        """The instants of all requests, some at a time, and the positions of those of the chosen clients among them."""
+        for start in range(0, len(self.clients), _SOME):
+            positions = np.arange(start, min(start + _SOME, len(self.clients)))
+            yield self.at(positions), positions[chosen[self.clients[positions]]]
 
     def _parts(self) -> Iterator[tuple[int, Integers]]:
         """The positions of the requests of some clients at a time, ordered by client; and the first of the clients."""

@@ -7,6 +7,7 @@ sixteen for an instant, and the name of every client once.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -78,18 +79,19 @@ class History:
         """The groups of the clients by their numbers; empty if nothing is grouped."""
         return self._numbers.groups
 
-    def add(self, now: int, hits: Sequence[Hit], costs: Sequence[int] = ()) -> None:
-        """Add a run of requests; runs come in the order of time.
+    def add(self, times: Sequence[int], hits: Sequence[Hit], costs: Sequence[int] = ()) -> None:
+        """Add requests in the order of time.
 
         Args:
-            now: µs since the epoch.
+            times: the instant of each, µs since the epoch.
             hits: the keys, or pairs of a group and a key.
             costs: units that they take, if not all take the same.
         """
+        before, instants = len(self.clients), dict.fromkeys(times)
         self.clients.extend(map(self._numbers.__getitem__, hits))
         self.costs.extend(costs)
-        self.times.append(now)
-        self.ends.append(len(self.clients))
+        self.times.extend(instants)
+        self.ends.extend(before + bisect_right(times, now) for now in instants)
 
     def regrouped(self, groups: Mapping[str, str]) -> History:
         """The same requests, with the groups that `groups` has for each."""

@@ -12,13 +12,13 @@ that those of lapsed keys are folded into sums, the unrefused first, and a key t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.strategies import Kernel, Plan, State
-from traffik_cli.replay.batches import Hit, Run
+from traffik_cli.replay.batches import Hit
 from traffik_cli.replay.selectors import Selector, identity_in, is_address, is_nothing
 
 __all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
@@ -128,54 +128,51 @@ class Ledger:
         self._span = _span(plan, self._kernel, cost)
         self._births: dict[int, tuple[State | None, int]] = {}
 
-    def decide(self, now: int, keys: list[Hit], units: int | None = None, plan: Plan | None = None) -> int:
-        """Decide a run of hits; how many were refused.
+    def decide(self, now: int, keys: Sequence[Hit], units: int | None = None, plan: Plan | None = None) -> int:
+        """Decide hits at one instant; how many were refused."""
+        return len(self.decide_all([now] * len(keys), keys, units, plan))
+
+    def decide_all(
+        self, times: Sequence[int], keys: Sequence[Hit], units: int | None = None, plan: Plan | None = None
+    ) -> list[int]:
+        """Decide hits; the instants of those refused. This loop is what a replay spends its time in.
 
         Args:
-            now: the instant, µs.
-            keys: those of the hits.
+            times: the instant of each, µs, in order.
+            keys: the key of each.
             units: of quota that each of them takes; None for the cost of the limit.
             plan: the rates that count for them, if they have others on the same keys; None for those of the limit.
         """
-        return self.decide_all(((now, keys),), units, plan)[0]
-
-    def decide_all(self, runs: Iterable[Run], units: int | None = None, plan: Plan | None = None) -> list[int]:
-        """Decide runs of keys; how many of each were refused. This loop is what a replay spends its time in."""
         known, kernel, cost, span = self.table.get, self._kernel, self._cost, self._span
         if units is not None or plan is not None:
             cost = self._cost if units is None else units
             kernel, span = _kernel_of(plan or self.plan, cost), 0
-        found: list[int] = []
-        requests = 0
-        for now, keys in runs:
-            requests += len(keys)
-            until, refused = now + span, 0
-            for key in keys:
-                entry = known(key)
+        refused: list[int] = []
+        for now, key in zip(times, keys, strict=True):
+            entry = known(key)
+            if entry is None:
+                entry = self._arrive(key, now)
                 if entry is None:
-                    entry = self._arrive(key, now)
-                    if entry is None:
-                        continue
-                entry.requests += 1
-                state = entry.state
-                if now >= entry.lapses:
-                    state = None
-                elif state.__class__ is int:
-                    state = self._begun(state, now)
-                if state is None and span:
-                    entry.lapses = until
-                    entry.state = now
                     continue
-                decision, state, ttl = kernel(state, cost, now)
-                if state is not None:
-                    entry.lapses = now + ttl
-                    entry.state = state
-                if not decision[0]:
-                    refused += 1
-                    self._refuse(key, entry, decision, now)
-            found.append(refused)
-        self.requests += requests
-        return found
+            entry.requests += 1
+            state = entry.state
+            if now >= entry.lapses:
+                state = None
+            elif state.__class__ is int:
+                state = self._begun(state, now)
+            if state is None and span:
+                entry.lapses = now + span
+                entry.state = now
+                continue
+            decision, state, ttl = kernel(state, cost, now)
+            if state is not None:
+                entry.lapses = now + ttl
+                entry.state = state
+            if not decision[0]:
+                refused.append(now)
+                self._refuse(key, entry, decision, now)
+        self.requests += len(keys)
+        return refused
 
     def _begun(self, began: int, now: int) -> State | None:
         """The state that a hit made of none; None if it has lapsed."""

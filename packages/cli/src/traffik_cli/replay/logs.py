@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from traffik_cli.replay.batches import SHOWN, Malformed, Parsed, Run
+from traffik_cli.replay.batches import SHOWN, Batch, Malformed, Parsed
 from traffik_cli.replay.detected import Detected
 from traffik_cli.replay.ordering import Sorter
 
@@ -40,7 +40,7 @@ class LogReport:
     worst: int
 
 
-Cut: TypeAlias = Callable[[Iterator[list[Run]]], list[Iterator[list[Run]]]]
+Cut: TypeAlias = Callable[[Iterator[Batch]], list[Iterator[Batch]]]
 """Cuts a stream into parts that can be read side by side."""
 
 
@@ -63,17 +63,17 @@ class Log:
     shown: list[Malformed] = field(default_factory=list)
     _orders: list[Sorter] = field(default_factory=list)
 
-    def runs(self, batches: Iterable[Parsed]) -> Iterator[list[Run]]:
-        """The hits of all batches, in the order of time."""
-        return self._sorted(self._counted(batches))
+    def batches(self, blocks: Iterable[Parsed]) -> Iterator[Batch]:
+        """The hits of all blocks, in the order of time."""
+        return self._sorted(self._counted(blocks))
 
-    def parts(self, batches: Iterable[Parsed], cut: Cut) -> list[Iterator[list[Run]]]:
-        """The hits of all batches in parts, each in the order of time."""
-        return [self._sorted(part) for part in cut(self._counted(batches))]
+    def parts(self, blocks: Iterable[Parsed], cut: Cut) -> list[Iterator[Batch]]:
+        """The hits of all blocks in parts, each in the order of time."""
+        return [self._sorted(part) for part in cut(self._counted(blocks))]
 
-    def _sorted(self, runs: Iterator[list[Run]]) -> Iterator[list[Run]]:
+    def _sorted(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         self._orders.append(Sorter(self.window))
-        return self._orders[-1].arrange(runs)
+        return self._orders[-1].arrange(batches)
 
     def report(self) -> LogReport:
         """How it has gone so far."""
@@ -90,13 +90,13 @@ class Log:
             max((order.worst for order in orders), default=0),
         )
 
-    def _counted(self, batches: Iterable[Parsed]) -> Iterator[list[Run]]:
-        for runs, lines, malformed, shown in batches:
-            self.requests += sum(len(hits) for _, hits in runs)
+    def _counted(self, blocks: Iterable[Parsed]) -> Iterator[Batch]:
+        for batch, lines, malformed, shown in blocks:
+            self.requests += len(batch.hits)
             for line, reason in shown[: SHOWN - len(self.shown)]:
                 self.shown.append(Malformed(self.lines + line, reason))
             self.malformed += malformed
             start = None if self.spacing is None else self.lines * self.spacing
             self.lines += lines
             # Where lines have no time, the reader counts from the first line of its block.
-            yield [(start + now, hits) for now, hits in runs] if start else runs
+            yield Batch([start + now for now in batch.times], batch.hits) if start else batch

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from traffik.identities.proxies import Proxies
 from traffik_cli.replay.addresses import address_in
-from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Wanted, grouped
+from traffik_cli.replay.batches import SHOWN, Hit, Malformed, Parsed, Wanted, timed
 from traffik_cli.replay.clients import Clients
 from traffik_cli.replay.instants import Instants
 from traffik_cli.replay.lines import JsonObject
@@ -76,7 +76,7 @@ class RecordReader:
         times = self._times(rows, instants, bad)
         hits = self._hits(rows, clients)
         bad.sort()
-        return Parsed(grouped(times, hits), len(lines), len(bad), bad[:SHOWN])
+        return Parsed(timed(times, hits), len(lines), len(bad), bad[:SHOWN])
 
     def _rows(self, lines: list[bytes], bad: list[Malformed]) -> _Rows:
         """The records of all lines but blank and malformed ones."""

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from urllib.parse import unquote
 
 from traffik.strategies import Plan
-from traffik_cli.replay.batches import Hit, Run, Wanted
+from traffik_cli.replay.batches import Batch, Hit, Wanted
 from traffik_cli.replay.ledgers import MOST, Ledger
 from traffik_cli.replay.selectors import Selector
 from traffik_cli.replay.tiering import TierField, TierTally
@@ -125,30 +125,32 @@ class Scenario:
         self.tallies = [_tally(trial.tiers, self.wanted) for trial in self.trials]
         self._weights = [None if trial.weight is None else place(trial.weight) for trial in self.trials]
 
-    def decide(self, now: int, hits: list[Hit], idle: int = 0) -> None:
-        """Decide a run of requests; runs come in the order of time.
+    def decide(self, now: int, hits: Sequence[Hit]) -> None:
+        """Decide requests at one instant, µs."""
+        self.decide_all(Batch([now] * len(hits), list(hits)))
+
+    def decide_all(self, batch: Batch, among: Sequence[int] | None = None) -> None:
+        """Decide requests.
 
         Args:
-            now: the instant, µs.
-            hits: the requests.
-            idle: how many more there are that no throttle is to be asked about.
+            batch: the requests; batches come in the order of time.
+            among: the instants of all requests, if no throttle is to be asked about some of them.
         """
-        self.decide_all([(now, hits)], idle)
-
-    def decide_all(self, runs: Sequence[Run], idle: int = 0) -> None:
-        """Decide runs of requests, to each of which there are `idle` more."""
         if [*self._weights, *self.tallies] != [None, None]:  # several throttles, or requests that differ in more
-            found = [sum(self._refused(now, hit) for hit in hits) for now, hits in runs]
+            refused = [now for now, hit in zip(*batch, strict=True) if self._refused(now, hit)]
         else:
-            found = self.ledgers[0].decide_all(runs if self.wanted.bare else map(self._keyed, runs))
-        self.requests += self.timeline.add(runs, found, idle)
-        self.refused += sum(found)
+            refused = self.ledgers[0].decide_all(*(batch if self.wanted.bare else self._keyed(batch)))
+        times = batch.times if among is None else among
+        self.timeline.add(times, refused)
+        self.requests += len(times)
+        self.refused += len(refused)
 
-    def _keyed(self, run: Run) -> Run:
+    def _keyed(self, batch: Batch) -> Batch:
         """The keys of those requests that the only throttle applies to."""
-        now, hits = run
-        place, request = self._places[0], self.wanted.request
-        return now, [hit[place] for hit in hits if not request or self._route(hit)]
+        (times, hits), place = batch, self._places[0]
+        if self.wanted.request:
+            times, hits = batch.only([bool(self._route(hit)) for hit in hits])
+        return Batch(times, [hit[place] for hit in hits])
 
     def _refused(self, now: int, hit: Hit) -> bool:
         if self.wanted.bare:  # all throttles have the same key

@@ -212,7 +212,7 @@ class _Search:
         trial = self._trial(limit)
         ledger = Ledger(trial.plan, trial.cost, trial.selector)
         chosen = self._named & refusable(self.arrays, trial)
-        refused = sum(self._refused(ledger, *run) for run in self.arrays.only(chosen))
+        refused = sum(self._refused(ledger, positions) for positions in self.arrays.only(chosen))
         touched = sum(entry.refusals is not None for _, entry in ledger.entries())
         part, whole = (refused, self.requests) if self.target.of == "requests" else (touched, self.clients)
         return Tried(
@@ -222,11 +222,14 @@ class _Search:
             part <= self.target.share * whole,
         )
 
-    def _refused(self, ledger: Ledger, now: int, clients: list[int], units: list[int] | None) -> int:
-        keys = [self.names[client] for client in clients]
-        if units is None:
-            return ledger.decide(now, keys)
-        return sum(ledger.decide(now, [key], each) for key, each in zip(keys, units, strict=True))
+    def _refused(self, ledger: Ledger, positions: Integers) -> int:
+        arrays = self.arrays
+        keys = [self.names[client] for client in arrays.clients[positions].tolist()]
+        times = arrays.at(positions).tolist()
+        if arrays.costs is None:
+            return len(ledger.decide_all(times, keys))
+        requests = zip(times, keys, arrays.costs[positions].tolist(), strict=True)
+        return sum(ledger.decide(now, [key], cost) for now, key, cost in requests)
 
 
 def _counted(peaks: Integers) -> list[Peaks]:

@@ -6,11 +6,10 @@ kept exactly. Times come in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-
-from traffik_cli.replay.batches import Run
 
 __all__ = ["Peak", "Stretch", "Timeline", "wider"]
 
@@ -93,31 +92,29 @@ class Timeline:
         """How long a step is, µs."""
         return _STEPS[self._step] * _SECOND
 
-    def add(self, runs: Sequence[Run], refused: Iterable[int], idle: int = 0) -> int:
-        """Add runs of requests, with the refusals among each; they come in order, and never before the last.
+    def add(self, times: Sequence[int], refused: Sequence[int]) -> None:
+        """Add requests; they come in order, and never before the last.
 
         Args:
-            runs: the requests.
-            refused: how many of each run were refused.
-            idle: how many more requests each run has.
-
-        Returns:
-            How many requests were added.
+            times: the instant of each, µs.
+            refused: the instants of those refused.
         """
-        if runs and self.first is None:
-            self.first = runs[0][0]
-        before, added, ends = 0, 0, (self._now + 1) * _SECOND
-        for (now, hits), count in zip(runs, refused, strict=True):
-            if now >= ends:
-                self._requests += added - before
+        if not times:
+            return
+        if self.first is None:
+            self.first = times[0]
+        self.last = times[-1]
+        place = gone = 0
+        while place < len(times):
+            now = times[place] // _SECOND
+            if now != self._now:
                 self._flush()
-                self._now, before = now // _SECOND, added
-                ends = (self._now + 1) * _SECOND
-            added += len(hits) + idle
-            self._refused += count
-            self.last = now
-        self._requests += added - before
-        return added
+                self._now = now
+            end = bisect_left(times, (now + 1) * _SECOND, place)
+            over = bisect_left(refused, (now + 1) * _SECOND, gone)
+            self._requests += end - place
+            self._refused += over - gone
+            place, gone = end, over
 
     def steps(self) -> list[Stretch]:
         """All steps, in order, those without a request left out."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from traffik.model.decisions import NEVER, Decision
-from traffik_cli.replay.batches import Hit, Run, Wanted
+from traffik_cli.replay.batches import Batch, Hit, Wanted
 from traffik_cli.replay.grouping import path_template
 from traffik_cli.replay.scenarios import Scenario, Trial
 from traffik_cli.replay.selectors import Selector, header_key, identity_in
@@ -123,17 +123,16 @@ class Trace:
     _last: int | None = None
     _known: dict[tuple[Selector, Hit], bool] = field(default_factory=dict)
 
-    def follower(self, wanted: Wanted) -> Callable[[list[Run]], None]:
+    def follower(self, wanted: Wanted) -> Callable[[Batch], None]:
         """What decides those of the hits that are the client's; hits hold what is `wanted`, method and path too."""
         scenario = Scenario(self.client, self.trials, wanted)
         chosen = dict.fromkeys(trial.selector for trial in self.trials)
         places = [(wanted.selectors.index(each), each) for each in chosen]
 
-        def follow(runs: list[Run]) -> None:
-            for now, hits in runs:
-                for hit in hits:
-                    if any(self._is_client(hit[place], selector) for place, selector in places):
-                        self._decide(scenario, now, hit)
+        def follow(batch: Batch) -> None:
+            for now, hit in zip(*batch, strict=True):
+                if any(self._is_client(hit[place], selector) for place, selector in places):
+                    self._decide(scenario, now, hit)
 
         return follow
 
