@@ -20,6 +20,9 @@ _POINTS: Final = frozenset(".,")
 _HEAD: Final = 20
 """The characters of a time up to its fraction, with the point."""
 
+_LEAP: Final = 60
+"""The number of a second that is added to a day."""
+
 _FRACTION: Final = re.compile(r"(\d{1,9})(\D.*|)", re.ASCII | re.DOTALL)
 _SHORT: Final = 3
 """Digits of a fraction that comes again."""
@@ -70,11 +73,20 @@ class _Heads(dict[str, int]):
         super().__init__()
         self._zone = zone
         self._calendar = calendar
+        self._minute, self._began = "-", 0
 
     def __missing__(self, head: str) -> int:
-        now = instant(f"{head}0{self._zone}", self._calendar)
-        if now is None or head[-1:] not in _POINTS or ":" not in head:  # no time of day, but a long number
+        if head[-1:] not in _POINTS or head[-4:-3] != ":":  # no time of day, but a long number
             raise KeyError(head)
+        if head[:-3] != self._minute:
+            began = instant(f"{head[:-3]}00{head[-1]}0{self._zone}", self._calendar)
+            if began is None:
+                raise KeyError(head)
+            self._minute, self._began = head[:-3], began
+        second = head[-3:-1]
+        if not (second.isdigit() and second.isascii() and int(second) <= _LEAP):
+            raise KeyError(head)
+        now = self._began + int(second) * 1_000_000
         if len(self) >= _MOST:
             self.clear()
         self[head] = now

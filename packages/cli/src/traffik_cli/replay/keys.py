@@ -56,15 +56,16 @@ def keys_of(entries: Sequence[tuple[bytes, Tally]]) -> KeyReport:
         masked += address.endswith(".0")
         if is_private(address):
             private += entry.requests
-    busiest = max(entries, key=lambda pair: pair[1].requests, default=None)
+    counts = [entry.requests for _, entry in entries]
+    most = max(counts, default=0)
     return KeyReport(
         looked_at,
         addresses,
         masked,
         requests,
         private,
-        None if busiest is None else _text(busiest[0]),
-        0 if busiest is None else busiest[1].requests,
+        _text(entries[counts.index(most)][0]) if counts else None,
+        most,
         None if other is None else _text(other),
     )
 

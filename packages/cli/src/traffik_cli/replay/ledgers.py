@@ -26,6 +26,7 @@ __all__ = ["MOST", "Folded", "Ledger", "Refusals", "Tally"]
 MOST: Final = 1_000_000
 """How many keys, dead ones included, are counted separately."""
 
+_DIGITS: Final = frozenset(b"0123456789")
 _BEFORE: Final = -(2**63)
 
 _BIRTHS: Final = 4096
@@ -204,14 +205,15 @@ class Ledger:
 
     def _arrive(self, key: Hit, now: int) -> Tally | None:
         """The entry of a key not seen before; None if it is none."""
-        if is_nothing(self.selector, key):
+        plain = key and key[0] in _DIGITS and b":" not in key  # as nearly all are; no other key means the same client
+        if not plain and is_nothing(self.selector, key):
             self.keyless += 1
             return None
         if len(self.table) >= self._room:
             self._make_room(now)
-        if b":" in key or key[:1] == b"[":
+        if not plain:
             return self._entry(key)
-        entry = self.table[key] = Tally()  # not an address that others are the same as
+        entry = self.table[key] = Tally()
         return entry
 
     def _entry(self, key: bytes) -> Tally:

@@ -110,15 +110,10 @@ def finder(names: Sequence[str]) -> Find:
 
 
 def column(records: Sequence[Record], names: Sequence[str]) -> list[Any]:
-    """The value of each record's first field that says something; None where none does."""
+    """The value of each record's first field that says something; None, or one of `NOTHING`, where none does."""
     if len(names) == 1 and "." not in names[0]:
         (name,) = names
-        values = [record.get(name) for record in records]
-        try:
-            if NOTHING.isdisjoint(values):
-                return values
-        except TypeError:  # a list or an object of JSON
-            pass
+        return [record.get(name) for record in records]
     return list(map(finder(names), records))
 
 

@@ -187,7 +187,11 @@ def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False
     """What `scenario` has found so far, with so many of the worst-hit clients; its limits were given or `suggested`."""
     timeline = scenario.timeline
     steps = timeline.steps()
-    clients, touched = _once(scenario.ledgers)
+    limits = [
+        _limit(*each, worst)
+        for each in zip(scenario.trials, scenario.ledgers, map(_tiers, scenario.tallies), strict=True)
+    ]
+    clients, touched = (limits[0].clients, limits[0].touched) if len(limits) == 1 else _once(scenario.ledgers)
     return ScenarioReport(
         name=scenario.name,
         requests=scenario.requests,
@@ -201,21 +205,13 @@ def report_of(scenario: Scenario, worst: int = WORST, *, suggested: bool = False
         steps=steps,
         second=timeline.second,
         minute=timeline.minute,
-        limits=[
-            _limit(*each, worst)
-            for each in zip(scenario.trials, scenario.ledgers, map(_tiers, scenario.tallies), strict=True)
-        ],
+        limits=limits,
         suggested=suggested,
     )
 
 
 def _once(ledgers: list[Ledger]) -> tuple[int, int]:
     """How many clients there were, and how many of them were refused; folded ones may be counted twice."""
-    if len(ledgers) == 1:
-        (ledger,) = ledgers
-        entries = ledger.entries()
-        hit = sum(entry.refusals is not None for _, entry in entries)
-        return len(entries) + ledger.folded.keys, hit + ledger.folded.touched
     clients: set[bytes] = set()
     touched: set[bytes] = set()
     for ledger in ledgers:
@@ -255,7 +251,7 @@ def _limit(trial: Trial, ledger: Ledger, tiers: list[TierReport], worst: int) ->
         longest=Longest(wait, _text(key), at) if wait else None,
         never=ledger.never,
         worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
-        sizes=_sizes(entries, ledger),
+        sizes=_sizes(entries, hit, ledger),
         tiers=tiers,
     )
 
@@ -274,11 +270,12 @@ def _worst(key: bytes, entry: Tally, refusals: Refusals) -> Worst:
     return Worst(_text(key), entry.requests, refusals.count, refusals.first, refusals.last, wait, by)
 
 
-def _sizes(entries: list[tuple[bytes, Tally]], ledger: Ledger) -> list[Bin]:
+def _sizes(entries: list[tuple[bytes, Tally]], hit: list[_Hit], ledger: Ledger) -> list[Bin]:
     clients: Counter[int] = Counter(ledger.folded.sizes)
     touched: Counter[int] = Counter(ledger.folded.touched_sizes)
-    clients.update(entry.requests.bit_length() for _, entry in entries)
-    touched.update(entry.requests.bit_length() for _, entry in entries if entry.refusals is not None)
+    for requests, count in Counter([entry.requests for _, entry in entries]).items():
+        clients[requests.bit_length()] += count
+    touched.update(entry.requests.bit_length() for _, entry, _ in hit)
     return [Bin(1 << bits - 1, (1 << bits) - 1, clients[bits], touched[bits]) for bits in sorted(clients)]
 
 

@@ -18,7 +18,6 @@ from traffik_cli.replay.addresses import NO_ADDRESS, identity_of
 __all__ = ["Selector", "header_fields", "header_key", "identity_in", "is_address", "is_nothing", "selector"]
 
 _KINDS: Final = ("ip", "header", "field", "regex")
-_DIGITS: Final = frozenset(b"0123456789")
 _GRAMMAR: Final = 'a key is "ip", "header:NAME", "field:NAME" or "regex:PATTERN"'
 
 
@@ -72,8 +71,6 @@ def is_nothing(chosen: Selector, raw: bytes | None) -> bool:
     """Whether `raw` means that there is no key."""
     if not raw or raw == b"-":
         return True
-    if raw[0] in _DIGITS:  # as nearly all addresses begin
-        return False
     return chosen.kind in {"ip", "header"} and raw.decode("utf-8", "replace").lower() in NO_ADDRESS
 
 
