@@ -56,7 +56,7 @@ class Tally:
     """What is known of one key. Read and written for every line of a log, so it is no more than it has to be.
 
     Attributes:
-        lapses: the instant at which its state lapses, or has lapsed at the latest.
+        lapses: the instant at which its state lapses, if that is known.
         state: what its last admitted hit has left; the instant of that hit if there was no state before it.
         requests: how many there were.
         refusals: what became of those refused; None if none was.
@@ -157,12 +157,11 @@ class Ledger:
                     continue
             entry.requests += 1
             state = entry.state
-            if now >= entry.lapses:
+            if state.__class__ is int:
+                state = self._begun(state, now) if now < state + self._span else None
+            elif now >= entry.lapses:
                 state = None
-            elif state.__class__ is int:
-                state = self._begun(state, now)
             if state is None and span:
-                entry.lapses = now + span
                 entry.state = now
                 continue
             decision, state, ttl = kernel(state, cost, now)
@@ -249,12 +248,20 @@ class Ledger:
             elif wait > self.longest[0]:
                 self.longest = (wait, identity_in(self.selector, key), now)
 
+    def _lapses(self, entry: Tally) -> int:
+        """The instant at which a state has lapsed at the latest."""
+        return entry.state + self._span if isinstance(entry.state, int) else entry.lapses
+
     def _make_room(self, now: int) -> None:
         """Fold the tallies of lapsed keys, the refused only if that is not enough."""
         for harsh in (False, True):
             if len(self.table) < self.most // 2:
                 break
-            gone = [identity for identity, entry in self.entries() if _lapsed(entry, now, harsh=harsh)]
+            gone = [
+                identity
+                for identity, entry in self.entries()
+                if (harsh or entry.refusals is None) and now >= self._lapses(entry)
+            ]
             for identity in gone:
                 grouped = identity in self._groups
                 self.folded.add(self._groups.pop(identity) if grouped else self.table.pop(identity))
@@ -292,10 +299,6 @@ class Folded:
             self.touched += 1
             self.touched_sizes[entry.requests.bit_length()] += 1
             self.refusals.update(entry.refusals.by)
-
-
-def _lapsed(entry: Tally, now: int, *, harsh: bool) -> bool:
-    return now >= entry.lapses and (harsh or entry.refusals is None)
 
 
 def _kernel_of(plan: Plan, cost: int) -> Kernel:

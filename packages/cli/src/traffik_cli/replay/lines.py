@@ -56,12 +56,12 @@ class JsonObject:
         except (ValueError, RecursionError):  # also for what Python takes: NaN, broken UTF-8, a comma behind it
             return _patient(line)
 
-    def all(self, lines: Sequence[bytes]) -> Sequence[Record | str]:
-        """What this makes of each line; quick if all of them are strictly JSON."""
+    def all(self, lines: Sequence[bytes]) -> Sequence[Record] | None:
+        """The records of all lines; None if one of them is not strictly an object of JSON."""
         try:
             return list(map(self._decode, lines))
         except (ValueError, RecursionError):
-            return list(map(self, lines))
+            return None
 
 
 def narrowed(parse: Parse, names: Iterable[str]) -> Parse:

@@ -85,10 +85,12 @@ class RecordReader:
         if self.wrappers:
             both = [peeled(line, self.wrappers) for line in inside]
             inside, stamps = [line for line, _ in both], [stamp for _, stamp in both]
-        parse = self.parse
-        records = parse.all(inside) if isinstance(parse, JsonObject) else list(map(parse, inside))
-        rows = _Rows(range(1, len(lines) + 1), inside, records, stamps)
-        if all(inside) and str not in {*map(type, records)}:
+        numbers = range(1, len(lines) + 1)
+        records = self.parse.all(inside) if isinstance(self.parse, JsonObject) else None
+        if records is not None:
+            return _Rows(numbers, inside, records, stamps)
+        rows = _Rows(numbers, inside, list(map(self.parse, inside)), stamps)
+        if all(inside) and str not in map(type, rows.records):
             return rows
         for number, line, record in zip(rows.numbers, inside, rows.records, strict=True):
             if line and record and isinstance(record, str):
