@@ -289,7 +289,7 @@ def _default(name: str) -> Shape:
         return Shape(name, Pairs())
     for known in TEXTS:
         if known.name == name:
-            return Shape(name, Pattern(pattern_of(known.template, known.needed)))
+            return Shape(name, Pattern(pattern_of(known.template, known.needed), known.others))
     return Shape(name, CommonLines(vhost=name == "vhost_combined"))
 
 

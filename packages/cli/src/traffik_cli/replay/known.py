@@ -23,11 +23,13 @@ class KnownText:
         name: what it is called.
         template: what stands where.
         needed: the variable up to which a line has to match.
+        others: matches lines that are no requests; None if all lines are.
     """
 
     name: str
     template: str
     needed: str = "request"
+    others: re.Pattern[bytes] | None = None
 
     @property
     def fields(self) -> Fields:
@@ -87,6 +89,12 @@ TEXTS: Final = (
         "nginx proxy manager",
         '[$time] $_ $method $scheme $vhost "$path" [Client $remote_addr]',
         "remote_addr",
+    ),
+    KnownText(
+        "php",
+        "[$time] $client_addr [$status]: $method $path",
+        "path",
+        re.compile(rb"\[[^\]]*\] (?:\S+ (?:Accepted|Closing|Closed .*)|PHP \S+ Development Server .*)"),
     ),
     KnownText("uvicorn", '$client_addr - "$request" $status'),
 )

@@ -197,9 +197,11 @@ class Pattern:
 
     Attributes:
         pattern: the pattern.
+        others: matches lines that are passed over; None if none are.
     """
 
     pattern: re.Pattern[bytes]
+    others: re.Pattern[bytes] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -208,7 +210,9 @@ class Pattern:
 
     def __call__(self, line: bytes) -> Record | str:
         match = self.pattern.match(line)
-        return "it does not match the format" if match is None else match.groupdict()
+        if match is not None:
+            return match.groupdict()
+        return "" if self.others is not None and self.others.fullmatch(line) else "it does not match the format"
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def _shapes(lines: Sequence[bytes]) -> Iterator[Shape]:
     yield Shape("combined", CommonLines())
     yield Shape("vhost_combined", CommonLines(vhost=True))
     for known in TEXTS:
-        yield Shape(known.name, Pattern(pattern_of(known.template, known.needed)), fields=known.fields)
+        yield Shape(known.name, Pattern(pattern_of(known.template, known.needed), known.others), fields=known.fields)
     yield Shape("logfmt", Pairs(), weight=_NAMED)
     yield from _unnamed(lines)
     yield Shape("words", Words(), weight=0.6)
