@@ -39,6 +39,8 @@ WARNINGS = {
     "one-time": (re.sub(r"12:\d\d:00", "12:00:00", PUBLIC), ()),
     "hour-twice": (TURNED, ("--timezone", "Europe/Berlin")),
     "private-busiest": (PUBLIC + lines(*["10.0.0.1"] * 9), ()),
+    "private-part": (PUBLIC + lines(*(f"10.0.0.{n}" for n in range(9))), ()),
+    "copies": ("".join(line * 2 for line in PUBLIC.splitlines(keepends=True)), ()),
     "masked-addresses": (re.sub(r"\.(\d+) -", r".\1.0 -", PUBLIC.replace("203.0.", "203.")), ()),
     "forwarded-unused": (PUBLIC.replace(" 200 5", ' 200 5 "-" "curl" "198.51.100.7"'), ()),
     "keyless": (PUBLIC + lines(*"-" * 10), ()),
@@ -67,6 +69,21 @@ def test_an_odd_log_can_be_drawn(kind, traffik, tmp_path):
     (tmp_path / "log").write_text(content)
     assert traffik("replay", tmp_path / "log", "--rate", "5/min", "--plot", tmp_path / "a.png", *options).code == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("logs", "copies"), [(["log"] * 3, 3), (["log", "log", "line"], None)])
+def test_a_log_given_several_times_is_noticed(logs, copies, traffik, tmp_path):
+    (tmp_path / "log").write_text(PUBLIC)
+    (tmp_path / "line").write_text(PUBLIC.splitlines(keepends=True)[7])
+    said = traffik("replay", *(tmp_path / each for each in logs), "--rate", "5/min").err
+    assert re.findall(r"each request stands (\d+) times", said) == ([] if copies is None else [str(copies)])
+
+
+def test_proxies_that_come_after_many_clients_are_noticed(traffik, tmp_path):
+    many = lines(*(f"203.{n >> 8}.{n & 255}.7" for n in range(21_000)))
+    (tmp_path / "log").write_text(many + lines(*(f"10.0.0.{n % 30}" for n in range(30_000))))
+    (warning,) = json.loads(traffik("replay", tmp_path / "log", "--rate", "5/min", "--json").out)["warnings"]
+    assert (warning["id"], "58 % of requests" in warning["text"]) == ("private-part", True)
 
 
 @pytest.mark.parametrize("absent", ["unknown", "unix:", "(null)"])

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from traffik_cli.progress import with_progress
 from traffik_cli.reading import batches_of, readers
 from traffik_cli.replay.batches import Batch, Hit, Wanted
+from traffik_cli.replay.copies import Copies
 from traffik_cli.replay.drifts import Demand, LimitDrift, drifts_of
 from traffik_cli.replay.filters import Filters
 from traffik_cli.replay.formats import Format
@@ -164,11 +165,11 @@ def replayed(
     found = Found(reports, read.logs, [], suggestions, 0.0, read.left_out, traced, crests, asked)
     if pseudonyms is not None:
         found = pseudonyms.told(found)
-    return replace(found, warnings=_warnings(found, reading.form.calendar), seconds=time.perf_counter() - began)
+    return replace(found, warnings=_warnings(found, reading.form.calendar, read.copies.found()), seconds=time.perf_counter() - began)
 
 
-def _warnings(found: Found, calendar: Calendar) -> list[ReplayWarning]:
-    warnings = warnings_of(found.reports[0], found.logs, calendar)
+def _warnings(found: Found, calendar: Calendar, copies: int) -> list[ReplayWarning]:
+    warnings = warnings_of(found.reports[0], found.logs, calendar, copies)
     if any(each.group for each in found.suggestions):  # a group may well be one client's
         return [each for each in warnings if each.id != "one-key"]
     return warnings
@@ -190,6 +191,7 @@ class _Read:
     logs: list[LogReport] = field(default_factory=list)
     left_out: int = 0
     trace: Trace | None = None
+    copies: Copies = field(default_factory=Copies)
     measured: list[tuple[Trial, History]] = field(default_factory=list)
 
 
@@ -198,6 +200,7 @@ def _decided(reading: Reading, ask: _Ask, what: str) -> _Read:
     scenarios = [Scenario(name, trials, wanted, reading.most) for name, trials in ask.tries.items()]
     told: list[Callable[[Batch], object]] = [scenario.decide_all for scenario in scenarios]
     done = _Read(scenarios, None)
+    told.append(done.copies.look)
     model = ask.pictured if ask.search is None else ask.search.model
     if model is not None:
         by = Grouping() if ask.search is None else ask.search.by

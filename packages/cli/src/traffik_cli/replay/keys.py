@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from traffik_cli.replay.addresses import address_in, is_private
@@ -13,12 +13,15 @@ from traffik_cli.replay.ledgers import Tally
 __all__ = ["KeyReport", "keys_of"]
 
 _LOOKED_AT: Final = 20_000
-"""Keys that are looked at; more of them would not change the shares."""
+"""Keys that are looked at in any case."""
+
+_BUSY: Final = 1_000
+"""A key with more than one in so many requests is looked at too, as a proxy that came later than many clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    """The keys of a limit, of which the first 20,000 are looked at.
+    """The keys of a limit, of which the first 20,000 are looked at, and those with more than 0.1 % of the requests.
 
     Attributes:
         looked_at: how many were looked at.
@@ -26,6 +29,7 @@ class KeyReport:
         masked: addresses of IPv4 that end with 0, as those do whose end was cut off.
         requests: requests of those that were looked at.
         private: how many of these came from private addresses.
+        inside: the private address with the most requests; None if there is none.
         busiest: the key with the most requests of all; None if there is none.
         busiest_requests: how many that has.
         other: a key that is no address; None if all are.
@@ -36,6 +40,7 @@ class KeyReport:
     masked: int
     requests: int
     private: int
+    inside: str | None
     busiest: str | None
     busiest_requests: int
     other: str | None
@@ -43,9 +48,13 @@ class KeyReport:
 
 def keys_of(entries: Sequence[tuple[bytes, Tally]]) -> KeyReport:
     """Look at the keys of a limit."""
-    looked_at = addresses = masked = requests = private = 0
+    looked_at = addresses = masked = requests = private = most_inside = 0
     other: bytes | None = None
-    for key, entry in islice(entries, _LOOKED_AT):
+    inside: bytes | None = None
+    counts = [entry.requests for _, entry in entries]
+    most, floor = max(counts, default=0), sum(counts) // _BUSY
+    busy = (entries[place] for place in range(_LOOKED_AT, len(counts)) if counts[place] > floor)
+    for key, entry in chain(islice(entries, _LOOKED_AT), busy):
         looked_at += 1
         requests += entry.requests
         address = address_in(key.decode("utf-8", "replace").partition("/")[0])
@@ -56,14 +65,15 @@ def keys_of(entries: Sequence[tuple[bytes, Tally]]) -> KeyReport:
         masked += address.endswith(".0")
         if is_private(address):
             private += entry.requests
-    counts = [entry.requests for _, entry in entries]
-    most = max(counts, default=0)
+            if entry.requests > most_inside:
+                most_inside, inside = entry.requests, key
     return KeyReport(
         looked_at,
         addresses,
         masked,
         requests,
         private,
+        None if inside is None else _text(inside),
         _text(entries[counts.index(most)][0]) if counts else None,
         most,
         None if other is None else _text(other),

@@ -31,7 +31,7 @@ _BYTES: Final = 10
 _KEYS: Final[dict[type, tuple[str, ...]]] = {
     Worst: ("key",),
     Longest: ("key",),
-    KeyReport: ("busiest", "other"),
+    KeyReport: ("busiest", "inside", "other"),
     ClientReport: ("client",),
 }
 """Where a report holds keys of clients, which may be names or tokens."""

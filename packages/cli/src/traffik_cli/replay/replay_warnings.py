@@ -53,10 +53,22 @@ class ReplayWarning:
     log: str | None = None
 
 
-def warnings_of(found: ScenarioReport, logs: Sequence[LogReport], calendar: Calendar = UTC) -> list[ReplayWarning]:
-    """All warnings about a replay of logs in which `calendar` filled in what times do not say."""
+def warnings_of(
+    found: ScenarioReport, logs: Sequence[LogReport], calendar: Calendar = UTC, copies: int = 1
+) -> list[ReplayWarning]:
+    """All warnings about a replay of logs.
+
+    Args:
+        found: the result.
+        logs: what was read.
+        calendar: filled in what times do not say.
+        copies: how often each request stands in the logs.
+    """
     warnings = [warning for log in logs for warning in _of_log(log)]
-    warnings += _of_times(found, logs, calendar)
+    times = list(_of_times(found, logs, calendar))
+    warnings += times
+    if copies > 1 and not times:  # times that mean two instants, or all mean one, make requests look like copies
+        warnings.append(_of_copies(copies, several=len(logs) > 1))
     warnings += [warning for limit in found.limits for warning in _of_keys(found, limit)]
     return warnings + list(_of_rules(found)) + [each for limit in found.limits for each in _of_tiers(limit)]
 
@@ -100,6 +112,15 @@ def _of_log(log: LogReport) -> Iterator[ReplayWarning]:
             "no line has a time: the requests were taken to be made at one instant, or --every so often. Log the time",
             log.name,
         )
+
+
+def _of_copies(copies: int, *, several: bool) -> ReplayWarning:
+    where, remedy = ("logs", "give each log once") if several else ("log", "remove the copies, for example with uniq")
+    return ReplayWarning(
+        "copies",
+        f"each request stands {copies} times in the {where}, at one instant and with one key, and was counted {copies} "
+        f"times: too many are refused. If these are copies, {remedy}",
+    )
 
 
 def _of_times(found: ScenarioReport, logs: Sequence[LogReport], calendar: Calendar) -> Iterator[ReplayWarning]:
@@ -149,11 +170,20 @@ def _of_keys(found: ScenarioReport, limit: LimitReport) -> Iterator[ReplayWarnin
     elif keys.requests > _FEW and keys.private > _MOST * keys.requests:
         share = 100 * keys.private // keys.requests
         yield ReplayWarning("private-addresses", f"{what}{share} % of requests come from private addresses: {_PROXIES}")
-    elif keys.requests > _FEW and _is_inside(keys.busiest) and keys.busiest_requests > _MUCH * limit.requests:
+    elif keys.requests <= _FEW:
+        return
+    elif _is_inside(keys.busiest) and keys.busiest_requests > _MUCH * limit.requests:
         yield ReplayWarning(
             "private-busiest",
             f"{what}the busiest client, {keys.busiest}, sent {keys.busiest_requests} of {limit.requests} requests, and "
             f"is a private address: if it is a proxy, log the client's address; if it checks health, give --ignore",
+        )
+    elif keys.private > _MUCH * limit.requests:
+        share = 100 * keys.private // limit.requests
+        yield ReplayWarning(
+            "private-part",
+            f"{what}{share} % of requests come from private addresses, such as {keys.inside}: if these are proxies in "
+            f"a part of the log, log the client's address; if they are services of yours, give --ignore",
         )
 
 
