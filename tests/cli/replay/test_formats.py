@@ -189,6 +189,8 @@ def test_a_log_may_declare_other_columns_later(tmp_path):
     (tmp_path / "log").write_text(first + first + second + second + first)
     wanted = Wanted((Selector("ip"),))
     with readers(1) as read:
-        (log,), batches = batches_of([Source(str(tmp_path / "log"))], Format("auto", wanted), 10**9, read, lambda _: None)
+        (log,), batches = batches_of(
+            [Source(str(tmp_path / "log"))], Format("auto", wanted), 10**9, read, lambda _: None
+        )
         hits = [hit for batch in batches for hit in batch.hits]
     assert (hits, log.malformed) == ([b"192.0.2.1"] * 9 + [b"192.0.2.2"] * 6, 0)

@@ -165,7 +165,11 @@ def replayed(
     found = Found(reports, read.logs, [], suggestions, 0.0, read.left_out, traced, crests, asked)
     if pseudonyms is not None:
         found = pseudonyms.told(found)
-    return replace(found, warnings=_warnings(found, reading.form.calendar, read.copies.found()), seconds=time.perf_counter() - began)
+    return replace(
+        found,
+        warnings=_warnings(found, reading.form.calendar, read.copies.found()),
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _warnings(found: Found, calendar: Calendar, copies: int) -> list[ReplayWarning]:

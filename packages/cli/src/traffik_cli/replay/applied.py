@@ -18,6 +18,7 @@ from traffik_cli.replay.targets import Suggestion
 
 __all__ = ["applied", "trials_suggested"]
 
+
 def trials_suggested(suggestions: Sequence[Suggestion], model: Trial) -> dict[str, Trial]:
     """The throttles that are suggested, by the group of requests that each is for.
 
@@ -67,7 +68,11 @@ def _hits(wanted: Wanted, history: History, arrays: RequestArrays, positions: In
     keys = [history.names[each] for each in arrays.clients[positions].tolist()]
     if wanted.bare:
         return keys
-    return [(key,) for key in keys] if arrays.costs is None else list(zip(keys, arrays.costs[positions].tolist(), strict=True))
+    return (
+        [(key,) for key in keys]
+        if arrays.costs is None
+        else list(zip(keys, arrays.costs[positions].tolist(), strict=True))
+    )
 
 
 def _enter(scenario: Scenario, history: History, requests: Integers, places: Integers) -> None:

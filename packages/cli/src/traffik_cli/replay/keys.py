@@ -46,12 +46,11 @@ class KeyReport:
     other: str | None
 
 
-def keys_of(entries: Sequence[tuple[bytes, Tally]]) -> KeyReport:
-    """Look at the keys of a limit."""
+def keys_of(entries: Sequence[tuple[bytes, Tally]], counts: Sequence[int]) -> KeyReport:
+    """Look at the keys of a limit; `counts` says how many requests each has."""
     looked_at = addresses = masked = requests = private = most_inside = 0
     other: bytes | None = None
     inside: bytes | None = None
-    counts = [entry.requests for _, entry in entries]
     most, floor = max(counts, default=0), sum(counts) // _BUSY
     busy = (entries[place] for place in range(_LOOKED_AT, len(counts)) if counts[place] > floor)
     for key, entry in chain(islice(entries, _LOOKED_AT), busy):

@@ -149,8 +149,7 @@ class Ledger:
             cost = self._cost if units is None else units
             kernel, span = _kernel_of(plan or self.plan, cost), 0
         refused: list[int] = []
-        for now, key in zip(times, keys, strict=True):
-            entry = known(key)
+        for now, key, entry in zip(times, keys, map(known, keys), strict=True):
             if entry is None:
                 entry = self._arrive(key, now)
                 if entry is None:

@@ -230,6 +230,7 @@ def _tiers(tally: TierTally | None) -> list[TierReport]:
 
 def _limit(trial: Trial, ledger: Ledger, tiers: list[TierReport], worst: int) -> LimitReport:
     entries = ledger.entries()
+    counts = [entry.requests for _, entry in entries]
     hit = [(key, entry, entry.refusals) for key, entry in entries if entry.refusals is not None]
     by: Counter[str] = Counter(ledger.folded.refusals)
     for _, _, refusals in hit:
@@ -247,11 +248,11 @@ def _limit(trial: Trial, ledger: Ledger, tiers: list[TierReport], worst: int) ->
         exact=not ledger.folded.keys,
         touched=len(hit) + ledger.folded.touched,
         keyless=ledger.keyless,
-        keys=keys_of(entries),
+        keys=keys_of(entries, counts),
         longest=Longest(wait, _text(key), at) if wait else None,
         never=ledger.never,
         worst=[_worst(*each) for each in nlargest(worst, hit, key=_badness)],
-        sizes=_sizes(entries, hit, ledger),
+        sizes=_sizes(counts, hit, ledger),
         tiers=tiers,
     )
 
@@ -270,10 +271,10 @@ def _worst(key: bytes, entry: Tally, refusals: Refusals) -> Worst:
     return Worst(_text(key), entry.requests, refusals.count, refusals.first, refusals.last, wait, by)
 
 
-def _sizes(entries: list[tuple[bytes, Tally]], hit: list[_Hit], ledger: Ledger) -> list[Bin]:
+def _sizes(counts: list[int], hit: list[_Hit], ledger: Ledger) -> list[Bin]:
     clients: Counter[int] = Counter(ledger.folded.sizes)
     touched: Counter[int] = Counter(ledger.folded.touched_sizes)
-    for requests, count in Counter([entry.requests for _, entry in entries]).items():
+    for requests, count in Counter(counts).items():
         clients[requests.bit_length()] += count
     touched.update(entry.requests.bit_length() for _, entry, _ in hit)
     return [Bin(1 << bits - 1, (1 << bits) - 1, clients[bits], touched[bits]) for bits in sorted(clients)]
