@@ -53,6 +53,13 @@ def test_it_makes_them_for_any_cost_even_above_the_capacity(hits, cost):
     agree(report, replay(hits, trial.plan, cost))
 
 
+@given(st.lists(st.tuples(micros, clients), max_size=60), st.sampled_from(["gcra", "token-bucket"]), st.integers(1, 9))
+def test_it_makes_them_for_bursts_that_take_many_periods_to_refill(hits, kind, cost):
+    trial = trial_of("1/s", strategy=kind, burst=9, cost=cost)
+    report, _ = replayed([json_lines(sorted(hits, key=lambda hit: hit[0]))], [trial], form="json")
+    agree(report, replay(hits, trial.plan, cost))
+
+
 @given(st.lists(st.tuples(seconds, clients), max_size=60))
 def test_lines_that_are_late_within_the_window_are_decided_in_the_order_of_time(hits):
     trial = trial_of("3/10s")

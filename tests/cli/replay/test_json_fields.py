@@ -129,3 +129,6 @@ def test_clients_read_together_lose_ports_spaces_and_brackets():
     peers = ["192.0.2.1", "192.0.2.1 ", "192.0.2.1:80", "[2001:db8::1]:80", "-", None, "192.0.2.2, 10.0.0.1", "shop"]
     expected = [b"192.0.2.1", b"192.0.2.1", b"192.0.2.1", b"2001:db8::1", None, None, b"192.0.2.2", b"shop"]
     assert Clients(None).keys(peers) == expected
+    assert Clients(None).keys(peers[:5]) == expected[:5]
+    assert Clients(None).keys(["192.0.2.1", "192.0.2.2\n"]) == [b"192.0.2.1", b"192.0.2.2"]
+    assert Clients(None).keys([b"192.0.2.1", b"192.0.2.2:80"]) == [b"192.0.2.1", b"192.0.2.2"]

@@ -53,6 +53,7 @@ LINES = {
         **{"request_X-Forwarded-For": "203.0.113.#"},
     ),
     "nginx proxy manager": '[10/Oct/2025:13:55:36 +0000] - 200 200 - GET https shop.example "/a" [Client 203.0.113.#]',
+    "php": "[Fri Oct 10 13:55:36 2025] 203.0.113.#:4 [200]: GET /a?b=1",
     "tornado": "[I 251010 13:55:36 web:2348] 200 GET /a (203.0.113.#) 1.23ms",
     "sanic": "[2025-10-10 13:55:36 +0000] - (sanic.access)[INFO][203.0.113.#:40000]: GET http://shop.example/a  200 5",
     "a clock of 12 hours": "2025-10-10 01:55:36 PM 203.0.113.# GET /a 200",
@@ -74,6 +75,15 @@ def test_client_time_method_and_path_are_found(name):
     opened = Format("auto", Wanted((Selector("ip"),), request=True), calendar=calendar).open(head)
     ((now, *_), hits) = opened.reader.read(head).batch
     assert (now, hits) == (NOW, [(b"203.0.113.7", b"GET", b"/a")] * 3)
+
+
+def test_connections_of_php_are_no_requests():
+    line = "[Fri Oct 10 13:55:36 2025] 203.0.113.7:4 {}\n"
+    said = ("Accepted", "[404]: GET /a - No such file or directory", "Closing")
+    start = "[Fri Oct 10 13:55:30 2025] PHP 8.4.1 Development Server (http://localhost:8000) started\n"
+    head = (start + "".join(map(line.format, said * 20))).encode()
+    parsed = Format("auto", Wanted((Selector("ip"),), request=True)).open(head).reader.read(head)
+    assert (parsed.batch, parsed.malformed) == (([NOW] * 20, [(b"203.0.113.7", b"GET", b"/a")] * 20), 0)
 
 
 def test_the_time_is_not_that_of_collecting_lines():

@@ -1,4 +1,4 @@
-"""Whether every request stands in the logs more than once: a file that was given twice, or lines that were written twice.
+"""Whether every request stands in the logs several times: a file was given twice, or lines were written twice.
 
 Copies of a request have one instant and one key. If the requests of each key at each instant can be divided by one
 number, there are so many copies of each. In nearly all logs the first few requests show that there are none.

@@ -1,9 +1,9 @@
 """The keys of one limit in a replay: their states, and what became of their requests.
 
 A decision is the plan's kernel's, as in production: state, cost and instant in, decision and state out. Two facts make
-it quick. A state whose ttl has passed counts as none, as in every store, and a hit on none is admitted. So the kernel is
-not asked about it until the key comes again before that state can have lapsed. And a kernel is pure, so that all keys
-that begin at one instant share one state.
+it quick. A state whose ttl has passed counts as none, as in every store, and a hit on none is admitted: the kernel is
+not asked about such a hit until the key comes again before the state can have lapsed. And a kernel is pure, so that all
+keys that begin at one instant share one state.
 
 Memory holds what lives. A key whose state has lapsed is only a tally, and of tallies there are `most` at most: beyond
 that those of lapsed keys are folded into sums, the unrefused first, and a key that comes back is counted as another.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from traffik.model.decisions import ADMITTED, NEVER, Decision
 from traffik.strategies import Kernel, Plan, State
@@ -149,13 +149,12 @@ class Ledger:
             cost = self._cost if units is None else units
             kernel, span = _kernel_of(plan or self.plan, cost), 0
         refused: list[int] = []
-        for now, key, entry in zip(times, keys, map(known, keys), strict=True):
+        for now, key, found in zip(times, keys, map(known, keys), strict=True):
+            entry = found or self._arrive(key, now)
             if entry is None:
-                entry = self._arrive(key, now)
-                if entry is None:
-                    continue
+                continue
             entry.requests += 1
-            state = entry.state
+            state: Any = entry.state
             if state.__class__ is int:
                 state = self._begun(state, now) if now < state + self._span else None
             elif now >= entry.lapses:
