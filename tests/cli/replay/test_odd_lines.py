@@ -60,6 +60,9 @@ LINES = {
     "a zone with a name": "2025-10-10 15:55:36 CEST 203.0.113.# GET /a 200",
     "common event format": "CEF:0|a|b|1|x|req|5|src=203.0.113.# dst=10.0.0.1 rt=1760104536000 method=GET request=/a",
     "a time in brackets": "ip=203.0.113.# time=[10/Oct/2025:15:55:36 +0200] method=GET path=/a",
+    "a folder beside the path": record(
+        x_home="/srv", x_uriPath="/a", x_requestMethod="GET", x_remoteHost="203.0.113.#", at=ISO
+    ),
     "an edge in front": record(edge_ip="192.0.2.9", when=ISO, user_addr="203.0.113.#", verb="GET", uri="/a"),
     "a number that looks like a time": f"1760000000,{ISO},203.0.113.#,GET,/a",
     "forwarded": record(time=ISO, remote_addr="10.0.0.1", forwarded="for=203.0.113.#, for=10.0.0.9", request="GET /a"),

@@ -76,6 +76,7 @@ _UNIT: Final = re.compile(r" *[(\[][^)\]]*[)\]]$")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _HINTS: Final = re.compile(r"ip|addr|client|remote|source|src|peer|user|visitor|caller", re.IGNORECASE)
+_PATHS: Final = re.compile(r"path|ur[il]", re.IGNORECASE)
 _SIGNS: Final = re.compile(r"[^a-z0-9@]")
 _LINE: Final = re.compile(r"[A-Za-z_-]{3,20} (\S.* HTTP/[0-9.]+|(/|[a-z]+://)\S*)")
 _METHOD: Final = re.compile(r"[A-Z][A-Z-]{1,16}|[a-z]{3,7}")
@@ -133,7 +134,8 @@ def layout_of(sample: Sample, fields: Fields, calendar: Calendar) -> Layout:
     path = (fields.path,) if fields.path else _passing(sample, "path", tests)
     if not method and not request:
         method = _unnamed(sample, lambda value: text_of(value) in _METHODS, 0.5)[:1]
-        path = path or tuple(name for name in _unnamed(sample, tests["path"], 0.5) if not _is_other(name))[:1]
+        able = [name for name in _unnamed(sample, tests["path"], 0.5) if not _is_other(name)]
+        path = path or tuple(sorted(able, key=lambda name: _PATHS.search(name) is None))[:1]
     return Layout(
         time=((fields.time,),) if fields.time else _time(sample, tests),
         client=(fields.ip,) if fields.ip else _client(sample, tests["client"]),
