@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from operator import add, itemgetter
 from typing import Any, Final
 
 from traffik_cli.replay.records import text_of
@@ -19,6 +20,9 @@ _SECONDS: Final = 9e9
 _POINTS: Final = frozenset(".,")
 _HEAD: Final = 20
 """The characters of a time up to its fraction, with the point."""
+
+_FRONT: Final = itemgetter(slice(None, _HEAD))
+_BACK: Final = itemgetter(slice(_HEAD, None))
 
 _LEAP: Final = 60
 """The number of a second that is added to a day."""
@@ -125,14 +129,16 @@ class Instants:
     def all(self, values: Sequence[Any]) -> list[int | None]:
         """The instants of all values, in their order; None for each that is no time."""
         known, read = self._known, self.read
-        if {*map(type, values)} == {str}:
-            if values[0][_HEAD - 1 : _HEAD] not in _POINTS:
-                return [known[value] for value in values]
+        first = values[0] if values else None
+        if isinstance(first, str) and first[_HEAD - 1 : _HEAD] in _POINTS:
             try:
-                heads, tails = known.zone(values[0])
-                return [heads[value[:_HEAD]] + tails[value[_HEAD:]] for value in values]
-            except KeyError:  # one of them has no fraction, or another zone
+                heads, tails = known.zone(first)
+                begun = map(heads.__getitem__, map(_FRONT, values))
+                return list(map(add, begun, map(tails.__getitem__, map(_BACK, values))))
+            except (KeyError, TypeError):  # one of them is no text, has no fraction, or another zone
                 pass
+        elif {*map(type, values)} == {str}:
+            return list(map(known.__getitem__, values))
         return [
             round(value * 1e6) if value.__class__ is float and 0 <= value < _SECONDS else read(value)
             for value in values

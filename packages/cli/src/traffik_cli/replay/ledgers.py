@@ -145,6 +145,7 @@ class Ledger:
             plan: the rates that count for them, if they have others on the same keys; None for those of the limit.
         """
         known, kernel, cost, span = self.table.get, self._kernel, self._cost, self._span
+        lasts = span
         if units is not None or plan is not None:
             cost = self._cost if units is None else units
             kernel, span = _kernel_of(plan or self.plan, cost), 0
@@ -155,8 +156,8 @@ class Ledger:
                 continue
             entry.requests += 1
             state: Any = entry.state
-            if state.__class__ is int:
-                state = self._begun(state, now) if now < state + self._span else None
+            if type(state) is int:
+                state = self._begun(state, now) if now < state + lasts else None
             elif now >= entry.lapses:
                 state = None
             if state is None and span:
