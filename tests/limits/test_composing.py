@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from traffik import (
+    BackendError,
     Decision,
     Hit,
     HTTPThrottle,
@@ -20,6 +21,7 @@ from traffik import (
 )
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.limits import combinations
 from traffik.limits.combinations import Combination
 from traffik.limits.composing import TRY, take_all
 from traffik.model.coroutines import run_sync
@@ -107,7 +109,7 @@ async def test_a_bad_commit_settles_nothing(two):
     assert await left(*two) == [9, 4]
 
 
-@pytest.mark.parametrize("limits", [(), ("two",), (Hit("two"),)])
+@pytest.mark.parametrize("limits", [(), ("two",), (Hit("two"),), (Limiter("one", "1/min"), [])])
 async def test_an_object_that_is_no_limit_is_an_error(limits):
     with pytest.raises(TypeError):
         await hit_all("a", *limits)
@@ -219,3 +221,55 @@ async def test_a_strategy_that_fails_leaves_the_other_limits_as_they_were(two, s
     with pytest.raises(RuntimeError, match="the strategy failed"):
         await hit_all("a", *two, faulty)
     assert await left(*two) == [9, 4]
+
+
+async def test_a_reservation_that_cannot_begin_gives_back_what_it_took(two, store):
+    faulty = Limiter("two:faulty", lambda identity: 1 / 0, backend=store)
+    with pytest.raises(ZeroDivisionError):
+        await reserve_all("a", two[0], Hit(faulty, 0)).__aenter__()
+    assert await left(two[0]) == [10]
+
+
+async def test_a_shadow_that_cannot_be_charged_leaves_nothing_taken(two, store, monkeypatch):
+    tried = Limiter("two:tried", "5/min", shadow_rate="1/min", backend=store)
+
+    async def fail(charges):
+        raise BackendError("away")
+
+    monkeypatch.setattr(store, "apply", fail)
+    with pytest.raises(BackendError):
+        await reserve_all("a", *two, tried).__aenter__()
+    assert await left(*two) == [10, 5]
+
+
+async def test_a_reservation_shows_its_estimate(two):
+    reservation = reserve_all("a", *two, cost=3)
+    with pytest.raises(RuntimeError, match="has not begun"):
+        _ = reservation.decision
+    async with reservation:
+        assert (reservation.estimate, reservation.decision.remaining) == (3, 2)
+    with two[0].sync.reserve("a", 2) as of_a_thread:
+        assert of_a_thread.estimate == 2
+
+
+async def test_a_reservation_follows_a_new_rate_of_its_limit(store):
+    limiter = Limiter("renewed", "5/min", backend=store)
+    async with limiter.reserve("a", 4) as reservation:
+        limiter.update(rate="9/min")
+        await reservation.commit(1)
+    assert (await limiter.stat("a")).hits_remaining == 8
+
+
+async def test_what_is_asked_for_no_units_or_for_a_limit_of_none_is_admitted(two):
+    assert await two[0].take_up_to("a", 0) == 0
+    two[0].disable()
+    assert await two[0].take_up_to("a", 7) == 7
+    assert all(await two[0].plan("a", [1, 99]))
+
+
+async def test_the_last_combinations_are_kept(two, store, monkeypatch):
+    monkeypatch.setattr(combinations, "_KEPT", 1)
+    three = Limiter("two:3", "5/min", backend=store)
+    for others in ([two[1]], [three], [two[1], three]):
+        assert await hit_all("a", two[0], *others)
+    assert [*two[0].combinations] == [(two[0], two[1], three)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 
@@ -17,7 +18,7 @@ from traffik import (
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
 from traffik.limits import change_records
-from traffik.limits.changes import change_in_store, changes_in
+from traffik.limits.changes import change_in_force, change_in_store, changes_in
 from traffik.strategies import FixedWindow
 from traffik.testing.stores import every_strategy
 
@@ -250,3 +251,34 @@ class TestBadArguments:
     def test_the_time_to_follow_is_a_number_of_seconds(self, within):
         with pytest.raises(ValueError, match="changes_within is a number of seconds above 0, or None"):
             LMDBBackend(changes_within=within)
+
+
+def test_of_two_changes_at_once_none_is_lost(store, monkeypatch):
+    others, load = ["mails"], store.record.load
+
+    def load_while_another_changes():
+        found = load()
+        while others:
+            change_in_store(store, others.pop(), "1/min")
+        return found
+
+    monkeypatch.setattr(store.record, "load", load_while_another_changes)
+    change_in_store(store, "api", "2/min")
+    assert [change.uid for change in changes_in(store)] == ["api", "mails"]
+    assert (change_in_force(store, "mails").rate, change_in_force(store, "none")) == ("1/min", None)
+
+
+def test_each_change_that_a_limit_cannot_follow_is_logged_once(clock, caplog):
+    store = InMemoryBackend(clock=clock)
+    limiter = Limiter("api", lambda identity: "2/min", backend=store)
+    for rate in ("3/min", "4/min"):
+        change_in_store(store, "api", rate)
+        assert limiter.sync.hit("ada")
+    assert [each for each in caplog.messages if "cannot follow change" in each] == caplog.messages
+    assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize("rest", [{}, {"in_force": [["api", 1]], "recent": []}, {"in_force": [[1] * 7], "recent": []}])
+def test_a_record_without_changes_is_an_error(rest):
+    with pytest.raises(ValueError, match="change"):
+        change_records.ChangeRecord.read(json.dumps({"format": 1, "version": 1, **rest}).encode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from traffik import Limiter, Rate, RateError
+from traffik.limits.options import returned_rates
+from traffik.notices import misconfiguration
 
 MINUTE = Rate.parse("5/min")
 
@@ -39,3 +41,19 @@ def test_a_callable_rate_must_return_a_rate(answer, store):
     with pytest.raises(RateError):
         Limiter("limits", lambda _: answer, backend=store).sync.hit("a")
     assert store.keys == 0
+
+
+def test_a_bad_rate_that_no_function_returned_is_an_error_about_the_rate():
+    with pytest.raises(RateError, match="often"):
+        returned_rates(None, "often")
+
+
+def test_scopes_are_not_counted_any_more_once_they_are_too_many(store, monkeypatch):
+    told = []
+    monkeypatch.setattr(misconfiguration, "MOST_SCOPES", 1)
+    monkeypatch.setattr(misconfiguration, "many_scopes", told.append)
+    limiter = Limiter("limits", "5/min", backend=store)
+    for scope in "abc":
+        limiter.sync.hit("ada", context={"scope": scope})
+    limiter.note_scope("d")
+    assert (len(told), limiter.scopes) == (1, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import toy
-from traffik import ConfigurationError, HTTPThrottle, Limiter, RateError, hit_all, is_throttled
+from traffik import ConfigurationError, HTTPThrottle, Limiter, RateError, ResponseOptions, hit_all, is_throttled
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits.shadows import ShadowReport
 
@@ -45,6 +45,12 @@ class TestAWholeLimit:
         request = toy.Request()
         assert await throttle.hit(request) is request
         assert not is_throttled(request)
+
+    async def test_is_counted_once_if_its_responses_depend_on_the_client(self, store):
+        throttle = HTTPThrottle("a", "1/min", shadow=True, responses=ResponseOptions(jitter=5), backend=store)
+        for _ in range(2):
+            await throttle.hit(toy.Request())
+        assert throttle.shadow_report == ShadowReport(admitted=1, refused=1)
 
     async def test_does_not_refuse_with_others(self, store):
         live, shadow = Limiter("a", "5/min", backend=store), Limiter("b", "1/min", shadow=True, backend=store)

@@ -116,3 +116,13 @@ async def test_a_slot_is_given_back_under_every_policy(clock, policy, still_away
     clock.advance(seconds=60)
     async with exports.slot(cost=2) as slot:
         assert bool(slot) == (policy != "throttle" or not still_away)
+
+
+async def test_a_slot_of_the_fallback_is_lost_if_the_store_has_none_left(clock):
+    exports = slots_on(clock, "fallback")
+    store, exports.backend.away = exports.backend, True
+    async with exports.slot() as slot:
+        store.away = False
+        async with exports.slot(cost=2):
+            await renew(slot, clock)
+            assert (slot.lost, (await exports.stat()).in_use) == (True, 2)

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync as in_thread
 from tests.limits.distant import DistantBackend
 from traffik import BackendError, ConfigurationError, SlotLostError, Slots, notices
 from traffik.limits import renewals
+from traffik.limits.leases import Lease
 from traffik.model.coroutines import run_sync
 
 pytestmark = pytest.mark.anyio
@@ -251,3 +252,44 @@ def test_a_fork_leaves_the_slots_of_its_parent_alone(exports, monkeypatch):
     monkeypatch.undo()
     run_sync(slot._lease.release())
     assert exports.sync.stat().in_use == 0
+
+
+async def failing(lease):
+    raise LookupError
+
+
+async def test_a_renewal_that_fails_is_logged_and_tried_again_until_the_block_ends(exports, monkeypatch, caplog):
+    slot = exports.slot()
+    async with slot:
+        monkeypatch.setattr(Lease, "renew", failing)
+        await slot._renewal._renew()
+        assert "the renewal of a slot has failed" in caplog.text
+    caplog.clear()
+    await slot._renewal._renew()
+    assert caplog.text == ""
+
+
+def test_a_renewal_of_a_thread_that_fails_is_logged_and_tried_again(exports, monkeypatch, caplog):
+    with exports.sync.slot() as slot:
+        monkeypatch.setattr(Lease, "renew", failing)
+        assert slot._renewal.renew() == 6_000_000
+    assert "the renewal of a slot has failed" in caplog.text
+
+
+@pytest.mark.parametrize("on_lost", [None, lambda slot: 1 / 0])
+def test_a_slot_of_a_thread_is_lost_with_or_without_a_function_that_works(exports, clock, caplog, on_lost):
+    with clock.skipping_pauses(), exports.sync.slot(on_lost=on_lost) as slot:
+        clock.advance(seconds=60)
+        assert (slot._renewal.renew(), slot.lost) == (None, True)
+    assert ("on_lost has failed" in caplog.text) is (on_lost is not None)
+
+
+async def test_a_child_of_a_fork_leaves_the_slot_of_its_parent_alone(exports, monkeypatch):
+    slot = await exports.slot().__aenter__()
+    monkeypatch.setattr(slot._lease, "_process", -1)
+    await slot.__aexit__(None, None, None)
+    assert (await exports.stat()).in_use == 1
+    monkeypatch.undo()
+    await slot.__aexit__(None, None, None)
+    await slot.__aexit__(None, None, None)  # units are given back once
+    assert exports.backend.posted == [-1]

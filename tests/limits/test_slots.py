@@ -185,3 +185,7 @@ async def test_no_more_than_the_limit_work_at_once(exports):
         for _ in range(20):
             tasks.start_soon(work)
     assert (max(at_once), len(at_once)) == (2, 20)
+
+
+def test_slots_show_their_limit(store):
+    assert repr(Slots("exports", 2, backend=store)) == "<Slots uid='exports' limit=2>"

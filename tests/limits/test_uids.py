@@ -240,3 +240,11 @@ def test_uids_of_deleted_limits_are_forgotten():
         Limiter(f"made:{number}", "1/min")
     assert len(uids._claimed) <= 2_048
     assert {limit.uid for limit in uids.held()} >= {limit.uid for limit in kept}
+
+
+def test_only_the_last_uids_that_were_looked_at_are_remembered(monkeypatch):
+    monkeypatch.setattr(uids, "_ROOM", 1)
+    both = [Limiter("uids", "1/min"), Limiter("others", "1/min")]
+    both.append(Limiter("uids", "2/min"))
+    both.append(Limiter("others", "2/min"))
+    assert (len(notices.said()), uids._looked_for) == (2, {"others"})

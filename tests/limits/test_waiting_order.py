@@ -195,3 +195,29 @@ async def until_waiting(number):
     """Let other tasks run until `count` of them wait."""
     while sum(len(queue._waiters) for queue in queues._queues.values()) < number:
         await checkpoint()
+
+
+def test_a_waiter_that_does_not_rest_yet_may_be_woken():
+    assert queues.TaskWaiter(None).wake()
+
+
+def test_a_queue_that_was_emptied_while_a_waiter_came_is_left_for_a_new_one(store, monkeypatch):
+    key, first, second, add = (store, "a", "b"), queues.ThreadWaiter(1), queues.ThreadWaiter(2), queues.WaitQueue.add
+
+    def add_after_a_signal(queue, waiter):
+        if queue.first is first:
+            queues.leave(key, first)
+        add(queue, waiter)
+
+    left = queues.enqueue(key, first)
+    monkeypatch.setattr(queues.WaitQueue, "add", add_after_a_signal)
+    queue = queues.enqueue(key, second)
+    assert (queue is left, queue.first, queues._queues[key]) == (False, second, queue)
+    queues.leave(key, second)
+
+
+def test_a_pause_of_a_thread_lasts_its_microseconds(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(timing.time, "sleep", pauses.append)
+    timing.sleep_sync(1_500_000)
+    assert pauses == [1.5]

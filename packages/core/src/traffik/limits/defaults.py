@@ -61,9 +61,9 @@ def fields_of(memory: Memory, written: Collection[bytes] = (), *, status: int = 
                 memory = {throttle: decision}
                 break
     if len(memory) == 1 and not written:  # the usual case, and the fastest
-        for throttle, decision in memory.items():
-            only: RawFields = throttle.policies(decision).raw_fields(decision)
-            return only
+        ((throttle, decision),) = memory.items()
+        only: RawFields = throttle.policies(decision).raw_fields(decision)
+        return only
     fields = together((throttle.policies(decision), decision) for throttle, decision in memory.items())
     return () if _common(fields, written) else fields
 

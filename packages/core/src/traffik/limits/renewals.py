@@ -46,7 +46,7 @@ class TaskRenewal:
     def __init__(self, lease: Lease, told: _Told) -> None:
         self._lease = lease
         self._told = told
-        self._timer: Callable[[], object] | None = None
+        self._timer: Callable[[], object]
         self._running: Any = None
         self._stopped = False
         self._begin_after(lease.period // 3)
@@ -54,8 +54,7 @@ class TaskRenewal:
     async def stop(self) -> None:
         """Stop renewing it. Waits for a renewal that has begun; the caller must not be cancelled."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer()
+        self._timer()
         if self._running is not None:
             await self._running.wait()
 

@@ -132,8 +132,8 @@ class Shadow:
         return [live, Charge(shadow_uid(account.uid), self.plan, key, cost)]
 
     def _noted(self, live: Decision, shadow: Sequence[Decision], key: str, cost: int) -> Decision:
-        if self.plan is not None:
-            self.note(live, shadow[0] if shadow else self.plan.without_store(cost), key, cost)
+        assert self.plan is not None  # noqa: S101 - for type checkers: a whole limit is noted elsewhere
+        self.note(live, shadow[0] if shadow else self.plan.without_store(cost), key, cost)
         return live
 
 
