@@ -86,3 +86,16 @@ def test_a_signal_handler_may_use_it_while_its_own_thread_does(circuit):
         assert circuit._lock.acquire(blocking=False)  # otherwise the next line would wait for ever
         assert fail(circuit, 3) == [False, False, True]
         circuit._lock.release()
+
+
+def test_a_breaker_that_another_thread_closes_meanwhile_admits(circuit):
+    class Closing:
+        def __enter__(self):
+            circuit.closed = True
+
+        def __exit__(self, *error):
+            pass
+
+    fail(circuit, 3)
+    circuit._lock = Closing()
+    assert circuit.admits(0)

@@ -68,3 +68,8 @@ def test_two_stores_are_followed_apart(clock):
         limits = [Limiter("api", "2/min", backend=store) for store in (one, other)]
         limits[0].sync.update_everywhere(rate="5/min")
         assert [limit.sync.stat("ada").hits_remaining for limit in limits] == [5, 2]
+
+
+def test_a_subscription_to_changes_may_be_closed_twice():
+    subscription = subscribe_changes(print)
+    assert (subscription.close(), subscription.close()) == (True, True)

@@ -258,3 +258,24 @@ def test_the_end_of_a_program_waits_for_queued_events(limiter):
     delivery._at_exit()
     assert len(events) == 3
     subscription.close()
+
+
+def test_unsubscribe_leaves_the_subscriptions_of_others(limiter):
+    events = []
+    with subscribe(events.append) as subscription:
+        unsubscribe(print)
+        hit(limiter, 1)
+        subscription.flush(10)
+        assert repr(subscription).endswith("to '*': 1 delivered, 0 dropped>")
+
+
+def test_without_a_thread_events_are_dropped_and_counted(limiter, monkeypatch):
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    with subscribe(print) as subscription:
+        monkeypatch.setattr(delivery.Thread, "start", fail)
+        hit(limiter, 2)
+        subscription._delivery.queue.append(None)
+        assert (subscription.dropped, subscription.flush(0.01)) == (2, False)
+        subscription._delivery.queue.clear()

@@ -41,3 +41,10 @@ def test_a_store_that_does_not_answer_is_a_warning(clock, caplog):
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage() == "mails: unavailable hit of cost 1, 0 left, never admitted"
+
+
+def test_an_event_of_a_shadow_says_so(store, caplog):
+    caplog.set_level(logging.INFO, "traffik.decisions")
+    with subscribe(EventLog()):
+        Limiter("tried", "1/min", shadow=True, backend=store).sync.hit("ada")
+    assert caplog.messages[-1].endswith(", on trial")

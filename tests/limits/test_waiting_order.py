@@ -214,10 +214,3 @@ def test_a_queue_that_was_emptied_while_a_waiter_came_is_left_for_a_new_one(stor
     queue = queues.enqueue(key, second)
     assert (queue is left, queue.first, queues._queues[key]) == (False, second, queue)
     queues.leave(key, second)
-
-
-def test_a_pause_of_a_thread_lasts_its_microseconds(monkeypatch):
-    pauses = []
-    monkeypatch.setattr(timing.time, "sleep", pauses.append)
-    timing.sleep_sync(1_500_000)
-    assert pauses == [1.5]

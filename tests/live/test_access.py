@@ -93,3 +93,8 @@ def test_an_application_that_says_something_else_is_an_error(answer):
     access = Access(None, None, lambda request: answer)
     with pytest.raises(TypeError, match="authorize returns None, 'read' or 'act', or one of these and a name"):
         run_sync(access.grant(LiveRequest("GET", "/", {}), None))
+
+
+@pytest.mark.parametrize("cookies", ["", "a=b", "a[=b; \x00=c"])
+def test_a_cookie_that_is_missing_or_broken_is_empty(cookies):
+    assert LiveRequest("GET", "/", {"cookie": cookies}).cookie("session") == ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+from functools import partial
 
+import anyio
 import pytest
 
 from traffik import Limiter
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
 from traffik.events.audits import subscribe_audits
+from traffik.live import actions, monitors
 from traffik.live.messages import LiveRequest
 from traffik.live.pages import LivePage
+from traffik.live.ticking import Ticker
 from traffik.model.coroutines import run_sync
 
 TOKEN = "a token of operators"
@@ -147,3 +152,51 @@ def test_a_forked_worker_counts_from_nothing_with_a_thread_of_its_own(page, limi
         os._exit(0)
     assert json.loads(os.read(read, 100)) == [1, True]
     os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("minutes", [0, 61, 1.5])
+def test_minutes_are_an_integer_from_1_to_60(minutes):
+    with pytest.raises(ValueError, match="from 1 to 60"):
+        LivePage(token=TOKEN, minutes=minutes)
+
+
+def test_a_limit_that_is_gone_keeps_its_counts(page):
+    Limiter("gone", "1/min", backend=InMemoryBackend()).sync.hit("ada")
+    gc.collect()
+    page.tick()
+    (row,) = (each for each in page.state()["throttles"] if each["throttle"] == "gone")
+    assert (row["rate"], row["admitted"]) == ("", 1)
+
+
+def test_the_earliest_bans_end_if_there_are_too_many(page, limiter, monkeypatch):
+    monkeypatch.setattr(actions, "MOST_BANS", 1)
+    assert act(page, action="ban", throttle="mails[1]", client="ada", seconds=60) == 200
+    assert act(page, action="ban", throttle="mails[1]", client="bob", seconds=90) == 200
+    assert [bool(limiter.sync.check(each)) for each in ("ada", "bob")] == [True, False]
+
+
+def test_refusals_of_too_many_clients_at_once_are_not_listed(page, limiter, monkeypatch):
+    monkeypatch.setattr(monitors, "_MOST_WAITING", 1)
+    for client in ("ada", "bob") * 3:
+        limiter.sync.hit(client)
+    page.tick()
+    assert len(page.state()["clients"]) == 1
+
+
+class TestTheThread:
+    def test_it_logs_what_fails_once_and_goes_on(self, caplog):
+        ticker = Ticker(lambda: 1 / 0)
+        ticker.start()
+        ticker.start()
+        for _ in range(3):
+            ticker.catch_up(10)
+        ticker.close()
+        ticker.catch_up()
+        assert (ticker._ended >= 3, caplog.text.count("could not be brought up to date")) == (True, 1)
+
+
+def test_the_first_answer_in_an_event_loop_has_the_counts_of_all_workers(tmp_path):
+    with LMDBBackend(tmp_path / "store") as store, LivePage(token=TOKEN, store=store) as page:
+        page._ticker.start()
+        anyio.run(partial(page._read_others, sync=False))
+        assert page._ticker._ended > 0

@@ -12,6 +12,7 @@ from traffik import FixedWindow, HTTPThrottle, Rate, TokenBucket, WebSocketThrot
 from traffik.model.errors import ConfigurationError
 from traffik.rules.rule import Rule
 from traffik.strategies.named import STRATEGIES
+from traffik.throttles import entries
 from traffik.throttles.entries import entries_of
 from traffik.throttles.files import SCHEMA, load_throttles, read_limits
 
@@ -193,3 +194,8 @@ def test_a_second_throttle_with_the_same_uid_on_the_same_line_is_an_error():
     text = 'throttle = [{uid = "a", rate = "1/s"}, {uid = "a", rate = "2/s"}]'
     with pytest.raises(ConfigurationError, match=r"^limits:1: the uid 'a' is that of the throttle in line 1"):
         entries_of("limits", text)
+
+
+def test_a_number_in_a_file_is_an_integer():
+    with pytest.raises(TypeError, match="this is an integer, not '5'"):
+        entries._number("5")

@@ -157,3 +157,15 @@ def until(holds):
     while not holds() and time.monotonic() < end:
         time.sleep(0.01)
     assert holds()
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(path, throttles, caplog):
+    limits = FollowedLimits(path, throttles)
+    limits.refresh_if_changed()
+    assert caplog.text == ""
+
+
+def test_an_unexpected_error_is_logged_and_the_thread_goes_on(path, throttles, caplog, monkeypatch):
+    monkeypatch.setattr(FollowedLimits, "refresh_if_changed", lambda limits: 1 / 0)
+    with following(path, throttles, every=0.01):
+        until(lambda: caplog.text.count("could not be followed") > 1)

@@ -7,8 +7,9 @@ import functools
 import pytest
 
 from tests import toy
-from traffik import HTTPThrottle, Rate, Throttled, WebSocketThrottle, is_throttled
+from traffik import Decision, HTTPThrottle, Rate, Throttled, WebSocketThrottle, is_throttled
 from traffik.model.coroutines import run_sync
+from traffik.throttles import guards
 from traffik.throttles.decorators import guards_for, is_async_callable, rates_among
 from traffik.throttles.guards import each_of, hit_each
 from traffik.throttles.naming import uid_of
@@ -146,3 +147,11 @@ def test_async_callables_are_recognized():
 def test_the_option_of_another_limiter_is_an_error_that_names_ours():
     with pytest.raises(TypeError, match=r'takes no option limit=\'5/min\': .*rate="5/min"'):
         rates_among((), {"limit": "5/min"})
+
+
+def test_the_responses_that_were_made_last_are_kept(store, monkeypatch):
+    monkeypatch.setattr(guards, "_PREPARED", 1)
+    throttle, respond = HTTPThrottle("kept", "1/min", backend=store), guards.PreparedRejections(lambda rejection: rejection)
+    for wait in (1_000_000, 2_000_000):
+        respond(throttle, Decision(False, 1, 0, wait))
+    assert len(respond._made) == 1

@@ -7,7 +7,7 @@ import functools
 import pytest
 
 from traffik import ConfigurationError, HTTPThrottle, notices
-from traffik.throttles.placement import _decorated, note_decorated, report_misplaced
+from traffik.throttles.placement import _decorated, misplaced, note_decorated, report_misplaced
 
 
 def wrapped(function):
@@ -99,3 +99,12 @@ class TestAThrottleAsADecorator:
 
 
 def handler(request): ...
+
+
+def test_a_function_that_cannot_be_hashed_has_no_decorator():
+    class Unhashable:
+        __hash__ = None
+
+        def __call__(self, request): ...
+
+    assert misplaced([Unhashable()]) == []

@@ -101,3 +101,13 @@ def test_the_check_does_not_keep_a_throttle_alive(throttled):
         assert gone() is None
     finally:
         gc.enable()
+
+
+async def test_a_check_that_ends_after_its_throttle_does_nothing(throttled):
+    throttle = throttled(lambda request: request.scope["peer"])
+    check = throttle.identifier.call
+    throttle.itself = throttle  # deleted with a cycle, so not at once
+    del throttle
+    gc.collect()
+    assert [check(toy.Request(peer), {}) for peer in "ab"] == ["a", "b"]
+    assert said() == []

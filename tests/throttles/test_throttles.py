@@ -11,8 +11,10 @@ from traffik import (
     EXEMPTED,
     AllOf,
     ConfigurationError,
+    Decision,
     FixedWindow,
     HTTPThrottle,
+    Limiter,
     Throttled,
     WebSocketThrottle,
     get_wait,
@@ -246,3 +248,16 @@ async def test_only_refuse_returns_the_result_of_the_handler(store):
     assert await throttle.refuse(connection, decision) == "an answer"
     assert throttle.sync.refuse(connection, decision) == "an answer"
     assert await throttle.hit(connection) is connection
+
+
+def test_what_is_amended_was_admitted(store):
+    throttle, request = HTTPThrottle("amended", "1/min", backend=store), toy.Request()
+    throttle.amend(request, throttle.sync.decide(request))
+    assert not throttle.sync.decide(request)
+    throttle.amend(request, Decision(True, 1, 1))
+    assert is_throttled(request)
+
+
+def test_several_limits_without_a_throttle_are_no_all_of(store):
+    with pytest.raises(TypeError, match="at least one throttle"):
+        AllOf(Limiter("alone", "1/min", backend=store))
