@@ -170,9 +170,9 @@ def test_a_limit_that_is_gone_keeps_its_counts(page):
 
 def test_the_earliest_bans_end_if_there_are_too_many(page, limiter, monkeypatch):
     monkeypatch.setattr(actions, "MOST_BANS", 1)
-    assert act(page, action="ban", throttle="mails[1]", client="ada", seconds=60) == 200
-    assert act(page, action="ban", throttle="mails[1]", client="bob", seconds=90) == 200
-    assert [bool(limiter.sync.check(each)) for each in ("ada", "bob")] == [True, False]
+    assert act(page, action="ban", throttle="mails[1]", identity="ada", seconds=60) == 200
+    assert act(page, action="ban", throttle="mails[1]", identity="bob", seconds=90) == 200
+    assert [limiter.sync.hit(each).degraded for each in ("ada", "bob")] == [None, "banned"]
 
 
 def test_refusals_of_too_many_clients_at_once_are_not_listed(page, limiter, monkeypatch):

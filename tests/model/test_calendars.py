@@ -129,3 +129,7 @@ class TestText:
     def test_invalid_text_is_an_error_that_shows_it(self, text, words):
         with pytest.raises(RateError, match=words):
             Rate.parse(text)
+
+
+def test_the_times_of_periods_are_integers_as_stores_need_them():
+    assert {type(each) for each in CalendarPeriod("month", "Europe/Berlin").around(0)} == {int}

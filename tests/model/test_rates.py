@@ -275,3 +275,8 @@ def test_other_objects_are_an_error(other):
 def test_a_number_with_many_decimals_is_no_whole_number():
     with pytest.raises(RateError, match="not a whole number"):
         Rate.parse(f"1.{'3' * 1000}/s")
+
+
+def test_none_is_no_rate_and_the_error_says_how_to_write_no_limit():
+    with pytest.raises(RateError, match=r'\(NoneType\): for no limit write "unlimited", or '):
+        parse_rates(None)
