@@ -6,6 +6,8 @@ import pytest
 
 from traffik import GCRA, FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket
 from traffik.backends.base import Charge
+from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.postings import SETTLE, Posting
 from traffik.backends.resilience.failures import Failures
 from traffik.model.errors import BackendError
 from traffik.model.rates import parse_rates
@@ -123,3 +125,11 @@ def test_a_share_is_above_0_and_at_most_1(share):
 def test_any_other_policy_is_an_error_that_lists_them(policy):
     with pytest.raises(ValueError, match=r"on_error is one of fallback, allow, throttle, raise, or a function"):
         Failures(policy, 1)
+
+
+def test_units_charged_while_the_store_is_away_are_missing_in_the_fallback():
+    failures, what = Failures("fallback", 1), charge(FixedWindow(), "3/day")
+    account = InMemoryBackend().account(what.uid, what.plan)
+    (posted,) = failures.post(["fallback"], ERROR, [Posting(SETTLE, account, "ada", 2)], WAIT)
+    assert (posted.units, posted.decision.degraded) == (2, "fallback")
+    assert spent(failures, what) == 1

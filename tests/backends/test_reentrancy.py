@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from tests.interrupting import Interrupted, each_interrupt, in_thread
-from traffik import FixedWindow, Limiter, Rate
+from traffik import FixedWindow, Limiter, Rate, hit_all_sync
 from traffik.backends.inmemory import InMemoryBackend
 
 
@@ -109,3 +109,13 @@ def test_the_error_of_a_handler_is_raised_while_a_hit_waits_for_another_thread(c
         with pytest.raises(Interrupted):
             limiter.hit("bob")  # a new key, which waits for the lock
     signal.signal(signal.SIGALRM, before)
+
+
+def test_what_else_asks_while_keys_move_is_unavailable_too(limiter, inside):
+    calls, answers = inside
+    other = Limiter("other", "5/day", backend=limiter.backend)
+    for call in (lambda: hit_all_sync("bob", limiter, other), lambda: other.sync.charge("bob", 1)):
+        calls.append(call)
+        limiter.sync.reset("ada")
+        assert limiter.sync.hit("ada")
+    assert [answer.degraded for answer in answers] == ["unavailable"] * 2

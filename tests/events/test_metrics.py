@@ -162,3 +162,17 @@ def test_a_missing_opentelemetry_is_an_error_that_says_what_to_install(monkeypat
     monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
     with pytest.raises(ImportError, match=r"pip install 'traffik-core\[otel\]'"):
         importlib.import_module("traffik.events.otel")
+
+
+def test_of_several_calls_at_once_one_is_timed(store):
+    samples = []
+
+    def note(store, kind, value):
+        samples.append(kind)
+
+    probes.sample_stores(note)
+    try:
+        assert [store.probe.call(len, "ab") for _ in range(3)] == [2] * 3
+    finally:
+        probes.stop_sampling(note)
+    assert samples == ["duration"]

@@ -22,6 +22,7 @@ from traffik import (
 from traffik.backends.base import Backend
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.limits import combinations
+from traffik.limits.changes import change_in_store
 from traffik.limits.combinations import Combination
 from traffik.limits.composing import TRY, take_all
 from traffik.model.coroutines import run_sync
@@ -273,3 +274,30 @@ async def test_the_last_combinations_are_kept(two, store, monkeypatch):
     for others in ([two[1]], [three], [two[1], three]):
         assert await hit_all("a", two[0], *others)
     assert [*two[0].combinations] == [(two[0], two[1], three)]
+
+
+async def test_a_reservation_of_no_units_is_settled_by_the_new_rate_of_its_limit(store):
+    limiter = Limiter("renewed", "5/min", backend=store)
+    async with limiter.reserve("a", 0) as reservation:
+        limiter.update(rate="9/min")
+        await reservation.commit(1)
+    assert (await limiter.stat("a")).hits_remaining == 8
+
+
+async def test_limits_in_different_stores_can_be_tried_together(two, clock):
+    elsewhere = Limiter("two:elsewhere", "5/min", backend=InMemoryBackend(clock=clock))
+    both = Combination([two[0], elsewhere])
+    assert (await take_all(both, "a", 5, None, False, TRY)).decision
+    assert not (await take_all(both, "a", 6, None, False, TRY)).decision
+    assert await left(two[0], elsewhere) == [10, 5]
+
+
+async def test_the_keys_of_an_overflow_are_marked_in_a_decision_of_several_limits(two, clock):
+    full = InMemoryBackend(max_keys=1, clock=clock)
+    limits = [Limiter(f"full:{number}", "5/min", backend=full) for number in (1, 2)]
+    assert [(await hit_all(key, *limits)).degraded for key in ("a", "b", "b")] == [None, "overflow", "overflow"]
+
+
+async def test_a_store_that_cannot_pass_changes_on_says_so():
+    with pytest.raises(ConfigurationError, match="cannot pass a change on to other processes"):
+        change_in_store(Plain(), "api", "2/min")

@@ -15,6 +15,7 @@ from traffik import (
     RateError,
     subscribe_changes,
 )
+from traffik.backends import records
 from traffik.backends.inmemory import InMemoryBackend
 from traffik.backends.lmdb import LMDBBackend
 from traffik.limits import change_records
@@ -282,3 +283,10 @@ def test_each_change_that_a_limit_cannot_follow_is_logged_once(clock, caplog):
 def test_a_record_without_changes_is_an_error(rest):
     with pytest.raises(ValueError, match="change"):
         change_records.ChangeRecord.read(json.dumps({"format": 1, "version": 1, **rest}).encode())
+
+
+def test_a_limit_that_cannot_follow_does_not_keep_others_from_it(store, caplog, monkeypatch):
+    monkeypatch.setattr(records, "_readers", [lambda store, value: 1 / 0, *records._readers])
+    limiter = Limiter("api", "2/min", backend=store)
+    change_in_store(store, "api", "5/min")
+    assert (left(limiter), "could not be followed" in caplog.text) == (5, True)

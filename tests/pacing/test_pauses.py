@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from traffik import Limiter
+from traffik.limits import timing
+from traffik.model.coroutines import run_sync
+from traffik.pacing import pacer
 from traffik.pacing.pauses import Pauses, pauses_of
 
 
@@ -43,3 +46,20 @@ def test_pauses_belong_to_one_limiter(store):
     limiter, other = Limiter("api", "1/s", backend=store), Limiter("other", "1/s", backend=store)
     pauses_of(limiter).extend("a", 5)
     assert (pauses_of(limiter).left("a"), pauses_of(other).left("a")) == (5, 0)
+
+
+def test_a_pause_that_begins_while_the_limiter_is_waited_for_is_kept(clock, store, monkeypatch):
+    limiter = Limiter("paced", "1/min", backend=store)
+    made = pacer.Pacer(limiter, str, retries=0, longest_pause=600, timeout=None, methods={"GET"})
+    sleeps = []
+
+    def sleep(wait):
+        sleeps.append(wait)
+        clock.advance(microseconds=wait)
+        if len(sleeps) == 1:
+            made._pauses.extend("a", 5_000_000)
+
+    limiter.sync.hit("a")
+    monkeypatch.setattr(timing, "sleep_sync", sleep)
+    run_sync(made._turn("a", None, sync=True))
+    assert sleeps == [60_000_000, 5_000_000, 55_000_000]

@@ -151,7 +151,10 @@ def test_the_option_of_another_limiter_is_an_error_that_names_ours():
 
 def test_the_responses_that_were_made_last_are_kept(store, monkeypatch):
     monkeypatch.setattr(guards, "_PREPARED", 1)
-    throttle, respond = HTTPThrottle("kept", "1/min", backend=store), guards.PreparedRejections(lambda rejection: rejection)
+    throttle, respond = (
+        HTTPThrottle("kept", "1/min", backend=store),
+        guards.PreparedRejections(lambda rejection: rejection),
+    )
     for wait in (1_000_000, 2_000_000):
         respond(throttle, Decision(False, 1, 0, wait))
     assert len(respond._made) == 1

@@ -9,9 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from tests.backends.lmdb.conftest import environment_of, reopened
-from traffik import BackendError, BackendTimeoutError, ConfigurationError, FixedWindow, Limiter
+from traffik import BackendError, BackendTimeoutError, ConfigurationError, FixedWindow, Limiter, hit_all_sync
 from traffik.backends.inspection import KeyPage, StoredState
 from traffik.backends.lmdb import LMDBBackend, access, backend, clocks, environments, files
+from traffik.limits.changes import change_in_store
+from traffik.limits.combinations import Combination
+from traffik.limits.composing import TRY, take_all
+from traffik.model.coroutines import run_sync
 
 
 def limiter_on(store):
@@ -193,3 +197,15 @@ def test_stores_of_one_process_agree_on_making_files(store, guest):
     with pytest.raises(ConfigurationError, match=r"another store .* has .* create=True.* not .* create=False"):
         guest()
     assert store
+
+
+def test_a_decision_of_several_limits_and_a_change_need_the_file_too(used, guest, directory):
+    used("ada")
+    with guest() as store:
+        names = [name for name in "bcdefghijk" if not store._file_of(name.encode()).path.exists()]
+        one, other = (Limiter(uid, "5/day", backend=store) for uid in ("one", "other"))
+        with pytest.raises(BackendError, match="is missing, and this store"):
+            hit_all_sync(names[0], one, other)
+        assert run_sync(take_all(Combination([one, other]), names[0], 1, None, True, TRY)).decision
+        with pytest.raises(BackendError, match="is missing, and this store"):
+            change_in_store(store, "one", "2/day")

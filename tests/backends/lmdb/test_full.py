@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.backends.lmdb.conftest import divided, environment_of, keys_in
-from traffik import BackendError, Decision, FixedWindow, Limiter, SlidingLog, Transition
+from traffik import BackendError, Decision, FixedWindow, Limiter, SlidingLog, Transition, hit_all_sync
 from traffik.backends.base import Charge
 from traffik.backends.lmdb import LMDBBackend, environments, files, ledger
 
@@ -306,3 +306,19 @@ def test_a_batch_makes_only_the_full_file_grow(directory, monkeypatch):
     for key in keys:
         store.apply_sync([Charge("full", plan, each, 1) for each in (key, "d")])
     assert (full.file.size > 1 << 19, other.file.size) == (True, 1 << 19)
+
+
+def test_keys_in_overflow_are_marked_in_a_decision_of_several_limits(full):
+    limits = [Limiter(uid, "5/s", strategy=FixedWindow(), backend=full) for uid in ("full", "other")]
+    assert [hit_all_sync("c", *limits).degraded for _ in range(2)] == ["overflow"] * 2
+    assert full.inspect_sync("full", "c") is not None
+
+
+def test_a_reset_forgets_many_keys_a_few_at_a_time(store, monkeypatch):
+    limiter = limiter_on(store)
+    for number in range(1_000):
+        limiter.hit(f"client:{number}")
+    store.reset_sync("full")
+    assert keys_in(store) == 0
+    with pytest.raises(ValueError, match="give the uid"):
+        store.reset_sync(None, "ada")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,8 @@ def test_an_open_file_that_others_may_write_to_is_left_to_the_error_policy(direc
     assert limiter.hit("ada").degraded == "fallback"
     (directory / "quota-0.mdb").chmod(0o600)
     assert limiter.hit("ada").remaining == 3
+
+
+def test_without_a_session_directory_temporary_files_come_next(monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    assert [str(each) for each in paths._bases()] == ["/dev/shm", tempfile.gettempdir()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import lmdb
@@ -236,3 +237,39 @@ def test_closing_keeps_the_quota(store):
         assert limiter_on(store).hit("ada", 3)
     assert environment_of(store).file is None
     assert not limiter_on(store).hit("ada")
+
+
+def test_a_file_without_its_head_or_with_another_starts_afresh(store, directory):
+    for head in (None, b"short"):
+        assert limiter_on(store).hit("ada", 3)
+        with environment_of(store).file.env.begin(write=True) as transaction:
+            transaction.delete(clocks.HEAD_KEY) if head is None else transaction.put(clocks.HEAD_KEY, head)
+        reopened(directory)
+
+
+def test_a_file_that_shrinks_while_it_is_open_starts_afresh(store, directory, clock, caplog):
+    assert limiter_on(store).hit("ada", 3)
+    clock.advance(seconds=1)  # it is checked every tenth of a second
+    os.truncate(directory / "quota-0.mdb", 1)
+    assert limiter_on(store).hit("ada", 3)
+    assert "has been truncated" in caplog.text
+
+
+def test_a_file_that_cannot_be_made_is_not_left_behind(directory, clock, monkeypatch):
+    monkeypatch.setattr(files, "_reserve", lambda *_: 1 / 0)
+    directory.mkdir(0o700)
+    with pytest.raises(ZeroDivisionError):
+        files.create_file(directory / "quota-0.mdb", 0, files.FileSettings(1 << 20, durable=False, create=True))
+    assert [path.suffix for path in directory.iterdir()] == [".boot"]
+
+
+def test_a_file_whose_boot_was_not_noted_starts_afresh(store, directory):
+    assert limiter_on(store).hit("ada", 3)
+    (directory / "quota-0.boot").unlink()
+    reopened(directory)
+    assert limiter_on(store).hit("ada", 3)
+
+
+def test_a_machine_may_have_no_boot_id(monkeypatch, tmp_path):
+    monkeypatch.setattr(clocks, "_BOOT_ID", tmp_path / "none")
+    assert clocks.boot_id() == b""

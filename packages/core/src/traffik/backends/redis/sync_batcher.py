@@ -100,8 +100,7 @@ class SyncBatcher:
                             self._waiting[0].waiter.gate.release()
                         else:
                             self._taken = False
-        if waiter.outcome is None:
-            raise AssertionError("a thread continues only with an outcome")
+        assert waiter.outcome is not None  # noqa: S101 - for type checkers: a thread continues only with an outcome
         return waiter.outcome
 
     def _give_up(self, entry: Entry, *, interrupted: bool = False) -> None:
