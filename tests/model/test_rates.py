@@ -87,12 +87,17 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("text", "rate"), SPELLINGS.items(), ids=SPELLINGS)
+def name_of(text):
+    """The name of a test, without backslashes, which pytest escapes once more in each fork of a process."""
+    return ascii(text[:20]).replace("\\", "")
+
+
+@pytest.mark.parametrize(("text", "rate"), SPELLINGS.items())
 def test_text_is_parsed(text, rate):
     assert Rate.parse(text) == rate
 
 
-@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: ascii(text[:20]))
+@pytest.mark.parametrize("text", MISTAKES, ids=name_of)
 def test_other_text_is_an_error_with_the_grammar_and_the_place_of_the_mistake(text):
     with pytest.raises(RateError) as caught:
         Rate.parse(text)
@@ -144,7 +149,7 @@ HABITS = {
 }
 
 
-@pytest.mark.parametrize("text", HABITS, ids=repr)
+@pytest.mark.parametrize("text", HABITS, ids=name_of)
 def test_the_error_for_a_common_mistake_says_how_to_write_it(text):
     with pytest.raises(RateError, match=HABITS[text]):
         parse_rates(text)

@@ -94,6 +94,17 @@ track_dependencies = false
 """
 
 
+# Mutants are tested in forks of a process that has collected the tests before. There each test is chosen by its id, and
+# one that is not found would count as a test that failed.
+CHOOSE = """
+import json, sys, pytest
+ids = [*json.load(open("mutmut-stats.json"))["duration_by_test"]]
+options = ["--collect-only", "-qqq"]
+pytest.main([*options, *sys.argv[1:]])
+sys.exit(pytest.main([*options, *ids]))
+"""
+
+
 class Mutant(NamedTuple):
     """A mutant as a person sees it. The numbers of mutmut change with each edit of a function."""
 
@@ -145,11 +156,21 @@ def survivors(name: str, room: Room) -> list[Mutant]:
             ended = mutmut(home, "run", "--max-children", "1", stdout=log, stderr=log, timeout=SECONDS)
         if ended.returncode:
             raise SystemExit(f"mutmut failed on {name}:\n{(home / 'log').read_text()[-3000:]}")
+        check_ids(home, room)
         lines = mutmut(home, "results", "--all", "true", stdout=subprocess.PIPE).stdout.split("\n")
         statuses = dict(line.strip().split(": ") for line in lines if ": " in line)
         print(name, dict(Counter(statuses.values())), flush=True)  # noqa: T201 - a program
         alive = [each for each, status in statuses.items() if status in {"survived", "no tests", "suspicious"}]
         return [shown(home, each) for each in alive]
+
+
+def check_ids(home: Path, room: Room) -> None:
+    """Check that each test can be chosen by its id after the first collection, which escapes written ids anew."""
+    command = [sys.executable, "-c", CHOOSE, *room.tests]
+    environ = {**os.environ, "TRAFFIK_HYPOTHESIS": "mutants", "PYTHONPATH": "", "MUTANT_UNDER_TEST": ""}
+    done = subprocess.run(command, cwd=home / "mutants", env=environ, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"tests have ids by which they are not found, such as one with a backslash: {done.stderr}")
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -45,7 +45,6 @@ def test_every_known_field_and_unit_is_accepted():
         ({"jitter": LONGEST_JITTER + 1}, ValueError, "0 to 86400"),
         ({"problem": 1}, TypeError, "not 1"),
     ],
-    ids=str,
 )
 def test_an_invalid_option_is_an_error_that_names_it(options, error, said):
     with pytest.raises(error, match=said):

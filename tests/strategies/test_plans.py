@@ -107,7 +107,6 @@ def test_a_plan_has_a_twin_for_each_rate_if_its_strategy_has_one():
         (TokenBucket(), "3/min burst 5", None, None),
         (Penalty(), "3/day tz=UTC", RateError, "give it a length of time"),
     ],
-    ids=str,
 )
 def test_a_strategy_that_cannot_count_a_rate_is_an_error(strategy, rate, error, message):
     with pytest.raises(error, match=message) if error else nullcontext():
