@@ -128,6 +128,7 @@ class Batch:
             leave = next(rest) if call[0].asking else None  # the answer to ASKING
             reply = next(rest)
             got = self._read(leave if isinstance(leave, ErrorReply) else reply, call, operations, place == 0)
+            trouble = _worse(trouble, got)
             for entry, outcome in zip(call, got, strict=True):
                 if type(outcome) is Redirect and outcome.endpoint is None:
                     error = entry.sent_on(outcome.why)
@@ -137,7 +138,7 @@ class Batch:
                         again.append(entry)
                         continue
                     outcome = [error] * len(entry.operations)  # noqa: PLW2901 - too many redirects are an error
-                trouble = _worse(trouble, outcome)
+                    trouble = _worse(trouble, [outcome])
                 deliver(entry, outcome)
         return again, by_source, trouble
 
@@ -176,8 +177,11 @@ def _of_several_slots(got: list[Answer], servers: Servers) -> list[Outcome]:
 
 def take(queue: deque[Entry], most: int) -> list[Entry]:
     """The next entries of `queue`, oldest first, with at most `most` operations; at least one entry."""
-    if len(queue) == 1:
-        return [queue.popleft()]
+    count = len(queue)
+    if count == 1 or (count <= most and sum([len(entry.operations) for entry in queue]) <= most):
+        everything = [*queue]
+        queue.clear()
+        return everything
     taken: list[Entry] = []
     room = most
     while queue and (room >= len(queue[0].operations) or not taken):
@@ -220,11 +224,12 @@ def outdates(trouble: BackendError | None) -> bool:
     return isinstance(trouble, ErrorAnswer) and trouble.word in {"CLUSTERDOWN", "LOADING", "MASTERDOWN"}
 
 
-def _worse(trouble: BackendError | None, outcome: Outcome) -> BackendError | None:
+def _worse(trouble: BackendError | None, outcomes: Sequence[Outcome]) -> BackendError | None:
     """The first error so far. One of a single limit gives way to one of the server."""
-    for answer in () if type(outcome) is Redirect else outcome:
-        if type(answer) is not Decision and isinstance(answer, BackendError):
-            trouble = answer if trouble is None or _is_of_one_limit(trouble) else trouble
+    for outcome in outcomes:
+        for answer in () if type(outcome) is Redirect else outcome:
+            if type(answer) is not Decision and isinstance(answer, BackendError):
+                trouble = answer if trouble is None or _is_of_one_limit(trouble) else trouble
     return trouble
 
 
