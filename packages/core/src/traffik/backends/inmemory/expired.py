@@ -111,5 +111,6 @@ def _copy_each(tables: Iterable[KeyTable]) -> Iterator[None]:
 def _copied(value: Any) -> Any:
     """A copy of a tuple, with copies of its integers and of the tuples in it. Other values stay the same."""
     if type(value) is tuple:
+        # from a generator, since CPython would put a tuple from a list in the place of one that was freed before
         return tuple(_copied(each) for each in value)
     return value + 0 if type(value) is int else value
