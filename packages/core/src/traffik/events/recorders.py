@@ -6,9 +6,11 @@ fails. Most decisions are hits that the quota admits: these are counted, and go 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from weakref import WeakSet
 
 from traffik.events.records import HIT, OUTCOMES, TRIAL, outcome_of
 from traffik.model.decisions import ADMITTED
@@ -86,14 +88,19 @@ class Watch(NamedTuple):
 class Recorder:
     """Passes the decisions of one limit to all that watch it."""
 
-    __slots__ = ("_admitted", "_note", "_refused", "_tally", "_tally_of")
+    __slots__ = ("__weakref__", "_admitted", "_note", "_refused", "_tally", "_tally_of")
 
     def __init__(self, note: Note, admitted: Note | None, refused: Note | None, tally_of: Callable[[], Tally]) -> None:
         self._note = note
         self._admitted = admitted
         self._refused = refused
         self._tally_of = tally_of
-        self._tally: Tally | None = None  # until the first decision, so that limits that make none use up no tally
+        self.start_anew()
+        _all.add(self)
+
+    def start_anew(self) -> None:
+        """Ask for the tally at the next hit. A limit that makes none, in this process, uses up no tally."""
+        self._tally: Tally | None = None
 
     def hit(self, decision: Decision, key: str, cost: int, action: str) -> Decision:
         """Record a decision about a hit, and return it."""
@@ -148,3 +155,15 @@ def _each(functions: Sequence[Any]) -> Any:
             function(*arguments)
 
     return call
+
+
+_all: Final[WeakSet[Recorder]] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for recorder in tuple(_all):
+        recorder.start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
