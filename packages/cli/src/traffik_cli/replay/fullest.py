@@ -104,7 +104,9 @@ class RequestArrays:
             first = np.searchsorted(places + instants, places + oldest[instants])
             most[clients[begins] + low] = np.maximum.reduceat(total[1:] - total[first], begins)
         windows = (self.times // period)[instants]
-        opened = np.union1d(begins, _begins(windows))
+        opens = np.zeros(len(positions), np.bool_)
+        opens[begins] = opens[_begins(windows)] = True
+        opened = np.flatnonzero(opens)
         found.windows = np.concatenate((found.windows, np.diff(np.append(total[opened], total[-1]))))
         found.owners = np.concatenate((found.owners, clients[opened] + low))
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from traffik.model.decisions import ADMITTED, NEVER, Decision
+from traffik.model.rates import Rate
 from traffik.strategies import Kernel, Plan, State
 from traffik_cli.replay.batches import Hit
 from traffik_cli.replay.selectors import Selector, identity_in, is_address, is_nothing
@@ -95,6 +96,8 @@ class Ledger:
         "_cost",
         "_groups",
         "_kernel",
+        "_named",
+        "_rate",
         "_room",
         "_span",
         "folded",
@@ -127,6 +130,8 @@ class Ledger:
         self._cost = cost
         self._kernel = _kernel_of(plan, cost)
         self._span = _span(plan, self._kernel, cost)
+        self._rate: Rate | None = None
+        self._named = str(None)
         self._births: dict[int, tuple[State | None, int]] = {}
 
     def decide(self, now: int, keys: Sequence[Hit], units: int | None = None, plan: Plan | None = None) -> int:
@@ -238,7 +243,9 @@ class Ledger:
             refusals = entry.refusals = Refusals(first=now)
         refusals.count += 1
         refusals.last = now
-        refusals.by[str(decision.rate)] += 1
+        if decision.rate is not self._rate:
+            self._rate, self._named = decision.rate, str(decision.rate)
+        refusals.by[self._named] += 1
         wait = decision.retry_after
         if wait > refusals.longest:
             refusals.longest = wait
