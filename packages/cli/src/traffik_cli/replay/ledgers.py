@@ -131,7 +131,7 @@ class Ledger:
         self._kernel = _kernel_of(plan, cost)
         self._span = _span(plan, self._kernel, cost)
         self._rate: Rate | None = None
-        self._named = str(None)
+        self._named = ""
         self._births: dict[int, tuple[State | None, int]] = {}
 
     def decide(self, now: int, keys: Sequence[Hit], units: int | None = None, plan: Plan | None = None) -> int:
