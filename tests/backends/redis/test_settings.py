@@ -13,9 +13,10 @@ from redis.asyncio import Sentinel as AsyncSentinels
 from redis.asyncio.cluster import ClusterNode
 from redis.sentinel import Sentinel as Sentinels
 
-from traffik.backends.redis import Cluster, RedisBackend, Sentinel
+from traffik.backends.redis import Cluster, RedisBackend, Sentinel, handshake, lookups
+from traffik.backends.redis.batches import Entry
 from traffik.backends.redis.settings import Endpoint, Login, Settings, read
-from traffik.model.errors import ConfigurationError
+from traffik.model.errors import BackendError, ConfigurationError
 
 SECRET = "s3cret"
 
@@ -195,3 +196,43 @@ def test_the_login_has_user_name_and_database():
     assert login.commands() == [("AUTH", "ada", "pw"), ("CLIENT", "SETNAME", "web"), ("SELECT", "3")]
     assert Login(password="pw").commands() == [("AUTH", "pw")]
     assert Login().commands() == []
+
+
+def test_a_folder_of_certificates_is_trusted(tmp_path):
+    login = read(f"rediss://cache?ssl_ca_path={tmp_path}").login
+    assert login.tls.verify_mode == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("hits", [0, True, 1.5])
+def test_the_hits_of_a_batch_are_an_integer_from_1(hits):
+    with pytest.raises(ValueError, match="max_batch is an integer from 1"):
+        RedisBackend("redis://cache", max_batch=hits)
+
+
+def test_a_key_without_its_uid_cannot_be_reset():
+    with pytest.raises(ValueError, match="give the uid of its throttle too"):
+        RedisBackend("redis://cache").reset_sync(None, "ada")
+
+
+@pytest.mark.parametrize("answer", [[], OSError("no such host")])
+def test_a_name_without_an_address_is_an_error(answer, monkeypatch):
+    def getaddrinfo(host, port, *, flags=0, **options):
+        if flags or isinstance(answer, OSError):
+            raise OSError("no such host")
+        return answer
+
+    monkeypatch.setattr(lookups.socket, "getaddrinfo", getaddrinfo)
+    with pytest.raises(OSError, match=r"no such host|no address"):
+        lookups.look_up(Endpoint("cache.invalid", 6379)).result(10)
+
+
+def test_a_server_that_became_a_replica_is_no_primary():
+    with pytest.raises(BackendError, match="is no longer a primary"):
+        handshake.check_greeting(Endpoint("cache", 6379), [b"sha", [b"slave", b"other", 6379]])
+
+
+def test_a_hit_is_redirected_a_few_times():
+    entry = Entry([], 0.0)
+    errors = [entry.sent_on("MOVED 1 one:1") for _ in range(20)]
+    assert errors[0] is None
+    assert "more than" in str(errors[-1])
