@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import traffik
+from traffik import testing
 from traffik.notices import DOCS
 
 ADAPTERS = {
@@ -100,3 +101,10 @@ def test_a_wheel_contains_the_files_that_are_not_python(package, kind, root, whe
 
 def project(root, package):
     return tomllib.loads((root / "packages" / package / "pyproject.toml").read_text())["project"]
+
+
+@pytest.mark.parametrize("module", [traffik, testing])
+def test_a_module_lists_its_names_and_has_no_others(module):
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        module.nothing  # noqa: B018 - the error is meant

@@ -301,3 +301,9 @@ async def test_the_keys_of_an_overflow_are_marked_in_a_decision_of_several_limit
 async def test_a_store_that_cannot_pass_changes_on_says_so():
     with pytest.raises(ConfigurationError, match="cannot pass a change on to other processes"):
         change_in_store(Plain(), "api", "2/min")
+
+
+async def test_a_context_counts_for_all_of_them(two):
+    assert await hit_all("a", *two, context={"scope": "eu"})
+    assert await left(*two) == [10, 5]
+    assert (await two[0].stat("a", context={"scope": "eu"})).hits_remaining == 9

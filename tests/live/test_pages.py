@@ -200,3 +200,10 @@ def test_the_first_answer_in_an_event_loop_has_the_counts_of_all_workers(tmp_pat
         page._ticker.start()
         anyio.run(partial(page._read_others, sync=False))
         assert page._ticker._ended > 0
+
+
+def test_a_listener_to_actions_is_a_function_and_may_end_twice():
+    subscription = subscribe_audits(print)
+    assert (subscription.close(), subscription.close()) == (True, True)
+    with pytest.raises(TypeError, match="a listener is a function of an event, not 5"):
+        subscribe_audits(5)

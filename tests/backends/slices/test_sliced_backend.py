@@ -12,8 +12,11 @@ import pytest
 from tests.backends.slices.fleets import Fleet
 from tests.promises.suspending import SuspendingStore, cancelled_at
 from traffik import Limiter, Rate, SlidingWindow
+from traffik.backends.base import Charge
 from traffik.backends.inmemory import InMemoryBackend
+from traffik.backends.postings import SETTLE, TAKE, Posting
 from traffik.backends.slices import SlicedBackend
+from traffik.strategies import plan
 from traffik.testing import ComposingContract, VirtualClock
 
 LIMIT, PERIOD = 400, 1_000_000
@@ -187,3 +190,17 @@ def test_slices_are_taken_from_a_store_that_counts():
             SlicedBackend(store)
     with pytest.raises(TypeError, match="a clock is a function"):
         SlicedBackend(InMemoryBackend(), clock=5)
+
+
+def test_what_uses_no_slices_is_asked_of_the_store():
+    clock = VirtualClock()
+    store = SlicedBackend(InMemoryBackend(clock=clock), clock=clock)
+    by = plan(SlidingWindow(), (Rate(LIMIT, PERIOD),))
+    charges = [Charge("api", by, "ada", 1)]
+    decisions = [*store.apply_sync(charges), *asyncio.run(store.apply(charges))]
+    account = store.account("api", by)
+    decisions += store.take([(account, "ada", 1)], TAKE, sync=True).decisions
+    (posted,) = store.post([Posting(SETTLE, account, "ada", 3)], sync=True)
+    left = [each.remaining for each in (*decisions, posted.decision)]
+    assert left == [LIMIT - 1, LIMIT - 2, LIMIT - 3, LIMIT - 6]
+    assert (store.spared, store.may_answer_unavailable) == (store.store.spared, False)
