@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from operator import itemgetter
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -147,10 +148,9 @@ class Scenario:
 
     def _keyed(self, batch: Batch) -> Batch:
         """The keys of those requests that the only throttle applies to."""
-        (times, hits), place = batch, self._places[0]
         if self.wanted.request:
-            times, hits = batch.only([bool(self._route(hit)) for hit in hits])
-        return Batch(times, [hit[place] for hit in hits])
+            batch = batch.only([bool(self._route(hit)) for hit in batch.hits])
+        return Batch(batch.times, list(map(itemgetter(self._places[0]), batch.hits)))
 
     def _refused(self, now: int, hit: Hit) -> bool:
         if self.wanted.bare:  # all throttles have the same key
