@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests import toy
 from traffik import (
     BackendError,
     Decision,
     Hit,
     HTTPThrottle,
     Limiter,
+    Rule,
     SettledDecision,
     Transition,
     hit_all,
@@ -307,3 +309,8 @@ async def test_a_context_counts_for_all_of_them(two):
     assert await hit_all("a", *two, context={"scope": "eu"})
     assert await left(*two) == [10, 5]
     assert (await two[0].stat("a", context={"scope": "eu"})).hits_remaining == 9
+
+
+async def test_a_rule_says_whether_units_are_taken_for_somebody(store):
+    throttle = HTTPThrottle("ruled", "5/min", rules=[Rule(methods=["POST"])], backend=store)
+    assert [await throttle.take_up_to(toy.Request(method=method), 9) for method in ("GET", "POST")] == [9, 5]

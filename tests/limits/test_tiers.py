@@ -162,3 +162,8 @@ def test_a_mistake_is_an_error_when_the_limit_is_made(rates, options, why, store
         Limiter("api", Tiers(rates, plan_of, **options), backend=store)
     with pytest.raises(TypeError, match="the tier function 5 cannot be called"):
         Tiers({"free": "1/s"}, 5)
+
+
+def test_a_limit_knows_the_rates_of_all_its_tiers():
+    limiter = Limiter("tiers", Tiers(RATES, plan_of, default="free"))
+    assert [str(rate) for rate in limiter.known_rates] == ["100/hour", "20/s", "5000/hour"]
