@@ -285,3 +285,35 @@ def test_a_number_with_many_decimals_is_no_whole_number():
 def test_none_is_no_rate_and_the_error_says_how_to_write_no_limit():
     with pytest.raises(RateError, match=r'\(NoneType\): for no limit write "unlimited", or '):
         parse_rates(None)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("5/min 7", "only a time zone or a burst follows the period, and semicolons separate several rates"),
+        ("5/" + "6" * 60, f'the period has no unit; for seconds write rate="5/{"6" * 38}s"'),
+        ("unlim", 'the word is spelled "unlimited"'),
+        ("5/MIN, 9/h", "several rates are separated by semicolons"),
+        ("5/min and 9/h", "several rates are separated by semicolons"),
+        ("5/min PER USER", "each client has its own quota anyway; identifier= says who a client is"),
+        ("5,0/min", "a comma separates groups of three digits, as in 1,000"),
+        ("5/min burst", "a burst is an amount, as in burst 60k"),
+    ],
+)
+def test_the_first_line_of_an_error_is_the_reason(text, why):
+    with pytest.raises(RateError) as caught:
+        Rate.parse(text)
+    assert str(caught.value).startswith(f"not a rate, since {why}:\n")
+
+
+@pytest.mark.parametrize(
+    ("limit", "period", "why"),
+    [
+        ("5", 1, "limit of a rate is an integer"),
+        (5, "1", "period of a rate is an integer, in microseconds, or a timedelta"),
+    ],
+)
+def test_a_number_of_another_type_is_an_error_with_the_right_one(limit, period, why):
+    with pytest.raises(RateError) as caught:
+        Rate(limit, period)
+    assert str(caught.value).startswith(f"the {why}, not ")
