@@ -106,18 +106,10 @@ def equip(session: nox.Session, group: str, *packages: str) -> None:
 def install(session: nox.Session, *arguments: str) -> None:
     """Install with uv, which takes a fifth of pip's time; with pip if there is no uv, or it cannot reach the index."""
     if importlib.util.find_spec("uv"):
-        command = (
-            sys.executable,
-            "-m",
-            "uv",
-            "pip",
-            "install",
-            "--compile-bytecode",
-            "--python",
-            session.virtualenv.location,
-        )
+        uv = (sys.executable, "-m", "uv", "pip", "install", "--compile-bytecode")
+        there = ("--python", session.virtualenv.location)
         try:
-            session.run(*command, *CONSTRAINED, *arguments, external=True, silent=True)
+            session.run(*uv, *there, *CONSTRAINED, *arguments, external=True, silent=True)
         except nox.command.CommandFailed:
             session.warn("uv could not install these, so pip installs them")
         else:

@@ -255,9 +255,10 @@ async def test_a_reservation_shows_its_estimate(two):
         assert of_a_thread.estimate == 2
 
 
-async def test_a_reservation_follows_a_new_rate_of_its_limit(store):
+@pytest.mark.parametrize("estimate", [4, 0])
+async def test_a_reservation_follows_a_new_rate_of_its_limit(store, estimate):
     limiter = Limiter("renewed", "5/min", backend=store)
-    async with limiter.reserve("a", 4) as reservation:
+    async with limiter.reserve("a", estimate) as reservation:
         limiter.update(rate="9/min")
         await reservation.commit(1)
     assert (await limiter.stat("a")).hits_remaining == 8
@@ -276,14 +277,6 @@ async def test_the_last_combinations_are_kept(two, store, monkeypatch):
     for others in ([two[1]], [three], [two[1], three]):
         assert await hit_all("a", two[0], *others)
     assert [*two[0].combinations] == [(two[0], two[1], three)]
-
-
-async def test_a_reservation_of_no_units_is_settled_by_the_new_rate_of_its_limit(store):
-    limiter = Limiter("renewed", "5/min", backend=store)
-    async with limiter.reserve("a", 0) as reservation:
-        limiter.update(rate="9/min")
-        await reservation.commit(1)
-    assert (await limiter.stat("a")).hits_remaining == 8
 
 
 async def test_limits_in_different_stores_can_be_tried_together(two, clock):

@@ -142,7 +142,7 @@ class InMemoryBackend(Backend):
         return charge if _ONE_STEP else partial(self._charge, table, plan)
 
     def _charge(self, table: KeyTable, plan: Plan, key: str, cost: int) -> Decision:
-        """Charge a key under the lock, wherever it is."""
+        """Charge a key under the lock: one of any generation, or a new one."""
         with self._lock:
             return _busy(plan) if self._moving else self._exclusively(self._decide, table, plan, key, cost)
 

@@ -269,6 +269,16 @@ local function make_others()
         return #found > 0 and found or nil
     end
 
+    -- Keep the new parts, if there are any. Whether that worked; if not, the error is the answer.
+    local function is_kept(key, plan, changed, ttl)
+        local answer = changed and keep(key, value_of(plan, changed), ttl)
+        if answer and answer.err then
+            fail(answer)
+            return false
+        end
+        return true
+    end
+
     local function settle_one(key, stored, plan, delta, _, text)
         local parts = parts_for(plan, stored)
         if stored and #parts == 0 then
@@ -276,11 +286,8 @@ local function make_others()
         end
         local remaining, retry_after, reset_after, binding, changed, ttl, applied =
             settling.settle(parts, plan[2], delta, receipts_in(ARGV[text]), now)
-        if changed then
-            local answer = keep(key, value_of(plan, changed), ttl)
-            if answer.err then
-                return fail(answer)
-            end
+        if not is_kept(key, plan, changed, ttl) then
+            return
         end
         add(2 * binding + 1, remaining, retry_after, reset_after)
         texts[#texts + 1] = in_text({applied})
@@ -289,11 +296,8 @@ local function make_others()
     local function take_what_is_left(key, stored, plan, cost)
         local allowed, remaining, retry_after, reset_after, binding, changed, ttl, granted =
             settling.take_up_to(parts_for(plan, stored), plan[2], cost, now)
-        if changed then
-            local answer = keep(key, value_of(plan, changed), ttl)
-            if answer.err then
-                return fail(answer)
-            end
+        if not is_kept(key, plan, changed, ttl) then
+            return
         end
         add(2 * binding + allowed, remaining, retry_after, reset_after)
         texts[#texts + 1] = in_text({granted})
